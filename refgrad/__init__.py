@@ -1,0 +1,17 @@
+"""refgrad: derivatives of plain NumPy programs, each rule derived where it stands."""
+
+from . import nn as nn
+from . import rules as rules
+from .checkpoint import checkpoint as checkpoint
+from .custom import custom as custom
+from .rules.special import erf as erf
+from .transforms import grad as grad
+from .transforms import hessian as hessian
+from .transforms import hvp as hvp
+from .transforms import jacobian as jacobian
+from .transforms import jvp as jvp
+from .transforms import value_and_grad as value_and_grad
+from .transforms import vjp as vjp
+from .tree import tree_map as tree_map
+
+__version__ = "0.1.0"

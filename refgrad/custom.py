@@ -1,0 +1,81 @@
+"""Primitives of the user's own: a function with its jvp and vjp.
+
+    @custom
+    def swish(x, beta):
+        return x / (1 + np.exp(-beta * x))
+
+    @swish.def_jvp                       # f'(x)[v]: one tangent for each argument, zeros where it does not vary
+    def _(tangents, y, x, beta):
+        dx, dbeta = tangents
+        s = y / x
+        return ...
+
+    @swish.def_vjp                       # f'(x)*[g]: one cotangent for each argument, None for zero
+    def _(g, y, x, beta):
+        return g_x, g_beta
+
+Rules written with NumPy functions can be differentiated again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .errors import describe
+from .primitive import Primitive, fit
+
+
+class Custom(Primitive):
+    """A function whose derivative the user declares.  Positional arguments are arrays, keyword arguments parameters."""
+
+    def __init__(self, function):
+        if not callable(function):
+            raise TypeError(f"custom: expected a function, got {describe(function)}")
+        super().__init__(None, function.__doc__ or "", name=getattr(function, "__name__", "custom"),
+                         forward=function, listed=False)
+        self.user_jvp = self.user_vjp = None
+
+    def def_jvp(self, rule):
+        """Declare ``rule(tangents, y, *arrays, **params) -> tangent of y``; returns the rule."""
+        self.user_jvp = rule
+        return rule
+
+    def def_vjp(self, rule):
+        """Declare ``rule(g, y, *arrays, **params) -> a cotangent (or None) for each array``; returns the rule."""
+        self.user_vjp = rule
+        return rule
+
+    def differentiable(self, argument):
+        return True
+
+    def pull(self, g, kept, arrays, params, wanted):
+        if self.user_vjp is None:
+            raise NotImplementedError(f"custom {self.name}: reverse mode needs its vjp; declare it with "
+                                      f"@{self.name}.def_vjp")
+        given = self.user_vjp(g, kept, *arrays, **params)
+        if not isinstance(given, (tuple, list)):
+            given = (given,)
+        if len(given) != len(arrays):
+            raise ValueError(f"custom {self.name}: its vjp returned {len(given)} cotangents; expected {len(arrays)}, one "
+                             f"for each array argument (None for zero)")
+        # A user's rule may hand out an array that it keeps, so what it returns is copied.
+        return [None if given[i] is None else np.copy(fit(given[i], arrays[i], self, i)) for i in wanted]
+
+    def push(self, tangents, kept, arrays, params, result):
+        if self.user_jvp is None:
+            raise NotImplementedError(f"custom {self.name}: forward mode needs its jvp; declare it with "
+                                      f"@{self.name}.def_jvp")
+        filled = tuple(np.zeros_like(a) if v is None else v for v, a in zip(tangents, arrays))
+        tangent = self.user_jvp(filled, kept, *arrays, **params)
+        if np.shape(tangent) != np.shape(result):
+            raise ValueError(f"custom {self.name}: its jvp returned shape {np.shape(tangent)}; expected "
+                             f"{np.shape(result)}, the shape of the result")
+        return np.copy(tangent)
+
+
+def custom(function):
+    """Declare a function as a primitive; then give it its rules with ``.def_jvp`` and ``.def_vjp``.
+
+    Reverse mode raises NotImplementedError without a vjp, forward mode without a jvp.
+    """
+    return Custom(function)

@@ -1,0 +1,41 @@
+"""Forward mode: every array carries its tangent along.
+
+The tangent of y = f(x) is f'(x)[v], computed beside y: one pass gives one directional derivative.  With `count`
+directions the tangents are stacked on a first axis of their own and all go through in one pass.
+"""
+
+from __future__ import annotations
+
+from .tracer import Level, Tracer
+
+
+class Tangents(Level):
+    """The level of forward mode.  A tracer's mark is its tangent."""
+
+    def __init__(self, count=None):
+        super().__init__()
+        self.count = count
+
+    def variable(self, value, tangent):
+        return Tracer(value, self, tangent)
+
+    def process(self, primitive, arrays, params):
+        values, tangents = [], []
+        for i, a in enumerate(arrays):
+            mine = type(a) is Tracer and a.level is self
+            values.append(a.value if mine else a)
+            tangents.append(a.mark if mine and primitive.differentiable(i) else None)
+        result, kept = primitive.trace(values, params)
+        if all(v is None for v in tangents):
+            return result
+        if self.count is None:
+            tangent = primitive.push(tangents, kept, values, params, result)
+        else:
+            tangent = primitive.push_stack(tangents, kept, values, params, result, self.count)
+        if primitive.multiple:
+            return tuple(map(self.variable, result, tangent))
+        return self.variable(result, tangent)
+
+    def tangent(self, x):
+        """The tangent of a result; None if it does not depend on the inputs."""
+        return x.mark if type(x) is Tracer and x.level is self else None

@@ -1,0 +1,249 @@
+"""What a primitive is, and the one table that maps a function to it.
+
+A primitive is a function with its differential and its adjoint, together in one place:
+
+    y = f(x)         forward
+    dy = f'(x)[dx]   the differential; as a rule it is the jvp:  v -> f'(x)[v]
+    <g, dy> = <f'(x)*[g], dx>   moving d to the right gives the adjoint, the vjp:  g -> f'(x)*[g]
+
+Rules are one line of mathematics for each argument, written with NumPy functions.  They never ask what the
+elements of their arrays are, so the same rule runs on floats, on traced arrays (any order of derivative), and on
+any other array that speaks NumPy's protocols.  Broadcasting, accumulation, dtypes and shape checks are not the
+rules' business: they happen once, in `Primitive.pull` and `Primitive.push`.
+
+Every rule is called as ``rule(v, kept, *arrays, **params)``: `v` is the tangent or the cotangent, `kept` is what the
+forward pass hands on (the result, unless the primitive says otherwise with `keep`), `arrays` are the arguments that
+can be differentiated and `params` all the others.
+"""
+
+from __future__ import annotations
+
+import enum
+from functools import partial
+
+import numpy as np
+
+from .cases import Case
+
+
+class Kind(enum.Enum):
+    """What sort of function a primitive is.  Tests, documents and harness read it; the engine derives rules from it."""
+
+    LINEAR = "linear"            # jointly linear in all its arrays: the jvp is the function itself
+    MULTILINEAR = "multilinear"  # linear in each array alone: the jvp is a sum of the function, one argument replaced
+    SMOOTH = "smooth"            # differentiable wherever it is defined
+    KINKED = "kinked"            # differentiable but for declared points, where a declared convention holds
+    CONSTANT = "constant"        # constant almost everywhere: the result carries no derivative
+
+
+LINEAR, MULTILINEAR, SMOOTH, KINKED, CONSTANT = Kind
+
+#: From a function (of NumPy, or a refgrad primitive) to the Primitive or Composition that differentiates it.
+TABLE: dict = {}
+
+
+class Each:
+    """One rule for any number of arguments: ``Each(rule)[i](...)`` calls ``rule(i, ...)``."""
+
+    __slots__ = ("rule",)
+
+    def __init__(self, rule):
+        self.rule = rule
+
+    def __getitem__(self, argument):
+        return partial(self.rule, argument)
+
+
+class Primitive:
+    """A function, its differential and its adjoint.
+
+    function    the NumPy function that users call; None for a function of refgrad's own (the primitive is then called)
+    derivation  the mathematics, as text: function, differential, adjoint
+    vjp         a rule for each array argument, ``g -> contribution to the cotangent`` (broadcast dimensions left in);
+                None for an argument on which the result depends piecewise constantly
+    jvp         a rule for each array argument, ``v -> its term of the tangent``; not needed for linear kinds
+    forward     ``forward(*arrays, **params)``; not needed when it is `function` itself
+    keep        ``keep(*arrays, **params)``: what forward and rules share; then ``forward(kept, *arrays, **params)``
+    call        maps a call in NumPy's signature to ``(arrays, params)``; not needed when all arguments are arrays
+    cases       sample arguments: the test table
+    kinks       for Kind.KINKED: `Kink` records, where it kinks and which convention holds there
+    stacked     the jvp accepts tangents with one more leading axis (many tangents at once)
+    multiple    forward returns a tuple of arrays; cotangents and tangents are then tuples too
+    listed      whether TABLE has it (a program's own primitives are not listed)
+    """
+
+    def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, forward=None, keep=None,
+                 call=None, cases=(), kinks=(), stacked=False, multiple=False, name=None, listed=True):
+        self.name = name or f"np.{qualified(function)}"
+        self.__name__ = self.name
+        self.function = function
+        self.__doc__ = self.derivation = derivation
+        self.kind, self.cases, self.kinks = kind, tuple(cases), tuple(kinks)
+        self.keep, self.multiple, self.stacked = keep, multiple, stacked
+        self.forward = forward or function
+        # What a level below is asked to compute: NumPy's functions dispatch by themselves, ours through __call__.
+        self.evaluate = self if function is None else self.forward
+        self.call = call or every_argument_is_an_array
+        self.vjp, self.jvp = vjp, jvp
+        self.constant = kind is Kind.CONSTANT
+        if listed:
+            TABLE[function or self] = self
+
+    def __repr__(self):
+        return f"<primitive {self.name}: {self.kind.value}>"
+
+    def __call__(self, *arrays, **params):
+        """Compute; an array type may override it through ``__array_function__``, as it overrides NumPy's functions."""
+        for a in arrays:
+            if type(a) is not np.ndarray and hasattr(type(a), "__array_function__"):
+                result = offer(self, arrays, params)
+                if result is not NotImplemented:
+                    return result
+                break
+        return self.run(arrays, params)[0]
+
+    def run(self, arrays, params):
+        """The result and what the rules need of it."""
+        if self.keep is not None:
+            kept = self.keep(*arrays, **params)
+            return self.forward(kept, *arrays, **params), kept
+        result = self.forward(*arrays, **params)
+        return result, result
+
+    def trace(self, values, params):
+        """`run` for a level above: arrays of lower levels see this primitive, not what it is made of."""
+        if self.keep is not None:
+            return self.run(values, params)
+        result = self.evaluate(*values, **params)
+        return result, result
+
+    def differentiable(self, argument):
+        return not self.constant and (isinstance(self.vjp, Each) or self.vjp[argument] is not None)
+
+    def pull(self, g, kept, arrays, params, wanted):
+        """The adjoint: for each argument in `wanted` its cotangent, in the argument's own shape and dtype."""
+        return [fit(self.vjp[i](g, kept, *arrays, **params), arrays[i], self, i) for i in wanted]
+
+    def push(self, tangents, kept, arrays, params, result):
+        """The differential: the tangent of the result; `tangents` has None for arguments that do not vary."""
+        return spread(self._tangent(tangents, kept, arrays, params), result)
+
+    def _tangent(self, tangents, kept, arrays, params):
+        varying = [i for i, v in enumerate(tangents) if v is not None]
+        if self.jvp is not None:
+            return total(self.jvp[i](tangents[i], kept, *arrays, **params) for i in varying)
+        if self.kind is Kind.MULTILINEAR:
+            return total(self.evaluate(*arrays[:i], tangents[i], *arrays[i + 1:], **params) for i in varying)
+        filled = [a if not self.differentiable(i) else np.zeros_like(a) if tangents[i] is None else tangents[i]
+                  for i, a in enumerate(arrays)]
+        return self.evaluate(*filled, **params)
+
+    def push_stack(self, tangents, kept, arrays, params, result, count):
+        """`push` for `count` tangents at once, stacked on a new first axis."""
+        if self.stacked:
+            widest = max(np.ndim(a) for a in arrays)
+            aligned = [v if v is None else align(v, widest) for v in tangents]
+            return spread(self._tangent(aligned, kept, arrays, params), result, (count,))
+        each = [self.push([v if v is None else v[n] for v in tangents], kept, arrays, params, result)
+                for n in range(count)]
+        return tuple(np.stack(t) for t in zip(*each)) if self.multiple else np.stack(each)
+
+
+class Composition:
+    """A function written with other functions that have rules: it needs none of its own."""
+
+    def __init__(self, function, program, *, cases=(), kind=Kind.SMOOTH, kinks=()):
+        self.name = f"np.{qualified(function)}"
+        self.function, self.program, self.cases = function, program, tuple(cases)
+        self.kind, self.kinks = kind, tuple(kinks)
+        self.__doc__ = program.__doc__
+        TABLE[function] = self
+
+    def __repr__(self):
+        return f"<composition {self.name}>"
+
+
+def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, kinks=(), name=None, forward=None):
+    """A function applied to each element (of broadcast arguments), given by its partial derivatives.
+
+    y_k = phi(x_k):  dY = phi'(X) . dX  and  <G, phi'(X) . dX> = <phi'(X) . G, dX>: jvp and vjp are the same product.
+    `partials` are functions ``(y, *arrays) -> derivative with respect to that argument``, or None.
+    """
+    rules = tuple(p and (lambda v, y, *arrays, _p=p: v * _p(y, *arrays)) for p in partials)
+    shapes = [(3, 4)] if len(partials) == 1 else [((3, 4), (4,)), ((2, 1), (1, 3)), ((), (2,))]
+    cases = [Case(*((s,) if len(partials) == 1 else (s + s)[:len(partials)]), domain=domain) for s in shapes]
+    return Primitive(function, derivation, kind=kind, jvp=rules, vjp=rules, cases=cases, kinks=kinks, stacked=True,
+                     name=name, forward=forward)
+
+
+def every_argument_is_an_array(*arrays):
+    return arrays, {}
+
+
+def offer(function, arrays, params):
+    """NumPy's override protocol for a function of our own: ask each array type, in order; NotImplemented if none can."""
+    overriding = [a for a in arrays if type(a) is not np.ndarray and hasattr(type(a), "__array_function__")]
+    types = tuple({type(a): None for a in overriding})
+    for a in overriding:
+        result = type(a).__array_function__(a, function, types, arrays, params)
+        if result is not NotImplemented:
+            return result
+    return NotImplemented
+
+
+def fit(c, x, primitive, argument):
+    """A cotangent in the shape and dtype of its primal: broadcasting is linear, and summing is its adjoint."""
+    shape = np.shape(x)
+    if np.shape(c) != shape:
+        c = unbroadcast(c, shape, primitive, argument)
+    return in_dtype_of(x, c)
+
+
+def unbroadcast(c, shape, primitive, argument):
+    extra = np.ndim(c) - len(shape)
+    if extra < 0 or any(n != 1 and n != m for n, m in zip(shape, np.shape(c)[extra:])):
+        raise ValueError(
+            f"the vjp of {primitive.name} gave a cotangent of shape {np.shape(c)} for argument {argument}, "
+            f"which has shape {shape}; a rule must return the argument's shape (or one that broadcasting made of it)")
+    stretched = tuple(range(extra)) + tuple(
+        extra + k for k, n in enumerate(shape) if n == 1 and np.shape(c)[extra + k] != 1)
+    return np.reshape(np.sum(c, axis=stretched), shape)
+
+
+def in_dtype_of(x, c):
+    """Mixed precision: a float32 argument gets a float32 (co)tangent.  Arrays without a float dtype pass as they are."""
+    have, want = getattr(c, "dtype", None), getattr(x, "dtype", None)
+    return c.astype(want) if have != want and _is_float(have) and _is_float(want) else c
+
+
+def _is_float(dtype):
+    return dtype is not None and dtype.kind == "f"
+
+
+def spread(t, result, stack=()):
+    """A tangent in the shape and dtype of the result (a term may lack the axes that broadcasting adds)."""
+    if isinstance(result, tuple):
+        return tuple(spread(u, r, stack) for u, r in zip(t, result))
+    shape = stack + np.shape(result)
+    return in_dtype_of(result, t if np.shape(t) == shape else np.broadcast_to(t, shape))
+
+
+def align(v, ndim):
+    """Stacked tangents (N, *shape) with axes of size 1 after the first, so that they broadcast like (N, ..., *shape)."""
+    missing = ndim + 1 - np.ndim(v)
+    return v if missing <= 0 else np.reshape(v, v.shape[:1] + (1,) * missing + v.shape[1:])
+
+
+def total(terms):
+    terms = iter(terms)
+    result = next(terms)
+    for t in terms:
+        result = tuple(a + b for a, b in zip(result, t)) if isinstance(result, tuple) else result + t
+    return result
+
+
+def qualified(function):
+    """'linalg.inv' for np.linalg.inv, 'sin' for np.sin."""
+    module = getattr(function, "__module__", None) or "numpy"
+    return ".".join([*module.split(".")[1:], function.__name__]) if module.startswith("numpy.linalg") \
+        else function.__name__

@@ -1,0 +1,244 @@
+"""Linear algebra: products, and the functions of a square matrix.
+
+The method throughout: take the differential, write <G, dY> = tr(G' dY), and turn the trace until dX stands on the right;
+what stands before it is G_X'.
+"""
+
+import string
+
+import numpy as np
+
+from ..cases import Case
+from ..errors import NoRule
+from ..primitive import CONSTANT, KINKED, MULTILINEAR, Composition, Each, Primitive
+from .reductions import axes_of, norm
+
+
+def T(a):
+    """The transpose of each matrix in a stack."""
+    return np.swapaxes(a, -1, -2)
+
+
+# Products
+
+matmul = Primitive(
+    None, """C = A B,  dC = dA B + A dB
+    <G, dA B> = tr(G' dA B) = tr(B G' dA) = <G B', dA>    so  G_A = G B'
+    <G, A dB> = tr(G' A dB)               = <A' G, dB>    so  G_B = A' G""",
+    name="matmul", kind=MULTILINEAR, forward=np.matmul, stacked=True,
+    vjp=(lambda G, C, A, B: G @ T(B), lambda G, C, A, B: T(A) @ G),
+    cases=[Case((2, 3), (3, 4)), Case((5, 2, 3), (3, 4)), Case((5, 1, 2, 3), (4, 3, 1)), Case((2, 0), (0, 3))])
+
+
+def _matmul(a, b):
+    """Vectors are matrices with one row (on the left) or one column (on the right)."""
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        raise ValueError("np.matmul: an operand has no axes; multiply by a scalar with *")
+    row, column = np.ndim(a) == 1, np.ndim(b) == 1
+    product = matmul(a[None, :] if row else a, b[:, None] if column else b)
+    if row:
+        product = product[..., 0, :]
+    return product[..., 0] if column else product
+
+
+def _dot(a, b):
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return a * b
+    return np.tensordot(a, b, axes=([-1], [max(-2, -np.ndim(b))]))
+
+
+def _tensordot(a, b, axes=2):
+    """Contracted axes to the middle, the others flattened: a matrix product."""
+    n, m = np.ndim(a), np.ndim(b)
+    if isinstance(axes, int):
+        left, right = range(n - axes, n), range(axes)
+    else:
+        left, right = ([k % d for k in np.atleast_1d(x)] for x, d in zip(axes, (n, m)))
+    rows = [k for k in range(n) if k not in left]
+    columns = [k for k in range(m) if k not in right]
+    outer = [np.shape(a)[k] for k in rows], [np.shape(b)[k] for k in columns]
+    inner = int(np.prod([np.shape(a)[k] for k in left], dtype=int))
+    product = matmul(np.reshape(np.transpose(a, (*rows, *left)), (int(np.prod(outer[0], dtype=int)), inner)),
+                     np.reshape(np.transpose(b, (*right, *columns)), (inner, int(np.prod(outer[1], dtype=int)))))
+    return np.reshape(product, (*outer[0], *outer[1]))
+
+
+VECTORS = [Case((3,), (3,)), Case((2, 3), (3,)), Case((3,), (3, 2)), Case((2, 3), (3, 4))]
+Composition(np.matmul, _matmul, cases=[*VECTORS, Case((4, 2, 3), (3,))], kind=MULTILINEAR)
+Composition(np.dot, _dot, cases=[*VECTORS, Case((), (3,)), Case((2, 3), (4, 3, 2))], kind=MULTILINEAR)
+Composition(np.vdot, lambda a, b: np.sum(np.ravel(a) * np.ravel(b)), cases=[Case((2, 3), (3, 2))], kind=MULTILINEAR)
+Composition(np.inner, lambda a, b: a * b if np.ndim(a) == 0 or np.ndim(b) == 0 else np.tensordot(a, b, axes=([-1], [-1])),
+            cases=[Case((2, 3), (4, 3)), Case((3,), (3,))], kind=MULTILINEAR)
+Composition(np.outer, lambda a, b: np.ravel(a)[:, None] * np.ravel(b), cases=[Case((3,), (4,))], kind=MULTILINEAR)
+Composition(np.tensordot, _tensordot, cases=[Case((2, 3, 4), (4, 3, 5), axes=([1, 2], [1, 0])), Case((2, 3), (3, 4), axes=1),
+                                             Case((2,), (3,), axes=0)], kind=MULTILINEAR)
+Composition(np.kron, lambda a, b: np.reshape(
+    a[:, None, :, None] * b[None, :, None, :], (np.shape(a)[0] * np.shape(b)[0], np.shape(a)[1] * np.shape(b)[1])),
+    cases=[Case((2, 3), (3, 2))], kind=MULTILINEAR)
+Composition(np.trace, lambda a, offset=0, axis1=0, axis2=1: np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1),
+            cases=[Case((3, 3)), Case((3, 4), offset=1), Case((2, 3, 3), axis1=1, axis2=2)])
+
+# Einstein's sums
+
+
+def _contraction_vjp(i, g, y, *operands, subscripts):
+    """y = sum of products, linear in each operand: the adjoint exchanges the operand's subscripts with the result's."""
+    inputs, output = subscripts.split("->")
+    inputs = inputs.split(",")
+    others = [s for k, s in enumerate(inputs) if k != i]
+    return np.einsum(",".join([output, *others]) + "->" + inputs[i], g, *(x for k, x in enumerate(operands) if k != i))
+
+
+contraction = Primitive(
+    None, "y_o = sum prod_k x^k_(s_k);  <g, dy> = <sum g prod_(k != i) x^k, dx^i>", name="einsum", kind=MULTILINEAR,
+    forward=lambda *operands, subscripts: np.einsum(subscripts, *operands), vjp=Each(_contraction_vjp),
+    cases=[Case((2, 3), (3, 4), subscripts="ij,jk->ki"), Case((2, 3), (2,), (3, 2), subscripts="ij,i,jk->k")])
+
+
+def _einsum(subscripts, *operands, optimize=False):
+    """Written out so that every subscript of an operand stands in it once, and elsewhere too: then the adjoint is one einsum."""
+    if not isinstance(subscripts, str):
+        raise NoRule("np.einsum", "with subscripts as lists of integers; write them as a string")
+    inputs, output = _written_out(subscripts.replace(" ", ""), [np.ndim(x) for x in operands])
+    simple = []
+    for k, (labels, x) in enumerate(zip(inputs, operands)):
+        for label in dict.fromkeys(labels):
+            while labels.count(label) > 1:  # a repeated subscript takes the diagonal
+                first = labels.index(label)
+                second = labels.index(label, first + 1)
+                x = np.diagonal(x, axis1=first, axis2=second)
+                labels = labels[:first] + labels[first + 1:second] + labels[second + 1:] + label
+        elsewhere = output + "".join(inputs[:k] + inputs[k + 1:])
+        alone = tuple(j for j, label in enumerate(labels) if label not in elsewhere)
+        if alone:  # a subscript of this operand alone is summed at once
+            x = np.sum(x, axis=alone)
+            labels = "".join(label for j, label in enumerate(labels) if j not in alone)
+        inputs[k] = labels
+        simple.append(x)
+    return contraction(*simple, subscripts=",".join(inputs) + "->" + output)
+
+
+def _written_out(subscripts, dimensions):
+    """(operands' subscripts, result's subscripts) with an explicit result and letters in the place of an ellipsis."""
+    left, arrow, output = subscripts.partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(dimensions):
+        raise ValueError(f"np.einsum: subscripts name {len(inputs)} operands, {len(dimensions)} were given")
+    free = [c for c in string.ascii_letters if c not in subscripts]
+    most = max(n - len(s.replace("...", "")) if "..." in s else 0 for s, n in zip(inputs, dimensions))
+    wide = "".join(free[:most])
+    inputs = [s.replace("...", wide[most - (n - len(s.replace("...", ""))):]) for s, n in zip(inputs, dimensions)]
+    if not arrow:
+        letters = "".join(inputs)
+        output = ("..." if wide else "") + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in wide))
+    return inputs, output.replace("...", wide)
+
+
+Composition(np.einsum, _einsum, kind=MULTILINEAR, cases=[
+    Case((2, 3), (3, 4), call=lambda a, b: np.einsum("ij,jk->ik", a, b)),
+    Case((3, 3), call=lambda a: np.einsum("ii->i", a)), Case((3, 3), call=lambda a: np.einsum("ii", a)),
+    Case((2, 3), (3,), call=lambda a, b: np.einsum("ij,j", a, b)),
+    Case((2, 3, 4), (5, 4), call=lambda a, b: np.einsum("...j,kj->...k", a, b)),
+    Case((2, 3), (4,), (2, 4), call=lambda a, b, c: np.einsum("ij,k,ik->j", a, b, c)),
+    Case((2, 3), (4,), call=lambda a, b: np.einsum("ij,k->i", a, b))])
+
+# Functions of a square matrix
+
+SQUARE = [Case((3, 3), domain="positive definite"), Case((2, 2, 2), domain="positive definite")]
+
+inv = Primitive(
+    np.linalg.inv, """Y = A^-1:  A Y = I,  dA Y + A dY = 0,  dY = -Y dA Y
+    <G, -Y dA Y> = -tr(G' Y dA Y) = -tr(Y G' Y dA) = <-Y' G Y', dA>""",
+    jvp=(lambda dA, Y, A: -Y @ dA @ Y,), vjp=(lambda G, Y, A: -T(Y) @ G @ T(Y),), cases=SQUARE, stacked=True)
+
+det = Primitive(
+    np.linalg.det, "y = det A,  dy = y tr(A^-1 dA) = <y A^-T, dA>",
+    jvp=(lambda dA, y, A: y * np.trace(np.linalg.solve(A, dA), axis1=-2, axis2=-1),),
+    vjp=(lambda g, y, A: (g * y)[..., None, None] * T(np.linalg.inv(A)),), cases=SQUARE)
+
+log_abs_det = Primitive(
+    None, "y = log |det A|,  dy = tr(A^-1 dA) = <A^-T, dA>", name="log_abs_det",
+    forward=lambda A: np.linalg.slogdet(A)[1],
+    jvp=(lambda dA, y, A: np.trace(np.linalg.solve(A, dA), axis1=-2, axis2=-1),),
+    vjp=(lambda g, y, A: g[..., None, None] * T(np.linalg.inv(A)),), cases=SQUARE)
+sign_det = Primitive(None, "the sign of det A is constant where A can be inverted", name="sign_det", kind=CONSTANT,
+                     forward=lambda A: np.linalg.slogdet(A)[0], cases=SQUARE)
+_SignAndLog = type(np.linalg.slogdet(np.eye(1)))
+Composition(np.linalg.slogdet, lambda a: _SignAndLog(sign_det(a), log_abs_det(a)),
+            cases=[Case((3, 3), call=lambda a: np.linalg.slogdet(a)[1], domain="positive definite")])
+
+solve = Primitive(
+    None, """X = A^-1 B:  A X = B,  dA X + A dX = dB,  dX = A^-1 (dB - dA X)
+    <G, A^-1 dB> = <A^-T G, dB>             so  G_B = A^-T G
+    <G, -A^-1 dA X> = <-A^-T G X', dA>      so  G_A = -G_B X'""", name="solve", forward=np.linalg.solve,
+    jvp=(lambda dA, X, A, B: -np.linalg.solve(A, dA @ X), lambda dB, X, A, B: np.linalg.solve(A, dB)),
+    vjp=(lambda G, X, A, B: -np.linalg.solve(T(A), G) @ T(X), lambda G, X, A, B: np.linalg.solve(T(A), G)),
+    cases=[Case((3, 3), (3, 2), domain=("positive definite", None)),
+           Case((2, 3, 3), (3, 1), domain=("positive definite", None))])
+Composition(np.linalg.solve, lambda a, b: solve(a, b[:, None])[..., 0] if np.ndim(b) == 1 else solve(a, b),
+            cases=[Case((3, 3), (3,), domain=("positive definite", None)), *solve.cases])
+
+
+def _lower_half(M):
+    """Phi: the lower triangle with half of the diagonal, so that Phi(M) + Phi(M)' = M for symmetric M."""
+    return np.tril(M, -1) + np.tril(np.triu(M)) / 2
+
+
+def _cholesky_vjp(G, L, A):
+    P = _lower_half(T(L) @ G)
+    S = np.linalg.solve(T(L), T(np.linalg.solve(T(L), T(P))))  # L^-T P L^-1
+    return (S + T(S)) / 2
+
+
+Primitive(
+    np.linalg.cholesky, """A = L L',  dA = dL L' + L dL',  L^-1 dA L^-T = L^-1 dL + (L^-1 dL)',  dL = L Phi(L^-1 dA L^-T)
+    <G, L Phi(L^-1 dA L^-T)> = <L^-T Phi(L' G) L^-1, dA>, made symmetric as A is""",
+    call=lambda a, *, upper=False: ((a,), {}) if not upper else _refuse_upper(),
+    jvp=(lambda dA, L, A: L @ _lower_half(np.linalg.solve(L, T(np.linalg.solve(L, T((dA + T(dA)) / 2))))),),
+    vjp=(_cholesky_vjp,), cases=[Case((3, 3), call=lambda a: np.linalg.cholesky(a @ T(a) + np.eye(3)))])
+
+
+def _refuse_upper():
+    raise NoRule("np.linalg.cholesky", "with upper=True; transpose the lower factor")
+
+
+def _norm(x, ord=None, axis=None, keepdims=False):
+    if axis is None and (ord is None or np.ndim(x) == 1):
+        axis = tuple(range(np.ndim(x)))
+    if axis is None:
+        axis = tuple(range(np.ndim(x)))
+    axis = axes_of(x, axis)
+    if ord is None or ord == "fro" or (len(axis) == 1 and ord == 2):
+        return norm(x, axis=axis, keepdims=bool(keepdims))
+    if len(axis) == 1:
+        if ord == np.inf:
+            return np.max(np.abs(x), axis=axis, keepdims=keepdims)
+        if ord == -np.inf:
+            return np.min(np.abs(x), axis=axis, keepdims=keepdims)
+        if ord == 1:
+            return np.sum(np.abs(x), axis=axis, keepdims=keepdims)
+        if not isinstance(ord, str) and ord != 0:
+            return np.power(np.sum(np.power(np.abs(x), ord), axis=axis, keepdims=keepdims), 1 / ord)
+    elif ord in (1, -1, np.inf, -np.inf):
+        rows, columns = axis
+        summed, kept = (rows, columns) if abs(ord) == 1 else (columns, rows)
+        extreme = np.max if ord > 0 else np.min
+        result = extreme(np.sum(np.abs(x), axis=summed, keepdims=True), axis=kept, keepdims=True)
+        return result if keepdims else np.squeeze(result, axis=axis)
+    raise NoRule("np.linalg.norm", f"with ord={ord!r} over {len(axis)} axes")
+
+
+Composition(np.linalg.norm, _norm, kind=KINKED, cases=[
+    Case((3,)), Case((2, 3)), Case((2, 3), axis=1), Case((2, 3), ord=1, axis=0), Case((2, 3), ord=np.inf, axis=1, keepdims=True),
+    Case((3,), ord=3), Case((2, 3), ord="fro"), Case((2, 3), ord=1), Case((2, 3), ord=np.inf)])
+Composition(np.linalg.matrix_power, lambda a, n: _matrix_power(a, n), cases=[Case((3, 3), n=5), Case(
+    (3, 3), n=-2, domain="positive definite"), Case((2, 2), n=0)])
+
+
+def _matrix_power(a, n):
+    if n < 0:
+        return _matrix_power(np.linalg.inv(a), -n)
+    if n == 0:
+        return np.zeros_like(a) + np.eye(np.shape(a)[-1])
+    half = _matrix_power(a, n // 2) if n > 1 else None
+    return a if n == 1 else half @ half if n % 2 == 0 else half @ half @ a

@@ -1,0 +1,188 @@
+"""Sums, products, extremes and statistics along axes.
+
+Axes are counted from the end (-1, -2, ...), so that a rule reads the same when tangents have one more leading axis.
+"""
+
+import numpy as np
+
+from ..cases import Case, Fixed, Kink
+from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Primitive
+from .constants import number
+
+
+def axes_of(a, axis):
+    """NumPy's axis argument (None, an int or a tuple) as a tuple of negative axes."""
+    n = np.ndim(a)
+    if axis is None:
+        return tuple(range(-n, 0))
+    chosen = axis if isinstance(axis, tuple) else (axis,)
+    for k in chosen:
+        if not -n <= k < n:
+            raise np.exceptions.AxisError(k, n)
+    return tuple(k % n - n for k in chosen)
+
+
+def widen(g, axis, keepdims):
+    """Something in the shape of the result of a reduction, with the reduced axes as axes of size 1."""
+    return g if keepdims or not axis else np.expand_dims(g, axis)
+
+
+def count(a, axis):
+    """How many entries a reduction along these axes takes together."""
+    n = 1
+    for k in axis:
+        n *= np.shape(a)[k]
+    return n
+
+
+def reduction(a, axis=None, dtype=None, *, keepdims=False):
+    return (a,), {"axis": axes_of(a, axis), "keepdims": bool(keepdims)}
+
+
+def extreme(a, axis=None, *, keepdims=False):
+    return (a,), {"axis": axes_of(a, axis), "keepdims": bool(keepdims)}
+
+
+REDUCTIONS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, -1), keepdims=True), Case(()), Case((3, 1), axis=1)]
+
+Primitive(np.sum, "s = <1, x>,  ds = <1, dx>;  <g, <1, dx>> = <g 1, dx>", kind=LINEAR, call=reduction, stacked=True,
+          vjp=(lambda g, y, x, axis, keepdims: np.broadcast_to(widen(g, axis, keepdims), np.shape(x)),),
+          cases=[*REDUCTIONS, Case((0, 3), axis=0)])
+Primitive(np.mean, "m = <1, x> / n,  dm = <1, dx> / n;  <g, dm> = <g 1 / n, dx>", kind=LINEAR, call=reduction,
+          stacked=True, vjp=(lambda g, y, x, axis, keepdims: np.broadcast_to(
+              widen(g, axis, keepdims) / count(x, axis), np.shape(x)),), cases=REDUCTIONS)
+
+# Products
+
+
+def _others(x, axis):
+    """For each entry the product of all the others along the axes: what stands before it times what stands after.
+
+    No division, so zeros are no exception.
+    """
+    moved = np.moveaxis(x, axis, range(-len(axis), 0)) if axis else x
+    flat = np.reshape(moved, np.shape(moved)[:np.ndim(x) - len(axis)] + (-1,))
+    one = np.ones_like(flat[..., :1])
+    before = np.cumprod(np.concatenate([one, flat[..., :-1]], axis=-1), axis=-1)
+    after = np.flip(np.cumprod(np.concatenate([one, np.flip(flat[..., 1:], -1)], axis=-1), axis=-1), -1)
+    rest = np.reshape(before * after, np.shape(moved))
+    return np.moveaxis(rest, range(-len(axis), 0), axis) if axis else rest
+
+
+Primitive(np.prod, "p = x_1 ... x_n,  dp = sum_i (prod_{j != i} x_j) dx_i", call=reduction,
+          jvp=(lambda v, y, x, axis, keepdims: np.sum(v * _others(x, axis), axis=axis, keepdims=keepdims),),
+          vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _others(x, axis),), cases=REDUCTIONS)
+
+
+def running(a, axis=None, dtype=None):
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    return (a,), {"axis": axes_of(a, axis)[0]}
+
+
+Primitive(np.cumsum, "y_k = sum_{i <= k} x_i;  <g, dy> = sum_i (sum_{k >= i} g_k) dx_i", kind=LINEAR, call=running,
+          vjp=(lambda g, y, x, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis),), stacked=True,
+          cases=[Case((3, 4), axis=1), Case((2, 3)), Case((2, 3), axis=0)])
+
+
+def _cumprod_jvp(v, y, x, axis):
+    """dy_k = dy_{k-1} x_k + y_{k-1} dx_k."""
+    v, y, x = (np.moveaxis(a, axis, 0) for a in (v, y, x))
+    terms = [v[:1]]
+    for k in range(1, len(x)):
+        terms.append(terms[-1] * x[k:k + 1] + y[k - 1:k] * v[k:k + 1])
+    return np.moveaxis(np.concatenate(terms[:len(x)]), 0, axis)
+
+
+def _cumprod_vjp(g, y, x, axis):
+    """<g, dy> = sum_i y_{i-1} s_i dx_i  with  s_i = g_i + x_{i+1} s_{i+1}."""
+    g, y, x = (np.moveaxis(a, axis, 0) for a in (g, y, x))
+    terms = [g[-1:]]
+    for k in range(len(x) - 1, 0, -1):
+        terms.append(g[k - 1:k] + x[k:k + 1] * terms[-1])
+    before = np.concatenate([np.ones_like(y[:1]), y[:-1]])
+    return np.moveaxis(before * np.concatenate(terms[:len(x)][::-1]), 0, axis)
+
+
+Primitive(np.cumprod, "y_k = prod_{i <= k} x_i,  dy_k = dy_{k-1} x_k + y_{k-1} dx_k", call=running,
+          jvp=(_cumprod_jvp,), vjp=(_cumprod_vjp,), cases=[Case((3, 4), axis=1), Case((4,)), Case((2, 1), axis=1)])
+
+# Extremes
+
+
+def _share(x, y, axis, keepdims):
+    """1 at the extreme entry; ties share evenly."""
+    chosen = x == widen(y, axis, keepdims)
+    return np.where(chosen, 1 / np.sum(np.where(chosen, np.ones_like(x), 0), axis=axis, keepdims=True), 0)
+
+
+_ties = [Kink(([1.0, 3.0, 3.0],), ([0.0, 0.5, 0.5],), "a tie is shared evenly")]
+for _function in (np.max, np.min):
+    Primitive(_function, "y = x_k at the extreme entry k,  dy = dx_k", kind=KINKED, call=extreme,
+              jvp=(lambda v, y, x, axis, keepdims: np.sum(v * _share(x, y, axis, keepdims), axis=axis, keepdims=keepdims),),
+              vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _share(x, y, axis, keepdims),),
+              cases=REDUCTIONS, kinks=_ties if _function is np.max else [
+                  Kink(([3.0, 1.0, 1.0],), ([0.0, 0.5, 0.5],), "a tie is shared evenly")])
+Composition(np.ptp, lambda a, axis=None, *, keepdims=False: np.max(a, axis=axis, keepdims=keepdims)
+            - np.min(a, axis=axis, keepdims=keepdims), cases=[Case((3, 4), axis=1)], kind=KINKED)
+
+# Statistics
+
+norm = Primitive(
+    None, "n = sqrt <x, x>,  dn = <x, dx> / n;  <g, dn> = <g x / n, dx>, and 0 at x = 0", name="norm", kind=KINKED,
+    forward=lambda x, axis, keepdims: np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims)), stacked=True,
+    jvp=(lambda v, y, x, axis, keepdims: np.sum(_direction(x, y, axis, keepdims) * v, axis=axis, keepdims=keepdims),),
+    vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _direction(x, y, axis, keepdims),),
+    cases=[Case((3,), axis=(-1,), keepdims=False), Case((2, 3), axis=(-2,), keepdims=True)],
+    kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0", {"axis": (-1,), "keepdims": False})])
+
+
+def _direction(x, y, axis, keepdims):
+    y = widen(y, axis, keepdims)
+    return x / np.where(y == 0, 1, y)
+
+
+def _deviations(a, axis):
+    return a - np.mean(a, axis=axis, keepdims=True)
+
+
+def _var(a, axis=None, dtype=None, *, ddof=0, keepdims=False):
+    """s^2 = |x - mean|^2 / (n - ddof)"""
+    axis = axes_of(a, axis)
+    return np.sum(np.square(_deviations(a, axis)), axis=axis, keepdims=keepdims) / (count(a, axis) - ddof)
+
+
+def _std(a, axis=None, dtype=None, *, ddof=0, keepdims=False):
+    """s = |x - mean| / sqrt(n - ddof): the norm's derivative, and its convention at 0"""
+    axis = axes_of(a, axis)
+    return norm(_deviations(a, axis), axis=axis, keepdims=bool(keepdims)) / np.sqrt(number(count(a, axis) - ddof, a))
+
+
+def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):
+    if weights is None:
+        weights = np.ones_like(a)
+    elif np.shape(weights) != np.shape(a):
+        weights = np.reshape(weights, tuple(n if k - np.ndim(a) in axes_of(a, axis) else 1
+                                            for k, n in enumerate(np.shape(a))))
+    total = np.sum(weights * np.ones_like(a), axis=axis, keepdims=keepdims)
+    mean = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
+    return (mean, total) if returned else mean
+
+
+STATISTICS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, 2), keepdims=True), Case((3, 4), axis=1, ddof=1)]
+Composition(np.var, _var, cases=STATISTICS)
+Composition(np.std, _std, cases=STATISTICS, kind=KINKED,
+            kinks=[Kink(([2.0, 2.0, 2.0],), ([0.0, 0.0, 0.0],), "0 where all entries are equal")])
+Composition(np.average, _average, cases=[Case((3, 4), axis=0), Case((3,), weights=np.array([1.0, 2.0, 1.0]))])
+
+# Constant almost everywhere
+
+_as_called = lambda *arrays, **params: (arrays, params)
+for _function in (np.argmax, np.argmin, np.argsort, np.count_nonzero, np.nonzero, np.flatnonzero, np.any, np.all,
+                  np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.isrealobj, np.iscomplexobj):
+    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called, cases=[Case((3, 4))])
+Primitive(np.full_like, "constant", kind=CONSTANT, call=_as_called, cases=[Case((3, 4), fill_value=2)])
+for _function in (np.allclose, np.array_equal, np.result_type):
+    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called, cases=[Case((3,), (3,))])
+Primitive(np.searchsorted, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called,
+          cases=[Case(Fixed(np.array([-1.0, 0.0, 1.0])), (4,))])

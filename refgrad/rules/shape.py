@@ -1,0 +1,337 @@
+"""Rearranging: every function here is linear, y = P x with a matrix P of zeros and ones.
+
+    dy = P dx,   <g, P dx> = <P' g, dx>
+
+The jvp is the function itself; the vjp P' puts each entry back where it came from, adding where it was used twice.
+Few of them need a rule: the others are written with these.
+"""
+
+import operator
+
+import numpy as np
+
+from ..cases import Case, Fixed
+from ..errors import NoRule
+from ..primitive import LINEAR, Composition, Each, Primitive
+
+# The primitives
+
+
+def _reshape(a, shape, order="C", *, copy=None):
+    if order != "C":
+        raise NoRule("np.reshape", f"with order={order!r}")
+    return (a,), {"shape": shape}
+
+
+Primitive(np.reshape, "y = the entries of x in the same order", kind=LINEAR, call=_reshape,
+          vjp=(lambda g, y, x, shape: np.reshape(g, np.shape(x)),),
+          cases=[Case((3, 4), shape=(2, 6)), Case((2, 3), shape=-1), Case((), shape=(1, 1)), Case((0, 2), shape=(4, 0))])
+
+
+def _permutation(a, axes=None):
+    n = np.ndim(a)
+    return (a,), {"axes": tuple(reversed(range(n))) if axes is None else tuple(k % n for k in axes)}
+
+
+Primitive(np.transpose, "Y = X';  <G, dX'> = <G', dX>: axes permuted back", kind=LINEAR, call=_permutation,
+          vjp=(lambda g, y, x, axes: np.transpose(g, np.argsort(axes)),),
+          cases=[Case((3, 4)), Case((2, 3, 4), axes=(1, 2, 0)), Case(())])
+
+Primitive(np.broadcast_to, "y = x, repeated along new axes and axes of size 1; <g, dy> sums over the repetitions",
+          kind=LINEAR, call=lambda array, shape, subok=False: ((array,), {"shape": shape}),
+          vjp=(lambda g, y, x, shape: g,),  # the sum over broadcast axes happens centrally
+          cases=[Case((3, 1), shape=(2, 3, 4)), Case((), shape=(2,)), Case((1,), shape=(0,))])
+
+
+def _slice_of(i, g, y, *arrays, axis):
+    start = sum(np.shape(a)[axis] for a in arrays[:i])
+    return g[(slice(None),) * (axis % np.ndim(y)) + (slice(start, start + np.shape(arrays[i])[axis]),)]
+
+
+def _concatenate(arrays, axis=0, *, dtype=None, casting="same_kind"):
+    if axis is None:
+        arrays, axis = [np.ravel(a) for a in arrays], 0
+    return tuple(arrays), {"axis": axis}
+
+
+Primitive(np.concatenate, "y = [a b ...];  <g, dy> = <g_1, da> + <g_2, db> + ...: g is cut at the joints", kind=LINEAR,
+          call=_concatenate, forward=lambda *arrays, axis: np.concatenate(arrays, axis=axis), vjp=Each(_slice_of),
+          cases=[Case((2, 3), (4, 3), call=lambda a, b: np.concatenate([a, b])),
+                 Case((2, 3), (2, 0), (2, 1), call=lambda *x: np.concatenate(x, axis=-1)),
+                 Case((2, 2), (3,), call=lambda *x: np.concatenate(x, axis=None))])
+
+
+def _scatter_add(x, *, index, shape):
+    y = np.zeros(shape, dtype=x.dtype)
+    if _takes_each_once(index):
+        y[index] = x
+    else:
+        np.add.at(y, index, x)
+    return y
+
+
+def _takes_each_once(index):
+    """Basic indexing (and a boolean mask) meets no entry twice."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(i is None or i is Ellipsis or isinstance(i, (int, np.integer, slice)) or getattr(i, "dtype", None) == bool
+               for i in parts)
+
+
+scatter_add = Primitive(
+    None, "y = 0 but for y[index], to which x is added, as often as an entry is indexed;  <g, dy> = <g[index], dx>",
+    name="scatter_add", kind=LINEAR, forward=_scatter_add,
+    vjp=(lambda g, y, x, index, shape: g[index],),
+    cases=[Case((3,), index=np.array([0, 2, 0]), shape=(4,)), Case((2,), index=(slice(0, 2), 1), shape=(3, 2))])
+
+Primitive(operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: entries used twice receive both", kind=LINEAR,
+          name="getitem", forward=lambda x, index: x[index],
+          vjp=(lambda g, y, x, index: scatter_add(g, index=index, shape=np.shape(x)),),
+          cases=[Case((3, 4), call=lambda x: x[1]), Case((3, 4), call=lambda x: x[..., None, ::-2]),
+                 Case((3, 4), call=lambda x: x[np.array([0, 2, 0])]),
+                 Case((3, 4), call=lambda x: x[np.array([[0], [2]]), np.array([1, 1, 3])]),
+                 Case((3,), call=lambda x: x[np.array([True, False, True])]), Case((3,), call=lambda x: x[()]),
+                 Case((2, 3), call=lambda x: x[:, 1:1])])
+
+Primitive(np.copy, "y = x", kind=LINEAR, call=lambda a, order="K", subok=False: ((a,), {}),
+          vjp=(lambda g, y, x: g,), stacked=True, cases=[Case((3,))])
+Primitive(np.astype, "y = x, rounded; the rounding carries no derivative", kind=LINEAR,
+          call=lambda x, dtype, copy=True, device=None: ((x,), {"dtype": np.dtype(dtype)}),
+          forward=lambda x, dtype: x.astype(dtype), vjp=(lambda g, y, x, dtype: g,), stacked=True,
+          cases=[Case((3,), call=lambda x: x.astype(x.dtype))])
+
+# Compositions: axes
+
+
+def _moved(a, source, destination):
+    n = np.ndim(a)
+    source, destination = ([k % n for k in np.atleast_1d(s)] for s in (source, destination))
+    order = [k for k in range(n) if k not in source]
+    for d, s in sorted(zip(destination, source)):
+        order.insert(d, s)
+    return np.transpose(a, order)
+
+
+def _squeezed(a, axis=None):
+    shape = np.shape(a)
+    axes = [k for k, n in enumerate(shape) if n == 1] if axis is None else [k % len(shape) for k in np.atleast_1d(axis)]
+    if any(shape[k] != 1 for k in axes):
+        raise ValueError(f"np.squeeze: axis={axis!r} chooses an axis that is not of size 1 in the shape {shape}")
+    return np.reshape(a, tuple(n for k, n in enumerate(shape) if k not in axes))
+
+
+def _expanded(a, axis):
+    axes = np.atleast_1d(axis)
+    n = np.ndim(a) + len(axes)
+    new = {k % n for k in axes}
+    sizes = iter(np.shape(a))
+    return np.reshape(a, tuple(1 if k in new else next(sizes) for k in range(n)))
+
+
+def _at_least(n, a):
+    """NumPy's own placement of the new axes, read off an index array of that shape."""
+    return np.reshape(a, np.shape((np.atleast_1d, np.atleast_2d, np.atleast_3d)[n - 1](np.empty(np.shape(a)))))
+
+
+def _swapped(a, axis1, axis2):
+    order = list(range(np.ndim(a)))
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return np.transpose(a, order)
+
+
+Composition(np.swapaxes, _swapped,
+            cases=[Case((2, 3, 4), axis1=0, axis2=-1), Case((2, 3), axis1=1, axis2=1)], kind=LINEAR)
+Composition(np.moveaxis, _moved, cases=[Case((2, 3, 4), source=0, destination=-1)], kind=LINEAR)
+Composition(np.rollaxis, lambda a, axis, start=0: _moved(
+    a, axis, start - 1 if axis % np.ndim(a) < start else start), cases=[Case((2, 3, 4), axis=2)], kind=LINEAR)
+Composition(np.ravel, lambda a, order="C": np.reshape(a, -1, order=order), cases=[Case((2, 3))], kind=LINEAR)
+Composition(np.squeeze, _squeezed, cases=[Case((1, 3, 1)), Case((1, 3, 1), axis=0)], kind=LINEAR)
+Composition(np.expand_dims, _expanded, cases=[Case((2, 3), axis=1), Case((3,), axis=(0, -1))], kind=LINEAR)
+for _n, _function in enumerate((np.atleast_1d, np.atleast_2d, np.atleast_3d), 1):
+    Composition(_function, lambda *arrays, _n=_n: _at_least(_n, arrays[0]) if len(arrays) == 1
+                else tuple(_at_least(_n, a) for a in arrays), cases=[Case(()), Case((3,))], kind=LINEAR)
+Composition(np.broadcast_arrays, lambda *arrays: tuple(np.broadcast_to(a, np.broadcast_shapes(*map(np.shape, arrays)))
+                                                       for a in arrays),
+            cases=[Case((3, 1), (2,), call=lambda a, b: np.broadcast_arrays(a, b)[0])], kind=LINEAR)
+
+# Compositions: joining and cutting
+
+
+def _stack(arrays, axis=0):
+    return np.concatenate([np.expand_dims(a, axis) for a in arrays], axis=axis % (np.ndim(arrays[0]) + 1))
+
+
+def _column(a):
+    return np.expand_dims(a, 1) if np.ndim(a) == 1 else a
+
+
+def _pieces(a, indices_or_sections, axis=0, *, even=True):
+    """The parts of np.split, cut by the places at which NumPy cuts an array of positions."""
+    positions = np.arange(np.shape(a)[axis])
+    cut = np.split if even else np.array_split
+    front = (slice(None),) * (axis % np.ndim(a))
+    return [a[front + (slice(p[0], p[-1] + 1) if len(p) else slice(0, 0),)] for p in cut(positions, indices_or_sections)]
+
+
+def joined(call):
+    """Cases for a function that takes a list of arrays."""
+    return [Case((2, 3), (2, 3), call=lambda a, b: call([a, b])), Case((3,), (3,), call=lambda a, b: call([a, b]))]
+
+
+Composition(np.stack, _stack, cases=[Case((2, 3), (2, 3), call=lambda a, b: np.stack([a, b], axis=-1)),
+                                     Case((), (), call=lambda a, b: np.stack([a, b]))], kind=LINEAR)
+Composition(np.vstack, lambda tup: np.concatenate([np.atleast_2d(a) for a in tup]), cases=joined(np.vstack), kind=LINEAR)
+Composition(np.hstack, lambda tup: np.concatenate([np.atleast_1d(a) for a in tup], axis=0 if np.ndim(tup[0]) < 2 else 1),
+            cases=joined(np.hstack), kind=LINEAR)
+Composition(np.dstack, lambda tup: np.concatenate([np.atleast_3d(a) for a in tup], axis=2), cases=joined(np.dstack),
+            kind=LINEAR)
+Composition(np.column_stack, lambda tup: np.concatenate([_column(a) for a in tup], axis=1),
+            cases=joined(np.column_stack), kind=LINEAR)
+Composition(np.append, lambda arr, values, axis=None: np.concatenate([arr, values], axis=axis),
+            cases=[Case((2, 3), (2,))], kind=LINEAR)
+_last = lambda parts: parts[-1]
+Composition(np.split, _pieces, cases=[Case((6,), call=lambda x: _last(np.split(x, 3))),
+                                      Case((2, 5), call=lambda x: _last(np.split(x, [1, 3], axis=-1)))], kind=LINEAR)
+Composition(np.array_split, lambda a, n, axis=0: _pieces(a, n, axis, even=False),
+            cases=[Case((5,), call=lambda x: np.array_split(x, 2)[0])], kind=LINEAR)
+Composition(np.vsplit, lambda a, n: _pieces(a, n, 0), cases=[Case((4, 2), call=lambda x: _last(np.vsplit(x, 2)))],
+            kind=LINEAR)
+Composition(np.hsplit, lambda a, n: _pieces(a, n, min(1, np.ndim(a) - 1)),
+            cases=[Case((2, 4), call=lambda x: _last(np.hsplit(x, 2)))], kind=LINEAR)
+
+# Compositions: taking entries by position.  Where NumPy can rearrange an array of positions, indexing does the rest.
+
+
+def along(axis, index, ndim):
+    """The index that takes `index` along one axis and everything along the others."""
+    return (slice(None),) * (axis % ndim) + (index,)
+
+
+def positions_along(a, axis, rearranged):
+    """Entries of `a` along an axis (None: of the flattened array) at the positions ``rearranged(0, 1, 2, ...)``."""
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    return a[along(axis, rearranged(np.arange(np.shape(a)[axis])), np.ndim(a))]
+
+
+def _flip(m, axis=None):
+    axes = range(np.ndim(m)) if axis is None else [k % np.ndim(m) for k in np.atleast_1d(axis)]
+    return m[tuple(slice(None, None, -1) if k in axes else slice(None) for k in range(np.ndim(m)))]
+
+
+def _roll(a, shift, axis=None):
+    if axis is None:
+        return np.reshape(_roll(np.ravel(a), shift, 0), np.shape(a))
+    for s, k in np.broadcast(shift, axis):
+        a = positions_along(a, k, lambda p, s=s: np.roll(p, s))
+    return a
+
+
+def _rotated(m, k=1, axes=(0, 1)):
+    first, second = axes
+    if k % 4 == 0:
+        return m[...]
+    if k % 4 == 2:
+        return _flip(m, axes)
+    return np.swapaxes(_flip(m, second), first, second) if k % 4 == 1 else _flip(np.swapaxes(m, first, second), second)
+
+
+def _tile(A, reps):
+    reps = tuple(np.atleast_1d(reps))
+    shape = (1,) * (len(reps) - np.ndim(A)) + np.shape(A)
+    reps = (1,) * (len(shape) - len(reps)) + reps
+    spread = np.broadcast_to(np.reshape(A, tuple(m for n in shape for m in (1, n))),
+                             tuple(m for r, n in zip(reps, shape) for m in (r, n)))
+    return np.reshape(spread, tuple(r * n for r, n in zip(reps, shape)))
+
+
+def _take(a, indices, axis=None, mode="raise"):
+    indices = np.asarray(indices)
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    n = np.shape(a)[axis]
+    if mode == "wrap":
+        indices = indices % n
+    elif mode == "clip":
+        indices = np.clip(indices, 0, n - 1)
+    return a[along(axis, indices, np.ndim(a))]
+
+
+def _take_along_axis(arr, indices, axis=-1):
+    if axis is None:
+        arr, axis = np.ravel(arr), 0
+    axis = axis % np.ndim(arr)
+    grid = [np.reshape(np.arange(n), tuple(n if j == k else 1 for j in range(np.ndim(arr))))
+            for k, n in enumerate(np.shape(arr))]
+    grid[axis] = indices
+    return arr[tuple(grid)]
+
+
+def _pad(array, pad_width, mode="constant", *, constant_values=0):
+    widths = np.broadcast_to(pad_width, (np.ndim(array), 2))
+    if mode in ("edge", "reflect", "symmetric", "wrap"):
+        for k, width in enumerate(widths):
+            array = positions_along(array, k, lambda p, w=tuple(width): np.pad(p, w, mode=mode))
+        return array
+    if mode != "constant":
+        raise NoRule("np.pad", f"with mode={mode!r}")
+    shape = tuple(n + int(w.sum()) for n, w in zip(np.shape(array), widths))
+    inside = tuple(slice(int(w[0]), int(w[0]) + n) for n, w in zip(np.shape(array), widths))
+    border = np.pad(np.zeros(np.shape(array)), widths, constant_values=constant_values)
+    placed = scatter_add(array, index=inside, shape=shape)
+    return placed + border if np.any(border) else placed
+
+
+def _sort(a, axis=-1, kind=None, order=None, *, stable=None):
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    return np.take_along_axis(a, np.argsort(a, axis=axis, kind="stable"), axis=axis)
+
+
+Composition(np.flip, _flip, cases=[Case((2, 3)), Case((2, 3), axis=-1)], kind=LINEAR)
+Composition(np.flipud, lambda m: _flip(m, 0), cases=[Case((2, 3))], kind=LINEAR)
+Composition(np.fliplr, lambda m: _flip(m, 1), cases=[Case((2, 3))], kind=LINEAR)
+Composition(np.roll, _roll, cases=[Case((2, 3), shift=2), Case((2, 3), shift=(1, 2), axis=(0, 1))], kind=LINEAR)
+Composition(np.rot90, _rotated, cases=[Case((2, 3)), Case((2, 3), k=3), Case((2, 3), k=2)], kind=LINEAR)
+Composition(np.tile, _tile, cases=[Case((2, 3), reps=(2, 1, 2)), Case((3,), reps=2), Case((2, 3), reps=2)], kind=LINEAR)
+Composition(np.repeat, lambda a, repeats, axis=None: positions_along(a, axis, lambda p: np.repeat(p, repeats)),
+            cases=[Case((2, 3), repeats=2), Case((3,), repeats=np.array([0, 2, 1]), axis=0)], kind=LINEAR)
+Composition(np.take, _take, cases=[Case((3, 4), indices=[[0, 2], [2, 2]], axis=1), Case((3, 4), indices=5),
+                                   Case((3,), indices=[5, -4], mode="wrap")], kind=LINEAR)
+Composition(np.take_along_axis, _take_along_axis,
+            cases=[Case((3, 4), indices=np.array([[0, 0], [1, 2], [3, 0]]), axis=1)], kind=LINEAR)
+Composition(np.pad, _pad, cases=[Case((2, 3), pad_width=((1, 0), (0, 2))), Case((3,), pad_width=1, constant_values=2.0),
+                                 Case((4,), pad_width=2, mode="reflect"), Case((2, 3), pad_width=1, mode="edge")],
+            kind=LINEAR)
+Composition(np.sort, _sort, cases=[Case((3, 4)), Case((3, 4), axis=0), Case((2, 3), axis=None)])
+
+
+def _diagonal(a, offset=0, axis1=0, axis2=1):
+    a = np.moveaxis(a, (axis1, axis2), (-2, -1))
+    rows = np.arange(np.shape(np.diagonal(np.empty(np.shape(a)[-2:]), offset))[0])
+    return a[..., rows + max(0, -offset), rows + max(0, offset)]
+
+
+def _diag(v, k=0):
+    if np.ndim(v) == 2:
+        return _diagonal(v, k)
+    n = np.shape(v)[0]
+    return scatter_add(v, index=(np.arange(n) + max(0, -k), np.arange(n) + max(0, k)), shape=(n + abs(k),) * 2)
+
+
+Composition(np.diagonal, _diagonal, cases=[Case((3, 4)), Case((3, 4), offset=-1), Case((2, 3, 3), axis1=1, axis2=2)],
+            kind=LINEAR)
+Composition(np.diag, _diag, cases=[Case((3,)), Case((2,), k=-1), Case((3, 4), k=1)], kind=LINEAR)
+Composition(np.diagflat, lambda v, k=0: _diag(np.ravel(v), k), cases=[Case((2, 2))], kind=LINEAR)
+Composition(np.tril, lambda m, k=0: np.where(np.tri(*np.shape(m)[-2:], k, dtype=bool), m, 0),
+            cases=[Case((3, 4)), Case((2, 3, 3), k=-1)], kind=LINEAR)
+Composition(np.triu, lambda m, k=0: np.where(np.tri(*np.shape(m)[-2:], k - 1, dtype=bool), 0, m),
+            cases=[Case((3, 4)), Case((2, 3, 3), k=1)], kind=LINEAR)
+
+
+def _difference(a, n=1, axis=-1):
+    for _ in range(n):
+        a = a[along(axis, slice(1, None), np.ndim(a))] - a[along(axis, slice(None, -1), np.ndim(a))]
+    return a
+
+
+Composition(np.diff, _difference, cases=[Case((2, 4)), Case((4, 2), n=2, axis=0)], kind=LINEAR)

@@ -1,0 +1,297 @@
+"""Derivatives of functions: vjp, jvp, grad, value_and_grad, jacobian, hessian, hvp.
+
+A function takes and returns arrays, or any nesting of dict, list, tuple, namedtuple and dataclass of arrays;
+derivatives come back in the same nesting.  All transforms nest, in any order and to any depth.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .errors import check_leaf, describe
+from .forward import Tangents
+from .primitive import in_dtype_of
+from .reverse import Tape
+from .tree import flatten, paths, unflatten
+
+
+def vjp(f, *primals, has_aux=False):
+    """Reverse mode: the value, and the map from a cotangent of the result to cotangents of the arguments.
+
+    Returns ``(value, pull)``; with has_aux (f then returns ``(value, aux)``) ``(value, pull, aux)``.
+    ``pull(g)`` returns a tuple with a cotangent for each argument, and may be called any number of times.
+    Raises TypeError for arguments that are not floating point, ValueError for a cotangent of the wrong shape.
+    """
+    leaves, structure = _leaves(primals, "vjp", [f"argument {k}" for k in range(len(primals))])
+    run = _Recording(f, leaves, structure, has_aux, "vjp")
+    return (run.value, run.pull, run.aux) if has_aux else (run.value, run.pull)
+
+
+def jvp(f, primals, tangents, has_aux=False):
+    """Forward mode: the value and the directional derivative f'(primals)[tangents].
+
+    `primals` and `tangents` are sequences of the same structure and shapes.
+    Returns ``(value, tangent)``; with has_aux (f then returns ``(value, aux)``) ``(value, tangent, aux)``.
+    Raises TypeError for arguments that are not floating point, ValueError for tangents that do not match.
+    """
+    primals, tangents = tuple(primals), tuple(tangents)
+    leaves, structure = _leaves(primals, "jvp", [f"argument {k}" for k in range(len(primals))])
+    directions, directions_structure = flatten(tangents)
+    if directions_structure != structure:
+        raise ValueError(f"jvp: tangents have the structure {directions_structure}; expected that of the primals, "
+                         f"{structure}")
+    directions = _matching(leaves, directions, ["tangents" + p for p in paths(structure)], "jvp")
+    values, found, shape, aux = _push(f, leaves, structure, directions, has_aux, "jvp")
+    result = unflatten(shape, values), unflatten(shape, found)
+    return (*result, aux) if has_aux else result
+
+
+def grad(f, argnums=0, has_aux=False):
+    """The gradient of a scalar function, as a function of the same arguments.
+
+    `argnums` (an int or a tuple of them) chooses the arguments; the result has their nesting.  With has_aux, f returns
+    ``(value, aux)`` and the new function ``(gradient, aux)``.
+    Raises TypeError if f does not return a scalar, or if an argument is not floating point.
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    @_named("grad", f)
+    def gradient(*args, **kwargs):
+        value, g = both(*args, **kwargs)
+        return (g, value[1]) if has_aux else g
+
+    return gradient
+
+
+def value_and_grad(f, argnums=0, has_aux=False):
+    """Value and gradient of a scalar function in one pass: ``(value, gradient)``, or ``((value, aux), gradient)``."""
+
+    @_named("value_and_grad", f)
+    def both(*args, **kwargs):
+        g, chosen, labels = _choose(f, args, kwargs, argnums, "grad")
+        leaves, structure = _leaves(chosen, "grad", labels)
+        run = _Recording(g, leaves, structure, has_aux, "grad")
+        if len(run.values) != 1 or np.shape(run.value) != ():
+            raise TypeError(f"grad: {_name(f)} returned {describe(run.value)}; expected a scalar. Reduce it (np.sum, "
+                            f"np.mean), or use vjp or jacobian for a function with many outputs.")
+        gradients = unflatten(structure, run.sweep([np.ones_like(run.value)]))
+        return ((run.value, run.aux) if has_aux else run.value,
+                gradients if isinstance(argnums, tuple) else gradients[0])
+
+    return both
+
+
+def jacobian(f, argnums=0, mode="reverse", batched=True):
+    """The matrix of all partial derivatives, of shape ``result.shape + argument.shape``.
+
+    mode     "reverse": one backward sweep for each entry of the result (few outputs);
+             "forward": one tangent for each entry of the arguments (few inputs)
+    batched  forward mode only: all tangents in one pass, instead of one pass each
+    With nested arguments or results, a nest of the result's structure that holds nests of the arguments' structure.
+    """
+    if mode not in ("reverse", "forward"):
+        raise ValueError(f"jacobian: mode is {mode!r}; expected 'reverse' or 'forward'")
+
+    @_named("jacobian", f)
+    def matrix(*args, **kwargs):
+        g, chosen, labels = _choose(f, args, kwargs, argnums, "jacobian")
+        leaves, structure = _leaves(chosen, "jacobian", labels)
+        if mode == "reverse":
+            rows, results = _rows_by_sweeps(g, leaves, structure)
+        else:
+            rows, results = _rows_by_tangents(g, leaves, structure, batched)
+        inner = structure if isinstance(argnums, tuple) else structure.children[0]
+        return unflatten(results, [unflatten(inner, row) for row in rows])
+
+    return matrix
+
+
+def hessian(f, argnums=0):
+    """The matrix of second derivatives of a scalar function: forward over reverse."""
+    return jacobian(grad(f, argnums), argnums, mode="forward")
+
+
+def hvp(f, primals, tangents):
+    """Hessian-vector product: the derivative of the gradient along `tangents`, forward over reverse.
+
+    Costs a small multiple of one gradient and never forms the Hessian.  Returns a tuple, one for each primal.
+    """
+    return jvp(grad(f, tuple(range(len(primals)))), primals, tangents)[1]
+
+
+# How it is done
+
+
+class _Recording:
+    """A function run once on a tape: its value, and the sweep back from it."""
+
+    def __init__(self, f, leaves, structure, has_aux, name):
+        self.name, self.leaves, self.structure = name, leaves, structure
+        with Tape() as self.tape:
+            self.inputs = [self.tape.variable(x) for x in leaves]
+            value, self.aux = _split(f(*unflatten(structure, self.inputs)), has_aux, f, self.tape)
+            self.results, self.shape = flatten(value)
+        self.values = [self.tape.strip(r) for r in self.results]
+        _check_results(self.values, f, name)
+        self.value = unflatten(self.shape, self.values)
+
+    def sweep(self, cotangents):
+        """Cotangents of the inputs, one leaf each, given those of the results."""
+        seeds = [(r.mark, g) for r, g, v in zip(self.results, cotangents, self.values) if r is not v]
+        found = self.tape.sweep(seeds, [x.mark for x in self.inputs])
+        return [np.zeros_like(x) if g is None else g for x, g in zip(self.leaves, found)]
+
+    def pull(self, g):
+        """The map that `vjp` returns."""
+        cotangents, structure = flatten(g)
+        if structure != self.shape:
+            raise ValueError(f"{self.name}: the cotangent has the structure {structure}; expected that of the result, "
+                             f"{self.shape}")
+        labels = ["the cotangent" + p for p in paths(structure)]
+        return unflatten(self.structure, self.sweep(_matching(self.values, cotangents, labels, self.name)))
+
+
+def _push(f, leaves, structure, directions, has_aux, name, count=None):
+    """(value leaves, tangent leaves, structure of the result, aux) of one forward pass."""
+    with Tangents(count) as level:
+        inputs = [level.variable(x, v) for x, v in zip(leaves, directions)]
+        value, aux = _split(f(*unflatten(structure, inputs)), has_aux, f, level)
+        results, shape = flatten(value)
+    values = [level.strip(r) for r in results]
+    _check_results(values, f, name)
+    stack = () if count is None else (count,)
+    tangents = [level.tangent(r) for r in results]
+    tangents = [np.zeros_like(v, shape=stack + np.shape(v)) if t is None
+                else np.copy(t) if getattr(t, "base", None) is not None or any(t is d for d in directions) else t
+                for v, t in zip(values, tangents)]
+    return values, tangents, shape, aux
+
+
+def _rows_by_sweeps(f, leaves, structure):
+    run = _Recording(f, leaves, structure, False, "jacobian")
+    rows = []
+    for k, v in enumerate(run.values):
+        sweeps = []
+        for i in range(np.size(v)):
+            seeds = [np.zeros_like(u) for u in run.values]
+            seeds[k] = in_dtype_of(v, _one_hot(i, np.shape(v)))
+            sweeps.append(run.sweep(seeds))
+        rows.append([_assemble([s[j] for s in sweeps], np.shape(v) + np.shape(x), x) for j, x in enumerate(leaves)])
+    return rows, run.shape
+
+
+def _rows_by_tangents(f, leaves, structure, batched):
+    sizes = [np.size(x) for x in leaves]
+    total = sum(sizes)
+    if batched and total:
+        eye = np.split(np.eye(total), np.cumsum(sizes)[:-1], axis=1)
+        directions = [in_dtype_of(x, e.reshape((total, *np.shape(x)))) for x, e in zip(leaves, eye)]
+        values, columns, shape, _ = _push(f, leaves, structure, directions, False, "jacobian", total)
+    else:
+        columns = []
+        for k, x in enumerate(leaves):
+            for i in range(sizes[k]):
+                directions = [in_dtype_of(y, _one_hot(i if j == k else None, np.shape(y)))
+                              for j, y in enumerate(leaves)]
+                values, tangents, shape, _ = _push(f, leaves, structure, directions, False, "jacobian")
+                columns.append(tangents)
+        if not total:
+            values, _, shape, _ = _push(f, leaves, structure, leaves, False, "jacobian")
+            columns = [[] for _ in values]
+        else:
+            columns = list(zip(*columns))
+    ends = np.cumsum(sizes)
+    rows = []
+    for v, column in zip(values, columns):
+        row = []
+        for x, n, end in zip(leaves, sizes, ends):
+            block = [np.reshape(column[i], (-1, 1)) for i in range(end - n, end)]
+            full = np.shape(v) + np.shape(x)
+            row.append(np.reshape(np.concatenate(block, axis=1), full) if block else np.zeros_like(x, shape=full))
+        rows.append(row)
+    return rows, shape
+
+
+def _assemble(parts, shape, like):
+    return np.reshape(np.stack(parts), shape) if parts else np.zeros_like(like, shape=shape)
+
+
+def _one_hot(i, shape):
+    e = np.zeros(shape)
+    if i is not None:
+        e.flat[i] = 1
+    return e
+
+
+def _choose(f, args, kwargs, argnums, name):
+    """The arguments to differentiate, f as a function of them alone, and their names for messages."""
+    chosen = argnums if isinstance(argnums, tuple) else (argnums,)
+    for k in chosen:
+        if not isinstance(k, int) or not -len(args) <= k < len(args):
+            raise ValueError(f"{name}: argnums={argnums!r}, but {_name(f)} was called with {len(args)} positional "
+                             f"argument{'s' * (len(args) != 1)}; argnums counts positional arguments from 0")
+    chosen = tuple(k % len(args) for k in chosen)
+    if len(set(chosen)) != len(chosen):
+        raise ValueError(f"{name}: argnums={argnums!r} names an argument twice")
+
+    def of_chosen(*values):
+        full = list(args)
+        for k, x in zip(chosen, values):
+            full[k] = x
+        return f(*full, **kwargs)
+
+    of_chosen.__name__ = _name(f)
+    return of_chosen, tuple(args[k] for k in chosen), [f"argument {k}" for k in chosen]
+
+
+def _leaves(primals, name, labels):
+    """Flatten arguments; every leaf must be something that can be differentiated."""
+    leaves, structure = flatten(primals)
+    for i, x in enumerate(leaves):
+        if type(x) is not np.ndarray or x.dtype.kind != "f":
+            names = [label + p for label, c in zip(labels, structure.children) for p in paths(c)]
+            leaves[i] = check_leaf(x, name, names[i])
+    return leaves, structure
+
+
+def _matching(leaves, vectors, labels, name):
+    """Tangents or cotangents for the leaves: same shapes, and the leaves' dtypes."""
+    matched = []
+    for x, v, label in zip(leaves, vectors, labels):
+        if np.shape(v) != np.shape(x):
+            raise ValueError(f"{name}: {label} has shape {np.shape(v)}; expected {np.shape(x)}, the shape of what it "
+                             f"belongs to, {describe(x)}")
+        if not hasattr(v, "dtype") or v.dtype.kind in "biu":
+            v = np.asarray(v, dtype=float)
+        matched.append(in_dtype_of(x, check_leaf(v, name, label)))
+    return matched
+
+
+def _split(returned, has_aux, f, level):
+    """(value, aux) of what f returned; aux is stripped of this level's traces."""
+    if not has_aux:
+        return returned, None
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise TypeError(f"has_aux=True: {_name(f)} returned {describe(returned)}; expected a pair (value, aux)")
+    leaves, structure = flatten(returned[1])
+    return returned[0], unflatten(structure, [level.strip(x) for x in leaves])
+
+
+def _check_results(values, f, name):
+    for v in values:
+        if not hasattr(v, "shape") and not isinstance(v, (int, float)):
+            raise TypeError(f"{name}: {_name(f)} returned {describe(v)}; expected arrays, or a nesting of dict, list, "
+                            f"tuple or dataclass of them. Return other things with has_aux=True.")
+
+
+def _name(f):
+    return getattr(f, "__name__", type(f).__name__)
+
+
+def _named(transform, f):
+    """Give a transformed function f's documentation and a name that says what it is."""
+    def decorate(g):
+        g.__name__ = g.__qualname__ = f"{transform}({_name(f)})"
+        g.__doc__ = getattr(f, "__doc__", None)
+        return g
+    return decorate

@@ -1,0 +1,111 @@
+"""Nested containers of arrays: dict, list, tuple, namedtuple and dataclass, to any depth.
+
+`flatten` takes a nest apart into its leaves and a `Structure` that puts other leaves into the same nest.
+None is an empty container: it has no leaves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+
+class Structure(NamedTuple):
+    """How to rebuild a nest: the container (a type, or LEAF or EMPTY), the keys of its children, their structures."""
+
+    kind: Any
+    keys: tuple = ()
+    children: tuple = ()
+
+    def __repr__(self):
+        if self.kind is LEAF:
+            return "*"
+        if self.kind is EMPTY:
+            return "None"
+        inside = ", ".join(f"{k}: {c!r}" for k, c in zip(self.keys, self.children))
+        return f"{self.kind.__name__}({inside})"
+
+
+LEAF, EMPTY = "leaf", "empty"
+_leaf, _empty = Structure(LEAF), Structure(EMPTY)
+
+
+def children(x):
+    """(kind, keys, values) of a container, or None for a leaf."""
+    if isinstance(x, dict):
+        return type(x), tuple(x), tuple(x.values())
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        return type(x), x._fields, tuple(x)
+    if isinstance(x, (list, tuple)):
+        return type(x), tuple(range(len(x))), tuple(x)
+    if dataclasses.is_dataclass(x) and not isinstance(x, type):
+        names = tuple(f.name for f in dataclasses.fields(x))
+        return type(x), names, tuple(getattr(x, n) for n in names)
+    return None
+
+
+def rebuild(kind, keys, values):
+    if issubclass(kind, dict):
+        return kind(zip(keys, values))
+    if dataclasses.is_dataclass(kind):
+        init = {f.name for f in dataclasses.fields(kind) if f.init}
+        new = kind(**{k: v for k, v in zip(keys, values) if k in init})
+        for k, v in zip(keys, values):
+            if k not in init:
+                object.__setattr__(new, k, v)
+        return new
+    return kind(*values) if hasattr(kind, "_fields") else kind(values)
+
+
+def flatten(x):
+    """(leaves, structure)."""
+    leaves = []
+
+    def walk(x):
+        if x is None:
+            return _empty
+        parts = children(x)
+        if parts is None:
+            leaves.append(x)
+            return _leaf
+        kind, keys, values = parts
+        return Structure(kind, keys, tuple(map(walk, values)))
+
+    return leaves, walk(x)
+
+
+def unflatten(structure, leaves):
+    """The nest again, with other leaves."""
+    leaves = iter(leaves)
+
+    def build(s):
+        if s.kind is LEAF:
+            return next(leaves)
+        if s.kind is EMPTY:
+            return None
+        return rebuild(s.kind, s.keys, [build(c) for c in s.children])
+
+    return build(structure)
+
+
+def paths(structure, prefix=""):
+    """The leaves' names in order: "['W'][0].bias"."""
+    if structure.kind is LEAF:
+        return [prefix]
+    if structure.kind is EMPTY:
+        return []
+    dotted = dataclasses.is_dataclass(structure.kind) or hasattr(structure.kind, "_fields")
+    return [p for k, c in zip(structure.keys, structure.children)
+            for p in paths(c, prefix + (f".{k}" if dotted else f"[{k!r}]"))]
+
+
+def tree_map(function, x, *others):
+    """Apply a function to the corresponding leaves of nests of one structure."""
+    leaves, structure = flatten(x)
+    columns = [leaves]
+    for i, other in enumerate(others):
+        more, other_structure = flatten(other)
+        if other_structure != structure:
+            raise ValueError(f"tree_map: argument {i + 2} has the structure {other_structure}, expected {structure}")
+        columns.append(more)
+    return unflatten(structure, [function(*row) for row in zip(*columns)])
