@@ -4,6 +4,7 @@ from . import nn as nn
 from . import rules as rules
 from .checkpoint import checkpoint as checkpoint
 from .custom import custom as custom
+from .primitive import functions as functions
 from .rules.special import erf as erf
 from .transforms import grad as grad
 from .transforms import hessian as hessian

@@ -6,7 +6,7 @@ that every arithmetic sees the same point, and lie in the domain that the case n
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import numpy as np
 
@@ -29,15 +29,17 @@ class Kink(NamedTuple):
     """A point where a function is not differentiable.
 
     at          the arguments, as nested lists of numbers
-    slopes      for each argument the convention: the derivative that the rule gives
+    slopes      for each argument the convention: the Jacobian that the rule gives
     says        the convention in words
     params      further parameters of the call
+    call        how to call, where it is not ``function(*at, **params)``
     """
 
     at: tuple
     slopes: tuple
     says: str
     params: dict = {}
+    call: Callable | None = None
 
 
 class Fixed:

@@ -36,10 +36,11 @@ class _Recomputed(Primitive):
         return jvp(of_varying, [arrays[i] for i in varying], [tangents[i] for i in varying])[1]
 
 
-def _forward(*arrays, program):
+def _forward(*arrays, program, below):
+    """The program on plain arrays.  What it closes over may be traced by levels below all those of the arguments, which
+    see the program's operations one by one; a higher level sees this one operation, and would miss it."""
     results = program(*arrays)
-    known = {x.level for x in arrays if type(x) is Tracer}
-    if any(type(y) is Tracer and y.level not in known for y in results):
+    if any(type(y) is Tracer and y.level.number >= below for y in results):
         raise TypeError("checkpoint: the function closes over a traced array, whose gradient would be lost; "
                         "pass it as an argument")
     return results
@@ -54,24 +55,39 @@ def checkpoint(f):
     """f, but reverse mode keeps its arguments alone, and computes f a second time in the backward sweep.
 
     Of the operations inside f nothing is stored in between.  f takes and returns nests of arrays; arguments that are
-    not traced may be anything.  f must not close over traced arrays (TypeError): pass them as arguments.
+    not traced, and results that are not floating point, may be anything.  f must not close over arrays that are
+    traced by the transforms that trace its arguments (TypeError): pass them as arguments too.
     """
 
     @_named("checkpoint", f)
     def recomputed(*args, **kwargs):
-        leaves, structure = flatten(args)
+        leaves, structure = flatten((args, kwargs))
         traced = [i for i, x in enumerate(leaves) if type(x) is Tracer]
-        shape = None
+        if not traced:
+            return f(*args, **kwargs)
+        results = shape = None
 
         def program(*chosen):
-            nonlocal shape
+            nonlocal results, shape
             full = list(leaves)
             for i, x in zip(traced, chosen):
                 full[i] = x
-            results, shape = flatten(f(*unflatten(structure, full), **kwargs))
-            return tuple(results)
+            args, kwargs = unflatten(structure, full)
+            results, shape = flatten(f(*args, **kwargs))
+            return tuple(y for y in results if _is_floating(y))
 
-        results = _recomputed(*(leaves[i] for i in traced), program=program)
-        return unflatten(shape, results)
+        floating = iter(_recomputed(*(leaves[i] for i in traced), program=program,
+                                    below=min(number for i in traced for number in _levels(leaves[i]))))
+        return unflatten(shape, [next(floating) if _is_floating(y) else y for y in results])
 
     return recomputed
+
+
+def _levels(x):
+    while type(x) is Tracer:
+        yield x.level.number
+        x = x.value
+
+
+def _is_floating(y):
+    return hasattr(y, "dtype") and y.dtype.kind not in "biu"

@@ -45,6 +45,13 @@ class Custom(Primitive):
         self.user_vjp = rule
         return rule
 
+    def run(self, arrays, params):
+        result, kept = super().run(arrays, params)
+        if isinstance(result, (tuple, list, dict)):
+            raise TypeError(f"custom {self.name}: the function returned {describe(result)}; expected one array. Declare a "
+                            f"primitive for each result, or stack them.")
+        return result, kept
+
     def differentiable(self, argument):
         return True
 

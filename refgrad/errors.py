@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 
 
@@ -12,6 +14,15 @@ def describe(x) -> str:
     return type(x).__name__
 
 
+def describe_call(name, function, args, kwargs) -> str:
+    """'np.roll(a=float64[3], shift=float64[])': a call with the names that the function gives its arguments."""
+    try:
+        given = inspect.signature(function).bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):  # no signature, or not one that fits
+        given = {**dict(enumerate(args)), **kwargs}
+    return f"{name}({', '.join(f'{k}={describe(x)}' for k, x in given.items())})"
+
+
 class NoRule(TypeError):
     """A function was called on a traced array that has no differentiation rule."""
 
@@ -19,6 +30,17 @@ class NoRule(TypeError):
         super().__init__(
             f"{function}{' ' + how if how else ''} has no differentiation rule. Write it with functions that have one "
             f"(refgrad.functions() lists them), or declare its jvp and vjp with refgrad.custom.")
+
+    @classmethod
+    def for_call(cls, name, call, args, kwargs):
+        """The error for a call that a rule's signature does not take, or None if it does take it."""
+        signature = inspect.signature(call)
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            unknown = sorted(set(kwargs) - set(signature.parameters))
+            return cls(name, f"with {', '.join(k + '=' for k in unknown)}" if unknown else f"called like this ({error})")
+        return None
 
 
 class InPlaceWrite(TypeError):
@@ -34,12 +56,19 @@ class InPlaceWrite(TypeError):
 class LostTrace(TypeError):
     """A traced array would have become a plain number, and its derivative would have been lost."""
 
-    def __init__(self, function, tracer):
-        what = describe(tracer) if tracer is not None else "a traced array"
-        super().__init__(
-            f"{function} was given {what} that is being differentiated, and would lose the trace. Keep it an array: "
-            f"np.stack([x, y]) for np.array([x, y]), NumPy's functions for math's, has_aux=True to return a value as "
-            f"it is.")
+    def __init__(self, function, tracer, way_out=""):
+        self.message = (
+            f"{function} was given {describe(tracer)} that is being differentiated, and would lose the trace. "
+            + (way_out or "Keep it an array: np.stack([x, y]) for np.array([x, y]), np.where(mask, x, a) for a[mask] = x, "
+                          "NumPy's functions for math's, has_aux=True to return a value as it is."))
+        self.inside = None
+        super().__init__(self.message)
+
+    def within(self, call):
+        """The same error, with the (outermost) NumPy function in which it happened."""
+        self.inside = call
+        self.args = (f"{call}: {self.message}",)
+        return self
 
 
 class ClosedLevel(RuntimeError):
@@ -66,6 +95,24 @@ def check_leaf(x, function: str, where: str):
     if kind == "c":
         raise TypeError(f"{function}: {where} is {describe(x)}; complex arrays are not supported. Split it into real "
                         f"and imaginary parts and differentiate with respect to both.")
-    if type(x) is np.ndarray and kind != "f":
-        raise TypeError(f"{function}: {where} is {describe(x)}; expected floating point numbers.")
+    if isinstance(x, (np.ndarray, np.generic)) and kind != "f":
+        raise TypeError(f"{function}: {where} is {describe(x)}; expected floating point numbers. Leave it out of "
+                        f"argnums, or pass it through a closure.")
+    if isinstance(x, (np.matrix, np.ma.MaskedArray)):
+        raise TypeError(f"{function}: {where} is {type(x).__name__}, whose operators are not those of an array. Pass a "
+                        f"plain array: np.asarray(x).")
     return x
+
+
+def check_result(y, function: str, name: str):
+    """`y`, a leaf of what the differentiated function `name` returned, or an error that says what may be returned."""
+    if isinstance(y, (int, float)) and not isinstance(y, (bool, np.generic)):
+        return float(y)
+    if not hasattr(y, "dtype"):
+        raise TypeError(f"{function}: {name} returned {describe(y)}; expected arrays, or a nesting of dict, list, "
+                        f"tuple or dataclass of them. Return other things with has_aux=True.")
+    plain = isinstance(y, (np.ndarray, np.generic))
+    if y.dtype.kind in "biuc" or plain and y.dtype.kind != "f":
+        raise TypeError(f"{function}: {name} returned {describe(y)}; expected floating point numbers. Return indices, "
+                        f"masks and counts with has_aux=True.")
+    return y

@@ -94,7 +94,7 @@ class Primitive:
 
     def __call__(self, *arrays, **params):
         """Compute; an array type may override it through ``__array_function__``, as it overrides NumPy's functions."""
-        for a in arrays:
+        for a in (*arrays, *params.values()):
             if type(a) is not np.ndarray and hasattr(type(a), "__array_function__"):
                 result = offer(self, arrays, params)
                 if result is not NotImplemented:
@@ -163,15 +163,18 @@ class Composition:
         return f"<composition {self.name}>"
 
 
-def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, kinks=(), name=None, forward=None):
+def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, kinks=(), name=None, forward=None,
+                params=({},)):
     """A function applied to each element (of broadcast arguments), given by its partial derivatives.
 
     y_k = phi(x_k):  dY = phi'(X) . dX  and  <G, phi'(X) . dX> = <phi'(X) . G, dX>: jvp and vjp are the same product.
-    `partials` are functions ``(y, *arrays) -> derivative with respect to that argument``, or None.
+    `partials` are functions ``(y, *arrays, **params) -> derivative with respect to that argument``, or None;
+    `params` are the keyword arguments of the sample calls.
     """
-    rules = tuple(p and (lambda v, y, *arrays, _p=p: v * _p(y, *arrays)) for p in partials)
+    rules = tuple(p and (lambda v, y, *arrays, _p=p, **named: v * _p(y, *arrays, **named)) for p in partials)
     shapes = [(3, 4)] if len(partials) == 1 else [((3, 4), (4,)), ((2, 1), (1, 3)), ((), (2,))]
-    cases = [Case(*((s,) if len(partials) == 1 else (s + s)[:len(partials)]), domain=domain) for s in shapes]
+    cases = [Case(*((s,) if len(partials) == 1 else (s + s)[:len(partials)]), domain=domain, **named)
+             for s in shapes for named in params]
     return Primitive(function, derivation, kind=kind, jvp=rules, vjp=rules, cases=cases, kinks=kinks, stacked=True,
                      name=name, forward=forward)
 
@@ -182,7 +185,7 @@ def every_argument_is_an_array(*arrays):
 
 def offer(function, arrays, params):
     """NumPy's override protocol for a function of our own: ask each array type, in order; NotImplemented if none can."""
-    overriding = [a for a in arrays if type(a) is not np.ndarray and hasattr(type(a), "__array_function__")]
+    overriding = [a for a in (*arrays, *params.values()) if type(a) is not np.ndarray and hasattr(type(a), "__array_function__")]
     types = tuple({type(a): None for a in overriding})
     for a in overriding:
         result = type(a).__array_function__(a, function, types, arrays, params)
@@ -245,5 +248,10 @@ def total(terms):
 def qualified(function):
     """'linalg.inv' for np.linalg.inv, 'sin' for np.sin."""
     module = getattr(function, "__module__", None) or "numpy"
-    return ".".join([*module.split(".")[1:], function.__name__]) if module.startswith("numpy.linalg") \
-        else function.__name__
+    inner = module.split(".")[1:] if module.startswith("numpy.") else []
+    return ".".join([*inner, getattr(function, "__name__", repr(function))])
+
+
+def functions():
+    """What can be differentiated: sorted pairs of a function's name and its kind, read from the table of rules."""
+    return sorted((rule.name, rule.kind.value) for rule in TABLE.values())

@@ -7,40 +7,49 @@ No sorting and no recursion: the length of the program is bounded by memory alon
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from .tracer import Level, Tracer
 
 
 class Node:
-    """One operation on the tape.  `parents` has each argument's slot, None for arguments that are not traced here."""
+    """One operation on the tape."""
 
-    __slots__ = ("primitive", "kept", "arrays", "params", "wanted", "parents", "slot", "results")
+    __slots__ = ("primitive", "kept", "arrays", "params", "wanted", "parents", "slots", "results")
 
-    def __init__(self, primitive, kept, arrays, params, wanted, parents, slot, results):
+    def __init__(self, primitive, kept, arrays, params, wanted, parents, slots, results):
         self.primitive = primitive
         self.kept = kept
         self.arrays = arrays
         self.params = params
         self.wanted = wanted      # positions of the arguments that want a cotangent
         self.parents = parents    # their slots
-        self.slot = slot          # of the (first) result
+        self.slots = slots        # of the result, or the list of those of several results
         self.results = results    # None for a single result, else the tuple of results
+
+    def collect(self, cotangents):
+        """Take the result's cotangent, which no other node wants; of several results a tuple, with zeros for the unused."""
+        if self.results is None:
+            return cotangents.pop(self.slots, None)
+        gs = [cotangents.pop(slot, None) for slot in self.slots]
+        if all(g is None for g in gs):
+            return None
+        return tuple(np.zeros_like(y) if g is None else g for g, y in zip(gs, self.results))
 
 
 class Tape(Level):
-    """The level of reverse mode.  A tracer's mark is its slot: the place of its cotangent in the sweep."""
+    """The level of reverse mode.  A tracer's mark is its slot: the name of its cotangent in the sweep."""
 
     def __init__(self):
         super().__init__()
         self.nodes = []
-        self.slots = 0
+        self.slots = itertools.count()  # counting is atomic, so threads may share a tape
 
     def variable(self, value):
         """A new traced array."""
-        slot = self.slots
-        self.slots = slot + 1
-        return Tracer(value, self, slot)
+        return Tracer(value, self, next(self.slots))
 
     def process(self, primitive, arrays, params):
         values, wanted, parents = [], [], []
@@ -55,66 +64,59 @@ class Tape(Level):
         result, kept = primitive.trace(values, params)
         if not wanted:
             return result
-        results = result if primitive.multiple else None
-        self.nodes.append(Node(primitive, kept, values, params, wanted, parents, self.slots, results))
-        return self.variable(result) if results is None else tuple(map(self.variable, results))
+        if primitive.multiple:
+            traced = tuple(map(self.variable, result))
+            slots, results = [y.mark for y in traced], result
+        else:
+            traced = self.variable(result)
+            slots, results = traced.mark, None
+        self.nodes.append(Node(primitive, kept, values, params, wanted, parents, slots, results))
+        return traced
 
     def sweep(self, seeds, targets):
-        """Cotangents of the slots `targets`, given {slot: cotangent}; None where nothing flows."""
-        cotangents = [None] * self.slots
-        fresh = [False] * self.slots  # whether the sweep made the array itself and nobody else can hold it
+        """Cotangents of the slots `targets`, given pairs (slot, cotangent); None where nothing flows."""
+        cotangents = {}
+        fresh = set()  # slots whose cotangent the sweep made itself, so that nobody else can hold it
         for slot, g in seeds:
             _accumulate(cotangents, fresh, slot, g, False)
         keep = set(targets)
         for node in reversed(self.nodes):
-            g = _collect(node, cotangents)
+            g = node.collect(cotangents)
             if g is None:
                 continue
             contributions = node.primitive.pull(g, node.kept, node.arrays, node.params, node.wanted)
             for slot, c in zip(node.parents, contributions):
-                _accumulate(cotangents, fresh, slot, c, slot in keep and _is_new(c, g, node, contributions))
-        return [c if c is None or fresh[slot] else np.copy(c)
-                for slot, c in ((slot, cotangents[slot]) for slot in targets)]
-
-
-def _collect(node, cotangents):
-    """The node's cotangent, which is not needed again; for several results a tuple with zeros for what is unused."""
-    slot = node.slot
-    if node.results is None:
-        g = cotangents[slot]
-        cotangents[slot] = None
-        return g
-    many = slice(slot, slot + len(node.results))
-    gs = cotangents[many]
-    cotangents[many] = [None] * len(gs)
-    if all(g is None for g in gs):
-        return None
-    return tuple(np.zeros_like(y) if g is None else g for g, y in zip(gs, node.results))
+                if c is not None:
+                    _accumulate(cotangents, fresh, slot, c, slot in keep and _is_new(c, g, node, contributions))
+        found = [(slot, cotangents.get(slot)) for slot in targets]
+        return [c if c is None or slot in fresh or type(c) is Tracer else np.copy(c) for slot, c in found]
 
 
 def _accumulate(cotangents, fresh, slot, c, is_new):
-    if c is None:
-        return
-    old = cotangents[slot]
+    old = cotangents.get(slot)
     if old is None:
         cotangents[slot] = c
-        fresh[slot] = is_new
-    elif fresh[slot] and type(old) is np.ndarray and type(c) is np.ndarray:
+        if is_new:
+            fresh.add(slot)
+    elif slot in fresh and type(old) is np.ndarray and type(c) is np.ndarray:
         old += c
     else:
         cotangents[slot] = old + c
-        fresh[slot] = True
+        fresh.add(slot)
 
 
 def _is_new(c, g, node, contributions):
     """Whether a rule's result shares memory with nothing: not a view, and none of the arrays the rule was handed."""
-    if type(c) is not np.ndarray or c.base is not None or sum(c is d for d in contributions) > 1:
+    others = [d for d in contributions if d is not c]
+    if type(c) is not np.ndarray or c.base is not None or len(others) < len(contributions) - 1:
         return False
-    handed = [g, *node.arrays, node.kept]
+    handed = [g, node.kept, *others, *node.arrays, *node.params.values()]
     while handed:
         x = handed.pop()
-        if x is c:
+        if x is c or getattr(x, "base", None) is c:
             return False
-        if isinstance(x, tuple):
+        if isinstance(x, (tuple, list)):
             handed.extend(x)
+        elif isinstance(x, dict):
+            handed.extend(x.values())
     return True

@@ -18,8 +18,8 @@ import operator
 
 import numpy as np
 
-from .errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule, describe
-from .primitive import TABLE, Composition, Primitive, every_argument_is_an_array
+from .errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule, describe, describe_call
+from .primitive import TABLE, Composition, Primitive, every_argument_is_an_array, qualified
 
 _numbers = itertools.count(1)
 
@@ -40,9 +40,12 @@ class Level:
     def process(self, primitive, arrays, params):
         raise NotImplementedError
 
+    def traces(self, x):
+        return type(x) is Tracer and x.level is self
+
     def strip(self, x):
         """The array below, if `x` is traced by this level."""
-        return x.value if type(x) is Tracer and x.level is self else x
+        return x.value if self.traces(x) else x
 
 
 class Tracer:
@@ -60,6 +63,8 @@ class Tracer:
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         if options.get("out") is not None:
             raise InPlaceWrite(f"np.{ufunc.__name__}", f"the argument out={describe(options['out'][0])}")
+        if method == "at":
+            raise InPlaceWrite(f"np.{ufunc.__name__}.at")
         if method != "__call__":
             return _reduction(ufunc, method)(*inputs, **options)
         rule = TABLE.get(ufunc)
@@ -74,9 +79,11 @@ class Tracer:
             return dispatch(function, args, kwargs)
         rule = TABLE.get(function)
         if rule is None:
-            raise NoRule(f"np.{getattr(function, '__name__', function)}")
-        if kwargs.get("out") is not None:
-            raise InPlaceWrite(rule.name, f"the argument out={describe(kwargs['out'])}")
+            raise (InPlaceWrite if function in WRITERS else NoRule)(f"np.{qualified(function)}")
+        if "out" in kwargs:
+            if kwargs["out"] is not None:
+                raise InPlaceWrite(rule.name, f"the argument out={describe(kwargs['out'])}")
+            kwargs = {k: v for k, v in kwargs.items() if k != "out"}
         return run(rule, args, kwargs)
 
     # operators
@@ -97,6 +104,8 @@ class Tracer:
     def __rfloordiv__(self, other): return binary(np.floor_divide, other, self)
     def __matmul__(self, other): return np.matmul(self, other)
     def __rmatmul__(self, other): return np.matmul(other, self)
+    def __divmod__(self, other): return np.divmod(self, other)
+    def __rdivmod__(self, other): return np.divmod(other, self)
     def __neg__(self): return dispatch(TABLE[np.negative], (self,), {})
     def __pos__(self): return dispatch(TABLE[np.positive], (self,), {})
     def __abs__(self): return dispatch(TABLE[np.absolute], (self,), {})
@@ -122,25 +131,62 @@ class Tracer:
     __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __imod__ = __imatmul__ = __ifloordiv__ = _no_in_place
 
     def __array__(self, dtype=None, copy=None):
-        raise LostTrace("np.array or np.asarray", self)
+        raise LostTrace("a conversion to a plain array (np.array, np.asarray, a[index] = x, or inside a function)", self)
 
     def __float__(self):
-        raise LostTrace("float()", self)
-
-    def __int__(self):
-        raise LostTrace("int()", self)
-
-    def __index__(self):
-        raise LostTrace("using it as an index or a size", self)
+        raise LostTrace("float(), or a[index] = x with a plain array a,", self)
 
     def __complex__(self):
         raise LostTrace("complex()", self)
+
+    def __int__(self):
+        raise LostTrace("int()", self, "np.floor(x), np.round(x) and x.astype(int) give plain arrays: they are constant "
+                                       "almost everywhere.")
+
+    def __index__(self):
+        raise LostTrace("an index or a size", self, "Take it from data that is not differentiated, or write "
+                                                    "x.astype(int): that is a plain array.")
+
+    def __round__(self, digits=None):
+        raise LostTrace("round()", self, "np.round(x) gives a plain array: it is constant almost everywhere.")
+
+    def __reduce__(self):
+        raise LostTrace("pickle", self)
 
     def item(self, *args):
         raise LostTrace(".item()", self)
 
     def tolist(self):
         raise LostTrace(".tolist()", self)
+
+    def sort(self, *args, **kwargs):
+        raise InPlaceWrite("x.sort()", way_out="Write x = np.sort(x).")
+
+    def partition(self, *args, **kwargs):
+        raise InPlaceWrite("x.partition()", way_out="Write x = np.sort(x).")
+
+    def fill(self, value):
+        raise InPlaceWrite("x.fill()", way_out="Write x = np.full_like(x, value).")
+
+    def put(self, *args, **kwargs):
+        raise InPlaceWrite("x.put()")
+
+    def resize(self, *args, **kwargs):
+        raise InPlaceWrite("x.resize()", way_out="Write x = np.reshape(x, shape), or np.pad.")
+
+    def __getattr__(self, name):
+        if not name.startswith("_") and hasattr(np.ndarray, name):
+            way_out = _INSTEAD.get(name, "it shows memory, and a trace has none")
+            raise AttributeError(f"a traced array ({describe(self)}) has no .{name}: {way_out}")
+        raise AttributeError(f"a traced array ({describe(self)}) has no attribute {name!r}")
+
+    # a traced array is never overwritten: it is its own copy
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
 
     def __bool__(self):
         return bool(self.value)  # a branch is taken on the value; the program that runs is the one differentiated
@@ -155,6 +201,14 @@ class Tracer:
     def size(self): return np.size(self.value)
     @property
     def dtype(self): return self.value.dtype
+    @property
+    def itemsize(self): return self.dtype.itemsize
+    @property
+    def nbytes(self): return self.size * self.itemsize
+    @property
+    def real(self): return self
+    @property
+    def imag(self): return np.zeros_like(self)
     @property
     def T(self): return np.transpose(self)
     @property
@@ -171,7 +225,10 @@ class Tracer:
     def __repr__(self):
         return f"Tracer({describe(self)}, level {self.level.number}, {self.value!r})"
 
-    def astype(self, dtype, **options): return dispatch(TABLE[np.astype], (self,), {"dtype": np.dtype(dtype)})
+    def __format__(self, spec):
+        return format(self.value, spec) if spec else repr(self)
+
+    def astype(self, dtype, order="K", casting="unsafe", subok=True, copy=True): return np.astype(self, dtype)
     def copy(self, order="C"): return np.copy(self)
     def sum(self, *args, **kwargs): return np.sum(self, *args, **kwargs)
     def mean(self, *args, **kwargs): return np.mean(self, *args, **kwargs)
@@ -184,6 +241,13 @@ class Tracer:
     def cumprod(self, *args, **kwargs): return np.cumprod(self, *args, **kwargs)
     def argmax(self, *args, **kwargs): return np.argmax(self, *args, **kwargs)
     def argmin(self, *args, **kwargs): return np.argmin(self, *args, **kwargs)
+    def any(self, *args, **kwargs): return np.any(self, *args, **kwargs)
+    def all(self, *args, **kwargs): return np.all(self, *args, **kwargs)
+    def nonzero(self): return np.nonzero(self)
+    def searchsorted(self, v, **kwargs): return np.searchsorted(self, v, **kwargs)
+    def round(self, decimals=0): return np.round(self, decimals)
+    def conj(self): return np.conjugate(self)
+    def conjugate(self): return np.conjugate(self)
     def argsort(self, *args, **kwargs): return np.argsort(self, *args, **kwargs)
     def clip(self, *args, **kwargs): return np.clip(self, *args, **kwargs)
     def dot(self, other): return np.dot(self, other)
@@ -194,7 +258,8 @@ class Tracer:
     def squeeze(self, axis=None): return np.squeeze(self, axis)
     def swapaxes(self, axis1, axis2): return np.swapaxes(self, axis1, axis2)
     def repeat(self, repeats, axis=None): return np.repeat(self, repeats, axis)
-    def take(self, indices, axis=None): return np.take(self, indices, axis)
+    def take(self, indices, axis=None, **kwargs): return np.take(self, indices, axis, **kwargs)
+    def compress(self, condition, axis=None): return np.compress(condition, self, axis)
 
     def reshape(self, *shape, order="C"):
         return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
@@ -202,8 +267,12 @@ class Tracer:
     def transpose(self, *axes):
         return np.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
 
-    def sort(self, *args, **kwargs):
-        raise InPlaceWrite("x.sort()", way_out="write x = np.sort(x)")
+
+#: Functions that overwrite their first argument.
+WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
+
+_INSTEAD = {"flat": "write np.ravel(x)", "view": "write x.astype(dtype)", "choose": "write np.where or np.select",
+            "argpartition": "write np.argsort(x)"}
 
 
 def binary(function, a, b):
@@ -216,36 +285,51 @@ def binary(function, a, b):
 
 def run(rule, args, kwargs):
     """A call in NumPy's signature, by its primitive or composition."""
+    composed = isinstance(rule, Composition)
+    call = rule.program if composed else rule.call
     try:
-        if isinstance(rule, Composition):
-            return rule.program(*args, **kwargs)
-        if rule.call is every_argument_is_an_array and not kwargs:
+        if composed:
+            return call(*args, **kwargs)
+        if call is every_argument_is_an_array and not kwargs:
             return dispatch(rule, args, {})
-        arrays, params = rule.call(*args, **kwargs)
+        arrays, params = call(*args, **kwargs)
+    except LostTrace as error:
+        raise error.within(describe_call(rule.name, rule.function, args, kwargs))
     except TypeError as error:
-        if "argument" not in str(error) or isinstance(error, (NoRule, LostTrace, InPlaceWrite)):
+        refused = NoRule.for_call(rule.name, call, args, kwargs)
+        if refused is None:
             raise
-        raise NoRule(rule.name, f"called like this ({error})") from error
+        raise refused from error
     return dispatch(rule, arrays, params)
 
 
 def dispatch(primitive: Primitive, arrays, params):
     """Give the operation to the highest level among its arguments."""
+    if primitive.constant:
+        return primitive.evaluate(*map(bare, arrays), **{k: bare(p) for k, p in params.items()})
     top = None
     number = 0
     for a in arrays:
         if type(a) is Tracer and a.level.number > number:
             top = a.level
             number = top.number
+    for name, p in params.items():
+        if type(p) is Tracer or type(p) in (tuple, list) and any(type(q) is Tracer for q in p):
+            traced = p if type(p) is Tracer else next(q for q in p if type(q) is Tracer)
+            raise LostTrace(f"the parameter {name}= of {primitive.name}", traced,
+                            "A derivative exists with respect to its arrays alone.")
     if top is None:
-        if any(type(leaf) is Tracer for p in params.values() for leaf in (p if isinstance(p, (tuple, list)) else (p,))):
-            raise LostTrace(f"a parameter of {primitive.name}", None)
         return primitive.evaluate(*arrays, **params)
-    if primitive.constant:
-        return primitive.evaluate(*[top.strip(a) for a in arrays], **params)
     if not top.open:
         raise ClosedLevel(primitive.name)
     return top.process(primitive, arrays, params)
+
+
+def bare(x):
+    """The plain array below all levels, for functions that carry no derivative; in lists and tuples too."""
+    while type(x) is Tracer:
+        x = x.value
+    return type(x)(map(bare, x)) if type(x) in (tuple, list) else x
 
 
 def _reduction(ufunc, method):

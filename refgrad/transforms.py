@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from .errors import check_leaf, describe
+from .errors import ClosedLevel, check_leaf, check_result, describe
 from .forward import Tangents
 from .primitive import in_dtype_of
 from .reverse import Tape
-from .tree import flatten, paths, unflatten
+from .tracer import Tracer
+from .tree import LEAF, flatten, flatten_like, paths, unflatten
 
 
 def vjp(f, *primals, has_aux=False):
     """Reverse mode: the value, and the map from a cotangent of the result to cotangents of the arguments.
 
     Returns ``(value, pull)``; with has_aux (f then returns ``(value, aux)``) ``(value, pull, aux)``.
-    ``pull(g)`` returns a tuple with a cotangent for each argument, and may be called any number of times.
+    ``pull(g)`` returns a tuple with a cotangent for each argument, and may be called any number of times; nothing
+    that was passed in or handed out is shared with it.  (Arrays that f closes over are not copied: leave them alone
+    between the calls.)
     Raises TypeError for arguments that are not floating point, ValueError for a cotangent of the wrong shape.
     """
     leaves, structure = _leaves(primals, "vjp", [f"argument {k}" for k in range(len(primals))])
-    run = _Recording(f, leaves, structure, has_aux, "vjp")
+    run = _Recording(f, [own(x) for x in leaves], structure, has_aux, "vjp")
     return (run.value, run.pull, run.aux) if has_aux else (run.value, run.pull)
 
 
@@ -36,13 +39,10 @@ def jvp(f, primals, tangents, has_aux=False):
     """
     primals, tangents = tuple(primals), tuple(tangents)
     leaves, structure = _leaves(primals, "jvp", [f"argument {k}" for k in range(len(primals))])
-    directions, directions_structure = flatten(tangents)
-    if directions_structure != structure:
-        raise ValueError(f"jvp: tangents have the structure {directions_structure}; expected that of the primals, "
-                         f"{structure}")
+    directions = flatten_like(structure, tangents, "jvp: tangents")
     directions = _matching(leaves, directions, ["tangents" + p for p in paths(structure)], "jvp")
     values, found, shape, aux = _push(f, leaves, structure, directions, has_aux, "jvp")
-    result = unflatten(shape, values), unflatten(shape, found)
+    result = unflatten(shape, map(own, values)), unflatten(shape, found)
     return (*result, aux) if has_aux else result
 
 
@@ -53,12 +53,11 @@ def grad(f, argnums=0, has_aux=False):
     ``(value, aux)`` and the new function ``(gradient, aux)``.
     Raises TypeError if f does not return a scalar, or if an argument is not floating point.
     """
-    both = value_and_grad(f, argnums, has_aux)
 
     @_named("grad", f)
     def gradient(*args, **kwargs):
-        value, g = both(*args, **kwargs)
-        return (g, value[1]) if has_aux else g
+        run, gradients = _gradient(f, args, kwargs, argnums, has_aux, "grad")
+        return (gradients, run.aux) if has_aux else gradients
 
     return gradient
 
@@ -68,15 +67,8 @@ def value_and_grad(f, argnums=0, has_aux=False):
 
     @_named("value_and_grad", f)
     def both(*args, **kwargs):
-        g, chosen, labels = _choose(f, args, kwargs, argnums, "grad")
-        leaves, structure = _leaves(chosen, "grad", labels)
-        run = _Recording(g, leaves, structure, has_aux, "grad")
-        if len(run.values) != 1 or np.shape(run.value) != ():
-            raise TypeError(f"grad: {_name(f)} returned {describe(run.value)}; expected a scalar. Reduce it (np.sum, "
-                            f"np.mean), or use vjp or jacobian for a function with many outputs.")
-        gradients = unflatten(structure, run.sweep([np.ones_like(run.value)]))
-        return ((run.value, run.aux) if has_aux else run.value,
-                gradients if isinstance(argnums, tuple) else gradients[0])
+        run, gradients = _gradient(f, args, kwargs, argnums, has_aux, "value_and_grad")
+        return ((run.value, run.aux) if has_aux else run.value), gradients
 
     return both
 
@@ -122,6 +114,24 @@ def hvp(f, primals, tangents):
 # How it is done
 
 
+def own(x):
+    """A copy of a plain array, so that nobody else holds it; a traced array is never overwritten."""
+    return np.copy(x) if isinstance(x, np.ndarray) else x
+
+
+def _gradient(f, args, kwargs, argnums, has_aux, name):
+    """The recording of f, and its gradient."""
+    g, chosen, labels = _choose(f, args, kwargs, argnums, name)
+    leaves, structure = _leaves(chosen, name, labels)
+    run = _Recording(g, leaves, structure, has_aux, name)
+    if run.shape.kind is not LEAF or np.shape(run.value) != ():
+        raise TypeError(f"{name}: {_name(f)} returned {describe(run.value)}; expected a scalar. Reduce it (np.sum, "
+                        f"np.mean), return what is not differentiated with has_aux=True, or use vjp or jacobian for "
+                        f"a function with many outputs.")
+    gradients = unflatten(structure, run.sweep([np.ones_like(run.value)]))
+    return run, gradients if isinstance(argnums, tuple) else gradients[0]
+
+
 class _Recording:
     """A function run once on a tape: its value, and the sweep back from it."""
 
@@ -131,23 +141,19 @@ class _Recording:
             self.inputs = [self.tape.variable(x) for x in leaves]
             value, self.aux = _split(f(*unflatten(structure, self.inputs)), has_aux, f, self.tape)
             self.results, self.shape = flatten(value)
-        self.values = [self.tape.strip(r) for r in self.results]
-        _check_results(self.values, f, name)
-        self.value = unflatten(self.shape, self.values)
+        self.values = _values(self.results, self.tape, f, name)
+        self.value = unflatten(self.shape, map(own, self.values))
 
     def sweep(self, cotangents):
         """Cotangents of the inputs, one leaf each, given those of the results."""
-        seeds = [(r.mark, g) for r, g, v in zip(self.results, cotangents, self.values) if r is not v]
+        seeds = [(r.mark, g) for r, g in zip(self.results, cotangents) if self.tape.traces(r)]
         found = self.tape.sweep(seeds, [x.mark for x in self.inputs])
         return [np.zeros_like(x) if g is None else g for x, g in zip(self.leaves, found)]
 
     def pull(self, g):
         """The map that `vjp` returns."""
-        cotangents, structure = flatten(g)
-        if structure != self.shape:
-            raise ValueError(f"{self.name}: the cotangent has the structure {structure}; expected that of the result, "
-                             f"{self.shape}")
-        labels = ["the cotangent" + p for p in paths(structure)]
+        cotangents = flatten_like(self.shape, g, f"{self.name}: the cotangent")
+        labels = ["the cotangent" + p for p in paths(self.shape)]
         return unflatten(self.structure, self.sweep(_matching(self.values, cotangents, labels, self.name)))
 
 
@@ -157,13 +163,10 @@ def _push(f, leaves, structure, directions, has_aux, name, count=None):
         inputs = [level.variable(x, v) for x, v in zip(leaves, directions)]
         value, aux = _split(f(*unflatten(structure, inputs)), has_aux, f, level)
         results, shape = flatten(value)
-    values = [level.strip(r) for r in results]
-    _check_results(values, f, name)
+    values = _values(results, level, f, name)
     stack = () if count is None else (count,)
     tangents = [level.tangent(r) for r in results]
-    tangents = [np.zeros_like(v, shape=stack + np.shape(v)) if t is None
-                else np.copy(t) if getattr(t, "base", None) is not None or any(t is d for d in directions) else t
-                for v, t in zip(values, tangents)]
+    tangents = [np.zeros_like(v, shape=stack + np.shape(v)) if t is None else own(t) for v, t in zip(values, tangents)]
     return values, tangents, shape, aux
 
 
@@ -227,7 +230,7 @@ def _choose(f, args, kwargs, argnums, name):
     """The arguments to differentiate, f as a function of them alone, and their names for messages."""
     chosen = argnums if isinstance(argnums, tuple) else (argnums,)
     for k in chosen:
-        if not isinstance(k, int) or not -len(args) <= k < len(args):
+        if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not -len(args) <= k < len(args):
             raise ValueError(f"{name}: argnums={argnums!r}, but {_name(f)} was called with {len(args)} positional "
                              f"argument{'s' * (len(args) != 1)}; argnums counts positional arguments from 0")
     chosen = tuple(k % len(args) for k in chosen)
@@ -274,14 +277,16 @@ def _split(returned, has_aux, f, level):
     if not isinstance(returned, tuple) or len(returned) != 2:
         raise TypeError(f"has_aux=True: {_name(f)} returned {describe(returned)}; expected a pair (value, aux)")
     leaves, structure = flatten(returned[1])
-    return returned[0], unflatten(structure, [level.strip(x) for x in leaves])
+    return returned[0], unflatten(structure, [own(level.strip(x)) if level.traces(x) else x for x in leaves])
 
 
-def _check_results(values, f, name):
+def _values(results, level, f, name):
+    """The leaves of what f returned, stripped of this level's traces."""
+    values = [check_result(level.strip(r), name, _name(f)) for r in results]
     for v in values:
-        if not hasattr(v, "shape") and not isinstance(v, (int, float)):
-            raise TypeError(f"{name}: {_name(f)} returned {describe(v)}; expected arrays, or a nesting of dict, list, "
-                            f"tuple or dataclass of them. Return other things with has_aux=True.")
+        if type(v) is Tracer and not v.level.open:
+            raise ClosedLevel(f"{name}: the result of {_name(f)}")
+    return values
 
 
 def _name(f):

@@ -46,13 +46,13 @@ def children(x):
 
 def rebuild(kind, keys, values):
     if issubclass(kind, dict):
-        return kind(zip(keys, values))
+        new = kind()  # by its own update, since a subclass may want other arguments (defaultdict)
+        new.update(zip(keys, values))
+        return new
     if dataclasses.is_dataclass(kind):
-        init = {f.name for f in dataclasses.fields(kind) if f.init}
-        new = kind(**{k: v for k, v in zip(keys, values) if k in init})
+        new = object.__new__(kind)  # without __init__, since a __post_init__ may convert what should stay traced
         for k, v in zip(keys, values):
-            if k not in init:
-                object.__setattr__(new, k, v)
+            object.__setattr__(new, k, v)
         return new
     return kind(*values) if hasattr(kind, "_fields") else kind(values)
 
@@ -92,20 +92,38 @@ def paths(structure, prefix=""):
     """The leaves' names in order: "['W'][0].bias"."""
     if structure.kind is LEAF:
         return [prefix]
-    if structure.kind is EMPTY:
-        return []
-    dotted = dataclasses.is_dataclass(structure.kind) or hasattr(structure.kind, "_fields")
-    return [p for k, c in zip(structure.keys, structure.children)
-            for p in paths(c, prefix + (f".{k}" if dotted else f"[{k!r}]"))]
+    return [p for k, c in zip(structure.keys, structure.children) for p in paths(c, prefix + _step(structure.kind, k))]
+
+
+def _step(kind, key):
+    dotted = kind is not EMPTY and (dataclasses.is_dataclass(kind) or hasattr(kind, "_fields"))
+    return f".{key}" if dotted else f"[{key!r}]"
+
+
+def flatten_like(structure, x, name):
+    """The leaves of `x`, which must have that structure; a dict may list its keys in another order.
+
+    Raises ValueError that says where in `name` the structure is another.
+    """
+    leaves = []
+
+    def walk(s, x, name):
+        kind, keys, values = (EMPTY, (), ()) if x is None else children(x) or (LEAF, (), (x,))
+        same = keys == s.keys or set(keys) == set(s.keys) and issubclass(kind, dict)
+        if kind is not s.kind or not same:
+            raise ValueError(f"{name} has the structure {flatten(x)[1]}; expected {s}")
+        if kind is LEAF:
+            leaves.append(x)
+        named = dict(zip(keys, values))
+        for k, c in zip(s.keys, s.children):
+            walk(c, named[k], name + _step(kind, k))
+
+    walk(structure, x, name)
+    return leaves
 
 
 def tree_map(function, x, *others):
     """Apply a function to the corresponding leaves of nests of one structure."""
     leaves, structure = flatten(x)
-    columns = [leaves]
-    for i, other in enumerate(others):
-        more, other_structure = flatten(other)
-        if other_structure != structure:
-            raise ValueError(f"tree_map: argument {i + 2} has the structure {other_structure}, expected {structure}")
-        columns.append(more)
+    columns = [leaves, *(flatten_like(structure, other, f"tree_map: argument {i}") for i, other in enumerate(others, 2))]
     return unflatten(structure, [function(*row) for row in zip(*columns)])

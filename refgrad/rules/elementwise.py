@@ -8,9 +8,12 @@ derivative each), a function of the result y and the arguments.  Where two forms
 cancellation stands here: 1 / cosh^2 rather than 1 - tanh^2.
 """
 
+import operator
+
 import numpy as np
 
 from ..cases import Fixed, Case, Kink
+from ..errors import InPlaceWrite
 from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, Composition, Primitive, elementwise
 from .constants import number
 
@@ -25,8 +28,11 @@ Primitive(np.add, "y = a + b,  dy = da + db", kind=LINEAR, jvp=(same, same), vjp
 Primitive(np.subtract, "y = a - b,  dy = da - db", kind=LINEAR, jvp=(same, opposite), vjp=(same, opposite),
           cases=PAIRS, stacked=True)
 elementwise(np.multiply, "y = a b,  dy = b da + a db", lambda y, a, b: b, lambda y, a, b: a, kind=MULTILINEAR)
-elementwise(np.divide, "y = a / b,  dy = (da - y db) / b", lambda y, a, b: 1 / b, lambda y, a, b: -y / b,
-            domain="nonzero")
+# v / b rather than v (1 / b): one rounding instead of two, and exact where b is a plain integer and v is not a float.
+_over = (lambda v, y, a, b: v / b, lambda v, y, a, b: -v * y / b)
+Primitive(np.divide, "y = a / b,  dy = (da - y db) / b", jvp=_over, vjp=_over, stacked=True,
+          cases=[Case((3, 4), (4,), domain="nonzero"), Case((2, 1), (1, 3), domain="nonzero"), Case((), (2,), domain="nonzero"),
+                 Case((2, 3), call=lambda a: a / 3)])
 elementwise(np.negative, "y = -x", lambda y, x: -1, kind=LINEAR)
 elementwise(np.positive, "y = x", lambda y, x: 1, kind=LINEAR)
 elementwise(np.conjugate, "y = x for real x", lambda y, x: 1, kind=LINEAR)
@@ -36,8 +42,10 @@ elementwise(np.square, "y = x^2,  dy = 2 x dx", lambda y, x: 2 * x)
 
 def _power_slope(y, x, p):
     """p x^(p-1), and 0 for p = 0 even at x = 0, where x^(p-1) is not finite."""
+    if not hasattr(p, "dtype"):  # a plain number as exponent stays one
+        return p * x ** (p - 1) if p != 0 else 0
     constant = p == 0
-    return np.where(constant, 0, p * np.power(x, np.where(constant, 1, p - 1)))
+    return np.where(constant, 0, p * x ** np.where(constant, 1, p - 1))
 
 
 def _exponent_slope(y, x, p):
@@ -45,8 +53,9 @@ def _exponent_slope(y, x, p):
     return y * np.log(np.where(x == 0, 1, x))
 
 
-for _function in np.power, np.float_power:
-    elementwise(_function, "y = x^p,  dy = p x^(p-1) dx + y log(x) dp", _power_slope, _exponent_slope,
+# The operator has short cuts (squares, roots) that np.power lacks.
+for _function, _forward in [(np.power, operator.pow), (np.float_power, np.float_power)]:
+    elementwise(_function, "y = x^p,  dy = p x^(p-1) dx + y log(x) dp", _power_slope, _exponent_slope, forward=_forward,
                 domain=("positive", None),
                 kinks=[Kink((0.0, 0.0), (0.0, 0.0), "x^0 is constant in x, also at 0")])
 
@@ -61,10 +70,11 @@ elementwise(np.log, "y = log x,  dy = dx / x", lambda y, x: 1 / x, domain="posit
 elementwise(np.log2, "y = log x / log 2", lambda y, x: 1 / (x * np.log(number(2, x))), domain="positive")
 elementwise(np.log10, "y = log x / log 10", lambda y, x: 1 / (x * np.log(number(10, x))), domain="positive")
 elementwise(np.log1p, "y = log(1 + x),  dy = dx / (1 + x)", lambda y, x: 1 / (1 + x), domain="above minus one")
-elementwise(np.logaddexp, "y = log(e^a + e^b),  dy = e^(a-y) da + e^(b-y) db",
-            lambda y, a, b: np.exp(a - y), lambda y, a, b: np.exp(b - y))
-elementwise(np.logaddexp2, "y = log2(2^a + 2^b),  dy = 2^(a-y) da + 2^(b-y) db",
-            lambda y, a, b: np.exp2(a - y), lambda y, a, b: np.exp2(b - y))
+# a - y would cancel where a and b are large, so the slope 1 / (1 + e^(b-a)) is written with the logarithm of its own.
+elementwise(np.logaddexp, "y = log(e^a + e^b),  dy = e^(a-y) da + e^(b-y) db,  y - a = log(1 + e^(b-a))",
+            lambda y, a, b: np.exp(-np.logaddexp(0, b - a)), lambda y, a, b: np.exp(-np.logaddexp(0, a - b)))
+elementwise(np.logaddexp2, "y = log2(2^a + 2^b),  dy = 2^(a-y) da + 2^(b-y) db,  y - a = log2(1 + 2^(b-a))",
+            lambda y, a, b: np.exp2(-np.logaddexp2(0, b - a)), lambda y, a, b: np.exp2(-np.logaddexp2(0, a - b)))
 
 # Trigonometric and hyperbolic functions
 
@@ -78,7 +88,17 @@ elementwise(np.arccos, "dy = -dx / sqrt((1 - x)(1 + x))", lambda y, x: -1 / np.s
 elementwise(np.arctan, "dy = dx / (1 + x^2)", lambda y, x: 1 / (1 + x * x))
 elementwise(np.sinh, "dy = cosh x dx", lambda y, x: np.cosh(x))
 elementwise(np.cosh, "dy = sinh x dx", lambda y, x: np.sinh(x))
-elementwise(np.tanh, "dy = dx / cosh^2 x", lambda y, x: np.square(1 / np.cosh(x)))
+
+
+def _over_cosh(x):
+    with np.errstate(over="ignore"):  # cosh x may be infinite; its reciprocal is not
+        return np.square(1 / np.cosh(x))
+
+
+# A primitive, since the quotient's own derivative would be 0 times infinity where cosh x overflows.
+sech_squared = elementwise(None, "y = 1 / cosh^2 x,  dy = -2 tanh x y dx", lambda y, x: -2 * np.tanh(x) * y,
+                           name="sech_squared", forward=_over_cosh)
+elementwise(np.tanh, "dy = dx / cosh^2 x", lambda y, x: sech_squared(x))
 elementwise(np.arcsinh, "dy = dx / sqrt(1 + x^2)", lambda y, x: 1 / np.hypot(1, x))
 elementwise(np.arccosh, "dy = dx / sqrt((x - 1)(x + 1))", lambda y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
             domain="above one")
@@ -107,12 +127,23 @@ elementwise(np.arctan2, "y = angle of (b, a),  dy = (b da - a db) / (a^2 + b^2)"
             kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at the origin")])
 
 
-def _sinc_slope(y, x):
-    """(cos(pi x) - sinc x) / x, and 0 at 0, by symmetry."""
-    return np.where(x == 0, 0, (np.cos(number("pi", x) * x) - y) / _or_one(x))
+def _sinc_derivative(x, *, order):
+    """s_n from s_(n-1), down to s_0 = sinc x; at x = 0 the Taylor coefficient."""
+    pi = number("pi", x)
+    waves = np.cos(pi * x), -np.sin(pi * x), -np.cos(pi * x), np.sin(pi * x)
+    s = np.sinc(x)
+    for n in range(1, order + 1):
+        s = (pi ** (n - 1) * waves[(n - 1) % 4] - n * s) / _or_one(x)
+    at_zero = 0 if order % 2 else (-1) ** (order // 2) * pi ** order / (order + 1)
+    return np.where(x == 0, at_zero, s)
 
 
-elementwise(np.sinc, "y = sin(pi x) / (pi x),  x dy = (cos(pi x) - y) dx", _sinc_slope, domain="nonzero")
+sinc_derivative = elementwise(
+    None, """s_n = the n-th derivative of s = sin(pi x) / (pi x),  ds_n = s_(n+1) dx
+    x s = sin(pi x) / pi, differentiated n times: x s_n + n s_(n-1) = pi^(n-1) sin(pi x + n pi / 2)""",
+    lambda y, x, order: sinc_derivative(x, order=order + 1), domain="nonzero", name="sinc_derivative",
+    forward=_sinc_derivative, params=[{"order": 1}, {"order": 2}])
+elementwise(np.sinc, "y = sin(pi x) / (pi x),  dy = s_1 dx", lambda y, x: sinc_derivative(x, order=1), domain="nonzero")
 
 # Kinked
 
@@ -121,20 +152,30 @@ elementwise(np.absolute, "dy = sign x dx", lambda y, x: np.sign(x), kind=KINKED,
 elementwise(np.fabs, "dy = sign x dx", lambda y, x: np.sign(x), kind=KINKED, domain="nonzero",
             kinks=[Kink((0.0,), (0.0,), "0 at 0")])
 _tie = [Kink((1.0, 1.0), (0.5, 0.5), "a tie is shared evenly")]
-_above = lambda y, a, b: np.where(a == b, 0.5, a > b)
-_below = lambda y, a, b: np.where(a == b, 0.5, a < b)
+_half = lambda y: number(1, y) / 2
+# "Not below" rather than "above": nan is chosen.
+_above = lambda y, a, b: np.where(a == b, _half(y), np.logical_not(a < b))
+_below = lambda y, a, b: np.where(a == b, _half(y), np.logical_not(a > b))
 for _function, _first, _second in [(np.maximum, _above, _below), (np.minimum, _below, _above)]:
     elementwise(_function, "dy = da where a is chosen, db where b is", _first, _second, kind=KINKED, kinks=_tie)
-_above_or_alone = lambda y, a, b: np.where(np.isnan(b), 1, _above(y, a, b))
-_below_or_alone = lambda y, a, b: np.where(np.isnan(b), 1, _below(y, a, b))
+_above_or_alone = lambda y, a, b: np.where(a == b, _half(y), (a > b) | np.isnan(b))
+_below_or_alone = lambda y, a, b: np.where(a == b, _half(y), (a < b) | np.isnan(b))
 elementwise(np.fmax, "dy = da where a is chosen, db where b is; nan is never chosen", _above_or_alone,
             lambda y, a, b: _above_or_alone(y, b, a), kind=KINKED, kinks=_tie)
 elementwise(np.fmin, "dy = da where a is chosen, db where b is; nan is never chosen", _below_or_alone,
             lambda y, a, b: _below_or_alone(y, b, a), kind=KINKED, kinks=_tie)
-elementwise(np.remainder, "y = a - b floor(a / b),  dy = da - floor(a / b) db", lambda y, a, b: 1,
-            lambda y, a, b: -np.floor(a / b), kind=KINKED, domain="nonzero")
-elementwise(np.fmod, "y = a - b trunc(a / b),  dy = da - trunc(a / b) db", lambda y, a, b: 1,
-            lambda y, a, b: -np.trunc(a / b), kind=KINKED, domain="nonzero")
+_jump = Kink((2.0, 1.0), (1.0, -2.0), "jumps at multiples of b: the slope of the piece that begins there")
+_slope_of_divisor = lambda y, a, b: -np.rint((a - y) / b)  # the integer that y was computed with; a / b may round to the next
+elementwise(np.remainder, "y = a - b floor(a / b),  dy = da - floor(a / b) db", lambda y, a, b: 1, _slope_of_divisor,
+            kind=KINKED, domain="nonzero", kinks=[_jump])
+elementwise(np.fmod, "y = a - b trunc(a / b),  dy = da - trunc(a / b) db", lambda y, a, b: 1, _slope_of_divisor,
+            kind=KINKED, domain="nonzero", kinks=[_jump])
+Composition(np.divmod, lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)), kind=KINKED,
+            cases=[Case((3,), (3,), domain="nonzero", call=lambda a, b: np.divmod(a, b)[1])],
+            kinks=[_jump._replace(call=lambda a, b: np.divmod(a, b)[1])])
+Composition(np.modf, lambda x: (np.fmod(np.where(np.isinf(x), 0, x), 1), np.trunc(x)), kind=KINKED,
+            cases=[Case((3,), call=lambda x: np.modf(x)[0])],
+            kinks=[Kink((2.0,), (1.0,), "jumps at integers: 1 on both sides", call=lambda x: np.modf(x)[0])])
 elementwise(np.copysign, "y = |a| with the sign of b,  dy = sign a sign b da",
             lambda y, a, b: np.sign(a) * np.copysign(1, b), None, kind=KINKED, domain="nonzero",
             kinks=[Kink((0.0, 1.0), (0.0, 0.0), "0 at a = 0")])
@@ -149,38 +190,46 @@ def _bounded(a, a_min=None, a_max=None, *, min=None, max=None):
 
 def _inside(x, low, high):
     """1 between the bounds and on them."""
-    return (low is None or x >= low) * (high is None or x <= high)
+    below = False if low is None else x < low
+    above = False if high is None else x > high
+    return np.logical_not(below | above)
 
 
-Primitive(np.clip, "y = x between the bounds, else the bound that was crossed (the upper one wins)", kind=KINKED,
-          call=_bounded, stacked=True,
-          jvp=(lambda v, y, x, low, high: v * _inside(x, low, high),
-               lambda v, y, x, low, high: v * ((x < low) & (high is None or low < high)),
-               lambda v, y, x, low, high: v * ((x > high) | (low is not None and low >= high))),
-          vjp=(lambda g, y, x, low, high: g * _inside(x, low, high),
+_clip_rules = (lambda g, y, x, low, high: g * _inside(x, low, high),
                lambda g, y, x, low, high: g * ((x < low) & (high is None or low < high)),
-               lambda g, y, x, low, high: g * ((x > high) | (low is not None and low >= high))),
+               lambda g, y, x, low, high: g * ((x > high) | (low is not None and low >= high)))
+Primitive(np.clip, "y = x between the bounds, else the bound that was crossed (the upper one wins)", kind=KINKED,
+          call=_bounded, stacked=True, jvp=_clip_rules, vjp=_clip_rules,
           cases=[Case((3, 4), a_min=-0.5, a_max=0.75), Case((5,), min=0.25),
-                 Case((4,), (4,), (1,), domain=(None, "inside one", "above one"))],
-          kinks=[Kink((1.0, -1.0, 1.0), (1.0, 0.0, 0.0), "1 at a bound")])
+                 Case((3, 4), (4,), (1,), domain=(None, "inside one", "unit interval"))],
+          kinks=[Kink((x, -1.0, 1.0), (1.0, 0.0, 0.0), "1 at a bound") for x in (-1.0, 1.0)])
 
+_chosen = (None, lambda g, y, c, a, b: np.where(c, g, 0), lambda g, y, c, a, b: np.where(c, 0, g))
 Primitive(np.where, "y = a where c, else b:  dy = da where c, else db;  <g, dy> = <g where c, da> + <g else, db>",
-          kind=LINEAR, stacked=True,
-          vjp=(None, lambda g, y, c, a, b: np.where(c, g, 0), lambda g, y, c, a, b: np.where(c, 0, g)),
+          kind=LINEAR, stacked=True, jvp=_chosen, vjp=_chosen,
           cases=[Case(Fixed(np.array([True, False, True])), (2, 3), (3,)),
                  Case(Fixed(np.array([[True], [False]])), (), (2,))])
-
-Composition(np.nan_to_num, lambda x, copy=True, nan=0.0, posinf=None, neginf=None: np.where(
-    np.isfinite(x), x, _replacement(x, nan, posinf, neginf)), cases=[Case((3,))])
-Composition(np.divmod, lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)), kind=KINKED,
-            cases=[Case((3,), (3,), domain="nonzero", call=lambda a, b: np.divmod(a, b)[1])])
+Composition(np.select, lambda condlist, choicelist, default=0: _selected(condlist, choicelist, default), kind=LINEAR,
+            cases=[Case((3,), (3,), call=lambda a, b: np.select([np.array([True, False, False]), np.array([True, True, False])],
+                                                               [a, b], default=2.0))])
 
 
-def _replacement(x, nan, posinf, neginf):
+def _selected(conditions, choices, default):
+    y = default
+    for c, a in reversed(list(zip(conditions, choices))):
+        y = np.where(c, a, y)
+    return y
+
+
+def _finite(x, copy=True, nan=0.0, posinf=None, neginf=None):
+    if not copy:
+        raise InPlaceWrite("np.nan_to_num", "copy=False")
     largest = np.finfo(x.dtype).max
     high, low = largest if posinf is None else posinf, -largest if neginf is None else neginf
-    return np.where(np.isnan(x), nan, np.where(x > 0, high, low))
+    return np.where(np.isfinite(x), x, np.where(np.isnan(x), nan, np.where(x > 0, high, low)))
 
+
+Composition(np.nan_to_num, _finite, cases=[Case((3,))], kind=LINEAR)
 
 # Constant almost everywhere: the result carries no derivative, and that is declared.
 

@@ -4,14 +4,15 @@ The method throughout: take the differential, write <G, dY> = tr(G' dY), and tur
 what stands before it is G_X'.
 """
 
+import functools
 import string
 
 import numpy as np
 
-from ..cases import Case
+from ..cases import Case, Kink
 from ..errors import NoRule
-from ..primitive import CONSTANT, KINKED, MULTILINEAR, Composition, Each, Primitive
-from .reductions import axes_of, norm
+from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, Composition, Each, Primitive, in_dtype_of
+from .reductions import axes_of, norm, p_norm
 
 
 def T(a):
@@ -63,6 +64,24 @@ def _tensordot(a, b, axes=2):
     return np.reshape(product, (*outer[0], *outer[1]))
 
 
+def _kron(a, b):
+    n = max(np.ndim(a), np.ndim(b))
+    a, b = (np.reshape(x, (1,) * (n - np.ndim(x)) + np.shape(x)) for x in (a, b))
+    pairs = tuple(zip(np.shape(a), np.shape(b)))
+    product = np.reshape(a, tuple(m for k, _ in pairs for m in (k, 1))) * np.reshape(b, tuple(m for _, k in pairs for m in (1, k)))
+    return np.reshape(product, tuple(k * m for k, m in pairs))
+
+
+def _cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
+    if (np.shape(a)[-1], np.shape(b)[-1]) != (3, 3):
+        raise NoRule("np.cross", f"of vectors of {np.shape(a)[-1]} and {np.shape(b)[-1]} entries (expected 3 and 3)")
+    nxt, last = np.array([1, 2, 0]), np.array([2, 0, 1])
+    return np.moveaxis(a[..., nxt] * b[..., last] - a[..., last] * b[..., nxt], -1, axisc)
+
+
 VECTORS = [Case((3,), (3,)), Case((2, 3), (3,)), Case((3,), (3, 2)), Case((2, 3), (3, 4))]
 Composition(np.matmul, _matmul, cases=[*VECTORS, Case((4, 2, 3), (3,))], kind=MULTILINEAR)
 Composition(np.dot, _dot, cases=[*VECTORS, Case((), (3,)), Case((2, 3), (4, 3, 2))], kind=MULTILINEAR)
@@ -72,36 +91,48 @@ Composition(np.inner, lambda a, b: a * b if np.ndim(a) == 0 or np.ndim(b) == 0 e
 Composition(np.outer, lambda a, b: np.ravel(a)[:, None] * np.ravel(b), cases=[Case((3,), (4,))], kind=MULTILINEAR)
 Composition(np.tensordot, _tensordot, cases=[Case((2, 3, 4), (4, 3, 5), axes=([1, 2], [1, 0])), Case((2, 3), (3, 4), axes=1),
                                              Case((2,), (3,), axes=0)], kind=MULTILINEAR)
-Composition(np.kron, lambda a, b: np.reshape(
-    a[:, None, :, None] * b[None, :, None, :], (np.shape(a)[0] * np.shape(b)[0], np.shape(a)[1] * np.shape(b)[1])),
-    cases=[Case((2, 3), (3, 2))], kind=MULTILINEAR)
-Composition(np.trace, lambda a, offset=0, axis1=0, axis2=1: np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1),
-            cases=[Case((3, 3)), Case((3, 4), offset=1), Case((2, 3, 3), axis1=1, axis2=2)])
+Composition(np.kron, _kron, cases=[Case((2, 3), (3, 2)), Case((2,), (3,)), Case((2, 3), (2,)), Case((), (3,))], kind=MULTILINEAR)
+Composition(np.vecdot, lambda a, b: np.sum(a * b, axis=-1), cases=[Case((3,), (3,)), Case((2, 3), (3,))], kind=MULTILINEAR)
+Composition(np.matvec, lambda a, b: np.matmul(a, b[..., None])[..., 0], cases=[Case((2, 3), (4, 3))], kind=MULTILINEAR)
+Composition(np.vecmat, lambda a, b: np.matmul(a[..., None, :], b)[..., 0, :], cases=[Case((4, 2), (2, 3))], kind=MULTILINEAR)
+Composition(np.cross, _cross, cases=[Case((3,), (3,)), Case((2, 3), (3,)), Case((3, 4), (3, 4), axisa=0, axisb=0, axisc=0)],
+            kind=MULTILINEAR)
+Composition(np.trace, lambda a, offset=0, axis1=0, axis2=1, dtype=None: np.sum(
+    np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype), kind=LINEAR,
+    cases=[Case((3, 3)), Case((3, 4), offset=1), Case((2, 3, 3), axis1=1, axis2=2)])
 
 # Einstein's sums
 
 
-def _contraction_vjp(i, g, y, *operands, subscripts):
+def _contraction_vjp(i, g, y, *operands, subscripts, optimize):
     """y = sum of products, linear in each operand: the adjoint exchanges the operand's subscripts with the result's."""
     inputs, output = subscripts.split("->")
     inputs = inputs.split(",")
     others = [s for k, s in enumerate(inputs) if k != i]
-    return np.einsum(",".join([output, *others]) + "->" + inputs[i], g, *(x for k, x in enumerate(operands) if k != i))
+    return np.einsum(",".join([output, *others]) + "->" + inputs[i], g, *(x for k, x in enumerate(operands) if k != i),
+                     optimize=optimize)
 
 
 contraction = Primitive(
     None, "y_o = sum prod_k x^k_(s_k);  <g, dy> = <sum g prod_(k != i) x^k, dx^i>", name="einsum", kind=MULTILINEAR,
-    forward=lambda *operands, subscripts: np.einsum(subscripts, *operands), vjp=Each(_contraction_vjp),
-    cases=[Case((2, 3), (3, 4), subscripts="ij,jk->ki"), Case((2, 3), (2,), (3, 2), subscripts="ij,i,jk->k")])
+    forward=lambda *operands, subscripts, optimize: np.einsum(subscripts, *operands, optimize=optimize),
+    vjp=Each(_contraction_vjp), cases=[Case((2, 3), (3, 4), subscripts="ij,jk->ki", optimize=False),
+                                       Case((2, 3), (2,), (3, 2), subscripts="ij,i,jk->k", optimize=True)])
 
 
 def _einsum(subscripts, *operands, optimize=False):
-    """Written out so that every subscript of an operand stands in it once, and elsewhere too: then the adjoint is one einsum."""
+    """Written out so that a subscript of an operand stands in it once, and elsewhere too: then the adjoint is one einsum."""
     if not isinstance(subscripts, str):
-        raise NoRule("np.einsum", "with subscripts as lists of integers; write them as a string")
+        raise NoRule("np.einsum", "with subscripts as lists of integers (write them as a string)")
     inputs, output = _written_out(subscripts.replace(" ", ""), [np.ndim(x) for x in operands])
-    simple = []
-    for k, (labels, x) in enumerate(zip(inputs, operands)):
+    wide = {label for labels, x in zip(inputs, operands) for label, n in zip(labels, np.shape(x)) if n != 1}
+    simple = list(operands)
+    for k, (labels, x) in enumerate(zip(inputs, operands)):  # an axis of size 1 that meets a longer one need not be there
+        stretched = tuple(j for j, label in enumerate(labels) if label in wide and np.shape(x)[j] == 1)
+        if stretched:
+            simple[k] = np.squeeze(x, stretched)
+            inputs[k] = "".join(label for j, label in enumerate(labels) if j not in stretched)
+    for k, (labels, x) in enumerate(zip(inputs, simple)):
         for label in dict.fromkeys(labels):
             while labels.count(label) > 1:  # a repeated subscript takes the diagonal
                 first = labels.index(label)
@@ -113,9 +144,8 @@ def _einsum(subscripts, *operands, optimize=False):
         if alone:  # a subscript of this operand alone is summed at once
             x = np.sum(x, axis=alone)
             labels = "".join(label for j, label in enumerate(labels) if j not in alone)
-        inputs[k] = labels
-        simple.append(x)
-    return contraction(*simple, subscripts=",".join(inputs) + "->" + output)
+        inputs[k], simple[k] = labels, x
+    return contraction(*simple, subscripts=",".join(inputs) + "->" + output, optimize=optimize)
 
 
 def _written_out(subscripts, dimensions):
@@ -140,19 +170,21 @@ Composition(np.einsum, _einsum, kind=MULTILINEAR, cases=[
     Case((2, 3), (3,), call=lambda a, b: np.einsum("ij,j", a, b)),
     Case((2, 3, 4), (5, 4), call=lambda a, b: np.einsum("...j,kj->...k", a, b)),
     Case((2, 3), (4,), (2, 4), call=lambda a, b, c: np.einsum("ij,k,ik->j", a, b, c)),
-    Case((2, 3), (4,), call=lambda a, b: np.einsum("ij,k->i", a, b))])
+    Case((2, 3), (4,), call=lambda a, b: np.einsum("ij,k->i", a, b)),
+    Case((2, 3), (2, 1), call=lambda a, b: np.einsum("ij,ij->i", a, b)),
+    Case((3, 4), (1, 4), call=lambda a, b: np.einsum("...j,...j", a, b))])
 
 # Functions of a square matrix
 
 SQUARE = [Case((3, 3), domain="positive definite"), Case((2, 2, 2), domain="positive definite")]
 
 inv = Primitive(
-    np.linalg.inv, """Y = A^-1:  A Y = I,  dA Y + A dY = 0,  dY = -Y dA Y
+    np.linalg.inv, call=lambda a: ((a,), {}), derivation="""Y = A^-1:  A Y = I,  dA Y + A dY = 0,  dY = -Y dA Y
     <G, -Y dA Y> = -tr(G' Y dA Y) = -tr(Y G' Y dA) = <-Y' G Y', dA>""",
     jvp=(lambda dA, Y, A: -Y @ dA @ Y,), vjp=(lambda G, Y, A: -T(Y) @ G @ T(Y),), cases=SQUARE, stacked=True)
 
 det = Primitive(
-    np.linalg.det, "y = det A,  dy = y tr(A^-1 dA) = <y A^-T, dA>",
+    np.linalg.det, call=lambda a: ((a,), {}), derivation="y = det A,  dy = y tr(A^-1 dA) = <y A^-T, dA>",
     jvp=(lambda dA, y, A: y * np.trace(np.linalg.solve(A, dA), axis1=-2, axis2=-1),),
     vjp=(lambda g, y, A: (g * y)[..., None, None] * T(np.linalg.inv(A)),), cases=SQUARE)
 
@@ -203,12 +235,10 @@ def _refuse_upper():
 
 
 def _norm(x, ord=None, axis=None, keepdims=False):
-    if axis is None and (ord is None or np.ndim(x) == 1):
-        axis = tuple(range(np.ndim(x)))
-    if axis is None:
-        axis = tuple(range(np.ndim(x)))
+    if axis is None and ord is not None and np.ndim(x) not in (1, 2):
+        raise ValueError(f"np.linalg.norm: ord={ord!r} for an array with {np.ndim(x)} axes; choose one or two with axis")
     axis = axes_of(x, axis)
-    if ord is None or ord == "fro" or (len(axis) == 1 and ord == 2):
+    if ord is None or ord == "fro" and len(axis) == 2 or len(axis) == 1 and ord == 2:
         return norm(x, axis=axis, keepdims=bool(keepdims))
     if len(axis) == 1:
         if ord == np.inf:
@@ -218,8 +248,8 @@ def _norm(x, ord=None, axis=None, keepdims=False):
         if ord == 1:
             return np.sum(np.abs(x), axis=axis, keepdims=keepdims)
         if not isinstance(ord, str) and ord != 0:
-            return np.power(np.sum(np.power(np.abs(x), ord), axis=axis, keepdims=keepdims), 1 / ord)
-    elif ord in (1, -1, np.inf, -np.inf):
+            return p_norm(x, p=ord, axis=axis, keepdims=bool(keepdims))
+    elif len(axis) == 2 and ord in (1, -1, np.inf, -np.inf):
         rows, columns = axis
         summed, kept = (rows, columns) if abs(ord) == 1 else (columns, rows)
         extreme = np.max if ord > 0 else np.min
@@ -229,16 +259,42 @@ def _norm(x, ord=None, axis=None, keepdims=False):
 
 
 Composition(np.linalg.norm, _norm, kind=KINKED, cases=[
-    Case((3,)), Case((2, 3)), Case((2, 3), axis=1), Case((2, 3), ord=1, axis=0), Case((2, 3), ord=np.inf, axis=1, keepdims=True),
-    Case((3,), ord=3), Case((2, 3), ord="fro"), Case((2, 3), ord=1), Case((2, 3), ord=np.inf)])
-Composition(np.linalg.matrix_power, lambda a, n: _matrix_power(a, n), cases=[Case((3, 3), n=5), Case(
-    (3, 3), n=-2, domain="positive definite"), Case((2, 2), n=0)])
+    Case((3,)), Case((2, 3)), Case((2, 3), axis=1), Case((2, 3), ord=1, axis=0), Case((3,), ord=3), Case((3,), ord=1.5),
+    Case((2, 3), ord=np.inf, axis=1, keepdims=True), Case((2, 3), ord="fro"), Case((2, 3), ord=1), Case((2, 3), ord=np.inf)],
+    kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0"), Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0", {"ord": 3})])
 
 
 def _matrix_power(a, n):
+    """By squaring."""
     if n < 0:
         return _matrix_power(np.linalg.inv(a), -n)
     if n == 0:
-        return np.zeros_like(a) + np.eye(np.shape(a)[-1])
+        return in_dtype_of(a, np.zeros_like(a) + np.eye(np.shape(a)[-1]))
     half = _matrix_power(a, n // 2) if n > 1 else None
     return a if n == 1 else half @ half if n % 2 == 0 else half @ half @ a
+
+
+Composition(np.linalg.matrix_power, _matrix_power, cases=[
+    Case((3, 3), n=5), Case((3, 3), n=-2, domain="positive definite"), Case((2, 2), n=0)])
+
+# The names of the array standard: the same functions, of matrices in the last two axes
+
+Composition(np.linalg.matmul, lambda x1, x2, /: np.matmul(x1, x2), cases=[Case((2, 3), (3, 4))], kind=MULTILINEAR)
+Composition(np.linalg.outer, lambda x1, x2, /: np.outer(x1, x2), cases=[Case((2,), (3,))], kind=MULTILINEAR)
+Composition(np.linalg.tensordot, lambda x1, x2, /, *, axes=2: np.tensordot(x1, x2, axes=axes),
+            cases=[Case((2, 3), (3, 4), axes=1)], kind=MULTILINEAR)
+Composition(np.linalg.vecdot, lambda x1, x2, /, *, axis=-1: np.sum(x1 * x2, axis=axis), cases=[Case((2, 3), (2, 3), axis=0)],
+            kind=MULTILINEAR)
+Composition(np.linalg.cross, lambda x1, x2, /, *, axis=-1: np.cross(x1, x2, axis=axis), cases=[Case((2, 3), (2, 3))],
+            kind=MULTILINEAR)
+Composition(np.linalg.multi_dot, lambda arrays: functools.reduce(np.matmul, arrays), kind=MULTILINEAR, cases=[
+    Case((2, 3), (3, 2), (2,), call=lambda *arrays: np.linalg.multi_dot(arrays))])
+Composition(np.linalg.matrix_transpose, lambda x, /: T(x), cases=[Case((2, 3, 4))], kind=LINEAR)
+Composition(np.linalg.diagonal, lambda x, /, *, offset=0: np.diagonal(x, offset, -2, -1), cases=[Case((2, 3, 4), offset=1)],
+            kind=LINEAR)
+Composition(np.linalg.trace, lambda x, /, *, offset=0: np.trace(x, offset, -2, -1), cases=[Case((2, 3, 3))], kind=LINEAR)
+Composition(np.linalg.vector_norm, lambda x, /, *, axis=None, keepdims=False, ord=2: _norm(
+    np.ravel(x) if axis is None and not keepdims else x, ord, axis, keepdims), cases=[Case((2, 3)), Case((2, 3), axis=1)],
+    kind=KINKED, kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0")])
+Composition(np.linalg.matrix_norm, lambda x, /, *, keepdims=False, ord="fro": _norm(x, ord, (-2, -1), keepdims),
+            cases=[Case((2, 3, 2)), Case((2, 3), ord=1)], kind=KINKED, kinks=[Kink(([[0.0]],), ([[0.0]],), "0 at 0")])

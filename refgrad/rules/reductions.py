@@ -35,8 +35,13 @@ def count(a, axis):
     return n
 
 
+def as_dtype(a, dtype):
+    """NumPy's argument dtype: a reduction in another precision is one of the converted array."""
+    return a if dtype is None else np.astype(a, dtype)
+
+
 def reduction(a, axis=None, dtype=None, *, keepdims=False):
-    return (a,), {"axis": axes_of(a, axis), "keepdims": bool(keepdims)}
+    return (as_dtype(a, dtype),), {"axis": axes_of(a, axis), "keepdims": bool(keepdims)}
 
 
 def extreme(a, axis=None, *, keepdims=False):
@@ -61,7 +66,7 @@ def _others(x, axis):
     No division, so zeros are no exception.
     """
     moved = np.moveaxis(x, axis, range(-len(axis), 0)) if axis else x
-    flat = np.reshape(moved, np.shape(moved)[:np.ndim(x) - len(axis)] + (-1,))
+    flat = np.reshape(moved, np.shape(moved)[:np.ndim(x) - len(axis)] + (count(x, axis),))
     one = np.ones_like(flat[..., :1])
     before = np.cumprod(np.concatenate([one, flat[..., :-1]], axis=-1), axis=-1)
     after = np.flip(np.cumprod(np.concatenate([one, np.flip(flat[..., 1:], -1)], axis=-1), axis=-1), -1)
@@ -77,7 +82,7 @@ Primitive(np.prod, "p = x_1 ... x_n,  dp = sum_i (prod_{j != i} x_j) dx_i", call
 def running(a, axis=None, dtype=None):
     if axis is None:
         a, axis = np.ravel(a), 0
-    return (a,), {"axis": axes_of(a, axis)[0]}
+    return (as_dtype(a, dtype),), {"axis": axes_of(a, axis)[0]}
 
 
 Primitive(np.cumsum, "y_k = sum_{i <= k} x_i;  <g, dy> = sum_i (sum_{k >= i} g_k) dx_i", kind=LINEAR, call=running,
@@ -91,7 +96,7 @@ def _cumprod_jvp(v, y, x, axis):
     terms = [v[:1]]
     for k in range(1, len(x)):
         terms.append(terms[-1] * x[k:k + 1] + y[k - 1:k] * v[k:k + 1])
-    return np.moveaxis(np.concatenate(terms[:len(x)]), 0, axis)
+    return np.moveaxis(np.concatenate(terms), 0, axis)
 
 
 def _cumprod_vjp(g, y, x, axis):
@@ -101,7 +106,7 @@ def _cumprod_vjp(g, y, x, axis):
     for k in range(len(x) - 1, 0, -1):
         terms.append(g[k - 1:k] + x[k:k + 1] * terms[-1])
     before = np.concatenate([np.ones_like(y[:1]), y[:-1]])
-    return np.moveaxis(before * np.concatenate(terms[:len(x)][::-1]), 0, axis)
+    return np.moveaxis(before * np.concatenate(terms[::-1]), 0, axis)
 
 
 Primitive(np.cumprod, "y_k = prod_{i <= k} x_i,  dy_k = dy_{k-1} x_k + y_{k-1} dx_k", call=running,
@@ -111,20 +116,20 @@ Primitive(np.cumprod, "y_k = prod_{i <= k} x_i,  dy_k = dy_{k-1} x_k + y_{k-1} d
 
 
 def _share(x, y, axis, keepdims):
-    """1 at the extreme entry; ties share evenly."""
-    chosen = x == widen(y, axis, keepdims)
-    return np.where(chosen, 1 / np.sum(np.where(chosen, np.ones_like(x), 0), axis=axis, keepdims=True), 0)
+    """1 at the extreme entry; ties share evenly; nan where the result is."""
+    chosen = np.where(x == widen(y, axis, keepdims), np.ones_like(x), 0)
+    with np.errstate(invalid="ignore"):
+        return chosen / np.sum(chosen, axis=axis, keepdims=True)
 
 
-_ties = [Kink(([1.0, 3.0, 3.0],), ([0.0, 0.5, 0.5],), "a tie is shared evenly")]
-for _function in (np.max, np.min):
+for _function, _rest in [(np.max, 1.0), (np.amax, 1.0), (np.min, 3.0), (np.amin, 3.0)]:
     Primitive(_function, "y = x_k at the extreme entry k,  dy = dx_k", kind=KINKED, call=extreme,
               jvp=(lambda v, y, x, axis, keepdims: np.sum(v * _share(x, y, axis, keepdims), axis=axis, keepdims=keepdims),),
               vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _share(x, y, axis, keepdims),),
-              cases=REDUCTIONS, kinks=_ties if _function is np.max else [
-                  Kink(([3.0, 1.0, 1.0],), ([0.0, 0.5, 0.5],), "a tie is shared evenly")])
+              cases=REDUCTIONS, kinks=[Kink(([_rest, 2.0, 2.0],), ([0.0, 0.5, 0.5],), "a tie is shared evenly")])
 Composition(np.ptp, lambda a, axis=None, *, keepdims=False: np.max(a, axis=axis, keepdims=keepdims)
-            - np.min(a, axis=axis, keepdims=keepdims), cases=[Case((3, 4), axis=1)], kind=KINKED)
+            - np.min(a, axis=axis, keepdims=keepdims), cases=[Case((3, 4), axis=1)], kind=KINKED,
+            kinks=[Kink(([1.0, 2.0, 2.0],), ([-1.0, 0.5, 0.5],), "a tie is shared evenly")])
 
 # Statistics
 
@@ -142,19 +147,34 @@ def _direction(x, y, axis, keepdims):
     return x / np.where(y == 0, 1, y)
 
 
+p_norm = Primitive(
+    None, "n^p = sum |x_i|^p,  dn = sum sign x_i (|x_i| / n)^(p-1) dx_i, and 0 at x = 0", name="p_norm", kind=KINKED,
+    forward=lambda x, p, axis, keepdims: np.power(
+        np.sum(np.power(np.abs(x), p), axis=axis, keepdims=keepdims), 1 / number(p, x)), stacked=True,
+    jvp=(lambda v, y, x, p, axis, keepdims: np.sum(
+        _p_direction(x, y, p, axis, keepdims) * v, axis=axis, keepdims=keepdims),),
+    vjp=(lambda g, y, x, p, axis, keepdims: widen(g, axis, keepdims) * _p_direction(x, y, p, axis, keepdims),),
+    cases=[Case((3,), p=3, axis=(-1,), keepdims=False), Case((2, 3), p=1.5, axis=(-2,), keepdims=True)],
+    kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0", {"p": 3, "axis": (-1,), "keepdims": False})])
+
+
+def _p_direction(x, y, p, axis, keepdims):
+    return np.sign(x) * np.power(np.abs(_direction(x, y, axis, keepdims)), p - 1)
+
+
 def _deviations(a, axis):
     return a - np.mean(a, axis=axis, keepdims=True)
 
 
 def _var(a, axis=None, dtype=None, *, ddof=0, keepdims=False):
     """s^2 = |x - mean|^2 / (n - ddof)"""
-    axis = axes_of(a, axis)
+    a, axis = as_dtype(a, dtype), axes_of(a, axis)
     return np.sum(np.square(_deviations(a, axis)), axis=axis, keepdims=keepdims) / (count(a, axis) - ddof)
 
 
 def _std(a, axis=None, dtype=None, *, ddof=0, keepdims=False):
     """s = |x - mean| / sqrt(n - ddof): the norm's derivative, and its convention at 0"""
-    axis = axes_of(a, axis)
+    a, axis = as_dtype(a, dtype), axes_of(a, axis)
     return norm(_deviations(a, axis), axis=axis, keepdims=bool(keepdims)) / np.sqrt(number(count(a, axis) - ddof, a))
 
 
@@ -169,20 +189,36 @@ def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):
     return (mean, total) if returned else mean
 
 
+def _median(a, axis=None, *, keepdims=False):
+    """The mean of the one or two entries in the middle; nan, which is sorted last, wins."""
+    axis = axes_of(a, axis)
+    moved = np.moveaxis(a, axis, range(-len(axis), 0))
+    n = count(a, axis)
+    ordered = np.sort(np.reshape(moved, np.shape(moved)[:np.ndim(a) - len(axis)] + (n,)))
+    last = ordered[..., -1]
+    middle = np.where(np.isnan(last), last, np.mean(ordered[..., (n - 1) // 2:n // 2 + 1], axis=-1))
+    return np.expand_dims(middle, axis) if keepdims else middle
+
+
 STATISTICS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, 2), keepdims=True), Case((3, 4), axis=1, ddof=1)]
 Composition(np.var, _var, cases=STATISTICS)
 Composition(np.std, _std, cases=STATISTICS, kind=KINKED,
             kinks=[Kink(([2.0, 2.0, 2.0],), ([0.0, 0.0, 0.0],), "0 where all entries are equal")])
+Composition(np.median, _median, cases=[Case((5,)), Case((3, 4), axis=1), Case((2, 3, 4), axis=(0, 2), keepdims=True)],
+            kind=KINKED, kinks=[Kink(([2.0, 1.0, 2.0],), ([1.0, 0.0, 0.0],), "of equal entries the first is the smaller")])
 Composition(np.average, _average, cases=[Case((3, 4), axis=0), Case((3,), weights=np.array([1.0, 2.0, 1.0]))])
 
 # Constant almost everywhere
 
 _as_called = lambda *arrays, **params: (arrays, params)
 for _function in (np.argmax, np.argmin, np.argsort, np.count_nonzero, np.nonzero, np.flatnonzero, np.any, np.all,
-                  np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.isrealobj, np.iscomplexobj):
+                  np.argwhere, np.isreal, np.iscomplex, np.isrealobj, np.iscomplexobj, np.isposinf, np.isneginf, np.imag,
+                  np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.array_str, np.array_repr):
     Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called, cases=[Case((3, 4))])
-Primitive(np.full_like, "constant", kind=CONSTANT, call=_as_called, cases=[Case((3, 4), fill_value=2)])
-for _function in (np.allclose, np.array_equal, np.result_type):
+Primitive(np.argpartition, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called, cases=[Case((5,), kth=2)])
+for _function in (np.allclose, np.array_equal, np.array_equiv, np.isin, np.result_type):
     Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called, cases=[Case((3,), (3,))])
 Primitive(np.searchsorted, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called,
           cases=[Case(Fixed(np.array([-1.0, 0.0, 1.0])), (4,))])
+Primitive(np.digitize, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called,
+          cases=[Case((4,), Fixed(np.array([-1.0, 0.0, 1.0])))])

@@ -9,17 +9,18 @@ Few of them need a rule: the others are written with these.
 import operator
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from ..cases import Case, Fixed
-from ..errors import NoRule
-from ..primitive import LINEAR, Composition, Each, Primitive
+from ..cases import Case, Fixed, Kink
+from ..errors import InPlaceWrite, NoRule
+from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Each, Primitive
 
 # The primitives
 
 
 def _reshape(a, shape, order="C", *, copy=None):
     if order != "C":
-        raise NoRule("np.reshape", f"with order={order!r}")
+        raise NoRule("np.reshape", f"with order={order!r}, which is np.reshape(a.T, shape[::-1]).T for 'F',")
     return (a,), {"shape": shape}
 
 
@@ -30,11 +31,13 @@ Primitive(np.reshape, "y = the entries of x in the same order", kind=LINEAR, cal
 
 def _permutation(a, axes=None):
     n = np.ndim(a)
-    return (a,), {"axes": tuple(reversed(range(n))) if axes is None else tuple(k % n for k in axes)}
+    if axes is not None and len(axes) != n:
+        raise ValueError(f"np.transpose: axes={axes!r} for an array with {n} axes")
+    return (a,), {"axes": tuple(reversed(range(n))) if axes is None else normalize_axis_tuple(axes, n)}
 
 
 Primitive(np.transpose, "Y = X';  <G, dX'> = <G', dX>: axes permuted back", kind=LINEAR, call=_permutation,
-          vjp=(lambda g, y, x, axes: np.transpose(g, np.argsort(axes)),),
+          vjp=(lambda g, y, x, axes: np.transpose(g, tuple(np.argsort(axes))),),
           cases=[Case((3, 4)), Case((2, 3, 4), axes=(1, 2, 0)), Case(())])
 
 Primitive(np.broadcast_to, "y = x, repeated along new axes and axes of size 1; <g, dy> sums over the repetitions",
@@ -51,7 +54,7 @@ def _slice_of(i, g, y, *arrays, axis):
 def _concatenate(arrays, axis=0, *, dtype=None, casting="same_kind"):
     if axis is None:
         arrays, axis = [np.ravel(a) for a in arrays], 0
-    return tuple(arrays), {"axis": axis}
+    return tuple(a if dtype is None else np.astype(a, dtype) for a in arrays), {"axis": axis}
 
 
 Primitive(np.concatenate, "y = [a b ...];  <g, dy> = <g_1, da> + <g_2, db> + ...: g is cut at the joints", kind=LINEAR,
@@ -94,35 +97,66 @@ Primitive(operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: en
 
 Primitive(np.copy, "y = x", kind=LINEAR, call=lambda a, order="K", subok=False: ((a,), {}),
           vjp=(lambda g, y, x: g,), stacked=True, cases=[Case((3,))])
-Primitive(np.astype, "y = x, rounded; the rounding carries no derivative", kind=LINEAR,
-          call=lambda x, dtype, copy=True, device=None: ((x,), {"dtype": np.dtype(dtype)}),
-          forward=lambda x, dtype: x.astype(dtype), vjp=(lambda g, y, x, dtype: g,), stacked=True,
-          cases=[Case((3,), call=lambda x: x.astype(x.dtype))])
+cast = Primitive(
+    None, "y = x, rounded to another precision; the rounding carries no derivative", name="cast", kind=LINEAR, stacked=True,
+    forward=lambda x, dtype: x.astype(dtype), vjp=(lambda g, y, x, dtype: g,), cases=[Case((3,), dtype=np.dtype(float))])
+truncate = Primitive(
+    None, "integers and truth values are constant almost everywhere: dy = 0", name="truncate", kind=CONSTANT,
+    forward=lambda x, dtype: x.astype(dtype), cases=[Case((3,), dtype=np.dtype(int))])
+
+
+def _astype(x, dtype, /, *, copy=True, device=None):
+    dtype = np.dtype(dtype)
+    if dtype.kind == "c":
+        raise NoRule("np.astype", f"to {dtype}")
+    return (truncate if dtype.kind in "biu" else cast)(x, dtype=dtype)
+
+
+Composition(np.astype, _astype, cases=[Case((3,), call=lambda x: x.astype(float)),
+                                       Case((3,), call=lambda x: x.astype(int) + x)], kind=LINEAR)
+Composition(np.real, lambda val: val, cases=[Case((3,))], kind=LINEAR)
+
+
+def _filled(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None):
+    if dtype is not None and hasattr(fill_value, "dtype"):
+        fill_value = fill_value.astype(dtype)
+    return (a, fill_value), {"dtype": dtype, "shape": shape}
+
+
+Primitive(np.full_like, "y = c 1, constant in a:  dy = dc 1,  <g, dc 1> = <sum g, dc>", kind=LINEAR, call=_filled,
+          vjp=(None, lambda g, y, a, c, dtype, shape: g), cases=[Case((3, 4), ()), Case((3, 4), (4,)), Case((3,), fill_value=2)])
 
 # Compositions: axes
 
 
 def _moved(a, source, destination):
     n = np.ndim(a)
-    source, destination = ([k % n for k in np.atleast_1d(s)] for s in (source, destination))
+    source, destination = normalize_axis_tuple(source, n), normalize_axis_tuple(destination, n)
+    if len(source) != len(destination):
+        raise ValueError(f"np.moveaxis: source={source!r} and destination={destination!r} differ in length")
     order = [k for k in range(n) if k not in source]
     for d, s in sorted(zip(destination, source)):
         order.insert(d, s)
     return np.transpose(a, order)
 
 
+def _rolled_axis(a, axis, start=0):
+    n = np.ndim(a)
+    axis, start = normalize_axis_index(axis, n), normalize_axis_index(start, n + 1)
+    return _moved(a, axis, start - (axis < start))
+
+
 def _squeezed(a, axis=None):
     shape = np.shape(a)
-    axes = [k for k, n in enumerate(shape) if n == 1] if axis is None else [k % len(shape) for k in np.atleast_1d(axis)]
+    axes = [k for k, n in enumerate(shape) if n == 1] if axis is None else normalize_axis_tuple(axis, len(shape))
     if any(shape[k] != 1 for k in axes):
         raise ValueError(f"np.squeeze: axis={axis!r} chooses an axis that is not of size 1 in the shape {shape}")
     return np.reshape(a, tuple(n for k, n in enumerate(shape) if k not in axes))
 
 
 def _expanded(a, axis):
-    axes = np.atleast_1d(axis)
-    n = np.ndim(a) + len(axes)
-    new = {k % n for k in axes}
+    n = np.ndim(a) + np.size(axis)
+    new = normalize_axis_tuple(axis, n)
     sizes = iter(np.shape(a))
     return np.reshape(a, tuple(1 if k in new else next(sizes) for k in range(n)))
 
@@ -134,6 +168,7 @@ def _at_least(n, a):
 
 def _swapped(a, axis1, axis2):
     order = list(range(np.ndim(a)))
+    axis1, axis2 = (normalize_axis_index(k, np.ndim(a)) for k in (axis1, axis2))
     order[axis1], order[axis2] = order[axis2], order[axis1]
     return np.transpose(a, order)
 
@@ -141,8 +176,8 @@ def _swapped(a, axis1, axis2):
 Composition(np.swapaxes, _swapped,
             cases=[Case((2, 3, 4), axis1=0, axis2=-1), Case((2, 3), axis1=1, axis2=1)], kind=LINEAR)
 Composition(np.moveaxis, _moved, cases=[Case((2, 3, 4), source=0, destination=-1)], kind=LINEAR)
-Composition(np.rollaxis, lambda a, axis, start=0: _moved(
-    a, axis, start - 1 if axis % np.ndim(a) < start else start), cases=[Case((2, 3, 4), axis=2)], kind=LINEAR)
+Composition(np.matrix_transpose, lambda x, /: _swapped(x, -1, -2), cases=[Case((2, 3, 4))], kind=LINEAR)
+Composition(np.rollaxis, _rolled_axis, cases=[Case((2, 3, 4), axis=2), Case((2, 3, 4), axis=0, start=2)], kind=LINEAR)
 Composition(np.ravel, lambda a, order="C": np.reshape(a, -1, order=order), cases=[Case((2, 3))], kind=LINEAR)
 Composition(np.squeeze, _squeezed, cases=[Case((1, 3, 1)), Case((1, 3, 1), axis=0)], kind=LINEAR)
 Composition(np.expand_dims, _expanded, cases=[Case((2, 3), axis=1), Case((3,), axis=(0, -1))], kind=LINEAR)
@@ -157,19 +192,22 @@ Composition(np.broadcast_arrays, lambda *arrays: tuple(np.broadcast_to(a, np.bro
 
 
 def _stack(arrays, axis=0):
-    return np.concatenate([np.expand_dims(a, axis) for a in arrays], axis=axis % (np.ndim(arrays[0]) + 1))
+    arrays = list(arrays)
+    if len(set(map(np.shape, arrays))) != 1:
+        raise ValueError(f"np.stack: arrays of the shapes {[np.shape(a) for a in arrays]}; expected one shape, of one array "
+                         f"or more")
+    return np.concatenate([np.expand_dims(a, axis) for a in arrays],
+                          axis=normalize_axis_index(axis, np.ndim(arrays[0]) + 1))
 
 
 def _column(a):
     return np.expand_dims(a, 1) if np.ndim(a) == 1 else a
 
 
-def _pieces(a, indices_or_sections, axis=0, *, even=True):
+def _pieces(ary, indices_or_sections, axis=0, cut=np.split):
     """The parts of np.split, cut by the places at which NumPy cuts an array of positions."""
-    positions = np.arange(np.shape(a)[axis])
-    cut = np.split if even else np.array_split
-    front = (slice(None),) * (axis % np.ndim(a))
-    return [a[front + (slice(p[0], p[-1] + 1) if len(p) else slice(0, 0),)] for p in cut(positions, indices_or_sections)]
+    parts = cut(np.arange(np.shape(ary)[axis]), indices_or_sections)
+    return [ary[along(axis, slice(p[0], p[-1] + 1) if len(p) else slice(0, 0), np.ndim(ary))] for p in parts]
 
 
 def joined(call):
@@ -189,21 +227,26 @@ Composition(np.column_stack, lambda tup: np.concatenate([_column(a) for a in tup
 Composition(np.append, lambda arr, values, axis=None: np.concatenate([arr, values], axis=axis),
             cases=[Case((2, 3), (2,))], kind=LINEAR)
 _last = lambda parts: parts[-1]
-Composition(np.split, _pieces, cases=[Case((6,), call=lambda x: _last(np.split(x, 3))),
-                                      Case((2, 5), call=lambda x: _last(np.split(x, [1, 3], axis=-1)))], kind=LINEAR)
-Composition(np.array_split, lambda a, n, axis=0: _pieces(a, n, axis, even=False),
-            cases=[Case((5,), call=lambda x: np.array_split(x, 2)[0])], kind=LINEAR)
-Composition(np.vsplit, lambda a, n: _pieces(a, n, 0), cases=[Case((4, 2), call=lambda x: _last(np.vsplit(x, 2)))],
-            kind=LINEAR)
-Composition(np.hsplit, lambda a, n: _pieces(a, n, min(1, np.ndim(a) - 1)),
+Composition(np.split, lambda ary, indices_or_sections, axis=0: _pieces(ary, indices_or_sections, axis),
+            cases=[Case((6,), call=lambda x: _last(np.split(x, 3))),
+                   Case((2, 5), call=lambda x: _last(np.split(x, [1, 3], axis=-1)))], kind=LINEAR)
+Composition(np.array_split, lambda ary, indices_or_sections, axis=0: _pieces(
+    ary, indices_or_sections, axis, np.array_split), cases=[Case((5,), call=lambda x: np.array_split(x, 2)[0])], kind=LINEAR)
+Composition(np.vsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections),
+            cases=[Case((4, 2), call=lambda x: _last(np.vsplit(x, 2)))], kind=LINEAR)
+Composition(np.hsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections, min(1, np.ndim(ary) - 1)),
             cases=[Case((2, 4), call=lambda x: _last(np.hsplit(x, 2)))], kind=LINEAR)
+Composition(np.dsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections, 2),
+            cases=[Case((1, 2, 4), call=lambda x: _last(np.dsplit(x, 2)))], kind=LINEAR)
+Composition(np.unstack, lambda x, /, *, axis=0: tuple(x[along(axis, k, np.ndim(x))] for k in range(np.shape(x)[axis])),
+            cases=[Case((2, 3), call=lambda x: _last(np.unstack(x, axis=1)))], kind=LINEAR)
 
 # Compositions: taking entries by position.  Where NumPy can rearrange an array of positions, indexing does the rest.
 
 
 def along(axis, index, ndim):
     """The index that takes `index` along one axis and everything along the others."""
-    return (slice(None),) * (axis % ndim) + (index,)
+    return (slice(None),) * normalize_axis_index(axis, ndim) + (index,)
 
 
 def positions_along(a, axis, rearranged):
@@ -214,7 +257,7 @@ def positions_along(a, axis, rearranged):
 
 
 def _flip(m, axis=None):
-    axes = range(np.ndim(m)) if axis is None else [k % np.ndim(m) for k in np.atleast_1d(axis)]
+    axes = range(np.ndim(m)) if axis is None else normalize_axis_tuple(axis, np.ndim(m))
     return m[tuple(slice(None, None, -1) if k in axes else slice(None) for k in range(np.ndim(m)))]
 
 
@@ -244,7 +287,7 @@ def _tile(A, reps):
     return np.reshape(spread, tuple(r * n for r, n in zip(reps, shape)))
 
 
-def _take(a, indices, axis=None, mode="raise"):
+def _take(a, indices, axis=None, *, mode="raise"):
     indices = np.asarray(indices)
     if axis is None:
         a, axis = np.ravel(a), 0
@@ -259,7 +302,7 @@ def _take(a, indices, axis=None, mode="raise"):
 def _take_along_axis(arr, indices, axis=-1):
     if axis is None:
         arr, axis = np.ravel(arr), 0
-    axis = axis % np.ndim(arr)
+    axis = normalize_axis_index(axis, np.ndim(arr))
     grid = [np.reshape(np.arange(n), tuple(n if j == k else 1 for j in range(np.ndim(arr))))
             for k, n in enumerate(np.shape(arr))]
     grid[axis] = indices
@@ -276,7 +319,7 @@ def _pad(array, pad_width, mode="constant", *, constant_values=0):
         raise NoRule("np.pad", f"with mode={mode!r}")
     shape = tuple(n + int(w.sum()) for n, w in zip(np.shape(array), widths))
     inside = tuple(slice(int(w[0]), int(w[0]) + n) for n, w in zip(np.shape(array), widths))
-    border = np.pad(np.zeros(np.shape(array)), widths, constant_values=constant_values)
+    border = np.pad(np.zeros_like(array), widths, constant_values=constant_values)
     placed = scatter_add(array, index=inside, shape=shape)
     return placed + border if np.any(border) else placed
 
@@ -302,7 +345,15 @@ Composition(np.take_along_axis, _take_along_axis,
 Composition(np.pad, _pad, cases=[Case((2, 3), pad_width=((1, 0), (0, 2))), Case((3,), pad_width=1, constant_values=2.0),
                                  Case((4,), pad_width=2, mode="reflect"), Case((2, 3), pad_width=1, mode="edge")],
             kind=LINEAR)
-Composition(np.sort, _sort, cases=[Case((3, 4)), Case((3, 4), axis=0), Case((2, 3), axis=None)])
+Composition(np.sort, _sort, cases=[Case((3, 4)), Case((3, 4), axis=0), Case((2, 3), axis=None)], kind=KINKED,
+            kinks=[Kink(([2.0, 1.0, 1.0],), ([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]],),
+                        "equal entries keep their order")])
+Composition(np.delete, lambda arr, obj, axis=None: positions_along(arr, axis, lambda p: np.delete(p, obj)),
+            cases=[Case((2, 3), obj=1, axis=1), Case((2, 3), obj=[0, 4])], kind=LINEAR)
+Composition(np.compress, lambda condition, a, axis=None: positions_along(a, axis, lambda p: np.compress(condition, p)),
+            cases=[Case(Fixed(np.array([True, False, True])), (2, 3), axis=1)], kind=LINEAR)
+Composition(np.extract, lambda condition, arr: np.compress(np.ravel(condition), arr),
+            cases=[Case(Fixed(np.array([[True, False], [False, True]])), (2, 2))], kind=LINEAR)
 
 
 def _diagonal(a, offset=0, axis1=0, axis2=1):
@@ -322,9 +373,9 @@ Composition(np.diagonal, _diagonal, cases=[Case((3, 4)), Case((3, 4), offset=-1)
             kind=LINEAR)
 Composition(np.diag, _diag, cases=[Case((3,)), Case((2,), k=-1), Case((3, 4), k=1)], kind=LINEAR)
 Composition(np.diagflat, lambda v, k=0: _diag(np.ravel(v), k), cases=[Case((2, 2))], kind=LINEAR)
-Composition(np.tril, lambda m, k=0: np.where(np.tri(*np.shape(m)[-2:], k, dtype=bool), m, 0),
+Composition(np.tril, lambda m, k=0: np.where(np.tri(*np.shape(m)[-2:], k=k, dtype=bool), m, 0),
             cases=[Case((3, 4)), Case((2, 3, 3), k=-1)], kind=LINEAR)
-Composition(np.triu, lambda m, k=0: np.where(np.tri(*np.shape(m)[-2:], k - 1, dtype=bool), 0, m),
+Composition(np.triu, lambda m, k=0: np.where(np.tri(*np.shape(m)[-2:], k=k - 1, dtype=bool), 0, m),
             cases=[Case((3, 4)), Case((2, 3, 3), k=1)], kind=LINEAR)
 
 
@@ -334,4 +385,17 @@ def _difference(a, n=1, axis=-1):
     return a
 
 
+def _trapezoid(y, x=None, dx=1.0, axis=-1):
+    """Each interval times the mean of its two ends."""
+    n = np.ndim(y)
+    ends = (y[along(axis, slice(1, None), n)] + y[along(axis, slice(None, -1), n)]) / 2
+    if x is None:
+        return np.sum(dx * ends, axis=axis)
+    widths = np.diff(x, axis=axis if np.ndim(x) > 1 else -1)
+    if np.ndim(x) == 1:
+        widths = np.reshape(widths, tuple(-1 if k == normalize_axis_index(axis, n) else 1 for k in range(n)))
+    return np.sum(widths * ends, axis=axis)
+
+
 Composition(np.diff, _difference, cases=[Case((2, 4)), Case((4, 2), n=2, axis=0)], kind=LINEAR)
+Composition(np.trapezoid, _trapezoid, cases=[Case((2, 4)), Case((4, 2), (4,), axis=0), Case((3,), dx=0.5)])

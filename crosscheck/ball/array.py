@@ -1,0 +1,366 @@
+"""Ball: an immutable array of real balls [mid ± radius] that speaks NumPy's two protocols.
+
+Every operation returns balls that contain the result for every choice of reals in the operands; `arithmetic` says
+with how many bits, and whether float rounding is modelled too.  What an operation does stands in two tables, from
+ufunc and from NumPy function to implementation; the modules beside this one fill them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from flint import arb
+
+from .arithmetic import ONE, ZERO, Undecided, as_cells, current_format, each, record, rounded, show, unbounded
+from .reading import INFINITE, floats, outward, to_odd
+
+#: From a ufunc to ``implementation(*operands)``, which sees the operands as the user gave them.
+UFUNCS: dict = {}
+
+#: From any other function to ``implementation(*args, **kwargs)`` in that function's own signature.
+FUNCTIONS: dict = {}
+
+#: From a ufunc to the NumPy function that is its ``reduce``.
+REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
+
+
+class UnknownOperand(TypeError):
+    """Not a number and not an array of numbers: another array type may know what to do."""
+
+    def __init__(self, operand):
+        kind = f"an array of {operand.dtype}" if type(operand) is np.ndarray else type(operand).__name__
+        super().__init__(f"a Ball cannot be combined with {kind}")
+        self.operand = operand
+
+
+def register(function, implementation=None):
+    """Give `function` a meaning on balls: ``register(f, implementation)`` or, as a decorator, ``@register(f)``.
+
+    `function` is what ``__array_function__`` is called with: a NumPy function, or another package's own.
+    """
+    if implementation is None:
+        return lambda chosen: register(function, chosen)
+    FUNCTIONS[function] = implementation
+    return implementation
+
+
+class Ball(np.lib.mixins.NDArrayOperatorsMixin):
+    """An immutable array of real balls.
+
+    Ball(values)             floats and integers, taken exactly; in bound mode rounded to the format
+    Ball(values, radius)     the same, with radii (which broadcast)
+    Ball.from_cells(cells)   an object array of flint's arb
+
+    `cells` is a read-only object array; `format` is the floating format that the cells are rounded to, or None.
+    """
+
+    __slots__ = ("cells", "format")
+
+    def __new__(cls, values, radius=0):
+        cells = cells_of(values)
+        if np.any(radius):
+            cells = each(lambda mid, r: mid + arb(0, float(r)), 2)(cells, np.asarray(radius, float))
+        return wrap(cells)
+
+    @classmethod
+    def from_cells(cls, cells):
+        """The balls of an object array of arb, shape kept; in bound mode they are rounded when they are first used."""
+        cells = np.array(cells, object)
+        if not all(type(c) is arb for c in cells.flat):
+            raise TypeError("Ball.from_cells: every element must be a flint arb")
+        return _make(cells, None)
+
+    def __setattr__(self, name, value):
+        raise AttributeError(f"Balls are immutable: cannot set {name}")
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+    # NumPy's protocols
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        kwargs = _settle_kwargs(ufunc.__name__, kwargs)
+        try:
+            for x in inputs:
+                _recognise(x)
+            if method == "__call__" and ufunc in UFUNCS:
+                return UFUNCS[ufunc](*inputs, **kwargs)
+            if method == "reduce" and ufunc in REDUCTIONS:
+                return FUNCTIONS[REDUCTIONS[ufunc]](*inputs, **{"axis": 0, **kwargs})
+        except UnknownOperand:
+            pass
+        return NotImplemented
+
+    def __array_function__(self, function, types, args, kwargs):
+        implementation = FUNCTIONS.get(function)
+        if implementation is None or not all(issubclass(t, (Ball, np.ndarray)) for t in types):
+            return NotImplemented
+        try:
+            return implementation(*args, **_settle_kwargs(getattr(function, "__name__", function), kwargs))
+        except UnknownOperand as unknown:
+            other = unknown.operand
+        if type(other) in types or not hasattr(type(other), "__array_function__"):
+            return NotImplemented
+        # NumPy does not look at every argument, a fill value for one: then it is for us to pass the call on.
+        return other.__array_function__(function, (*types, type(other)), args, kwargs)
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("a Ball does not turn into floats by itself: use .mid() for midpoints, .radius() for radii")
+
+    # The face of an ndarray
+
+    shape = property(lambda self: self.cells.shape)
+    ndim = property(lambda self: self.cells.ndim)
+    size = property(lambda self: self.cells.size)
+    dtype = property(lambda self: self.cells.dtype, doc="object: a ball has no float dtype")
+    T = property(lambda self: np.transpose(self))
+    mT = property(lambda self: np.swapaxes(self, -1, -2))
+
+    def __len__(self):
+        return len(self.cells)
+
+    def __iter__(self):
+        if self.ndim == 0:
+            raise TypeError("iteration over a 0-d Ball")
+        return (self[i] for i in range(len(self.cells)))
+
+    def __getitem__(self, index):
+        return _make(as_cells(self.cells[index]), self.format)
+
+    def __setitem__(self, index, value):
+        raise TypeError("Balls are immutable: build a new one, with np.where, np.concatenate or scatter_add")
+
+    def reshape(self, *shape, order="C"):
+        return _make(self.cells.reshape(*shape, order=order), self.format)
+
+    def transpose(self, *axes):
+        return _make(self.cells.transpose(*axes), self.format)
+
+    def flatten(self, order="C"):
+        return np.ravel(self, order=order)
+
+    ravel = flatten
+
+    def astype(self, dtype, order="K", casting="unsafe", subok=True, copy=True):
+        """The Ball itself, for object and for float dtypes: a ball encloses a real number, in any float format.
+
+        Programs cast to the dtype of their arrays, which changes nothing here; `mid` and `to_float` give floats.
+        Integers and bools are plain arrays, as the outcome of a decision is; an open one raises `Undecided`.
+        """
+        dtype = np.dtype(dtype)
+        if dtype.kind in "Of":
+            return self
+        if dtype.kind not in "biu":
+            raise TypeError(f"a Ball cannot be cast to {dtype}: use .mid()")
+        whole = np.not_equal(self, 0) if dtype.kind == "b" else np.trunc(self)
+        if isinstance(whole, Ball):
+            if np.any(whole.radius()):
+                raise Undecided("astype", (), self.cells.reshape(-1)[np.flatnonzero(whole.radius())[:1]])
+            whole = floats(whole.cells)
+        return whole.astype(dtype)
+
+    def copy(self, order="C"):
+        return self
+
+    def item(self, *index):
+        """One element, by flat index or by full index, as a 0-d Ball."""
+        return _make(as_cells(self.cells.item(*index)), self.format)
+
+    def sum(self, axis=None, **kwargs):
+        return np.sum(self, axis=axis, **kwargs)
+
+    def mean(self, axis=None, **kwargs):
+        return np.mean(self, axis=axis, **kwargs)
+
+    def prod(self, axis=None, **kwargs):
+        return np.prod(self, axis=axis, **kwargs)
+
+    def var(self, axis=None, **kwargs):
+        return np.var(self, axis=axis, **kwargs)
+
+    def std(self, axis=None, **kwargs):
+        return np.std(self, axis=axis, **kwargs)
+
+    def max(self, axis=None, **kwargs):
+        return np.max(self, axis=axis, **kwargs)
+
+    def min(self, axis=None, **kwargs):
+        return np.min(self, axis=axis, **kwargs)
+
+    def argmax(self, axis=None, **kwargs):
+        return np.argmax(self, axis=axis, **kwargs)
+
+    def argmin(self, axis=None, **kwargs):
+        return np.argmin(self, axis=axis, **kwargs)
+
+    def cumsum(self, axis=None):
+        return np.cumsum(self, axis=axis)
+
+    def clip(self, min=None, max=None):
+        return np.clip(self, min, max)
+
+    def dot(self, other):
+        return np.dot(self, other)
+
+    def swapaxes(self, axis1, axis2):
+        return np.swapaxes(self, axis1, axis2)
+
+    def squeeze(self, axis=None):
+        return np.squeeze(self, axis=axis)
+
+    def repeat(self, repeats, axis=None):
+        return np.repeat(self, repeats, axis=axis)
+
+    def take(self, indices, axis=None):
+        return np.take(self, indices, axis=axis)
+
+    # Reading
+
+    def mid(self):
+        """The midpoints as float64, each rounded to nearest."""
+        return floats(self.cells)
+
+    def radius(self):
+        """Upper bounds of the radii as float64; inf where the ball is unbounded or indeterminate."""
+        return outward(each(lambda c: INFINITE if c.is_nan() else c.rad())(self.cells), np.inf)
+
+    def lower(self):
+        """Lower bounds of the balls as float64."""
+        return outward(each(lambda c: -INFINITE if c.is_nan() else c.lower())(self.cells), -np.inf)
+
+    def upper(self):
+        """Upper bounds of the balls as float64."""
+        return outward(each(lambda c: INFINITE if c.is_nan() else c.upper())(self.cells), np.inf)
+
+    def abs_upper(self):
+        """Upper bounds of the absolute values as float64."""
+        return outward(each(lambda c: INFINITE if c.is_nan() else c.abs_upper())(self.cells), np.inf)
+
+    def to_float(self, dtype):
+        """The midpoints, each correctly rounded to the float `dtype`."""
+        return to_odd(self.cells).astype(dtype) if np.dtype(dtype).itemsize < 8 else self.mid().astype(dtype)
+
+    def contains(self, other):
+        """Elementwise: does the ball contain the other one (a Ball, or numbers taken exactly)?  Bool array."""
+        return np.asarray(each(lambda a, b: a.is_nan() or a.contains(b), 2)(self.cells, exact_cells(other)), bool)
+
+    def overlaps(self, other):
+        """Elementwise: do the balls have a number in common?  Bool array."""
+        return np.asarray(each(lambda a, b: a.is_nan() or b.is_nan() or a.overlaps(b), 2)(
+            self.cells, exact_cells(other)), bool)
+
+    def __bool__(self):
+        if self.size != 1:
+            raise ValueError(f"the truth of a Ball of shape {self.shape} is ambiguous")
+        cell = self.cells.item()
+        nonzero, zero = cell != ZERO, cell == ZERO
+        if not (zero or nonzero):
+            raise Undecided("bool", (), (cell, ZERO))
+        record("bool", nonzero)
+        return nonzero
+
+    def _no_number(self):
+        raise TypeError("a Ball is not one number: use .mid() for its midpoint, .radius() for what it leaves open")
+
+    __float__ = __int__ = __index__ = __complex__ = _no_number
+
+    def __repr__(self):
+        text = np.array2string(each(show)(self.cells) if self.ndim else np.array(show(self.cells[()]), object),
+                               separator=", ", prefix="Ball(", formatter={"object": str}, threshold=100)
+        return f"Ball({text})" if self.size else f"Ball([], shape={self.shape})"
+
+
+_set_cells, _set_format = Ball.cells.__set__, Ball.format.__set__
+
+
+def _make(cells, form):
+    ball = object.__new__(Ball)
+    cells.flags.writeable = False
+    _set_cells(ball, cells)
+    _set_format(ball, form)
+    return ball
+
+
+def wrap(cells):
+    """The Ball of cells (an object array, or one bare cell) that the arithmetic in force has just computed."""
+    return _make(as_cells(cells), current_format())
+
+
+def _settle_kwargs(name, kwargs):
+    """The keyword arguments without those that mean nothing to balls; out= and where= would need a mutable array."""
+    for key in ("out", "where"):
+        value = kwargs.get(key)
+        if not (value is None or value is True):
+            raise TypeError(f"{name}: {key}= is not possible, Balls are immutable")
+    return {k: v for k, v in kwargs.items() if k not in ("out", "where", "casting", "subok")}
+
+
+# From numbers to cells
+
+def cells_of(x):
+    """The operand as an object array of arb, rounded to the format of the arithmetic in force."""
+    form = current_format()
+    if type(x) is Ball:
+        return x.cells if form is None or x.format is form else rounded(x.cells)
+    cells = exact_cells(x)
+    return cells if form is None or _in_format(x, form) else rounded(cells)
+
+
+def exact_cells(x):
+    """The operand as an object array of arb, exactly.  Raises UnknownOperand for what is not made of real numbers."""
+    if type(x) is Ball:
+        return x.cells
+    if isinstance(x, (list, tuple)):
+        parts = [exact_cells(part) for part in x]
+        return np.stack(parts) if parts else np.empty(0, object)
+    _recognise(x)
+    values = np.asarray(x)
+    if values.dtype.kind == "b":
+        return as_cells(np.where(values, ONE, ZERO))
+    if values.dtype.kind in "iu" or values.dtype.kind == "f" and values.dtype.itemsize <= 8:
+        cells = as_cells(each(arb)(values.astype(object)))
+        missing = values != values
+        return np.where(missing, unbounded(), cells) if missing.any() else cells
+    if values.dtype.kind == "O":
+        return as_cells(each(_cell)(values))
+    raise UnknownOperand(values)
+
+
+def _recognise(x):
+    """Raise UnknownOperand for what cannot be made of real numbers."""
+    if isinstance(x, (list, tuple)):
+        for part in x:
+            _recognise(part)
+    elif not (isinstance(x, (Ball, int, float, np.generic))
+              or isinstance(x, np.ndarray) and type(x).__array_ufunc__ is np.ndarray.__array_ufunc__):
+        raise UnknownOperand(x)
+
+
+def _cell(x):
+    """One element of an object array as arb."""
+    return x if type(x) is arb else arb(x) if isinstance(x, (int, float)) else exact_cells(x)[()]
+
+
+def filled(cells):
+    """Object cells in which NumPy has put plain numbers (a padding, an empty sum): all as arb, rounded."""
+    cells = as_cells(cells)
+    foreign = np.fromiter((type(c) is not arb for c in cells.flat), bool, cells.size).reshape(cells.shape)
+    return np.where(foreign, rounded(each(_cell)(cells)), cells) if foreign.any() else cells
+
+
+def _in_format(x, form):
+    """Is it plain that these numbers need no rounding?"""
+    if not isinstance(x, (bool, int, float, np.ndarray, np.generic)):
+        return False
+    values = np.asarray(x)
+    if values.dtype.kind == "b":
+        return True
+    if values.dtype.kind not in "fiu":
+        return False
+    with np.errstate(over="ignore"):
+        cast = values.astype(form.dtype)
+    if values.dtype.kind == "f":
+        return bool(np.all((cast == values) & np.isfinite(values)))
+    return bool(np.all(np.abs(values) <= 2 ** min(form.precision, 15)))

@@ -1,0 +1,136 @@
+"""What a network is: plain data.
+
+A list of calls by name, and the arrays that they need by shape, law and seed.  It knows nothing of any framework; one
+interpreter (`interpret`) runs it in any namespace that has the named functions.  JSON holds all of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array that is drawn: shape, law, scale, seed.
+
+    role  "input" and "parameter" are differentiated; "constant" (targets, class weights, running statistics) is not
+    law   "normal", "positive", "unit" (in [0, 1]), "probabilities" (along `axis`) or "classes" (integers below `scale`)
+    """
+
+    shape: tuple
+    role: str
+    law: str = "normal"
+    scale: float = 1.0
+    seed: int = 0
+    axis: int = -1
+
+    def draw(self):
+        """The numbers: integers, or float64 exactly representable in float32."""
+        rng = np.random.default_rng(self.seed)
+        if self.law == "classes":
+            return rng.integers(0, int(self.scale), self.shape)
+        z = rng.standard_normal(self.shape)
+        if self.law == "positive":
+            z = np.abs(z) + 0.25
+        elif self.law == "unit":
+            z = rng.random(self.shape)
+        elif self.law == "probabilities":
+            e = np.exp(z)
+            z = e / e.sum(axis=self.axis, keepdims=True)
+        elif self.law != "normal":
+            raise ValueError(f"array law {self.law!r} is unknown; expected normal, positive, unit, probabilities or classes")
+        return (self.scale * z).astype(np.float32).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Call:
+    """``result = function(*arguments, **named, **options)``; `arguments` and `named` are names of arrays or results.
+
+    layer  the name under which the call counts as a layer (None for plumbing: a reshape, the sum of two losses)
+    """
+
+    function: str
+    arguments: tuple
+    result: str
+    options: dict = field(default_factory=dict)
+    named: dict = field(default_factory=dict)
+    layer: str | None = None
+
+
+@dataclass(frozen=True)
+class Network:
+    """Calls in order; the last result is the loss, a scalar."""
+
+    id: str
+    arrays: dict
+    calls: tuple
+    depth: int = 1
+
+    @property
+    def leaves(self):
+        """Names of what is differentiated: inputs and parameters."""
+        return [name for name, a in self.arrays.items() if a.role != "constant"]
+
+    @property
+    def layers(self):
+        """The layers in the order in which they run, the losses last."""
+        return [c.layer for c in self.calls if c.layer]
+
+    @property
+    def pairs(self):
+        """(layer, next layer) wherever one's result is the other's first argument; plumbing passes its source on."""
+        made_by, found = {}, []
+        for c in self.calls:
+            source = made_by.get(c.arguments[0])
+            if source and c.layer:
+                found.append((source, c.layer))
+            made_by[c.result] = c.layer or source
+        return found
+
+    @property
+    def size(self):
+        """How many numbers are differentiated."""
+        return sum(int(np.prod(self.arrays[name].shape, dtype=int)) for name in self.leaves)
+
+    def draw(self):
+        """(leaves, constants): two dicts of arrays."""
+        drawn = {name: a.draw() for name, a in self.arrays.items()}
+        leaves = {name: drawn[name] for name in self.leaves}
+        return leaves, {name: x for name, x in drawn.items() if name not in leaves}
+
+    def to_json(self):
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text):
+        """The network of `to_json`.  Raises ValueError if the text is not one."""
+        try:
+            data = json.loads(text)
+            arrays = {name: Array(**{**a, "shape": tuple(a["shape"])}) for name, a in data["arrays"].items()}
+            calls = tuple(Call(**{**c, "arguments": tuple(c["arguments"])}) for c in data["calls"])
+            return cls(data["id"], arrays, calls, data["depth"])
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+            raise ValueError(f"not a network in JSON: {error!r}") from error
+
+    def program(self):
+        """The network as lines that a person reads."""
+        lines = []
+        for c in self.calls:
+            arguments = [str(a) for a in c.arguments] + [f"{k}={v}" for k, v in c.named.items()]
+            arguments += [f"{k}={v!r}" for k, v in c.options.items()]
+            lines.append(f"{c.result} = {c.function}({', '.join(arguments)})")
+        return lines
+
+
+def interpret(network, function, leaves, constants):
+    """Run the network: `function` maps a name to a function; the arrays of the two dicts decide the arithmetic."""
+    known = {**constants, **leaves}
+    for c in network.calls:
+        arguments = [None if a is None else known[a] for a in c.arguments]
+        named = {k: known[a] for k, a in c.named.items()}
+        known[c.result] = function(c.function)(*arguments, **named, **c.options)
+    return known[network.calls[-1].result]

@@ -1,0 +1,215 @@
+"""The truth, in ball arithmetic: the exact derivatives, finite differences right to 40 digits and more, and how far rounding
+alone can lead astray.
+
+- The exact derivative is refgrad's, computed on balls of `BITS` bits: an enclosure of what the rules say.
+- Differences never use a rule: they evaluate the function alone, at steps of 2^-125, and so tell whether the rules are right.
+- The bound is the same computation on balls of the working precision: every way of rounding it ends inside the ball.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..ball import Ball, Undecided, arithmetic, branches, digits
+from . import on_balls  # noqa: F401  (gives refgrad's own functions their meaning on balls)
+from .modes import MODES, inner
+
+#: Precisions in bits: the next one is tried where cancellation has left fewer digits than `ENOUGH` (a saturated tail is
+#: as small as 1e-100, and its 40 digits count too).
+BITS = (400, 800, 1600, 3200)
+ENOUGH = 45
+
+#: For bounds to first order: roundings 2^-FINER times smaller, so small that balls grow in proportion to them.
+FINER = 100
+
+
+@dataclass
+class Agreement:
+    """How a rule compares with differences: digits (inf if both are the same number), or a kink with its slopes."""
+
+    digits: float
+    kink: str = ""
+    slopes: tuple = ()
+
+    def __and__(self, other):
+        return min(self, other, key=lambda a: (not a.kink, a.digits))
+
+
+@dataclass
+class Truth:
+    """All that is known about a network's derivatives at a point."""
+
+    derivatives: dict = field(default_factory=dict)  # mode -> name -> Ball
+    agreement: dict = field(default_factory=dict)    # (order, name) -> Agreement
+    bounds: dict = field(default_factory=dict)       # (mode, dtype) -> name -> Bound
+    scale: dict = field(default_factory=dict)        # order -> the largest entry of the gradient, of the Hessian product
+    value: float = 0.0                               # |f|
+    bits: int = 0                                    # the precision of all this
+    undecided: str = ""                              # why nothing is known
+
+    def telling(self, mode, dtype):
+        """A bound tells something if it is below this: the derivative's scale, or the value's if that is lost beside it."""
+        scale = self.scale[order_of(mode)]
+        return scale if scale > np.finfo(dtype).eps * self.value else self.value
+
+
+def differentiate(f, x, u, v, seed, modes=tuple(MODES), dtypes=("float64", "float32"), coordinates=3):
+    """The `Truth` about f at x along the directions u and v (dicts of float64 arrays).
+
+    f must be exact too: the constants that it uses are balls, since floats among themselves would be rounded.
+    """
+    balls, u, v = ({k: Ball(a) for k, a in d.items()} for d in (x, u, v))
+    for bits in BITS:
+        truth = _truth(f, balls, u, v, np.random.default_rng(seed), modes, coordinates, bits)
+        if all(a.kink or a.digits >= ENOUGH for a in truth.agreement.values()) and not truth.undecided:
+            break
+    if truth.undecided:
+        return truth
+    for mode in modes:
+        for dtype in dtypes:
+            truth.bounds[mode, dtype] = _bound(truth, f, balls, u, v, mode, dtype)
+    return truth
+
+
+def _truth(f, balls, u, v, rng, modes, coordinates, bits):
+    truth = Truth(bits=bits)
+    try:
+        with arithmetic(bits):
+            _exact(truth, f, balls, u, v, modes)
+            _first_order(truth, f, balls, v, rng, coordinates)
+            _second_order(truth, f, balls, u, v)
+    except Undecided as error:
+        truth.undecided = str(error)
+    return truth
+
+
+def enclosures(mode, f, x, u, v):
+    """A mode's results on balls, in the arithmetic in force; a derivative that is zero by structure becomes a ball too."""
+    return {k: d if isinstance(d, Ball) else Ball(d) for k, d in MODES[mode](f, x, u, v).items()}
+
+
+def _exact(truth, f, balls, u, v, modes):
+    gradient = enclosures("reverse", f, balls, u, v)
+    product = enclosures("forward over reverse", f, balls, u, v)
+    slopes = {k: np.sum(gradient[k] * v[k]) for k in gradient}
+    curvature = {"*": inner(product, u)}
+    known = {"reverse": gradient, "forward": slopes, "forward over forward": curvature}
+    truth.derivatives = {mode: known.get(mode, product) for mode in modes}
+    truth.gradient, truth.product, truth.curvature = gradient, product, curvature["*"]
+    # What to measure against where a derivative is zero: the next lower order, and at last 1.
+    truth.magnitude = np.abs(f(balls))
+    truth.value = float(truth.magnitude.upper())
+    first, second = (_largest(d) for d in (gradient, product))
+    truth.scale = {1: float(_certain(first, truth.magnitude).upper()),
+                   2: float(_certain(second, first, truth.magnitude).upper())}
+
+
+def _largest(balls):
+    """The largest absolute value among the entries that are certainly not zero."""
+    return Ball(max((float(np.max(np.where(np.maximum(b.lower(), -b.upper()) > 0, b.abs_upper(), 0), initial=0.0))
+                     for b in balls.values()), default=0.0))
+
+
+def _certain(*sizes):
+    """The first size that is certainly not zero; 1 if none is."""
+    for size in sizes:
+        if float(size.lower()) > 0:
+            return size
+    return Ball(1.0)
+
+
+def _first_order(truth, f, balls, v, rng, coordinates):
+    """Each array along its part of v, and a few single coordinates."""
+    with branches() as here:
+        value = f(balls)
+    h = step_of_order(1, truth.bits)
+    sizes = {k: np.sum(np.abs(truth.gradient[k] * v[k])) for k in balls}
+    everywhere = sum(sizes.values(), start=Ball(0.0))
+    for k in balls:
+        slope = np.sum(truth.gradient[k] * v[k])
+        scale = _certain(sizes[k], everywhere, truth.magnitude)
+        truth.agreement[1, k] = _difference(f, balls, k, v[k], h, value, here, slope, scale)
+    for _ in range(coordinates):
+        k = str(rng.choice(list(balls)))
+        if balls[k].size:
+            i = int(rng.integers(balls[k].size))
+            e = Ball(np.eye(1, balls[k].size, i).reshape(balls[k].shape))
+            slope = np.sum(truth.gradient[k] * e)
+            scale = _certain(np.abs(slope), everywhere, truth.magnitude)
+            truth.agreement[1, k] &= _difference(f, balls, k, e, h, value, here, slope, scale)
+
+
+def step_of_order(order, bits):
+    """A power of two that balances truncation, h^2, against rounding, 2^-bits / h^order."""
+    return 2.0 ** -(5 * bits // 16 if order == 1 else bits // 4)
+
+
+def _difference(f, balls, k, direction, h, value, here, slope, scale):
+    step = direction * h
+    with branches() as right:
+        above = f({**balls, k: balls[k] + step})
+    with branches() as left:
+        below = f({**balls, k: balls[k] - step})
+    if right != here or left != here:
+        slopes = tuple(float(((a - b) / h).mid()) for a, b in ((value, below), (above, value)))
+        return Agreement(np.nan, f"left slope {slopes[0]:.6g}, right slope {slopes[1]:.6g}", slopes)
+    return Agreement(float(digits((above - below) / (2 * h), slope, scale)))
+
+
+def _second_order(truth, f, balls, u, v):
+    """u' H v by four values of f, along u and v over all arrays at once."""
+    h = step_of_order(2, truth.bits)
+    with branches() as here:
+        f(balls)
+    corners, same = [], True
+    for s, t in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+        with branches() as there:
+            corners.append(f({k: b + (s * h) * u[k] + (t * h) * v[k] for k, b in balls.items()}))
+        same = same and there == here
+    quotient = (corners[0] - corners[1] - corners[2] + corners[3]) / (2 * h) / (2 * h)
+    scale = inner({k: np.abs(p) for k, p in truth.product.items()}, {k: np.abs(a) for k, a in u.items()})
+    if not same:
+        found = Agreement(np.nan, "the second difference crosses a kink")
+    else:
+        # A function without curvature has nothing to measure against but its slopes.
+        slopes = inner({k: np.abs(g) for k, g in truth.gradient.items()}, {k: np.abs(a) for k, a in u.items()})
+        found = Agreement(float(digits(quotient, truth.curvature, _certain(scale, slopes, truth.magnitude))))
+    for k in [*balls, "*"]:
+        truth.agreement[2, k] = found
+
+
+@dataclass
+class Bound:
+    """The farthest that rounding can lead from the exact derivative, for each entry, as float64; inf where nothing is known."""
+
+    limit: np.ndarray
+    how: str   # "proven", or "first order": where balls of the working precision swell out of proportion
+
+
+def _bound(truth, f, balls, u, v, mode, dtype):
+    """name -> `Bound` of a computation in `dtype`.  The bound must exclude something: stay below the whole derivative's scale."""
+    proven = _farthest(truth, f, balls, u, v, mode, dtype, 0)
+    scale = truth.telling(mode, dtype)
+    if all(np.max(b, initial=0.0) < scale for b in proven.values()):
+        return {k: Bound(b, "proven") for k, b in proven.items()}
+    linear = _farthest(truth, f, balls, u, v, mode, dtype, FINER)
+    return {k: Bound(b, "proven") if np.max(b, initial=0.0) < scale else Bound(np.minimum(b, linear[k]), "first order")
+            for k, b in proven.items()}
+
+
+def _farthest(truth, f, balls, u, v, mode, dtype, finer):
+    exact = truth.derivatives[mode]
+    try:
+        with arithmetic(np.dtype(dtype).type, finer):
+            rounded = enclosures(mode, f, balls, u, v)
+    except (Undecided, ZeroDivisionError):
+        return {k: np.full(e.shape, np.inf) for k, e in exact.items()}
+    with arithmetic(truth.bits):
+        return {k: (np.abs(rounded[k] - e) * 2.0 ** finer).abs_upper() for k, e in exact.items()}
+
+
+def order_of(mode):
+    """1 for the gradient's modes, 2 for those of the Hessian."""
+    return 2 if " over " in mode else 1

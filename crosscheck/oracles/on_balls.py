@@ -1,0 +1,37 @@
+"""What refgrad's own functions mean on balls.
+
+Arrays may override refgrad's functions as they override NumPy's.  Balls do so where flint knows the function itself, which
+encloses it more tightly than its formula would; the functions that refgrad composes of others run as they are composed.
+"""
+
+import numpy as np
+
+from refgrad.nn.activations import erfc, log1pexp, logistic
+from refgrad.nn.softmax import peak
+from refgrad.primitive import TABLE, Composition
+from refgrad.rules.elementwise import sech_squared
+from refgrad.rules.shape import scatter_add
+from refgrad.rules.special import erf
+
+from .. import ball
+
+register = ball.register
+
+register(erf, ball.ball_erf)
+register(erfc, ball.ball_erfc)
+register(logistic, ball.ball_logistic)
+register(log1pexp, ball.ball_log1pexp)
+register(sech_squared, ball.ball_sech_squared)
+register(scatter_add, ball.scatter_add)
+
+
+@register(peak)
+def _(x, axis):
+    """A number near the maximum; which of overlapping balls is the largest need not be decided."""
+    return ball.Ball(np.max(x.mid(), axis=axis, keepdims=True))
+
+
+
+for _rule in TABLE.values():
+    if isinstance(_rule, Composition) and _rule.function not in ball.FUNCTIONS and not isinstance(_rule.function, np.ufunc):
+        register(_rule.function, _rule.program)

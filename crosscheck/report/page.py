@@ -1,0 +1,156 @@
+"""The page: what was run, the verdict in one sentence, the plots, the worst cases with the command that replays them.
+
+The page is made from the files beside it, so each part of the report can be renewed alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pandas as pd
+
+from ..verdict import KINK, RIGHT, VERDICTS, WRONG
+from .tables import ReportError, read_table, replacing, verdict_counts
+
+TEMPLATE = Path(__file__).with_name("page.html")
+
+
+def write_page(folder):
+    """(Re)write ``index.html`` in `folder` from the tables and plots there.  A part that is missing says how to make it."""
+    folder = Path(folder)
+    missing, tables = [], {}
+    for name in ("errors.csv", "layers.csv", "coverage.csv", "scaling.csv", "training.csv"):
+        try:
+            tables[name] = read_table(folder / name)
+        except ReportError as error:
+            missing.append(str(error))
+    about = _about(folder, missing)
+    verdict, good = "The networks have not been checked yet.", False
+    sections = []
+    if "errors.csv" in tables:
+        verdict, good = sentence(tables["errors.csv"], tables.get("coverage.csv"))
+        sections += _errors_sections(folder, tables["errors.csv"], tables.get("layers.csv"), tables.get("coverage.csv"))
+    if "training.csv" in tables:
+        sections.append(_training_section(folder, tables["training.csv"]))
+    if "scaling.csv" in tables:
+        sections.append(_scaling_section(folder, tables["scaling.csv"]))
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    text = environment.from_string(TEMPLATE.read_text()).render(
+        headline=verdict, verdict=verdict, good=good, what=about["what"], versions=about["versions"], missing=missing,
+        sections=sections)
+    with replacing(folder / "index.html") as temporary:
+        Path(temporary).write_text(text)
+
+
+def sentence(errors, coverage):
+    """(the verdict in one sentence, whether it is good)."""
+    counts = errors["verdict"].value_counts()
+    parts = []
+    for who, rows in errors.groupby("differentiator"):
+        bad = int((rows["verdict"] == WRONG).sum())
+        parts.append(f"{who} {'is wrong in ' + str(bad) + ' of' if bad else 'gives no wrong answer in'} {len(rows)}")
+    digits = errors["digits"].min()
+    extra = [f"{int(counts[v])} {v}" for v in VERDICTS if v not in (RIGHT, WRONG) and counts.get(v, 0)]
+    text = "; ".join(parts) + f" derivatives; every rule agrees with ball differences to at least {int(digits)} digits"
+    text += f" ({', '.join(extra)})." if extra else f"; every answer is {RIGHT}."
+    if coverage is not None and (unmet := int((coverage["met"] == 0).sum())):
+        text += f" {unmet} layers or pairs of layers were not met."
+    refgrad_wrong = ((errors["differentiator"] == "refgrad") & (errors["verdict"] == WRONG)).any()
+    return text[0].upper() + text[1:], bool(digits >= 40 and not refgrad_wrong)
+
+
+def _about(folder, missing):
+    try:
+        about = json.loads((folder / "run.json").read_text())
+        return {"what": list(about["what"]), "versions": str(about["versions"])}
+    except FileNotFoundError:
+        missing.append(f"{folder / 'run.json'} is missing; make it with: python -m crosscheck --out {folder}")
+    except (json.JSONDecodeError, KeyError, UnicodeDecodeError, TypeError) as error:
+        missing.append(f"{folder / 'run.json'} cannot be read ({error!r}); make it with: python -m crosscheck --out {folder}")
+    return {"what": [], "versions": ""}
+
+
+def _errors_sections(folder, errors, layers, coverage):
+    counts = verdict_counts(errors).reset_index()
+    verdicts = {
+        "title": "Verdicts",
+        "text": ["Each derivative is compared with its exact value. It is “exact to rounding” if the error is within what "
+                 "rounding alone can do to the computation, as ball arithmetic of that precision bounds it. No tolerances."],
+        "images": [], "tables": [_table(counts)]}
+    digits = {
+        "title": "Are the rules right?",
+        "text": ["Finite differences at 400 bits know nothing of the rules, and agree with them to this many digits."],
+        "images": _images(folder, "digits.png"), "tables": []}
+    accuracy = {
+        "title": "How accurate is floating point?",
+        "text": ["An ulp is the distance between neighbouring numbers at the exact value."],
+        "images": _images(folder, "errors.png"), "tables": [_worst(errors)]}
+    sections = [verdicts, digits, accuracy]
+    findings = errors[errors["verdict"] != RIGHT]
+    if len(findings):
+        shown = findings.head(30)[["network", "parameter", "differentiator", "mode", "dtype", "verdict", "note"]]
+        title = f"All {len(findings)}" if len(findings) <= 30 else f"The first 30 of {len(findings)}; all are in errors.csv"
+        sections.append({"title": "Everything that is not exact to rounding", "text": [title], "images": [],
+                         "tables": [_table(shown)]})
+    if coverage is not None:
+        met = coverage[coverage["kind"] == "layer"].sort_values("met")
+        pairs = coverage[coverage["kind"] == "pair"]["met"]
+        sections.append({
+            "title": "Coverage",
+            "text": [f"{int((pairs > 0).sum())} of {len(pairs)} pairs of layers in sequence were met, the rarest "
+                     f"{int(pairs.min())} and the commonest {int(pairs.max())} times."],
+            "images": [], "tables": [_table(met[["first", "met"]].rename(columns={"first": "layer"}))]})
+    return sections
+
+
+def _worst(errors):
+    """For each differentiator and dtype the answers that come closest to their bound."""
+    ranked = errors[errors["verdict"] != KINK].sort_values(["error_over_bound", "network", "parameter"],
+                                                           ascending=[False, True, True])
+    worst = ranked.groupby(["differentiator", "dtype"], sort=True).head(3).sort_values(["differentiator", "dtype"])
+    shown = worst[["differentiator", "dtype", "mode", "parameter", "ulp_max", "rel_error", "error_over_bound", "verdict"]]
+    return _table(shown.assign(replay="crosscheck replay " + worst["network"]),
+                  "The worst cases (error over bound 1 would be the most that rounding can do)", code=("replay",))
+
+
+def _training_section(folder, training):
+    last = training[training["step"] == training["step"].max()]
+    return {"title": "A real network on real data",
+            "text": ["A batch-norm network learns the 8x8 digits, by refgrad and by torch in lockstep."],
+            "images": _images(folder, "training.png"), "tables": [_table(last, "The last step")]}
+
+
+def _scaling_section(folder, scaling):
+    columns = [c for c in ("study", "library", "method", "slope", "slope_low", "slope_high") if c in scaling.columns]
+    fitted = scaling[columns].dropna().drop_duplicates() if "slope" in columns else scaling.head(0)
+    return {"title": "Reverse against forward",
+            "text": ["Cost grows as parameters^slope; slopes with 95 % confidence intervals. Hollow marks are projections from "
+                     "single passes."],
+            "images": _images(folder, "scaling.png", "jacobian.png", "cheap_gradient.png"),
+            "tables": [_table(fitted, "Fitted slopes")] if len(fitted) else []}
+
+
+def _images(folder, *names):
+    return [{"alt": Path(n).stem, "data": base64.b64encode((folder / n).read_bytes()).decode()}
+            for n in names if (folder / n).exists()]
+
+
+def _table(frame, title="", code=()):
+    return {"title": title, "columns": list(frame.columns),
+            "numeric": [bool(pd.api.types.is_numeric_dtype(frame[c])) for c in frame.columns],
+            "code": [c in code for c in frame.columns],
+            "rows": [[_text(x) for x in row] for row in frame.itertuples(index=False)]}
+
+
+def _text(x):
+    if isinstance(x, (bool, np.bool_)):
+        return str(x)
+    if isinstance(x, (float, np.floating)):
+        return "" if np.isnan(x) else f"{x:.3g}"
+    return "" if x is pd.NA or x is None else str(x)
+
+

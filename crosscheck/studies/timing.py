@@ -1,0 +1,110 @@
+"""Measuring time fairly: contenders agree, and take turns, on the same number of threads.
+
+Taking turns means that whatever slows the machine down slows every contender alike; the median of the turns is what
+counts, and the quartiles tell how steady it was.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from contextlib import contextmanager
+from time import perf_counter, process_time
+
+import numpy as np
+
+from ..oracles import torch_modes, torch_studies
+
+EPS = float(np.finfo(float).eps)
+
+#: How far right answers may be apart, as parts of the largest entry.  Rounding is orders of magnitude below the first, and
+#: the error of a central difference with its best step, eps^(1/3), is about eps^(2/3); a wrong rule is off by parts of one.
+ROUNDING, DIFFERENCES = EPS ** (1 / 2), EPS ** (1 / 3)
+
+
+class Disagreement(AssertionError):
+    """Two contenders computed different things: their times cannot be compared."""
+
+
+def agree(who, found, expected, limit=ROUNDING):
+    """Raise Disagreement unless `found` is within `limit` times the largest entry of `expected`."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    if found.shape != expected.shape:
+        raise Disagreement(f"{who}: shape {found.shape}, expected {expected.shape}")
+    scale = float(np.max(np.abs(expected), initial=0.0))
+    apart = float(np.max(np.abs(found - expected), initial=0.0))
+    if not apart <= limit * scale:  # also when it is nan
+        raise Disagreement(f"{who}: off by {apart:.3g} where the largest entry is {scale:.3g}; rounding explains at most "
+                           f"{limit * scale:.3g}, so their times cannot be compared")
+
+
+def take_turns(contenders, budget, least=3, most=31, check=lambda name, result: None):
+    """{name: seconds of each turn} for a dict of functions without arguments; `budget` is in seconds, for all together.
+
+    ``check(name, result)`` sees the results of the first turn, and raises if they cannot be compared.
+    """
+    seconds = {name: [] for name in contenders}
+    gc.collect()
+    end = perf_counter() + budget
+    for turn in range(most):
+        if turn >= least and perf_counter() > end:
+            break
+        for name, run in contenders.items():
+            taken, result = _time(run)
+            if turn == 0:
+                check(name, result)
+            seconds[name].append(taken)
+    return {name: np.array(s) for name, s in seconds.items()}
+
+
+def _time(run):
+    """(seconds, result) of one call, without a garbage collection in between."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        start = process_time()
+        result = run()
+        return process_time() - start, result
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def spread(seconds):
+    """The median and the quartiles, as columns."""
+    low, middle, high = np.quantile(seconds, (0.25, 0.5, 0.75))
+    return {"seconds": middle, "seconds_low": low, "seconds_high": high, "repeats": len(seconds)}
+
+
+@contextmanager
+def equal_threads():
+    """NumPy's BLAS and torch on one thread each; yields the number.
+
+    One, because two threads that wait for each other wait for whatever else the machine does.  Where threadpoolctl is
+    missing (it comes with scikit-learn) BLAS cannot be told, and torch gets the number that BLAS takes by itself.
+    """
+    before, blas = torch_studies.threads(), _blas_threads()
+    with _limited_blas(1) as limited:
+        threads = 1 if limited else blas
+        torch_modes.use_threads(threads)
+        try:
+            yield threads
+        finally:
+            torch_modes.use_threads(before)
+
+
+@contextmanager
+def _limited_blas(threads):
+    """Yields whether it could be done."""
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        yield False
+        return
+    with threadpool_limits(threads, user_api="blas"):
+        yield True
+
+
+def _blas_threads():
+    asked = os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS")
+    return int(asked) if asked else os.cpu_count() or 1

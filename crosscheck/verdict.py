@@ -1,0 +1,100 @@
+"""What a disagreement means.  No tolerances: every limit is computed.
+
+    exact to rounding   the error is within what rounding alone can do to the computation, by the ball at that precision
+    less accurate       beyond it in this dtype, but rounding in float32 would explain it, or it is lost beside the largest
+                        entry of the gradient or the function's value: the formula is right, its floating point form is worse than the reference's
+    wrong               no rounding explains it
+    kink                the function is not differentiable here; the one-sided slopes are given
+    no answer           the differentiator raised an error, which the note has
+    undecided           with the reason
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .ball import Ball, arithmetic
+from .oracles.exact import order_of
+
+RIGHT, LESS_ACCURATE, WRONG, KINK = "exact to rounding", "less accurate", "wrong", "kink"
+NO_ANSWER, UNDECIDED = "no answer", "undecided"
+VERDICTS = (RIGHT, LESS_ACCURATE, WRONG, KINK, NO_ANSWER, UNDECIDED)
+
+#: How many times larger rounding errors of float32 are, to first order.
+COARSER = float(np.finfo(np.float32).eps / np.finfo(np.float64).eps)
+
+
+@dataclass
+class Verdict:
+    """The judgement of one result; ulp figures are in units in the last place of the exact value in that dtype."""
+
+    verdict: str
+    ulp_max: float = np.nan
+    ulp_median: float = np.nan
+    rel_error: float = np.nan
+    error_over_bound: float = np.nan
+    bound: str = ""
+    note: str = ""
+
+
+def judge(result, exact, truth, mode, name, dtype, formula_is_wrong=False):
+    """Judge a floating point `result` against the Ball `exact`.
+
+    formula_is_wrong  the same differentiator is wrong in float64, so that no rounding is an excuse in float32
+    """
+    order = order_of(mode)
+    agreement, scale = truth.agreement[order, name], truth.scale[order]
+    bound = truth.bounds[mode, dtype][name]
+    result = np.asarray(result)
+    if result.shape != exact.shape:
+        return Verdict(WRONG, note=f"shape {result.shape}, expected {exact.shape}")
+    came_as = "" if result.dtype == np.dtype(dtype) else f"came as {result.dtype}"
+    result = result.astype(dtype)
+    if result.size == 0:
+        return Verdict(RIGHT, 0.0, 0.0, 0.0, 0.0, bound.how)
+    finite = np.isfinite(result)
+    with arithmetic(truth.bits):
+        error = np.where(finite, (Ball(np.where(finite, result, 0).astype(float)) - exact).abs_upper(), np.inf)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.where(error == 0, 0.0, error / bound.limit)
+    found = Verdict(UNDECIDED, *_figures(error, exact.abs_upper(), scale, dtype), float(np.max(ratio)), bound.how, came_as)
+    if agreement.kink:
+        found.verdict, found.note = KINK, agreement.kink + _between(result, agreement, mode)
+    elif not finite.all():
+        overflow = np.isinf(bound.limit[~finite]).all()
+        found.verdict = UNDECIDED if overflow else WRONG
+        found.note = f"{dtype} may overflow here" if overflow else "nan or inf where a finite value exists"
+    elif np.max(bound.limit) >= truth.telling(mode, dtype):
+        found.note = "rounding alone could explain any value"
+    elif (ratio <= 1).all():
+        found.verdict = RIGHT
+    elif not formula_is_wrong and ((ratio <= COARSER) | (error <= max(scale, truth.value) * np.finfo(dtype).eps)).all():
+        found.verdict, found.note = LESS_ACCURATE, f"{found.error_over_bound:.3g} times the bound"
+    else:
+        worst = np.unravel_index(np.argmax(ratio), ratio.shape)
+        found.verdict = WRONG
+        found.note = f"entry {tuple(map(int, worst))} is {result[worst]:.9g}, exact {float(exact.mid()[worst]):.9g}"
+    return found
+
+
+def _between(result, agreement, mode):
+    if mode != "forward" or not agreement.slopes:
+        return ""
+    low, high = sorted(agreement.slopes)
+    return f", the answer is {'between' if low <= float(result) <= high else 'not between'} them"
+
+
+def _figures(error, size, scale, dtype):
+    """(largest and median error in ulps, relative error in the norm)."""
+    kind = np.dtype(dtype).type
+    largest = float(np.max(size))
+    # Where the exact value is zero there is no last place of its own: measured at the array's, or the gradient's, largest.
+    reference = np.where(size > scale * 1e-100, size, largest if largest > scale * 1e-100 else scale)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        ulp = np.spacing(np.minimum(reference, float(np.finfo(kind).max)).astype(kind)).astype(float)
+        ulps = np.where(error == 0, 0.0, error / np.where(ulp > 0, ulp, float(np.finfo(kind).smallest_subnormal)))
+        norm = float(np.linalg.norm(reference.ravel() / (largest or 1.0))) * (largest or 1.0)
+        relative = float(np.linalg.norm(error.ravel())) / norm if norm else (0.0 if not error.any() else np.inf)
+    return float(np.max(ulps)), float(np.median(ulps)), relative

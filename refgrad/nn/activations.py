@@ -1,0 +1,203 @@
+"""Activations: elementwise functions, y_k = phi(x_k).
+
+    dY = phi'(X) . dX,   <G, phi'(X) . dX> = <phi'(X) . G, dX>        (the dot is the elementwise product)
+
+so a rule is the slope phi' alone.  The slopes of the smooth ones are written with three functions that are closed under
+differentiation, neither overflow nor cancel in the tails, and have no seam at 0:
+
+    tanh(x)                              tanh'   = sech^2
+    sech^2(x) = 1 / cosh^2 x             sech^2' = -2 tanh sech^2
+    sigma(x)  = 1 / (1 + e^-x)           sigma'  = sech^2(x / 2) / 4
+
+(sigma' is also y (1 - y), but 1 - y loses all digits as y tends to 1.)  |x| and max(x, 0) stand only in what is
+computed, never in what is differentiated: each of the three is a primitive.
+"""
+
+import math
+
+import numpy as np
+
+from ..cases import Case, Kink
+from ..primitive import KINKED, Primitive, elementwise
+from ..rules.constants import number
+from ..rules.elementwise import sech_squared
+from ..rules.special import erf
+from .arguments import expected, not_in_place, plain
+
+# Smooth parts
+
+
+def _logistic_slope(x):
+    return sech_squared(x / 2) / 4
+
+
+logistic = elementwise(
+    None, """y = 1 / (1 + e^-x),  dy = e^-x / (1 + e^-x)^2 dx = dx / (e^(x/2) + e^(-x/2))^2 = dx / (4 cosh^2(x/2))
+    Computed as e^min(x, 0) / (1 + e^-|x|), which does not overflow.""", lambda y, x: _logistic_slope(x),
+    name="sigmoid", forward=lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))))
+
+log1pexp = elementwise(
+    None, """y = log(1 + e^x),  dy = e^x / (1 + e^x) dx = sigma(x) dx
+    Computed as max(x, 0) + log(1 + e^-|x|), which does not overflow.""", lambda y, x: logistic(x),
+    name="log1pexp", forward=lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
+
+
+def _erfc(x):
+    if not isinstance(x, (np.ndarray, np.generic, float)):
+        return 1 - erf(x)  # an array type of its own, which may know erf and not this
+    x = np.asarray(x)
+    values = np.fromiter(map(math.erfc, x.ravel().tolist()), dtype=float, count=x.size).reshape(x.shape)
+    return values.astype(x.dtype) if x.dtype.kind == "f" else values
+
+
+erfc = elementwise(
+    None, "y = 1 - erf x = 2/sqrt(pi) int_x^oo e^(-t^2) dt,  dy = -2/sqrt(pi) e^(-x^2) dx",
+    lambda y, x: -2 / np.sqrt(number("pi", x)) * np.exp(-x * x), name="erfc", forward=_erfc)
+
+
+def _normal_cdf(x):
+    """Phi(x) = (1 + erf(x / sqrt 2)) / 2, without the cancellation for x < 0."""
+    return erfc(-x / np.sqrt(number(2, x))) / 2
+
+
+def _normal_density(x):
+    return np.exp(-x * x / 2) / np.sqrt(2 * number("pi", x))
+
+
+# Rectifiers
+
+_relu = elementwise(
+    None, "y = max(x, 0),  dy = dx where x > 0, else 0", lambda y, x: x > 0, name="relu", kind=KINKED,
+    forward=lambda x: np.maximum(x, 0), domain="nonzero", kinks=[Kink((0.0,), (0.0,), "0 at 0")])
+
+
+def _leaky(v, x, negative_slope):
+    return np.where(x > 0, v, negative_slope * v)
+
+
+_leaky_relu = Primitive(
+    None, "y = x where x > 0, else s x;  dy = dx where x > 0, else s dx: the same map of dx, and its own adjoint",
+    name="leaky_relu", kind=KINKED, forward=lambda x, negative_slope: _leaky(x, x, negative_slope), stacked=True,
+    jvp=(lambda v, y, x, negative_slope: _leaky(v, x, negative_slope),),
+    vjp=(lambda g, y, x, negative_slope: _leaky(g, x, negative_slope),),
+    cases=[Case((3, 4), domain="nonzero", negative_slope=0.25), Case((), domain="nonzero", negative_slope=-0.5)],
+    kinks=[Kink((0.0,), (0.25,), "the negative slope at 0", {"negative_slope": 0.25})])
+
+_elu = elementwise(
+    None, """y = x where x > 0, else a (e^x - 1);  dy = dx where x > 0, else a e^x dx
+    The exponent is set to 0 where it is not used: it might overflow.""",
+    lambda y, x, alpha: np.where(x > 0, 1, alpha * np.exp(np.where(x > 0, 0, x))), name="elu", kind=KINKED,
+    forward=lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))), domain="nonzero",
+    params=({"alpha": 1.0}, {"alpha": 0.5}), kinks=[Kink((0.0,), (0.5,), "alpha at 0", {"alpha": 0.5})])
+
+# Smooth activations
+
+_softplus = elementwise(
+    None, "y = log(1 + e^(b x)) / b,  dy = sigma(b x) dx;  beyond the threshold, b x > t, the identity: dy = dx",
+    lambda y, x, beta, threshold: np.where(beta * x > threshold, 1, logistic(beta * x)), name="softplus", kind=KINKED,
+    forward=lambda x, beta, threshold: np.where(beta * x > threshold, x, log1pexp(beta * x) / beta),
+    params=({"beta": 1, "threshold": 20}, {"beta": 0.5, "threshold": 0.25}),
+    kinks=[Kink((20.0,), (1 / (1 + math.exp(-20.0)),), "sigma at the threshold, which the identity then replaces",
+                {"beta": 1, "threshold": 20})])
+
+
+def _silu_rule(v, s, x):
+    return v * (s + x * _logistic_slope(x))
+
+
+_silu = Primitive(
+    None, "y = x sigma(x),  dy = (sigma(x) + x sigma'(x)) dx", name="silu", keep=logistic, forward=lambda s, x: x * s,
+    jvp=(_silu_rule,), vjp=(_silu_rule,), stacked=True, cases=[Case((3, 4)), Case(())])
+
+
+def _gelu_rule(v, P, x):
+    return v * (P + x * _normal_density(x))
+
+
+_gelu = Primitive(
+    None, "y = x P(x) with the normal distribution P,  dy = (P + x p) dx with its density p = e^(-x^2/2) / sqrt(2 pi)",
+    name="gelu", keep=_normal_cdf, forward=lambda P, x: x * P, jvp=(_gelu_rule,), vjp=(_gelu_rule,), stacked=True,
+    cases=[Case((3, 4)), Case(())])
+
+
+def _gelu_tanh_keep(x):
+    """u = 2 sqrt(2/pi) (x + 0.044715 x^3), and sigma(u)."""
+    u = 2 * np.sqrt(2 / number("pi", x)) * (x + _cubic(x) * (x * x * x))
+    return u, logistic(u)
+
+
+def _cubic(x):
+    return number(44715, x) / 1000000
+
+
+def _gelu_tanh_rule(v, kept, x):
+    u, s = kept
+    slope = 2 * np.sqrt(2 / number("pi", x)) * (1 + 3 * _cubic(x) * (x * x))
+    return v * (s + x * _logistic_slope(u) * slope)
+
+
+_gelu_tanh = Primitive(
+    None, """y = x/2 (1 + tanh(u/2)) = x sigma(u)  with  u = 2 sqrt(2/pi) (x + 0.044715 x^3)
+    dy = (sigma(u) + x sigma'(u) u') dx,  u' = 2 sqrt(2/pi) (1 + 3 . 0.044715 x^2)""",
+    name="gelu_tanh", keep=_gelu_tanh_keep, forward=lambda kept, x: x * kept[1], jvp=(_gelu_tanh_rule,),
+    vjp=(_gelu_tanh_rule,), stacked=True, cases=[Case((3, 4)), Case(())])
+
+# The public functions: any shape, the result has the input's.  All as in torch.nn.functional.
+
+
+def relu(input, inplace=False):
+    """max(x, 0), with slope 0 at 0."""
+    not_in_place("relu", inplace)
+    return _relu(input)
+
+
+def leaky_relu(input, negative_slope=0.01, inplace=False):
+    """x where x > 0, else negative_slope x; at 0 the slope is negative_slope.  Maas, Hannun and Ng (2013)."""
+    not_in_place("leaky_relu", inplace)
+    return _leaky_relu(input, negative_slope=plain("leaky_relu", "negative_slope", negative_slope))
+
+
+def elu(input, alpha=1.0, inplace=False):
+    """x where x > 0, else alpha (e^x - 1); at 0 the slope is alpha.  Clevert, Unterthiner and Hochreiter (2016)."""
+    not_in_place("elu", inplace)
+    return _elu(input, alpha=plain("elu", "alpha", alpha))
+
+
+def sigmoid(input):
+    """1 / (1 + e^-x)."""
+    return logistic(input)
+
+
+def tanh(input):
+    """The hyperbolic tangent; its slopes keep their digits in the tails."""
+    return np.tanh(input)
+
+
+def softplus(input, beta=1, threshold=20):
+    """log(1 + e^(beta x)) / beta, and x itself where beta x > threshold, as in torch.
+
+    Raises ValueError for beta = 0.
+    """
+    beta, threshold = plain("softplus", "beta", beta), plain("softplus", "threshold", threshold)
+    if beta == 0:
+        raise expected("softplus", "beta", beta, "a number other than 0, by which the logarithm is divided")
+    return _softplus(input, beta=beta, threshold=threshold)
+
+
+def silu(input, inplace=False):
+    """x sigma(x), also called swish.  Hendrycks and Gimpel (2016), Ramachandran, Zoph and Le (2017)."""
+    not_in_place("silu", inplace)
+    return _silu(input)
+
+
+def gelu(input, approximate="none"):
+    """x P(x) with the distribution function P of the standard normal.  Hendrycks and Gimpel (2016).
+
+    With approximate="tanh" P(x) is (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2.
+    Raises ValueError for any other approximation.
+    """
+    if approximate == "none":
+        return _gelu(input)
+    if approximate == "tanh":
+        return _gelu_tanh(input)
+    raise expected("gelu", "approximate", repr(approximate), "'none' or 'tanh'")

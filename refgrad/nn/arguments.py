@@ -1,0 +1,77 @@
+"""What layers and losses ask of their arguments, and how they say what is wrong.
+
+Every message names the function and the argument, says what came and what was expected.
+"""
+
+import numpy as np
+
+from ..errors import describe
+
+REDUCTIONS = "mean", "sum", "none"
+
+
+def expected(function, argument, came, wanted):
+    """The error for an argument that is not what it should be."""
+    return ValueError(f"{function}: {argument} is {came}; expected {wanted}")
+
+
+def shape_of(function, argument, x):
+    """The shape of an argument that must be an array."""
+    try:
+        return x.shape
+    except AttributeError:
+        raise TypeError(f"{function}: {argument} is {describe(x)}; expected an array. Convert it with "
+                        f"np.asarray({argument})") from None
+
+
+def same_shape(function, input, **others):
+    """Check that the other arguments (None excepted) have the input's shape: broadcasting would hide a mistake."""
+    shape = shape_of(function, "input", input)
+    for argument, x in others.items():
+        if x is not None and shape_of(function, argument, x) != shape:
+            raise ValueError(f"{function}: {argument} has shape {x.shape} and input has shape {shape}; expected the "
+                             f"same shape. Broadcast explicitly: np.broadcast_to({argument}, input.shape)")
+
+
+def plain(function, argument, value):
+    """A parameter as a Python number: NumPy's scalars would promote float32 arrays to float64."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{function}: {argument} is {describe(value)}; expected a number (it has no derivative)")
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def refuse(function, argument, value, way_out):
+    """Refuse an argument that cannot be honoured, unless it has the value that asks for nothing."""
+    if value is not None and value is not False:
+        raise TypeError(f"{function}: {argument}={value!r} is not supported; {way_out}")
+
+
+def not_in_place(function, inplace):
+    refuse(function, "inplace", inplace, f"nothing is overwritten here: write x = {function}(x)")
+
+
+def reduction_of(function, reduction, size_average=None, reduce=None, allowed=REDUCTIONS):
+    """Check how a loss is to be reduced; torch's two deprecated arguments are refused."""
+    way_out = "it is deprecated: say reduction='mean', 'sum' or 'none'"
+    if size_average is not None or reduce is not None:
+        argument, value = ("size_average", size_average) if size_average is not None else ("reduce", reduce)
+        raise TypeError(f"{function}: {argument}={value!r} is not supported; {way_out}")
+    if reduction not in allowed:
+        raise expected(function, "reduction", repr(reduction), f"one of {', '.join(map(repr, allowed))}")
+
+
+def reduced(losses, reduction):
+    """All losses, their sum or their mean."""
+    return np.mean(losses) if reduction == "mean" else np.sum(losses) if reduction == "sum" else losses
+
+
+def axis_of(function, input, dim):
+    """An axis as torch names it, counted from the end."""
+    n = len(shape_of(function, "input", input))
+    if dim is None:
+        raise expected(function, "dim", "None", "the axis to normalise (torch guesses one and warns), such as dim=-1")
+    if isinstance(dim, (bool, np.bool_)) or not isinstance(dim, (int, np.integer)):
+        raise TypeError(f"{function}: dim is {describe(dim)}; expected an integer")
+    if not -n <= dim < n:
+        raise expected(function, "dim", dim, f"one of the axes of input, which has shape {input.shape}")
+    return int(dim) % n - n

@@ -1,0 +1,66 @@
+"""The affine map."""
+
+import math
+
+import numpy as np
+
+from ..cases import Case, Fixed
+from ..primitive import Primitive
+from .arguments import shape_of
+
+
+def _rows(X):
+    """All axes but the last as the rows of one matrix."""
+    return X if X.ndim == 2 else np.reshape(X, (math.prod(X.shape[:-1]), X.shape[-1]))
+
+
+def _times(X, W):
+    """X W', with all leading axes of X as rows of one product."""
+    Y = _rows(X) @ W.mT
+    return Y if X.ndim == 2 else np.reshape(Y, (*X.shape[:-1], W.shape[0]))
+
+
+def _affine(X, W, b):
+    Y = _times(X, W)
+    return Y if b is None else Y + b
+
+
+_linear = Primitive(
+    None, """Y = X W' + 1 b',  dY = dX W' + X dW' + 1 db'       (rows of X are samples, 1 is a column of ones)
+    <G, dX W'> = tr(G' dX W') = tr(W' G' dX) = <G W, dX>                       so  G_X = G W
+    <G, X dW'> = tr(G' X dW') = tr(dW X' G) = tr(X' G dW) = <G' X, dW>         so  G_W = G' X
+    <G, 1 db'> = tr(G' 1 db') = <G' 1, db>                                     so  G_b = G' 1, the sum of the rows of G
+    Leading axes of X are rows too.""",
+    name="linear", forward=_affine, stacked=True,
+    jvp=(lambda dX, Y, X, W, b: _times(dX, W), lambda dW, Y, X, W, b: X @ dW.mT, lambda db, Y, X, W, b: db),
+    vjp=(lambda G, Y, X, W, b: _times(G, W.mT), lambda G, Y, X, W, b: _rows(G).mT @ _rows(X),
+         lambda G, Y, X, W, b: G),
+    cases=[Case((3, 4), (2, 4), (2,)), Case((1, 4), (2, 4), Fixed(None)), Case((2, 3, 4), (5, 4), (5,)),
+           Case((2, 1, 3, 2), (1, 2), Fixed(None)), Case((0, 3), (2, 3), (2,))])
+
+
+def linear(input, weight, bias=None):
+    """y = x W' + b, in the last axis.
+
+    input   (*, in): any number of leading axes
+    weight  (out, in), or (in,) for a single output without an axis of its own
+    bias    (out,), or () with a weight of shape (in,); None for none
+    Returns (*, out), or (*) with a weight of shape (in,).
+    Raises ValueError for shapes that do not match.
+    As torch.nn.functional.linear.
+    """
+    shape = shape_of("linear", "input", input)
+    wanted = shape_of("linear", "weight", weight)
+    if len(wanted) not in (1, 2):
+        raise ValueError(f"linear: weight has shape {wanted}; expected (out, in) or (in,)")
+    if not shape or shape[-1] != wanted[-1]:
+        raise ValueError(f"linear: input has shape {shape} and weight {wanted}; expected the same last axis, the "
+                         f"number of input features (is the weight transposed? its shape is (out, in))")
+    if bias is not None and shape_of("linear", "bias", bias) != wanted[:-1]:
+        raise ValueError(f"linear: bias has shape {bias.shape}; expected {wanted[:-1]}, one for each output of the "
+                         f"weight of shape {wanted}")
+    if len(wanted) == 1:
+        return linear(input, weight[None], None if bias is None else bias[None])[..., 0]
+    if len(shape) == 1:
+        return _linear(input[None], weight, bias)[0]
+    return _linear(input, weight, bias)

@@ -1,0 +1,316 @@
+"""Losses: cross entropies, and functions of input and target entry by entry.
+
+A loss is a primitive for the losses before they are reduced; sum, mean and weights are plain NumPy on its result.
+"""
+
+import numpy as np
+
+from ..cases import Case, Kink
+from ..errors import describe
+from ..primitive import KINKED, Primitive, elementwise
+from ..rules.constants import number
+from ..rules.shape import scatter_add
+from .activations import log1pexp, logistic
+from .arguments import expected, plain, reduced, reduction_of, same_shape, shape_of
+from .softmax import _log_softmax
+
+# Cross entropies
+
+_cross_entropy = Primitive(
+    None, """y = -log p_t  with p = softmax x and the class t: the only entry of x that stands in y twice
+    y = log <1, e^x> - x_t,  dy = <p, dx> - dx_t = <p - e_t, dx>  with the unit vector e_t
+    <g, <p - e_t, dx>> = <g (p - e_t), dx>""",
+    name="cross_entropy", keep=lambda x, index, axis: _log_softmax(x, axis=axis), stacked=True,
+    forward=lambda logs, x, index, axis: -logs[(..., *index)],
+    jvp=(lambda v, logs, x, index, axis: np.sum(np.exp(logs) * v, axis=axis) - v[(..., *index)],),
+    vjp=(lambda g, logs, x, index, axis: np.exp(logs) * np.expand_dims(g, axis)
+         - scatter_add(g, index=index, shape=np.shape(x)),),
+    cases=[Case((3, 4), index=(np.arange(3), np.array([1, 0, 3])), axis=-1), Case((3,), index=(np.array(2),), axis=-1),
+           Case((1, 2), index=(np.array([0]), np.array([1])), axis=-1),
+           Case((2, 3, 2), index=(np.arange(2)[:, None], np.array([[0, 2], [1, 1]]), np.arange(2)[None]), axis=-2)])
+
+_cross_entropy_of_probabilities = Primitive(
+    None, """y = -<q, log p>  with p = softmax x and weights q, probabilities for instance
+    d log p = dx - 1 <p, dx>,  dy = -<dq, log p> - <q, dx> + <q, 1> <p, dx> = <<q, 1> p - q, dx> - <log p, dq>
+    <g, dy> = <g (<q, 1> p - q), dx> + <-g log p, dq>""",
+    name="cross_entropy_of_probabilities", keep=lambda x, q, axis: _log_softmax(x, axis=axis), stacked=True,
+    forward=lambda logs, x, q, axis: -np.sum(q * logs, axis=axis),
+    jvp=(lambda v, logs, x, q, axis: np.sum(_logit_slope(logs, q, axis) * v, axis=axis),
+         lambda v, logs, x, q, axis: -np.sum(logs * v, axis=axis)),
+    vjp=(lambda g, logs, x, q, axis: _logit_slope(logs, q, axis) * np.expand_dims(g, axis),
+         lambda g, logs, x, q, axis: -logs * np.expand_dims(g, axis)),
+    cases=[Case((3, 4), (3, 4), axis=-1, domain=(None, "probabilities")), Case((3,), (3,), axis=-1),
+           Case((2, 3, 2), (2, 3, 2), axis=-2), Case((1, 4), (1, 4), axis=-1)])
+
+
+def _logit_slope(logs, q, axis):
+    return np.sum(q, axis=axis, keepdims=True) * np.exp(logs) - q
+
+
+def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean",
+                  label_smoothing=0.0):
+    """-log softmax(input) at the target class, or its mean over a target distribution; in nats.
+
+    input            logits: (C,), (N, C) or (N, C, d1, ...)
+    target           class indices, integers of shape (), (N,) or (N, d1, ...); or probabilities in the input's shape
+    weight           (C,): a factor for each class, or None
+    ignore_index     a target class that does not count (class indices only)
+    reduction        'mean', 'sum' or 'none'.  The mean over class indices is weighted: the sum divided by the sum of
+                     the targets' weights; the mean over probabilities is divided by the number of positions
+    label_smoothing  s in [0, 1]: the target becomes (1 - s) target + s / C
+    Returns a scalar, or with 'none' a loss for each position.
+    Raises ValueError for shapes that do not match, classes out of range and unknown reductions, TypeError for the
+    deprecated size_average and reduce.  As torch.nn.functional.cross_entropy.
+    """
+    name = "cross_entropy"
+    reduction_of(name, reduction, size_average, reduce)
+    smoothing = plain(name, "label_smoothing", label_smoothing)
+    if not 0 <= smoothing <= 1:
+        raise expected(name, "label_smoothing", smoothing, "a number between 0 and 1")
+    shape, axis = _classes(name, input, weight)
+    if not _are_indices(target):
+        if shape_of(name, "target", target) != shape:
+            raise ValueError(f"{name}: target is {describe(target)}; expected probabilities in the shape of input, "
+                             f"{shape}, or integers of shape {_without(shape, axis)}, the classes")
+        q = target
+        if smoothing:
+            s = smoothing * number(1, input)
+            q = (1 - s) * q + s / shape[axis]
+        return reduced(_cross_entropy_of_probabilities(input, _weighted(q, weight, axis), axis=axis), reduction)
+    target, valid = _checked(name, target, shape, axis, ignore_index)
+    factors = None if weight is None else weight[target]
+    if smoothing:
+        s = smoothing * number(1, input)
+        low = s / shape[axis]
+        classes = np.reshape(np.arange(shape[axis]), (-1,) + (1,) * (-axis - 1))
+        q = np.where(np.expand_dims(target, axis) == classes, 1 - s + low, low)
+        losses = _cross_entropy_of_probabilities(input, _weighted(q, weight, axis), axis=axis)
+    else:
+        losses = _cross_entropy(input, index=_entries(target, axis), axis=axis)
+        if weight is not None:
+            losses = losses * factors
+    return _reduced_over(valid, losses, factors, reduction)
+
+
+def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
+    """-input at the target class, for an input that holds log-probabilities (see log_softmax); in nats.
+
+    Arguments, result and errors as those of cross_entropy with class indices; y = -x_t is linear in the input.
+    As torch.nn.functional.nll_loss.
+    """
+    reduction_of("nll_loss", reduction, size_average, reduce)
+    shape, axis = _classes("nll_loss", input, weight)
+    if not _are_indices(target):
+        raise TypeError(f"nll_loss: target is {describe(target)}; expected integers of shape {_without(shape, axis)}, "
+                        f"the classes. For probabilities use cross_entropy")
+    target, valid = _checked("nll_loss", target, shape, axis, ignore_index)
+    losses = -input[_entries(target, axis)]
+    factors = None if weight is None else weight[target]
+    return _reduced_over(valid, losses if weight is None else losses * factors, factors, reduction)
+
+
+def _classes(function, input, weight):
+    """The input's shape, and the axis of its classes counted from the end."""
+    shape = shape_of(function, "input", input)
+    if not shape:
+        raise expected(function, "input", "an array without axes", "(C,), (N, C) or (N, C, d1, ...)")
+    axis = min(1 - len(shape), -1)
+    if weight is not None and shape_of(function, "weight", weight) != shape[axis:][:1]:
+        raise ValueError(f"{function}: weight has shape {weight.shape}; expected ({shape[axis]},), one number for each "
+                         f"class of an input of shape {shape}")
+    return shape, axis
+
+
+def _are_indices(target):
+    if not hasattr(target, "dtype"):
+        target = np.asarray(target)
+    return target.dtype.kind in "biu"
+
+
+def _checked(function, target, shape, axis, ignore_index):
+    """The target classes with 0 for those to ignore, and where they count (None: everywhere)."""
+    target, positions, classes = np.asarray(target), _without(shape, axis), shape[axis]
+    ignore_index = plain(function, "ignore_index", ignore_index)
+    if target.dtype.kind == "b":
+        raise TypeError(f"{function}: target is {describe(target)}; expected integers, the classes")
+    if target.shape != positions:
+        raise ValueError(f"{function}: target has shape {target.shape}; expected {positions}, a class for each "
+                         f"position of an input of shape {shape}")
+    if not target.size or target.min() >= 0 and target.max() < classes and not 0 <= ignore_index < classes:
+        return target, None
+    valid = target != ignore_index
+    wrong = valid & ((target < 0) | (target >= classes))
+    if np.any(wrong):
+        raise ValueError(f"{function}: target holds the class {target[wrong].flat[0]}; expected 0 <= class < "
+                         f"{classes}, the size of axis {axis} of an input of shape {shape}, or ignore_index, "
+                         f"{ignore_index}")
+    return np.where(valid, target, 0), valid
+
+
+def _without(shape, axis):
+    return shape[:axis] + shape[axis:][1:]
+
+
+def _entries(target, axis):
+    """The index of each position's target class."""
+    positions = np.indices(target.shape, sparse=True)
+    return (*positions[:1], target, *positions[1:])
+
+
+def _weighted(q, weight, axis):
+    """q times the weights of the classes."""
+    return q if weight is None else q * np.reshape(weight, (-1,) + (1,) * (-axis - 1))
+
+
+def _reduced_over(valid, losses, factors, reduction):
+    """Reduce the losses of the valid positions; the mean is divided by the sum of their weights."""
+    if valid is not None:
+        losses = np.where(valid, losses, 0)
+    if reduction != "mean" or valid is None and factors is None:
+        return reduced(losses, reduction)
+    if factors is None:
+        return np.sum(losses) / int(np.count_nonzero(valid))
+    return np.sum(losses) / np.sum(factors if valid is None else np.where(valid, factors, 0))
+
+
+# Entry by entry
+
+_squared_error = elementwise(
+    None, "y = (x - t)^2,  dy = 2 (x - t) (dx - dt)", lambda y, x, t: 2 * (x - t), lambda y, x, t: 2 * (t - x),
+    name="squared_error", forward=lambda x, t: np.square(x - t))
+
+_absolute_error = elementwise(
+    None, "y = |x - t|,  dy = sign(x - t) (dx - dt)", lambda y, x, t: np.sign(x - t), lambda y, x, t: np.sign(t - x),
+    name="absolute_error", forward=lambda x, t: np.abs(x - t), kind=KINKED,
+    kinks=[Kink((1.0, 1.0), (0.0, 0.0), "0 where input and target are equal")])
+
+
+def _clipped(z, delta):
+    """z between -delta and delta; of its own slope, 1 inside and 0 outside, the bounds take the 0."""
+    return np.where(z >= delta, delta, np.where(z > -delta, z, -delta))
+
+
+def _huber_forward(x, t, delta):
+    z = x - t
+    c = _clipped(z, delta)
+    return c * (z - c / 2)
+
+
+_huber = elementwise(
+    None, """z = x - t,  y = z^2 / 2 where |z| < d, else d (|z| - d/2):  y = c (z - c/2)  with  c = min(max(z, -d), d)
+    dy = c dz + (z - c) dc = c (dx - dt), because dc = 0 where z and c differ: continuous, also at |z| = d""",
+    lambda y, x, t, delta: _clipped(x - t, delta), lambda y, x, t, delta: _clipped(t - x, delta), name="huber",
+    forward=_huber_forward, params=({"delta": 1.0}, {"delta": 0.25}))
+
+
+def _binary_forward(x, t, p):
+    s = np.log1p(np.exp(-np.abs(x)))
+    return (1 - t) * (np.maximum(x, 0) + s) + p * t * (np.maximum(-x, 0) + s)
+
+
+_binary_cross_entropy = elementwise(
+    None, """y = -p t log sigma(x) - (1 - t) log sigma(-x) = p t l(-x) + (1 - t) l(x)  with  l(x) = log(1 + e^x)
+    dy = ((1 - t) sigma(x) - p t sigma(-x)) dx + (p l(-x) - l(x)) dt + t l(-x) dp,  for l' = sigma;  l(x) = x + l(-x)
+    Computed with l(x) = max(x, 0) + log(1 + e^-|x|), which does not overflow.""",
+    lambda y, x, t, p: (1 - t) * logistic(x) - p * t * logistic(-x), lambda y, x, t, p: (p - 1) * log1pexp(-x) - x,
+    lambda y, x, t, p: t * log1pexp(-x), name="binary_cross_entropy", forward=_binary_forward)
+
+_divergence = elementwise(
+    None, "y = t (log t - x), and 0 for t = 0;  dy = -t dx + (log t + 1 - x) dt", lambda y, x, t: -t,
+    lambda y, x, t: np.log(t) + 1 - x, name="kl_div", forward=lambda x, t: t * (np.log(np.where(t == 0, 1, t)) - x),
+    domain=(None, "positive"))
+
+_log_divergence = elementwise(
+    None, "y = e^s (s - x),  dy = -e^s dx + e^s (s - x + 1) ds", lambda y, x, s: -np.exp(s),
+    lambda y, x, s: np.exp(s) * (s - x + 1), name="kl_div_log_target", forward=lambda x, s: np.exp(s) * (s - x))
+
+
+def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """(input - target)^2.
+
+    input, target, weight  arrays of one shape; with a weight the mean is divided by the sum of the weights
+    reduction              'mean', 'sum' or 'none'
+    Raises ValueError for different shapes (torch warns and broadcasts) and unknown reductions, TypeError for the
+    deprecated size_average and reduce.  As torch.nn.functional.mse_loss.
+    """
+    reduction_of("mse_loss", reduction, size_average, reduce)
+    same_shape("mse_loss", input, target=target, weight=weight)
+    return _weighted_mean(_squared_error(input, target), weight, reduction)
+
+
+def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """|input - target|, with slope 0 where they are equal.
+
+    Arguments and errors as those of mse_loss.  As torch.nn.functional.l1_loss.
+    """
+    reduction_of("l1_loss", reduction, size_average, reduce)
+    same_shape("l1_loss", input, target=target, weight=weight)
+    return _weighted_mean(_absolute_error(input, target), weight, reduction)
+
+
+def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
+    """z^2 / 2 for |z| <= delta, else delta (|z| - delta/2), with z = input - target.  Huber (1964).
+
+    Arguments and errors as those of mse_loss, but the mean is divided by the number of entries, weighted or not.
+    Raises ValueError for a delta that is not positive.  As torch.nn.functional.huber_loss.
+    """
+    reduction_of("huber_loss", reduction)
+    same_shape("huber_loss", input, target=target, weight=weight)
+    delta = plain("huber_loss", "delta", delta)
+    if not delta > 0:
+        raise expected("huber_loss", "delta", delta, "a positive number")
+    losses = _huber(input, target, delta=delta)
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(input, target, weight=None, size_average=None, reduce=None, reduction="mean",
+                                     pos_weight=None):
+    """-pos_weight target log sigma(input) - (1 - target) log(1 - sigma(input)); in nats.
+
+    input       logits, any shape
+    target      probabilities, of the same shape
+    weight      a factor for each loss, or None; pos_weight a factor for the positive part; both broadcast to the input
+    reduction   'mean' (over all entries), 'sum' or 'none'
+    Raises ValueError for shapes that do not match and unknown reductions, TypeError for the deprecated size_average and
+    reduce.  As torch.nn.functional.binary_cross_entropy_with_logits.
+    """
+    name = "binary_cross_entropy_with_logits"
+    reduction_of(name, reduction, size_average, reduce)
+    same_shape(name, input, target=target)
+    for argument, x in (("weight", weight), ("pos_weight", pos_weight)):
+        if x is not None and not _broadcasts(shape_of(name, argument, x), input.shape):
+            raise ValueError(f"{name}: {argument} has shape {x.shape}, which does not broadcast to that of input, "
+                             f"{input.shape}")
+    losses = _binary_cross_entropy(input, target, 1 if pos_weight is None else pos_weight)
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
+    """The pointwise Kullback-Leibler divergence target (log target - input), input being log-probabilities; in nats.
+
+    input, target  arrays of one shape; with log_target=True the target holds log-probabilities too
+    reduction      'batchmean' (the sum divided by the size of the first axis: the divergence), 'mean', 'sum' or 'none'
+    Where target = 0 the loss is 0 and its slope in target is -inf.
+    Raises ValueError for different shapes and unknown reductions, TypeError for the deprecated size_average and reduce.
+    As torch.nn.functional.kl_div.
+    """
+    reduction_of("kl_div", reduction, size_average, reduce, allowed=("batchmean", "mean", "sum", "none"))
+    same_shape("kl_div", input, target=target)
+    losses = _log_divergence(input, target) if log_target else _divergence(input, target)
+    if reduction == "batchmean":
+        return np.sum(losses) / input.shape[0] if input.shape else losses
+    return reduced(losses, reduction)
+
+
+def _weighted_mean(losses, weight, reduction):
+    if weight is None:
+        return reduced(losses, reduction)
+    losses = losses * weight
+    return np.sum(losses) / np.sum(weight) if reduction == "mean" else reduced(losses, reduction)
+
+
+def _broadcasts(shape, to):
+    try:
+        return np.broadcast_shapes(shape, to) == to
+    except ValueError:
+        return False

@@ -1,0 +1,616 @@
+"""Layers and losses: against torch, against exact values, against the same layer composed of small functions.
+
+What the primitives say of themselves (cases, kinks) drives the tests; nothing is listed twice.
+"""
+
+import inspect
+from functools import partial
+
+import flint
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from flint import arb, arb_series
+
+import refgrad as rg
+from refgrad import nn
+from refgrad.cases import Fixed, sample
+from refgrad.nn import activations, losses, normalization, regularization
+from refgrad.primitive import TABLE, Kind, Primitive
+
+MODULES = (activations, losses, normalization, regularization,
+           *(inspect.getmodule(f) for f in (nn.linear, nn.softmax)))  # modules that a function of the same name hides
+LAYERS = {p.name: p for module in MODULES for p in vars(module).values() if isinstance(p, Primitive)}
+CASES = [pytest.param(p, case, id=f"{p.name}-{i}") for p in LAYERS.values() if not p.constant
+         for i, case in enumerate(p.cases)]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+def close(a, b, ulps=64, scale=None):
+    """Equal up to a few ulps of the largest entry (float32's for float32)."""
+    a, b = np.asarray(a), np.asarray(b)
+    assert a.shape == b.shape
+    unit = np.finfo(np.result_type(a, b)).eps
+    size = max(np.max(np.abs(b), initial=0), np.max(np.abs(a), initial=0)) if scale is None else scale
+    assert np.all(np.abs(a - b) <= ulps * unit * size), f"{a}\n{b}"
+
+
+def everything(xs):
+    return tuple(range(len(xs)))
+
+
+def curved(f):
+    """A scalar with curvature of its own, so that second derivatives of piecewise linear layers are tested as well."""
+    return lambda *xs: (lambda y: np.sum(np.sin(y) + y * y / 2))(f(*xs))
+
+
+# Every primitive by its own cases
+
+
+def test_every_layer_has_a_primitive_with_cases_and_a_derivation():
+    assert len(LAYERS) > 20
+    for p in LAYERS.values():
+        assert TABLE[p] is p and p.cases and "d" in p.derivation, p
+
+
+@pytest.mark.parametrize("p, case", CASES)
+def test_derivatives(p, case, rng):
+    """Differences know the derivative to some digits; forward, reverse and stacked tangents must agree to the last."""
+    f, xs = case.program(p), case.draw(rng)
+    vs = [rng.standard_normal(x.shape) for x in xs]
+    h = 1e-6
+    at = lambda t: [x + t * v for x, v in zip(xs, vs)]
+    value, tangent = rg.jvp(f, xs, vs)
+    np.testing.assert_array_equal(value, f(*xs))
+    np.testing.assert_allclose(tangent, (f(*at(h)) - f(*at(-h))) / (2 * h), rtol=1e-6, atol=1e-7)
+
+    g = rng.standard_normal(np.shape(value))
+    pulled = rg.vjp(f, *xs)[1](g)
+    close(np.sum(g * tangent), sum(np.sum(c * v) for c, v in zip(pulled, vs)), scale=np.sum(np.abs(g * tangent)) + 1)
+
+    matrices = [rg.jacobian(f, everything(xs), **how)(*xs)
+                for how in ({}, {"mode": "forward"}, {"mode": "forward", "batched": False})]
+    for by_rows, stacked, one_by_one in zip(*matrices):
+        close(by_rows, stacked)
+        close(stacked, one_by_one)
+
+    gradient = rg.grad(curved(f), everything(xs))
+    for exact, above, below in zip(rg.hvp(curved(f), xs, vs), gradient(*at(h)), gradient(*at(-h))):
+        np.testing.assert_allclose(exact, (above - below) / (2 * h), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("p, case", CASES)
+def test_float32_stays_float32(p, case, rng):
+    """Also inside: the rules themselves must not leave it, or every pass would take twice the time."""
+    xs = [x.astype(np.float32) for x in case.draw(rng)]
+    if case.call is None:
+        drawn = iter(xs)
+        arrays = [a.value if isinstance(a, Fixed) else next(drawn) for a in case.arrays]
+        y, kept = p.run(arrays, case.params)
+        assert y.dtype == np.float32
+        v = np.ones_like(y)
+        for i, x in enumerate(arrays):
+            if getattr(x, "dtype", None) == np.float32 and p.differentiable(i):
+                assert p.vjp[i](v, kept, *arrays, **case.params).dtype == np.float32
+                if p.jvp is not None:
+                    assert p.jvp[i](np.ones_like(x), kept, *arrays, **case.params).dtype == np.float32
+    value, gradients = rg.value_and_grad(curved(case.program(p)), everything(xs))(*xs)
+    assert value.dtype == np.float32 and all(g.dtype == np.float32 for g in gradients)
+
+
+@pytest.mark.parametrize("p, case", CASES)
+def test_inputs_are_neither_changed_nor_expected_to_be_contiguous(p, case, rng):
+    f, xs = case.program(p), case.draw(rng)
+    strided = [np.repeat(x[..., None], 2, axis=-1)[..., 0] for x in xs]
+    for x in strided:
+        x.flags.writeable = False
+    for x, y in zip(xs, strided):
+        assert not x.size or not y.ndim or y.shape == () or y.strides != x.strides
+    vs = [np.ones_like(x) for x in xs]
+    for a, b in zip(rg.hvp(curved(f), strided, vs), rg.hvp(curved(f), xs, vs)):
+        close(a, b)
+    for a, b in zip(strided, xs):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("p, kink", [pytest.param(p, k, id=p.name) for p in LAYERS.values() for k in p.kinks])
+def test_conventions_at_kinks(p, kink):
+    assert p.kind is Kind.KINKED
+    at = [np.array(a, dtype=float) for a in kink.at]
+    f = partial(p, **kink.params)
+    for how in ({}, {"mode": "forward"}):
+        for found, slope in zip(rg.jacobian(f, everything(at), **how)(*at), kink.slopes):
+            np.testing.assert_allclose(found, slope, rtol=1e-15)
+
+
+@pytest.mark.parametrize("name, options, at", [
+    ("relu", {}, 0.0), ("leaky_relu", {"negative_slope": 0.25}, 0.0), ("elu", {"alpha": 0.5}, 0.0),
+    ("softplus", {}, 20.0), ("softplus", {"beta": 0.5, "threshold": 1}, 2.0)])
+def test_conventions_at_kinks_are_those_of_torch(name, options, at):
+    x = torch.tensor(at, dtype=torch.float64, requires_grad=True)
+    slope, = torch.autograd.grad(getattr(F, name)(x, **options), x)
+    close(rg.grad(lambda x: getattr(nn, name)(x, **options))(np.array(at)), slope.item(), ulps=2)
+
+
+@pytest.mark.parametrize("distance", [0.0, 0.5, -0.5])
+@pytest.mark.parametrize("name, options", [("l1_loss", {}), ("huber_loss", {"delta": 0.5})])
+def test_regression_losses_where_their_pieces_meet(name, options, distance):
+    x, t = np.array([1.0 + distance]), np.array([1.0])
+    X = torch.tensor(x, requires_grad=True)
+    first, = torch.autograd.grad(getattr(F, name)(X, torch.tensor(t), **options), X, create_graph=True)
+    second, = torch.autograd.grad(first.sum(), X) if first.requires_grad else (torch.zeros(1),)
+    f = lambda x: getattr(nn, name)(x, t, **options)
+    assert rg.grad(f)(x) == first.item()
+    assert rg.hvp(f, (x,), (np.ones(1),))[0] == second.item()
+
+
+# Against torch, in its own signatures
+
+
+class Constant:
+    """An array that is not differentiated (torch has no rule for it, or it is data)."""
+
+    def __init__(self, value):
+        self.value = value
+
+
+def drawn(shape, domain=None, seed=0):
+    return np.asarray(sample(np.random.default_rng([seed, *shape]), shape, domain))
+
+
+X, X3, X4 = drawn((4, 3)), drawn((2, 3, 4)), drawn((2, 3, 2, 2))
+PROBABILITIES = drawn((4, 3), "probabilities", seed=2)
+LOGS = np.log(PROBABILITIES)
+CLASSES, CLASSES3 = np.array([2, 0, 1, 1]), np.array([[0, 2, 1, 1], [2, 2, 0, 1]])
+SOME_IGNORED = np.array([2, -100, 1, 0])
+POSITIVE3 = drawn((3,), "positive")
+UNIT = drawn((4, 3), "unit interval", seed=1)
+
+CALLS = [
+    ("linear", (X, drawn((5, 3)))), ("linear", (X, drawn((5, 3)), drawn((5,)))),
+    ("linear", (X3, drawn((5, 4)), drawn((5,)))), ("linear", (X4, drawn((1, 2)))),
+    ("linear", (drawn((3,)), drawn((5, 3)), drawn((5,)))), ("linear", (X3, drawn((4,)))),
+    ("linear", (drawn((1, 3)), drawn((1, 3)), drawn((1,)))),
+    *((name, (x,)) for x in (X, drawn(()), X3) for name in ("relu", "sigmoid", "tanh", "silu", "gelu", "elu",
+                                                            "leaky_relu", "softplus")),
+    ("leaky_relu", (X,), {"negative_slope": -0.5}), ("leaky_relu", (X, 0.3)), ("elu", (X, 0.3)),
+    ("elu", (X,), {"alpha": -1.5}), ("softplus", (X, 2.5, 1.25)), ("softplus", (3 * X,), {"beta": 0.5, "threshold": 1}),
+    ("softplus", (X, -2.0)), ("gelu", (X,), {"approximate": "tanh"}), ("gelu", (X3,), {"approximate": "none"}),
+    *((name, (x, dim)) for name in ("softmax", "log_softmax") for x, dim in
+      ((X, 0), (X, 1), (X, -1), (X3, 1), (X4, -4), (drawn((3,)), 0), (drawn((2, 1)), 1))),
+    ("cross_entropy", (X, CLASSES)), ("cross_entropy", (X, CLASSES), {"label_smoothing": 0.3}),
+    ("cross_entropy", (X, CLASSES, Constant(POSITIVE3))),
+    ("cross_entropy", (X, CLASSES, Constant(POSITIVE3)), {"label_smoothing": 0.3}),
+    ("cross_entropy", (X, SOME_IGNORED)), ("cross_entropy", (X, SOME_IGNORED), {"label_smoothing": 0.3}),
+    ("cross_entropy", (X, SOME_IGNORED, Constant(POSITIVE3)), {"label_smoothing": 0.3}),
+    ("cross_entropy", (X, CLASSES, Constant(POSITIVE3)), {"ignore_index": 1}),
+    ("cross_entropy", (X, CLASSES), {"ignore_index": 7}),
+    ("cross_entropy", (drawn((3,)), np.array(1))),
+    ("cross_entropy", (drawn((3,)), drawn((3,), "probabilities", seed=1))),
+    ("cross_entropy", (X3, CLASSES3)), ("cross_entropy", (X3, CLASSES3, Constant(POSITIVE3)), {"label_smoothing": 0.5}),
+    ("cross_entropy", (X3, CLASSES3), {"ignore_index": 2}), ("cross_entropy", (X4, CLASSES3.reshape(2, 2, 2))),
+    ("cross_entropy", (drawn((1, 3)), np.array([0]))),
+    ("cross_entropy", (X, PROBABILITIES)), ("cross_entropy", (X, PROBABILITIES), {"label_smoothing": 0.3}),
+    ("cross_entropy", (X, PROBABILITIES, POSITIVE3)),
+    ("cross_entropy", (X, PROBABILITIES, POSITIVE3), {"label_smoothing": 0.3}),
+    ("cross_entropy", (X3, drawn((2, 3, 4), seed=1), POSITIVE3)),
+    ("nll_loss", (LOGS, CLASSES)), ("nll_loss", (X, SOME_IGNORED, Constant(POSITIVE3))),
+    ("nll_loss", (X3, CLASSES3), {"ignore_index": 2}), ("nll_loss", (drawn((3,)), np.array(1), Constant(POSITIVE3))),
+    ("mse_loss", (X, UNIT)), ("mse_loss", (X, UNIT), {"weight": drawn((4, 3), "positive")}),
+    ("mse_loss", (drawn(()), drawn((), seed=1))),
+    ("l1_loss", (X, UNIT)), ("l1_loss", (X, UNIT), {"weight": drawn((4, 3), "positive")}),
+    ("huber_loss", (X, UNIT)), ("huber_loss", (X, UNIT), {"delta": 0.5}),
+    ("huber_loss", (X, UNIT), {"delta": 0.5, "weight": drawn((4, 3), "positive")}),
+    ("binary_cross_entropy_with_logits", (X, UNIT)),
+    ("binary_cross_entropy_with_logits", (X, UNIT, Constant(POSITIVE3))),
+    ("binary_cross_entropy_with_logits", (X, UNIT), {"pos_weight": Constant(POSITIVE3)}),
+    ("binary_cross_entropy_with_logits", (X, UNIT, Constant(drawn((4, 1), "positive"))),
+     {"pos_weight": Constant(drawn((), "positive"))}),
+    ("kl_div", (LOGS, drawn((4, 3), "probabilities", seed=1))), ("kl_div", (LOGS, np.log(UNIT)), {"log_target": True}),
+    ("kl_div", (X3, drawn((2, 3, 4), "probabilities"))),
+    ("batch_norm", (X, None, None), {"training": True}),
+    ("batch_norm", (X, None, None, drawn((3,)), drawn((3,), seed=1)), {"training": True}),
+    ("batch_norm", (X3, None, None, drawn((3,))), {"training": True, "eps": 0.5}),
+    ("batch_norm", (X4, None, None, None, drawn((3,), seed=1), True, 0.3)),
+    ("batch_norm", (X, Constant(drawn((3,))), Constant(POSITIVE3))),
+    ("batch_norm", (X4, Constant(drawn((3,))), Constant(POSITIVE3), drawn((3,)), drawn((3,), seed=1), False, 0.1, 0.5)),
+    ("layer_norm", (X, (3,))), ("layer_norm", (X, [3], drawn((3,)), drawn((3,), seed=1))),
+    ("layer_norm", (X3, (3, 4), drawn((3, 4)), drawn((3, 4), seed=1), 0.5)),
+    ("layer_norm", (X3, (4,), None, drawn((4,)))), ("layer_norm", (X3, X3.shape)),
+    ("dropout", (X, 0.0)), ("dropout", (X, 1.0)), ("dropout", (X, 0.5, False)),
+]
+REDUCED = "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy_with_logits", "kl_div"
+
+
+def calls():
+    """Every call, and of losses every reduction."""
+    for i, (name, args, *options) in enumerate(CALLS):
+        options = options[0] if options else {}
+        reductions = {"mean", "sum", "none"} if name in REDUCED else {None}
+        for reduction in sorted(reductions | ({"batchmean"} if name == "kl_div" else set()), key=str):
+            extra = {} if reduction is None else {"reduction": reduction}
+            yield pytest.param(name, args, {**options, **extra}, id=f"{name}-{i}-{reduction}")
+
+
+def is_variable(a):
+    return isinstance(a, np.ndarray) and a.dtype.kind == "f"
+
+
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
+@pytest.mark.parametrize("name, args, options", list(calls()))
+def test_value_gradients_and_second_derivatives_are_those_of_torch(name, args, options, rng):
+    given = [*args, *options.values()]
+    places = [i for i, a in enumerate(given) if is_variable(a)]
+    xs = [given[i] for i in places]
+
+    def call(function, variables, convert):
+        full = [convert(a.value if isinstance(a, Constant) else a) for a in given]
+        for i, x in zip(places, variables):
+            full[i] = x
+        return function(*full[:len(args)], **dict(zip(options, full[len(args):])))
+
+    f = lambda *variables: call(getattr(nn, name), variables, lambda a: a)
+    tensors = [torch.tensor(x.copy(), requires_grad=True) for x in xs]
+    y = call(getattr(F, name), tensors, lambda a: torch.tensor(a) if isinstance(a, np.ndarray) else a)
+    value, pull = rg.vjp(f, *xs)
+    close(value, y.detach().numpy())
+
+    g = rng.standard_normal(np.shape(value))
+    scalar = (y * torch.tensor(g)).sum()
+    gradient = torch.autograd.grad(scalar, tensors, create_graph=True, allow_unused=True)
+    for mine, theirs in zip(pull(g), gradient):
+        close(mine, theirs.detach().numpy() if theirs is not None else np.zeros_like(mine))
+
+    if name.endswith("_norm") and (lambda a: a.get("bias") is not None and a.get("weight") is None)(
+            inspect.signature(getattr(nn, name)).bind(*args, **options).arguments):
+        return  # torch fails in the second derivative of a norm with a bias but no weight
+    vs = [rng.standard_normal(x.shape) for x in xs]
+    second = 0 * sum(t.sum() for t in tensors) + sum((d * torch.tensor(v)).sum() for d, v in zip(gradient, vs)
+                                                     if d is not None)
+    theirs = torch.autograd.grad(second, tensors, allow_unused=True)
+    for mine, his in zip(rg.hvp(lambda *variables: np.sum(f(*variables) * g), xs, vs), theirs):
+        close(mine, np.zeros_like(mine) if his is None else his.numpy(), ulps=256)
+
+
+def test_every_function_is_called():
+    """Every public function is compared with torch, but for what torch has elsewhere."""
+    public = {name for name, f in vars(nn).items() if inspect.isfunction(f)}
+    assert public - {name for name, *_ in CALLS} == {"l2_penalty", "running_statistics"}
+
+
+@pytest.mark.parametrize("name", sorted({name for name, *_ in CALLS}))
+def test_signatures_are_those_of_torch(name):
+    builtins = {"linear": "(input, weight, bias=None)", "softplus": "(input, beta=1, threshold=20)",
+                "gelu": "(input, approximate='none')"}
+    mine = inspect.signature(getattr(nn, name))
+    parameters = [p for p in mine.parameters.values() if p.kind is not p.KEYWORD_ONLY]
+    if name in builtins:
+        assert str(mine) == builtins[name]
+        assert builtins[name].replace(" = ", "=") in getattr(F, name).__doc__.replace(" = ", "=")
+    else:
+        theirs = inspect.signature(getattr(F, name)).parameters.values()
+        assert [(p.name, p.default) for p in parameters] == [(p.name, p.default) for p in theirs]
+
+
+def test_the_weight_of_class_indices_has_a_derivative_too(rng):
+    """torch has none; the weighted mean depends on the weight above and below the fraction."""
+    w, t, p = POSITIVE3, SOME_IGNORED, np.exp(X) / np.sum(np.exp(X), axis=1, keepdims=True)
+    valid = t >= 0
+    by_hand = lambda w: np.sum(-np.log(p[valid, t[valid]]) * w[t[valid]]) / np.sum(w[t[valid]])
+    for loss in (lambda w: nn.cross_entropy(X, t, w), lambda w: nn.nll_loss(np.log(p), t, w)):
+        close(loss(w), by_hand(w))
+        close(rg.grad(loss)(w), rg.grad(by_hand)(w))
+
+
+# Against the same layer, composed of small functions
+
+MASK = np.random.default_rng(5).random((4, 3)) >= 0.25
+ROWS = np.arange(4)
+standard = lambda x, axis: (x - np.mean(x, axis, keepdims=True)) / np.sqrt(np.var(x, axis, keepdims=True) + 1e-5)
+ratio = lambda x: np.exp(x) / np.sum(np.exp(x), axis=-1, keepdims=True)
+COMPOSED = {
+    "linear": (nn.linear, lambda x, W, b: np.einsum("ni,oi->no", x, W) + b, X, drawn((5, 3)), drawn((5,))),
+    "relu": (nn.relu, lambda x: np.maximum(x, 0), X),
+    "leaky_relu": (nn.leaky_relu, lambda x: np.maximum(x, 0) + 0.01 * np.minimum(x, 0), X),
+    "elu": (nn.elu, lambda x: np.maximum(x, 0) + np.expm1(np.minimum(x, 0)), X),
+    "sigmoid": (nn.sigmoid, lambda x: 1 / (1 + np.exp(-x)), X),
+    "softplus": (nn.softplus, lambda x: np.log(1 + np.exp(x)), X),
+    "silu": (nn.silu, lambda x: x / (1 + np.exp(-x)), X),
+    "gelu": (nn.gelu, lambda x: x * (1 + rg.erf(x / np.sqrt(2))) / 2, X),
+    "gelu tanh": (lambda x: nn.gelu(x, "tanh"),
+                  lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))), X),
+    "softmax": (lambda x: nn.softmax(x, -1), ratio, X),
+    "log_softmax": (lambda x: nn.log_softmax(x, -1), lambda x: np.log(ratio(x)), X),
+    "cross_entropy": (lambda x: nn.cross_entropy(x, CLASSES), lambda x: -np.mean(np.log(ratio(x))[ROWS, CLASSES]), X),
+    "cross_entropy of probabilities": (nn.cross_entropy, lambda x, q: -np.sum(q * np.log(ratio(x))) / 4, X, UNIT),
+    "mse_loss": (nn.mse_loss, lambda x, t: np.mean((x - t) ** 2), X, UNIT),
+    "l1_loss": (nn.l1_loss, lambda x, t: np.mean(np.abs(x - t)), X, UNIT),
+    "huber_loss": (nn.huber_loss, lambda x, t: np.mean(
+        np.where(np.abs(x - t) < 1, (x - t) ** 2 / 2, np.abs(x - t) - 0.5)), X, UNIT),
+    "binary_cross_entropy": (nn.binary_cross_entropy_with_logits, lambda x, t: np.mean(
+        t * np.log(1 + np.exp(-x)) + (1 - t) * np.log(1 + np.exp(x))), X, UNIT),
+    "kl_div": (nn.kl_div, lambda x, t: np.mean(t * (np.log(t) - x)), LOGS, UNIT),
+    "batch_norm": (lambda x, w, b: nn.batch_norm(x, None, None, w, b, True),
+                   lambda x, w, b: standard(x, (0, 2)) * w[:, None] + b[:, None], X3, drawn((3,)), POSITIVE3),
+    "batch_norm in use": (nn.batch_norm, lambda x, m, v: (x - m) / np.sqrt(v + 1e-5), X, drawn((3,)), POSITIVE3),
+    "layer_norm": (lambda x, w, b: nn.layer_norm(x, (3,), w, b), lambda x, w, b: standard(x, -1) * w + b, X,
+                   drawn((3,)), POSITIVE3),
+    "dropout": (lambda x: nn.dropout(x, 0.25, generator=np.random.default_rng(5)), lambda x: x * MASK / 0.75, X),
+    "l2_penalty": (lambda *xs: nn.l2_penalty(list(xs), 0.3), lambda *xs: sum(np.sum(x * x) for x in xs) * 0.15,
+                   X, UNIT),
+}
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_closed_form_is_that_of_the_composed_layer(name, rng):
+    closed, composed, *xs = COMPOSED[name]
+    close(closed(*xs), composed(*xs))
+    g = rng.standard_normal(np.shape(closed(*xs)))
+    vs = [rng.standard_normal(x.shape) for x in xs]
+    for a, b in zip(rg.vjp(closed, *xs)[1](g), rg.vjp(composed, *xs)[1](g)):
+        close(a, b, ulps=256)
+    close(rg.jvp(closed, xs, vs)[1], rg.jvp(composed, xs, vs)[1], ulps=256)
+    for a, b in zip(rg.hvp(curved(closed), xs, vs), rg.hvp(curved(composed), xs, vs)):
+        close(a, b, ulps=1024)
+
+
+# Against exact values: derivatives up to the third, at the seam and far out
+
+
+def exact_derivatives(f, x):
+    """f and its first three derivatives, by its Taylor series at 3000 bits."""
+    with flint.ctx.workprec(3000):
+        series = f(arb_series([arb(float(x)), 1], 4))
+        return np.array([float(series[n]) * (1, 1, 2, 6)[n] for n in range(4)])
+
+
+def derivatives(f, x, mode):
+    """The same by refgrad."""
+    found = []
+    for _ in range(4):
+        found.append(f(x))
+        f = rg.grad(f) if mode == "reverse" else lambda x, f=f: rg.jvp(f, (x,), (np.array(1.0),))[1]
+    return np.array(found)
+
+
+SMOOTH = {
+    "sigmoid": (nn.sigmoid, lambda x: 1 / (1 + (-x).exp())),
+    "tanh": (nn.tanh, lambda x: 1 - 2 / (1 + (2 * x).exp())),
+    "softplus": (lambda x: nn.softplus(x, threshold=2000), lambda x: (1 + x.exp()).log()),
+    "silu": (nn.silu, lambda x: x / (1 + (-x).exp())),
+    "gelu": (nn.gelu, lambda x: x * (-x / arb(2).sqrt()).erfc() / 2),
+    "gelu tanh": (lambda x: nn.gelu(x, "tanh"), lambda x: x / (1 + (
+        -2 * (2 / arb.pi()).sqrt() * (x + arb(44715) / 1000000 * x * x * x)).exp())),
+    "elu above": (lambda x: nn.elu(x + 2000), lambda x: x + 2000),
+    "elu below": (lambda x: nn.elu(x - 2000, 0.5), lambda x: ((x - 2000).exp() - 1) / 2),
+    **{f"binary_cross_entropy t={t} p={p}": (
+        lambda x, t=t, p=p: nn.binary_cross_entropy_with_logits(
+            x, np.array(t), pos_weight=None if p == 1 else np.array(p)),
+        lambda x, t=t, p=p: p * t * (1 + (-x).exp()).log() + (1 - t) * (1 + x.exp()).log())
+       for t in (0.0, 1.0, 0.25) for p in (1, 3.0)},
+}
+ROUND_ABOUT = [0.0, 1e3, -1e3, 40.0, -40.0, 3.75, -1.25, 1e-8]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("mode", ["reverse", "forward"])
+@pytest.mark.parametrize("name", SMOOTH)
+def test_exact_derivatives_up_to_the_third(name, mode):
+    f, exact = SMOOTH[name]
+    for x in ROUND_ABOUT:
+        wanted = exact_derivatives(exact, x)
+        # Each to its own digits, in the tails too; near a zero of a derivative to the digits of its neighbours.
+        size = np.abs(wanted) if abs(x) > 3 else np.maximum(np.abs(wanted), 0.1)
+        np.testing.assert_array_less(np.abs(derivatives(f, np.array(x), mode) - wanted), 1e-13 * size + 1e-300,
+                                     err_msg=f"{name} at {x}")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("mode", ["reverse", "forward"])
+@pytest.mark.parametrize("x", [[0.0, 0.0, 0.0], [1e3, 0.0, -1e3], [1e3, 1e3, 0.0], [1.5, -0.25, 3.0]], ids=str)
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "cross_entropy", "cross_entropy of probabilities"])
+def test_exact_derivatives_of_softmax_along_a_line(name, x, mode):
+    x, v, w = np.array(x), np.array([1.0, -0.5, 0.25]), np.array([0.5, 0.25, 2.0])
+    f = {"softmax": lambda z: np.sum(w * nn.softmax(z, 0)), "log_softmax": lambda z: np.sum(w * nn.log_softmax(z, 0)),
+         "cross_entropy": lambda z: nn.cross_entropy(z, np.array(1)),
+         "cross_entropy of probabilities": lambda z: nn.cross_entropy(z, w)}[name]
+
+    def exact(s):
+        powers = [(float(a) + s * float(b)).exp() for a, b in zip(x, v)]
+        total = sum(powers)
+        logs = [float(a) + s * float(b) - total.log() for a, b in zip(x, v)]
+        weighted = sum(float(c) * a for c, a in zip(w, logs))
+        return {"softmax": sum(float(c) * a for c, a in zip(w, powers)) / total, "log_softmax": weighted,
+                "cross_entropy": -logs[1], "cross_entropy of probabilities": -weighted}[name]
+
+    found = derivatives(lambda s: f(x + s * v), np.array(0.0), mode)
+    np.testing.assert_allclose(found, exact_derivatives(exact, 0), rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("alpha, x, wanted", [(1.0, 0.0, 1.0), (0.5, 0.0, 0.5), (0.5, -1e3, 0.0), (0.5, 1e3, 0.0)])
+def test_elu_keeps_to_one_side_at_its_kink(alpha, x, wanted):
+    """At 0 all derivatives are those of alpha (e^x - 1)."""
+    for mode in ("reverse", "forward"):
+        assert list(derivatives(lambda x: nn.elu(x, alpha), np.array(x), mode)[2:]) == [wanted, wanted]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name, f", [
+    *((name, getattr(nn, name))
+      for name in ("relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "silu", "gelu")),
+    ("gelu tanh", lambda x: nn.gelu(x, "tanh")), ("softmax", lambda x: nn.softmax(x, 0)),
+    ("log_softmax", lambda x: nn.log_softmax(x, 0)), ("cross_entropy", lambda x: nn.cross_entropy(x, np.array(1))),
+    ("binary_cross_entropy", lambda x: nn.binary_cross_entropy_with_logits(x, np.ones_like(x))),
+    ("layer_norm", lambda x: nn.layer_norm(x, x.shape)), ("huber_loss", lambda x: nn.huber_loss(x, np.zeros_like(x)))])
+def test_extreme_inputs(name, f, dtype):
+    """No overflow on the way, no nan: values, gradients and second derivatives, and not a warning."""
+    x = np.array([0.0, 1e3, -1e3, 1e4, -1e4, 1e-30, -90.0, 90.0], dtype)
+    value, gradient = rg.value_and_grad(lambda x: np.sum(f(x)))(x)
+    second, = rg.hvp(lambda x: np.sum(f(x)), (x,), (np.ones_like(x),))
+    assert np.isfinite(value) and np.all(np.isfinite(gradient)) and np.all(np.isfinite(second))
+    assert gradient.dtype == second.dtype == dtype
+
+
+def test_a_masked_logit_has_probability_zero():
+    x = np.array([[1.0, -np.inf, 2.0]])
+    assert nn.softmax(x, -1)[0, 1] == 0
+    gradient = rg.grad(lambda x: nn.cross_entropy(x, np.array([0])))(x)
+    assert gradient[0, 1] == 0 and np.all(np.isfinite(gradient))
+
+
+# Parameters and dtypes of the public functions
+
+
+@pytest.mark.parametrize("call", [
+    lambda x: nn.leaky_relu(x, np.float64(0.1)), lambda x: nn.elu(x, np.float64(0.1)),
+    lambda x: nn.softplus(x, np.float64(0.5), np.float64(3)), lambda x: nn.huber_loss(x, x * 2, delta=np.float64(0.5)),
+    lambda x: nn.layer_norm(x, x.shape[1:], eps=np.float64(1e-3)), lambda x: nn.l2_penalty(x, np.float64(0.1)),
+    lambda x: nn.batch_norm(x, None, None, training=True, eps=np.float64(1e-3)),
+    lambda x: nn.dropout(x, np.float64(0.5), generator=np.random.default_rng(0)),
+    lambda x: nn.batch_norm(x, np.zeros(3, np.float32), np.ones(3, np.float32)),
+    lambda x: nn.cross_entropy(x, CLASSES, np.ones(3, np.float32), label_smoothing=np.float64(0.1)),
+    lambda x: nn.cross_entropy(x, SOME_IGNORED), lambda x: nn.nll_loss(x, SOME_IGNORED, reduction="sum"),
+    lambda x: nn.cross_entropy(x, np.abs(x), label_smoothing=0.1),
+    lambda x: nn.kl_div(x, np.abs(x), reduction="batchmean"),
+    lambda x: nn.running_statistics(x, np.zeros(3, np.float32), np.ones(3, np.float32), np.float64(0.1))[1]])
+def test_numpy_scalars_as_parameters_do_not_promote(call):
+    x = X.astype(np.float32)
+    value, gradient = rg.value_and_grad(lambda x: np.sum(call(x)))(x)
+    assert value.dtype == gradient.dtype == np.float32
+
+
+def test_class_indices_of_any_integer_type():
+    for target in (CLASSES.astype(np.uint8), CLASSES.astype(np.int32), CLASSES.tolist()):
+        assert nn.cross_entropy(X, target) == nn.cross_entropy(X, CLASSES)
+    assert nn.cross_entropy(X[0], 2) == nn.cross_entropy(X[0], np.array(2))
+
+
+def test_no_valid_target_gives_nan_as_in_torch():
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(nn.cross_entropy(X, np.full(4, -100)))
+    assert nn.cross_entropy(X, np.full(4, -100), reduction="sum") == 0
+
+
+# Regularisation and running statistics
+
+
+def test_dropout_follows_its_generator():
+    draw = lambda seed, dtype=float: nn.dropout(np.ones((50, 40), dtype), 0.25, generator=np.random.default_rng(seed))
+    np.testing.assert_array_equal(draw(3), draw(3))
+    np.testing.assert_array_equal(draw(3) == 0, draw(3, np.float32) == 0)  # the mask does not depend on the dtype
+    assert np.any(draw(3) != draw(4))
+    assert set(np.unique(draw(3))) == {0, 1 / 0.75}
+    state = np.random.default_rng(3)
+    first, second = (nn.dropout(np.ones(100), 0.5, generator=state) for _ in range(2))
+    assert np.any(first != second)
+
+
+def test_dropout_keeps_the_expected_value():
+    ones = np.ones(200_000)
+    for p in (0.1, 0.5, 0.9):
+        kept = nn.dropout(ones, p, generator=np.random.default_rng(0))
+        deviation = np.sqrt(p / (1 - p) / ones.size)
+        assert abs(np.mean(kept) - 1) < 4 * deviation
+
+
+def test_dropout_differentiates_with_the_same_mask():
+    f = lambda x: nn.dropout(x, 0.25, generator=np.random.default_rng(5))
+    np.testing.assert_array_equal(rg.grad(lambda x: np.sum(f(x)))(X), f(np.ones_like(X)))
+
+
+def test_weight_decay_is_the_gradient_of_the_penalty():
+    W, b, decay, rate = drawn((2, 3)), drawn((2,)), 0.3, 0.1
+    loss = lambda p: nn.mse_loss(nn.linear(X, p["W"], p["b"]), np.ones((4, 2)))
+    p = {"W": W, "b": b}
+    g = rg.grad(lambda p: loss(p) + nn.l2_penalty(p, decay))(p)
+    tensors = [torch.tensor(a, requires_grad=True) for a in (W, b)]
+    optimizer = torch.optim.SGD(tensors, lr=rate, weight_decay=decay)
+    F.mse_loss(F.linear(torch.tensor(X), *tensors), torch.ones(4, 2, dtype=torch.float64)).backward()
+    optimizer.step()
+    for k, t in zip(("W", "b"), tensors):
+        close(p[k] - rate * g[k], t.detach().numpy())
+        close(g[k], rg.grad(loss)(p)[k] + decay * p[k])
+
+
+@pytest.mark.parametrize("x", [X, X3, X4], ids=["2d", "3d", "4d"])
+@pytest.mark.parametrize("momentum", [0.1, 0.75, 1])
+def test_running_statistics_are_those_that_torch_writes(x, momentum):
+    mean, var = drawn((3,)), POSITIVE3
+    M, V = torch.tensor(mean), torch.tensor(var)
+    F.batch_norm(torch.tensor(x), M, V, training=True, momentum=momentum)
+    new_mean, new_var = nn.running_statistics(x, mean, var, momentum)
+    close(new_mean, M.numpy())
+    close(new_var, V.numpy())
+    np.testing.assert_array_equal(mean, drawn((3,)))
+
+
+# Messages
+
+WRONG = [
+    (lambda: nn.linear(X, drawn((5, 4))), ValueError, r"linear: input has shape \(4, 3\) and weight \(5, 4\)"),
+    (lambda: nn.linear(X, X3), ValueError, r"linear: weight has shape \(2, 3, 4\); expected \(out, in\)"),
+    (lambda: nn.linear(X, drawn((5, 3)), drawn((3,))), ValueError, r"linear: bias has shape \(3,\); expected \(5,\)"),
+    (lambda: nn.linear(X.tolist(), X), TypeError, "linear: input is list; expected an array. .*np.asarray"),
+    (lambda: nn.linear(np.array(1.0), X), ValueError, r"linear: input has shape \(\)"),
+    *((lambda f=f: f(X, inplace=True), TypeError, r"inplace=True is not supported; nothing is overwritten")
+      for f in (nn.relu, nn.leaky_relu, nn.elu, nn.silu, nn.dropout)),
+    (lambda: nn.leaky_relu(X, "steep"), TypeError, "leaky_relu: negative_slope is str; expected a number"),
+    (lambda: rg.grad(lambda s: np.sum(nn.elu(X, s)))(0.5), TypeError, "elu: alpha is float64.*no derivative"),
+    (lambda: nn.softplus(X, 0), ValueError, "softplus: beta is 0; expected a number other than 0"),
+    (lambda: nn.gelu(X, "erf"), ValueError, "gelu: approximate is 'erf'; expected 'none' or 'tanh'"),
+    *((lambda f=f: f(X), ValueError, "softmax: dim is None; expected the axis") for f in (nn.softmax, nn.log_softmax)),
+    (lambda: nn.softmax(X, 2), ValueError, r"softmax: dim is 2; expected one of the axes .*\(4, 3\)"),
+    (lambda: nn.log_softmax(X, -3), ValueError, "log_softmax: dim is -3"),
+    (lambda: nn.softmax(X, 1.0), TypeError, "softmax: dim is float; expected an integer"),
+    (lambda: nn.softmax(X, 1, dtype=np.float32), TypeError, r"softmax: dtype=.* softmax\(input.astype\(dtype\), dim\)"),
+    (lambda: nn.cross_entropy(X, CLASSES[:3]), ValueError, r"target has shape \(3,\); expected \(4,\), a class"),
+    (lambda: nn.cross_entropy(X, np.array([0, 3, 1, 1])), ValueError, "the class 3; expected 0 <= class < 3"),
+    (lambda: nn.nll_loss(X, np.array([0, -1, 1, 1])), ValueError, "nll_loss: target holds the class -1"),
+    (lambda: nn.cross_entropy(X, X[:, :2]), ValueError, r"target is float64\[4,2\]; expected probabilities"),
+    (lambda: nn.cross_entropy(X, X > 0), TypeError, r"target is bool\[4,3\]; expected integers"),
+    (lambda: nn.nll_loss(X, X), TypeError, r"nll_loss: target is float64\[4,3\]; .*use cross_entropy"),
+    (lambda: nn.cross_entropy(X, CLASSES, drawn((4,))), ValueError, r"weight has shape \(4,\); expected \(3,\)"),
+    (lambda: nn.cross_entropy(np.array(1.0), 0), ValueError, "cross_entropy: input is an array without axes"),
+    (lambda: nn.cross_entropy(X, CLASSES, label_smoothing=1.5), ValueError, "label_smoothing is 1.5; expected a"),
+    *((lambda f=f: f(X, X, reduction="average"), ValueError, "reduction is 'average'; expected one of 'mean', 'sum'")
+      for f in (nn.mse_loss, nn.l1_loss, nn.huber_loss, nn.cross_entropy, nn.binary_cross_entropy_with_logits)),
+    (lambda: nn.kl_div(X, X, reduction="batch"), ValueError, "kl_div: reduction is 'batch'; .*'batchmean'"),
+    (lambda: nn.mse_loss(X, X, reduction="batchmean"), ValueError, "mse_loss: reduction is 'batchmean'"),
+    (lambda: nn.mse_loss(X, X, size_average=True), TypeError, "size_average=True is not supported; .*reduction="),
+    (lambda: nn.nll_loss(X, CLASSES, reduce=False), TypeError, "nll_loss: reduce=False is not supported; .*deprecated"),
+    *((lambda f=f: f(X, X[:, :1]), ValueError, r"target has shape \(4, 1\) and input has shape \(4, 3\).*broadcast_to")
+      for f in (nn.mse_loss, nn.l1_loss, nn.huber_loss, nn.kl_div, nn.binary_cross_entropy_with_logits)),
+    (lambda: nn.mse_loss(X, X, weight=X[0]), ValueError, r"mse_loss: weight has shape \(3,\)"),
+    (lambda: nn.huber_loss(X, X, delta=0), ValueError, "huber_loss: delta is 0; expected a positive number"),
+    (lambda: nn.binary_cross_entropy_with_logits(X, X, pos_weight=drawn((4,))), ValueError,
+     r"pos_weight has shape \(4,\), which does not broadcast"),
+    (lambda: nn.batch_norm(X[0], None, None, training=True), ValueError, r"batch_norm: input has shape \(3,\)"),
+    (lambda: nn.batch_norm(X, None, None, drawn((4,)), training=True), ValueError,
+     r"batch_norm: weight has shape \(4,\); expected \(3,\)"),
+    (lambda: nn.batch_norm(X, X[0], POSITIVE3, training=True), ValueError,
+     "Pass None for both, .*running_statistics"),
+    (lambda: nn.batch_norm(X, None, POSITIVE3), ValueError, "batch_norm: running_mean is None; .*training=False"),
+    (lambda: nn.batch_norm(X[:1], None, None, training=True), ValueError, r"\(1, 3\), a single value in each channel"),
+    (lambda: nn.running_statistics(X[:1], X[0], X[0]), ValueError, "running_statistics: .* a single value"),
+    (lambda: nn.running_statistics(X, None, X[0]), ValueError, "running_statistics: running_mean is None"),
+    (lambda: nn.layer_norm(X, (4,)), ValueError, r"layer_norm: normalized_shape is \(4,\); expected the last axes"),
+    (lambda: nn.layer_norm(X, ()), ValueError, "layer_norm: normalized_shape"),
+    (lambda: nn.layer_norm(X, (3,), drawn((4,))), ValueError, r"layer_norm: weight has shape \(4,\)"),
+    (lambda: nn.dropout(X, -0.5), ValueError, "dropout: p is -0.5; expected a probability"),
+    (lambda: nn.dropout(X, 1.5), ValueError, "dropout: p is 1.5"),
+    (lambda: nn.dropout(X), TypeError, "dropout: generator is NoneType; .*np.random.default_rng"),
+    (lambda: nn.l2_penalty(X, -1), ValueError, "l2_penalty: weight_decay is -1; expected .* not negative"),
+    (lambda: nn.l2_penalty({}, 1), ValueError, "l2_penalty: parameters, a dict, holds no arrays"),
+]
+
+
+@pytest.mark.parametrize("call, error, match", WRONG, ids=range(len(WRONG)))
+def test_errors_name_the_argument_and_the_way_out(call, error, match):
+    with pytest.raises(error, match=match):
+        call()
