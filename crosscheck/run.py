@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .networks import Coverage, draw_networks, interpret
+from .networks.draw import PROFILES
 from .networks.network import Network
 
 DTYPES = ("float64", "float32")
@@ -85,7 +86,10 @@ def check_network(network: Network, dtypes=DTYPES):
     rng = np.random.default_rng([len(network.calls), network.size])
     u, v = ({k: _direction(rng, a.shape) for k, a in leaves.items()} for _ in range(2))
     balls = {k: Ball(a) if a.dtype.kind == "f" else a for k, a in constants.items()}
-    truth = exact.differentiate(lambda x: interpret(network, modes.function, x, balls), leaves, u, v, network.size, dtypes=dtypes)
+    thorough = PROFILES[network.profile].thorough
+    truth = exact.differentiate(lambda x: interpret(network, modes.function, x, balls), leaves, u, v, network.size,
+                                dtypes=dtypes, coordinates=3 if thorough else 1,
+                                proven=tuple(modes.MODES) if thorough else ("reverse",))
     rows, wrong = [], set()  # wrong: what is already known to be wrong, in float64, as (library, mode, parameter)
     for library in LIBRARIES:
         for dtype in sorted(dtypes, reverse=True):

@@ -9,7 +9,7 @@ from .tree import flatten, unflatten
 
 
 class _Recomputed(Primitive):
-    """A program as one operation.  The tape keeps its arguments alone; the sweep runs it again to walk back through it."""
+    """A program as one operation: the tape keeps its arguments alone, the sweep runs it a second time."""
 
     def differentiable(self, argument):
         return True

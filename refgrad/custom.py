@@ -48,8 +48,8 @@ class Custom(Primitive):
     def run(self, arrays, params):
         result, kept = super().run(arrays, params)
         if isinstance(result, (tuple, list, dict)):
-            raise TypeError(f"custom {self.name}: the function returned {describe(result)}; expected one array. Declare a "
-                            f"primitive for each result, or stack them.")
+            raise TypeError(f"custom {self.name}: the function returned {describe(result)}; expected one array. "
+                            f"Declare a primitive for each result, or stack them.")
         return result, kept
 
     def differentiable(self, argument):
@@ -63,8 +63,8 @@ class Custom(Primitive):
         if not isinstance(given, (tuple, list)):
             given = (given,)
         if len(given) != len(arrays):
-            raise ValueError(f"custom {self.name}: its vjp returned {len(given)} cotangents; expected {len(arrays)}, one "
-                             f"for each array argument (None for zero)")
+            raise ValueError(f"custom {self.name}: its vjp returned {len(given)} cotangents; expected {len(arrays)}, "
+                             f"one for each array argument (None for zero)")
         # A user's rule may hand out an array that it keeps, so what it returns is copied.
         return [None if given[i] is None else np.copy(fit(given[i], arrays[i], self, i)) for i in wanted]
 

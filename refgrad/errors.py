@@ -39,7 +39,8 @@ class NoRule(TypeError):
             signature.bind(*args, **kwargs)
         except TypeError as error:
             unknown = sorted(set(kwargs) - set(signature.parameters))
-            return cls(name, f"with {', '.join(k + '=' for k in unknown)}" if unknown else f"called like this ({error})")
+            how = f"with {', '.join(k + '=' for k in unknown)}" if unknown else f"called like this ({error})"
+            return cls(name, how)
         return None
 
 
@@ -59,8 +60,8 @@ class LostTrace(TypeError):
     def __init__(self, function, tracer, way_out=""):
         self.message = (
             f"{function} was given {describe(tracer)} that is being differentiated, and would lose the trace. "
-            + (way_out or "Keep it an array: np.stack([x, y]) for np.array([x, y]), np.where(mask, x, a) for a[mask] = x, "
-                          "NumPy's functions for math's, has_aux=True to return a value as it is."))
+            + (way_out or "Keep it an array: np.stack([x, y]) for np.array([x, y]), np.where(mask, x, a) for "
+                          "a[mask] = x, NumPy's functions for math's, has_aux=True to return a value as it is."))
         self.inside = None
         super().__init__(self.message)
 

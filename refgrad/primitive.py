@@ -94,12 +94,11 @@ class Primitive:
 
     def __call__(self, *arrays, **params):
         """Compute; an array type may override it through ``__array_function__``, as it overrides NumPy's functions."""
-        for a in (*arrays, *params.values()):
-            if type(a) is not np.ndarray and hasattr(type(a), "__array_function__"):
-                result = offer(self, arrays, params)
-                if result is not NotImplemented:
-                    return result
-                break
+        overriding = [a for a in (*arrays, *params.values()) if type(a) is not np.ndarray and _overrides(type(a))]
+        if overriding:
+            result = offer(self, overriding, arrays, params)
+            if result is not NotImplemented:
+                return result
         return self.run(arrays, params)[0]
 
     def run(self, arrays, params):
@@ -183,9 +182,14 @@ def every_argument_is_an_array(*arrays):
     return arrays, {}
 
 
-def offer(function, arrays, params):
-    """NumPy's override protocol for a function of our own: ask each array type, in order; NotImplemented if none can."""
-    overriding = [a for a in (*arrays, *params.values()) if type(a) is not np.ndarray and hasattr(type(a), "__array_function__")]
+def _overrides(kind):
+    """Whether a type has an ``__array_function__`` of its own; a subclass of ndarray need not."""
+    plain = np.ndarray.__array_function__
+    return getattr(kind, "__array_function__", plain) is not plain
+
+
+def offer(function, overriding, arrays, params):
+    """NumPy's override protocol for a function of our own: ask each type in order; NotImplemented if none can."""
     types = tuple({type(a): None for a in overriding})
     for a in overriding:
         result = type(a).__array_function__(a, function, types, arrays, params)
@@ -214,7 +218,7 @@ def unbroadcast(c, shape, primitive, argument):
 
 
 def in_dtype_of(x, c):
-    """Mixed precision: a float32 argument gets a float32 (co)tangent.  Arrays without a float dtype pass as they are."""
+    """Mixed precision: a float32 argument gets a float32 (co)tangent.  What has no float dtype passes as it is."""
     have, want = getattr(c, "dtype", None), getattr(x, "dtype", None)
     return c.astype(want) if have != want and _is_float(have) and _is_float(want) else c
 
@@ -232,7 +236,7 @@ def spread(t, result, stack=()):
 
 
 def align(v, ndim):
-    """Stacked tangents (N, *shape) with axes of size 1 after the first, so that they broadcast like (N, ..., *shape)."""
+    """Stacked tangents (N, *shape) with axes of size 1 after the first, which then broadcast like (N, ..., *shape)."""
     missing = ndim + 1 - np.ndim(v)
     return v if missing <= 0 else np.reshape(v, v.shape[:1] + (1,) * missing + v.shape[1:])
 

@@ -30,7 +30,7 @@ class Node:
         self.results = results    # None for a single result, else the tuple of results
 
     def collect(self, cotangents):
-        """Take the result's cotangent, which no other node wants; of several results a tuple, with zeros for the unused."""
+        """Take the result's cotangent, which no other node wants; of several a tuple, with zeros for the unused."""
         if self.results is None:
             return cotangents.pop(self.slots, None)
         gs = [cotangents.pop(slot, None) for slot in self.slots]
@@ -89,7 +89,8 @@ class Tape(Level):
                 if c is not None:
                     _accumulate(cotangents, fresh, slot, c, slot in keep and _is_new(c, g, node, contributions))
         found = [(slot, cotangents.get(slot)) for slot in targets]
-        return [c if c is None or slot in fresh or type(c) is Tracer else np.copy(c) for slot, c in found]
+        handed_out = lambda slot, c: c if type(c) is Tracer or slot in fresh and type(c) is np.ndarray else np.copy(c)
+        return [None if c is None else handed_out(slot, c) for slot, c in found]
 
 
 def _accumulate(cotangents, fresh, slot, c, is_new):

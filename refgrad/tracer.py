@@ -131,7 +131,7 @@ class Tracer:
     __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __imod__ = __imatmul__ = __ifloordiv__ = _no_in_place
 
     def __array__(self, dtype=None, copy=None):
-        raise LostTrace("a conversion to a plain array (np.array, np.asarray, a[index] = x, or inside a function)", self)
+        raise LostTrace("a conversion to a plain array (np.array, np.asarray, a[index] = x, inside a function)", self)
 
     def __float__(self):
         raise LostTrace("float(), or a[index] = x with a plain array a,", self)
@@ -140,8 +140,8 @@ class Tracer:
         raise LostTrace("complex()", self)
 
     def __int__(self):
-        raise LostTrace("int()", self, "np.floor(x), np.round(x) and x.astype(int) give plain arrays: they are constant "
-                                       "almost everywhere.")
+        raise LostTrace("int()", self, "np.floor(x), np.round(x) and x.astype(int) give plain arrays: they are "
+                                       "constant almost everywhere.")
 
     def __index__(self):
         raise LostTrace("an index or a size", self, "Take it from data that is not differentiated, or write "
@@ -317,7 +317,8 @@ def dispatch(primitive: Primitive, arrays, params):
         if type(p) is Tracer or type(p) in (tuple, list) and any(type(q) is Tracer for q in p):
             traced = p if type(p) is Tracer else next(q for q in p if type(q) is Tracer)
             raise LostTrace(f"the parameter {name}= of {primitive.name}", traced,
-                            "A derivative exists with respect to its arrays alone.")
+                            "It is differentiated with respect to its arrays alone: take the parameter from other "
+                            "data, or write x.astype(int), which is a plain array.")
     if top is None:
         return primitive.evaluate(*arrays, **params)
     if not top.open:

@@ -125,5 +125,7 @@ def flatten_like(structure, x, name):
 def tree_map(function, x, *others):
     """Apply a function to the corresponding leaves of nests of one structure."""
     leaves, structure = flatten(x)
-    columns = [leaves, *(flatten_like(structure, other, f"tree_map: argument {i}") for i, other in enumerate(others, 2))]
+    columns = [leaves]
+    for i, other in enumerate(others, 2):
+        columns.append(flatten_like(structure, other, f"tree_map: argument {i}"))
     return unflatten(structure, [function(*row) for row in zip(*columns)])

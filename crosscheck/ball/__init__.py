@@ -9,4 +9,5 @@ from .special import (ball_digamma, ball_erf, ball_erfc, ball_lgamma, ball_log1p
                       ball_sech_squared)
 
 __all__ = ["FUNCTIONS", "FUNCTION_ULPS", "UFUNCS", "Ball", "Undecided", "arithmetic", "ball_digamma", "ball_erf",
-           "ball_erfc", "ball_lgamma", "ball_log1pexp", "ball_logistic", "ball_polygamma", "ball_sech_squared", "branches", "digits", "distance", "register", "scatter_add"]
+           "ball_erfc", "ball_lgamma", "ball_log1pexp", "ball_logistic", "ball_polygamma", "ball_sech_squared",
+           "branches", "digits", "distance", "register", "scatter_add"]

@@ -55,7 +55,7 @@ class Undecided(ArithmeticError):
 
     def __str__(self):
         place = f" at index {self.index}" if self.index else ""
-        return f"{self.function}{place}: cannot decide between {' and '.join(self.balls)}"
+        return f"{self.function}{place}: open for {' and '.join(self.balls)}"
 
 
 class Format:
@@ -101,8 +101,9 @@ def arithmetic(kind, finer=0):
     """Compute balls with `kind` bits (exact mode), or as a model of the floating dtype `kind` (bound mode).
 
     finer  bound mode only: every rounding is 2^finer times smaller than the format's.  Radii are proportional to the
-           roundings as long as those are small; so radius times 2^finer is the format's own bound, to first order, where
-           at the format's own roundings balls would swell out of proportion.
+           roundings as long as those are small; so radius times 2^finer is the format's own bound, to first order,
+           where at the format's own roundings balls would swell out of proportion.
+
     Outside any such block the mode is exact, at flint's own precision.
     """
     if isinstance(kind, (int, np.integer)):
@@ -267,15 +268,21 @@ def _growth(operands):
 
 def _on_a_grid(magnitudes, operands, form):
     """Are all terms multiples of one power of two, and few enough that every partial sum is a number of the format?"""
+    if len(operands) > 2:
+        return False
     grid = 0
     for m in operands:
-        exponents = []
+        lowest = highest = None
         for cell in m.flat:
             if not (cell.is_exact() and cell.is_finite()):
                 return False
             if cell != ZERO:
-                exponents.append(int(cell.man_exp()[1]))
-        grid += min(exponents, default=0)
+                low = int(cell.man_exp()[1])
+                high = low + cell.bits()
+                lowest, highest = (low, high) if lowest is None else (min(low, lowest), max(high, highest))
+                if highest - lowest > form.precision:
+                    return False
+        grid += lowest or 0
     top = arb(2) ** (grid + form.precision)
     return (arb(2) ** grid >= form.subnormal and top <= form.largest
             and bool(np.all(np.asarray(magnitudes <= top))))

@@ -16,7 +16,7 @@ import numpy as np
 from flint import arb_mat
 
 from .arithmetic import as_cells, current_format, rounded_sums
-from .array import UFUNCS, UnknownOperand, cells_of, filled, register, wrap
+from .array import UFUNCS, cells_of, filled, register, wrap
 from .reductions import nonzero
 
 

@@ -48,7 +48,7 @@ def matrix(cells):
 def widened_for_elimination(cells):
     """A + dA of Gaussian elimination: column by column, as growth is bounded within each."""
     form, n = current_format(), cells.shape[-1]
-    if form is None or n < 2:
+    if form is None or n == 0:
         return cells
     steps = np.minimum.outer(np.arange(1, n + 1), np.arange(1, n + 1)).astype(object)
     tops = each(arb.max, 2).reduce(np.abs(cells), axis=0)
@@ -100,34 +100,46 @@ def determinants(a):
 def largest_pivots(cells):
     """Upper bounds of the pivots, one for each matrix of the stack: the largest entry, doubled by each step."""
     n = cells.shape[-1]
-    return each(arb.max, 2).reduce(np.abs(cells).reshape(cells.shape[:-2] + (n * n,)), axis=-1) * arb(2) ** n
+    flat = np.abs(cells).reshape(cells.shape[:-2] + (n * n,))
+    return as_cells(each(arb.max, 2).reduce(flat, axis=-1) * arb(2) ** n)
+
+
+def logarithms(values, cells):
+    """log |det|, and in bound mode the error of a float sum of the pivots' logarithms.
+
+    Each of these lies below that of the largest pivot; and above log |det| less all the others, and above that of the
+    smallest number.
+    """
+    size, form, n = np.abs(values), current_format(), cells.shape[-1]
+    logs = np.where(np.asarray(size == ZERO), arb(float("-inf")), each(arb.log)(size))
+    if form is None or n == 0:
+        return logs, ZERO
+    highest = each(lambda c: abs(c.max(form.subnormal).log()))(largest_pivots(cells))
+    lowest = each(arb.max, 2)(highest, abs(form.subnormal.log()))
+    each_log = each(lambda log, high, low: low.min(abs(log) + n * high) if log.is_finite() else low, 3)(
+        logs, highest, lowest)
+    return logs, n * each_log * (form.spread(n) + arb(0, 4 * FUNCTION_ULPS * form.unit))
 
 
 @register(np.linalg.det)
 def det(a):
-    """The determinant; in bound mode as the product of the pivots, any of whose partial products may leave the range."""
+    """The determinant; in bound mode the product of the pivots, or as in NumPy the exponential of their logarithms."""
     values, cells = determinants(a)
     form, n = current_format(), cells.shape[-1]
-    if form is None or n < 2:
+    if form is None or n == 0:
         return wrap(values)
-    growth = each(arb.max, 2)(largest_pivots(cells), ONE) ** n
-    values = rounded(values * (1 + form.spread(n)) + growth * arb(0, n * form.underflow))
+    factor = each(arb.exp)(logarithms(values, cells)[1]) * (1 + form.spread(n))
+    growth = each(arb.max, 2)(largest_pivots(cells), ONE) ** n      # of partial products
+    values = rounded(values * factor + growth * arb(0, n * form.underflow), FUNCTION_ULPS)
     return wrap(np.where(np.asarray(growth <= form.largest), values, unknown(values.shape)))
 
 
 @register(np.linalg.slogdet)
 def slogdet(a):
-    """(sign, log|det|).  In bound mode the logarithms of the pivots are bounded by growth and determinant."""
+    """(sign, log |det|)."""
     values, cells = determinants(a)
-    sign = UFUNCS[np.sign](wrap(values))
-    size = np.abs(values)
-    logs = np.where(np.asarray(size == ZERO), arb(float("-inf")), each(arb.log)(size))
-    form, n = current_format(), cells.shape[-1]
-    if form is not None and n:
-        highest = each(lambda c: abs(c.log()))(largest_pivots(cells))
-        each_log = np.abs(logs) + n * highest
-        logs = logs + n * each_log * (form.spread(n) + arb(0, 4 * FUNCTION_ULPS * form.unit))
-    return SlogdetResult(sign, wrap(logs if form is None else rounded(logs)))
+    logs, error = logarithms(values, cells)
+    return SlogdetResult(UFUNCS[np.sign](wrap(values)), wrap(rounded(logs + error)))
 
 
 def lower_factor(a):

@@ -12,7 +12,7 @@ import numpy as np
 from flint import arb
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from .arithmetic import Undecided, as_cells, current_format, each, record
+from .arithmetic import ZERO, Undecided, as_cells, current_format, each, record, unbounded
 from .array import cells_of, register, wrap
 from .decisions import is_same
 
@@ -128,6 +128,9 @@ def sort(a, axis=-1, kind=None, *, stable=None):
     elif current_format() is None:
         raise Undecided("sort", undecided[:1], undecided[1:])
     else:
-        low, high = (np.sort(each(end)(rows), axis=-1) for end in (arb.lower, arb.upper))
+        nan = np.asarray(each(arb.is_nan)(rows), bool)
+        low, high = (np.sort(np.where(nan, ZERO, each(end)(rows)), axis=-1) for end in (arb.lower, arb.upper))
         result = each(arb.union, 2)(low, high)
+        if nan.any():
+            result = np.where(nan.any(-1, keepdims=True), each(lambda c: unbounded())(rows), result)
     return wrap(np.moveaxis(result, -1, axis))

@@ -100,7 +100,7 @@ def _lgamma(x):
 
 
 def _polygamma(n, x):
-    """(-1)^(n+1) n! zeta(n + 1, x); zeta(s, x) = zeta(s, x + k) + sum_(i<k) (x + i)^-s brings x to the right of zero."""
+    """(-1)^(n+1) n! zeta(n + 1, x); left of zero by recurrence, zeta(s, x) = zeta(s, x + k) + sum_(i<k) (x + i)^-s."""
     if not x.is_finite() or x < -FARTHEST:
         return unbounded()
     steps = max(0, 1 - int(x.lower().floor().unique_fmpz()))

@@ -48,11 +48,12 @@ class Profile:
     layers: int       # how many layers for each unit of depth
     heads: int        # most losses on one network
     wide_every: int   # every so many networks, one of width up to 64 (0: never)
+    thorough: bool    # whether the bounds of all modes are proven, or those of the gradient alone
 
 
 PROFILES = {
-    "full": Profile("full", 120, (1, 2, 3, 4, 5, 8), (1, 2, 3, 4, 5), (1, 2, 2, 3, 3, 4, 5, 6, 7, 8), 2, 4, 20),
-    "quick": Profile("quick", 72, (1, 2, 3), (1, 2, 3), (4, 5, 6), 3, 7, 0),
+    "full": Profile("full", 200, (1, 2, 3, 4, 5, 8), (1, 2, 3, 4, 5), (1, 2, 2, 3, 3, 4, 5, 6, 7, 8), 2, 4, 20, True),
+    "quick": Profile("quick", 84, (1, 2, 3), (1, 2, 3), (4, 5), 2, 8, 0, False),
 }
 
 

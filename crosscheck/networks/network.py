@@ -71,6 +71,11 @@ class Network:
     depth: int = 1
 
     @property
+    def profile(self):
+        """The profile that drew it, the first part of its id."""
+        return self.id.split("-")[0]
+
+    @property
     def leaves(self):
         """Names of what is differentiated: inputs and parameters."""
         return [name for name, a in self.arrays.items() if a.role != "constant"]

@@ -32,6 +32,9 @@ def _(x, axis):
 
 
 
+# A ball encloses a finite number; there is nothing to replace.
+register(np.nan_to_num, lambda x, **replacements: x)
+
 for _rule in TABLE.values():
     if isinstance(_rule, Composition) and _rule.function not in ball.FUNCTIONS and not isinstance(_rule.function, np.ufunc):
         register(_rule.function, _rule.program)

@@ -1,4 +1,4 @@
-"""The programs that the studies measure, by refgrad; `torch_studies` has the same ones, under the same names, by torch."""
+"""The programs that the studies measure, by refgrad; `torch_studies` has the same, under the same names, by torch."""
 
 from __future__ import annotations
 

@@ -18,9 +18,11 @@ def threads():
 
 
 def peak_bytes(run):
-    """The most memory that ``run()`` holds at a time, beyond what was held before: storage of tensors, by the allocator's
-    own record of every allocation and release."""
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler otherwise writes its starts and stops to the terminal
+    """The most memory that ``run()`` holds at a time, beyond what was held before.
+
+    It counts the storage of tensors, by the allocator's own record of every allocation and release.
+    """
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler writes its starts and stops to the terminal
     with torch.autograd.profiler.profile(profile_memory=True) as profile:
         run()
     events = [e for e in profile.kineto_results.events() if e.name() == "[memory]"]

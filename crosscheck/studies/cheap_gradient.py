@@ -1,8 +1,8 @@
 """The cheap gradient principle: value and gradient together cost a small constant times the value, whatever the size.
 
-For L affine layers, W to W wide, the value takes a matrix product for each layer.  The gradient takes two more for each,
-one for the weights and one for what flows on to the layer below; the first layer has none below.  So the constant is
-(3 L - 1) / L, in the limit of wide layers, where products are all that counts.
+For L affine layers the value takes a matrix product for each layer.  The gradient takes two more for each, one for the
+weights and one for what flows on to the layer below; the first layer has none below.  So the constant is (3 L - 1) / L
+in the limit of wide layers, where products are all that counts.
 """
 
 from __future__ import annotations

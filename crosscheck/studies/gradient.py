@@ -1,7 +1,7 @@
 """The cost of a whole gradient against the number of parameters, by every way there is to one.
 
-Reverse mode takes one pass; the other ways take passes in proportion to the number of parameters, each of which costs in
-proportion to it as well.  Where that takes too long, single passes are measured and multiplied: a projection.
+Reverse mode takes one pass; the other ways take passes in proportion to the number of parameters, and each pass costs
+in proportion to it as well.  Where that takes too long, a few passes are measured and multiplied: a projection.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from ..oracles import refgrad_studies, torch_studies
 from .slope import fit
 from .timing import DIFFERENCES, ROUNDING, agree, spread, take_turns
 
-FEATURES, BATCH = 32, 64   # numbers in and out for each sample, samples; there are 2 * FEATURES parameters per unit of width
+FEATURES, BATCH = 32, 128  # numbers in and out for each sample; samples.  A unit of width has 2 * FEATURES parameters
 TANGENTS = 256             # at most so many in one batched pass
 STACK = 2 ** 21            # and at most so many numbers in all of them together: 16 MiB
-ASYMPTOTIC = 32            # slopes are fitted over sizes within this factor of the largest: a decade and a half
+ASYMPTOTIC = 16            # slopes are fitted over sizes within this factor of the largest, where overheads matter least
 MODULES = {"refgrad": refgrad_studies, "torch": torch_studies}
 
 
@@ -83,7 +83,8 @@ def nets(seed, width):
     """The same net for each library."""
     rng = np.random.default_rng([seed, width])
     x, y = rng.standard_normal((2, BATCH, FEATURES))
-    weights = [rng.standard_normal((width, FEATURES)) / np.sqrt(FEATURES), rng.standard_normal((FEATURES, width)) / np.sqrt(width)]
+    weights = [rng.standard_normal((width, FEATURES)) / np.sqrt(FEATURES),
+               rng.standard_normal((FEATURES, width)) / np.sqrt(width)]
     return [module.WideNet(x, y, weights) for module in MODULES.values()]
 
 

@@ -42,7 +42,7 @@ def measure(seed, inputs, outputs, quick):
             for net in nets(seed, inputs, outputs) for method in net.methods}
     expected = runs["refgrad", "reverse"]()
     seconds = take_turns(
-        runs, 0.01 if quick else 0.15, least=2, most=15,
+        runs, 0.02 if quick else 0.15, least=1 if quick else 2, most=15,
         check=lambda who, J: agree(f"{who[0]}, Jacobian by {who[1]}, {inputs} inputs and {outputs} outputs", J, expected))
     for (library, method), turns in seconds.items():
         rival = seconds.get((library, RIVAL.get(method, method)), seconds[library, "reverse"])

@@ -14,13 +14,17 @@ import pandas as pd
 from . import cheap_gradient, gradient, jacobian
 from .timing import equal_threads
 
-#: One row for each measurement.  seconds: the median, seconds_low and seconds_high: the quartiles of `repeats` turns, each
-#: of all `passes`; projected: whether they are those of a few passes, multiplied; peak_bytes: the most memory held at a
-#: time, beyond what was held before; slope, slope_low, slope_high: of the curve to which the row belongs (library and
-#: method), with its 95 % confidence interval, repeated on each of its rows; ratio: forward over reverse time for
-#: Jacobians, over the value's time for cheap gradients; threads: of NumPy's BLAS and of torch, each.
-COLUMNS = ("study", "library", "method", "parameters", "inputs", "outputs", "width", "seconds", "seconds_low", "seconds_high",
-           "peak_bytes", "projected", "slope", "slope_low", "slope_high", "ratio", "passes", "repeats", "threads")
+#: One row for each measurement.
+#: seconds     processor time of all `passes`: the median of `repeats` turns; seconds_low, seconds_high: the quartiles
+#: peak_bytes  the most memory held at a time, beyond what was held before
+#: projected   whether only a few of the passes were run, and the rest reckoned
+#: slope       of the curve to which the row belongs (library and method), repeated on each of its rows;
+#:             slope_low, slope_high: its 95 % confidence interval
+#: ratio       forward over reverse time for Jacobians, over the value's time for cheap gradients
+#: threads     of NumPy's BLAS and of torch, each
+COLUMNS = ("study", "library", "method", "parameters", "inputs", "outputs", "width",
+           "seconds", "seconds_low", "seconds_high", "peak_bytes", "projected",
+           "slope", "slope_low", "slope_high", "ratio", "passes", "repeats", "threads")
 
 
 def count(quick):
@@ -29,7 +33,7 @@ def count(quick):
 
 
 def run_scaling(seed=0, quick=False, tick=lambda description: None):
-    """Measure everything; a frame with COLUMNS.  Raises timing.Disagreement if two contenders compute different things."""
+    """Measure everything: a frame with COLUMNS.  Raises timing.Disagreement if contenders compute different things."""
     rows = []
     with equal_threads() as threads:
         gradient.warm_up(seed)

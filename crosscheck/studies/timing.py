@@ -1,7 +1,8 @@
 """Measuring time fairly: contenders agree, and take turns, on the same number of threads.
 
-Taking turns means that whatever slows the machine down slows every contender alike; the median of the turns is what
-counts, and the quartiles tell how steady it was.
+What is measured is processor time, which leaves out how long others had the processor.  What else slows the machine
+down slows all alike, since they take turns; the median of the turns is what counts, and the quartiles tell how steady
+it was.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from ..oracles import torch_modes, torch_studies
 
 EPS = float(np.finfo(float).eps)
 
-#: How far right answers may be apart, as parts of the largest entry.  Rounding is orders of magnitude below the first, and
-#: the error of a central difference with its best step, eps^(1/3), is about eps^(2/3); a wrong rule is off by parts of one.
+#: How far right answers may be apart, as parts of the largest entry.  Rounding is orders of magnitude below the first,
+#: and the error of a central difference with its best step, eps^(1/3), is about eps^(2/3); a wrong rule is off by far
+#: more than either.
 ROUNDING, DIFFERENCES = EPS ** (1 / 2), EPS ** (1 / 3)
 
 
@@ -34,37 +36,46 @@ def agree(who, found, expected, limit=ROUNDING):
     scale = float(np.max(np.abs(expected), initial=0.0))
     apart = float(np.max(np.abs(found - expected), initial=0.0))
     if not apart <= limit * scale:  # also when it is nan
-        raise Disagreement(f"{who}: off by {apart:.3g} where the largest entry is {scale:.3g}; rounding explains at most "
-                           f"{limit * scale:.3g}, so their times cannot be compared")
+        raise Disagreement(f"{who}: off by {apart:.3g} where the largest entry is {scale:.3g}; at most "
+                           f"{limit * scale:.3g} could be rounding, so their times cannot be compared")
+
+
+#: A turn takes at least so many seconds, in several calls if need be, so that what rivals left in the caches does not
+#: matter; but it has at most so many calls.
+TURN, CALLS = 2e-3, 32
 
 
 def take_turns(contenders, budget, least=3, most=31, check=lambda name, result: None):
-    """{name: seconds of each turn} for a dict of functions without arguments; `budget` is in seconds, for all together.
+    """{name: seconds of a call, for each turn} for a dict of functions without arguments.
 
+    `budget` is in seconds, for all together; there are at least `least` turns and at most `most`.
     ``check(name, result)`` sees the results of the first turn, and raises if they cannot be compared.
     """
     seconds = {name: [] for name in contenders}
-    gc.collect()
     end = perf_counter() + budget
     for turn in range(most):
         if turn >= least and perf_counter() > end:
             break
         for name, run in contenders.items():
-            taken, result = _time(run)
+            taken, result = _turn(run)
             if turn == 0:
                 check(name, result)
             seconds[name].append(taken)
     return {name: np.array(s) for name, s in seconds.items()}
 
 
-def _time(run):
-    """(seconds, result) of one call, without a garbage collection in between."""
+def _turn(run):
+    """(seconds of a call, result), without garbage collections in between."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         start = process_time()
-        result = run()
-        return process_time() - start, result
+        for calls in range(1, CALLS + 1):
+            result = run()
+            taken = process_time() - start
+            if taken > TURN:
+                break
+        return taken / calls, result
     finally:
         if enabled:
             gc.enable()

@@ -31,8 +31,8 @@ elementwise(np.multiply, "y = a b,  dy = b da + a db", lambda y, a, b: b, lambda
 # v / b rather than v (1 / b): one rounding instead of two, and exact where b is a plain integer and v is not a float.
 _over = (lambda v, y, a, b: v / b, lambda v, y, a, b: -v * y / b)
 Primitive(np.divide, "y = a / b,  dy = (da - y db) / b", jvp=_over, vjp=_over, stacked=True,
-          cases=[Case((3, 4), (4,), domain="nonzero"), Case((2, 1), (1, 3), domain="nonzero"), Case((), (2,), domain="nonzero"),
-                 Case((2, 3), call=lambda a: a / 3)])
+          cases=[Case((3, 4), (4,), domain="nonzero"), Case((2, 1), (1, 3), domain="nonzero"),
+                 Case((), (2,), domain="nonzero"), Case((2, 3), call=lambda a: a / 3)])
 elementwise(np.negative, "y = -x", lambda y, x: -1, kind=LINEAR)
 elementwise(np.positive, "y = x", lambda y, x: 1, kind=LINEAR)
 elementwise(np.conjugate, "y = x for real x", lambda y, x: 1, kind=LINEAR)
@@ -165,7 +165,8 @@ elementwise(np.fmax, "dy = da where a is chosen, db where b is; nan is never cho
 elementwise(np.fmin, "dy = da where a is chosen, db where b is; nan is never chosen", _below_or_alone,
             lambda y, a, b: _below_or_alone(y, b, a), kind=KINKED, kinks=_tie)
 _jump = Kink((2.0, 1.0), (1.0, -2.0), "jumps at multiples of b: the slope of the piece that begins there")
-_slope_of_divisor = lambda y, a, b: -np.rint((a - y) / b)  # the integer that y was computed with; a / b may round to the next
+# The integer that y was computed with: a / b itself may be rounded up to the next one.
+_slope_of_divisor = lambda y, a, b: -np.rint((a - y) / b)
 elementwise(np.remainder, "y = a - b floor(a / b),  dy = da - floor(a / b) db", lambda y, a, b: 1, _slope_of_divisor,
             kind=KINKED, domain="nonzero", kinks=[_jump])
 elementwise(np.fmod, "y = a - b trunc(a / b),  dy = da - trunc(a / b) db", lambda y, a, b: 1, _slope_of_divisor,
@@ -209,27 +210,30 @@ Primitive(np.where, "y = a where c, else b:  dy = da where c, else db;  <g, dy> 
           kind=LINEAR, stacked=True, jvp=_chosen, vjp=_chosen,
           cases=[Case(Fixed(np.array([True, False, True])), (2, 3), (3,)),
                  Case(Fixed(np.array([[True], [False]])), (), (2,))])
-Composition(np.select, lambda condlist, choicelist, default=0: _selected(condlist, choicelist, default), kind=LINEAR,
-            cases=[Case((3,), (3,), call=lambda a, b: np.select([np.array([True, False, False]), np.array([True, True, False])],
-                                                               [a, b], default=2.0))])
 
 
-def _selected(conditions, choices, default):
+def _select(condlist, choicelist, default=0):
+    """The first condition that holds chooses: so the last choice is made first."""
     y = default
-    for c, a in reversed(list(zip(conditions, choices))):
+    for c, a in reversed(list(zip(condlist, choicelist, strict=True))):
         y = np.where(c, a, y)
     return y
+
+
+_conditions = [np.array([True, False, False]), np.array([True, True, False])]
+Composition(np.select, _select, kind=LINEAR,
+            cases=[Case((3,), (3,), call=lambda a, b: np.select(_conditions, [a, b], default=2.0))])
 
 
 def _finite(x, copy=True, nan=0.0, posinf=None, neginf=None):
     if not copy:
         raise InPlaceWrite("np.nan_to_num", "copy=False")
-    largest = np.finfo(x.dtype).max
-    high, low = largest if posinf is None else posinf, -largest if neginf is None else neginf
-    return np.where(np.isfinite(x), x, np.where(np.isnan(x), nan, np.where(x > 0, high, low)))
+    return (x,), {"nan": nan, "posinf": posinf, "neginf": neginf}
 
 
-Composition(np.nan_to_num, _finite, cases=[Case((3,))], kind=LINEAR)
+_where_finite = (lambda v, y, x, **replacements: np.where(np.isfinite(x), v, 0),)
+Primitive(np.nan_to_num, "y = x where x is finite, else a constant:  dy = dx where x is finite, else 0", kind=LINEAR,
+          call=_finite, jvp=_where_finite, vjp=_where_finite, stacked=True, cases=[Case((3,))])
 
 # Constant almost everywhere: the result carries no derivative, and that is declared.
 

@@ -1,7 +1,7 @@
 """Linear algebra: products, and the functions of a square matrix.
 
-The method throughout: take the differential, write <G, dY> = tr(G' dY), and turn the trace until dX stands on the right;
-what stands before it is G_X'.
+The method throughout: take the differential, write <G, dY> = tr(G' dY), and turn the trace until dX stands on the
+right; what stands before it is G_X'.
 """
 
 import functools
@@ -48,6 +48,10 @@ def _dot(a, b):
     return np.tensordot(a, b, axes=([-1], [max(-2, -np.ndim(b))]))
 
 
+def _inner(a, b):
+    return a * b if np.ndim(a) == 0 or np.ndim(b) == 0 else np.tensordot(a, b, axes=([-1], [-1]))
+
+
 def _tensordot(a, b, axes=2):
     """Contracted axes to the middle, the others flattened: a matrix product."""
     n, m = np.ndim(a), np.ndim(b)
@@ -67,9 +71,10 @@ def _tensordot(a, b, axes=2):
 def _kron(a, b):
     n = max(np.ndim(a), np.ndim(b))
     a, b = (np.reshape(x, (1,) * (n - np.ndim(x)) + np.shape(x)) for x in (a, b))
-    pairs = tuple(zip(np.shape(a), np.shape(b)))
-    product = np.reshape(a, tuple(m for k, _ in pairs for m in (k, 1))) * np.reshape(b, tuple(m for _, k in pairs for m in (1, k)))
-    return np.reshape(product, tuple(k * m for k, m in pairs))
+    rows, columns = np.shape(a), np.shape(b)
+    a = np.reshape(a, tuple(size for k in rows for size in (k, 1)))
+    b = np.reshape(b, tuple(size for k in columns for size in (1, k)))
+    return np.reshape(a * b, tuple(k * m for k, m in zip(rows, columns)))
 
 
 def _cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
@@ -86,17 +91,19 @@ VECTORS = [Case((3,), (3,)), Case((2, 3), (3,)), Case((3,), (3, 2)), Case((2, 3)
 Composition(np.matmul, _matmul, cases=[*VECTORS, Case((4, 2, 3), (3,))], kind=MULTILINEAR)
 Composition(np.dot, _dot, cases=[*VECTORS, Case((), (3,)), Case((2, 3), (4, 3, 2))], kind=MULTILINEAR)
 Composition(np.vdot, lambda a, b: np.sum(np.ravel(a) * np.ravel(b)), cases=[Case((2, 3), (3, 2))], kind=MULTILINEAR)
-Composition(np.inner, lambda a, b: a * b if np.ndim(a) == 0 or np.ndim(b) == 0 else np.tensordot(a, b, axes=([-1], [-1])),
-            cases=[Case((2, 3), (4, 3)), Case((3,), (3,))], kind=MULTILINEAR)
+Composition(np.inner, _inner, cases=[Case((2, 3), (4, 3)), Case((3,), (3,)), Case((), (3,))], kind=MULTILINEAR)
 Composition(np.outer, lambda a, b: np.ravel(a)[:, None] * np.ravel(b), cases=[Case((3,), (4,))], kind=MULTILINEAR)
-Composition(np.tensordot, _tensordot, cases=[Case((2, 3, 4), (4, 3, 5), axes=([1, 2], [1, 0])), Case((2, 3), (3, 4), axes=1),
-                                             Case((2,), (3,), axes=0)], kind=MULTILINEAR)
-Composition(np.kron, _kron, cases=[Case((2, 3), (3, 2)), Case((2,), (3,)), Case((2, 3), (2,)), Case((), (3,))], kind=MULTILINEAR)
-Composition(np.vecdot, lambda a, b: np.sum(a * b, axis=-1), cases=[Case((3,), (3,)), Case((2, 3), (3,))], kind=MULTILINEAR)
+Composition(np.tensordot, _tensordot, kind=MULTILINEAR, cases=[
+    Case((2, 3, 4), (4, 3, 5), axes=([1, 2], [1, 0])), Case((2, 3), (3, 4), axes=1), Case((2,), (3,), axes=0)])
+Composition(np.kron, _kron, kind=MULTILINEAR,
+            cases=[Case((2, 3), (3, 2)), Case((2,), (3,)), Case((2, 3), (2,)), Case((), (3,))])
+Composition(np.vecdot, lambda a, b: np.sum(a * b, axis=-1), kind=MULTILINEAR,
+            cases=[Case((3,), (3,)), Case((2, 3), (3,))])
 Composition(np.matvec, lambda a, b: np.matmul(a, b[..., None])[..., 0], cases=[Case((2, 3), (4, 3))], kind=MULTILINEAR)
-Composition(np.vecmat, lambda a, b: np.matmul(a[..., None, :], b)[..., 0, :], cases=[Case((4, 2), (2, 3))], kind=MULTILINEAR)
-Composition(np.cross, _cross, cases=[Case((3,), (3,)), Case((2, 3), (3,)), Case((3, 4), (3, 4), axisa=0, axisb=0, axisc=0)],
+Composition(np.vecmat, lambda a, b: np.matmul(a[..., None, :], b)[..., 0, :], cases=[Case((4, 2), (2, 3))],
             kind=MULTILINEAR)
+Composition(np.cross, _cross, kind=MULTILINEAR,
+            cases=[Case((3,), (3,)), Case((2, 3), (3,)), Case((3, 4), (3, 4), axisa=0, axisb=0, axisc=0)])
 Composition(np.trace, lambda a, offset=0, axis1=0, axis2=1, dtype=None: np.sum(
     np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype), kind=LINEAR,
     cases=[Case((3, 3)), Case((3, 4), offset=1), Case((2, 3, 3), axis1=1, axis2=2)])
@@ -121,13 +128,13 @@ contraction = Primitive(
 
 
 def _einsum(subscripts, *operands, optimize=False):
-    """Written out so that a subscript of an operand stands in it once, and elsewhere too: then the adjoint is one einsum."""
+    """Written out so that each subscript of an operand stands there once, and elsewhere too: the adjoint is an einsum."""
     if not isinstance(subscripts, str):
         raise NoRule("np.einsum", "with subscripts as lists of integers (write them as a string)")
     inputs, output = _written_out(subscripts.replace(" ", ""), [np.ndim(x) for x in operands])
     wide = {label for labels, x in zip(inputs, operands) for label, n in zip(labels, np.shape(x)) if n != 1}
     simple = list(operands)
-    for k, (labels, x) in enumerate(zip(inputs, operands)):  # an axis of size 1 that meets a longer one need not be there
+    for k, (labels, x) in enumerate(zip(inputs, operands)):  # an axis of size 1 under a longer one need not be there
         stretched = tuple(j for j, label in enumerate(labels) if label in wide and np.shape(x)[j] == 1)
         if stretched:
             simple[k] = np.squeeze(x, stretched)
@@ -160,7 +167,8 @@ def _written_out(subscripts, dimensions):
     inputs = [s.replace("...", wide[most - (n - len(s.replace("...", ""))):]) for s, n in zip(inputs, dimensions)]
     if not arrow:
         letters = "".join(inputs)
-        output = ("..." if wide else "") + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in wide))
+        once = sorted(c for c in set(letters) if letters.count(c) == 1 and c not in wide)
+        output = "".join(["..." if wide else "", *once])
     return inputs, output.replace("...", wide)
 
 
@@ -223,7 +231,8 @@ def _cholesky_vjp(G, L, A):
 
 
 Primitive(
-    np.linalg.cholesky, """A = L L',  dA = dL L' + L dL',  L^-1 dA L^-T = L^-1 dL + (L^-1 dL)',  dL = L Phi(L^-1 dA L^-T)
+    np.linalg.cholesky, """A = L L',  dA = dL L' + L dL',  L^-1 dA L^-T = L^-1 dL + (L^-1 dL)'
+    dL = L Phi(L^-1 dA L^-T)
     <G, L Phi(L^-1 dA L^-T)> = <L^-T Phi(L' G) L^-1, dA>, made symmetric as A is""",
     call=lambda a, *, upper=False: ((a,), {}) if not upper else _refuse_upper(),
     jvp=(lambda dA, L, A: L @ _lower_half(np.linalg.solve(L, T(np.linalg.solve(L, T((dA + T(dA)) / 2))))),),
@@ -236,9 +245,9 @@ def _refuse_upper():
 
 def _norm(x, ord=None, axis=None, keepdims=False):
     if axis is None and ord is not None and np.ndim(x) not in (1, 2):
-        raise ValueError(f"np.linalg.norm: ord={ord!r} for an array with {np.ndim(x)} axes; choose one or two with axis")
+        raise ValueError(f"np.linalg.norm: ord={ord!r} for an array with {np.ndim(x)} axes; choose one or two (axis=)")
     axis = axes_of(x, axis)
-    if ord is None or ord == "fro" and len(axis) == 2 or len(axis) == 1 and ord == 2:
+    if ord is None or len(axis) == 1 and ord == 2 or len(axis) == 2 and isinstance(ord, str) and ord == "fro":
         return norm(x, axis=axis, keepdims=bool(keepdims))
     if len(axis) == 1:
         if ord == np.inf:
@@ -260,7 +269,8 @@ def _norm(x, ord=None, axis=None, keepdims=False):
 
 Composition(np.linalg.norm, _norm, kind=KINKED, cases=[
     Case((3,)), Case((2, 3)), Case((2, 3), axis=1), Case((2, 3), ord=1, axis=0), Case((3,), ord=3), Case((3,), ord=1.5),
-    Case((2, 3), ord=np.inf, axis=1, keepdims=True), Case((2, 3), ord="fro"), Case((2, 3), ord=1), Case((2, 3), ord=np.inf)],
+    Case((2, 3), ord=np.inf, axis=1, keepdims=True), Case((2, 3), ord="fro"), Case((2, 3), ord=1),
+    Case((2, 3), ord=np.inf)],
     kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0"), Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0", {"ord": 3})])
 
 
@@ -283,18 +293,19 @@ Composition(np.linalg.matmul, lambda x1, x2, /: np.matmul(x1, x2), cases=[Case((
 Composition(np.linalg.outer, lambda x1, x2, /: np.outer(x1, x2), cases=[Case((2,), (3,))], kind=MULTILINEAR)
 Composition(np.linalg.tensordot, lambda x1, x2, /, *, axes=2: np.tensordot(x1, x2, axes=axes),
             cases=[Case((2, 3), (3, 4), axes=1)], kind=MULTILINEAR)
-Composition(np.linalg.vecdot, lambda x1, x2, /, *, axis=-1: np.sum(x1 * x2, axis=axis), cases=[Case((2, 3), (2, 3), axis=0)],
-            kind=MULTILINEAR)
+Composition(np.linalg.vecdot, lambda x1, x2, /, *, axis=-1: np.sum(x1 * x2, axis=axis), kind=MULTILINEAR,
+            cases=[Case((2, 3), (2, 3), axis=0)])
 Composition(np.linalg.cross, lambda x1, x2, /, *, axis=-1: np.cross(x1, x2, axis=axis), cases=[Case((2, 3), (2, 3))],
             kind=MULTILINEAR)
 Composition(np.linalg.multi_dot, lambda arrays: functools.reduce(np.matmul, arrays), kind=MULTILINEAR, cases=[
     Case((2, 3), (3, 2), (2,), call=lambda *arrays: np.linalg.multi_dot(arrays))])
 Composition(np.linalg.matrix_transpose, lambda x, /: T(x), cases=[Case((2, 3, 4))], kind=LINEAR)
-Composition(np.linalg.diagonal, lambda x, /, *, offset=0: np.diagonal(x, offset, -2, -1), cases=[Case((2, 3, 4), offset=1)],
-            kind=LINEAR)
-Composition(np.linalg.trace, lambda x, /, *, offset=0: np.trace(x, offset, -2, -1), cases=[Case((2, 3, 3))], kind=LINEAR)
+Composition(np.linalg.diagonal, lambda x, /, *, offset=0: np.diagonal(x, offset, -2, -1), kind=LINEAR,
+            cases=[Case((2, 3, 4), offset=1)])
+Composition(np.linalg.trace, lambda x, /, *, offset=0, dtype=None: np.trace(x, offset, -2, -1, dtype), kind=LINEAR,
+            cases=[Case((2, 3, 3))])
 Composition(np.linalg.vector_norm, lambda x, /, *, axis=None, keepdims=False, ord=2: _norm(
-    np.ravel(x) if axis is None and not keepdims else x, ord, axis, keepdims), cases=[Case((2, 3)), Case((2, 3), axis=1)],
-    kind=KINKED, kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0")])
+    np.ravel(x) if axis is None and not keepdims else x, ord, axis, keepdims), kind=KINKED,
+    cases=[Case((2, 3)), Case((2, 3), axis=1)], kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0")])
 Composition(np.linalg.matrix_norm, lambda x, /, *, keepdims=False, ord="fro": _norm(x, ord, (-2, -1), keepdims),
             cases=[Case((2, 3, 2)), Case((2, 3), ord=1)], kind=KINKED, kinks=[Kink(([[0.0]],), ([[0.0]],), "0 at 0")])

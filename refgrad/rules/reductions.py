@@ -48,7 +48,8 @@ def extreme(a, axis=None, *, keepdims=False):
     return (a,), {"axis": axes_of(a, axis), "keepdims": bool(keepdims)}
 
 
-REDUCTIONS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, -1), keepdims=True), Case(()), Case((3, 1), axis=1)]
+REDUCTIONS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, -1), keepdims=True), Case(()),
+              Case((3, 1), axis=1)]
 
 Primitive(np.sum, "s = <1, x>,  ds = <1, dx>;  <g, <1, dx>> = <g 1, dx>", kind=LINEAR, call=reduction, stacked=True,
           vjp=(lambda g, y, x, axis, keepdims: np.broadcast_to(widen(g, axis, keepdims), np.shape(x)),),
@@ -124,7 +125,8 @@ def _share(x, y, axis, keepdims):
 
 for _function, _rest in [(np.max, 1.0), (np.amax, 1.0), (np.min, 3.0), (np.amin, 3.0)]:
     Primitive(_function, "y = x_k at the extreme entry k,  dy = dx_k", kind=KINKED, call=extreme,
-              jvp=(lambda v, y, x, axis, keepdims: np.sum(v * _share(x, y, axis, keepdims), axis=axis, keepdims=keepdims),),
+              jvp=(lambda v, y, x, axis, keepdims: np.sum(
+                  v * _share(x, y, axis, keepdims), axis=axis, keepdims=keepdims),),
               vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _share(x, y, axis, keepdims),),
               cases=REDUCTIONS, kinks=[Kink(([_rest, 2.0, 2.0],), ([0.0, 0.5, 0.5],), "a tie is shared evenly")])
 Composition(np.ptp, lambda a, axis=None, *, keepdims=False: np.max(a, axis=axis, keepdims=keepdims)
@@ -200,22 +202,25 @@ def _median(a, axis=None, *, keepdims=False):
     return np.expand_dims(middle, axis) if keepdims else middle
 
 
-STATISTICS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, 2), keepdims=True), Case((3, 4), axis=1, ddof=1)]
+STATISTICS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, 2), keepdims=True),
+              Case((3, 4), axis=1, ddof=1)]
 Composition(np.var, _var, cases=STATISTICS)
 Composition(np.std, _std, cases=STATISTICS, kind=KINKED,
             kinks=[Kink(([2.0, 2.0, 2.0],), ([0.0, 0.0, 0.0],), "0 where all entries are equal")])
 Composition(np.median, _median, cases=[Case((5,)), Case((3, 4), axis=1), Case((2, 3, 4), axis=(0, 2), keepdims=True)],
-            kind=KINKED, kinks=[Kink(([2.0, 1.0, 2.0],), ([1.0, 0.0, 0.0],), "of equal entries the first is the smaller")])
+            kind=KINKED, kinks=[Kink(([2.0, 1.0, 2.0],), ([1.0, 0.0, 0.0],), "of equals the first is the smaller")])
 Composition(np.average, _average, cases=[Case((3, 4), axis=0), Case((3,), weights=np.array([1.0, 2.0, 1.0]))])
 
 # Constant almost everywhere
 
 _as_called = lambda *arrays, **params: (arrays, params)
 for _function in (np.argmax, np.argmin, np.argsort, np.count_nonzero, np.nonzero, np.flatnonzero, np.any, np.all,
-                  np.argwhere, np.isreal, np.iscomplex, np.isrealobj, np.iscomplexobj, np.isposinf, np.isneginf, np.imag,
-                  np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.array_str, np.array_repr):
+                  np.argwhere, np.isreal, np.iscomplex, np.isrealobj, np.iscomplexobj, np.isposinf, np.isneginf,
+                  np.imag, np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.array_str,
+                  np.array_repr):
     Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called, cases=[Case((3, 4))])
-Primitive(np.argpartition, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called, cases=[Case((5,), kth=2)])
+Primitive(np.argpartition, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called,
+          cases=[Case((5,), kth=2)])
 for _function in (np.allclose, np.array_equal, np.array_equiv, np.isin, np.result_type):
     Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called, cases=[Case((3,), (3,))])
 Primitive(np.searchsorted, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called,

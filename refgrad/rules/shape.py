@@ -26,7 +26,8 @@ def _reshape(a, shape, order="C", *, copy=None):
 
 Primitive(np.reshape, "y = the entries of x in the same order", kind=LINEAR, call=_reshape,
           vjp=(lambda g, y, x, shape: np.reshape(g, np.shape(x)),),
-          cases=[Case((3, 4), shape=(2, 6)), Case((2, 3), shape=-1), Case((), shape=(1, 1)), Case((0, 2), shape=(4, 0))])
+          cases=[Case((3, 4), shape=(2, 6)), Case((2, 3), shape=-1), Case((), shape=(1, 1)),
+                 Case((0, 2), shape=(4, 0))])
 
 
 def _permutation(a, axes=None):
@@ -76,8 +77,8 @@ def _scatter_add(x, *, index, shape):
 def _takes_each_once(index):
     """Basic indexing (and a boolean mask) meets no entry twice."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(i is None or i is Ellipsis or isinstance(i, (int, np.integer, slice)) or getattr(i, "dtype", None) == bool
-               for i in parts)
+    return all(i is None or i is Ellipsis or isinstance(i, (int, np.integer, slice))
+               or getattr(i, "dtype", None) == bool for i in parts)
 
 
 scatter_add = Primitive(
@@ -86,8 +87,8 @@ scatter_add = Primitive(
     vjp=(lambda g, y, x, index, shape: g[index],),
     cases=[Case((3,), index=np.array([0, 2, 0]), shape=(4,)), Case((2,), index=(slice(0, 2), 1), shape=(3, 2))])
 
-Primitive(operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: entries used twice receive both", kind=LINEAR,
-          name="getitem", forward=lambda x, index: x[index],
+Primitive(operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: entries used twice receive both",
+          kind=LINEAR, name="getitem", forward=lambda x, index: x[index],
           vjp=(lambda g, y, x, index: scatter_add(g, index=index, shape=np.shape(x)),),
           cases=[Case((3, 4), call=lambda x: x[1]), Case((3, 4), call=lambda x: x[..., None, ::-2]),
                  Case((3, 4), call=lambda x: x[np.array([0, 2, 0])]),
@@ -98,8 +99,9 @@ Primitive(operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: en
 Primitive(np.copy, "y = x", kind=LINEAR, call=lambda a, order="K", subok=False: ((a,), {}),
           vjp=(lambda g, y, x: g,), stacked=True, cases=[Case((3,))])
 cast = Primitive(
-    None, "y = x, rounded to another precision; the rounding carries no derivative", name="cast", kind=LINEAR, stacked=True,
-    forward=lambda x, dtype: x.astype(dtype), vjp=(lambda g, y, x, dtype: g,), cases=[Case((3,), dtype=np.dtype(float))])
+    None, "y = x, rounded to another precision; the rounding carries no derivative", name="cast", kind=LINEAR,
+    forward=lambda x, dtype: x.astype(dtype), vjp=(lambda g, y, x, dtype: g,), stacked=True,
+    cases=[Case((3,), dtype=np.dtype(float))])
 truncate = Primitive(
     None, "integers and truth values are constant almost everywhere: dy = 0", name="truncate", kind=CONSTANT,
     forward=lambda x, dtype: x.astype(dtype), cases=[Case((3,), dtype=np.dtype(int))])
@@ -124,7 +126,8 @@ def _filled(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, dev
 
 
 Primitive(np.full_like, "y = c 1, constant in a:  dy = dc 1,  <g, dc 1> = <sum g, dc>", kind=LINEAR, call=_filled,
-          vjp=(None, lambda g, y, a, c, dtype, shape: g), cases=[Case((3, 4), ()), Case((3, 4), (4,)), Case((3,), fill_value=2)])
+          vjp=(None, lambda g, y, a, c, dtype, shape: g),
+          cases=[Case((3, 4), ()), Case((3, 4), (4,)), Case((3,), fill_value=2)])
 
 # Compositions: axes
 
@@ -194,8 +197,8 @@ Composition(np.broadcast_arrays, lambda *arrays: tuple(np.broadcast_to(a, np.bro
 def _stack(arrays, axis=0):
     arrays = list(arrays)
     if len(set(map(np.shape, arrays))) != 1:
-        raise ValueError(f"np.stack: arrays of the shapes {[np.shape(a) for a in arrays]}; expected one shape, of one array "
-                         f"or more")
+        raise ValueError(f"np.stack: arrays of the shapes {[np.shape(a) for a in arrays]}; expected one shape, of one "
+                         f"array or more")
     return np.concatenate([np.expand_dims(a, axis) for a in arrays],
                           axis=normalize_axis_index(axis, np.ndim(arrays[0]) + 1))
 
@@ -217,8 +220,9 @@ def joined(call):
 
 Composition(np.stack, _stack, cases=[Case((2, 3), (2, 3), call=lambda a, b: np.stack([a, b], axis=-1)),
                                      Case((), (), call=lambda a, b: np.stack([a, b]))], kind=LINEAR)
-Composition(np.vstack, lambda tup: np.concatenate([np.atleast_2d(a) for a in tup]), cases=joined(np.vstack), kind=LINEAR)
-Composition(np.hstack, lambda tup: np.concatenate([np.atleast_1d(a) for a in tup], axis=0 if np.ndim(tup[0]) < 2 else 1),
+Composition(np.vstack, lambda tup: np.concatenate([np.atleast_2d(a) for a in tup]), cases=joined(np.vstack),
+            kind=LINEAR)
+Composition(np.hstack, lambda tup: np.concatenate([np.atleast_1d(a) for a in tup], axis=int(np.ndim(tup[0]) > 1)),
             cases=joined(np.hstack), kind=LINEAR)
 Composition(np.dstack, lambda tup: np.concatenate([np.atleast_3d(a) for a in tup], axis=2), cases=joined(np.dstack),
             kind=LINEAR)
@@ -231,7 +235,8 @@ Composition(np.split, lambda ary, indices_or_sections, axis=0: _pieces(ary, indi
             cases=[Case((6,), call=lambda x: _last(np.split(x, 3))),
                    Case((2, 5), call=lambda x: _last(np.split(x, [1, 3], axis=-1)))], kind=LINEAR)
 Composition(np.array_split, lambda ary, indices_or_sections, axis=0: _pieces(
-    ary, indices_or_sections, axis, np.array_split), cases=[Case((5,), call=lambda x: np.array_split(x, 2)[0])], kind=LINEAR)
+    ary, indices_or_sections, axis, np.array_split), kind=LINEAR,
+    cases=[Case((5,), call=lambda x: np.array_split(x, 2)[0])])
 Composition(np.vsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections),
             cases=[Case((4, 2), call=lambda x: _last(np.vsplit(x, 2)))], kind=LINEAR)
 Composition(np.hsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections, min(1, np.ndim(ary) - 1)),

@@ -139,10 +139,10 @@ def add_to_plain(x):
     (lambda x: np.copyto(np.zeros(3), x), r"np\.copyto writes in place"), (lambda x: np.put(x, 0, 1.0), r"np\.put writes in place"),
     (lambda x: np.fill_diagonal(np.diag(x), 0), r"np\.fill_diagonal writes in place"),
     (lambda x: np.nan_to_num(x, copy=False), r"np\.nan_to_num writes in place \(copy=False\)"),
-    (lambda x: x.sort(), r"x\.sort\(\) writes in place.*x = np\.sort\(x\)"), (lambda x: x.fill(0), r"x\.fill\(\).*np\.full_like"),
+    (lambda x: x.sort(), r"x\.sort\(\) writes in place"), (lambda x: x.fill(0), r"x\.fill\(\) writes in place"),
     (lambda x: x.put(0, 1), r"x\.put\(\)"), (lambda x: x.resize(2), r"x\.resize\(\)"), (lambda x: x.partition(1), r"x\.partition\(\)")])
 def test_in_place_writes(f, name):
-    raises(InPlaceWrite, f"{name}.*never overwritten", f)
+    raises(InPlaceWrite, f"{name}.*never overwritten.*(Make a new array|Write x = np)", f)
 
 
 def test_a_traced_value_into_a_plain_array():
@@ -197,8 +197,8 @@ def test_lost_traces(f, message):
     (lambda x: np.take(x, x), r"np\.take\(a=float64\[3\], indices=float64\[3\]\): "),
     (lambda x: np.repeat(x, x[0]), r"np\.repeat\(a=float64\[3\], repeats=float64\[\]\): "),
     (lambda x: np.reshape(x, (x[2], 1)), r"the parameter shape= of np\.reshape was given float64\[\]"),
-    (lambda x: np.sum(x, axis=x[0]), r"np\.sum\(a=float64\[3\], axis=float64\[\]\): "),
-    (lambda x: np.linalg.norm(x, ord=x[0]), r"the parameter p= of p_norm was given float64\[\]"),
+    (lambda x: np.sum(x, axis=x[0]), r"the parameter axis= of np\.sum was given float64\[\]"),
+    (lambda x: np.linalg.norm(x, ord=x[0]), r"np\.linalg\.norm\(x=float64\[3\], ord=float64\[\]\): the parameter p= of p_norm was given float64\[\]"),
     (lambda x: np.pad(x, 1, constant_values=x[0]), r"np\.pad\(array=float64\[3\], pad_width=int, .*: "),
     (lambda x: np.broadcast_to(x, x[0]), r"the parameter shape= of np\.broadcast_to")])
 def test_a_traced_parameter(f, message):
@@ -242,7 +242,7 @@ def test_the_argument_is_named_by_its_position():
 
 
 @pytest.mark.parametrize("argnums, message", [
-    (2, "argnums=2, but f was called with 2 positional arguments"), (-3, "argnums=-3"), ((0, 5), r"argnums=\(0, 5\)"),
+    (2, r"argnums=2, but (grad\()?f\)? was called with 2 positional arguments"), (-3, "argnums=-3"), ((0, 5), r"argnums=\(0, 5\)"),
     ([0], r"argnums=\[0\]"), ("a", "argnums='a'"), (1.0, "argnums=1.0"), (True, "argnums=True"),
     ((0, 0), "names an argument twice"), ((0, -2), "names an argument twice")])
 @pytest.mark.parametrize("transform", ["grad", "value_and_grad", "jacobian", "hessian"])

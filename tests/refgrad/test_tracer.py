@@ -63,6 +63,17 @@ def test_operators_that_are_constant(op, operand):
     rg.hessian(f)(M)
 
 
+def test_constant_functions_of_lists_and_parameters_that_are_traced():
+    def f(x):
+        assert np.array_equal(x, [x[0], x[1], x[2]]) and np.allclose(x, (x[0], x[1], x[2]))
+        np.testing.assert_array_equal(np.isclose(x, V + 1, atol=x[0]), [True] * 3)
+        np.testing.assert_array_equal(np.searchsorted(V[[1, 0, 2]], v=x), [1, 0, 2])
+        return np.sum(x)
+
+    rg.grad(f)(V)
+    rg.hessian(f)(V)
+
+
 def test_unary_operators_and_divmod():
     check(operator.neg, M)
     check(operator.pos, M)
