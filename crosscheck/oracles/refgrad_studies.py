@@ -125,3 +125,48 @@ class DeepNet:
 
     def value_and_gradient(self):
         return value_and_grad(self.loss)(self.weights)
+
+
+class DigitsNet:
+    """64-64-32-10 with batch norm and relu, cross entropy and L2 penalty; trained by gradient descent with momentum.
+
+    parameters  dict of arrays: W, b of the affine layers 1, 2, 3, and gamma, beta of the batch norms 1, 2
+    Everything is computed in the dtype of the parameters.
+    """
+
+    library = "refgrad"
+
+    def __init__(self, parameters, rate, momentum, weight_decay):
+        self.parameters = parameters
+        self.rate, self.momentum, self.weight_decay = rate, momentum, weight_decay
+        self.velocity = {k: np.zeros_like(p) for k, p in parameters.items()}
+        self.running = [(np.zeros_like(parameters[f"beta{i}"]), np.ones_like(parameters[f"beta{i}"])) for i in (1, 2)]
+
+    def loss(self, p, x, y):
+        """(loss, new running statistics).  x: (batch, 64); y: (batch,) classes."""
+        h, running = x, []
+        for i in (1, 2):
+            h = nn.linear(h, p[f"W{i}"], p[f"b{i}"])
+            running.append(nn.running_statistics(h, *self.running[i - 1]))
+            h = nn.relu(nn.batch_norm(h, None, None, p[f"gamma{i}"], p[f"beta{i}"], training=True))
+        h = nn.linear(h, p["W3"], p["b3"])
+        penalty = nn.l2_penalty([p["W1"], p["W2"], p["W3"]], self.weight_decay)
+        return nn.cross_entropy(h, y) + penalty, running
+
+    def value_and_gradient(self, x, y):
+        """(loss, gradient); the running statistics have seen the batch."""
+        (value, self.running), gradient = value_and_grad(self.loss, has_aux=True)(self.parameters, x, y)
+        return float(value), gradient
+
+    def descend(self, gradient):
+        for k, g in gradient.items():
+            self.velocity[k] = self.momentum * self.velocity[k] + g
+            self.parameters[k] = self.parameters[k] - self.rate * self.velocity[k]
+
+    def classify(self, x):
+        """(samples,) classes, by the running statistics."""
+        p, h = self.parameters, x
+        for i in (1, 2):
+            h = nn.linear(h, p[f"W{i}"], p[f"b{i}"])
+            h = nn.relu(nn.batch_norm(h, *self.running[i - 1], p[f"gamma{i}"], p[f"beta{i}"]))
+        return np.argmax(nn.linear(h, p["W3"], p["b3"]), axis=1)

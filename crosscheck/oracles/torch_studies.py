@@ -139,3 +139,42 @@ class DeepNet:
         leaves = [w.detach().requires_grad_() for w in self.weights]
         value = self.loss(leaves)
         return value.item(), [g.numpy() for g in torch.autograd.grad(value, leaves)]
+
+
+class DigitsNet:
+    library = "torch"
+
+    def __init__(self, parameters, rate, momentum, weight_decay):
+        self.tensors = {k: torch.tensor(p).requires_grad_() for k, p in parameters.items()}
+        self.rate, self.momentum, self.weight_decay = rate, momentum, weight_decay
+        self.velocity = {k: torch.zeros_like(p) for k, p in self.tensors.items()}
+        self.running = [(torch.zeros_like(self.tensors[f"beta{i}"]), torch.ones_like(self.tensors[f"beta{i}"]))
+                        for i in (1, 2)]
+
+    @property
+    def parameters(self):
+        return {k: p.detach().numpy() for k, p in self.tensors.items()}
+
+    def logits(self, x, training):
+        p, h = self.tensors, x
+        for i in (1, 2):
+            h = F.linear(h, p[f"W{i}"], p[f"b{i}"])
+            h = F.relu(F.batch_norm(h, *self.running[i - 1], p[f"gamma{i}"], p[f"beta{i}"], training))
+        return F.linear(h, p["W3"], p["b3"])
+
+    def value_and_gradient(self, x, y):
+        value = F.cross_entropy(self.logits(torch.tensor(x), training=True), torch.tensor(y))
+        value = value + sum(torch.sum(torch.square(self.tensors[w])) for w in ("W1", "W2", "W3")) * self.weight_decay / 2
+        found = torch.autograd.grad(value, list(self.tensors.values()))
+        return value.item(), {k: g.numpy() for k, g in zip(self.tensors, found)}
+
+    def descend(self, gradient):
+        # As torch.optim.SGD, which takes longer to load than all this training.
+        with torch.no_grad():
+            for k, p in self.tensors.items():
+                self.velocity[k] = self.momentum * self.velocity[k] + torch.tensor(gradient[k])
+                p -= self.rate * self.velocity[k]
+
+    def classify(self, x):
+        with torch.no_grad():
+            return torch.argmax(self.logits(torch.tensor(x), training=False), dim=1).numpy()

@@ -36,8 +36,8 @@ def plot_gradient(frame, path):
         _ticks(axes[1, 0], BYTES)
         for ax, ends, apart in sum(labels, []):  # once the axes' limits are settled
             _label_ends(ax, frame["parameters"].max() * 1.25, ends, apart)
-        figure.suptitle(_gradient_title(frame) + "\nfilled: measured; hollow, dashed: projected from a few passes",
-                        x=0.015, y=0.98, ha="left", fontsize=11)
+        figure.suptitle(_gradient_title(frame) + "\nfilled: measured; hollow, dashed: projected from a few passes; "
+                        "slopes: 95 % intervals, fitted where it is grey", x=0.015, y=0.98, ha="left", fontsize=11)
         figure.savefig(path, dpi=DPI)
         plt.close(figure)
 
@@ -46,15 +46,20 @@ def _gradient_title(frame):
     """The largest size in a sentence."""
     last = frame[(frame["parameters"] == frame["parameters"].max()) & (frame["library"] == "refgrad")]
     seconds = {m: float(curve(last[last["method"] == m])["seconds"].iloc[0]) for m in ("reverse", "forward")}
-    return (f"The gradient for {int(last['parameters'].iloc[0]):,} parameters: {_duration(seconds['reverse'])} in reverse, "
-            f"{_duration(seconds['forward'])} forward (refgrad)")
+    return (f"The gradient for {int(last['parameters'].iloc[0]):,} parameters: {_duration(seconds['reverse'])} in "
+            f"reverse, {_duration(seconds['forward'])} forward (refgrad)")
 
 
 def _duration(seconds):
     for unit, name in ((86400, "days"), (3600, "hours"), (60, "minutes"), (1, "s"), (1e-3, "ms")):
         if seconds >= unit:
             break
-    return f"{seconds / unit:.2g} {name}"
+    return f"{_two_digits(seconds / unit)} {name}"
+
+
+def _two_digits(x):
+    """At least two digits, never an exponent."""
+    return f"{x:.0f}" if x >= 99.5 else f"{x:.2g}"
 
 
 def _times(ax, rows):
@@ -74,8 +79,6 @@ def _times(ax, rows):
     ax.grid(lw=0.4, alpha=0.6)
     first = max(x[-1] / ASYMPTOTIC, x[0])
     ax.axvspan(first / 1.15, x[-1] * 1.15, color="#000000", alpha=0.05, lw=0)
-    ax.text(first, 0.02, " slopes, with 95 %\n intervals, are\n fitted here", color="#555555", fontsize=8,
-            transform=ax.get_xaxis_transform())
     return labels
 
 
@@ -86,7 +89,7 @@ def _memory(ax, rows):
         points = curve(rows[method])
         ax.plot(points["parameters"], points["peak_bytes"], "-o", color=color, lw=1.5, ms=3.5)
         end = points["peak_bytes"].iloc[-1]
-        labels.append((end, f"{method}  {end / 1e6:.2g} MB", color))
+        labels.append((end, f"{method}  {_two_digits(end / 1e6)} MB", color))
     ax.set(xscale="log", yscale="log")
     ax.grid(lw=0.4, alpha=0.6)
     return labels
@@ -136,8 +139,8 @@ def plot_jacobian(frame, path):
         bar = figure.colorbar(image, ax=axes, shrink=0.5, aspect=30, location="bottom", ticks=[-2, -1, 0, 1, 2])
         bar.ax.set_xticklabels(["forward\n100x faster", "10x", "equal", "10x", "reverse\n100x faster"])
         bar.outline.set_visible(False)
-        figure.suptitle("Jacobians: forward mode wins where there are more outputs than inputs, reverse where there are fewer\n"
-                        "number: how many times faster the winner is; solid: break-even; dashed: as many inputs as outputs",
+        figure.suptitle("Jacobians: forward mode wins where there are more outputs than inputs, else reverse mode\n"
+                        "number: how many times faster; solid: break-even; dashed: as many inputs as outputs",
                         x=0.01, ha="left", fontsize=10)
         figure.savefig(path, dpi=DPI)
         plt.close(figure)
@@ -148,14 +151,15 @@ def _map(ax, ratio):
     logs = np.log10(ratio.to_numpy())
     image = ax.imshow(logs, origin="lower", cmap="PuOr", vmin=-2, vmax=2, aspect="equal")
     for (i, j), value in np.ndenumerate(logs):
-        ax.text(j, i + 0.27, f"{10 ** abs(value):.2g}" if abs(value) < 2 else f"{10 ** abs(value):.0f}", ha="center", va="center",
-                fontsize=8, color="white" if abs(value) > 1.3 else "black")
+        ax.text(j, i + 0.27, _two_digits(10 ** abs(value)), ha="center", va="center", fontsize=8,
+                color="white" if abs(value) > 1.3 else "black")
     if logs.min() < 0 < logs.max():
         ax.contour(logs, levels=[0], colors="black", linewidths=2)
     n = len(logs) - 0.5
     ax.plot([-0.5, n], [-0.5, n], "--", color="black", lw=1)
-    ax.set(xticks=range(len(ratio.columns)), xticklabels=ratio.columns, yticks=range(len(ratio)), yticklabels=ratio.index,
-           xlim=(-0.5, n), ylim=(-0.5, n))
+    ax.set(xlim=(-0.5, n), ylim=(-0.5, n))
+    ax.set_xticks(range(len(ratio.columns)), ratio.columns)
+    ax.set_yticks(range(len(ratio)), ratio.index)
     ax.tick_params(length=0)
     return image
 

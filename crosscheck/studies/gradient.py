@@ -18,7 +18,7 @@ from .timing import DIFFERENCES, ROUNDING, agree, spread, take_turns
 FEATURES, BATCH = 32, 128  # numbers in and out for each sample; samples.  A unit of width has 2 * FEATURES parameters
 TANGENTS = 256             # at most so many in one batched pass
 STACK = 2 ** 21            # and at most so many numbers in all of them together: 16 MiB
-ASYMPTOTIC = 16            # slopes are fitted over sizes within this factor of the largest, where overheads matter least
+ASYMPTOTIC = 16            # slopes are fitted to sizes within this factor of the largest: overheads matter least there
 MODULES = {"refgrad": refgrad_studies, "torch": torch_studies}
 
 

@@ -41,9 +41,11 @@ def measure(seed, inputs, outputs, quick):
     runs = {(net.library, method): lambda net=net, method=method: net.jacobian(method)
             for net in nets(seed, inputs, outputs) for method in net.methods}
     expected = runs["refgrad", "reverse"]()
-    seconds = take_turns(
-        runs, 0.02 if quick else 0.15, least=1 if quick else 2, most=15,
-        check=lambda who, J: agree(f"{who[0]}, Jacobian by {who[1]}, {inputs} inputs and {outputs} outputs", J, expected))
+
+    def check(who, found):
+        agree(f"{who[0]}, Jacobian by {who[1]}, {inputs} inputs and {outputs} outputs", found, expected)
+
+    seconds = take_turns(runs, 0.03 if quick else 0.15, least=1 if quick else 2, most=15, check=check)
     for (library, method), turns in seconds.items():
         rival = seconds.get((library, RIVAL.get(method, method)), seconds[library, "reverse"])
         yield {"study": "jacobian", "library": library, "method": method, "parameters": HIDDEN * (inputs + outputs),

@@ -20,7 +20,7 @@ class Slope:
 
 
 def fit(sizes, seconds, confidence=0.95):
-    """Least squares on log-log; the interval is slope ± t s, with s its standard error and n - 2 degrees of freedom."""
+    """Least squares on log-log; the interval is slope ± t s, s its standard error, with n - 2 degrees of freedom."""
     x, y = np.log(np.asarray(sizes, float)), np.log(np.asarray(seconds, float))
     freedom = len(x) - 2
     if freedom < 0 or np.ptp(x) == 0:

@@ -128,7 +128,7 @@ contraction = Primitive(
 
 
 def _einsum(subscripts, *operands, optimize=False):
-    """Written out so that each subscript of an operand stands there once, and elsewhere too: the adjoint is an einsum."""
+    """Written out so that a subscript stands once in its operand, and elsewhere too: then the adjoint is one einsum."""
     if not isinstance(subscripts, str):
         raise NoRule("np.einsum", "with subscripts as lists of integers (write them as a string)")
     inputs, output = _written_out(subscripts.replace(" ", ""), [np.ndim(x) for x in operands])

@@ -6,6 +6,7 @@ import pytest
 import refgrad  # noqa: F401  (declares the rules)
 from crosscheck.proof import prove
 from refgrad.primitive import CONSTANT, TABLE, Each, Primitive
+from tests.turned_signs import negative
 
 
 def rules():
@@ -27,13 +28,6 @@ def test_rule(rule, case):
     assert min(proof.digits.values(), default=np.inf) >= 40
 
 
-def turned(rules, argument):
-    """The rules with one argument's sign turned."""
-    if isinstance(rules, Each):
-        return Each(lambda i, *a, **k: -rules.rule(i, *a, **k) if i == argument else rules.rule(i, *a, **k))
-    return tuple(r if i != argument or r is None else (lambda *a, _r=r, **k: -_r(*a, **k)) for i, r in enumerate(rules))
-
-
 def signs():
     for rule in TABLE.values():
         if isinstance(rule, Primitive) and rule.kind is not CONSTANT:
@@ -46,5 +40,5 @@ def signs():
 
 @pytest.mark.parametrize("rule, which, argument", list(signs()))
 def test_every_turned_sign_is_noticed(rule, which, argument, monkeypatch):
-    monkeypatch.setattr(rule, which, turned(getattr(rule, which), argument))
+    monkeypatch.setattr(rule, which, negative(getattr(rule, which), argument))
     assert any(proof_of(rule, case).faults for case in rule.cases)

@@ -38,7 +38,7 @@ WAY_OUT = r"has no differentiation rule.*refgrad\.functions\(\).*refgrad\.custom
     (lambda x: np.add.reduceat(x, [0, 1]), r"np\.add\.reduceat"), (lambda x: np.bitwise_and(x, 1), "np.bitwise_and"),
     (lambda x: np.pad(x, 1, mode="linear_ramp"), r"np\.pad with mode='linear_ramp'"),
     (lambda x: np.linalg.norm(np.diag(x), 2), r"np\.linalg\.norm with ord=2 over 2 axes"),
-    (lambda x: np.reshape(x, (3, 1), order="F"), r"np\.reshape with order='F', which is np\.reshape\(a\.T, shape\[::-1\]\)\.T"),
+    (lambda x: np.reshape(x, (3, 1), order="F"), r"np\.reshape with order='F', which is np\.reshape\(a\.T, .*\)\.T"),
     (lambda x: np.linalg.cholesky(np.diag(x), upper=True), r"np\.linalg\.cholesky with upper=True"),
     (lambda x: np.einsum(x, [0], x, [0]), r"np\.einsum with subscripts as lists"),
     (lambda x: np.cross(x[:2], x[:2]), r"np\.cross of vectors of 2 and 2 entries"),
@@ -48,11 +48,15 @@ def test_no_rule(f, name):
 
 
 @pytest.mark.parametrize("f, call", [
-    (lambda x: np.sum(x, where=x > 0), r"np\.sum with where="), (lambda x: np.sum(x, initial=1.0), r"np\.sum with initial="),
+    (lambda x: np.sum(x, where=x > 0), r"np\.sum with where="),
+    (lambda x: np.sum(x, initial=1.0), r"np\.sum with initial="),
     (lambda x: np.max(x, initial=0.0, where=x > 0), r"np\.max with initial=, where="),
-    (lambda x: x.mean(where=x > 0), r"np\.mean with where="), (lambda x: np.add(x, 1, where=x > 0), r"np\.add with where="),
-    (lambda x: np.exp(x, dtype=np.float32), r"np\.exp with dtype="), (lambda x: np.diff(x, prepend=0.0), r"np\.diff with prepend="),
-    (lambda x: np.std(x, correction=1), r"np\.std with correction="), (lambda x: np.matmul(x, x, axis=0), r"np\.matmul with axis="),
+    (lambda x: x.mean(where=x > 0), r"np\.mean with where="),
+    (lambda x: np.add(x, 1, where=x > 0), r"np\.add with where="),
+    (lambda x: np.exp(x, dtype=np.float32), r"np\.exp with dtype="),
+    (lambda x: np.diff(x, prepend=0.0), r"np\.diff with prepend="),
+    (lambda x: np.std(x, correction=1), r"np\.std with correction="),
+    (lambda x: np.matmul(x, x, axis=0), r"np\.matmul with axis="),
     (lambda x: np.sum(x, 0, None, None), r"np\.sum called like this \(too many positional arguments\)")])
 def test_unsupported_arguments(f, call):
     raises(NoRule, f"{call}.*{WAY_OUT}", f)
@@ -79,15 +83,21 @@ def test_a_mistake_of_the_program_is_not_taken_for_a_missing_rule():
 
 
 AXES = {
-    "stack": lambda x: np.stack([x, x], axis=4), "moveaxis": lambda x: np.moveaxis(x, 0, 3), "swapaxes": lambda x: np.swapaxes(x, 0, 2),
+    "stack": lambda x: np.stack([x, x], axis=4), "moveaxis": lambda x: np.moveaxis(x, 0, 3),
+    "swapaxes": lambda x: np.swapaxes(x, 0, 2),
     "transpose": lambda x: np.transpose(x, (0, 2)), "transpose twice": lambda x: np.transpose(x, (0, 0)),
-    "transpose short": lambda x: np.transpose(x, (0,)), "squeeze": lambda x: np.squeeze(x, axis=2), "flip": lambda x: np.flip(x, 2),
-    "squeeze wide": lambda x: np.squeeze(x, axis=0), "expand_dims": lambda x: np.expand_dims(x, 4), "sum": lambda x: np.sum(x, -3),
-    "take": lambda x: np.take(x, [0], axis=2), "cumsum": lambda x: np.cumsum(x, 2), "repeat": lambda x: np.repeat(x, 2, axis=-3),
+    "transpose short": lambda x: np.transpose(x, (0,)), "squeeze": lambda x: np.squeeze(x, axis=2),
+    "flip": lambda x: np.flip(x, 2),
+    "squeeze wide": lambda x: np.squeeze(x, axis=0), "expand_dims": lambda x: np.expand_dims(x, 4),
+    "sum": lambda x: np.sum(x, -3),
+    "take": lambda x: np.take(x, [0], axis=2), "cumsum": lambda x: np.cumsum(x, 2),
+    "repeat": lambda x: np.repeat(x, 2, axis=-3),
     "take_along_axis": lambda x: np.take_along_axis(x, np.zeros((3, 1), int), 2), "diff": lambda x: np.diff(x, axis=2),
-    "rollaxis": lambda x: np.rollaxis(x, 2), "rollaxis start": lambda x: np.rollaxis(x, 0, 4), "roll": lambda x: np.roll(x, 1, 2),
+    "rollaxis": lambda x: np.rollaxis(x, 2), "rollaxis start": lambda x: np.rollaxis(x, 0, 4),
+    "roll": lambda x: np.roll(x, 1, 2),
     "moveaxis lengths": lambda x: np.moveaxis(x, (0, 1), 0), "concatenate": lambda x: np.concatenate([x, x], axis=2),
-    "sort": lambda x: np.sort(x, axis=2), "split": lambda x: np.split(x, 3, axis=2), "norm": lambda x: np.linalg.norm(x, axis=2),
+    "sort": lambda x: np.sort(x, axis=2), "split": lambda x: np.split(x, 3, axis=2),
+    "norm": lambda x: np.linalg.norm(x, axis=2),
     "empty stack": lambda x: np.stack([]), "sum twice": lambda x: np.sum(x, (0, 0)),
 }
 
@@ -136,11 +146,13 @@ def add_to_plain(x):
     (lambda x: np.sum(x, out=np.zeros(())), r"np\.sum writes in place \(the argument out=float64\[\]\)"),
     (lambda x: np.clip(x, 0, 1, out=np.zeros(3)), r"np\.clip writes in place \(the argument out="),
     (lambda x: np.add.at(np.zeros(3), [0], x[:1]), r"np\.add\.at writes in place"),
-    (lambda x: np.copyto(np.zeros(3), x), r"np\.copyto writes in place"), (lambda x: np.put(x, 0, 1.0), r"np\.put writes in place"),
+    (lambda x: np.copyto(np.zeros(3), x), r"np\.copyto writes in place"),
+    (lambda x: np.put(x, 0, 1.0), r"np\.put writes in place"),
     (lambda x: np.fill_diagonal(np.diag(x), 0), r"np\.fill_diagonal writes in place"),
     (lambda x: np.nan_to_num(x, copy=False), r"np\.nan_to_num writes in place \(copy=False\)"),
     (lambda x: x.sort(), r"x\.sort\(\) writes in place"), (lambda x: x.fill(0), r"x\.fill\(\) writes in place"),
-    (lambda x: x.put(0, 1), r"x\.put\(\)"), (lambda x: x.resize(2), r"x\.resize\(\)"), (lambda x: x.partition(1), r"x\.partition\(\)")])
+    (lambda x: x.put(0, 1), r"x\.put\(\)"), (lambda x: x.resize(2), r"x\.resize\(\)"),
+    (lambda x: x.partition(1), r"x\.partition\(\)")])
 def test_in_place_writes(f, name):
     raises(InPlaceWrite, f"{name}.*never overwritten.*(Make a new array|Write x = np)", f)
 
@@ -174,17 +186,21 @@ def test_a_traced_value_into_a_plain_array():
 @pytest.mark.parametrize("f, message", [
     (lambda x: float(x[0]), r"float\(\).*float64\[\].*NumPy's functions for math's.*has_aux=True"),
     (lambda x: math.sin(x[0]), r"float\(\).*float64\[\].*NumPy's functions for math's"),
-    (lambda x: math.floor(x[0]), r"float\(\).*float64\[\]"), (lambda x: complex(x[0]), r"complex\(\) was given float64\[\]"),
+    (lambda x: math.floor(x[0]), r"float\(\).*float64\[\]"),
+    (lambda x: complex(x[0]), r"complex\(\) was given float64\[\]"),
     (lambda x: int(x[0]), r"int\(\) was given float64\[\].*np\.floor\(x\).*plain arrays"),
     (lambda x: round(x[0]), r"round\(\) was given float64\[\].*np\.round"),
     (lambda x: range(x[0]), r"an index or a size was given float64\[\].*x\.astype\(int\)"),
     (lambda x: [1, 2][x[0]], r"an index or a size was given float64\[\].*x\.astype\(int\)"),
-    (lambda x: x[0].item(), r"\.item\(\) was given float64\[\]"), (lambda x: x.tolist(), r"\.tolist\(\) was given float64\[3\]"),
+    (lambda x: x[0].item(), r"\.item\(\) was given float64\[\]"),
+    (lambda x: x.tolist(), r"\.tolist\(\) was given float64\[3\]"),
     (lambda x: np.array([x[0], x[1]]), r"np\.array.*float64\[\].*np\.stack\(\[x, y\]\) for np\.array\(\[x, y\]\)"),
     (lambda x: np.asarray(x), r"np\.asarray.*float64\[3\]"), (lambda x: np.float64(x[0]), r"plain array.*float64\[\]"),
-    (lambda x: np.sum([x[0], 1.0]), r"np\.array.*float64\[\].*np\.stack"), (lambda x: pickle.dumps(x), r"pickle was given float64\[3\]"),
+    (lambda x: np.sum([x[0], 1.0]), r"np\.array.*float64\[\].*np\.stack"),
+    (lambda x: pickle.dumps(x), r"pickle was given float64\[3\]"),
     (lambda x: np.random.default_rng(0).normal(x), r"plain array.*float64\[3\]"),
-    (lambda x: np.vectorize(math.sin)(x), r"plain array.*float64\[3\]"), (lambda x: np.full(3, x[0]), r"plain array.*float64\[\]")])
+    (lambda x: np.vectorize(math.sin)(x), r"plain array.*float64\[3\]"),
+    (lambda x: np.full(3, x[0]), r"plain array.*float64\[\]")])
 def test_lost_traces(f, message):
     raises(LostTrace, message, f)
 
@@ -198,7 +214,7 @@ def test_lost_traces(f, message):
     (lambda x: np.repeat(x, x[0]), r"np\.repeat\(a=float64\[3\], repeats=float64\[\]\): "),
     (lambda x: np.reshape(x, (x[2], 1)), r"the parameter shape= of np\.reshape was given float64\[\]"),
     (lambda x: np.sum(x, axis=x[0]), r"the parameter axis= of np\.sum was given float64\[\]"),
-    (lambda x: np.linalg.norm(x, ord=x[0]), r"np\.linalg\.norm\(x=float64\[3\], ord=float64\[\]\): the parameter p= of p_norm was given float64\[\]"),
+    (lambda x: np.linalg.norm(x, ord=x[0]), r"np\.linalg\.norm\(x=float64\[3\], ord=float64\[\]\): the parameter p="),
     (lambda x: np.pad(x, 1, constant_values=x[0]), r"np\.pad\(array=float64\[3\], pad_width=int, .*: "),
     (lambda x: np.broadcast_to(x, x[0]), r"the parameter shape= of np\.broadcast_to")])
 def test_a_traced_parameter(f, message):
@@ -206,7 +222,8 @@ def test_a_traced_parameter(f, message):
 
 
 @pytest.mark.parametrize("name, way_out", [
-    ("flat", r"np\.ravel"), ("view", r"x\.astype"), ("data", "memory"), ("strides", "memory"), ("tobytes", "memory"), ("base", "memory")])
+    ("flat", r"np\.ravel"), ("view", r"x\.astype"), ("data", "memory"), ("strides", "memory"), ("tobytes", "memory"),
+    ("base", "memory")])
 def test_attributes_that_a_trace_does_not_have(name, way_out):
     raises(AttributeError, rf"a traced array \(float64\[3\]\) has no \.{name}: .*{way_out}", lambda x: getattr(x, name))
     raises(AttributeError, r"a traced array \(float64\[3\]\) has no attribute 'nonsense'", lambda x: x.nonsense)
@@ -216,19 +233,23 @@ def test_attributes_that_a_trace_does_not_have(name, way_out):
 
 
 @pytest.mark.parametrize("x, message", [
-    (np.arange(3), r"argument 0 is int64\[3\].*x\.astype\(float\), 3\.0 for 3"), (3, r"argument 0 is int64\[\].*3\.0 for 3"),
+    (np.arange(3), r"argument 0 is int64\[3\].*x\.astype\(float\), 3\.0 for 3"),
+    (3, r"argument 0 is int64\[\].*3\.0 for 3"),
     (np.array([True]), r"argument 0 is bool\[1\]"), (True, "argument 0 is bool; expected an array or a float"),
     (np.ones(2, complex), r"argument 0 is complex128\[2\]; complex arrays are not supported.*real and imaginary"),
-    (1j, r"argument 0 is complex128\[\]"), ("text", "argument 0 is str; expected an array or a float.*closure.*argnums"),
+    (1j, r"argument 0 is complex128\[\]"),
+    ("text", "argument 0 is str; expected an array or a float.*closure.*argnums"),
     (np.array(["a"]), r"argument 0 is <U1\[1\]; expected floating point"),
     (np.array([1.0, None], dtype=object), r"argument 0 is object\[2\]; expected floating point"),
     (np.array(["2020-01-01"], dtype="M8[D]"), r"argument 0 is datetime64\[D\]\[1\]; expected floating point"),
-    (np.ma.masked_array([1.0]), "argument 0 is MaskedArray, whose operators are not"), (object(), "argument 0 is object"),
+    (np.ma.masked_array([1.0]), "argument 0 is MaskedArray, whose operators are not"),
+    (object(), "argument 0 is object"),
     ({"w": [1.0, np.arange(2)]}, r"argument 0\['w'\]\[1\] is int64\[2\]"), (lambda x: x, "argument 0 is function")])
 @pytest.mark.parametrize("transform", ["grad", "value_and_grad", "jacobian", "vjp", "jvp"])
 def test_arguments_that_cannot_be_differentiated(x, message, transform):
     f = lambda x: 1.0
-    call = {"vjp": lambda x: rg.vjp(f, x), "jvp": lambda x: rg.jvp(f, (x,), (x,))}.get(transform) or getattr(rg, transform)(f)
+    calls = {"vjp": lambda x: rg.vjp(f, x), "jvp": lambda x: rg.jvp(f, (x,), (x,))}
+    call = calls.get(transform) or getattr(rg, transform)(f)
     with pytest.raises(TypeError, match=f"^{transform}: {message}"):
         call(x)
 
@@ -242,7 +263,8 @@ def test_the_argument_is_named_by_its_position():
 
 
 @pytest.mark.parametrize("argnums, message", [
-    (2, r"argnums=2, but (grad\()?f\)? was called with 2 positional arguments"), (-3, "argnums=-3"), ((0, 5), r"argnums=\(0, 5\)"),
+    (2, r"argnums=2, but (grad\()?f\)? was called with 2 positional arguments"), (-3, "argnums=-3"),
+    ((0, 5), r"argnums=\(0, 5\)"),
     ([0], r"argnums=\[0\]"), ("a", "argnums='a'"), (1.0, "argnums=1.0"), (True, "argnums=True"),
     ((0, 0), "names an argument twice"), ((0, -2), "names an argument twice")])
 @pytest.mark.parametrize("transform", ["grad", "value_and_grad", "jacobian", "hessian"])
@@ -270,8 +292,10 @@ def model(x):
 
 @pytest.mark.parametrize("f, message", [
     (lambda x: x, r"returned float64\[3\]; expected a scalar.*np\.sum.*has_aux=True.*vjp or jacobian"),
-    (lambda x: (np.sum(x), 1.0), "returned tuple; expected a scalar"), (lambda x: {"loss": np.sum(x)}, "returned dict; expected a scalar"),
-    (lambda x: [np.sum(x)], "returned list; expected a scalar"), (lambda x: x[:1], r"returned float64\[1\]; expected a scalar"),
+    (lambda x: (np.sum(x), 1.0), "returned tuple; expected a scalar"),
+    (lambda x: {"loss": np.sum(x)}, "returned dict; expected a scalar"),
+    (lambda x: [np.sum(x)], "returned list; expected a scalar"),
+    (lambda x: x[:1], r"returned float64\[1\]; expected a scalar"),
     (lambda x: None, "returned NoneType; expected a scalar")])
 @pytest.mark.parametrize("transform", ["grad", "value_and_grad"])
 def test_gradient_of_what_is_not_a_scalar(f, message, transform):
@@ -281,9 +305,12 @@ def test_gradient_of_what_is_not_a_scalar(f, message, transform):
 
 
 @pytest.mark.parametrize("result, message", [
-    ("text", "returned str; expected arrays"), (object(), "returned object; expected arrays"), (True, "returned bool; expected arrays"),
-    (np.arange(3), r"returned int64\[3\]; expected floating point.*has_aux=True"), (np.bool_(True), r"returned bool\[\]; expected floating"),
-    (np.ones(2, complex), r"returned complex128\[2\]; expected floating point"), (1j, "returned complex; expected arrays"),
+    ("text", "returned str; expected arrays"), (object(), "returned object; expected arrays"),
+    (True, "returned bool; expected arrays"),
+    (np.arange(3), r"returned int64\[3\]; expected floating point.*has_aux=True"),
+    (np.bool_(True), r"returned bool\[\]; expected floating"),
+    (np.ones(2, complex), r"returned complex128\[2\]; expected floating point"),
+    (1j, "returned complex; expected arrays"),
     (np.array(["a"]), r"returned <U1\[1\]; expected floating point")])
 def test_results_that_cannot_be_differentiated(result, message):
     def model(x):
@@ -309,7 +336,8 @@ def test_has_aux_without_a_pair():
 @pytest.mark.parametrize("g, message", [
     (np.ones(2), r"the cotangent has shape \(2,\); expected \(3,\), the shape of what it belongs to, float64\[3\]"),
     (1.0, r"the cotangent has shape \(\); expected \(3,\)"), (np.ones((1, 3)), r"the cotangent has shape \(1, 3\)"),
-    ([1.0, 1.0, 1.0], r"the cotangent has the structure list.*expected \*"), (None, "the cotangent has the structure None"),
+    ([1.0, 1.0, 1.0], r"the cotangent has the structure list.*expected \*"),
+    (None, "the cotangent has the structure None"),
     ({"y": np.ones(3)}, r"the cotangent has the structure dict\(y: \*\); expected \*")])
 def test_wrong_cotangents(g, message):
     _, pull = rg.vjp(lambda x: x * 2, X)
@@ -318,7 +346,8 @@ def test_wrong_cotangents(g, message):
 
 
 @pytest.mark.parametrize("g, message", [
-    (np.ones(3, complex), r"the cotangent is complex128\[3\]"), (np.array(["a", "b", "c"]), r"the cotangent is <U1\[3\]")])
+    (np.ones(3, complex), r"the cotangent is complex128\[3\]"),
+    (np.array(["a", "b", "c"]), r"the cotangent is <U1\[3\]")])
 def test_cotangents_of_a_wrong_type(g, message):
     with pytest.raises(TypeError, match=f"^vjp: {message}"):
         rg.vjp(lambda x: x * 2, X)[1](g)
@@ -338,7 +367,7 @@ def test_wrong_tangents():
     f = lambda p, y: p["x"] * y
     with pytest.raises(ValueError, match=r"^jvp: tangents\[0\]\['x'\] has shape \(2,\); expected \(3,\)"):
         rg.jvp(f, ({"x": X}, 1.0), ({"x": X[:2]}, 1.0))
-    with pytest.raises(ValueError, match=r"^jvp: tangents has the structure tuple\(0: \*\); expected tuple\(0: \*, 1: \*\)"):
+    with pytest.raises(ValueError, match=r"^jvp: tangents has the structure tuple\(0: \*\); expected tuple\(0: \*, "):
         rg.jvp(lambda x, y: x, (X, X), (X,))
     with pytest.raises(ValueError, match=r"^jvp: tangents\[0\] has the structure \*; expected dict"):
         rg.jvp(f, ({"x": X}, 1.0), (X, 1.0))
@@ -361,7 +390,7 @@ def test_a_leaked_array():
         kept.clear()
         transform(keep)(X)
         for use in (lambda x: kept[0] + x, lambda x: kept[0][0], lambda x: np.sum(kept[0]) * x[0]):
-            with pytest.raises(ClosedLevel, match=r"was given a traced array of a transform that has already returned.*has_aux=True"):
+            with pytest.raises(ClosedLevel, match="of a transform that has already returned.*has_aux=True"):
                 rg.grad(use)(X)
         with pytest.raises(ClosedLevel, match="the result of <lambda>.*already returned"):
             rg.grad(lambda x: kept[0])(X)

@@ -1,4 +1,4 @@
-"""Random programs, drawn from the table of rules: what holds for each function must hold for all that is made of them."""
+"""Random programs, drawn from the table of rules: what holds for each function must hold for what is made of them."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ run = settings(max_examples=50, deadline=None, derandomize=True, database=None,
 
 
 def shaped(x, shape, domain):
-    """The entries of x, as often as needed, in another shape and a domain of cases.py: a program on traced arrays, too."""
+    """The entries of x, as often as needed, in another shape and a domain of cases.py: plain NumPy on traced arrays."""
     size = int(np.prod(shape, dtype=int))
     entries = np.ravel(x)[np.arange(size) % np.size(x)]
     return DOMAINS[domain](np.reshape(1.5 * np.sin(entries + np.linspace(0, 2, size)), shape))

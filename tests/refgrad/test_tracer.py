@@ -95,7 +95,8 @@ INDICES = {
     "integer": 1, "negative": -1, "slice": slice(None, None, -1), "pair": (1, 2), "row of a column": (slice(None), 1),
     "newaxis": (None, slice(None), None), "ellipsis": (Ellipsis, 0), "only ellipsis": Ellipsis, "empty tuple": (),
     "ellipsis and newaxis": (Ellipsis, None, slice(1, 3)), "step": (slice(None), slice(None, None, 2)),
-    "array": np.array([0, 1, 0, 0]), "list": [1, 1], "negative array": np.array([-1, -1]), "matrix": np.array([[0, 1], [1, 1]]),
+    "array": np.array([0, 1, 0, 0]), "list": [1, 1], "negative array": np.array([-1, -1]),
+    "matrix": np.array([[0, 1], [1, 1]]),
     "pair of arrays": (np.array([0, 1, 1]), np.array([2, 0, 0])), "outer": (np.array([[0], [1]]), np.array([0, 0, 2])),
     "mask": M > 0, "row mask": np.array([True, False]), "list mask": [False, True], "no mask": np.zeros((2, 3), bool),
     "mask and integer": (np.array([True, True]), 1), "mask and array": (np.array([True, True]), np.array([0, 0])),
@@ -114,7 +115,8 @@ def test_indexing(index):
 def test_separated_advanced_indices_put_their_axis_first():
     x = np.arange(24.0).reshape(2, 3, 4)
     for index in [(0, slice(None), np.array([1, 1])), (np.array([0, 1, 1]), slice(None), np.array([0, 3, 3])),
-                  (slice(None), np.array([0, 0]), np.array([[1], [2]])), (Ellipsis, np.array([True, False, True, True]))]:
+                  (slice(None), np.array([0, 0]), np.array([[1], [2]])),
+                  (Ellipsis, np.array([True, False, True, True]))]:
         check(lambda x: x[index] * 2, x)
 
 
@@ -138,19 +140,27 @@ def test_iteration_length_and_unpacking():
 
 METHODS = {
     "sum": lambda x: x.sum(), "sum axis": lambda x: x.sum(0), "sum keepdims": lambda x: x.sum(axis=1, keepdims=True),
-    "mean": lambda x: x.mean(axis=-1), "prod": lambda x: x.prod(axis=(0, 1)), "max": lambda x: x.max(1), "min": lambda x: x.min(),
-    "var": lambda x: x.var(ddof=1), "std": lambda x: x.std(0), "cumsum": lambda x: x.cumsum(), "cumprod": lambda x: x.cumprod(1),
-    "clip": lambda x: x.clip(-1, 1), "clip max": lambda x: x.clip(max=1.0), "dot": lambda x: x.dot(V), "trace": lambda x: x.trace(1),
+    "mean": lambda x: x.mean(axis=-1), "prod": lambda x: x.prod(axis=(0, 1)), "max": lambda x: x.max(1),
+    "min": lambda x: x.min(),
+    "var": lambda x: x.var(ddof=1), "std": lambda x: x.std(0), "cumsum": lambda x: x.cumsum(),
+    "cumprod": lambda x: x.cumprod(1),
+    "clip": lambda x: x.clip(-1, 1), "clip max": lambda x: x.clip(max=1.0), "dot": lambda x: x.dot(V),
+    "trace": lambda x: x.trace(1),
     "diagonal": lambda x: x.diagonal(), "ravel": lambda x: x.ravel(), "flatten": lambda x: x.flatten(),
-    "squeeze": lambda x: x[None].squeeze(0), "swapaxes": lambda x: x.swapaxes(0, 1), "repeat": lambda x: x.repeat(2, axis=1),
-    "take": lambda x: x.take([0, 0, 5]), "take axis": lambda x: x.take([2, 0], axis=1), "take mode": lambda x: x.take([7], mode="wrap"),
+    "squeeze": lambda x: x[None].squeeze(0), "swapaxes": lambda x: x.swapaxes(0, 1),
+    "repeat": lambda x: x.repeat(2, axis=1),
+    "take": lambda x: x.take([0, 0, 5]), "take axis": lambda x: x.take([2, 0], axis=1),
+    "take mode": lambda x: x.take([7], mode="wrap"),
     "compress": lambda x: x.compress([True, False, True], axis=1), "reshape": lambda x: x.reshape(3, 2),
-    "reshape tuple": lambda x: x.reshape((6,)), "reshape -1": lambda x: x.reshape(-1), "transpose": lambda x: x.transpose(),
+    "reshape tuple": lambda x: x.reshape((6,)), "reshape -1": lambda x: x.reshape(-1),
+    "transpose": lambda x: x.transpose(),
     "transpose axes": lambda x: x.transpose(1, 0), "transpose tuple": lambda x: x.transpose((1, 0)), "T": lambda x: x.T,
     "mT": lambda x: x.mT, "real": lambda x: x.real, "conj": lambda x: x.conj(), "conjugate": lambda x: x.conjugate(),
     "copy": lambda x: x.copy(), "astype": lambda x: x.astype(float), "round": lambda x: x.round(1) + x,
-    "imag": lambda x: x.imag + x, "argmax": lambda x: x[x.argmax() // 3], "argsort": lambda x: x.ravel()[x.argsort(axis=None)],
-    "argmin": lambda x: x.ravel()[x.argmin()], "nonzero": lambda x: x[x.nonzero()], "any": lambda x: x if x.any() else -x,
+    "imag": lambda x: x.imag + x, "argmax": lambda x: x[x.argmax() // 3],
+    "argsort": lambda x: x.ravel()[x.argsort(axis=None)],
+    "argmin": lambda x: x.ravel()[x.argmin()], "nonzero": lambda x: x[x.nonzero()],
+    "any": lambda x: x if x.any() else -x,
     "all": lambda x: x * x.all(axis=0), "searchsorted": lambda x: x[0] * x[0][[0, 2]].searchsorted(1.0),
 }
 

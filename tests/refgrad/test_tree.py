@@ -32,8 +32,9 @@ class Converting:
         self.w = np.asarray(self.w, dtype=float)
 
 
-NESTS = [1.0, None, [], {}, (), [1.0, [2.0, (3.0, None)]], {"b": 1.0, "a": {"c": 2.0}}, Pair(1.0, [2.0]), Frozen(1.0, {"x": 2.0}),
-         Converting([1.0, 2.0]), collections.OrderedDict(z=1.0, a=2.0), collections.defaultdict(list, a=1.0), [Pair(None, ())]]
+NESTS = [1.0, None, [], {}, (), [1.0, [2.0, (3.0, None)]], {"b": 1.0, "a": {"c": 2.0}}, Pair(1.0, [2.0]),
+         Frozen(1.0, {"x": 2.0}), Converting([1.0, 2.0]), collections.OrderedDict(z=1.0, a=2.0),
+         collections.defaultdict(list, a=1.0), [Pair(None, ())]]
 
 
 @pytest.mark.parametrize("nest", NESTS, ids=repr)
@@ -51,7 +52,8 @@ def test_leaves_come_in_the_order_of_the_nest():
     leaves, structure = flatten({"b": 1, "a": [2, Pair(3, Frozen(4, None))], "c": (5,)})
     assert leaves == [1, 2, 3, 4, 5]
     assert paths(structure) == ["['b']", "['a'][0]", "['a'][1].first", "['a'][1].second.w", "['c'][0]"]
-    assert repr(structure) == "dict(b: *, a: list(0: *, 1: Pair(first: *, second: Frozen(w: *, b: None))), c: tuple(0: *))"
+    assert repr(structure) == ("dict(b: *, a: list(0: *, 1: Pair(first: *, second: Frozen(w: *, b: None))), "
+                               "c: tuple(0: *))")
 
 
 def test_a_class_is_a_leaf_and_so_is_an_array():

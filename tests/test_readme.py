@@ -1,0 +1,33 @@
+"""The README's tour prints what the README says."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def blocks():
+    return re.findall(r"```(\w*)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+def test_the_tour_prints_what_is_shown(tmp_path):
+    program = next(text for language, text in blocks() if language == "python")
+    shown = next(text for language, text in blocks() if text.startswith("True"))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == shown
+
+
+def test_the_tour_is_short():
+    program = next(text for language, text in blocks() if language == "python")
+    assert len([line for line in program.splitlines() if line.strip()]) <= 20
+
+
+def test_places_exist():
+    places = re.findall(r"^\| (`.*?) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    names = [name for place in places for name in re.findall(r"`(.*?)`", place)]
+    assert names
+    for name in names:
+        assert (ROOT / name).exists() or (ROOT / "refgrad" / name).exists() or (ROOT / "crosscheck" / name).exists(), name
