@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
+import json
+import os
 import platform
 import sys
+import tempfile
+from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from typer.core import TyperGroup
 
-app = typer.Typer(add_completion=False, rich_markup_mode="markdown", context_settings={"help_option_names": ["-h", "--help"]})
-console = Console()
+
+class Commands(TyperGroup):
+    """The commands; Ctrl-C ends any of them with a word."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            complain("interrupted; the files written so far are whole")
+            raise typer.Exit(130) from None
+
+
+class Dtype(str, Enum):
+    float32 = "float32"
+    float64 = "float64"
+
+
+app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode="markdown",
+                  context_settings={"help_option_names": ["-h", "--help"]})
+#: What goes into a pipe or a file has 100 columns; a terminal has its own.
+console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100, highlight=False)
+#: Progress and complaints, kept out of what a pipe gets.
+aside = Console(stderr=True, highlight=False)
 
 Seed = Annotated[int, typer.Option(min=0, help="The same seed draws the same networks and gives the same tables.")]
 Out = Annotated[Path, typer.Option(file_okay=False, help="The folder to write into; made if it is missing.")]
-Quick = Annotated[bool, typer.Option("--quick", help="Smaller networks and shorter studies: under 30 s, every part present.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Smaller networks and shorter studies; every part is there.")]
 Workers = Annotated[int, typer.Option(min=1, help="How many processes share the networks out. The tables do not depend on it.")]
-Dtypes = Annotated[Optional[list[str]], typer.Option(
-    "--dtype", help="float32 or float64; give it twice for both.  [default: both]")]
+Dtypes = Annotated[Optional[list[Dtype]], typer.Option("--dtype", help="Give it twice for both.", show_default="both")]
+Count = Annotated[Optional[int], typer.Option("--networks", min=1, help="How many networks.",
+                                              show_default="as many as meet every pair of layers")]
 
 
 @app.callback(invoke_without_command=True)
@@ -34,79 +61,92 @@ def everything(context: typer.Context, quick: Quick = False, seed: Seed = 0, out
 
     Examples:
 
-    - `python -m crosscheck --quick --out /tmp/try`    everything, in half a minute
+    - `python -m crosscheck --quick --out /tmp/try`    everything, in about half a minute
 
     - `python -m crosscheck run --networks 20 --seed 7 --dtype float32`    twenty networks of seed 7
 
-    - `python -m crosscheck replay full-0-17`    one network again, verbosely
+    - `python -m crosscheck replay full-0-17`    one network again, with all that is known about it
     """
     if context.invoked_subcommand is None:
+        _prepare(out)
         _check_networks(seed, None, out, quick, workers, None)
         _train(seed, out, quick)
         _scale(seed, out, quick)
-        _page(out, seed, quick)
+        _page(out)
 
 
 @app.command()
-def run(networks: Annotated[Optional[int], typer.Option(min=1, help="How many; the default meets every pair of layers.")] = None,
-        seed: Seed = 0, out: Out = Path("reports"), dtype: Dtypes = None, quick: Quick = False, workers: Workers = 2):
-    """Check random networks: errors.csv, layers.csv, coverage.csv and their plots."""
+def run(networks: Count = None, seed: Seed = 0, out: Out = Path("reports"), dtype: Dtypes = None, quick: Quick = False,
+        workers: Workers = 2):
+    """Check random networks: errors.csv, layers.csv, coverage.csv and their plots.
+
+    Example: `python -m crosscheck run --networks 20 --seed 7 --dtype float32 --out /tmp/try`
+    """
+    _prepare(out)
     _check_networks(seed, networks, out, quick, workers, dtype)
-    _page(out, seed, quick)
+    _page(out)
 
 
 @app.command()
 def scaling(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False):
-    """Reverse against forward mode: time and memory against size, and the crossover."""
+    """Measure reverse against forward mode: time and memory against size, and where they cross. Writes scaling.csv.
+
+    Example: `python -m crosscheck scaling --quick --out /tmp/try`
+    """
+    _prepare(out)
     _scale(seed, out, quick)
-    _page(out, seed, quick)
+    _page(out)
 
 
 @app.command()
 def training(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False):
-    """Train a network on the handwritten digits, by refgrad and by torch in lockstep."""
+    """Train a network on the handwritten digits, by refgrad and by torch in lockstep. Writes training.csv.
+
+    Example: `python -m crosscheck training --quick --out /tmp/try`
+    """
+    _prepare(out)
     _train(seed, out, quick)
-    _page(out, seed, quick)
+    _page(out)
 
 
 @app.command("list")
-def list_networks(networks: Annotated[Optional[int], typer.Option(min=1, help="How many.")] = None, seed: Seed = 0,
-                  quick: Quick = False):
-    """List the networks that a run of this seed checks."""
+def list_networks(networks: Count = None, seed: Seed = 0, quick: Quick = False):
+    """List the networks that a run of this seed checks, and the layers and pairs of layers that it misses.
+
+    Example: `python -m crosscheck list --networks 40 --seed 7`
+    """
+    from .report.terminal import plain_table
     drawn, coverage = _drawn(seed, networks, quick)
-    table = Table("id", "depth", "numbers", "layers", title=f"{len(drawn)} networks of seed {seed}")
+    table = plain_table("id", "depth", "numbers", "layers", right=("depth", "numbers"),
+                        title=f"{len(drawn)} networks of seed {seed}")
     for n in drawn:
-        table.add_row(n.id, str(n.depth), str(n.size), " > ".join(n.layers))
+        table.add_row(n.id, str(n.depth), str(n.size), escape(" > ".join(n.layers)))
     console.print(table)
     layers, pairs = coverage.missing()
-    console.print(f"{len(coverage.layers)} layers and losses; not met: {', '.join(layers) or 'none'}; "
-                  f"pairs in sequence not met: {len(pairs)}")
+    missed = f"not met: {', '.join(layers)}" if layers else "all met"
+    possible = coverage.possible()
+    console.print(f"{len(possible[0])} layers and losses, {missed}; {len(possible[1]) - len(pairs)} of {len(possible[1])} "
+                  "pairs in sequence met", markup=False)
 
 
 @app.command()
 def replay(id: Annotated[str, typer.Argument(help="A network's id, as in errors.csv: full-0-17.")], dtype: Dtypes = None):
-    """Check one network again and show everything: its program, its arrays, every derivative's verdict."""
+    """Check one network again and show all of it: program, arrays, exact derivatives, every answer's verdict.
+
+    Example: `python -m crosscheck replay full-0-17 --dtype float64`
+    """
     from .networks import network_of_id
-    from .run import check_network
+    from .report import terminal
+    from .run import examine
     try:
         network = network_of_id(id)
     except ValueError as error:
-        _fail(str(error))
-    console.print(f"[bold]{network.id}[/bold]  depth {network.depth}, {network.size} numbers to differentiate")
-    arrays = Table("array", "shape", "role", "law", "scale", "seed")
-    for name, a in network.arrays.items():
-        arrays.add_row(name, str(a.shape), a.role, a.law, f"{a.scale:.4g}", str(a.seed))
-    console.print(arrays)
-    for line in network.program():
-        console.print("  " + line, highlight=False, markup=False)
-    with console.status("differentiating in ball arithmetic, refgrad and torch"):
-        rows = check_network(network, _dtypes(dtype))
-    table = Table("parameter", "differentiator", "mode", "dtype", "ulps (max)", "rel. error", "error/bound", "digits", "verdict")
-    for r in rows:
-        table.add_row(r["parameter"], r["differentiator"], r["mode"], r["dtype"], f"{r['ulp_max']:.3g}",
-                      f"{r['rel_error']:.2e}", f"{r['error_over_bound']:.2g} ({r['bound']})", f"{r['digits']:.1f}",
-                      r["verdict"] + (f": {r['note']}" if r["note"] else ""))
-    console.print(table)
+        complain(f"error: {error}")
+        raise typer.Exit(2) from None
+    console.print(terminal.description(network))
+    with aside.status("differentiating in ball arithmetic, refgrad and torch"):
+        truth, rows = examine(network, _dtypes(dtype))
+    console.print(terminal.findings(network, truth, rows))
 
 
 def _drawn(seed, networks, quick):
@@ -118,10 +158,18 @@ def _drawn(seed, networks, quick):
 
 def _dtypes(chosen):
     from .run import DTYPES
-    for d in chosen or ():
-        if d not in DTYPES:
-            _fail(f"--dtype {d}: expected one of {', '.join(DTYPES)}")
-    return tuple(dict.fromkeys(chosen)) if chosen else DTYPES
+    return tuple(dict.fromkeys(d.value for d in chosen)) if chosen else DTYPES
+
+
+def _prepare(out):
+    """Make the folder, and find out now, not after minutes of work, that it cannot be written into."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        complain(f"error: cannot write into {out}: {error.strerror}; choose another folder with --out")
+        raise typer.Exit(2) from None
 
 
 def _check_networks(seed, networks, out, quick, workers, dtype):
@@ -133,26 +181,42 @@ def _check_networks(seed, networks, out, quick, workers, dtype):
     with _bar() as bar:
         task = bar.add_task("checking networks", total=count)
         result = run_networks(seed, count, profile.name, dtypes, workers, lambda n: bar.advance(task))
+    finished = len(result.networks)
+    what = (f"{finished} random networks of seed {seed} ({profile.name}), "
+            f"{sum(n.size for n in result.networks):,} numbers to differentiate, in {' and '.join(dtypes)}")
+    if result.stopped:
+        complain(f"{result.stopped}: {finished} of {count} networks are checked" +
+                 (", and in the report" if finished else "; the report is as it was"))
+        what += f"; {result.stopped}, {count} were asked for"
+    if finished:
+        _write_networks(result, out, what)
+    if result.stopped:
+        if finished:
+            _page(out)
+        raise typer.Exit(130 if result.stopped == "interrupted" else 1)
+
+
+def _write_networks(result, out, what):
+    from .report import plots, tables, terminal
     errors = tables.errors_table(result.rows)
-    what = (f"{result.finished} random networks of seed {seed} ({profile.name}), "
-            f"{sum(n.size for n in result.networks[:result.finished])} numbers to differentiate, in {' and '.join(dtypes)}")
-    if result.interrupted:
-        console.print(f"[yellow]interrupted: {result.finished} of {count} networks are in the report[/yellow]")
-        what += f"; interrupted, {count} were asked for"
+    coverage = tables.coverage_table(result.coverage)
     tables.write_table(errors, out / "errors.csv")
     tables.write_table(tables.layers_table(errors, result.networks), out / "layers.csv")
-    tables.write_table(tables.coverage_table(result.coverage), out / "coverage.csv")
+    tables.write_table(tables.findings_table(errors, result.networks), out / "findings.csv")
+    tables.write_table(coverage, out / "coverage.csv")
     _about(out, "networks", what)
-    if len(errors):
-        from .report import plots
-        with tables.replacing(out / "errors.png") as path:
-            plots.plot_errors(errors, result.networks, path)
-        with tables.replacing(out / "digits.png") as path:
-            plots.plot_digits(errors, result.networks, path)
-        console.print(tables.verdict_counts(errors).to_string())
-    if result.interrupted:
-        _page(out, seed, quick)
-        raise typer.Exit(130)
+    with tables.replacing(out / "errors.png") as path:
+        plots.plot_errors(errors, result.networks, path)
+    with tables.replacing(out / "digits.png") as path:
+        plots.plot_digits(errors, result.networks, path)
+    with tables.replacing(out / "coverage.png") as path:
+        plots.plot_coverage(coverage, path)
+    counts = tables.verdict_counts(errors).reset_index()
+    names = ("differentiator", "dtype", "mode")
+    table = terminal.plain_table(*counts.columns, right=[c for c in counts.columns if c not in names])
+    for row in counts.itertuples(index=False):
+        table.add_row(*map(str, row))
+    console.print(table)
 
 
 def _train(seed, out, quick):
@@ -162,7 +226,7 @@ def _train(seed, out, quick):
         task = bar.add_task("training on the digits", total=study.count(quick))
         frame = study.run_training(seed, quick, lambda description="": bar.advance(task))
     if frame is None:
-        console.print("[yellow]training skipped: it needs scikit-learn (pip install scikit-learn)[/yellow]")
+        complain("training skipped: it needs scikit-learn (pip install scikit-learn)")
         return
     from .report.plots_training import plot_training
     tables.write_table(frame, out / "training.csv")
@@ -187,10 +251,9 @@ def _scale(seed, out, quick):
 
 def _about(out, part, what):
     """Note in run.json what a part of the report was made from."""
-    import json
     from .report.tables import write_json
     try:
-        parts = json.loads((out / "run.json").read_text())["parts"]
+        parts = dict(json.loads((out / "run.json").read_text())["parts"])
     except (OSError, ValueError, KeyError, TypeError):
         parts = {}
     parts[part] = what
@@ -201,29 +264,22 @@ def _about(out, part, what):
 
 
 def _machine():
-    import os
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
 
 
-def _page(out, seed, quick):
+def _page(out):
     from .report.page import write_page
     write_page(out)
-    console.print(f"[bold]{out / 'index.html'}[/bold]")
+    console.print(f"[bold]{escape(str(out / 'index.html'))}[/bold]", soft_wrap=True)
 
 
 def _bar():
     return Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                    console=console)
+                    console=aside, disable=not aside.is_terminal)
 
 
-def _fail(message):
-    console.print(f"[red]error:[/red] {message}", highlight=False)
-    raise typer.Exit(2)
+def complain(message):
+    aside.print(message, style="red" if message.startswith("error") else "yellow", markup=False, soft_wrap=True)
 
 
-def main():
-    try:
-        app()
-    except KeyboardInterrupt:
-        console.print("[yellow]interrupted; files written so far are whole[/yellow]")
-        sys.exit(130)
+main = app

@@ -7,8 +7,11 @@ the number of workers.
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,18 +31,16 @@ COLUMNS = ("network", "parameter", "differentiator", "mode", "dtype", "ulp_max",
 class Run:
     """What a run found: rows of errors.csv, and what it covered."""
 
-    networks: list
+    networks: list   # those that were checked
     coverage: Coverage
-    rows: list = field(default_factory=list)
-    finished: int = 0
-    interrupted: bool = False
+    rows: list
+    stopped: str = ""   # why the run ended before all networks were checked
 
 
 def run(seed=0, count=100, profile="full", dtypes=DTYPES, workers=2, tick=lambda network: None):
     """Check `count` networks of `seed`.  Interrupted (Ctrl-C), it returns what is finished."""
     networks, coverage = draw_networks(seed, count, profile)
-    result = Run(networks, coverage)
-    found = {}
+    found, stopped = {}, ""
     try:
         if workers == 1:
             for n in networks:
@@ -48,19 +49,20 @@ def run(seed=0, count=100, profile="full", dtypes=DTYPES, workers=2, tick=lambda
         else:
             _share_out(networks, dtypes, workers, found, tick)
     except KeyboardInterrupt:
-        result.interrupted = True
-        result.coverage = Coverage()
+        stopped = "interrupted"
+    except BrokenProcessPool:
+        stopped = "a worker process died (too little memory?)"
+    if stopped:
+        networks = [n for n in networks if n.id in found]
+        coverage = Coverage()
         for n in networks:
-            if n.id in found:
-                result.coverage.meet(n)
-    result.finished = len(found)
-    result.rows = [row for n in networks for row in found.get(n.id, [])]
-    return result
+            coverage.meet(n)
+    return Run(networks, coverage, [row for n in networks for row in found[n.id]], stopped)
 
 
 def _share_out(networks, dtypes, workers, found, tick):
     # Fresh processes: a forked copy of a process with running thread pools may hang.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker) as pool:
         # The largest first, so that no worker is left alone with one at the end.
         futures = {pool.submit(check_network, n, dtypes): n
                    for n in sorted(networks, key=lambda n: (-n.size * len(n.calls), n.id))}
@@ -73,15 +75,21 @@ def _share_out(networks, dtypes, workers, found, tick):
             raise
 
 
-def _one_thread():
+def _start_worker():
     from .oracles import torch_modes
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent alone acts on it
     torch_modes.use_threads(1)
 
 
 def check_network(network: Network, dtypes=DTYPES):
     """The rows of one network."""
+    return examine(network, dtypes)[1]
+
+
+def examine(network: Network, dtypes=DTYPES):
+    """(the `Truth` about one network, its rows)."""
     from .ball import Ball
-    from .oracles import exact, modes, torch_modes
+    from .oracles import exact, modes
     leaves, constants = network.draw()
     rng = np.random.default_rng([len(network.calls), network.size])
     u, v = ({k: _direction(rng, a.shape) for k, a in leaves.items()} for _ in range(2))
@@ -90,41 +98,49 @@ def check_network(network: Network, dtypes=DTYPES):
     truth = exact.differentiate(lambda x: interpret(network, modes.function, x, balls), leaves, u, v, network.size,
                                 dtypes=dtypes, coordinates=3 if thorough else 1,
                                 proven=tuple(modes.MODES) if thorough else ("reverse",))
-    rows, wrong = [], set()  # wrong: what is already known to be wrong, in float64, as (library, mode, parameter)
+    rows = []
     for library in LIBRARIES:
+        # Both dtypes always: the one tells which errors of the other are rounding.
+        found = {dtype: _answers(network, library, dtype, leaves, constants, u, v) for dtype in DTYPES}
         for dtype in sorted(dtypes, reverse=True):
-            prepare = torch_modes.tensors if library == "torch" else _arrays
-            c = prepare(constants, dtype)
-            function = (torch_modes if library == "torch" else modes).function
-            point, along, other = (prepare(d, dtype) for d in (leaves, v, u))
-            for mode, differentiate in (torch_modes if library == "torch" else modes).MODES.items():
-                try:
-                    found = differentiate(lambda x: interpret(network, function, x, c), point, other, along)
-                    found = torch_modes.arrays(found) if library == "torch" else found
-                except Exception as error:  # a differentiator that fails is a finding, not an end
-                    found = error
-                rows += _rows(network, truth, library, mode, dtype, found, wrong)
-    return rows
+            twin = found["float32" if dtype == "float64" else "float64"]
+            for mode, answer in found[dtype].items():
+                rows += _rows(network, truth, library, mode, dtype, answer, twin[mode])
+    return truth, rows
 
 
-def _rows(network, truth, library, mode, dtype, found, wrong):
+def _answers(network, library, dtype, leaves, constants, u, v):
+    """mode -> name -> derivative by this library; or the error that it raised, which is a finding, not an end."""
+    from .oracles import modes, torch_modes
+    oracle, prepare = (torch_modes, torch_modes.tensors) if library == "torch" else (modes, _arrays)
+    constants, point, along, other = (prepare(d, dtype) for d in (constants, leaves, v, u))
+    answers = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # overflow is judged, not announced
+        for mode, differentiate in oracle.MODES.items():
+            try:
+                found = differentiate(lambda x: interpret(network, oracle.function, x, constants), point, other, along)
+                answers[mode] = torch_modes.arrays(found) if library == "torch" else found
+            except Exception as error:
+                answers[mode] = error
+    return answers
+
+
+def _rows(network, truth, library, mode, dtype, answer, twin):
     from .oracles.exact import order_of
-    from .verdict import NO_ANSWER, UNDECIDED, WRONG, Verdict, judge
-    names = ["*"] if mode == "forward over forward" else network.leaves
-    for name in names:
+    from .verdict import NO_ANSWER, UNDECIDED, Verdict, judge
+    for name in ["*"] if mode == "forward over forward" else network.leaves:
         digits = np.nan
         if truth.undecided:
             verdict = Verdict(UNDECIDED, note=truth.undecided)
         else:
             digits = truth.agreement[order_of(mode), name].digits
-            if isinstance(found, Exception):
-                what = f"{type(found).__name__}: {str(found).splitlines()[0] if str(found) else ''}"
+            if isinstance(answer, Exception):
+                what = f"{type(answer).__name__}: {str(answer).splitlines()[0] if str(answer) else ''}"
                 verdict = Verdict(NO_ANSWER, note=what[:150])
             else:
-                verdict = judge(found[name], truth.derivatives[mode][name], truth, mode, name, dtype,
-                                (library, mode, name) in wrong)
-                if verdict.verdict == WRONG:
-                    wrong.add((library, mode, name))
+                verdict = judge(answer[name], truth.derivatives[mode][name], truth, mode, name, dtype,
+                                None if isinstance(twin, Exception) else twin[name])
         values = {"network": network.id, "parameter": name, "differentiator": library, "mode": mode, "dtype": dtype,
                   "digits": digits, **vars(verdict)}
         yield {c: values[c] for c in COLUMNS}

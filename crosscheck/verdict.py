@@ -1,9 +1,10 @@
 """What a disagreement means.  No tolerances: every limit is computed.
 
     exact to rounding   the error is within what rounding alone can do to the computation, by the ball at that precision
-    less accurate       beyond it in this dtype, but rounding in float32 would explain it, or it is lost beside the largest
-                        entry of the gradient or the function's value: the formula is right, its floating point form is worse than the reference's
-    wrong               no rounding explains it
+    less accurate       beyond that, but it shrinks with the precision as only rounding errors do, or it is lost beside the
+                        largest entry of the gradient or the function's value: the formula is right, its floating point
+                        form is worse than the reference's
+    wrong               an error that more precision does not cure
     kink                the function is not differentiable here; the one-sided slopes are given
     no answer           the differentiator raised an error, which the note has
     undecided           with the reason
@@ -22,8 +23,8 @@ RIGHT, LESS_ACCURATE, WRONG, KINK = "exact to rounding", "less accurate", "wrong
 NO_ANSWER, UNDECIDED = "no answer", "undecided"
 VERDICTS = (RIGHT, LESS_ACCURATE, WRONG, KINK, NO_ANSWER, UNDECIDED)
 
-#: How many times larger rounding errors of float32 are, to first order.
-COARSER = float(np.finfo(np.float32).eps / np.finfo(np.float64).eps)
+#: Rounding errors shrink by 2^29 from float32 to float64, those of a wrong formula not at all: this is halfway.
+SHRINKS = float(np.sqrt(np.finfo(np.float32).eps / np.finfo(np.float64).eps))
 
 
 @dataclass
@@ -39,10 +40,10 @@ class Verdict:
     note: str = ""
 
 
-def judge(result, exact, truth, mode, name, dtype, formula_is_wrong=False):
+def judge(result, exact, truth, mode, name, dtype, twin=None):
     """Judge a floating point `result` against the Ball `exact`.
 
-    formula_is_wrong  the same differentiator is wrong in float64, so that no rounding is an excuse in float32
+    twin  the result of the same computation in the other dtype, which tells a rounding error from a wrong formula
     """
     order = order_of(mode)
     agreement, scale = truth.agreement[order, name], truth.scale[order]
@@ -53,30 +54,50 @@ def judge(result, exact, truth, mode, name, dtype, formula_is_wrong=False):
     came_as = "" if result.dtype == np.dtype(dtype) else f"came as {result.dtype}"
     result = result.astype(dtype)
     if result.size == 0:
-        return Verdict(RIGHT, 0.0, 0.0, 0.0, 0.0, bound.how)
-    finite = np.isfinite(result)
-    with arithmetic(truth.bits):
-        error = np.where(finite, (Ball(np.where(finite, result, 0).astype(float)) - exact).abs_upper(), np.inf)
+        return Verdict(RIGHT, 0.0, 0.0, 0.0, 0.0, bound.how, came_as)
+    error = _error(result, exact, truth)
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.where(error == 0, 0.0, error / bound.limit)
-    found = Verdict(UNDECIDED, *_figures(error, exact.abs_upper(), scale, dtype), float(np.max(ratio)), bound.how, came_as)
+        ratio = np.where(error == 0, 0.0, np.where(np.isinf(error), np.inf, error / bound.limit))
+    found = Verdict(UNDECIDED, *_figures(error, exact.abs_upper(), scale, dtype), float(np.max(ratio)), bound.how)
     if agreement.kink:
         found.verdict, found.note = KINK, agreement.kink + _between(result, agreement, mode)
-    elif not finite.all():
-        overflow = np.isinf(bound.limit[~finite]).all()
+    elif np.isinf(error).any():
+        overflow = np.isinf(bound.limit[np.isinf(error)]).all()
         found.verdict = UNDECIDED if overflow else WRONG
         found.note = f"{dtype} may overflow here" if overflow else "nan or inf where a finite value exists"
     elif np.max(bound.limit) >= truth.telling(mode, dtype):
         found.note = "rounding alone could explain any value"
-    elif (ratio <= 1).all():
-        found.verdict = RIGHT
-    elif not formula_is_wrong and ((ratio <= COARSER) | (error <= max(scale, truth.value) * np.finfo(dtype).eps)).all():
-        found.verdict, found.note = LESS_ACCURATE, f"{found.error_over_bound:.3g} times the bound"
+    elif (beyond := ratio > 1).any():
+        lost = error <= max(scale, truth.value) * np.finfo(dtype).eps
+        if (lost | _shrinks(error, twin, exact, truth, dtype))[beyond].all():
+            found.verdict, found.note = LESS_ACCURATE, f"{found.error_over_bound:.3g} times the bound"
+        else:
+            worst = np.unravel_index(np.argmax(ratio), ratio.shape)
+            found.verdict = WRONG
+            found.note = f"entry {tuple(map(int, worst))} is {result[worst]:.9g}, exact {float(exact.mid()[worst]):.9g}"
     else:
-        worst = np.unravel_index(np.argmax(ratio), ratio.shape)
-        found.verdict = WRONG
-        found.note = f"entry {tuple(map(int, worst))} is {result[worst]:.9g}, exact {float(exact.mid()[worst]):.9g}"
+        found.verdict = RIGHT
+    found.note = "; ".join(filter(None, (found.note, came_as)))
     return found
+
+
+def _error(result, exact, truth):
+    """How far the result certainly is from exact at most, for each entry; inf where it is no number."""
+    finite = np.isfinite(result)
+    with arithmetic(truth.bits):
+        return np.where(finite, (Ball(np.where(finite, result, 0).astype(float)) - exact).abs_upper(), np.inf)
+
+
+def _shrinks(error, twin, exact, truth, dtype):
+    """Is the error in float64 as much smaller than the one in float32 as it is for rounding errors?"""
+    if twin is None or np.shape(twin) != exact.shape:
+        return np.zeros(error.shape, bool)
+    other = _error(np.asarray(twin), exact, truth)
+    fine, coarse = (error, other) if dtype == "float64" else (other, error)
+    # An error below float32's last place may be luck, and none at all, where that overflowed, tells nothing.
+    last_place = exact.abs_upper() * float(np.finfo(np.float32).eps)
+    coarse = np.maximum(np.where(np.isinf(coarse), 0.0, coarse), last_place)
+    return fine * SHRINKS <= coarse
 
 
 def _between(result, agreement, mode):

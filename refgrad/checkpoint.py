@@ -65,22 +65,31 @@ def checkpoint(f):
         traced = [i for i, x in enumerate(leaves) if type(x) is Tracer]
         if not traced:
             return f(*args, **kwargs)
-        results = shape = None
+        # The tape holds the program, so the program must not hold the tape: it keeps no traced array, given or computed.
+        rest = [FLOATING if type(x) is Tracer else x for x in leaves]
+        others = shape = None
 
         def program(*chosen):
-            nonlocal results, shape
-            full = list(leaves)
-            for i, x in zip(traced, chosen):
-                full[i] = x
-            args, kwargs = unflatten(structure, full)
+            nonlocal others, shape
+            args, kwargs = unflatten(structure, _filled(rest, chosen))
             results, shape = flatten(f(*args, **kwargs))
+            others = [FLOATING if _is_floating(y) else y for y in results]
             return tuple(y for y in results if _is_floating(y))
 
-        floating = iter(_recomputed(*(leaves[i] for i in traced), program=program,
-                                    below=min(number for i in traced for number in _levels(leaves[i]))))
-        return unflatten(shape, [next(floating) if _is_floating(y) else y for y in results])
+        floating = _recomputed(*(leaves[i] for i in traced), program=program,
+                               below=min(number for i in traced for number in _levels(leaves[i])))
+        return unflatten(shape, _filled(others, floating))
 
     return recomputed
+
+
+#: Stands for an array that `_filled` puts in its place.
+FLOATING = object()
+
+
+def _filled(leaves, arrays):
+    arrays = iter(arrays)
+    return [next(arrays) if x is FLOATING else x for x in leaves]
 
 
 def _levels(x):

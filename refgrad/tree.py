@@ -57,35 +57,38 @@ def rebuild(kind, keys, values):
     return kind(*values) if hasattr(kind, "_fields") else kind(values)
 
 
+# The recursions are functions of the module: a nested function that calls itself is a reference cycle, and would keep all that
+# its call saw, tapes included, until the garbage collector runs.
+
+
 def flatten(x):
     """(leaves, structure)."""
     leaves = []
+    return leaves, _flatten(x, leaves)
 
-    def walk(x):
-        if x is None:
-            return _empty
-        parts = children(x)
-        if parts is None:
-            leaves.append(x)
-            return _leaf
-        kind, keys, values = parts
-        return Structure(kind, keys, tuple(map(walk, values)))
 
-    return leaves, walk(x)
+def _flatten(x, leaves):
+    if x is None:
+        return _empty
+    parts = children(x)
+    if parts is None:
+        leaves.append(x)
+        return _leaf
+    kind, keys, values = parts
+    return Structure(kind, keys, tuple([_flatten(v, leaves) for v in values]))
 
 
 def unflatten(structure, leaves):
     """The nest again, with other leaves."""
-    leaves = iter(leaves)
+    return _unflatten(structure, iter(leaves))
 
-    def build(s):
-        if s.kind is LEAF:
-            return next(leaves)
-        if s.kind is EMPTY:
-            return None
-        return rebuild(s.kind, s.keys, [build(c) for c in s.children])
 
-    return build(structure)
+def _unflatten(s, leaves):
+    if s.kind is LEAF:
+        return next(leaves)
+    if s.kind is EMPTY:
+        return None
+    return rebuild(s.kind, s.keys, [_unflatten(c, leaves) for c in s.children])
 
 
 def paths(structure, prefix=""):
@@ -106,20 +109,20 @@ def flatten_like(structure, x, name):
     Raises ValueError that says where in `name` the structure is another.
     """
     leaves = []
-
-    def walk(s, x, name):
-        kind, keys, values = (EMPTY, (), ()) if x is None else children(x) or (LEAF, (), (x,))
-        same = keys == s.keys or set(keys) == set(s.keys) and issubclass(kind, dict)
-        if kind is not s.kind or not same:
-            raise ValueError(f"{name} has the structure {flatten(x)[1]}; expected {s}")
-        if kind is LEAF:
-            leaves.append(x)
-        named = dict(zip(keys, values))
-        for k, c in zip(s.keys, s.children):
-            walk(c, named[k], name + _step(kind, k))
-
-    walk(structure, x, name)
+    _flatten_like(structure, x, name, leaves)
     return leaves
+
+
+def _flatten_like(s, x, name, leaves):
+    kind, keys, values = (EMPTY, (), ()) if x is None else children(x) or (LEAF, (), (x,))
+    same = keys == s.keys or set(keys) == set(s.keys) and issubclass(kind, dict)
+    if kind is not s.kind or not same:
+        raise ValueError(f"{name} has the structure {flatten(x)[1]}; expected {s}")
+    if kind is LEAF:
+        leaves.append(x)
+    named = dict(zip(keys, values))
+    for k, c in zip(s.keys, s.children):
+        _flatten_like(c, named[k], name + _step(kind, k), leaves)
 
 
 def tree_map(function, x, *others):

@@ -42,10 +42,14 @@ class Truth:
     """All that is known about a network's derivatives at a point."""
 
     derivatives: dict = field(default_factory=dict)  # mode -> name -> Ball
+    gradient: dict = field(default_factory=dict)     # name -> Ball
+    product: dict = field(default_factory=dict)      # name -> Ball, the Hessian times v
+    curvature: Ball | None = None                    # u' H v
+    magnitude: Ball | None = None                    # |f|
     agreement: dict = field(default_factory=dict)    # (order, name) -> Agreement
     bounds: dict = field(default_factory=dict)       # (mode, dtype) -> name -> Bound
     scale: dict = field(default_factory=dict)        # order -> the largest entry of the gradient, of the Hessian product
-    value: float = 0.0                               # |f|
+    value: float = 0.0                               # |f|, rounded up
     bits: int = 0                                    # the precision of all this
     undecided: str = ""                              # why nothing is known
 
@@ -67,8 +71,8 @@ def differentiate(f, x, u, v, seed, modes=tuple(MODES), dtypes=("float64", "floa
     balls, u, v = ({k: Ball(a) for k, a in d.items()} for d in (x, u, v))
     for bits in BITS:
         truth = _truth(f, balls, u, v, np.random.default_rng(seed), modes, coordinates, bits)
-        if all(a.kink or a.digits >= ENOUGH for a in truth.agreement.values()) and not truth.undecided:
-            break
+        if all(a.digits >= ENOUGH for a in truth.agreement.values()) and not truth.undecided:
+            break  # a kink is one at all precisions: near it, the finer steps are smooth
     if truth.undecided:
         return truth
     for mode in modes if dtypes else ():
@@ -193,9 +197,11 @@ class Bound:
 
 def _bounds(truth, f, balls, u, v, mode, dtypes, proven):
     """(mode, dtype) -> name -> `Bound`.  A bound must exclude something, else the first order's stands in for it."""
-    found = {dtype: _farthest(truth, f, balls, u, v, mode, dtype, 0) for dtype in dtypes} if proven else {}
-    short = [d for d in dtypes if d not in found or max(np.max(b, initial=0.0) for b in found[d].values()) >=
-             truth.telling(mode, d)]
+    found, short = {}, not proven
+    for dtype in sorted(dtypes, reverse=True):  # float64 first: where it proves nothing, float32 does not either
+        if not short:
+            found[dtype] = _farthest(truth, f, balls, u, v, mode, dtype, 0)
+            short = max(np.max(b, initial=0.0) for b in found[dtype].values()) >= truth.telling(mode, dtype)
     linear = _farthest(truth, f, balls, u, v, mode, "float32", FINER) if short else {}
     bounds = {}
     for dtype in dtypes:

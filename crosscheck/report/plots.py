@@ -8,19 +8,16 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 
+from .tables import by_layer  # noqa: E402
+
 COLORS = {"refgrad": "#0072B2", "torch": "#D55E00"}
 STYLE = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9, "axes.titlesize": 10}
 DPI = 130
 
 
-def _spread(errors, networks):
-    of_network = {n.id: sorted(set(n.layers)) for n in networks}
-    return errors.assign(layer=errors["network"].map(of_network)).explode("layer")
-
-
 def plot_errors(errors, networks, path):
     """For each layer the error in ulps: the median, and the range that holds 90 % of the entries' worst errors."""
-    frame = _spread(errors, networks)
+    frame = by_layer(errors, networks)
     frame = frame[np.isfinite(frame["ulp_max"])]
     order = sorted(frame["layer"].unique(), key=lambda a: frame.loc[frame["layer"] == a, "ulp_median"].median())
     dtypes = list(dict.fromkeys(frame["dtype"]))
@@ -49,7 +46,7 @@ def plot_errors(errors, networks, path):
 
 def plot_digits(errors, networks, path, required=40):
     """For each layer the agreement of the rules with ball differences, every network a dot."""
-    frame = _spread(errors, networks).drop_duplicates(["network", "parameter", "mode", "layer"])
+    frame = by_layer(errors, networks).drop_duplicates(["network", "parameter", "mode", "layer"])
     frame = frame.assign(order=np.where(frame["mode"].isin(["reverse", "forward"]), "first derivative", "second derivative"))
     frame = frame[frame["digits"].notna()]
     order = sorted(frame["layer"].unique(), reverse=True)

@@ -22,8 +22,8 @@ def plot_training(frame, path):
         _curves(axes[0, 1], measured.assign(accuracy=100 * measured["accuracy"]), "accuracy",
                 {k: {**LINES[k], **MARKS[k]} for k in LINES})
         axes[0, 1].set(title="test accuracy, %", ylim=(0, 102))
-        for ax, of in zip(axes[0], (learned, measured)):
-            _name_ends(ax, of)
+        for ax in axes[0]:
+            _names(ax)
         _errors(axes[1, 0], frame)
         _distances(axes[1, 1], frame[frame["step"] > 0])
         for ax in axes[1]:
@@ -49,10 +49,10 @@ def _curves(ax, rows, column, styles):
         ax.plot(of["step"], of[column], color=color, **styles[library])
 
 
-def _name_ends(ax, rows):
-    """Which is which: below the curves of an axes where the left is empty or the right is."""
-    for n, (library, color) in enumerate(COLORS.items()):
-        what = {"refgrad": "broad", "torch": "thin"}[library]
+def _names(ax):
+    """Which is which, in the middle on the right, where neither a falling nor a rising curve is."""
+    for n, (library, what) in enumerate({"refgrad": "broad", "torch": "thin"}.items()):
+        color = COLORS[library]
         ax.text(0.6, 0.5 - 0.1 * n, f"{library} ({what})", color=color, transform=ax.transAxes, fontweight="bold")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,16 +14,23 @@ import pandas as pd
 
 from ..networks import Coverage
 from ..run import COLUMNS
-from ..verdict import VERDICTS
+from ..verdict import KINK, LESS_ACCURATE, NO_ANSWER, VERDICTS, WRONG
 
 #: Columns that each table must have; a file without them is not the table that it claims to be.
 REQUIRED = {
     "errors.csv": COLUMNS,
     "layers.csv": ("layer", "differentiator", "dtype", "digits_min", "ulp_median", "ulp_max"),
+    "findings.csv": ("differentiator", "verdict", "mode", "layer", "networks", "with_layer", "simplest", "note"),
     "coverage.csv": ("kind", "first", "second", "met"),
     "scaling.csv": ("study", "library", "method", "seconds", "projected"),
     "training.csv": ("step", "library", "loss"),
 }
+
+NUMERIC = {"ulp_max", "ulp_median", "rel_error", "error_over_bound", "digits", "digits_min", "met", "networks", "with_layer",
+           "seconds", "step", "loss"}
+
+#: Verdicts whose cause is looked for, the worst first.
+FINDINGS = [WRONG, NO_ANSWER, LESS_ACCURATE, KINK]
 
 
 class ReportError(Exception):
@@ -53,17 +61,17 @@ def read_table(path):
     """The table at `path`; ReportError if it is missing, half-written or something else."""
     path = Path(path)
     command = {"scaling.csv": "scaling", "training.csv": "training"}.get(path.name, "run")
+    how = f"python -m crosscheck {command} --out {path.parent}"
     try:
         frame = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
     except FileNotFoundError:
-        raise ReportError(f"{path} is missing; make it with: python -m crosscheck {command} --out {path.parent}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ReportError(f"{path} cannot be read ({error}); make it again with: python -m crosscheck {command} "
-                          f"--out {path.parent}") from error
-    absent = [c for c in REQUIRED.get(path.name, ()) if c not in frame.columns]
-    if absent:
-        raise ReportError(f"{path} lacks the columns {', '.join(absent)}; make it again with: python -m crosscheck "
-                          f"{command} --out {path.parent}")
+        raise ReportError(f"{path} is missing; make it with: {how}") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
+        raise ReportError(f"{path} cannot be read ({error}); make it again with: {how}") from error
+    if absent := [c for c in REQUIRED.get(path.name, ()) if c not in frame.columns]:
+        raise ReportError(f"{path} lacks the columns {', '.join(absent)}; make it again with: {how}")
+    if broken := [c for c in NUMERIC & set(frame.columns) if len(frame) and not pd.api.types.is_numeric_dtype(frame[c])]:
+        raise ReportError(f"{path} has text in the columns of numbers {', '.join(sorted(broken))}; make it again with: {how}")
     return frame
 
 
@@ -76,22 +84,57 @@ def errors_table(rows):
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def by_layer(errors, networks):
+    """The errors once for each layer that their network has."""
+    of_network = {n.id: sorted(set(n.layers)) for n in networks}
+    return errors.assign(layer=errors["network"].map(of_network)).explode("layer")
+
+
 def layers_table(errors, networks):
     """The errors by layer: every row of a network counts for each layer that the network has."""
-    of_network = {n.id: sorted(set(n.layers)) for n in networks}
-    spread = errors.assign(layer=errors["network"].map(of_network)).explode("layer")
     table = []
-    for (layer, who, dtype), rows in spread.groupby(["layer", "differentiator", "dtype"], sort=True):
+    for (layer, who, dtype), rows in by_layer(errors, networks).groupby(["layer", "differentiator", "dtype"], sort=True):
         ulps = rows["ulp_max"]
         counts = rows["verdict"].value_counts()
         worst = rows.loc[rows["error_over_bound"].idxmax(), "network"] if rows["error_over_bound"].notna().any() else ""
-        table.append({
-            "layer": layer, "differentiator": who, "dtype": dtype, "networks": rows["network"].nunique(),
-            "rows": len(rows), "digits_min": rows["digits"].min(), "ulp_median": rows["ulp_median"].median(),
-            "ulp_p95": ulps.quantile(0.95) if ulps.notna().any() else np.nan, "ulp_max": ulps.max(),
-            "rel_error_median": rows["rel_error"].median(), "rel_error_max": rows["rel_error"].max(),
-            **{v: int(counts.get(v, 0)) for v in VERDICTS}, "closest_to_bound": worst})
-    return pd.DataFrame(table)
+        table.append((
+            layer, who, dtype, rows["network"].nunique(), len(rows), rows["digits"].min(), rows["ulp_median"].median(),
+            ulps.quantile(0.95, interpolation="nearest"), ulps.max(), rows["rel_error"].median(), rows["rel_error"].max(),
+            *(int(counts.get(v, 0)) for v in VERDICTS), worst))
+    return pd.DataFrame(table, columns=[
+        "layer", "differentiator", "dtype", "networks", "rows", "digits_min", "ulp_median", "ulp_p95", "ulp_max",
+        "rel_error_median", "rel_error_max", *VERDICTS, "closest_to_bound"])
+
+
+def findings_table(errors, networks):
+    """What is not right, and through which layers: a row for each differentiator, verdict, mode and layer to suspect.
+
+    The layer to suspect is the one with which most of its networks are affected; the networks that it explains are set
+    aside, and so on until all are explained.  The simplest of them is the one to replay.
+    """
+    by_id = {n.id: n for n in networks}
+    table = []
+    affected = errors[errors["verdict"].isin(FINDINGS)].sort_values("verdict", key=lambda v: v.map(FINDINGS.index), kind="stable")
+    for (who, verdict, mode), rows in affected.groupby(["differentiator", "verdict", "mode"], sort=False):
+        found = {i: by_id[i] for i in rows["network"]}
+        for layer, group in _suspects(found, by_id):
+            simplest = min(group, key=lambda n: (len(n.calls), n.size))
+            table.append((who, verdict, mode, layer, len(group), sum(layer in n.layers for n in networks), simplest.id,
+                          rows.loc[rows["network"] == simplest.id, "note"].iloc[0]))
+    return pd.DataFrame(table, columns=REQUIRED["findings.csv"])
+
+
+def _suspects(found, by_id):
+    """(layer, affected networks that it explains), the strongest suspicion first."""
+    left = dict(found)
+    while left:
+        having = Counter(a for n in by_id.values() for a in set(n.layers) if n.id in left or n.id not in found)
+        affected = Counter(a for n in left.values() for a in set(n.layers))
+        layer = max(sorted(affected), key=lambda a: (affected[a] / having[a], affected[a]))
+        group = [n for n in left.values() if layer in n.layers]
+        yield layer, group
+        for n in group:
+            del left[n.id]
 
 
 def coverage_table(coverage: Coverage):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -34,6 +35,7 @@ def fit(sizes, seconds, confidence=0.95):
     return Slope(slope, slope - reach, slope + reach)
 
 
+@cache
 def student(confidence, freedom):
     """The t with P(|T| <= t) = confidence.
 

@@ -120,11 +120,24 @@ def _contraction_vjp(i, g, y, *operands, subscripts, optimize):
                      optimize=optimize)
 
 
+def _contraction_jvp(i, v, y, *operands, subscripts, optimize):
+    """The function itself; a stack of tangents has one more subscript, which stays."""
+    if np.ndim(v) > np.ndim(operands[i]):
+        inputs, output = subscripts.split("->")
+        inputs = inputs.split(",")
+        stack = next(c for c in string.ascii_letters if c not in subscripts)
+        inputs[i] = stack + inputs[i]
+        v = np.reshape(v, np.shape(v)[:1] + np.shape(operands[i]))  # without axes that were there to broadcast
+        subscripts = ",".join(inputs) + "->" + stack + output
+    return np.einsum(subscripts, *operands[:i], v, *operands[i + 1:], optimize=optimize)
+
+
 contraction = Primitive(
     None, "y_o = sum prod_k x^k_(s_k);  <g, dy> = <sum g prod_(k != i) x^k, dx^i>", name="einsum", kind=MULTILINEAR,
     forward=lambda *operands, subscripts, optimize: np.einsum(subscripts, *operands, optimize=optimize),
-    vjp=Each(_contraction_vjp), cases=[Case((2, 3), (3, 4), subscripts="ij,jk->ki", optimize=False),
-                                       Case((2, 3), (2,), (3, 2), subscripts="ij,i,jk->k", optimize=True)])
+    jvp=Each(_contraction_jvp), vjp=Each(_contraction_vjp), stacked=True,
+    cases=[Case((2, 3), (3, 4), subscripts="ij,jk->ki", optimize=False),
+           Case((2, 3), (2,), (3, 2), subscripts="ij,i,jk->k", optimize=True)])
 
 
 def _einsum(subscripts, *operands, optimize=False):
@@ -194,13 +207,13 @@ inv = Primitive(
 det = Primitive(
     np.linalg.det, call=lambda a: ((a,), {}), derivation="y = det A,  dy = y tr(A^-1 dA) = <y A^-T, dA>",
     jvp=(lambda dA, y, A: y * np.trace(np.linalg.solve(A, dA), axis1=-2, axis2=-1),),
-    vjp=(lambda g, y, A: (g * y)[..., None, None] * T(np.linalg.inv(A)),), cases=SQUARE)
+    vjp=(lambda g, y, A: (g * y)[..., None, None] * T(np.linalg.inv(A)),), cases=SQUARE, stacked=True)
 
 log_abs_det = Primitive(
     None, "y = log |det A|,  dy = tr(A^-1 dA) = <A^-T, dA>", name="log_abs_det",
     forward=lambda A: np.linalg.slogdet(A)[1],
     jvp=(lambda dA, y, A: np.trace(np.linalg.solve(A, dA), axis1=-2, axis2=-1),),
-    vjp=(lambda g, y, A: g[..., None, None] * T(np.linalg.inv(A)),), cases=SQUARE)
+    vjp=(lambda g, y, A: g[..., None, None] * T(np.linalg.inv(A)),), cases=SQUARE, stacked=True)
 sign_det = Primitive(None, "the sign of det A is constant where A can be inverted", name="sign_det", kind=CONSTANT,
                      forward=lambda A: np.linalg.slogdet(A)[0], cases=SQUARE)
 _SignAndLog = type(np.linalg.slogdet(np.eye(1)))
@@ -210,12 +223,12 @@ Composition(np.linalg.slogdet, lambda a: _SignAndLog(sign_det(a), log_abs_det(a)
 solve = Primitive(
     None, """X = A^-1 B:  A X = B,  dA X + A dX = dB,  dX = A^-1 (dB - dA X)
     <G, A^-1 dB> = <A^-T G, dB>             so  G_B = A^-T G
-    <G, -A^-1 dA X> = <-A^-T G X', dA>      so  G_A = -G_B X'""", name="solve", forward=np.linalg.solve,
+    <G, -A^-1 dA X> = <-A^-T G X', dA>      so  G_A = -G_B X'""", name="solve", forward=np.linalg.solve, stacked=True,
     jvp=(lambda dA, X, A, B: -np.linalg.solve(A, dA @ X), lambda dB, X, A, B: np.linalg.solve(A, dB)),
     vjp=(lambda G, X, A, B: -np.linalg.solve(T(A), G) @ T(X), lambda G, X, A, B: np.linalg.solve(T(A), G)),
     cases=[Case((3, 3), (3, 2), domain=("positive definite", None)),
            Case((2, 3, 3), (3, 1), domain=("positive definite", None))])
-Composition(np.linalg.solve, lambda a, b: solve(a, b[:, None])[..., 0] if np.ndim(b) == 1 else solve(a, b),
+Composition(np.linalg.solve, lambda a, b: solve(a, np.expand_dims(b, 1))[..., 0] if np.ndim(b) == 1 else solve(a, b),
             cases=[Case((3, 3), (3,), domain=("positive definite", None)), *solve.cases])
 
 
@@ -236,7 +249,7 @@ Primitive(
     <G, L Phi(L^-1 dA L^-T)> = <L^-T Phi(L' G) L^-1, dA>, made symmetric as A is""",
     call=lambda a, *, upper=False: ((a,), {}) if not upper else _refuse_upper(),
     jvp=(lambda dA, L, A: L @ _lower_half(np.linalg.solve(L, T(np.linalg.solve(L, T((dA + T(dA)) / 2))))),),
-    vjp=(_cholesky_vjp,), cases=[Case((3, 3), call=lambda a: np.linalg.cholesky(a @ T(a) + np.eye(3)))])
+    vjp=(_cholesky_vjp,), stacked=True, cases=[Case((3, 3), call=lambda a: np.linalg.cholesky(a @ T(a) + np.eye(3)))])
 
 
 def _refuse_upper():

@@ -75,7 +75,7 @@ def _others(x, axis):
     return np.moveaxis(rest, range(-len(axis), 0), axis) if axis else rest
 
 
-Primitive(np.prod, "p = x_1 ... x_n,  dp = sum_i (prod_{j != i} x_j) dx_i", call=reduction,
+Primitive(np.prod, "p = x_1 ... x_n,  dp = sum_i (prod_{j != i} x_j) dx_i", call=reduction, stacked=True,
           jvp=(lambda v, y, x, axis, keepdims: np.sum(v * _others(x, axis), axis=axis, keepdims=keepdims),),
           vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _others(x, axis),), cases=REDUCTIONS)
 
@@ -124,7 +124,7 @@ def _share(x, y, axis, keepdims):
 
 
 for _function, _rest in [(np.max, 1.0), (np.amax, 1.0), (np.min, 3.0), (np.amin, 3.0)]:
-    Primitive(_function, "y = x_k at the extreme entry k,  dy = dx_k", kind=KINKED, call=extreme,
+    Primitive(_function, "y = x_k at the extreme entry k,  dy = dx_k", kind=KINKED, call=extreme, stacked=True,
               jvp=(lambda v, y, x, axis, keepdims: np.sum(
                   v * _share(x, y, axis, keepdims), axis=axis, keepdims=keepdims),),
               vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _share(x, y, axis, keepdims),),

@@ -3,7 +3,8 @@
     dy = P dx,   <g, P dx> = <P' g, dx>
 
 The jvp is the function itself; the vjp P' puts each entry back where it came from, adding where it was used twice.
-Few of them need a rule: the others are written with these.
+Few of them need a rule: the others are written with these.  Where a jvp stands here nevertheless, it is the function
+itself on tangents that may have one more leading axis.
 """
 
 import operator
@@ -13,7 +14,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..cases import Case, Fixed, Kink
 from ..errors import InPlaceWrite, NoRule
-from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Each, Primitive
+from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Each, Primitive, align
 
 # The primitives
 
@@ -24,7 +25,13 @@ def _reshape(a, shape, order="C", *, copy=None):
     return (a,), {"shape": shape}
 
 
-Primitive(np.reshape, "y = the entries of x in the same order", kind=LINEAR, call=_reshape,
+def _leading(v, x):
+    """The shape of the axis that a stack of tangents has before those of x: (N,), or () for a single tangent."""
+    return np.shape(v)[:np.ndim(v) - np.ndim(x)]
+
+
+Primitive(np.reshape, "y = the entries of x in the same order", kind=LINEAR, call=_reshape, stacked=True,
+          jvp=(lambda v, y, x, shape: np.reshape(v, _leading(v, x) + np.shape(y)),),
           vjp=(lambda g, y, x, shape: np.reshape(g, np.shape(x)),),
           cases=[Case((3, 4), shape=(2, 6)), Case((2, 3), shape=-1), Case((), shape=(1, 1)),
                  Case((0, 2), shape=(4, 0))])
@@ -37,12 +44,19 @@ def _permutation(a, axes=None):
     return (a,), {"axes": tuple(reversed(range(n))) if axes is None else normalize_axis_tuple(axes, n)}
 
 
+def _transpose_jvp(v, y, x, axes):
+    first = len(_leading(v, x))
+    return np.transpose(v, (*range(first), *(first + k for k in axes)))
+
+
 Primitive(np.transpose, "Y = X';  <G, dX'> = <G', dX>: axes permuted back", kind=LINEAR, call=_permutation,
+          jvp=(_transpose_jvp,), stacked=True,
           vjp=(lambda g, y, x, axes: np.transpose(g, tuple(np.argsort(axes))),),
           cases=[Case((3, 4)), Case((2, 3, 4), axes=(1, 2, 0)), Case(())])
 
 Primitive(np.broadcast_to, "y = x, repeated along new axes and axes of size 1; <g, dy> sums over the repetitions",
-          kind=LINEAR, call=lambda array, shape, subok=False: ((array,), {"shape": shape}),
+          kind=LINEAR, call=lambda array, shape, subok=False: ((array,), {"shape": shape}), stacked=True,
+          jvp=(lambda v, y, x, shape: align(v, np.ndim(y)) if _leading(v, x) else v,),  # the broadcast, too
           vjp=(lambda g, y, x, shape: g,),  # the sum over broadcast axes happens centrally
           cases=[Case((3, 1), shape=(2, 3, 4)), Case((), shape=(2,)), Case((1,), shape=(0,))])
 
@@ -87,8 +101,18 @@ scatter_add = Primitive(
     vjp=(lambda g, y, x, index, shape: g[index],),
     cases=[Case((3,), index=np.array([0, 2, 0]), shape=(4,)), Case((2,), index=(slice(0, 2), 1), shape=(3, 2))])
 
+
+def _getitem_jvp(v, y, x, index):
+    if not _leading(v, x):
+        return v[index]
+    parts = index if isinstance(index, tuple) else (index,)
+    if all(i is None or i is Ellipsis or isinstance(i, (int, slice)) and not isinstance(i, bool) for i in parts):
+        return v[(slice(None), *parts)]
+    return np.stack([d[index] for d in v])  # an array among the indices may move its axis to the front
+
+
 Primitive(operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: entries used twice receive both",
-          kind=LINEAR, name="getitem", forward=lambda x, index: x[index],
+          kind=LINEAR, name="getitem", jvp=(_getitem_jvp,), stacked=True, forward=lambda x, index: x[index],
           vjp=(lambda g, y, x, index: scatter_add(g, index=index, shape=np.shape(x)),),
           cases=[Case((3, 4), call=lambda x: x[1]), Case((3, 4), call=lambda x: x[..., None, ::-2]),
                  Case((3, 4), call=lambda x: x[np.array([0, 2, 0])]),
@@ -315,6 +339,8 @@ def _take_along_axis(arr, indices, axis=-1):
 
 
 def _pad(array, pad_width, mode="constant", *, constant_values=0):
+    if isinstance(pad_width, dict):
+        raise NoRule("np.pad", "with pad_width as a dict (write it as a list of pairs)")
     widths = np.broadcast_to(pad_width, (np.ndim(array), 2))
     if mode in ("edge", "reflect", "symmetric", "wrap"):
         for k, width in enumerate(widths):
@@ -392,7 +418,7 @@ def _difference(a, n=1, axis=-1):
 
 def _trapezoid(y, x=None, dx=1.0, axis=-1):
     """Each interval times the mean of its two ends."""
-    n = np.ndim(y)
+    y, n = y if hasattr(y, "dtype") else np.asarray(y), np.ndim(y)
     ends = (y[along(axis, slice(1, None), n)] + y[along(axis, slice(None, -1), n)]) / 2
     if x is None:
         return np.sum(dx * ends, axis=axis)

@@ -11,8 +11,11 @@ import pytest
 
 import refgrad as rg
 from refgrad.forward import Tangents
+from refgrad.primitive import Primitive
 from refgrad.reverse import Tape
 from refgrad.tracer import Level
+
+from . import checks
 
 LENGTH = 20_000
 
@@ -136,6 +139,33 @@ def test_gradients_do_not_alias_each_other():
         a += 100
         np.testing.assert_array_equal(b, expected)
         np.testing.assert_array_equal(g, np.ones_like(value))
+
+
+KEPT = np.array([1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("vjp", [
+    lambda g, kept, x, table: g, lambda g, kept, x, table: x, lambda g, kept, x, table: kept["inside"][0],
+    lambda g, kept, x, table: table, lambda g, kept, x, table: kept["inside"][0][::1]],
+    ids=["cotangent", "argument", "kept", "parameter", "view"])
+def test_a_rule_may_return_what_it_was_handed(vjp):
+    """The caller gets a copy: what he does to it must not reach the tape."""
+    handing = Primitive(None, "", name="handing", keep=lambda x, table: {"inside": (np.array(KEPT),)}, listed=False,
+                        forward=lambda kept, x, table: x * 2, vjp=(vjp,), jvp=(lambda v, kept, x, table: v,))
+    table = np.array(KEPT)
+    checks.owns_its_results(lambda x: handing(x, table=table), (np.ones(3),), np.random.default_rng(0))
+    rg.vjp(lambda x: handing(x, table=table), np.ones(3))[1](np.ones(3))[0][:] = 0
+    np.testing.assert_array_equal(table, KEPT)
+
+
+def test_a_rule_may_return_the_same_array_for_two_arguments():
+    both = Primitive(None, "y = a + b", name="both", forward=np.add, listed=False, jvp=(None, None),
+                     vjp=(lambda g, y, a, b: y, lambda g, y, a, b: y))
+    _, pull = rg.vjp(lambda a, b: both(a, b) + both(b, a), np.ones(3), KEPT)
+    first, second = pull(np.ones(3))
+    first[:] = np.nan
+    np.testing.assert_array_equal(second, 2 * (KEPT + 1))
+    np.testing.assert_array_equal(pull(np.ones(3))[0], 2 * (KEPT + 1))
 
 
 def test_two_results_of_one_forward_pass_do_not_alias():

@@ -83,6 +83,24 @@ def test_unary_operators_and_divmod():
     check(lambda x: divmod(x, V)[1] + divmod(x, 2)[0], M)
 
 
+def test_lists_among_the_arguments():
+    square = [[1.0, 2.0, 0.0], [0.0, 1.0, 3.0], [2.0, 0.0, 1.0]]
+    check(lambda x: np.linalg.solve(square, x), V)
+    check(lambda x: np.linalg.solve(x + np.eye(3), [1.0, 2.0, 3.0]), M.T @ M)
+    check(lambda x: np.trapezoid([1.0, 2.0, 4.0], x), V)
+    check(lambda x: np.trapezoid(x, [0.0, 1.0, 3.0]), V)
+    check(lambda x: np.concatenate([x, [1.0, 2.0]]), V)
+    check(lambda x: np.stack([x[0], 1.0, x[1]]), V)
+    check(lambda x: np.hstack([x, 1.0, [2.0]]), V)
+    check(lambda x: np.cross([1.0, 2.0, 3.0], x), V)
+    check(lambda x: np.einsum("i,ij", [1, 2], x), M)
+    check(lambda x: np.where([True, False, True], x, 0), V)
+    check(lambda x: np.maximum(x, [1, 2, 3]), V)
+    check(lambda x: np.kron([1.0, 2.0], x), V)
+    check(lambda x: np.average([1.0, 2.0, 3.0], weights=x), V)
+    check(lambda x: np.dot([1, 2, 3], x) * np.inner(x, [1, 2, 3]), V)
+
+
 def test_matmul_with_arrays_and_lists():
     check(lambda x, y: x @ y, M, V)
     check(lambda x: [[1.0, 2.0]] @ x, M)

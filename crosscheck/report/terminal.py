@@ -1,0 +1,73 @@
+"""For the terminal: one network as a person reads it, what its derivatives are, and what each differentiator made of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from ..oracles.exact import order_of
+
+
+def plain_table(*columns, right=(), title=None, **options):
+    """A table without lines; the columns named in `right` are numbers."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for c in columns:
+        table.add_column(c, justify="right" if c in right else "left", **options)
+    return table
+
+
+def description(network):
+    """The network's arrays and program."""
+    arrays = plain_table("array", "shape", "role", "law", "scale", "seed", right=("scale", "seed"))
+    for name, a in network.arrays.items():
+        arrays.add_row(name, str(a.shape), a.role, a.law, f"{a.scale:.4g}", str(a.seed))
+    return Group(Text(f"{network.id}: depth {network.depth}, {network.size} numbers to differentiate", style="bold"),
+                 Text(), arrays, Text(), *(Text("  " + line) for line in network.program()), Text())
+
+
+def findings(network, truth, rows):
+    """The exact derivatives with their agreement with differences, then every answer."""
+    if truth.undecided:
+        return Text(f"undecided at {truth.bits} bits: {truth.undecided}")
+    kinks = sorted({f"{name}: kink, {a.kink}" for (_, name), a in truth.agreement.items() if a.kink})
+    return Group(
+        Text(f"Exact, in ball arithmetic of {truth.bits} bits; the loss is at most {truth.value:.6g} in size", style="bold"),
+        _exact(network, truth), *map(Text, kinks), Text(),
+        Text("Answers, against those (~ marks a bound to first order; the others are proven)", style="bold"),
+        _answers(rows), *_notes(rows))
+
+
+def _exact(network, truth):
+    table = plain_table("parameter", "|gradient|", "largest entry", "|Hessian v|", "digits, 1st", "digits, 2nd",
+                        right=("|gradient|", "largest entry", "|Hessian v|", "digits, 1st", "digits, 2nd"))
+    for name in network.leaves:
+        gradient, product = (d[name].mid() for d in (truth.gradient, truth.product))
+        table.add_row(name, f"{np.linalg.norm(gradient):.6g}", f"{np.max(np.abs(gradient), initial=0.0):.6g}",
+                      f"{np.linalg.norm(product):.6g}", *(f"{truth.agreement[order, name].digits:.1f}" for order in (1, 2)))
+    return table
+
+
+def _answers(rows):
+    table = plain_table("mode", "parameter", "by", "in", "max ulps", "rel. error", "error/bound", "verdict",
+                        right=("max ulps", "rel. error", "error/bound"), no_wrap=True)
+    previous = None
+    for r in sorted(rows, key=lambda r: (order_of(r["mode"]), r["mode"])):
+        if previous not in (None, r["mode"]):
+            table.add_section()
+        about = "~" if r["bound"] == "first order" else ""
+        table.add_row(r["mode"] if r["mode"] != previous else "", r["parameter"], r["differentiator"], r["dtype"],
+                      f"{r['ulp_max']:.2g}", f"{r['rel_error']:.1e}", f"{about}{r['error_over_bound']:.2g}", r["verdict"],
+                      style={"wrong": "red", "less accurate": "yellow"}.get(r["verdict"]))
+        previous = r["mode"]
+    return table
+
+
+def _notes(rows):
+    noted = dict.fromkeys((r["differentiator"], r["mode"], r["parameter"], r["dtype"], r["verdict"], r["note"])
+                          for r in rows if r["note"])
+    if noted:
+        yield Text("\nNotes", style="bold")
+    for who, mode, parameter, dtype, verdict, note in noted:
+        yield Text(f"{who}, {mode}, {parameter}, {dtype}: {verdict}, {note}")
