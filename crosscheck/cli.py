@@ -130,7 +130,7 @@ def list_networks(networks: Count = None, seed: Seed = 0, quick: Quick = False):
 
 
 @app.command()
-def replay(id: Annotated[str, typer.Argument(help="A network's id, as in errors.csv: full-0-17.")], dtype: Dtypes = None):
+def replay(id: Annotated[str, typer.Argument(metavar="ID", help="A network's id, as in errors.csv: full-0-17.")], dtype: Dtypes = None):
     """Check one network again and show all of it: program, arrays, exact derivatives, every answer's verdict.
 
     Example: `python -m crosscheck replay full-0-17 --dtype float64`
@@ -189,14 +189,14 @@ def _check_networks(seed, networks, out, quick, workers, dtype):
                  (", and in the report" if finished else "; the report is as it was"))
         what += f"; {result.stopped}, {count} were asked for"
     if finished:
-        _write_networks(result, out, what)
+        write_networks(result, out, what)
     if result.stopped:
         if finished:
             _page(out)
         raise typer.Exit(130 if result.stopped == "interrupted" else 1)
 
 
-def _write_networks(result, out, what):
+def write_networks(result, out, what):
     from .report import plots, tables, terminal
     errors = tables.errors_table(result.rows)
     coverage = tables.coverage_table(result.coverage)
@@ -204,7 +204,7 @@ def _write_networks(result, out, what):
     tables.write_table(tables.layers_table(errors, result.networks), out / "layers.csv")
     tables.write_table(tables.findings_table(errors, result.networks), out / "findings.csv")
     tables.write_table(coverage, out / "coverage.csv")
-    _about(out, "networks", what)
+    about(out, "networks", what)
     with tables.replacing(out / "errors.png") as path:
         plots.plot_errors(errors, result.networks, path)
     with tables.replacing(out / "digits.png") as path:
@@ -213,7 +213,8 @@ def _write_networks(result, out, what):
         plots.plot_coverage(coverage, path)
     counts = tables.verdict_counts(errors).reset_index()
     names = ("differentiator", "dtype", "mode")
-    table = terminal.plain_table(*counts.columns, right=[c for c in counts.columns if c not in names])
+    table = terminal.plain_table(*counts.columns, right=[c for c in counts.columns if c not in names],
+                                 whole=names)
     for row in counts.itertuples(index=False):
         table.add_row(*map(str, row))
     console.print(table)
@@ -232,7 +233,7 @@ def _train(seed, out, quick):
     tables.write_table(frame, out / "training.csv")
     with tables.replacing(out / "training.png") as path:
         plot_training(frame, path)
-    _about(out, "training", f"{int(frame['step'].max())} steps of training on the 8x8 digits, seed {seed}")
+    about(out, "training", f"{int(frame['step'].max())} steps of training on the 8x8 digits, seed {seed}")
 
 
 def _scale(seed, out, quick):
@@ -246,10 +247,10 @@ def _scale(seed, out, quick):
                        ("cheap_gradient", plots_scaling.plot_cheap_gradient)):
         with tables.replacing(out / f"{name}.png") as path:
             plot(frame, path)
-    _about(out, "scaling", f"the cost of gradients up to {int(frame['parameters'].max()):,} parameters, on {_machine()}")
+    about(out, "scaling", f"the cost of gradients up to {int(frame['parameters'].max()):,} parameters, on {_machine()}")
 
 
-def _about(out, part, what):
+def about(out, part, what):
     """Note in run.json what a part of the report was made from."""
     from .report.tables import write_json
     try:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,10 +64,11 @@ def run(seed=0, count=100, profile="full", dtypes=DTYPES, workers=2, tick=lambda
 
 def _share_out(networks, dtypes, workers, found, tick):
     # Fresh processes: a forked copy of a process with running thread pools may hang.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker) as pool:
-        # The largest first, so that no worker is left alone with one at the end.
-        futures = {pool.submit(check_network, n, dtypes): n
-                   for n in sorted(networks, key=lambda n: (-n.size * len(n.calls), n.id))}
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        with _interrupts_ignored():
+            # The largest first, so that no worker is left alone with one at the end.
+            futures = {pool.submit(check_network, n, dtypes): n
+                       for n in sorted(networks, key=lambda n: (-n.size * len(n.calls), n.id))}
         try:
             for future in as_completed(futures):
                 found[futures[future].id] = future.result()
@@ -75,10 +78,17 @@ def _share_out(networks, dtypes, workers, found, tick):
             raise
 
 
-def _start_worker():
-    from .oracles import torch_modes
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent alone acts on it
-    torch_modes.use_threads(1)
+@contextmanager
+def _interrupts_ignored():
+    """Ctrl-C reaches all processes: those that are started in here leave it to this one."""
+    if threading.current_thread() is not threading.main_thread():  # which has no say about signals
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def check_network(network: Network, dtypes=DTYPES):
@@ -89,7 +99,7 @@ def check_network(network: Network, dtypes=DTYPES):
 def examine(network: Network, dtypes=DTYPES):
     """(the `Truth` about one network, its rows)."""
     from .ball import Ball
-    from .oracles import exact, modes
+    from .oracles import exact, modes, torch_modes
     leaves, constants = network.draw()
     rng = np.random.default_rng([len(network.calls), network.size])
     u, v = ({k: _direction(rng, a.shape) for k, a in leaves.items()} for _ in range(2))
@@ -101,7 +111,8 @@ def examine(network: Network, dtypes=DTYPES):
     rows = []
     for library in LIBRARIES:
         # Both dtypes always: the one tells which errors of the other are rounding.
-        found = {dtype: _answers(network, library, dtype, leaves, constants, u, v) for dtype in DTYPES}
+        with torch_modes.threads(1):  # the networks are small
+            found = {dtype: _answers(network, library, dtype, leaves, constants, u, v) for dtype in DTYPES}
         for dtype in sorted(dtypes, reverse=True):
             twin = found["float32" if dtype == "float64" else "float64"]
             for mode, answer in found[dtype].items():

@@ -22,7 +22,7 @@ from __future__ import annotations
 import numpy as np
 
 from .errors import describe
-from .primitive import Primitive, fit
+from .primitive import Primitive, fit, in_dtype_of
 
 
 class Custom(Primitive):
@@ -77,7 +77,7 @@ class Custom(Primitive):
         if np.shape(tangent) != np.shape(result):
             raise ValueError(f"custom {self.name}: its jvp returned shape {np.shape(tangent)}; expected "
                              f"{np.shape(result)}, the shape of the result")
-        return np.copy(tangent)
+        return in_dtype_of(result, tangent)
 
 
 def custom(function):

@@ -115,8 +115,7 @@ def flatten_like(structure, x, name):
 
 def _flatten_like(s, x, name, leaves):
     kind, keys, values = (EMPTY, (), ()) if x is None else children(x) or (LEAF, (), (x,))
-    same = keys == s.keys or set(keys) == set(s.keys) and issubclass(kind, dict)
-    if kind is not s.kind or not same:
+    if kind is not s.kind or set(keys) != set(s.keys):
         raise ValueError(f"{name} has the structure {flatten(x)[1]}; expected {s}")
     if kind is LEAF:
         leaves.append(x)

@@ -26,7 +26,6 @@ class Builder:
         shape = (batch, *trailing, self.width())
         self.h = self.array("x", shape, role="input", scale=input_scale)
         self.shape = shape
-        self.weights = []  # (name, shape) of linear weights, to share
 
     def width(self):
         return int(self.rng.choice(self.widths))
@@ -42,7 +41,10 @@ class Builder:
         return name
 
     def parameter(self, name, shape, scale=1.0, law="normal"):
-        """A trained array, now and then a thousand times smaller or larger than usual."""
+        """A trained array, now and then up to a thousand times smaller or larger than usual, or shared with another layer."""
+        like = [k for k, a in self.arrays.items() if k.split("_")[0] == name and a.role == "parameter" and a.shape == tuple(shape)]
+        if like and self.chance(0.5):
+            return str(self.rng.choice(like))
         usual = 0.9 > self.rng.random()
         factor = 1.0 if usual else float(10.0 ** self.rng.uniform(-3, 3))
         return self.array(name, shape, scale=float(scale) * factor, law=law)
@@ -88,26 +90,25 @@ def loss(name, fits=lambda b: True):
 
 
 def _weight(b, width):
-    """A new weight, or one that an earlier layer has: a shared parameter."""
-    shape = (width, b.shape[-1])
-    shared = [name for name, s in b.weights if s == shape]
-    if shared and b.chance(0.5):
-        return str(b.rng.choice(shared))
-    name = b.parameter("weight", shape, scale=1 / np.sqrt(b.shape[-1]))
-    b.weights.append((name, shape))
-    return name
+    return b.parameter("weight", (width, b.shape[-1]), scale=1 / np.sqrt(b.shape[-1]))
+
+
+def _width(b):
+    """A new width, or one for which an earlier weight fits, so that it may be shared."""
+    fitting = [a.shape[0] for k, a in b.arrays.items() if k.startswith("weight_") and a.shape[1:] == b.shape[-1:]]
+    return int(b.rng.choice(fitting)) if fitting and b.chance(0.7) else b.width()
 
 
 @layer("linear")
 def _(b):
-    width = b.width()
+    width = _width(b)
     b.call("linear", _weight(b, width), b.parameter("bias", (width,), scale=0.5), layer="linear",
            shape=(*b.shape[:-1], width))
 
 
 @layer("linear[no bias]")
 def _(b):
-    width = b.width()
+    width = _width(b)
     b.call("linear", _weight(b, width), layer="linear[no bias]", shape=(*b.shape[:-1], width))
 
 
@@ -122,8 +123,8 @@ def _(b):
 def _(b):
     skip = b.earlier(lambda shape: shape == b.shape)
     if skip is None:  # a path of its own: h + W h
-        skip, inner = b.h, b.parameter("weight", (b.shape[-1],) * 2, scale=1 / np.sqrt(b.shape[-1]))
-        b.call("linear", inner, layer=None)
+        skip = b.h
+        b.call("linear", _weight(b, b.shape[-1]), layer=None)
     b.call("add", skip, layer="residual")
 
 

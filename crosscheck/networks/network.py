@@ -116,7 +116,8 @@ class Network:
         try:
             data = json.loads(text)
             arrays = {name: Array(**{**a, "shape": tuple(a["shape"])}) for name, a in data["arrays"].items()}
-            calls = tuple(Call(**{**c, "arguments": tuple(c["arguments"])}) for c in data["calls"])
+            calls = tuple(Call(**{**c, "arguments": tuple(c["arguments"]), "options": _tuples(c["options"])})
+                          for c in data["calls"])
             return cls(data["id"], arrays, calls, data["depth"])
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise ValueError(f"not a network in JSON: {error!r}") from error
@@ -129,6 +130,11 @@ class Network:
             arguments += [f"{k}={v!r}" for k, v in c.options.items()]
             lines.append(f"{c.result} = {c.function}({', '.join(arguments)})")
         return lines
+
+
+def _tuples(options):
+    """JSON knows lists alone; shapes are tuples."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
 
 
 def interpret(network, function, leaves, constants):

@@ -5,6 +5,8 @@ The only file that imports torch.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,6 +19,16 @@ TYPES = {"float64": torch.float64, "float32": torch.float32}
 
 def use_threads(n):
     torch.set_num_threads(n)
+
+
+@contextmanager
+def threads(n):
+    before = torch.get_num_threads()
+    use_threads(n)
+    try:
+        yield
+    finally:
+        use_threads(before)
 
 
 def tensors(arrays, dtype):

@@ -163,8 +163,9 @@ class DigitsNet:
         return F.linear(h, p["W3"], p["b3"])
 
     def value_and_gradient(self, x, y):
+        squares = sum(torch.sum(torch.square(self.tensors[w])) for w in ("W1", "W2", "W3"))
         value = F.cross_entropy(self.logits(torch.tensor(x), training=True), torch.tensor(y))
-        value = value + sum(torch.sum(torch.square(self.tensors[w])) for w in ("W1", "W2", "W3")) * self.weight_decay / 2
+        value = value + squares * self.weight_decay / 2
         found = torch.autograd.grad(value, list(self.tensors.values()))
         return value.item(), {k: g.numpy() for k, g in zip(self.tensors, found)}
 

@@ -13,7 +13,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from ..verdict import KINK, RIGHT, VERDICTS, WRONG
+from ..verdict import KINK, NO_ANSWER, RIGHT, VERDICTS, WRONG
 from .tables import ReportError, read_table, replacing, verdict_counts
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -23,7 +23,7 @@ def write_page(folder):
     """(Re)write ``index.html`` in `folder` from the tables and plots there.  A part that is missing says how to make it."""
     folder = Path(folder)
     missing, tables = [], {}
-    for name in ("errors.csv", "layers.csv", "coverage.csv", "scaling.csv", "training.csv"):
+    for name in ("errors.csv", "findings.csv", "coverage.csv", "scaling.csv", "training.csv"):
         try:
             tables[name] = read_table(folder / name)
         except ReportError as error:
@@ -33,14 +33,18 @@ def write_page(folder):
     sections = []
     if "errors.csv" in tables:
         verdict, good = sentence(tables["errors.csv"], tables.get("coverage.csv"))
-        sections += _errors_sections(folder, tables["errors.csv"], tables.get("layers.csv"), tables.get("coverage.csv"))
+        sections += _errors_sections(folder, tables["errors.csv"])
+    if "findings.csv" in tables:
+        sections.insert(1, _findings_section(tables["findings.csv"]))
+    if "coverage.csv" in tables:
+        sections.append(_coverage_section(folder, tables["coverage.csv"]))
     if "training.csv" in tables:
         sections.append(_training_section(folder, tables["training.csv"]))
     if "scaling.csv" in tables:
         sections.append(_scaling_section(folder, tables["scaling.csv"]))
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     text = environment.from_string(TEMPLATE.read_text()).render(
-        headline=verdict, verdict=verdict, good=good, what=about["what"], versions=about["versions"], missing=missing,
+        verdict=verdict, good=good, what=about["what"], versions=about["versions"], missing=missing,
         sections=sections)
     with replacing(folder / "index.html") as temporary:
         Path(temporary).write_text(text)
@@ -48,18 +52,23 @@ def write_page(folder):
 
 def sentence(errors, coverage):
     """(the verdict in one sentence, whether it is good)."""
+    if not len(errors):
+        return "No network has been checked.", False
     counts = errors["verdict"].value_counts()
     parts = []
     for who, rows in errors.groupby("differentiator"):
         bad = int((rows["verdict"] == WRONG).sum())
-        parts.append(f"{who} {'is wrong in ' + str(bad) + ' of' if bad else 'gives no wrong answer in'} {len(rows)}")
+        parts.append(f"{who} is wrong in {bad:,} of {len(rows):,} derivatives" if bad else
+                     f"{who} gives no wrong answer in {len(rows):,} derivatives")
     digits = errors["digits"].min()
-    extra = [f"{int(counts[v])} {v}" for v in VERDICTS if v not in (RIGHT, WRONG) and counts.get(v, 0)]
-    text = "; ".join(parts) + f" derivatives; every rule agrees with ball differences to at least {int(digits)} digits"
-    text += f" ({', '.join(extra)})." if extra else f"; every answer is {RIGHT}."
+    parts.append("no rule could be compared with differences" if np.isnan(digits) else
+                 "every rule agrees with differences in ball arithmetic " +
+                 ("exactly" if np.isinf(digits) else f"to at least {int(digits)} digits"))
+    extra = [f"{int(counts[v]):,} {v}" for v in VERDICTS if v not in (RIGHT, WRONG) and counts.get(v, 0)]
+    text = "; ".join(parts) + (f" ({', '.join(extra)})." if extra else ".")
     if coverage is not None and (unmet := int((coverage["met"] == 0).sum())):
-        text += f" {unmet} layers or pairs of layers were not met."
-    refgrad_wrong = ((errors["differentiator"] == "refgrad") & (errors["verdict"] == WRONG)).any()
+        text += f" {unmet:,} layers or pairs of layers were not met."
+    refgrad_wrong = ((errors["differentiator"] == "refgrad") & errors["verdict"].isin([WRONG, NO_ANSWER])).any()
     return text[0].upper() + text[1:], bool(digits >= 40 and not refgrad_wrong)
 
 
@@ -74,37 +83,37 @@ def _about(folder, missing):
     return {"what": [], "versions": ""}
 
 
-def _errors_sections(folder, errors, layers, coverage):
-    counts = verdict_counts(errors).reset_index()
-    verdicts = {
-        "title": "Verdicts",
-        "text": ["Each derivative is compared with its exact value. It is “exact to rounding” if the error is within what "
-                 "rounding alone can do to the computation, as ball arithmetic of that precision bounds it. No tolerances."],
-        "images": [], "tables": [_table(counts)]}
-    digits = {
-        "title": "Are the rules right?",
-        "text": ["Finite differences at 400 bits know nothing of the rules, and agree with them to this many digits."],
-        "images": _images(folder, "digits.png"), "tables": []}
-    accuracy = {
-        "title": "How accurate is floating point?",
-        "text": ["An ulp is the distance between neighbouring numbers at the exact value."],
-        "images": _images(folder, "errors.png"), "tables": [_worst(errors)]}
-    sections = [verdicts, digits, accuracy]
-    findings = errors[errors["verdict"] != RIGHT]
-    if len(findings):
-        shown = findings.head(30)[["network", "parameter", "differentiator", "mode", "dtype", "verdict", "note"]]
-        title = f"All {len(findings)}" if len(findings) <= 30 else f"The first 30 of {len(findings)}; all are in errors.csv"
-        sections.append({"title": "Everything that is not exact to rounding", "text": [title], "images": [],
-                         "tables": [_table(shown)]})
-    if coverage is not None:
-        met = coverage[coverage["kind"] == "layer"].sort_values("met")
-        pairs = coverage[coverage["kind"] == "pair"]["met"]
-        sections.append({
-            "title": "Coverage",
-            "text": [f"{int((pairs > 0).sum())} of {len(pairs)} pairs of layers in sequence were met, the rarest "
-                     f"{int(pairs.min())} and the commonest {int(pairs.max())} times."],
-            "images": [], "tables": [_table(met[["first", "met"]].rename(columns={"first": "layer"}))]})
-    return sections
+def _errors_sections(folder, errors):
+    return [
+        {"title": "Verdicts",
+         "text": ["Each derivative is compared with its exact value. It is “exact to rounding” if the error is within what "
+                  "rounding alone can do to the computation, as ball arithmetic of that precision bounds it. It is “wrong” if "
+                  "more precision does not make the error smaller. No tolerances."],
+         "images": [], "tables": [_table(verdict_counts(errors).reset_index())]},
+        {"title": "Are the rules right?",
+         "text": ["Finite differences at 400 bits and more know nothing of the rules, and agree with them to this many digits."],
+         "images": _images(folder, "digits.png"), "tables": []},
+        {"title": "How accurate is floating point?",
+         "text": ["An ulp is the distance between neighbouring numbers at the exact value. Dot: the median of all arrays in "
+                  "networks that have the layer; line: 5 % to 95 %."],
+         "images": _images(folder, "errors.png"), "tables": [_worst(errors)]}]
+
+
+def _findings_section(findings):
+    shown = findings.rename(columns={"with_layer": "of"})
+    columns = ["differentiator", "verdict", "mode", "layer", "networks", "of", "simplest", "note"]
+    text = ["Through which layers: how many networks are affected, of how many that have the layer, and the simplest of them "
+            "(see it with: crosscheck replay ...)."
+            if len(shown) else "Nothing: every answer is exact to rounding."]
+    return {"title": "What went wrong", "text": text, "images": [],
+            "tables": [_table(shown[columns], code=("simplest",), long=("note",))] if len(shown) else []}
+
+
+def _coverage_section(folder, coverage):
+    layers, pairs = (coverage.loc[coverage["kind"] == kind, "met"] for kind in ("layer", "pair"))
+    text = f"{int((layers > 0).sum())} of {len(layers)} layers and losses and {int((pairs > 0).sum())} of {len(pairs)} pairs in " \
+           "sequence were met."
+    return {"title": "Coverage", "text": [text], "images": _images(folder, "coverage.png"), "tables": []}
 
 
 def _worst(errors):
@@ -139,10 +148,12 @@ def _images(folder, *names):
             for n in names if (folder / n).exists()]
 
 
-def _table(frame, title="", code=()):
-    return {"title": title, "columns": list(frame.columns),
-            "numeric": [bool(pd.api.types.is_numeric_dtype(frame[c])) for c in frame.columns],
-            "code": [c in code for c in frame.columns],
+def _table(frame, title="", code=(), long=()):
+    def kind(c):
+        if c in code or c in long:
+            return "code" if c in code else "long"
+        return "n" if pd.api.types.is_numeric_dtype(frame[c]) else "text"
+    return {"title": title, "columns": list(frame.columns), "kinds": [kind(c) for c in frame.columns],
             "rows": [[_text(x) for x in row] for row in frame.itertuples(index=False)]}
 
 

@@ -81,7 +81,8 @@ def write_json(data, path):
 
 
 def errors_table(rows):
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return frame.astype({c: float for c in COLUMNS if c in NUMERIC})
 
 
 def by_layer(errors, networks):

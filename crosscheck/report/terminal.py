@@ -10,11 +10,11 @@ from rich.text import Text
 from ..oracles.exact import order_of
 
 
-def plain_table(*columns, right=(), title=None, **options):
-    """A table without lines; the columns named in `right` are numbers."""
+def plain_table(*columns, right=(), whole=(), title=None):
+    """A table without lines; `right` names the columns of numbers, `whole` those that shall not be broken."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for c in columns:
-        table.add_column(c, justify="right" if c in right else "left", **options)
+        table.add_column(c, justify="right" if c in right else "left", no_wrap=c in whole)
     return table
 
 
@@ -35,7 +35,8 @@ def findings(network, truth, rows):
     return Group(
         Text(f"Exact, in ball arithmetic of {truth.bits} bits; the loss is at most {truth.value:.6g} in size", style="bold"),
         _exact(network, truth), *map(Text, kinks), Text(),
-        Text("Answers, against those (~ marks a bound to first order; the others are proven)", style="bold"),
+        Text("Answers: the largest error in ulps, relative in the norm, and as part of the bound (~ to first order, else proven)",
+             style="bold"),
         _answers(rows), *_notes(rows))
 
 
@@ -50,8 +51,8 @@ def _exact(network, truth):
 
 
 def _answers(rows):
-    table = plain_table("mode", "parameter", "by", "in", "max ulps", "rel. error", "error/bound", "verdict",
-                        right=("max ulps", "rel. error", "error/bound"), no_wrap=True)
+    columns = ("mode", "parameter", "by", "in", "ulps", "relative", "of bound", "verdict")
+    table = plain_table(*columns, right=columns[4:7], whole=columns)
     previous = None
     for r in sorted(rows, key=lambda r: (order_of(r["mode"]), r["mode"])):
         if previous not in (None, r["mode"]):
@@ -65,9 +66,12 @@ def _answers(rows):
 
 
 def _notes(rows):
-    noted = dict.fromkeys((r["differentiator"], r["mode"], r["parameter"], r["dtype"], r["verdict"], r["note"])
-                          for r in rows if r["note"])
-    if noted:
+    """Each note once, with the parameters that it is about."""
+    about = {}
+    for r in rows:
+        if r["note"]:
+            about.setdefault((r["differentiator"], r["mode"], r["dtype"], r["verdict"], r["note"]), []).append(r["parameter"])
+    if about:
         yield Text("\nNotes", style="bold")
-    for who, mode, parameter, dtype, verdict, note in noted:
-        yield Text(f"{who}, {mode}, {parameter}, {dtype}: {verdict}, {note}")
+    for (who, mode, dtype, verdict, note), parameters in about.items():
+        yield Text(f"{who}, {mode}, {dtype}, {' '.join(parameters)}: {verdict}, {note}")

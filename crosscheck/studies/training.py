@@ -73,11 +73,13 @@ def train(x, y, x_test, y_test, seed, steps, errors_every=10, accuracy_every=20,
         for dtype, pair in nets.items():
             drifted = distance(*(net.parameters for net in pair))
             for net in pair:
-                exact = exact_gradient(pair[0], net.parameters, x[batch], y[batch]) if step % errors_every == 0 else None
-                right = step % accuracy_every == 0 or step == steps
-                accuracy = np.mean(net.classify(x_test.astype(dtype)) == y_test) if right else np.nan
+                wrong = accuracy = np.nan
+                if step % accuracy_every == 0 or step == steps:
+                    accuracy = np.mean(net.classify(x_test.astype(dtype)) == y_test)
                 loss, gradient = net.value_and_gradient(x[batch].astype(dtype), y[batch])
-                yield step, dtype, net.library, loss, error(gradient, exact), accuracy, drifted
+                if step % errors_every == 0:
+                    wrong = error(gradient, exact_gradient(pair[0], net.parameters, x[batch], y[batch]))
+                yield step, dtype, net.library, loss, wrong, accuracy, drifted
                 if step < steps:
                     net.descend(gradient)
         tick(f"training, step {step}")
@@ -104,15 +106,13 @@ def batches(samples, seed):
 
 
 def exact_gradient(net, parameters, x, y):
-    """The gradient at `parameters`, in ball arithmetic, by the rules of refgrad; what they are worth is proven elsewhere."""
+    """The gradient of refgrad's `net` at `parameters`, in ball arithmetic; its rules are proven elsewhere."""
     with arithmetic(BITS):
         return grad(lambda p: net.loss(p, Ball(x), y)[0])({k: Ball(p.astype(float)) for k, p in parameters.items()})
 
 
 def error(gradient, exact):
-    """|g - exact| / |exact|; nan if there is no exact gradient."""
-    if exact is None:
-        return np.nan
+    """|g - exact| / |exact|, 2-norms over all arrays."""
     with arithmetic(BITS):
         off = sum(np.sum(np.square(Ball(g.astype(float)) - exact[k])) for k, g in gradient.items())
         return float(np.sqrt(off / sum(np.sum(np.square(e)) for e in exact.values())).mid())

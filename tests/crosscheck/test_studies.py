@@ -1,4 +1,7 @@
-"""The studies compute what they say and notice when contenders disagree.  Nothing here depends on how long things take."""
+"""The scaling study computes what it says, and notices when contenders disagree.
+
+Nothing here depends on how long things take.
+"""
 
 import gc
 import sys
@@ -10,8 +13,8 @@ import pytest
 import torch
 
 from crosscheck.oracles import refgrad_studies, torch_studies
-from crosscheck.report import plots_scaling, plots_training
-from crosscheck.studies import cheap_gradient, gradient, jacobian, scaling, slope, timing, training
+from crosscheck.report import plots_scaling
+from crosscheck.studies import cheap_gradient, gradient, jacobian, scaling, slope, timing
 from crosscheck.studies.timing import Disagreement
 from refgrad.primitive import TABLE
 
@@ -36,15 +39,6 @@ def frame():
         ticks = []
         found = scaling.run_scaling(seed=3, quick=True, tick=ticks.append)
         assert len(ticks) == scaling.count(quick=True) == 4 + 9 + 2
-    return found
-
-
-@pytest.fixture(scope="module")
-def trained():
-    """A whole training study, of the quick size."""
-    ticks = []
-    found = training.run_training(seed=1, quick=True, tick=ticks.append)
-    assert len(ticks) == training.count(quick=True)
     return found
 
 
@@ -294,95 +288,6 @@ def test_a_wrong_value_is_noticed(monkeypatch):
         list(cheap_gradient.measure(0, 4, quick=True))
 
 
-# Training
-
-
-def test_training_has_every_part(trained):
-    assert tuple(trained.columns) == training.COLUMNS
-    assert len(trained) == training.count(quick=True) * 2 * 2
-    last = trained[trained["step"] == training.steps(quick=True)]
-    assert last["accuracy"].notna().all() and last["gradient_error"].notna().all()
-
-
-def test_training_learns_and_both_learn_the_same(trained):
-    last = trained[trained["step"] == training.steps(quick=True)]
-    assert (last["accuracy"] > 0.9).all()
-    assert last.groupby("dtype")["accuracy"].agg(np.ptp).max() <= 2 / training.TEST
-    for dtype, rows in trained.groupby("dtype"):
-        losses = rows.pivot(index="step", columns="library", values="loss")
-        assert np.allclose(losses["refgrad"], losses["torch"], rtol=1000 * np.finfo(dtype).eps, atol=0)
-        assert (rows.loc[rows["step"] == 0, "distance"] == 0).all()
-        assert rows["distance"].max() < 1000 * np.finfo(dtype).eps
-
-
-def test_gradient_errors_are_of_the_size_of_rounding(trained):
-    measured = trained[trained["gradient_error"].notna()]
-    for dtype, rows in measured.groupby("dtype"):
-        in_eps = rows["gradient_error"] / np.finfo(dtype).eps
-        assert 0.1 < in_eps.min() and in_eps.max() < 100
-
-
-def rows_of(seed, steps=3):
-    rows = training.train(*training.load(seed), seed, steps, errors_every=steps, accuracy_every=2)
-    return pd.DataFrame(list(rows), columns=training.COLUMNS)
-
-
-def test_the_same_seed_gives_the_same_training():
-    once = rows_of(5)
-    pd.testing.assert_frame_equal(once, rows_of(5), check_exact=True)
-    assert not once["loss"].equals(rows_of(6, steps=2)["loss"])
-
-
-def test_a_wrong_training_gradient_shows(monkeypatch):
-    right = torch_studies.DigitsNet.value_and_gradient
-
-    def wrong(self, x, y):
-        value, g = right(self, x, y)
-        return value, {**g, "beta1": g["beta1"] * (1 + 1e-3)}
-
-    monkeypatch.setattr(torch_studies.DigitsNet, "value_and_gradient", wrong)
-    rows = rows_of(5, steps=1)
-    last = rows[(rows["step"] == 1) & (rows["dtype"] == "float64")].set_index("library")
-    assert last.loc["torch", "gradient_error"] > 1e-6 > 1e-13 > last.loc["refgrad", "gradient_error"]
-    assert last.loc["torch", "distance"] > 1e-9
-
-
-def test_running_statistics_are_those_of_torch():
-    x, y, *_ = training.load(0)
-    ours, theirs = training.start(0, "float64")
-    for batch, _ in zip(training.batches(len(x), 0), range(3)):
-        for net in (ours, theirs):
-            net.value_and_gradient(x[batch], y[batch])
-    for a, b in zip(ours.running, theirs.running):
-        assert all(np.allclose(p, q.numpy(), rtol=1e-13) for p, q in zip(a, b))
-
-
-def test_descent_is_that_of_torch():
-    x, y, *_ = training.load(0)
-    _, net = training.start(0, "float64")
-    leaves = [p.detach().clone().requires_grad_() for p in net.tensors.values()]
-    optimizer = torch.optim.SGD(leaves, training.SETTINGS["rate"], training.SETTINGS["momentum"])
-    for _ in range(3):
-        _, g = net.value_and_gradient(x[:64], y[:64])
-        for leaf, found in zip(leaves, g.values()):
-            leaf.grad = torch.tensor(found)
-        net.descend(g)
-        optimizer.step()
-    assert all(torch.allclose(p, leaf, rtol=1e-13) for p, leaf in zip(net.tensors.values(), leaves))
-
-
-def test_batches_meet_each_sample_once():
-    it = training.batches(200, seed=0)
-    epoch = np.concatenate([next(it) for _ in range(200 // training.BATCH)])
-    assert len(set(epoch)) == len(epoch) and set(epoch) <= set(range(200))
-
-
-def test_training_without_scikit_learn(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.warns(UserWarning, match="scikit-learn"):
-        assert training.run_training(quick=True) is None
-
-
 # Plots
 
 
@@ -391,12 +296,6 @@ def test_plots_of_scaling(frame, name, tmp_path):
     path = tmp_path / "plot.png"
     getattr(plots_scaling, name)(frame, path)
     assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 20_000
-
-
-def test_plot_of_training(trained, tmp_path):
-    plots_training.plot_training(trained, tmp_path / "plot.png")
-    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / "plot.png").stat().st_size > 20_000
 
 
 def test_labels_keep_their_distance():

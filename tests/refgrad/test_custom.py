@@ -98,6 +98,17 @@ def test_a_rule_may_return_an_array_that_it_keeps():
     np.testing.assert_array_equal(kept, [1, 2, 3])
 
 
+def test_a_rule_in_another_precision():
+    wide = np.array([1.0, 2.0, 3.0])
+    f = rg.custom(lambda x: x * 2)
+    f.def_vjp(lambda g, y, x: g * wide)
+    f.def_jvp(lambda tangents, y, x: tangents[0] * wide)
+    x = X.astype(np.float32)
+    g, (y, t) = rg.vjp(f, x)[1](x)[0], rg.jvp(f, (x,), (x,))
+    assert g.dtype == y.dtype == t.dtype == np.float32
+    np.testing.assert_array_equal(g, t)
+
+
 def test_in_both_modes_of_every_order():
     f = swish()
     third = rg.grad(rg.grad(rg.grad(lambda x: f(x, 1.0))))(0.5)

@@ -1,0 +1,239 @@
+"""The command line: it teaches, it refuses clearly, and what it prints can be piped."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from crosscheck import cli
+from crosscheck import run as job
+from crosscheck.networks import network_of_id
+
+COMMANDS = ("run", "scaling", "training", "list", "replay")
+ENVIRONMENT = {**os.environ, "COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
+
+
+def call(*arguments):
+    """The result of a command; `said` is all that it printed, in one line."""
+    result = CliRunner().invoke(cli.app, list(map(str, arguments)), env=ENVIRONMENT)
+    result.said = " ".join(result.output.split())
+    return result
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    monkeypatch.setattr(cli.console, "_width", 200)
+    monkeypatch.setattr(cli.aside, "_width", 200)
+
+
+@pytest.fixture
+def studies(monkeypatch):
+    """The main job's other two parts, which take long, as notes of how they were called."""
+    called = []
+    monkeypatch.setattr(cli, "_train", lambda *a: called.append(("train", *a)))
+    monkeypatch.setattr(cli, "_scale", lambda *a: called.append(("scale", *a)))
+    return called
+
+
+# Help
+
+
+def test_the_help_names_every_command_and_gives_examples():
+    said = call("--help").said
+    for command in COMMANDS:
+        assert re.search(rf"\b{command}\b", said)
+    assert "python -m crosscheck replay full-0-17" in said
+    assert call("-h").said == said
+
+
+@pytest.mark.parametrize("command, words", [
+    ("run", ["--networks", "--seed", "[default: 0]", "--out", "[default: reports]", "--dtype", "float32|float64", "--workers",
+             "[default: 2]", "errors.csv", "Example"]),
+    ("scaling", ["--quick", "scaling.csv", "Example"]),
+    ("training", ["handwritten digits", "training.csv", "Example"]),
+    ("list", ["--networks", "misses", "Example"]),
+    ("replay", ["ID", "as in errors.csv", "full-0-17", "Example"])])
+def test_the_help_of_a_command_teaches(command, words):
+    result = call(command, "--help")
+    assert result.exit_code == 0
+    for word in words:
+        assert word in result.said
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["replay", "full-0"], ["full-0", "PROFILE-SEED-INDEX", "for example full-0-17"]),
+    (["replay", "huge-0-1"], ["huge-0-1", "full, quick"]),
+    (["replay"], ["Missing argument", "ID"]),
+    (["replay", "quick-0-0", "--dtype", "float16"], ["float16", "float32", "float64"]),
+    (["run", "--dtype", "double"], ["double", "float32", "float64"]),
+    (["run", "--seed", "-1"], ["--seed", "greater than or equal to 0"]),
+    (["run", "--networks", "0"], ["--networks", "greater than or equal to 1"]),
+    (["run", "--workers", "0"], ["--workers", "greater than or equal to 1"]),
+    (["list", "--seed", "x"], ["--seed", "valid integer"]),
+    (["check"], ["No such command", "check"]),
+    (["run", "--fast"], ["No such option", "--fast"])])
+def test_wrong_arguments_are_refused_with_a_reason(arguments, words):
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+    for word in words:
+        assert word in result.said
+
+
+@pytest.mark.parametrize("command", ["run", "scaling", "training", None])
+def test_a_file_or_a_forbidden_folder_as_out_is_refused_before_any_work(command, tmp_path, monkeypatch, studies):
+    monkeypatch.setattr(job, "run", lambda *a: pytest.fail("work was begun"))
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "below", "/proc/none"):
+        result = call(*filter(None, [command]), "--out", out)
+        assert result.exit_code == 2 and studies == []
+        assert str(out) in result.said.replace(" ", "") and "Traceback" not in result.output
+
+
+# Commands
+
+
+def test_list_names_layers_in_full():
+    result = call("list", "--networks", 30, "--seed", 7)
+    assert result.exit_code == 0
+    assert "full-7-29" in result.said and "30 networks of seed 7" in result.said
+    for layer in ("add[broadcast]", "linear[no bias]", "gelu[tanh]", "batch_norm[eval]", "cross_entropy[probabilities]"):
+        assert layer in result.said
+    assert "29 layers and losses, all met" in result.said
+
+
+def test_list_says_what_is_not_met():
+    assert re.search(r"not met: linear\[no bias\], .*; 1 of 560 pairs in sequence met", call("list", "--networks", 1).said)
+
+
+def test_replay_shows_program_truth_and_answers():
+    result = call("replay", "quick-0-18")
+    assert result.exit_code == 0
+    for words in ("h1 = batch_norm(x, None, None, weight_0, bias_0, training=True)", "ball arithmetic of 400 bits",
+                  "|gradient|", "digits, 1st", "reverse over forward", "exact to rounding",
+                  "torch, reverse over forward, float64, x: wrong, entry"):
+        assert words in result.said
+    gradient = re.search(r"^weight_0 +([\d.]+) .* ([\d.]+) +([\d.]+) *$", result.output, re.M)
+    assert float(gradient[1]) > 0 and float(gradient[2]) > 40 and float(gradient[3]) > 40
+
+
+def test_replay_shows_one_dtype_alone():
+    output = call("replay", "quick-0-5", "--dtype", "float32").output
+    assert "float32" in output and "float64" not in output
+
+
+def test_replay_fits_into_100_columns():
+    piped = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
+    output = subprocess.run([sys.executable, "-m", "crosscheck", "replay", "full-0-18"], capture_output=True, text=True,
+                            check=True, env=piped).stdout
+    assert max(map(len, output.splitlines())) <= 100
+    assert "…" not in output
+
+
+def test_replay_tells_of_kinks(monkeypatch):
+    from crosscheck.networks import network
+    zero = network.Array.draw
+    monkeypatch.setattr(network.Array, "draw", lambda a: zero(a) * (a.role != "input"))
+    relu = next(i for i in range(29) if network_of_id(f"full-0-{i}").layers[0] == "relu")
+    assert re.search("x: kink, left slope", call("replay", f"full-0-{relu}").said)
+
+
+def test_run_writes_its_part_of_the_report(tmp_path):
+    result = call("run", "--networks", 3, "--seed", 7, "--dtype", "float32", "--out", tmp_path / "new", "--workers", 1)
+    assert result.exit_code == 0, result.output
+    assert {p.name for p in (tmp_path / "new").iterdir()} == {
+        "errors.csv", "layers.csv", "findings.csv", "coverage.csv", "errors.png", "digits.png", "coverage.png", "run.json",
+        "index.html"}
+    errors = pd.read_csv(tmp_path / "new" / "errors.csv")
+    assert set(errors["network"]) == {"full-7-0", "full-7-1", "full-7-2"} and set(errors["dtype"]) == {"float32"}
+    html = (tmp_path / "new" / "index.html").read_text()
+    assert "3 random networks of seed 7 (full)" in html and "in float32" in html
+    assert "index.html" in result.said
+
+
+def test_without_a_command_all_parts_are_run(tmp_path, monkeypatch, studies):
+    small = job.run(0, 2, "quick", workers=1)
+    asked = []
+    monkeypatch.setattr(job, "run", lambda *a: asked.append(a[:5]) or small)
+    result = call("--quick", "--seed", 3, "--out", tmp_path, "--workers", 1)
+    assert result.exit_code == 0, result.output
+    assert asked == [(3, 84, "quick", ("float64", "float32"), 1)]
+    assert studies == [("train", 3, tmp_path, True), ("scale", 3, tmp_path, True)]
+    assert (tmp_path / "index.html").exists()
+
+
+def test_parts_of_the_report_keep_what_the_others_said(tmp_path):
+    cli.about(tmp_path, "scaling", "the cost")
+    cli.about(tmp_path, "networks", "3 networks")
+    (what,) = [pd.read_json(tmp_path / "run.json", typ="series")["what"]]
+    assert what == ["3 networks", "the cost"]
+    (tmp_path / "run.json").write_text('["half')
+    cli.about(tmp_path, "networks", "4 networks")
+    assert pd.read_json(tmp_path / "run.json", typ="series")["what"] == ["4 networks"]
+
+
+# Interruption
+
+
+def stopped(networks, why="interrupted"):
+    small = job.run(0, 1, "quick", workers=1)
+    return job.Run(small.networks[:networks], small.coverage, small.rows if networks else [], why)
+
+
+def test_interrupted_it_writes_what_is_finished_and_says_so(tmp_path, monkeypatch):
+    part = stopped(1)
+    monkeypatch.setattr(job, "run", lambda *a: part)
+    result = call("run", "--networks", 9, "--out", tmp_path)
+    assert result.exit_code == 130
+    assert "interrupted: 1 of 9 networks are checked, and in the report" in result.said
+    assert "interrupted, 9 were asked for" in (tmp_path / "index.html").read_text()
+
+
+def test_interrupted_before_the_first_network_it_leaves_the_report_as_it_was(tmp_path, monkeypatch):
+    (tmp_path / "errors.csv").write_text("old")
+    nothing = stopped(0, "a worker process died")
+    monkeypatch.setattr(job, "run", lambda *a: nothing)
+    result = call("run", "--out", tmp_path)
+    assert result.exit_code == 1 and "the report is as it was" in result.said
+    assert [p.name for p in tmp_path.iterdir()] == ["errors.csv"] and (tmp_path / "errors.csv").read_text() == "old"
+
+
+def test_interrupted_elsewhere_it_says_so(monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(cli, "_drawn", interrupt)
+    result = call("list")
+    assert result.exit_code == 130 and "interrupted; the files written so far are whole" in result.said
+
+
+def test_ctrl_c_in_a_real_run(tmp_path):
+    """To the whole group of processes, as a terminal sends it: one line, no traceback, a whole report or none."""
+    with subprocess.Popen([sys.executable, "-m", "crosscheck", "run", "--out", tmp_path], stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.PIPE, start_new_session=True) as process:
+        time.sleep(6)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in err and "Traceback" not in out + err
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+# Pipes
+
+
+def test_piped_output_is_plain(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "crosscheck", "run", "--networks", "2", "--quick", "--workers", "1", "--out",
+                           tmp_path], capture_output=True, text=True, check=True)
+    assert "\x1b" not in done.stdout + done.stderr and done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[-1] == str(tmp_path / "index.html")
+    assert any(re.match(r"refgrad +float64 +reverse over reverse +\d+", line) for line in lines)

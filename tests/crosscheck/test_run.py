@@ -1,0 +1,192 @@
+"""The main job: complete rows, the same whatever the number of workers, and findings that stand on their own."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from crosscheck import run as job
+from crosscheck.ball import Ball, arithmetic
+from crosscheck.networks import draw_networks, interpret, network_of_id
+from crosscheck.networks.draw import PROFILES
+from crosscheck.oracles import exact, modes, torch_modes
+from crosscheck.report import tables
+from crosscheck.verdict import NO_ANSWER, RIGHT, VERDICTS, WRONG
+from refgrad import custom
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """Four small networks, one process."""
+    return job.run(3, 4, "quick", workers=1)
+
+
+def csv(result, folder):
+    tables.write_table(tables.errors_table(result.rows), folder / "errors.csv")
+    return (folder / "errors.csv").read_bytes()
+
+
+def test_rows_are_complete(alone):
+    expected = [(n.id, name, library, mode, dtype)
+                for n in alone.networks for library in ("refgrad", "torch") for dtype in ("float64", "float32")
+                for mode in modes.MODES for name in (["*"] if mode == "forward over forward" else n.leaves)]
+    assert [tuple(r[c] for c in ("network", "parameter", "differentiator", "mode", "dtype")) for r in alone.rows] == expected
+    assert {tuple(r) for r in alone.rows} == {job.COLUMNS}
+    assert {r["verdict"] for r in alone.rows} <= set(VERDICTS)
+    assert not alone.stopped
+
+
+def test_refgrad_is_exact_to_rounding_and_its_rules_agree_with_differences(alone):
+    for r in alone.rows:
+        assert r["digits"] >= 40
+        assert r["differentiator"] == "torch" or r["verdict"] == RIGHT
+
+
+def test_two_workers_find_the_same_bytes(alone, tmp_path):
+    shared = job.run(3, 4, "quick", workers=2)
+    assert [n.id for n in shared.networks] == [n.id for n in alone.networks]
+    assert csv(shared, tmp_path) == csv(alone, tmp_path)
+    assert shared.coverage == alone.coverage
+
+
+def test_the_same_seed_finds_the_same_bytes(tmp_path):
+    first, second, other = (csv(job.run(seed, 2, "quick", workers=1), tmp_path) for seed in (5, 5, 6))
+    assert first == second != other
+
+
+def test_one_dtype_alone_is_judged_as_among_both(alone):
+    single = job.run(3, 4, "quick", dtypes=("float32",), workers=1)
+    assert [repr(r) for r in single.rows] == [repr(r) for r in alone.rows if r["dtype"] == "float32"]
+
+
+# Findings and faults
+
+
+def test_torch_in_reverse_over_forward_mode_is_found_wrong_through_batch_norm_and_layer_norm():
+    """And differences of the very function that torch ran, with no rule of refgrad's in them, say the same."""
+    networks = draw_networks(0, 29, "full")[0]
+    for layer in ("batch_norm", "layer_norm"):
+        network = next(n for n in networks if n.layers[0] == layer)
+        rows = [r for r in job.check_network(network) if r["verdict"] == WRONG]
+        assert {(r["differentiator"], r["mode"]) for r in rows} == {
+            ("torch", "reverse over forward"), ("torch", "forward over forward")}
+        assert {r["dtype"] for r in rows} == {"float64", "float32"}
+
+        leaves, constants = network.draw()
+        balls = {k: Ball(a) if a.dtype.kind == "f" else a for k, a in constants.items()}
+        rng = np.random.default_rng(9)
+        u, v = ({k: rng.standard_normal(a.shape) for k, a in leaves.items()} for _ in range(2))
+        with arithmetic(400):
+            h, x = 2.0 ** -100, {k: Ball(a) for k, a in leaves.items()}
+            at = {(s, t): interpret(network, modes.function, {k: b + s * h * u[k] + t * h * v[k] for k, b in x.items()}, balls)
+                  for s in (1, -1) for t in (1, -1)}
+            difference = (at[1, 1] - at[1, -1] - at[-1, 1] + at[-1, -1]) / (2 * h) / (2 * h)
+        prepared = [torch_modes.tensors(d, "float64") for d in (leaves, u, v, constants)]
+        found = {mode: torch_modes.MODES[mode](lambda x: interpret(network, torch_modes.function, x, prepared[3]), *prepared[:3])
+                 for mode in ("reverse over forward", "reverse over reverse")}
+        curvature = {mode: sum(float((g[k] * prepared[1][k]).sum()) for k in g) for mode, g in found.items()}
+        truth = float(difference.mid())
+        assert abs(curvature["reverse over reverse"] / truth - 1) < 1e-9
+        assert abs(curvature["reverse over forward"] / truth - 1) > 1e-3
+
+
+def test_a_differentiator_that_raises_gives_no_answer_and_the_run_goes_on(monkeypatch):
+    def fails(f, x, u, v):
+        raise RuntimeError("no such kernel\nand a long trace")
+    monkeypatch.setitem(torch_modes.MODES, "forward over reverse", fails)
+    result = job.run(3, 2, "quick", workers=1)
+    failed = [r for r in result.rows if r["verdict"] == NO_ANSWER and r["mode"] == "forward over reverse"]
+    assert {r["note"] for r in failed} == {"RuntimeError: no such kernel"}
+    assert len(failed) == 2 * sum(len(n.leaves) for n in result.networks)
+    assert any(r["verdict"] == RIGHT for r in result.rows if r["network"] == result.networks[-1].id)
+
+
+@pytest.mark.parametrize("library, oracle", [("refgrad", modes), ("torch", torch_modes)])
+def test_a_planted_fault_is_wrong_in_its_rows_alone(monkeypatch, library, oracle):
+    right = oracle.MODES["reverse"]
+
+    def turned(f, x, u, v):
+        found = right(f, x, u, v)
+        if not isinstance(next(iter(found.values())), Ball):  # the floats alone: the truth stays the truth
+            found = {k: -g if k == "x" else g for k, g in found.items()}
+        return found
+    monkeypatch.setitem(oracle.MODES, "reverse", turned)
+    monkeypatch.setitem(torch_modes.MODES, "reverse over forward", torch_modes.reverse_over_reverse)
+    rows = job.check_network(network_of_id("quick-3-1"))
+    wrong = {(r["differentiator"], r["mode"], r["parameter"], r["dtype"]) for r in rows if r["verdict"] == WRONG}
+    assert wrong == {(library, "reverse", "x", dtype) for dtype in job.DTYPES}
+
+
+def test_a_wrong_rule_of_refgrad_is_noticed_by_differences(monkeypatch):
+    """The exact value is refgrad's own, so a wrong rule makes that wrong too: only the digits can tell."""
+    network = next(n for n in draw_networks(0, 29, "full")[0] if n.layers[0] == "relu")
+    right = modes.function
+
+    def faulty(name):
+        if name != "relu":
+            return right(name)
+        relu = custom(lambda y: np.maximum(y, 0))
+        relu.def_jvp(lambda tangents, y, x: tangents[0] * np.where(x > 0, 1 + 2.0 ** -50, 0.0))
+        relu.def_vjp(lambda g, y, x: (g * np.where(x > 0, 1 + 2.0 ** -50, 0.0),))
+        return relu
+    monkeypatch.setattr(modes, "function", faulty)
+    digits = {r["parameter"]: r["digits"] for r in job.check_network(network) if r["mode"] == "reverse"}
+    assert 14 < digits["x"] < 17
+
+
+def test_what_is_undecided_is_so_in_every_row(monkeypatch):
+    monkeypatch.setattr(exact, "differentiate", lambda *a, **k: exact.Truth(bits=3200, undecided="greater: open"))
+    rows = job.check_network(network_of_id("quick-3-1"))
+    assert {(r["verdict"], r["note"]) for r in rows} == {("undecided", "greater: open")}
+    assert all(np.isnan(r["digits"]) for r in rows)
+
+
+# Interruption
+
+
+def test_interrupted_it_keeps_what_is_finished(monkeypatch, alone):
+    done = []
+
+    def tick(network):
+        done.append(network.id)
+        if len(done) == 2:
+            raise KeyboardInterrupt
+    result = job.run(3, 4, "quick", workers=1, tick=tick)
+    assert result.stopped == "interrupted"
+    assert [n.id for n in result.networks] == done
+    assert [repr(r) for r in result.rows] == [repr(r) for r in alone.rows if r["network"] in done]
+    assert sum(result.coverage.layers.values()) == sum(len(n.layers) for n in result.networks)
+
+
+def test_interrupted_with_workers_it_keeps_what_is_finished(alone):
+    def tick(network):
+        raise KeyboardInterrupt
+    result = job.run(3, 4, "quick", workers=2, tick=tick)
+    assert result.stopped == "interrupted" and len(result.networks) == 1
+    done = result.networks[0].id
+    assert [repr(r) for r in result.rows] == [repr(r) for r in alone.rows if r["network"] == done]
+
+
+def die(network, dtypes):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_dies_ends_the_run_with_a_word(monkeypatch):
+    monkeypatch.setattr(job, "check_network", die)
+    result = job.run(3, 2, "quick", workers=2)
+    assert result.stopped.startswith("a worker process died") and result.rows == []
+
+
+def test_profiles_differ_in_size():
+    sizes = {p: sum(n.size for n in draw_networks(0, PROFILES[p].networks, p)[0]) for p in PROFILES}
+    assert sizes["quick"] * 3 < sizes["full"]
+
+
+def test_proving_needs_no_torch():
+    """The truth, refgrad's modes and the networks, without it."""
+    code = ("import sys; import crosscheck.networks, crosscheck.proof, crosscheck.oracles.exact; "
+            "sys.exit('torch' in sys.modules)")
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
