@@ -65,7 +65,7 @@ def checkpoint(f):
         traced = [i for i, x in enumerate(leaves) if type(x) is Tracer]
         if not traced:
             return f(*args, **kwargs)
-        # The tape holds the program, so the program must not hold the tape: it keeps no traced array, given or computed.
+        # The tape holds the program, so the program must not hold the tape: it keeps no array that is traced.
         rest = [FLOATING if type(x) is Tracer else x for x in leaves]
         others = shape = None
 

@@ -57,8 +57,8 @@ def rebuild(kind, keys, values):
     return kind(*values) if hasattr(kind, "_fields") else kind(values)
 
 
-# The recursions are functions of the module: a nested function that calls itself is a reference cycle, and would keep all that
-# its call saw, tapes included, until the garbage collector runs.
+# The recursions are functions of the module: a nested function that calls itself is a reference cycle, and would keep
+# all that its call saw, tapes included, until the garbage collector runs.
 
 
 def flatten(x):

@@ -59,9 +59,9 @@ def _names(ax):
 def _errors(ax, frame):
     measured = frame[frame["gradient_error"].notna()]
     for dtype, rows in measured.groupby("dtype"):
-        _curves(ax, rows, "gradient_error", {k: {**LINES[k], **MARKS[k], "ls": "none"} for k in LINES})
+        _curves(ax, rows, "gradient_error", LINES)
         ax.axhline(np.finfo(dtype).eps, color="#999999", lw=0.8, ls="--")
-        ax.text(0, np.finfo(dtype).eps / 1.4, f"eps of {dtype}", color="#777777", fontsize=8, va="top")
+        ax.text(0, np.finfo(dtype).eps / 2, f"eps of {dtype}", color="#777777", fontsize=8, va="top")
         ax.text(frame["step"].max(), rows["gradient_error"].max() * 3, dtype, ha="right", fontweight="bold")
     ax.set(yscale="log", title="error of the gradient, relative to the exact one")
     ax.set_ylim(np.finfo("float64").eps / 30, measured["gradient_error"].max() * 100)

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import pandas as pd
 import pytest
@@ -13,7 +12,7 @@ from typer.testing import CliRunner
 
 from crosscheck import cli
 from crosscheck import run as job
-from crosscheck.networks import network_of_id
+from crosscheck.networks import Coverage, network_of_id
 
 COMMANDS = ("run", "scaling", "training", "list", "replay")
 ENVIRONMENT = {**os.environ, "COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
@@ -39,6 +38,11 @@ def studies(monkeypatch):
     monkeypatch.setattr(cli, "_train", lambda *a: called.append(("train", *a)))
     monkeypatch.setattr(cli, "_scale", lambda *a: called.append(("scale", *a)))
     return called
+
+
+@pytest.fixture(scope="module")
+def small():
+    return job.run(0, 1, "quick", workers=1)
 
 
 # Help
@@ -133,7 +137,7 @@ def test_replay_shows_one_dtype_alone():
 
 def test_replay_fits_into_100_columns():
     piped = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
-    output = subprocess.run([sys.executable, "-m", "crosscheck", "replay", "full-0-18"], capture_output=True, text=True,
+    output = subprocess.run([sys.executable, "-m", "crosscheck", "replay", "quick-0-18"], capture_output=True, text=True,
                             check=True, env=piped).stdout
     assert max(map(len, output.splitlines())) <= 100
     assert "…" not in output
@@ -160,8 +164,7 @@ def test_run_writes_its_part_of_the_report(tmp_path):
     assert "index.html" in result.said
 
 
-def test_without_a_command_all_parts_are_run(tmp_path, monkeypatch, studies):
-    small = job.run(0, 2, "quick", workers=1)
+def test_without_a_command_all_parts_are_run(tmp_path, monkeypatch, studies, small):
     asked = []
     monkeypatch.setattr(job, "run", lambda *a: asked.append(a[:5]) or small)
     result = call("--quick", "--seed", 3, "--out", tmp_path, "--workers", 1)
@@ -174,8 +177,7 @@ def test_without_a_command_all_parts_are_run(tmp_path, monkeypatch, studies):
 def test_parts_of_the_report_keep_what_the_others_said(tmp_path):
     cli.about(tmp_path, "scaling", "the cost")
     cli.about(tmp_path, "networks", "3 networks")
-    (what,) = [pd.read_json(tmp_path / "run.json", typ="series")["what"]]
-    assert what == ["3 networks", "the cost"]
+    assert pd.read_json(tmp_path / "run.json", typ="series")["what"] == ["3 networks", "the cost"]
     (tmp_path / "run.json").write_text('["half')
     cli.about(tmp_path, "networks", "4 networks")
     assert pd.read_json(tmp_path / "run.json", typ="series")["what"] == ["4 networks"]
@@ -184,13 +186,8 @@ def test_parts_of_the_report_keep_what_the_others_said(tmp_path):
 # Interruption
 
 
-def stopped(networks, why="interrupted"):
-    small = job.run(0, 1, "quick", workers=1)
-    return job.Run(small.networks[:networks], small.coverage, small.rows if networks else [], why)
-
-
-def test_interrupted_it_writes_what_is_finished_and_says_so(tmp_path, monkeypatch):
-    part = stopped(1)
+def test_interrupted_it_writes_what_is_finished_and_says_so(tmp_path, monkeypatch, small):
+    part = job.Run(small.networks, small.coverage, small.rows, "interrupted")
     monkeypatch.setattr(job, "run", lambda *a: part)
     result = call("run", "--networks", 9, "--out", tmp_path)
     assert result.exit_code == 130
@@ -200,7 +197,7 @@ def test_interrupted_it_writes_what_is_finished_and_says_so(tmp_path, monkeypatc
 
 def test_interrupted_before_the_first_network_it_leaves_the_report_as_it_was(tmp_path, monkeypatch):
     (tmp_path / "errors.csv").write_text("old")
-    nothing = stopped(0, "a worker process died")
+    nothing = job.Run([], Coverage(), [], "a worker process died")
     monkeypatch.setattr(job, "run", lambda *a: nothing)
     result = call("run", "--out", tmp_path)
     assert result.exit_code == 1 and "the report is as it was" in result.said
@@ -215,16 +212,27 @@ def test_interrupted_elsewhere_it_says_so(monkeypatch):
     assert result.exit_code == 130 and "interrupted; the files written so far are whole" in result.said
 
 
-def test_ctrl_c_in_a_real_run(tmp_path):
-    """To the whole group of processes, as a terminal sends it: one line, no traceback, a whole report or none."""
-    with subprocess.Popen([sys.executable, "-m", "crosscheck", "run", "--out", tmp_path], stdout=subprocess.PIPE, text=True,
-                          stderr=subprocess.PIPE, start_new_session=True) as process:
-        time.sleep(6)
-        os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+ANNOUNCED = """
+from crosscheck import cli, run
+real = run.run
+run.run = lambda *a: real(*a[:-1], lambda network: print("checked", flush=True))
+cli.main()
+"""
+
+
+def test_ctrl_c_reaches_all_processes_and_one_line_comes_of_it(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ANNOUNCED, "run", "--quick", "--out", tmp_path], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            assert process.stdout.readline() == "checked\n"
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it
+            out, err = process.communicate(timeout=50)
+        finally:
+            process.kill()
     assert process.returncode == 130
-    assert "interrupted" in err and "Traceback" not in out + err
-    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+    assert re.fullmatch(r"interrupted: \d+ of 84 networks are checked, and in the report\n", err)
+    assert "Traceback" not in out
+    assert (tmp_path / "index.html").exists() and not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 
 
 # Pipes

@@ -20,8 +20,8 @@ from refgrad import custom
 
 @pytest.fixture(scope="module")
 def alone():
-    """Four small networks, one process."""
-    return job.run(3, 4, "quick", workers=1)
+    """Three small networks, one process."""
+    return job.run(3, 3, "quick", workers=1)
 
 
 def csv(result, folder):
@@ -46,7 +46,7 @@ def test_refgrad_is_exact_to_rounding_and_its_rules_agree_with_differences(alone
 
 
 def test_two_workers_find_the_same_bytes(alone, tmp_path):
-    shared = job.run(3, 4, "quick", workers=2)
+    shared = job.run(3, 3, "quick", workers=2)
     assert [n.id for n in shared.networks] == [n.id for n in alone.networks]
     assert csv(shared, tmp_path) == csv(alone, tmp_path)
     assert shared.coverage == alone.coverage
@@ -58,7 +58,7 @@ def test_the_same_seed_finds_the_same_bytes(tmp_path):
 
 
 def test_one_dtype_alone_is_judged_as_among_both(alone):
-    single = job.run(3, 4, "quick", dtypes=("float32",), workers=1)
+    single = job.run(3, 3, "quick", dtypes=("float32",), workers=1)
     assert [repr(r) for r in single.rows] == [repr(r) for r in alone.rows if r["dtype"] == "float32"]
 
 
@@ -154,7 +154,7 @@ def test_interrupted_it_keeps_what_is_finished(monkeypatch, alone):
         done.append(network.id)
         if len(done) == 2:
             raise KeyboardInterrupt
-    result = job.run(3, 4, "quick", workers=1, tick=tick)
+    result = job.run(3, 3, "quick", workers=1, tick=tick)
     assert result.stopped == "interrupted"
     assert [n.id for n in result.networks] == done
     assert [repr(r) for r in result.rows] == [repr(r) for r in alone.rows if r["network"] in done]
@@ -164,7 +164,7 @@ def test_interrupted_it_keeps_what_is_finished(monkeypatch, alone):
 def test_interrupted_with_workers_it_keeps_what_is_finished(alone):
     def tick(network):
         raise KeyboardInterrupt
-    result = job.run(3, 4, "quick", workers=2, tick=tick)
+    result = job.run(3, 3, "quick", workers=2, tick=tick)
     assert result.stopped == "interrupted" and len(result.networks) == 1
     done = result.networks[0].id
     assert [repr(r) for r in result.rows] == [repr(r) for r in alone.rows if r["network"] == done]
