@@ -63,6 +63,7 @@ def run(seed=0, count=100, profile="full", dtypes=DTYPES, workers=2, tick=lambda
 
 
 def _share_out(networks, dtypes, workers, found, tick):
+    others = multiprocessing.active_children()
     # Fresh processes: a forked copy of a process with running thread pools may hang.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         with _interrupts_ignored():
@@ -75,6 +76,8 @@ def _share_out(networks, dtypes, workers, found, tick):
                 tick(futures[future])
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(multiprocessing.active_children()).difference(others):
+                worker.terminate()
             raise
 
 

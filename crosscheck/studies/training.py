@@ -6,8 +6,6 @@ training itself; how good their gradients are is measured against the exact grad
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
 
@@ -48,11 +46,9 @@ def count(quick):
 
 
 def run_training(seed=0, quick=False, tick=lambda description: None):
-    """A frame with COLUMNS; None, and a warning, without scikit-learn, which has the data."""
+    """A frame with COLUMNS; None without scikit-learn, which has the data."""
     digits = load(seed)
     if digits is None:
-        warnings.warn("the training study is skipped: its data come with scikit-learn (pip install scikit-learn)",
-                      stacklevel=2)
         return None
     with equal_threads():
         rows = list(train(*digits, seed, steps(quick), tick=tick))
