@@ -45,7 +45,7 @@ aside = Console(stderr=True, highlight=False)
 Seed = Annotated[int, typer.Option(min=0, help="The same seed draws the same networks and gives the same tables.")]
 Out = Annotated[Path, typer.Option(file_okay=False, help="The folder to write into; made if it is missing.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Smaller networks and shorter studies; every part is there.")]
-Workers = Annotated[int, typer.Option(min=1, help="How many processes share the networks out. The tables do not depend on it.")]
+Workers = Annotated[int, typer.Option(min=1, help="How many processes share the work; the tables are the same.")]
 Dtypes = Annotated[Optional[list[Dtype]], typer.Option("--dtype", help="Give it twice for both.", show_default="both")]
 Count = Annotated[Optional[int], typer.Option("--networks", min=1, help="How many networks.",
                                               show_default="as many as meet every pair of layers")]
@@ -56,8 +56,8 @@ def everything(context: typer.Context, quick: Quick = False, seed: Seed = 0, out
                workers: Workers = 2):
     """Prove gradients: the same random networks through refgrad, torch and finite differences in ball arithmetic.
 
-    Without a command: the main job. It checks networks, trains one on real data, measures how the cost of gradients grows,
-    and writes tables, plots and **index.html** into the folder **reports**.
+    Without a command: the main job. It checks networks, trains one on real data, measures how the cost of gradients
+    grows, and writes tables, plots and **index.html** into the folder **reports**.
 
     Examples:
 
@@ -125,12 +125,13 @@ def list_networks(networks: Count = None, seed: Seed = 0, quick: Quick = False):
     layers, pairs = coverage.missing()
     missed = f"not met: {', '.join(layers)}" if layers else "all met"
     possible = coverage.possible()
-    console.print(f"{len(possible[0])} layers and losses, {missed}; {len(possible[1]) - len(pairs)} of {len(possible[1])} "
-                  "pairs in sequence met", markup=False)
+    console.print(f"{len(possible[0])} layers and losses, {missed}; {len(possible[1]) - len(pairs)} of "
+                  f"{len(possible[1])} pairs in sequence met", markup=False)
 
 
 @app.command()
-def replay(id: Annotated[str, typer.Argument(metavar="ID", help="A network's id, as in errors.csv: full-0-17.")], dtype: Dtypes = None):
+def replay(id: Annotated[str, typer.Argument(metavar="ID", help="A network's id, as in errors.csv: full-0-17.")],
+           dtype: Dtypes = None):
     """Check one network again and show all of it: program, arrays, exact derivatives, every answer's verdict.
 
     Example: `python -m crosscheck replay full-0-17 --dtype float64`
@@ -260,8 +261,8 @@ def about(out, part, what):
     parts[part] = what
     ordered = {k: parts[k] for k in ("networks", "training", "scaling") if k in parts}
     packages = {p: version(p) for p in ("refgrad", "numpy", "torch", "python-flint", "pandas", "matplotlib")}
-    versions = ", ".join([f"Python {platform.python_version()}", *(f"{k} {v}" for k, v in packages.items()), _machine()])
-    write_json({"parts": ordered, "what": list(ordered.values()), "versions": versions}, out / "run.json")
+    versions = [f"Python {platform.python_version()}", *(f"{k} {v}" for k, v in packages.items()), _machine()]
+    write_json({"parts": ordered, "what": list(ordered.values()), "versions": ", ".join(versions)}, out / "run.json")
 
 
 def _machine():
@@ -275,8 +276,8 @@ def _page(out):
 
 
 def _bar():
-    return Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                    console=aside, disable=not aside.is_terminal)
+    return Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                    TimeElapsedColumn(), console=aside, disable=not aside.is_terminal)
 
 
 def complain(message):

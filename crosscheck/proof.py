@@ -29,7 +29,7 @@ class Proof:
 
 
 def prove(program, arrays, rng):
-    """The `Proof` of ``program(*arrays)``: first and second derivatives in all modes, each argument alone and together."""
+    """The `Proof` of ``program(*arrays)``: both orders, in all modes, each argument alone and together."""
     x = {str(i): a for i, a in enumerate(arrays)}
     weights = Ball(_normal(rng, np.shape(program(*arrays))))
     u, v = ({k: Ball(_normal(rng, a.shape)) for k, a in x.items()} for _ in range(2))

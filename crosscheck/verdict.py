@@ -1,9 +1,9 @@
 """What a disagreement means.  No tolerances: every limit is computed.
 
     exact to rounding   the error is within what rounding alone can do to the computation, by the ball at that precision
-    less accurate       beyond that, but it shrinks with the precision as only rounding errors do, or it is lost beside the
-                        largest entry of the gradient or the function's value: the formula is right, its floating point
-                        form is worse than the reference's
+    less accurate       beyond that, but it shrinks with the precision as only rounding errors do, or it is lost beside
+                        the largest entry of the gradient or the function's value: the formula is right, its floating
+                        point form is worse than the reference's
     wrong               an error that more precision does not cure
     kink                the function is not differentiable here; the one-sided slopes are given
     no answer           the differentiator raised an error, which the note has
@@ -70,7 +70,9 @@ def judge(result, exact, truth, mode, name, dtype, twin=None):
     elif (beyond := ratio > 1).any():
         lost = error <= max(scale, truth.value) * np.finfo(dtype).eps
         if (lost | _shrinks(error, twin, exact, truth, dtype))[beyond].all():
-            found.verdict, found.note = LESS_ACCURATE, f"{found.error_over_bound:.3g} times the bound"
+            found.verdict = LESS_ACCURATE
+            found.note = (f"{found.error_over_bound:.3g} times the bound" if np.isfinite(found.error_over_bound) else
+                          "where the reference rounds nothing")
         else:
             worst = np.unravel_index(np.argmax(ratio), ratio.shape)
             found.verdict = WRONG
@@ -111,7 +113,7 @@ def _figures(error, size, scale, dtype):
     """(largest and median error in ulps, relative error in the norm)."""
     kind = np.dtype(dtype).type
     largest = float(np.max(size))
-    # Where the exact value is zero there is no last place of its own: measured at the array's, or the gradient's, largest.
+    # Where the exact value is zero there is no last place of its own: the array's or the gradient's largest stands in.
     reference = np.where(size > scale * 1e-100, size, largest if largest > scale * 1e-100 else scale)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         ulp = np.spacing(np.minimum(reference, float(np.finfo(kind).max)).astype(kind)).astype(float)

@@ -16,8 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 #: What is turned: the rule's name, vjp or jvp, the argument.  One of each family and kind.
-RULES = ["np.multiply vjp 1", "np.tanh jvp 0", "np.power vjp 0", "np.max vjp 0", "np.cumprod jvp 0", "np.concatenate vjp 0",
-         "matmul vjp 0", "np.linalg.inv vjp 0", "linear vjp 1", "layer_norm jvp 0"]
+RULES = ["np.multiply vjp 1", "np.tanh jvp 0", "np.power vjp 0", "np.max vjp 0", "np.cumprod jvp 0",
+         "np.concatenate vjp 0", "matmul vjp 0", "np.linalg.inv vjp 0", "linear vjp 1", "layer_norm jvp 0"]
 
 
 def rule_named(name):
@@ -25,7 +25,7 @@ def rule_named(name):
     from refgrad.primitive import TABLE
     found = [rule for rule in TABLE.values() if rule.name == name]
     if not found:
-        raise SystemExit(f"no rule is named {name!r}; python -c 'import refgrad; print(refgrad.functions())' lists them")
+        raise SystemExit(f"no rule is named {name!r}; refgrad.functions() lists them")
     return found[0]
 
 
@@ -55,8 +55,8 @@ def pytest_configure(config):
 def suite_fails(fault):
     """(whether the suite fails with the fault, its last line, seconds)."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "pytest", "-p", "tests.turned_signs", "--turn", fault, "-n", "0", "-x", "--no-header",
-               "-p", "no:cacheprovider", "tests/crosscheck/test_proofs.py"]
+    command = [sys.executable, "-m", "pytest", "-p", "tests.turned_signs", "--turn", fault, "-n", "0", "-x",
+               "--no-header", "-p", "no:cacheprovider", "tests/crosscheck/test_proofs.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return done.returncode == 1, (lines or done.stdout.splitlines()[-1:] or [""])[0], time.perf_counter() - start

@@ -52,13 +52,13 @@ class Profile:
 
 
 PROFILES = {
-    "full": Profile("full", 200, (1, 2, 3, 4, 5, 8), (1, 2, 3, 4, 5), (1, 2, 2, 3, 3, 4, 5, 6, 7, 8), 2, 4, 20, True),
+    "full": Profile("full", 150, (1, 2, 3, 4, 5, 8), (1, 2, 3, 4, 5), (1, 2, 2, 3, 3, 4, 5, 6, 7, 8), 2, 4, 20, True),
     "quick": Profile("quick", 84, (1, 2, 3), (1, 2, 3), (4, 5), 2, 8, 0, False),
 }
 
 
 def draw_networks(seed, count, profile="full"):
-    """(networks, coverage): the first `count` networks of a seed.  A network depends on those before it, not on count."""
+    """(networks, coverage): the first `count` networks of a seed, each of which depends on those before it."""
     if count < 1:
         raise ValueError(f"networks: expected at least 1, got {count}")
     coverage = Coverage()

@@ -41,8 +41,9 @@ class Builder:
         return name
 
     def parameter(self, name, shape, scale=1.0, law="normal"):
-        """A trained array, now and then up to a thousand times smaller or larger than usual, or shared with another layer."""
-        like = [k for k, a in self.arrays.items() if k.split("_")[0] == name and a.role == "parameter" and a.shape == tuple(shape)]
+        """A trained array: now and then a thousand times smaller or larger than usual, or shared with another layer."""
+        like = [k for k, a in self.arrays.items()
+                if k.split("_")[0] == name and a.role == "parameter" and a.shape == tuple(shape)]
         if like and self.chance(0.5):
             return str(self.rng.choice(like))
         usual = 0.9 > self.rng.random()

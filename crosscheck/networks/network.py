@@ -42,7 +42,8 @@ class Array:
             e = np.exp(z)
             z = e / e.sum(axis=self.axis, keepdims=True)
         elif self.law != "normal":
-            raise ValueError(f"array law {self.law!r} is unknown; expected normal, positive, unit, probabilities or classes")
+            raise ValueError(f"array law {self.law!r} is unknown; expected normal, positive, unit, probabilities or "
+                             "classes")
         return (self.scale * z).astype(np.float32).astype(np.float64)
 
 

@@ -1,8 +1,8 @@
-"""The truth, in ball arithmetic: the exact derivatives, finite differences right to 40 digits and more, and how far rounding
-alone can lead astray.
+"""The truth, in ball arithmetic: the exact derivatives, finite differences right to 40 digits and more, and how far
+rounding alone can lead astray.
 
 - The exact derivative is refgrad's, computed on balls of `BITS` bits: an enclosure of what the rules say.
-- Differences never use a rule: they evaluate the function alone, at steps of 2^-125, and so tell whether the rules are right.
+- Differences never use a rule: they evaluate the function alone, at steps of 2^-125, and so tell if rules are right.
 - The bound is the same computation on balls of the working precision: every way of rounding it ends inside the ball.
 """
 
@@ -48,25 +48,26 @@ class Truth:
     magnitude: Ball | None = None                    # |f|
     agreement: dict = field(default_factory=dict)    # (order, name) -> Agreement
     bounds: dict = field(default_factory=dict)       # (mode, dtype) -> name -> Bound
-    scale: dict = field(default_factory=dict)        # order -> the largest entry of the gradient, of the Hessian product
+    scale: dict = field(default_factory=dict)        # order -> the largest entry of gradient, Hessian product
     value: float = 0.0                               # |f|, rounded up
     bits: int = 0                                    # the precision of all this
     undecided: str = ""                              # why nothing is known
 
     def telling(self, mode, dtype):
-        """A bound tells something if it is below this: the derivative's scale, or the value's if that is lost beside it."""
+        """A bound tells something below this: the derivative's scale, or the value's if that is lost beside it."""
         scale = self.scale[order_of(mode)]
         return scale if scale > np.finfo(dtype).eps * self.value else self.value
 
 
-def differentiate(f, x, u, v, seed, modes=tuple(MODES), dtypes=("float64", "float32"), coordinates=3, proven=tuple(MODES)):
+def differentiate(f, x, u, v, seed, modes=tuple(MODES), dtypes=("float64", "float32"), coordinates=3,
+                  proven=tuple(MODES)):
     """The `Truth` about f at x along the directions u and v (dicts of float64 arrays).
 
     f must be exact too: the constants that it uses are balls, since floats among themselves would be rounded.
 
     coordinates  how many single entries are differenced, besides each array along its direction
-    proven       the modes whose bounds are to be proven where they can be; for the others first order will do, which one
-                 computation gives for all dtypes
+    proven       the modes whose bounds are to be proven where they can be; for the others first order will do, which
+                 one computation gives for all dtypes
     """
     balls, u, v = ({k: Ball(a) for k, a in d.items()} for d in (x, u, v))
     for bits in BITS:
@@ -93,7 +94,7 @@ def _truth(f, balls, u, v, rng, modes, coordinates, bits):
 
 
 def enclosures(mode, f, x, u, v):
-    """A mode's results on balls, in the arithmetic in force; a derivative that is zero by structure becomes a ball too."""
+    """A mode's results on balls, in the arithmetic in force; a derivative zero by structure becomes a ball too."""
     return {k: d if isinstance(d, Ball) else Ball(d) for k, d in MODES[mode](f, x, u, v).items()}
 
 
@@ -189,7 +190,7 @@ def _second_order(truth, f, balls, u, v):
 
 @dataclass
 class Bound:
-    """The farthest that rounding can lead from the exact derivative, for each entry, as float64; inf where nothing is known."""
+    """The farthest that rounding can lead from the exact derivative, for each entry; inf where nothing is known."""
 
     limit: np.ndarray
     how: str   # "proven", or "first order": where balls of the working precision swell out of proportion
@@ -213,12 +214,13 @@ def _bounds(truth, f, balls, u, v, mode, dtypes, proven):
                 bounds[mode, dtype][k] = Bound(limit, "proven")
             else:
                 first_order = linear[k] * coarser
-                bounds[mode, dtype][k] = Bound(first_order if limit is None else np.minimum(limit, first_order), "first order")
+                least = first_order if limit is None else np.minimum(limit, first_order)
+                bounds[mode, dtype][k] = Bound(least, "first order")
     return bounds
 
 
 def _farthest(truth, f, balls, u, v, mode, dtype, finer):
-    """name -> how far from exact the computation may end, in `dtype` or, with `finer`, in proportion to smaller roundings."""
+    """name -> how far from exact the computation may end, in `dtype` or, with `finer`, as smaller roundings say."""
     exact = truth.derivatives[mode]
     try:
         with arithmetic(np.dtype(dtype).type, finer):

@@ -1,7 +1,7 @@
 """The ways to a derivative, in refgrad: the same programs on floats and on balls.
 
-Each mode takes f (a scalar function of a dict of arrays), the point x and two directions u, v of the same structure, and
-returns a dict: derivatives by name of the array that they belong to, "*" for one that belongs to all.
+Each mode takes f (a scalar function of a dict of arrays), the point x and two directions u, v of the same structure,
+and returns a dict: derivatives by name of the array that they belong to, "*" for one that belongs to all.
 
     reverse                 the gradient
     forward                 <gradient, v>, for each array along its own part of v

@@ -1,7 +1,8 @@
 """What refgrad's own functions mean on balls.
 
-Arrays may override refgrad's functions as they override NumPy's.  Balls do so where flint knows the function itself, which
-encloses it more tightly than its formula would; the functions that refgrad composes of others run as they are composed.
+Arrays may override refgrad's functions as they override NumPy's.  Balls do so where flint knows the function itself,
+which encloses it more tightly than its formula would; the functions that refgrad composes of others run as they are
+composed.
 """
 
 import numpy as np
@@ -31,10 +32,10 @@ def _(x, axis):
     return ball.Ball(np.max(x.mid(), axis=axis, keepdims=True))
 
 
-
 # A ball encloses a finite number; there is nothing to replace.
 register(np.nan_to_num, lambda x, **replacements: x)
 
 for _rule in TABLE.values():
-    if isinstance(_rule, Composition) and _rule.function not in ball.FUNCTIONS and not isinstance(_rule.function, np.ufunc):
-        register(_rule.function, _rule.program)
+    if isinstance(_rule, Composition) and _rule.function not in ball.FUNCTIONS:
+        if not isinstance(_rule.function, np.ufunc):
+            register(_rule.function, _rule.program)

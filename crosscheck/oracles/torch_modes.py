@@ -44,12 +44,16 @@ def arrays(result):
 def function(name):
     """The function that a network calls `name`."""
     if name == "dropout":
-        return lambda input, p, seed: input * torch.tensor(kept_by_dropout(tuple(input.shape), p, seed), dtype=input.dtype)
+        return _dropout
     if name == "concatenate":
         return lambda *tensors: torch.cat(tensors, dim=-1)
     if name == "l2_penalty":
         return lambda *parameters, weight_decay: sum(torch.sum(p * p) for p in parameters) * weight_decay / 2
     return getattr(F, name, None) or getattr(torch, name)
+
+
+def _dropout(input, p, seed):
+    return input * torch.tensor(kept_by_dropout(tuple(input.shape), p, seed), dtype=input.dtype)
 
 
 def inner(a, b):

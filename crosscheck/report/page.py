@@ -20,7 +20,7 @@ TEMPLATE = Path(__file__).with_name("page.html")
 
 
 def write_page(folder):
-    """(Re)write ``index.html`` in `folder` from the tables and plots there.  A part that is missing says how to make it."""
+    """(Re)write ``index.html`` in `folder` from the tables and plots there.  A missing part says how to make it."""
     folder = Path(folder)
     missing, tables = [], {}
     for name in ("errors.csv", "findings.csv", "coverage.csv", "scaling.csv", "training.csv"):
@@ -42,7 +42,8 @@ def write_page(folder):
         sections.append(_training_section(folder, tables["training.csv"]))
     if "scaling.csv" in tables:
         sections.append(_scaling_section(folder, tables["scaling.csv"]))
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
+                                     undefined=jinja2.StrictUndefined)
     text = environment.from_string(TEMPLATE.read_text()).render(
         verdict=verdict, good=good, what=about["what"], versions=about["versions"], missing=missing,
         sections=sections)
@@ -79,31 +80,33 @@ def _about(folder, missing):
     except FileNotFoundError:
         missing.append(f"{folder / 'run.json'} is missing; make it with: python -m crosscheck --out {folder}")
     except (json.JSONDecodeError, KeyError, UnicodeDecodeError, TypeError) as error:
-        missing.append(f"{folder / 'run.json'} cannot be read ({error!r}); make it with: python -m crosscheck --out {folder}")
+        missing.append(f"{folder / 'run.json'} cannot be read ({error!r}); make it with: python -m crosscheck "
+                       f"--out {folder}")
     return {"what": [], "versions": ""}
 
 
 def _errors_sections(folder, errors):
     return [
         {"title": "Verdicts",
-         "text": ["Each derivative is compared with its exact value. It is “exact to rounding” if the error is within what "
-                  "rounding alone can do to the computation, as ball arithmetic of that precision bounds it. It is “wrong” if "
-                  "more precision does not make the error smaller. No tolerances."],
+         "text": ["Each derivative is compared with its exact value. It is “exact to rounding” if the error is within "
+                  "what rounding alone can do to the computation, as ball arithmetic of that precision bounds it. It "
+                  "is “wrong” if more precision does not make the error smaller. No tolerances."],
          "images": [], "tables": [_table(verdict_counts(errors).reset_index())]},
         {"title": "Are the rules right?",
-         "text": ["Finite differences at 400 bits and more know nothing of the rules, and agree with them to this many digits."],
+         "text": ["Finite differences at 400 bits and more know nothing of the rules, and agree with them to this many "
+                  "digits."],
          "images": _images(folder, "digits.png"), "tables": []},
         {"title": "How accurate is floating point?",
-         "text": ["An ulp is the distance between neighbouring numbers at the exact value. Dot: the median of all arrays in "
-                  "networks that have the layer; line: 5 % to 95 %."],
+         "text": ["An ulp is the distance between neighbouring numbers at the exact value. Dot: the median of all "
+                  "arrays in networks that have the layer; line: 5 % to 95 %."],
          "images": _images(folder, "errors.png"), "tables": [_worst(errors)]}]
 
 
 def _findings_section(findings):
     shown = findings.rename(columns={"with_layer": "of"})
     columns = ["differentiator", "verdict", "mode", "layer", "networks", "of", "simplest", "note"]
-    text = ["Through which layers: how many networks are affected, of how many that have the layer, and the simplest of them "
-            "(see it with: crosscheck replay ...)."
+    text = ["Through which layers: how many networks are affected, of how many that have the layer, and the simplest "
+            "of them (see it with: crosscheck replay ...)."
             if len(shown) else "Nothing: every answer is exact to rounding."]
     return {"title": "What went wrong", "text": text, "images": [],
             "tables": [_table(shown[columns], code=("simplest",), long=("note",))] if len(shown) else []}
@@ -111,8 +114,8 @@ def _findings_section(findings):
 
 def _coverage_section(folder, coverage):
     layers, pairs = (coverage.loc[coverage["kind"] == kind, "met"] for kind in ("layer", "pair"))
-    text = f"{int((layers > 0).sum())} of {len(layers)} layers and losses and {int((pairs > 0).sum())} of {len(pairs)} pairs in " \
-           "sequence were met."
+    text = (f"{int((layers > 0).sum())} of {len(layers)} layers and losses and {int((pairs > 0).sum())} of "
+            f"{len(pairs)} pairs in sequence were met.")
     return {"title": "Coverage", "text": [text], "images": _images(folder, "coverage.png"), "tables": []}
 
 
@@ -121,9 +124,10 @@ def _worst(errors):
     ranked = errors[errors["verdict"] != KINK].sort_values(["error_over_bound", "network", "parameter"],
                                                            ascending=[False, True, True])
     worst = ranked.groupby(["differentiator", "dtype"], sort=True).head(3).sort_values(["differentiator", "dtype"])
-    shown = worst[["differentiator", "dtype", "mode", "parameter", "ulp_max", "rel_error", "error_over_bound", "verdict"]]
-    return _table(shown.assign(replay="crosscheck replay " + worst["network"]),
-                  "The worst cases (error over bound 1 would be the most that rounding can do)", code=("replay",))
+    shown = worst[["differentiator", "dtype", "mode", "network", "parameter", "ulp_max", "rel_error",
+                   "error_over_bound", "verdict"]]
+    return _table(shown, "The worst cases (an error over bound of 1 is the most that rounding can do; see one with: "
+                  "crosscheck replay ...)", code=("network",))
 
 
 def _training_section(folder, training):
@@ -137,8 +141,8 @@ def _scaling_section(folder, scaling):
     columns = [c for c in ("study", "library", "method", "slope", "slope_low", "slope_high") if c in scaling.columns]
     fitted = scaling[columns].dropna().drop_duplicates() if "slope" in columns else scaling.head(0)
     return {"title": "Reverse against forward",
-            "text": ["Cost grows as parameters^slope; slopes with 95 % confidence intervals. Hollow marks are projections from "
-                     "single passes."],
+            "text": ["Cost grows as parameters^slope; slopes with 95 % confidence intervals. Hollow marks are "
+                     "projections from single passes."],
             "images": _images(folder, "scaling.png", "jacobian.png", "cheap_gradient.png"),
             "tables": [_table(fitted, "Fitted slopes")] if len(fitted) else []}
 

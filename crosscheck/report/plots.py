@@ -46,8 +46,8 @@ def plot_errors(errors, networks, path):
             ax.set(xscale="log", xlim=(LEAST_ULPS * 0.7, None), ylim=(-0.7, len(order) - 0.3), title=f"in {dtype}",
                    xlabel="error of an array's worst entry, in ulps", yticks=range(len(order)), yticklabels=order)
             ax.grid(axis="x", lw=0.4, alpha=0.6)
-        figure.legend(handles=[plt.Line2D([], [], marker="o", ms=4, color=c, lw=1.6, label=n) for n, c in COLORS.items()],
-                      loc="outside upper right", ncols=2, frameon=False)
+        keys = [plt.Line2D([], [], marker="o", ms=4, color=c, lw=1.6, label=n) for n, c in COLORS.items()]
+        figure.legend(handles=keys, loc="outside upper right", ncols=2, frameon=False)
         figure.suptitle("How far from exact, in networks that have the layer", x=0.01, ha="left", fontsize=11)
         figure.savefig(path, dpi=DPI)
         plt.close(figure)
@@ -57,19 +57,22 @@ def plot_digits(errors, networks, path, required=40):
     """For each layer the agreement of the rules with ball differences, every network a dot."""
     frame = by_layer(errors, networks).drop_duplicates(["network", "parameter", "mode", "layer"])
     frame = frame[frame["digits"].notna()]
-    frame = frame.assign(order=np.where(frame["mode"].isin(["reverse", "forward"]), "first derivative", "second derivative"))
+    first = frame["mode"].isin(["reverse", "forward"])
+    frame = frame.assign(order=np.where(first, "first derivative", "second derivative"))
     order = sorted(frame["layer"].unique(), reverse=True)
     with plt.rc_context(STYLE):
         figure, ax = plt.subplots(figsize=(8, 0.19 * len(order) + 1.5), layout="constrained")
-        for shift, (name, color) in zip((0.17, -0.17), (("first derivative", "#009E73"), ("second derivative", "#CC79A7"))):
+        for shift, name, color in ((0.17, "first derivative", "#009E73"), (-0.17, "second derivative", "#CC79A7")):
             rows = frame[frame["order"] == name].groupby(["layer", "network"])["digits"].min()
             y = np.array([order.index(a) for a in rows.index.get_level_values(0)], dtype=float) + shift
             ax.plot(np.clip(rows.to_numpy(), 0, MOST_DIGITS), y, "o", ms=2.8, alpha=0.5, mew=0, color=color, label=name)
-        for digits, label, shade in ((16, "all that float64 has", "gray"), (required, f"required: {required}", "black")):
-            ax.axvline(digits, color=shade, lw=1, ls=":" if shade == "gray" else "-")
-            ax.annotate(label, (digits, 1), xycoords=("data", "axes fraction"), xytext=(4, -1), textcoords="offset points",
+        for x, label, shade, line in ((16, "all that float64 has", "gray", ":"),
+                                      (required, f"required: {required}", "black", "-")):
+            ax.axvline(x, color=shade, lw=1, ls=line)
+            ax.annotate(label, (x, 1), xycoords=("data", "axes fraction"), xytext=(4, -1), textcoords="offset points",
                         rotation=90, va="top", fontsize=8, color=shade)
-        ax.set(xlim=(0, MOST_DIGITS + 2), ylim=(-0.7, max(len(order), 1) - 0.3), yticks=range(len(order)), yticklabels=order,
+        ax.set(xlim=(0, MOST_DIGITS + 2), ylim=(-0.7, max(len(order), 1) - 0.3), yticks=range(len(order)),
+               yticklabels=order,
                xlabel=f"digits to which rule and difference agree ({MOST_DIGITS} and more in the last column)")
         ax.grid(axis="x", lw=0.4, alpha=0.6)
         figure.legend(loc="outside upper right", ncols=2, frameon=False, markerscale=2)
@@ -89,7 +92,8 @@ def plot_coverage(coverage, path):
         figure, ax = plt.subplots(figsize=(0.24 * met.shape[1] + 2.4, 0.2 * met.shape[0] + 2.8), layout="constrained")
         ax.imshow(numbers, cmap=plt.get_cmap("YlGnBu").with_extremes(under=NEVER), norm=LogNorm(1, most), aspect="auto")
         for (i, j), n in np.ndenumerate(numbers):
-            ax.text(j, i, f"{n:.0f}", ha="center", va="center", fontsize=6, color="white" if n * n > most or n < 1 else "black")
+            color = "white" if n * n > most or n < 1 else "black"
+            ax.text(j, i, f"{n:.0f}", ha="center", va="center", fontsize=6, color=color)
         ax.set_xticks(range(met.shape[1]), met.columns, rotation=90)
         ax.set(yticks=range(met.shape[0]), yticklabels=met.index, ylabel="a layer ...")
         ax.xaxis.set_label_position("top")

@@ -26,8 +26,8 @@ REQUIRED = {
     "training.csv": ("step", "library", "loss"),
 }
 
-NUMERIC = {"ulp_max", "ulp_median", "rel_error", "error_over_bound", "digits", "digits_min", "met", "networks", "with_layer",
-           "seconds", "step", "loss"}
+NUMERIC = {"ulp_max", "ulp_median", "rel_error", "error_over_bound", "digits", "digits_min", "met", "networks",
+           "with_layer", "seconds", "step", "loss"}
 
 #: Verdicts whose cause is looked for, the worst first.
 FINDINGS = [WRONG, NO_ANSWER, LESS_ACCURATE, KINK]
@@ -39,7 +39,7 @@ class ReportError(Exception):
 
 @contextmanager
 def replacing(path):
-    """A temporary path beside `path` that takes its place when the block ends well: readers see the old file or the new."""
+    """A temporary path beside `path` that takes its place when the block ends well: readers see the old or the new."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
@@ -70,8 +70,9 @@ def read_table(path):
         raise ReportError(f"{path} cannot be read ({error}); make it again with: {how}") from error
     if absent := [c for c in REQUIRED.get(path.name, ()) if c not in frame.columns]:
         raise ReportError(f"{path} lacks the columns {', '.join(absent)}; make it again with: {how}")
-    if broken := [c for c in NUMERIC & set(frame.columns) if len(frame) and not pd.api.types.is_numeric_dtype(frame[c])]:
-        raise ReportError(f"{path} has text in the columns of numbers {', '.join(sorted(broken))}; make it again with: {how}")
+    numbers = sorted(NUMERIC & set(frame.columns))
+    if broken := [c for c in numbers if len(frame) and not pd.api.types.is_numeric_dtype(frame[c])]:
+        raise ReportError(f"{path} has text in the columns of numbers {', '.join(broken)}; make it again with: {how}")
     return frame
 
 
@@ -94,14 +95,15 @@ def by_layer(errors, networks):
 def layers_table(errors, networks):
     """The errors by layer: every row of a network counts for each layer that the network has."""
     table = []
-    for (layer, who, dtype), rows in by_layer(errors, networks).groupby(["layer", "differentiator", "dtype"], sort=True):
+    spread = by_layer(errors, networks)
+    for (layer, who, dtype), rows in spread.groupby(["layer", "differentiator", "dtype"], sort=True):
         ulps = rows["ulp_max"]
         counts = rows["verdict"].value_counts()
         worst = rows.loc[rows["error_over_bound"].idxmax(), "network"] if rows["error_over_bound"].notna().any() else ""
         table.append((
             layer, who, dtype, rows["network"].nunique(), len(rows), rows["digits"].min(), rows["ulp_median"].median(),
-            ulps.quantile(0.95, interpolation="nearest"), ulps.max(), rows["rel_error"].median(), rows["rel_error"].max(),
-            *(int(counts.get(v, 0)) for v in VERDICTS), worst))
+            ulps.quantile(0.95, interpolation="nearest"), ulps.max(),
+            rows["rel_error"].median(), rows["rel_error"].max(), *(int(counts.get(v, 0)) for v in VERDICTS), worst))
     return pd.DataFrame(table, columns=[
         "layer", "differentiator", "dtype", "networks", "rows", "digits_min", "ulp_median", "ulp_p95", "ulp_max",
         "rel_error_median", "rel_error_max", *VERDICTS, "closest_to_bound"])
@@ -115,7 +117,8 @@ def findings_table(errors, networks):
     """
     by_id = {n.id: n for n in networks}
     table = []
-    affected = errors[errors["verdict"].isin(FINDINGS)].sort_values("verdict", key=lambda v: v.map(FINDINGS.index), kind="stable")
+    affected = errors[errors["verdict"].isin(FINDINGS)]
+    affected = affected.sort_values("verdict", key=lambda v: v.map(FINDINGS.index), kind="stable")
     for (who, verdict, mode), rows in affected.groupby(["differentiator", "verdict", "mode"], sort=False):
         found = {i: by_id[i] for i in rows["network"]}
         for layer, group in _suspects(found, by_id):

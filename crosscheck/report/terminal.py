@@ -1,4 +1,4 @@
-"""For the terminal: one network as a person reads it, what its derivatives are, and what each differentiator made of them."""
+"""For the terminal: one network as a person reads it, its derivatives, and what each differentiator made of them."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def findings(network, truth, rows):
         return Text(f"undecided at {truth.bits} bits: {truth.undecided}")
     kinks = sorted({f"{name}: kink, {a.kink}" for (_, name), a in truth.agreement.items() if a.kink})
     return Group(
-        Text(f"Exact, in ball arithmetic of {truth.bits} bits; the loss is at most {truth.value:.6g} in size", style="bold"),
+        Text(f"Exact, in ball arithmetic of {truth.bits} bits; the loss has the size {truth.value:.6g}", style="bold"),
         _exact(network, truth), *map(Text, kinks), Text(),
-        Text("Answers: the largest error in ulps, relative in the norm, and as part of the bound (~ to first order, else proven)",
+        Text("Answers: the largest error in ulps, relative in the norm, as part of the bound (~: to first order)",
              style="bold"),
         _answers(rows), *_notes(rows))
 
@@ -46,7 +46,8 @@ def _exact(network, truth):
     for name in network.leaves:
         gradient, product = (d[name].mid() for d in (truth.gradient, truth.product))
         table.add_row(name, f"{np.linalg.norm(gradient):.6g}", f"{np.max(np.abs(gradient), initial=0.0):.6g}",
-                      f"{np.linalg.norm(product):.6g}", *(f"{truth.agreement[order, name].digits:.1f}" for order in (1, 2)))
+                      f"{np.linalg.norm(product):.6g}",
+                      *(f"{truth.agreement[order, name].digits:.1f}" for order in (1, 2)))
     return table
 
 
@@ -59,8 +60,8 @@ def _answers(rows):
             table.add_section()
         about = "~" if r["bound"] == "first order" else ""
         table.add_row(r["mode"] if r["mode"] != previous else "", r["parameter"], r["differentiator"], r["dtype"],
-                      f"{r['ulp_max']:.2g}", f"{r['rel_error']:.1e}", f"{about}{r['error_over_bound']:.2g}", r["verdict"],
-                      style={"wrong": "red", "less accurate": "yellow"}.get(r["verdict"]))
+                      f"{r['ulp_max']:.2g}", f"{r['rel_error']:.1e}", f"{about}{r['error_over_bound']:.2g}",
+                      r["verdict"], style={"wrong": "red", "less accurate": "yellow"}.get(r["verdict"]))
         previous = r["mode"]
     return table
 
@@ -70,7 +71,8 @@ def _notes(rows):
     about = {}
     for r in rows:
         if r["note"]:
-            about.setdefault((r["differentiator"], r["mode"], r["dtype"], r["verdict"], r["note"]), []).append(r["parameter"])
+            key = tuple(r[c] for c in ("differentiator", "mode", "dtype", "verdict", "note"))
+            about.setdefault(key, []).append(r["parameter"])
     if about:
         yield Text("\nNotes", style="bold")
     for (who, mode, dtype, verdict, note), parameters in about.items():

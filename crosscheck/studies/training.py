@@ -26,9 +26,9 @@ BITS = 200                         # of the exact gradient
 #: step            updates so far
 #: loss            of the batch that comes next
 #: gradient_error  |g - e| / |e|, 2-norms over all parameters, for that batch
-#: reference       what e is: "ball", the exact gradient, at every twentieth step; in between, where balls would take too long,
-#:                 the gradient in the next wider float, whose own errors are thousands of times smaller; without a
-#:                 wider one nan
+#: reference       what e is: "ball", the exact gradient, at every twentieth step; in between, where balls would take
+#:                 too long, the gradient in the next wider float, whose own errors are thousands of times smaller;
+#:                 without a wider one the error is nan
 #: accuracy        the part of the test set that is classified rightly; nan where it is not measured
 #: distance        |p - q| / |p| between the parameters p of refgrad and q of torch, 2-norms over all of them
 COLUMNS = ("step", "dtype", "library", "loss", "gradient_error", "reference", "accuracy", "distance")

@@ -7,7 +7,7 @@ from ..primitive import CONSTANT, Primitive
 from .arguments import axis_of, refuse
 
 peak = Primitive(
-    None, """m = max x, taken as a constant: softmax(x - m) = softmax(x) for every m, so m has no part in any derivative.
+    None, """m = max x, taken as a constant: softmax(x - m) = softmax(x) for every m, so m is in no derivative.
     It keeps e^x from overflowing, and any number near the maximum would do.""",
     name="peak", kind=CONSTANT, forward=lambda x, axis: np.max(x, axis=axis, keepdims=True),
     cases=[Case((3, 4), axis=-1)])

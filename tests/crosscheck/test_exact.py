@@ -11,7 +11,8 @@ from refgrad import custom
 def truth_of(f, x, dtypes=(), seed=0, v=None, **options):
     x = {k: np.asarray(a, float) for k, a in x.items()}
     rng = np.random.default_rng(seed)
-    u, drawn = ({k: rng.standard_normal(a.shape).astype(np.float32).astype(float) for k, a in x.items()} for _ in range(2))
+    u, drawn = ({k: rng.standard_normal(a.shape).astype(np.float32).astype(float) for k, a in x.items()}
+                for _ in range(2))
     return exact.differentiate(f, x, u, v or drawn, seed, dtypes=dtypes, **options)
 
 
@@ -134,8 +135,9 @@ def test_where_proven_bounds_say_nothing_first_order_stands_in():
     assert np.all(np.isfinite(bounds["reverse", "float32"]["a"].limit))
 
 
-FUNCTIONS = [np.sin, np.cos, np.exp, np.tanh, np.square, np.abs, lambda y: y / (1 + y * y), lambda y: np.sqrt(1 + y * y),
-             lambda y: y - np.mean(y), lambda y: np.maximum(y, 0.25), lambda y: y @ y.T @ y / 4, lambda y: np.log1p(np.exp(-y))]
+FUNCTIONS = [np.sin, np.cos, np.exp, np.tanh, np.square, np.abs, lambda y: y / (1 + y * y),
+             lambda y: np.sqrt(1 + y * y), lambda y: y - np.mean(y), lambda y: np.maximum(y, 0.25),
+             lambda y: y @ y.T @ y / 4, lambda y: np.log1p(np.exp(-y))]
 
 
 @pytest.mark.parametrize("seed", range(8))

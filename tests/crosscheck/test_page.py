@@ -51,7 +51,7 @@ def test_it_says_what_was_run_and_found(folder, result):
     assert "3 random networks of seed 0" in html
     for title in ("Verdicts", "What went wrong", "Are the rules right?", "How accurate is floating point?", "Coverage"):
         assert f"<h2>{title}</h2>" in html
-    assert re.search(r"crosscheck replay quick-0-\d", html)
+    assert re.search(r"<code>quick-0-\d</code>", html)
     assert "numpy 2" in html and "python-flint" in html
 
 
@@ -113,34 +113,21 @@ def test_the_same_files_make_the_same_page(folder):
 # The verdict in one sentence
 
 TORCH = dict(differentiator="torch")
+NONE_WRONG = "Refgrad gives no wrong answer in {} derivatives; "
+NO_TORCH_WRONG = "torch gives no wrong answer in 1 derivatives; "
+AGREES = "every rule agrees with differences in ball arithmetic to at least {} digits"
 SENTENCES = {
-    "all right": (
-        [row(), row(**TORCH)], True,
-        "Refgrad gives no wrong answer in 1 derivatives; torch gives no wrong answer in 1 derivatives; every rule agrees with "
-        "differences in ball arithmetic to at least 50 digits."),
-    "torch wrong": (
-        [row(), row(**TORCH), row(verdict="wrong", **TORCH)], True,
-        "Refgrad gives no wrong answer in 1 derivatives; torch is wrong in 1 of 2 derivatives; every rule agrees with "
-        "differences in ball arithmetic to at least 50 digits."),
-    "refgrad wrong": (
-        [row(verdict="wrong"), row(**TORCH)], False,
-        "Refgrad is wrong in 1 of 1 derivatives; torch gives no wrong answer in 1 derivatives; every rule agrees with "
-        "differences in ball arithmetic to at least 50 digits."),
-    "a rule wrong in the 21st digit": (
-        [row(digits=20.7), row()], False,
-        "Refgrad gives no wrong answer in 2 derivatives; every rule agrees with differences in ball arithmetic to at least "
-        "20 digits."),
-    "others": (
-        [row(), row(verdict="no answer", **TORCH), row(verdict="kink"), row(verdict="undecided")], True,
-        "Refgrad gives no wrong answer in 3 derivatives; torch gives no wrong answer in 1 derivatives; every rule agrees with "
-        "differences in ball arithmetic to at least 50 digits (1 kink, 1 no answer, 1 undecided)."),
-    "refgrad silent": (
-        [row(verdict="no answer")], False,
-        "Refgrad gives no wrong answer in 1 derivatives; every rule agrees with differences in ball arithmetic to at least "
-        "50 digits (1 no answer)."),
-    "nothing compared": (
-        [row(digits=float("nan"), verdict="undecided")], False,
-        "Refgrad gives no wrong answer in 1 derivatives; no rule could be compared with differences (1 undecided)."),
+    "all right": ([row(), row(**TORCH)], True, NONE_WRONG.format(1) + NO_TORCH_WRONG + AGREES.format(50) + "."),
+    "torch wrong": ([row(), row(**TORCH), row(verdict="wrong", **TORCH)], True,
+                    NONE_WRONG.format(1) + "torch is wrong in 1 of 2 derivatives; " + AGREES.format(50) + "."),
+    "refgrad wrong": ([row(verdict="wrong"), row(**TORCH)], False,
+                      "Refgrad is wrong in 1 of 1 derivatives; " + NO_TORCH_WRONG + AGREES.format(50) + "."),
+    "a rule wrong in digit 21": ([row(digits=20.7), row()], False, NONE_WRONG.format(2) + AGREES.format(20) + "."),
+    "others": ([row(), row(verdict="no answer", **TORCH), row(verdict="kink"), row(verdict="undecided")], True,
+               NONE_WRONG.format(3) + NO_TORCH_WRONG + AGREES.format(50) + " (1 kink, 1 no answer, 1 undecided)."),
+    "refgrad silent": ([row(verdict="no answer")], False, NONE_WRONG.format(1) + AGREES.format(50) + " (1 no answer)."),
+    "nothing compared": ([row(digits=float("nan"), verdict="undecided")], False,
+                         NONE_WRONG.format(1) + "no rule could be compared with differences (1 undecided)."),
     "no rows": ([], False, "No network has been checked."),
 }
 

@@ -33,7 +33,8 @@ def test_rows_are_complete(alone):
     expected = [(n.id, name, library, mode, dtype)
                 for n in alone.networks for library in ("refgrad", "torch") for dtype in ("float64", "float32")
                 for mode in modes.MODES for name in (["*"] if mode == "forward over forward" else n.leaves)]
-    assert [tuple(r[c] for c in ("network", "parameter", "differentiator", "mode", "dtype")) for r in alone.rows] == expected
+    keys = ("network", "parameter", "differentiator", "mode", "dtype")
+    assert [tuple(r[c] for c in keys) for r in alone.rows] == expected
     assert {tuple(r) for r in alone.rows} == {job.COLUMNS}
     assert {r["verdict"] for r in alone.rows} <= set(VERDICTS)
     assert not alone.stopped
@@ -81,13 +82,16 @@ def test_torch_in_reverse_over_forward_mode_is_found_wrong_through_batch_norm_an
         u, v = ({k: rng.standard_normal(a.shape) for k, a in leaves.items()} for _ in range(2))
         with arithmetic(400):
             h, x = 2.0 ** -100, {k: Ball(a) for k, a in leaves.items()}
-            at = {(s, t): interpret(network, modes.function, {k: b + s * h * u[k] + t * h * v[k] for k, b in x.items()}, balls)
+            at = {(s, t): interpret(network, modes.function,
+                                    {k: b + s * h * u[k] + t * h * v[k] for k, b in x.items()}, balls)
                   for s in (1, -1) for t in (1, -1)}
             difference = (at[1, 1] - at[1, -1] - at[-1, 1] + at[-1, -1]) / (2 * h) / (2 * h)
-        prepared = [torch_modes.tensors(d, "float64") for d in (leaves, u, v, constants)]
-        found = {mode: torch_modes.MODES[mode](lambda x: interpret(network, torch_modes.function, x, prepared[3]), *prepared[:3])
-                 for mode in ("reverse over forward", "reverse over reverse")}
-        curvature = {mode: sum(float((g[k] * prepared[1][k]).sum()) for k in g) for mode, g in found.items()}
+        x, u, v, constants = (torch_modes.tensors(d, "float64") for d in (leaves, u, v, constants))
+
+        def loss(x):
+            return interpret(network, torch_modes.function, x, constants)
+        curvature = {mode: float(torch_modes.inner(torch_modes.MODES[mode](loss, x, u, v), u))
+                     for mode in ("reverse over forward", "reverse over reverse")}
         truth = float(difference.mid())
         assert abs(curvature["reverse over reverse"] / truth - 1) < 1e-9
         assert abs(curvature["reverse over forward"] / truth - 1) > 1e-3

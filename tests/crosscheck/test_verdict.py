@@ -104,7 +104,7 @@ def test_an_error_that_shrinks_with_the_precision_is_less_accurate(case):
 
 
 def test_a_formula_wrong_by_much_is_not_less_accurate_however_wide_the_bound(case):
-    """In an ill-conditioned network: float32's rounding could explain anything, the error does not shrink all the same."""
+    """In an ill-conditioned network float32's rounding could explain anything, but the error does not shrink."""
     truth = hand_made([1.0, 2.0], limit=1e-9)
     found = judge(np.array([1.01, 2.0]), truth.derivatives["reverse"]["a"], truth, "reverse", "a", "float64",
                   np.array([1.5, 2.0], np.float32))
@@ -127,7 +127,7 @@ def judged(result, truth, dtype="float64", mode="reverse"):
 
 
 def test_what_is_lost_beside_the_largest_entry_is_less_accurate():
-    truth = hand_made([1.0, 1e-20], limit=[1e-16, 1e-36][0], scale=1.0)
+    truth = hand_made([1.0, 1e-20], limit=1e-16, scale=1.0)
     truth.bounds["reverse", "float64"]["a"] = Bound(np.array([1e-16, 1e-36]), "proven")
     assert judged([1.0, 0.0], truth).verdict == LESS_ACCURATE
     assert judged([1.0, 1e-10], truth).verdict == WRONG
@@ -164,7 +164,8 @@ def test_derivatives_that_are_zero_by_structure():
         for dtype in ("float64", "float32"):
             for name, found in modes.MODES[mode](lambda x: np.sum(x["a"] * 2.0), X, U, V).items():
                 ball = truth.derivatives[mode][name]
-                assert judge(np.asarray(found, dtype), ball, truth, mode, name, dtype).verdict == RIGHT, (mode, name, dtype)
+                verdict = judge(np.asarray(found, dtype), ball, truth, mode, name, dtype).verdict
+                assert verdict == RIGHT, (mode, name, dtype)
     off = np.array([0.0, 1e-3, 0.0])
     assert judge(off, truth.derivatives["reverse"]["b"], truth, "reverse", "b", "float64", off).verdict == WRONG
 

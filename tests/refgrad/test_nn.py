@@ -1,4 +1,4 @@
-"""Layers and losses: against torch, against exact values, against the same layer composed of small functions.
+"""Layers and losses: against torch, against the same layer composed of small functions.
 
 What the primitives say of themselves (cases, kinks) drives the tests; nothing is listed twice.
 """
@@ -6,18 +6,18 @@ What the primitives say of themselves (cases, kinks) drives the tests; nothing i
 import inspect
 from functools import partial
 
-import flint
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from flint import arb, arb_series
 
 import refgrad as rg
 from refgrad import nn
-from refgrad.cases import Fixed, sample
+from refgrad.cases import Fixed
 from refgrad.nn import activations, losses, normalization, regularization
 from refgrad.primitive import TABLE, Kind, Primitive
+from tests.refgrad.layers import (CLASSES, CLASSES3, LOGS, POSITIVE3, PROBABILITIES, SOME_IGNORED, UNIT, X, X3, X4,
+                                  drawn)
 
 MODULES = (activations, losses, normalization, regularization,
            *(inspect.getmodule(f) for f in (nn.linear, nn.softmax)))  # modules that a function of the same name hides
@@ -158,18 +158,6 @@ class Constant:
     def __init__(self, value):
         self.value = value
 
-
-def drawn(shape, domain=None, seed=0):
-    return np.asarray(sample(np.random.default_rng([seed, *shape]), shape, domain))
-
-
-X, X3, X4 = drawn((4, 3)), drawn((2, 3, 4)), drawn((2, 3, 2, 2))
-PROBABILITIES = drawn((4, 3), "probabilities", seed=2)
-LOGS = np.log(PROBABILITIES)
-CLASSES, CLASSES3 = np.array([2, 0, 1, 1]), np.array([[0, 2, 1, 1], [2, 2, 0, 1]])
-SOME_IGNORED = np.array([2, -100, 1, 0])
-POSITIVE3 = drawn((3,), "positive")
-UNIT = drawn((4, 3), "unit interval", seed=1)
 
 CALLS = [
     ("linear", (X, drawn((5, 3)))), ("linear", (X, drawn((5, 3)), drawn((5,)))),
@@ -359,111 +347,6 @@ def test_closed_form_is_that_of_the_composed_layer(name, rng):
         close(a, b, ulps=1024)
 
 
-# Against exact values: derivatives up to the third, at the seam and far out
-
-
-def exact_derivatives(f, x):
-    """f and its first three derivatives, by its Taylor series at 3000 bits."""
-    with flint.ctx.workprec(3000):
-        series = f(arb_series([arb(float(x)), 1], 4))
-        return np.array([float(series[n]) * (1, 1, 2, 6)[n] for n in range(4)])
-
-
-def derivatives(f, x, mode):
-    """The same by refgrad."""
-    found = []
-    for _ in range(4):
-        found.append(f(x))
-        f = rg.grad(f) if mode == "reverse" else lambda x, f=f: rg.jvp(f, (x,), (np.array(1.0),))[1]
-    return np.array(found)
-
-
-SMOOTH = {
-    "sigmoid": (nn.sigmoid, lambda x: 1 / (1 + (-x).exp())),
-    "tanh": (nn.tanh, lambda x: 1 - 2 / (1 + (2 * x).exp())),
-    "softplus": (lambda x: nn.softplus(x, threshold=2000), lambda x: (1 + x.exp()).log()),
-    "silu": (nn.silu, lambda x: x / (1 + (-x).exp())),
-    "gelu": (nn.gelu, lambda x: x * (-x / arb(2).sqrt()).erfc() / 2),
-    "gelu tanh": (lambda x: nn.gelu(x, "tanh"), lambda x: x / (1 + (
-        -2 * (2 / arb.pi()).sqrt() * (x + arb(44715) / 1000000 * x * x * x)).exp())),
-    "elu above": (lambda x: nn.elu(x + 2000), lambda x: x + 2000),
-    "elu below": (lambda x: nn.elu(x - 2000, 0.5), lambda x: ((x - 2000).exp() - 1) / 2),
-    **{f"binary_cross_entropy t={t} p={p}": (
-        lambda x, t=t, p=p: nn.binary_cross_entropy_with_logits(
-            x, np.array(t), pos_weight=None if p == 1 else np.array(p)),
-        lambda x, t=t, p=p: p * t * (1 + (-x).exp()).log() + (1 - t) * (1 + x.exp()).log())
-       for t in (0.0, 1.0, 0.25) for p in (1, 3.0)},
-}
-ROUND_ABOUT = [0.0, 1e3, -1e3, 40.0, -40.0, 3.75, -1.25, 1e-8]
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("mode", ["reverse", "forward"])
-@pytest.mark.parametrize("name", SMOOTH)
-def test_exact_derivatives_up_to_the_third(name, mode):
-    f, exact = SMOOTH[name]
-    for x in ROUND_ABOUT:
-        wanted = exact_derivatives(exact, x)
-        # Each to its own digits, in the tails too; near a zero of a derivative to the digits of its neighbours.
-        size = np.abs(wanted) if abs(x) > 3 else np.maximum(np.abs(wanted), 0.1)
-        np.testing.assert_array_less(np.abs(derivatives(f, np.array(x), mode) - wanted), 1e-13 * size + 1e-300,
-                                     err_msg=f"{name} at {x}")
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("mode", ["reverse", "forward"])
-@pytest.mark.parametrize("x", [[0.0, 0.0, 0.0], [1e3, 0.0, -1e3], [1e3, 1e3, 0.0], [1.5, -0.25, 3.0]], ids=str)
-@pytest.mark.parametrize("name", ["softmax", "log_softmax", "cross_entropy", "cross_entropy of probabilities"])
-def test_exact_derivatives_of_softmax_along_a_line(name, x, mode):
-    x, v, w = np.array(x), np.array([1.0, -0.5, 0.25]), np.array([0.5, 0.25, 2.0])
-    f = {"softmax": lambda z: np.sum(w * nn.softmax(z, 0)), "log_softmax": lambda z: np.sum(w * nn.log_softmax(z, 0)),
-         "cross_entropy": lambda z: nn.cross_entropy(z, np.array(1)),
-         "cross_entropy of probabilities": lambda z: nn.cross_entropy(z, w)}[name]
-
-    def exact(s):
-        powers = [(float(a) + s * float(b)).exp() for a, b in zip(x, v)]
-        total = sum(powers)
-        logs = [float(a) + s * float(b) - total.log() for a, b in zip(x, v)]
-        weighted = sum(float(c) * a for c, a in zip(w, logs))
-        return {"softmax": sum(float(c) * a for c, a in zip(w, powers)) / total, "log_softmax": weighted,
-                "cross_entropy": -logs[1], "cross_entropy of probabilities": -weighted}[name]
-
-    found = derivatives(lambda s: f(x + s * v), np.array(0.0), mode)
-    np.testing.assert_allclose(found, exact_derivatives(exact, 0), rtol=1e-13, atol=1e-14)
-
-
-@pytest.mark.parametrize("alpha, x, wanted", [(1.0, 0.0, 1.0), (0.5, 0.0, 0.5), (0.5, -1e3, 0.0), (0.5, 1e3, 0.0)])
-def test_elu_keeps_to_one_side_at_its_kink(alpha, x, wanted):
-    """At 0 all derivatives are those of alpha (e^x - 1)."""
-    for mode in ("reverse", "forward"):
-        assert list(derivatives(lambda x: nn.elu(x, alpha), np.array(x), mode)[2:]) == [wanted, wanted]
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name, f", [
-    *((name, getattr(nn, name))
-      for name in ("relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "silu", "gelu")),
-    ("gelu tanh", lambda x: nn.gelu(x, "tanh")), ("softmax", lambda x: nn.softmax(x, 0)),
-    ("log_softmax", lambda x: nn.log_softmax(x, 0)), ("cross_entropy", lambda x: nn.cross_entropy(x, np.array(1))),
-    ("binary_cross_entropy", lambda x: nn.binary_cross_entropy_with_logits(x, np.ones_like(x))),
-    ("layer_norm", lambda x: nn.layer_norm(x, x.shape)), ("huber_loss", lambda x: nn.huber_loss(x, np.zeros_like(x)))])
-def test_extreme_inputs(name, f, dtype):
-    """No overflow on the way, no nan: values, gradients and second derivatives, and not a warning."""
-    x = np.array([0.0, 1e3, -1e3, 1e4, -1e4, 1e-30, -90.0, 90.0], dtype)
-    value, gradient = rg.value_and_grad(lambda x: np.sum(f(x)))(x)
-    second, = rg.hvp(lambda x: np.sum(f(x)), (x,), (np.ones_like(x),))
-    assert np.isfinite(value) and np.all(np.isfinite(gradient)) and np.all(np.isfinite(second))
-    assert gradient.dtype == second.dtype == dtype
-
-
-def test_a_masked_logit_has_probability_zero():
-    x = np.array([[1.0, -np.inf, 2.0]])
-    assert nn.softmax(x, -1)[0, 1] == 0
-    gradient = rg.grad(lambda x: nn.cross_entropy(x, np.array([0])))(x)
-    assert gradient[0, 1] == 0 and np.all(np.isfinite(gradient))
-
-
 # Parameters and dtypes of the public functions
 
 
@@ -548,69 +431,3 @@ def test_running_statistics_are_those_that_torch_writes(x, momentum):
     close(new_mean, M.numpy())
     close(new_var, V.numpy())
     np.testing.assert_array_equal(mean, drawn((3,)))
-
-
-# Messages
-
-WRONG = [
-    (lambda: nn.linear(X, drawn((5, 4))), ValueError, r"linear: input has shape \(4, 3\) and weight \(5, 4\)"),
-    (lambda: nn.linear(X, X3), ValueError, r"linear: weight has shape \(2, 3, 4\); expected \(out, in\)"),
-    (lambda: nn.linear(X, drawn((5, 3)), drawn((3,))), ValueError, r"linear: bias has shape \(3,\); expected \(5,\)"),
-    (lambda: nn.linear(X.tolist(), X), TypeError, "linear: input is list; expected an array. .*np.asarray"),
-    (lambda: nn.linear(np.array(1.0), X), ValueError, r"linear: input has shape \(\)"),
-    *((lambda f=f: f(X, inplace=True), TypeError, r"inplace=True is not supported; nothing is overwritten")
-      for f in (nn.relu, nn.leaky_relu, nn.elu, nn.silu, nn.dropout)),
-    (lambda: nn.leaky_relu(X, "steep"), TypeError, "leaky_relu: negative_slope is str; expected a number"),
-    (lambda: rg.grad(lambda s: np.sum(nn.elu(X, s)))(0.5), TypeError, "elu: alpha is float64.*no derivative"),
-    (lambda: nn.softplus(X, 0), ValueError, "softplus: beta is 0; expected a number other than 0"),
-    (lambda: nn.gelu(X, "erf"), ValueError, "gelu: approximate is 'erf'; expected 'none' or 'tanh'"),
-    *((lambda f=f: f(X), ValueError, "softmax: dim is None; expected the axis") for f in (nn.softmax, nn.log_softmax)),
-    (lambda: nn.softmax(X, 2), ValueError, r"softmax: dim is 2; expected one of the axes .*\(4, 3\)"),
-    (lambda: nn.log_softmax(X, -3), ValueError, "log_softmax: dim is -3"),
-    (lambda: nn.softmax(X, 1.0), TypeError, "softmax: dim is float; expected an integer"),
-    (lambda: nn.softmax(X, 1, dtype=np.float32), TypeError, r"softmax: dtype=.* softmax\(input.astype\(dtype\), dim\)"),
-    (lambda: nn.cross_entropy(X, CLASSES[:3]), ValueError, r"target has shape \(3,\); expected \(4,\), a class"),
-    (lambda: nn.cross_entropy(X, np.array([0, 3, 1, 1])), ValueError, "the class 3; expected 0 <= class < 3"),
-    (lambda: nn.nll_loss(X, np.array([0, -1, 1, 1])), ValueError, "nll_loss: target holds the class -1"),
-    (lambda: nn.cross_entropy(X, X[:, :2]), ValueError, r"target is float64\[4,2\]; expected probabilities"),
-    (lambda: nn.cross_entropy(X, X > 0), TypeError, r"target is bool\[4,3\]; expected integers"),
-    (lambda: nn.nll_loss(X, X), TypeError, r"nll_loss: target is float64\[4,3\]; .*use cross_entropy"),
-    (lambda: nn.cross_entropy(X, CLASSES, drawn((4,))), ValueError, r"weight has shape \(4,\); expected \(3,\)"),
-    (lambda: nn.cross_entropy(np.array(1.0), 0), ValueError, "cross_entropy: input is an array without axes"),
-    (lambda: nn.cross_entropy(X, CLASSES, label_smoothing=1.5), ValueError, "label_smoothing is 1.5; expected a"),
-    *((lambda f=f: f(X, X, reduction="average"), ValueError, "reduction is 'average'; expected one of 'mean', 'sum'")
-      for f in (nn.mse_loss, nn.l1_loss, nn.huber_loss, nn.cross_entropy, nn.binary_cross_entropy_with_logits)),
-    (lambda: nn.kl_div(X, X, reduction="batch"), ValueError, "kl_div: reduction is 'batch'; .*'batchmean'"),
-    (lambda: nn.mse_loss(X, X, reduction="batchmean"), ValueError, "mse_loss: reduction is 'batchmean'"),
-    (lambda: nn.mse_loss(X, X, size_average=True), TypeError, "size_average=True is not supported; .*reduction="),
-    (lambda: nn.nll_loss(X, CLASSES, reduce=False), TypeError, "nll_loss: reduce=False is not supported; .*deprecated"),
-    *((lambda f=f: f(X, X[:, :1]), ValueError, r"target has shape \(4, 1\) and input has shape \(4, 3\).*broadcast_to")
-      for f in (nn.mse_loss, nn.l1_loss, nn.huber_loss, nn.kl_div, nn.binary_cross_entropy_with_logits)),
-    (lambda: nn.mse_loss(X, X, weight=X[0]), ValueError, r"mse_loss: weight has shape \(3,\)"),
-    (lambda: nn.huber_loss(X, X, delta=0), ValueError, "huber_loss: delta is 0; expected a positive number"),
-    (lambda: nn.binary_cross_entropy_with_logits(X, X, pos_weight=drawn((4,))), ValueError,
-     r"pos_weight has shape \(4,\), which does not broadcast"),
-    (lambda: nn.batch_norm(X[0], None, None, training=True), ValueError, r"batch_norm: input has shape \(3,\)"),
-    (lambda: nn.batch_norm(X, None, None, drawn((4,)), training=True), ValueError,
-     r"batch_norm: weight has shape \(4,\); expected \(3,\)"),
-    (lambda: nn.batch_norm(X, X[0], POSITIVE3, training=True), ValueError,
-     "Pass None for both, .*running_statistics"),
-    (lambda: nn.batch_norm(X, None, POSITIVE3), ValueError, "batch_norm: running_mean is None; .*training=False"),
-    (lambda: nn.batch_norm(X[:1], None, None, training=True), ValueError, r"\(1, 3\), a single value in each channel"),
-    (lambda: nn.running_statistics(X[:1], X[0], X[0]), ValueError, "running_statistics: .* a single value"),
-    (lambda: nn.running_statistics(X, None, X[0]), ValueError, "running_statistics: running_mean is None"),
-    (lambda: nn.layer_norm(X, (4,)), ValueError, r"layer_norm: normalized_shape is \(4,\); expected the last axes"),
-    (lambda: nn.layer_norm(X, ()), ValueError, "layer_norm: normalized_shape"),
-    (lambda: nn.layer_norm(X, (3,), drawn((4,))), ValueError, r"layer_norm: weight has shape \(4,\)"),
-    (lambda: nn.dropout(X, -0.5), ValueError, "dropout: p is -0.5; expected a probability"),
-    (lambda: nn.dropout(X, 1.5), ValueError, "dropout: p is 1.5"),
-    (lambda: nn.dropout(X), TypeError, "dropout: generator is NoneType; .*np.random.default_rng"),
-    (lambda: nn.l2_penalty(X, -1), ValueError, "l2_penalty: weight_decay is -1; expected .* not negative"),
-    (lambda: nn.l2_penalty({}, 1), ValueError, "l2_penalty: parameters, a dict, holds no arrays"),
-]
-
-
-@pytest.mark.parametrize("call, error, match", WRONG, ids=range(len(WRONG)))
-def test_errors_name_the_argument_and_the_way_out(call, error, match):
-    with pytest.raises(error, match=match):
-        call()
