@@ -48,7 +48,7 @@ Quick = Annotated[bool, typer.Option("--quick", help="Smaller networks and short
 Workers = Annotated[int, typer.Option(min=1, help="How many processes share the work; the tables are the same.")]
 Dtypes = Annotated[Optional[list[Dtype]], typer.Option("--dtype", help="Give it twice for both.", show_default="both")]
 Count = Annotated[Optional[int], typer.Option("--networks", min=1, help="How many networks.",
-                                              show_default="as many as meet every pair of layers")]
+                                              show_default="150, which meet every pair of layers; 60 with --quick")]
 
 
 @app.callback(invoke_without_command=True)
@@ -61,7 +61,7 @@ def everything(context: typer.Context, quick: Quick = False, seed: Seed = 0, out
 
     Examples:
 
-    - `python -m crosscheck --quick --out /tmp/try`    everything, in about half a minute
+    - `python -m crosscheck --quick --out /tmp/try`    everything, on a smaller scale, in half a minute
 
     - `python -m crosscheck run --networks 20 --seed 7 --dtype float32`    twenty networks of seed 7
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch.autograd import forward_ad
 
 from .modes import kept_by_dropout
 
@@ -71,7 +72,10 @@ def reverse(f, x, u, v):
 
 
 def forward(f, x, u, v):
-    return {k: torch.func.jvp(lambda part, k=k: f({**x, k: part}), (x[k],), (v[k],))[1] for k in x}
+    """Dual numbers as torch.func.jvp makes them, without the cost of its levels, which only nesting needs."""
+    with forward_ad.dual_level():
+        slopes = {k: forward_ad.unpack_dual(f({**x, k: forward_ad.make_dual(x[k], v[k])})).tangent for k in x}
+    return {k: torch.zeros((), dtype=x[k].dtype) if s is None else s for k, s in slopes.items()}
 
 
 def reverse_over_reverse(f, x, u, v):

@@ -23,7 +23,7 @@ def expected_constant(layers=LAYERS):
 
 def sizes(quick):
     """Widths."""
-    return [2 ** k for k in (range(4, 9) if quick else range(4, 11))]
+    return [2 ** k for k in (range(4, 8) if quick else range(4, 11))]
 
 
 def nets(seed, width):

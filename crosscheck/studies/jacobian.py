@@ -16,7 +16,7 @@ RIVAL = {"forward": "reverse", "forward batched": "reverse batched"}
 
 def sizes(quick):
     """(inputs, outputs) of every cell of the map."""
-    side = [4 ** k for k in range(5 if quick else 6)]
+    side = [4 ** k for k in range(4 if quick else 6)]
     return [(n, m) for n in side for m in side]
 
 
@@ -45,7 +45,7 @@ def measure(seed, inputs, outputs, quick):
     def check(who, found):
         agree(f"{who[0]}, Jacobian by {who[1]}, {inputs} inputs and {outputs} outputs", found, expected)
 
-    seconds = take_turns(runs, 0.03 if quick else 0.15, least=1 if quick else 2, most=15, check=check)
+    seconds = take_turns(runs, 0.02 if quick else 0.15, least=1 if quick else 2, most=15, check=check)
     for (library, method), turns in seconds.items():
         rival = seconds.get((library, RIVAL.get(method, method)), seconds[library, "reverse"])
         yield {"study": "jacobian", "library": library, "method": method, "parameters": HIDDEN * (inputs + outputs),

@@ -37,7 +37,7 @@ WIDER = {"float32": np.float64, "float64": np.longdouble}
 
 
 def steps(quick):
-    return 40 if quick else 200
+    return 30 if quick else 200
 
 
 def count(quick):

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from crosscheck import cli
 from crosscheck import run as job
 from crosscheck.networks import Coverage, network_of_id
+from crosscheck.networks.draw import PROFILES
 
 COMMANDS = ("run", "scaling", "training", "list", "replay")
 ENVIRONMENT = {**os.environ, "COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
@@ -170,7 +171,7 @@ def test_without_a_command_all_parts_are_run(tmp_path, monkeypatch, studies, sma
     monkeypatch.setattr(job, "run", lambda *a: asked.append(a[:5]) or small)
     result = call("--quick", "--seed", 3, "--out", tmp_path, "--workers", 1)
     assert result.exit_code == 0, result.output
-    assert asked == [(3, 84, "quick", ("float64", "float32"), 1)]
+    assert asked == [(3, PROFILES["quick"].networks, "quick", ("float64", "float32"), 1)]
     assert studies == [("train", 3, tmp_path, True), ("scale", 3, tmp_path, True)]
     assert (tmp_path / "index.html").exists()
 
@@ -231,7 +232,7 @@ def test_ctrl_c_reaches_all_processes_and_one_line_comes_of_it(tmp_path):
         finally:
             process.kill()
     assert process.returncode == 130
-    assert re.fullmatch(r"interrupted: \d+ of 84 networks are checked, and in the report\n", err)
+    assert re.fullmatch(rf"interrupted: \d+ of {PROFILES['quick'].networks} networks are checked, and in the report\n", err)
     assert "Traceback" not in out
     assert (tmp_path / "index.html").exists() and not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 

@@ -34,7 +34,7 @@ def test_json_that_is_no_network_is_refused(text):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_an_id_replays_its_network_exactly(drawn, profile):
     networks = drawn[profile, 20][0]
-    for index in (0, 28, 29, 37, 60):
+    for index in (0, 28, 29, 37, 59):
         again = network_of_id(f"{profile}-20-{index}")
         assert again == networks[index]
         for a, b in zip(again.draw(), networks[index].draw()):
@@ -72,9 +72,11 @@ def test_an_unknown_law_is_refused():
         Array((2,), "input", "gamma").draw()
 
 
-def test_default_counts_meet_every_layer_and_every_pair(drawn):
+def test_default_counts_meet_every_layer_and_in_full_every_pair(drawn):
     for (profile, seed), (_, coverage) in drawn.items():
-        assert coverage.missing() == ([], []), (profile, seed)
+        layers, pairs = coverage.missing()
+        assert not layers, (profile, seed)
+        assert not pairs or profile == "quick", (profile, seed)
 
 
 def test_coverage_names_what_was_not_met():
