@@ -90,7 +90,9 @@ def _errors_sections(folder, errors):
         {"title": "Verdicts",
          "text": ["Each derivative is compared with its exact value. It is “exact to rounding” if the error is within "
                   "what rounding alone can do to the computation, as ball arithmetic of that precision bounds it. It "
-                  "is “wrong” if more precision does not make the error smaller. No tolerances."],
+                  "is “wrong” if more precision does not make the error smaller. No tolerances.",
+                  "“Undecided” says that the network is too ill-conditioned for the dtype: by the bound, rounding alone "
+                  "could explain any value. “No answer”: the library raised an error instead."],
          "images": [], "tables": [_table(verdict_counts(errors).reset_index())]},
         {"title": "Are the rules right?",
          "text": ["Finite differences at 400 bits and more know nothing of the rules, and agree with them to this many "
