@@ -141,15 +141,20 @@ def _answers(network, library, dtype, leaves, constants, u, v):
 
 
 def _rows(network, truth, library, mode, dtype, answer, twin):
-    from .oracles.exact import order_of
-    from .verdict import NO_ANSWER, UNDECIDED, Verdict, judge
+    from .oracles.exact import REQUIRED, order_of
+    from .verdict import NO_ANSWER, UNDECIDED, WRONG, Verdict, judge
     for name in ["*"] if mode == "forward over forward" else network.leaves:
         digits = np.nan
         if truth.undecided:
             verdict = Verdict(UNDECIDED, note=truth.undecided)
         else:
-            digits = truth.agreement[order_of(mode), name].digits
-            if isinstance(answer, Exception):
+            agreement = truth.agreement[order_of(mode), name]
+            digits = agreement.digits
+            if digits < REQUIRED and not agreement.kink:
+                # "Exact" is refgrad's rules on balls: refuted by differences, it is no measure of others.
+                verdict = Verdict(WRONG if library == "refgrad" else UNDECIDED,
+                                  note=f"refgrad's rules agree with differences to {digits:.1f} digits only")
+            elif isinstance(answer, Exception):
                 what = f"{type(answer).__name__}: {str(answer).splitlines()[0] if str(answer) else ''}"
                 verdict = Verdict(NO_ANSWER, note=what[:150])
             else:

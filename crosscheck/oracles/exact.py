@@ -21,6 +21,9 @@ from .modes import MODES, inner
 BITS = (400, 800, 1600, 3200)
 ENOUGH = 45
 
+#: Digits to which a rule must agree with differences; with fewer it is refuted.
+REQUIRED = 40
+
 #: For bounds to first order: roundings 2^-FINER times smaller, so small that balls grow in proportion to them.
 FINER = 100
 

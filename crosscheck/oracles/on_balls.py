@@ -7,12 +7,12 @@ composed.
 
 import numpy as np
 
-from refgrad.nn.activations import erfc, log1pexp, logistic
+from refgrad.nn.activations import log1pexp, logistic
 from refgrad.nn.softmax import peak
 from refgrad.primitive import TABLE, Composition
 from refgrad.rules.elementwise import sech_squared
 from refgrad.rules.shape import scatter_add
-from refgrad.rules.special import erf
+from refgrad.rules.special import erf, erfc
 
 from .. import ball
 

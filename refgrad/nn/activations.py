@@ -21,7 +21,7 @@ from ..cases import Case, Kink
 from ..primitive import KINKED, Primitive, elementwise
 from ..rules.constants import number
 from ..rules.elementwise import sech_squared
-from ..rules.special import erf
+from ..rules.special import erfc
 from .arguments import expected, not_in_place, plain
 
 # Smooth parts
@@ -40,19 +40,6 @@ log1pexp = elementwise(
     None, """y = log(1 + e^x),  dy = e^x / (1 + e^x) dx = sigma(x) dx
     Computed as max(x, 0) + log(1 + e^-|x|), which does not overflow.""", lambda y, x: logistic(x),
     name="log1pexp", forward=lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
-
-
-def _erfc(x):
-    if not isinstance(x, (np.ndarray, np.generic, float)):
-        return 1 - erf(x)  # an array type of its own, which may know erf and not this
-    x = np.asarray(x)
-    values = np.fromiter(map(math.erfc, x.ravel().tolist()), dtype=float, count=x.size).reshape(x.shape)
-    return values.astype(x.dtype) if x.dtype.kind == "f" else values
-
-
-erfc = elementwise(
-    None, "y = 1 - erf x = 2/sqrt(pi) int_x^oo e^(-t^2) dt,  dy = -2/sqrt(pi) e^(-x^2) dx",
-    lambda y, x: -2 / np.sqrt(number("pi", x)) * np.exp(-x * x), name="erfc", forward=_erfc)
 
 
 def _normal_cdf(x):

@@ -8,12 +8,23 @@ from ..primitive import elementwise
 from .constants import number
 
 
-def _erf(x):
-    x = np.asarray(x)
-    values = np.fromiter(map(math.erf, x.ravel().tolist()), dtype=float, count=x.size).reshape(x.shape)
-    return values.astype(x.dtype) if x.dtype.kind == "f" else values
+def _each(function):
+    """The forward pass of a function of single floats."""
+    def forward(x):
+        x = np.asarray(x)
+        values = np.fromiter(map(function, x.ravel().tolist()), dtype=float, count=x.size).reshape(x.shape)
+        return values.astype(x.dtype) if x.dtype.kind == "f" else values
+    return forward
+
+
+def _bell(x):
+    """2/sqrt(pi) e^(-x^2), the slope of erf."""
+    return 2 / np.sqrt(number("pi", x)) * np.exp(-x * x)
 
 
 erf = elementwise(
     None, "y = 2/sqrt(pi) int_0^x e^(-t^2) dt,  dy = 2/sqrt(pi) e^(-x^2) dx",
-    lambda y, x: 2 / np.sqrt(number("pi", x)) * np.exp(-x * x), name="erf", forward=_erf)
+    lambda y, x: _bell(x), name="erf", forward=_each(math.erf))
+erfc = elementwise(
+    None, "y = 1 - erf x = 2/sqrt(pi) int_x^oo e^(-t^2) dt,  dy = -2/sqrt(pi) e^(-x^2) dx",
+    lambda y, x: -_bell(x), name="erfc", forward=_each(math.erfc))

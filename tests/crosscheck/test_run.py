@@ -16,6 +16,8 @@ from crosscheck.oracles import exact, modes, torch_modes
 from crosscheck.report import tables
 from crosscheck.verdict import NO_ANSWER, RIGHT, VERDICTS, WRONG
 from refgrad import custom
+from refgrad.primitive import TABLE
+from tests.turned_signs import negative
 
 
 @pytest.fixture(scope="module")
@@ -194,3 +196,18 @@ def test_proving_needs_no_torch():
     code = ("import sys; import crosscheck.networks, crosscheck.proof, crosscheck.oracles.exact; "
             "sys.exit('torch' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_refuted_rule_is_named_and_torch_is_not_measured_by_it(monkeypatch):
+    """The reference itself is on trial: differences judge it, and the findings name its layer."""
+    layer = next(rule for rule in TABLE.values() if rule.name == "layer_norm")
+    monkeypatch.setattr(layer, "vjp", negative(layer.vjp, 0))
+    networks = draw_networks(0, 20, "quick")[0]
+    errors = tables.errors_table([row for n in networks[12:20] for row in job.check_network(n)])
+    wrong = errors[errors["verdict"] == "wrong"]
+    refuted = wrong[wrong["differentiator"] == "refgrad"]
+    assert set(refuted["mode"]) >= {"reverse", "forward over reverse"}
+    assert not ((wrong["differentiator"] == "torch") & wrong["mode"].eq("reverse")).any()
+    found = tables.findings_table(errors, networks[12:20])
+    assert set(found.loc[(found["differentiator"] == "refgrad") & (found["verdict"] == "wrong"), "layer"]) == {
+        "layer_norm"}
