@@ -1,11 +1,15 @@
 """What a disagreement means.  No tolerances: every limit is computed.
 
-    exact to rounding   the error is within what rounding alone can do to the computation, by the ball at that precision
+    exact to rounding   the error is within what rounding alone can do to the computation: proven by the ball at that
+                        precision, or typical, a small multiple of the error that the reference makes in the same dtype
     less accurate       beyond that, but it shrinks with the precision as only rounding errors do, or it is lost beside
                         the largest entry of the gradient or the function's value: the formula is right, its floating
                         point form is worse than the reference's
     wrong               an error that more precision does not cure
+    not finite          nan or inf where a finite value exists
     kink                the function is not differentiable here; the one-sided slopes are given
+    misconduct          the derivative may be right, but its code misbehaves: it keeps state, writes into its arguments,
+                        returns another shape or dtype
     no answer           the differentiator raised an error, which the note has
     undecided           with the reason
 """
@@ -17,14 +21,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from .ball import Ball, arithmetic
+from .formats import FORMATS, format_named
 from .oracles.exact import order_of
 
-RIGHT, LESS_ACCURATE, WRONG, KINK = "exact to rounding", "less accurate", "wrong", "kink"
-NO_ANSWER, UNDECIDED = "no answer", "undecided"
-VERDICTS = (RIGHT, LESS_ACCURATE, WRONG, KINK, NO_ANSWER, UNDECIDED)
+RIGHT, LESS_ACCURATE, WRONG, NOT_FINITE, KINK = "exact to rounding", "less accurate", "wrong", "not finite", "kink"
+MISCONDUCT, NO_ANSWER, UNDECIDED = "misconduct", "no answer", "undecided"
+VERDICTS = (RIGHT, LESS_ACCURATE, WRONG, NOT_FINITE, KINK, MISCONDUCT, NO_ANSWER, UNDECIDED)
 
-#: Rounding errors shrink by 2^29 from float32 to float64, those of a wrong formula not at all: this is halfway.
-SHRINKS = float(np.sqrt(np.finfo(np.float32).eps / np.finfo(np.float64).eps))
+#: An error up to this multiple of the reference's own in the same dtype is typical of that dtype: three binary digits.
+TYPICAL = 8
 
 
 @dataclass
@@ -40,39 +45,44 @@ class Verdict:
     note: str = ""
 
 
-def judge(result, exact, truth, mode, name, dtype, twin=None):
+def judge(result, exact, truth, mode, name, dtype, twin=None, twin_dtype=None, typical=None):
     """Judge a floating point `result` against the Ball `exact`.
 
-    twin  the result of the same computation in the other dtype, which tells a rounding error from a wrong formula
+    twin     the result of the same computation in another dtype, which tells a rounding error from a wrong formula
+    typical  the reference's result in the same dtype: an error of its size needs no bound, which costs more
     """
-    order = order_of(mode)
+    order, form = order_of(mode), format_named(dtype)
     agreement, scale = truth.agreement[order, name], truth.scale[order]
-    bound = truth.bounds[mode, dtype][name]
     result = np.asarray(result)
     if result.shape != exact.shape:
         return Verdict(WRONG, note=f"shape {result.shape}, expected {exact.shape}")
-    came_as = "" if result.dtype == np.dtype(dtype) else f"came as {result.dtype}"
-    result = result.astype(dtype)
+    other = result.dtype.name != dtype and dtype in np.sctypeDict and result.dtype.name in FORMATS
+    came_as = f"came as {result.dtype}" if other else ""
+    result = form.round(result)
+    error = _error(result, exact, truth)
+    if typical is not None and (mode, dtype) not in truth.bounds and not agreement.kink:
+        own = _error(form.round(typical), exact, truth)
+        if (error <= TYPICAL * (own + form.eps * exact.abs_upper())).all() and np.isfinite(error).all():
+            return Verdict(RIGHT, *_figures(error, exact.abs_upper(), scale, form), bound="typical", note=came_as)
+    bound = truth.bound(mode, dtype, name)
     if result.size == 0:
         return Verdict(RIGHT, 0.0, 0.0, 0.0, 0.0, bound.how, came_as)
-    error = _error(result, exact, truth)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(error == 0, 0.0, np.where(np.isinf(error), np.inf, error / bound.limit))
-    found = Verdict(UNDECIDED, *_figures(error, exact.abs_upper(), scale, dtype), float(np.max(ratio)), bound.how)
+    found = Verdict(UNDECIDED, *_figures(error, exact.abs_upper(), scale, form), float(np.max(ratio)), bound.how)
+    beyond = ratio > 1
     if agreement.kink:
         found.verdict, found.note = KINK, agreement.kink + _between(result, agreement, mode)
     elif np.isinf(error).any():
-        overflow = np.isinf(bound.limit[np.isinf(error)]).all()
-        found.verdict = UNDECIDED if overflow else WRONG
+        overflow = (np.isinf(bound.limit) | (exact.abs_upper() > form.largest))[np.isinf(error)].all()
+        found.verdict = UNDECIDED if overflow else NOT_FINITE
         found.note = f"{dtype} may overflow here" if overflow else "nan or inf where a finite value exists"
     elif np.max(bound.limit) >= truth.telling(mode, dtype):
         found.note = "rounding alone could explain any value"
-    elif (beyond := ratio > 1).any():
-        lost = error <= max(scale, truth.value) * np.finfo(dtype).eps
-        if (lost | _shrinks(error, twin, exact, truth, dtype))[beyond].all():
-            found.verdict = LESS_ACCURATE
-            found.note = (f"{found.error_over_bound:.3g} times the bound" if np.isfinite(found.error_over_bound) else
-                          "where the reference rounds nothing")
+    elif beyond.any():
+        lost = error <= max(scale, truth.value) * form.eps
+        if (lost | _behaves_as_rounding(error, form, twin, twin_dtype, exact, truth, scale))[beyond].all():
+            found.verdict, found.note = LESS_ACCURATE, _how_much_worse(error, bound, exact, form, found, truth)
         else:
             worst = np.unravel_index(np.argmax(ratio), ratio.shape)
             found.verdict = WRONG
@@ -90,16 +100,34 @@ def _error(result, exact, truth):
         return np.where(finite, (Ball(np.where(finite, result, 0).astype(float)) - exact).abs_upper(), np.inf)
 
 
-def _shrinks(error, twin, exact, truth, dtype):
-    """Is the error in float64 as much smaller than the one in float32 as it is for rounding errors?"""
+def _behaves_as_rounding(error, form, twin, twin_dtype, exact, truth, scale):
+    """Does the error change from one precision to the other as rounding errors do, which are proportional to eps?
+
+    Those of a wrong formula do not change at all: halfway, in powers of two, is the limit; and so it is on the other
+    side, where one precision alone is off by more than its rounding errors in the other can explain.
+    """
     if twin is None or np.shape(twin) != exact.shape:
         return np.zeros(error.shape, bool)
-    other = _error(np.asarray(twin), exact, truth)
-    fine, coarse = (error, other) if dtype == "float64" else (other, error)
-    # An error below float32's last place may be luck, and none at all, where that overflowed, tells nothing.
-    last_place = exact.abs_upper() * float(np.finfo(np.float32).eps)
-    coarse = np.maximum(np.where(np.isinf(coarse), 0.0, coarse), last_place)
-    return fine * SHRINKS <= coarse
+    twin_form = format_named(twin_dtype or ("float32" if form.name == "float64" else "float64"))
+    other = _error(twin_form.round(twin), exact, truth)
+    (fine, fine_form), (coarse, coarse_form) = sorted(
+        ((error, form), (other, twin_form)), key=lambda pair: pair[1].eps)
+    ratio = coarse_form.eps / fine_form.eps
+    # An error below the last place may be luck, and none at all, where the coarse one overflowed, tells nothing.
+    coarse_floor = np.maximum(np.where(np.isinf(coarse), 0.0, coarse), exact.abs_upper() * coarse_form.eps)
+    fine_floor = np.maximum(fine, max(scale, truth.value) * fine_form.eps)
+    shrinks = fine * np.sqrt(ratio) <= coarse_floor
+    return shrinks & ((np.where(np.isinf(coarse), 0.0, coarse) <= fine_floor * ratio ** 1.5) | (form is fine_form))
+
+
+def _how_much_worse(error, bound, exact, form, found, truth):
+    """The note on a result that is less accurate than need be."""
+    with np.errstate(over="ignore"):
+        worse = float(np.max((error - np.minimum(bound.limit, error)) / form.spacing(exact.abs_upper())))
+    multiple = (f"{found.error_over_bound:.3g} times the bound" if np.isfinite(found.error_over_bound) else
+                "where the reference rounds nothing")
+    condition = f", condition number {truth.condition:.2g}" if truth.program else ""
+    return f"{worse:.3g} ulps worse than attainable ({multiple}){condition}"
 
 
 def _between(result, agreement, mode):
@@ -109,15 +137,15 @@ def _between(result, agreement, mode):
     return f", the answer is {'between' if low <= float(result) <= high else 'not between'} them"
 
 
-def _figures(error, size, scale, dtype):
+def _figures(error, size, scale, form):
     """(largest and median error in ulps, relative error in the norm)."""
-    kind = np.dtype(dtype).type
+    if not error.size:
+        return 0.0, 0.0, 0.0
     largest = float(np.max(size))
     # Where the exact value is zero there is no last place of its own: the array's or the gradient's largest stands in.
     reference = np.where(size > scale * 1e-100, size, largest if largest > scale * 1e-100 else scale)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        ulp = np.spacing(np.minimum(reference, float(np.finfo(kind).max)).astype(kind)).astype(float)
-        ulps = np.where(error == 0, 0.0, error / np.where(ulp > 0, ulp, float(np.finfo(kind).smallest_subnormal)))
+        ulps = np.where(error == 0, 0.0, error / form.spacing(reference))
         norm = float(np.linalg.norm(reference.ravel() / (largest or 1.0))) * (largest or 1.0)
         relative = float(np.linalg.norm(error.ravel())) / norm if norm else (0.0 if not error.any() else np.inf)
     return float(np.max(ulps)), float(np.median(ulps)), relative

@@ -29,6 +29,8 @@ from functools import lru_cache
 import numpy as np
 from flint import arb, ctx
 
+from ..formats import format_named
+
 #: What one operation may be off, in units in the last place.  IEEE 754 rounds +, -, *, / correctly: half an ulp.  It
 #: does so for sqrt, too, but torch takes sqrt from MKL's vector library, where every sixth float32 root comes out one
 #: of the two neighbours (0.72 ulp measured; roots of squares are right).  Vectorised exp, log, tanh, sin, pow ... are
@@ -61,16 +63,15 @@ class Undecided(ArithmeticError):
 class Format:
     """A floating format: what the rounding model needs to know of it, as exact balls."""
 
-    def __init__(self, dtype, finer=0):
-        limits = np.finfo(dtype)
-        self.dtype, self.precision, self.finer = np.dtype(dtype), int(limits.nmant) + 1, finer
+    def __init__(self, format, finer=0):
+        self.format, self.precision, self.finer = format, format.precision, finer
         self.unit = arb(2) ** -(self.precision + finer)
         self.normal, self.subnormal, self.largest = (
-            arb(float(x)) for x in (limits.smallest_normal, limits.smallest_subnormal, limits.max))
+            arb(x) for x in (format.smallest_normal, format.subnormal, format.largest))
         self.underflow = self.subnormal * arb(2) ** -finer
 
     def __repr__(self):
-        return f"<format {self.dtype}: {self.precision} bits>"
+        return f"<format {self.format.name}: {self.precision} bits>"
 
     @lru_cache(maxsize=None)
     def factor(self, ulps):
@@ -98,7 +99,8 @@ current_format = _format.get
 
 @contextlib.contextmanager
 def arithmetic(kind, finer=0):
-    """Compute balls with `kind` bits (exact mode), or as a model of the floating dtype `kind` (bound mode).
+    """Compute balls with `kind` bits (exact mode), or as a model of the floating dtype `kind` (bound mode), which is
+    NumPy's or a name of `FORMATS`.
 
     finer  bound mode only: every rounding is 2^finer times smaller than the format's.  Radii are proportional to the
            roundings as long as those are small; so radius times 2^finer is the format's own bound, to first order,
@@ -109,7 +111,7 @@ def arithmetic(kind, finer=0):
     if isinstance(kind, (int, np.integer)):
         form, bits = None, int(kind)
     else:
-        form = format_of(_supported(np.dtype(kind)), finer)
+        form = format_of(format_named(kind), finer)
         bits = form.precision + finer + GUARD
     before, token = ctx.prec, _format.set(form)
     ctx.prec = bits
@@ -118,12 +120,6 @@ def arithmetic(kind, finer=0):
     finally:
         ctx.prec = before
         _format.reset(token)
-
-
-def _supported(dtype):
-    if dtype.kind != "f" or dtype.itemsize > 8:
-        raise TypeError(f"arithmetic: {dtype} is not one of float16, float32, float64, nor a number of bits")
-    return dtype
 
 
 @contextlib.contextmanager

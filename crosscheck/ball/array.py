@@ -359,8 +359,6 @@ def _in_format(x, form):
         return True
     if values.dtype.kind not in "fiu":
         return False
-    with np.errstate(over="ignore"):
-        cast = values.astype(form.dtype)
     if values.dtype.kind == "f":
-        return bool(np.all((cast == values) & np.isfinite(values)))
+        return bool(np.all((form.format.round(values) == values) & np.isfinite(values)))
     return bool(np.all(np.abs(values) <= 2 ** min(form.precision, 15)))

@@ -9,10 +9,12 @@ rounding alone can lead astray.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from ..ball import Ball, Undecided, arithmetic, branches, digits
+from ..formats import format_named
 from . import on_balls  # noqa: F401  (gives refgrad's own functions their meaning on balls)
 from .modes import MODES, inner
 
@@ -55,11 +57,42 @@ class Truth:
     value: float = 0.0                               # |f|, rounded up
     bits: int = 0                                    # the precision of all this
     undecided: str = ""                              # why nothing is known
+    program: tuple = ()                              # (f, x, u, v), all on balls: what bounds are computed from
 
     def telling(self, mode, dtype):
         """A bound tells something below this: the derivative's scale, or the value's if that is lost beside it."""
         scale = self.scale[order_of(mode)]
-        return scale if scale > np.finfo(dtype).eps * self.value else self.value
+        return scale if scale > format_named(dtype).eps * self.value else self.value
+
+    def bound(self, mode, dtype, name):
+        """The `Bound` of one derivative, computed when it is first asked for."""
+        if (mode, dtype) not in self.bounds:
+            self.bounds.update(_bounds(self, mode, (dtype,), True))
+        return self.bounds[mode, dtype][name]
+
+    @cached_property
+    def condition(self):
+        """The condition number of the gradient: its relative change over that of x, in the norm, entry by entry.
+
+        It is |H (x . r)| / |g| with r of signs: what a relative error of one unit in every entry of x does to g.
+        """
+        f, x, _, _ = self.program
+        rng = np.random.default_rng(0)
+        signs = {k: x[k] * Ball(rng.choice([-1.0, 1.0], b.shape)) for k, b in x.items()}
+        try:
+            with arithmetic(self.bits):
+                change = enclosures("forward over reverse", f, x, x, signs)
+        except Undecided:
+            return np.nan
+        size = _norm(self.gradient)
+        return _norm(change) / size if size else np.inf
+
+
+def _norm(balls):
+    """The norm over several arrays, of midpoints."""
+    entries = np.concatenate([np.ravel(b.mid()) for b in balls.values()])
+    largest = float(np.max(np.abs(entries), initial=0.0))
+    return largest * float(np.linalg.norm(entries / largest)) if largest and np.isfinite(largest) else largest
 
 
 def differentiate(f, x, u, v, seed, modes=tuple(MODES), dtypes=("float64", "float32"), coordinates=3,
@@ -73,19 +106,24 @@ def differentiate(f, x, u, v, seed, modes=tuple(MODES), dtypes=("float64", "floa
                  one computation gives for all dtypes
     """
     balls, u, v = ({k: Ball(a) for k, a in d.items()} for d in (x, u, v))
+    digits_before = np.nan
     for bits in BITS:
         truth = _truth(f, balls, u, v, np.random.default_rng(seed), modes, coordinates, bits)
-        if all(a.digits >= ENOUGH for a in truth.agreement.values()) and not truth.undecided:
-            break  # a kink is one at all precisions: near it, the finer steps are smooth
+        if truth.undecided:
+            continue  # a kink is one at all precisions: near it, the finer steps are smooth
+        digits_now = min((a.digits for a in truth.agreement.values()), default=np.inf)
+        if digits_now >= ENOUGH or abs(digits_now - digits_before) < 1:
+            break  # a rule that is wrong stays so, whatever the precision
+        digits_before = digits_now
     if truth.undecided:
         return truth
     for mode in modes if dtypes else ():
-        truth.bounds.update(_bounds(truth, f, balls, u, v, mode, dtypes, mode in proven))
+        truth.bounds.update(_bounds(truth, mode, dtypes, mode in proven))
     return truth
 
 
 def _truth(f, balls, u, v, rng, modes, coordinates, bits):
-    truth = Truth(bits=bits)
+    truth = Truth(bits=bits, program=(f, balls, u, v))
     try:
         with arithmetic(bits):
             _exact(truth, f, balls, u, v, modes)
@@ -199,17 +237,18 @@ class Bound:
     how: str   # "proven", or "first order": where balls of the working precision swell out of proportion
 
 
-def _bounds(truth, f, balls, u, v, mode, dtypes, proven):
+def _bounds(truth, mode, dtypes, proven):
     """(mode, dtype) -> name -> `Bound`.  A bound must exclude something, else the first order's stands in for it."""
     found, short = {}, not proven
-    for dtype in sorted(dtypes, reverse=True):  # float64 first: where it proves nothing, float32 does not either
+    # The finest first: where it proves nothing, the others do not either.
+    for dtype in sorted(dtypes, key=lambda d: -format_named(d).precision):
         if not short:
-            found[dtype] = _farthest(truth, f, balls, u, v, mode, dtype, 0)
+            found[dtype] = _farthest(truth, mode, dtype, 0)
             short = max(np.max(b, initial=0.0) for b in found[dtype].values()) >= truth.telling(mode, dtype)
-    linear = _farthest(truth, f, balls, u, v, mode, "float32", FINER) if short else {}
+    linear = _farthest(truth, mode, "float32", FINER) if short else {}
     bounds = {}
     for dtype in dtypes:
-        coarser = float(np.finfo(dtype).eps / np.finfo(np.float32).eps)
+        coarser = format_named(dtype).eps / format_named("float32").eps
         bounds[mode, dtype] = {}
         for k in truth.derivatives[mode]:
             limit = found.get(dtype, {}).get(k)
@@ -222,12 +261,12 @@ def _bounds(truth, f, balls, u, v, mode, dtypes, proven):
     return bounds
 
 
-def _farthest(truth, f, balls, u, v, mode, dtype, finer):
+def _farthest(truth, mode, dtype, finer):
     """name -> how far from exact the computation may end, in `dtype` or, with `finer`, as smaller roundings say."""
     exact = truth.derivatives[mode]
     try:
-        with arithmetic(np.dtype(dtype).type, finer):
-            rounded = enclosures(mode, f, balls, u, v)
+        with arithmetic(dtype, finer):
+            rounded = enclosures(mode, *truth.program)
     except (Undecided, ZeroDivisionError):
         return {k: np.full(e.shape, np.inf) for k, e in exact.items()}
     with arithmetic(truth.bits):

@@ -13,7 +13,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from ..verdict import KINK, NO_ANSWER, RIGHT, VERDICTS, WRONG
+from ..verdict import KINK, NO_ANSWER, NOT_FINITE, RIGHT, VERDICTS, WRONG
 from .tables import ReportError, read_table, replacing, verdict_counts
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -58,18 +58,18 @@ def sentence(errors, coverage):
     counts = errors["verdict"].value_counts()
     parts = []
     for who, rows in errors.groupby("differentiator"):
-        bad = int((rows["verdict"] == WRONG).sum())
+        bad = int(rows["verdict"].isin([WRONG, NOT_FINITE]).sum())
         parts.append(f"{who} is wrong in {bad:,} of {len(rows):,} derivatives" if bad else
                      f"{who} gives no wrong answer in {len(rows):,} derivatives")
     digits = errors["digits"].min()
     parts.append("no rule could be compared with differences" if np.isnan(digits) else
                  "every rule agrees with differences in ball arithmetic " +
                  ("exactly" if np.isinf(digits) else f"to at least {int(digits)} digits"))
-    extra = [f"{int(counts[v]):,} {v}" for v in VERDICTS if v not in (RIGHT, WRONG) and counts.get(v, 0)]
+    extra = [f"{int(counts[v]):,} {v}" for v in VERDICTS if v not in (RIGHT, WRONG, NOT_FINITE) and counts.get(v, 0)]
     text = "; ".join(parts) + (f" ({', '.join(extra)})." if extra else ".")
     if coverage is not None and (unmet := int((coverage["met"] == 0).sum())):
         text += f" {unmet:,} layers or pairs of layers were not met."
-    refgrad_wrong = ((errors["differentiator"] == "refgrad") & errors["verdict"].isin([WRONG, NO_ANSWER])).any()
+    refgrad_wrong = ((errors["differentiator"] == "refgrad") & errors["verdict"].isin([WRONG, NOT_FINITE, NO_ANSWER])).any()
     return text[0].upper() + text[1:], bool(digits >= 40 and not refgrad_wrong)
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..networks import Coverage
 from ..run import COLUMNS
-from ..verdict import KINK, LESS_ACCURATE, NO_ANSWER, VERDICTS, WRONG
+from ..verdict import KINK, LESS_ACCURATE, NO_ANSWER, NOT_FINITE, VERDICTS, WRONG
 
 #: Columns that each table must have; a file without them is not the table that it claims to be.
 REQUIRED = {
@@ -30,7 +30,7 @@ NUMERIC = {"ulp_max", "ulp_median", "rel_error", "error_over_bound", "digits", "
            "with_layer", "seconds", "step", "loss"}
 
 #: Verdicts whose cause is looked for, the worst first.
-FINDINGS = [WRONG, NO_ANSWER, LESS_ACCURATE, KINK]
+FINDINGS = [WRONG, NOT_FINITE, NO_ANSWER, LESS_ACCURATE, KINK]
 
 
 class ReportError(Exception):

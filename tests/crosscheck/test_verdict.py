@@ -8,7 +8,7 @@ import pytest
 from crosscheck.ball import Ball
 from crosscheck.oracles import exact, modes
 from crosscheck.oracles.exact import Agreement, Bound, Truth
-from crosscheck.verdict import KINK, LESS_ACCURATE, RIGHT, UNDECIDED, WRONG, judge
+from crosscheck.verdict import KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, UNDECIDED, WRONG, judge
 
 X = {"a": np.array([[0.5, -2.0, 1.25], [3.0, 0.75, -0.5]]), "b": np.array([1.5, -0.25, 2.0])}
 U, V = ({k: np.random.default_rng(i).standard_normal(a.shape).astype(np.float32).astype(float) for k, a in X.items()}
@@ -77,7 +77,7 @@ FAULTS = {
 @pytest.mark.parametrize("mode, name", MODES_AND_NAMES)
 def test_faults_are_wrong(case, fault, mode, name, dtype):
     found = verdict(case, FAULTS[fault], mode, name, dtype)
-    assert found.verdict == WRONG
+    assert found.verdict == (NOT_FINITE if fault in ("nan", "inf") else WRONG)
     assert found.note
 
 
@@ -148,8 +148,8 @@ def test_a_bound_as_large_as_the_derivative_decides_nothing():
 
 def test_an_infinity_is_undecided_only_where_overflow_is_possible():
     assert judged([1.0, np.inf], hand_made([1.0, 2.0], limit=np.inf)).verdict == UNDECIDED
-    assert judged([1.0, np.inf], hand_made([1.0, 2.0], limit=1e-10)).verdict == WRONG
-    assert judged([1.0, np.nan], hand_made([1.0, 2.0], limit=1e-10)).verdict == WRONG
+    assert judged([1.0, np.inf], hand_made([1.0, 2.0], limit=1e-10)).verdict == NOT_FINITE
+    assert judged([1.0, np.nan], hand_made([1.0, 2.0], limit=1e-10)).verdict == NOT_FINITE
 
 
 def test_arrays_without_entries_are_right():
