@@ -63,13 +63,13 @@ def judge(result, exact, truth, mode, name, dtype, twin=None, twin_dtype=None, t
     if typical is not None and (mode, dtype) not in truth.bounds and not agreement.kink:
         own = _error(form.round(typical), exact, truth)
         if (error <= TYPICAL * (own + form.eps * exact.abs_upper())).all() and np.isfinite(error).all():
-            return Verdict(RIGHT, *_figures(error, exact.abs_upper(), scale, form), bound="typical", note=came_as)
+            return Verdict(RIGHT, *figures(error, exact.abs_upper(), scale, form), bound="typical", note=came_as)
     bound = truth.bound(mode, dtype, name)
     if result.size == 0:
         return Verdict(RIGHT, 0.0, 0.0, 0.0, 0.0, bound.how, came_as)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(error == 0, 0.0, np.where(np.isinf(error), np.inf, error / bound.limit))
-    found = Verdict(UNDECIDED, *_figures(error, exact.abs_upper(), scale, form), float(np.max(ratio)), bound.how)
+    found = Verdict(UNDECIDED, *figures(error, exact.abs_upper(), scale, form), float(np.max(ratio)), bound.how)
     beyond = ratio > 1
     if agreement.kink:
         found.verdict, found.note = KINK, agreement.kink + _between(result, agreement, mode)
@@ -137,7 +137,7 @@ def _between(result, agreement, mode):
     return f", the answer is {'between' if low <= float(result) <= high else 'not between'} them"
 
 
-def _figures(error, size, scale, form):
+def figures(error, size, scale, form):
     """(largest and median error in ulps, relative error in the norm)."""
     if not error.size:
         return 0.0, 0.0, 0.0

@@ -102,19 +102,21 @@ def differentiate(f, x, u, v, seed, modes=tuple(MODES), dtypes=("float64", "floa
     f must be exact too: the constants that it uses are balls, since floats among themselves would be rounded.
 
     coordinates  how many single entries are differenced, besides each array along its direction
+    modes        which derivatives are wanted; without those of second order nothing of second order is computed
     proven       the modes whose bounds are to be proven where they can be; for the others first order will do, which
                  one computation gives for all dtypes
     """
     balls, u, v = ({k: Ball(a) for k, a in d.items()} for d in (x, u, v))
-    digits_before = np.nan
-    for bits in BITS:
+    bits, before = BITS[0], np.nan
+    while True:
         truth = _truth(f, balls, u, v, np.random.default_rng(seed), modes, coordinates, bits)
-        if truth.undecided:
-            continue  # a kink is one at all precisions: near it, the finer steps are smooth
-        digits_now = min((a.digits for a in truth.agreement.values()), default=np.inf)
-        if digits_now >= ENOUGH or abs(digits_now - digits_before) < 1:
-            break  # a rule that is wrong stays so, whatever the precision
-        digits_before = digits_now
+        digits_now = np.min([a.digits for a in truth.agreement.values()], initial=np.inf)
+        settled = not truth.undecided and (digits_now >= ENOUGH or abs(digits_now - before) < 1)
+        if settled or bits == BITS[-1]:
+            break  # digits that do not rise with the precision are those of a wrong rule
+        # A kink is one at all precisions; one that is only near is not crossed by the finest steps.
+        kinked = any(a.kink for a in truth.agreement.values())
+        bits, before = BITS[-1] if kinked else BITS[BITS.index(bits) + 1], digits_now
     if truth.undecided:
         return truth
     for mode in modes if dtypes else ():
@@ -128,7 +130,8 @@ def _truth(f, balls, u, v, rng, modes, coordinates, bits):
         with arithmetic(bits):
             _exact(truth, f, balls, u, v, modes)
             _first_order(truth, f, balls, v, rng, coordinates)
-            _second_order(truth, f, balls, u, v)
+            if truth.product:
+                _second_order(truth, f, balls, u, v)
     except Undecided as error:
         truth.undecided = str(error)
     return truth
@@ -141,18 +144,20 @@ def enclosures(mode, f, x, u, v):
 
 def _exact(truth, f, balls, u, v, modes):
     gradient = enclosures("reverse", f, balls, u, v)
-    product = enclosures("forward over reverse", f, balls, u, v)
     slopes = {k: np.sum(gradient[k] * v[k]) for k in gradient}
-    curvature = {"*": inner(product, u)}
-    known = {"reverse": gradient, "forward": slopes, "forward over forward": curvature}
-    truth.derivatives = {mode: known.get(mode, product) for mode in modes}
-    truth.gradient, truth.product, truth.curvature = gradient, product, curvature["*"]
+    known = {"reverse": gradient, "forward": slopes}
     # What to measure against where a derivative is zero: the next lower order, and at last 1.
     truth.magnitude = np.abs(f(balls))
     truth.value = float(truth.magnitude.upper())
-    first, second = (_largest(d) for d in (gradient, product))
-    truth.scale = {1: float(_certain(first, truth.magnitude).upper()),
-                   2: float(_certain(second, first, truth.magnitude).upper())}
+    first = _largest(gradient)
+    truth.gradient, truth.scale = gradient, {1: float(_certain(first, truth.magnitude).upper())}
+    if any(order_of(mode) == 2 for mode in modes):
+        product = enclosures("forward over reverse", f, balls, u, v)
+        truth.product, truth.curvature = product, inner(product, u)
+        truth.scale[2] = float(_certain(_largest(product), first, truth.magnitude).upper())
+        known.update({mode: product for mode in MODES if mode not in known})
+        known["forward over forward"] = {"*": truth.curvature}
+    truth.derivatives = {mode: known[mode] for mode in modes}
 
 
 def _largest(balls):

@@ -1,0 +1,131 @@
+"""How a derivative behaves, besides being right: does it keep state, write into what it is given, mind the layout of
+arrays, and do all ways to it agree?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..formats import format_named
+from ..verdict import MISCONDUCT, NO_ANSWER, RIGHT, TYPICAL, Verdict
+from .points import cut_to
+from .subject import Unanswered
+
+
+def strided(a):
+    """The same entries, with others between them along the last axis."""
+    if not a.ndim:
+        return a
+    room = np.zeros((*a.shape[:-1], 2 * a.shape[-1]), a.dtype)
+    room[..., ::2] = a
+    return room[..., ::2]
+
+
+LAYOUTS = {"contiguous": np.ascontiguousarray, "strided": strided, "transposed": np.asfortranarray}
+
+
+def conduct(subject, point, weights, judge):
+    """Yield (check, name, `Verdict`) about the vjp's behaviour at a point.
+
+    judge  ``judge(mode, answers_of_that_mode, check)`` yields the verdicts on answers that were got in another way
+    """
+    dtype = finest(subject.dtypes)
+    for layout, laid_out in LAYOUTS.items():
+        try:
+            first, second, touched = subject.pull(point.x, weights, dtype, laid_out)
+        except Unanswered:
+            return
+        except Exception as error:
+            yield f"{layout} arrays", "*", Verdict(MISCONDUCT, note=f"raises {brief(error)}")
+            continue
+        if layout == "contiguous":
+            yield from _repeated(first, second)
+            yield from _mutation(touched)
+            yield from _shapes(first, point.x, dtype)
+        else:
+            yield from judge("reverse", first, f"{layout} arrays")
+    yield from _empty(subject, point, dtype)
+
+
+def _repeated(first, second):
+    """The vjp of the same cotangent, once more from the same forward pass: the same to the last bit."""
+    for k, a in first.items():
+        same = np.array_equal(a, second[k], equal_nan=True)
+        yield "repeated calls", k, Verdict(RIGHT) if same else Verdict(
+            MISCONDUCT, note=f"the second call gives another gradient, {_example(a, second[k])}: is state kept, or the "
+                             f"cotangent overwritten?")
+
+
+def _mutation(touched):
+    for name in touched:
+        yield "mutation", name, Verdict(MISCONDUCT, note=f"{name} is overwritten by the derivative")
+    if not touched:
+        yield "mutation", "*", Verdict(RIGHT)
+
+
+def _shapes(found, x, dtype):
+    for k, a in x.items():
+        g = found[k]
+        if np.shape(g) != np.shape(a):
+            yield "shape and dtype", k, Verdict(MISCONDUCT, note=f"shape {np.shape(g)}, expected {np.shape(a)}")
+        elif dtype in np.sctypeDict and np.asarray(g).dtype != np.dtype(dtype):
+            yield "shape and dtype", k, Verdict(MISCONDUCT, note=f"dtype {np.asarray(g).dtype}, expected {dtype}")
+        else:
+            yield "shape and dtype", k, Verdict(RIGHT)
+
+
+def _empty(subject, point, dtype):
+    """Arrays without entries along the first axis: gradients without entries, or zeros."""
+    cut = cut_to(0, point.x, subject.constants)
+    if cut is None:
+        return
+    constants, subject.constants = subject.constants, cut[1]
+    try:
+        weights = [np.ones(np.shape(y)) for y in subject.value(cut[0], dtype)]
+    except Exception:
+        return  # not for empty arrays: then there is nothing to differentiate
+    else:
+        if not all(np.isfinite(w).all() for w in subject.value(cut[0], dtype)):
+            return
+        try:
+            first, _, _ = subject.pull(cut[0], weights, dtype, np.ascontiguousarray)
+        except Exception as error:
+            yield "no entries", "*", Verdict(MISCONDUCT, note=f"raises {brief(error)} where f itself works")
+            return
+        for k, a in cut[0].items():
+            right = np.shape(first[k]) == a.shape and np.isfinite(first[k]).all()
+            yield "no entries", k, Verdict(RIGHT) if right else Verdict(
+                MISCONDUCT, note=f"shape {np.shape(first[k])}, expected {a.shape}, all finite")
+    finally:
+        subject.constants = constants
+
+
+def modes_agree(answers, x, v, dtype):
+    """At a kink each mode may choose its subgradient, but all must choose the same one."""
+    reverse, forward = answers.get("reverse"), answers.get("forward")
+    if not isinstance(reverse, dict) or not isinstance(forward, dict):
+        return
+    eps = format_named(dtype).eps
+    for k in x:
+        terms = np.asarray(reverse[k], float) * v[k]
+        gap = abs(float(np.sum(terms)) - float(forward[k]))
+        if gap > TYPICAL * eps * (float(np.sum(np.abs(terms))) + abs(float(forward[k]))) * max(terms.size, 1) ** 0.5:
+            yield k, f"reverse mode gives {float(np.sum(terms)):.9g} along a direction, forward mode {float(forward[k]):.9g}"
+
+
+def _example(a, b):
+    different = np.asarray(a != b)
+    index = np.unravel_index(int(np.argmax(different)), np.shape(a)) if np.ndim(a) else ()
+    return f"{np.asarray(a)[index]:.9g} and then {np.asarray(b)[index]:.9g} at {tuple(map(int, index))}"
+
+
+def finest(dtypes):
+    return max(dtypes, key=lambda d: format_named(d).precision)
+
+
+def brief(error):
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:160] if text else ''}"
+
+
+def no_answer(error):
+    return Verdict(NO_ANSWER, note=brief(error))

@@ -1,0 +1,310 @@
+"""One examination: a subject, at all points, by all ways to its derivatives, in all dtypes."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ball import Ball, Undecided, arithmetic
+from ..formats import format_named
+from ..oracles.exact import BITS
+from ..verdict import KINK, MISCONDUCT, NO_ANSWER, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict
+from .conduct import brief, conduct, finest, modes_agree, no_answer
+from .knowledge import ByBalls, ByDifferences
+from .points import around
+from .subject import Differentiated, Misconduct, Subject, Unanswered
+
+#: Entries of an array that are tried one by one at a kink.
+KINKED_ENTRIES = 6
+
+#: With more entries than this, second derivatives are taken at the caller's own inputs alone.
+MANY = 300
+
+#: Verdicts that make a check fail.
+FAILURES = (WRONG, NOT_FINITE, MISCONDUCT)
+
+
+@dataclass
+class Finding:
+    """One verdict.
+
+    check     by which way: a mode ("reverse", "forward over reverse", ...), or what was looked at ("mutation", ...)
+    point     where
+    argument  the derivative with respect to what; "*" for all
+    dtype     in which arithmetic; "exact" for ball arithmetic
+    digits    to how many the rule agrees with differences in ball arithmetic
+    ulps      the largest error in units in the last place
+    """
+
+    check: str
+    point: str
+    argument: str
+    dtype: str
+    verdict: str
+    digits: float = np.nan
+    ulps: float = np.nan
+    rel_error: float = np.nan
+    error_over_bound: float = np.nan
+    bound: str = ""
+    note: str = ""
+    failed: bool = False
+
+
+def examine(subject: Subject, reference=None, seed=0):
+    """Yield `Finding`s, those at the caller's own inputs first.
+
+    reference  the function on balls: from a dict of arrays to a list of arrays.  None: the subject's own
+    """
+    return _Examination(subject, reference, seed).findings()
+
+
+class _Examination:
+    def __init__(self, subject, reference, seed):
+        self.subject, self.seed = subject, seed
+        self.x, self.widest = subject.inputs(), finest(subject.dtypes)
+        self.program = reference or subject.program()
+        self.by_balls = self.program is not None and _runs_on_balls(self.program, self.x)
+        self.natural = 0.0
+        self.measured_by_another = reference is not None
+        self.own_rules = isinstance(subject, Differentiated) and reference is None
+
+    def findings(self):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # overflow is judged, not announced
+            yield from self._all()
+
+    def _all(self):
+        subject = self.subject
+        first, second = (subject.value(self.x, self.widest) for _ in range(2))
+        if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, second)):
+            yield Finding("repeated calls", "as given", "*", self.widest, MISCONDUCT, failed=True, note=(
+                "the function itself gives another value when it is called again; fix its random seed"))
+            return
+        for number, point in enumerate(around(self.x, subject.constants, subject.dtypes, self.seed, self._works)):
+            before, subject.constants = subject.constants, {**subject.constants, **point.constants}
+            try:
+                yield from self._at(point, number)
+            except Undecided as error:
+                yield Finding("differences", point.label, "*", "exact", UNDECIDED, note=str(error))
+            finally:
+                subject.constants = before
+
+    def _works(self, x, constants):
+        """Has the function a finite value there, and so its reference?"""
+        before, self.subject.constants = self.subject.constants, constants
+        try:
+            ys = self.subject.value(x, self.widest)
+            if self.measured_by_another:
+                ys = [*ys, *self.program({k: np.array(a) for k, a in x.items()})]
+            return all(np.isfinite(y).all() for y in ys)
+        except Exception:
+            return False
+        finally:
+            self.subject.constants = before
+
+    def _at(self, point, number):
+        rng = np.random.default_rng([self.seed, number])
+        coarsest = min(map(format_named, self.subject.dtypes), key=lambda f: f.precision)
+        weights = [_draw(rng, y.shape, coarsest) for y in self.subject.value(point.x, self.widest)]
+        u, v = ({k: _draw(rng, a.shape, coarsest) for k, a in point.x.items()} for _ in range(2))
+        known = self._knowledge(point, weights, u, v, number)
+        if known.undecided:
+            yield Finding("differences", point.label, "*", "exact", UNDECIDED, note=known.undecided)
+            return
+        if number == 0 and known.how == "balls" and not self.own_rules:
+            yield from self._value(point, known)
+        if known.how == "balls":
+            yield from self._rules(point, known, number)
+        answers = self._answers(point, weights, u, v, number)
+        wrong = set()
+        for dtype in answers:
+            for finding in self._judged(point, known, answers, dtype, number):
+                if finding.failed:
+                    wrong.add(finding.check)
+                yield finding
+        yield from self._kinks(point, known, answers)
+        if number == 0:
+            yield from self._conduct(point, known, answers, weights, wrong)
+
+    def _knowledge(self, point, weights, u, v, number):
+        if self.by_balls:
+            modes = tuple(dict.fromkeys(["reverse", "forward", *self._modes(self.widest, number)]))
+            return ByBalls(self.program, point.x, weights, u, v, self.seed, modes, self.own_rules)
+        known = ByDifferences(self.subject, point.x, weights, u, v, self.widest, self.natural, point.extreme)
+        self.natural = self.natural or known.size
+        return known
+
+    def _modes(self, dtype, number):
+        """All modes everywhere; with many entries only where the caller stands, and elsewhere those of first order."""
+        if number == 0 or sum(a.size for a in self.x.values()) <= MANY:
+            return self.subject.modes
+        return [m for m in self.subject.modes if m == "reverse" or m == "forward" and dtype == self.widest]
+
+    def _answers(self, point, weights, u, v, number):
+        """dtype -> mode -> name -> derivative, or the error that came instead."""
+        found = {}
+        for dtype in sorted(point.dtypes or self.subject.dtypes, key=lambda d: -format_named(d).precision):
+            found[dtype] = {}
+            for mode in self._modes(dtype, number):
+                try:
+                    found[dtype][mode] = self.subject.answer(mode, point.x, weights, u, v, dtype)
+                except Exception as error:
+                    found[dtype][mode] = error
+        return found
+
+    def _judged(self, point, known, answers, dtype, number):
+        for mode, found in answers[dtype].items():
+            if isinstance(found, Exception):
+                yield self._unanswered(mode, point, dtype, found, number)
+                continue
+            for name in known.names(mode):
+                if known.on_trial and known.refuted(mode, name):
+                    continue  # said already, by the rules on balls
+                verdict = known.judge(mode, name, dtype, answers)
+                remark = point.extreme and known.how == "differences" and verdict.verdict == NOT_FINITE
+                yield _finding(mode, point, name, dtype, verdict, failed=None if not remark else False)
+
+    def _unanswered(self, mode, point, dtype, error, number):
+        """An error in place of a derivative: a failure where the subject promised one and f itself works."""
+        if isinstance(error, Misconduct):
+            return _finding(mode, point, "*", dtype, Verdict(MISCONDUCT, note=str(error)))
+        promised = mode == "reverse" and dtype == self.widest or not self.subject.may_decline(mode)
+        return _finding(mode, point, "*", dtype, no_answer(error), failed=promised)
+
+    def _rules(self, point, known, number):
+        """The derivative's own code on balls: a formula that is right to 40 digits, or refuted."""
+        x, u, v = ({k: Ball(a) for k, a in d.items()} for d in (point.x, known.u, known.v))
+        for mode in self._modes(self.widest, number):
+            try:
+                with arithmetic(known.truth.bits):
+                    found = self.subject.on_balls(mode, x, [Ball(w) for w in known.weights], u, v)
+                    found = {k: d if isinstance(d, Ball) else Ball(d) for k, d in found.items()}
+            except Misconduct as error:
+                yield _finding(mode, point, "*", "exact", Verdict(MISCONDUCT, note=str(error)))
+                continue
+            except Exception as error:
+                if self.own_rules:
+                    yield _finding(mode, point, "*", "exact", no_answer(error))
+                continue  # code that balls cannot run is judged by its floats
+            for name, ball in found.items():
+                verdict, digits = known.judge_on_balls(mode, name, ball)
+                yield _finding(mode, point, name, "exact", verdict, digits=digits)
+
+    def _value(self, point, known):
+        """Is the subject the function that it is measured by?"""
+        ys = self.subject.value(point.x, self.widest)
+        form = format_named(self.widest)
+        exact = known.value
+        if [np.shape(y) for y in ys] != [np.shape(b) for b in exact]:
+            shapes = [np.shape(b) for b in exact]
+            yield _finding("value", point, "*", self.widest, Verdict(
+                WRONG, note=f"the results have the shapes {[np.shape(y) for y in ys]}, the reference's have {shapes}"))
+            return
+        for k, (y, b) in enumerate(zip(ys, exact)):
+            with arithmetic(known.truth.bits):
+                error = np.abs(Ball(np.asarray(y, float)) - b).abs_upper()
+            size = float(np.max(b.abs_upper(), initial=0.0))
+            # More than half of the digits are wrong: another function, not another way to round it.
+            off = error > np.sqrt(form.eps) * size
+            yield _finding("value", point, f"result {k}", self.widest, Verdict(RIGHT) if not off.any() else Verdict(
+                WRONG, note="the function and its reference differ, at most by "
+                            f"{float(np.max(error)):.3g} where the largest result is {size:.3g}"))
+
+    # Kinks
+
+    def _kinks(self, point, known, answers):
+        """Entry by entry: is the answer between the one-sided slopes?  Along smooth directions: is it the slope?"""
+        dtype = self.widest if self.widest in answers else next(iter(answers))
+        kinked = known.kinked()
+        if not kinked:
+            return
+        reverse = answers[dtype].get("reverse")
+        for name in kinked if isinstance(reverse, dict) else ():
+            gradient, a = np.asarray(reverse[name], float), point.x[name]
+            if gradient.shape != a.shape or not np.isfinite(gradient).all():
+                continue  # said already
+            for index in _special_entries(a):
+                e = np.zeros(a.shape)
+                e[index] = 1.0
+                yield from self._at_kink(point, known, name, dtype, e, gradient, f"entry {tuple(map(int, index))}")
+            for label, direction in (("all entries alike", np.ones(a.shape)), ("the input itself", a)):
+                if direction.any():
+                    yield from self._at_kink(point, known, name, dtype, direction, gradient, f"along {label}")
+        for name, note in modes_agree(answers[dtype], point.x, known.v, dtype):
+            yield _finding("kink", point, name, dtype, Verdict(KINK, note=f"two modes choose different subgradients: "
+                                                                          f"{note}"), failed=True)
+
+    def _at_kink(self, point, known, name, dtype, direction, gradient, where):
+        left, right, width, smooth = known.slopes({name: direction})
+        if not np.isfinite(left) or not np.isfinite(right):
+            return
+        terms = gradient * direction
+        given, slack = float(np.sum(terms)), width + TYPICAL * format_named(dtype).eps * (
+            float(np.sum(np.abs(terms))) + abs(left) + abs(right))
+        inside = min(left, right) - slack <= given <= max(left, right) + slack
+        if smooth:
+            if not inside:
+                yield _finding("kink", point, name, dtype, Verdict(
+                    WRONG, note=f"{where} the function is smooth with slope {left:.9g}, the answer is {given:.9g}"))
+        elif where.startswith("entry"):
+            yield _finding("kink", point, name, dtype, Verdict(KINK, note=(
+                f"{where}: slopes {left:.6g} and {right:.6g}, the answer {given:.6g} is "
+                f"{'between' if inside else 'not between'} them")), failed=not inside)
+
+    # Conduct, and other ways to the same
+
+    def _conduct(self, point, known, answers, weights, wrong):
+        dtype = self.widest
+
+        def judge(mode, found, check):
+            if mode in wrong:
+                return  # no other way to the same can be judged better
+            judged = {dtype: {mode: found}, **{d: a for d, a in answers.items() if d != dtype}}
+            for name in known.names(mode):
+                if not (known.on_trial and known.refuted(mode, name)):
+                    yield check, name, known.judge(mode, name, dtype, judged)
+
+        for check, name, verdict in conduct(self.subject, point, weights, judge):
+            yield _finding(check, point, name, dtype, verdict)
+        for check, (mode, way) in self.subject.extra.items():
+            try:
+                found = way(point.x, weights, known.u, known.v, dtype)
+            except Exception as error:
+                yield _finding(check, point, "*", dtype, no_answer(error))
+                continue
+            for name, verdict in ((n, w) for _, n, w in judge(mode, found, check)):
+                yield _finding(check, point, name, dtype, verdict)
+
+
+def _finding(check, point, name, dtype, verdict, digits=np.nan, failed=None):
+    """`failed` where the verdict alone does not say it."""
+    return Finding(check, point.label, name, dtype, verdict.verdict, digits, verdict.ulp_max, verdict.rel_error,
+                   verdict.error_over_bound, verdict.bound, verdict.note,
+                   verdict.verdict in FAILURES if failed is None else failed)
+
+
+def _draw(rng, shape, form):
+    """Directions and weights: of either sign, none near zero, none like another, representable in every dtype."""
+    return form.round(rng.uniform(0.5, 2.0, shape) * rng.choice([-1.0, 1.0], shape))
+
+
+def _runs_on_balls(program, x):
+    try:
+        with arithmetic(BITS[0]):
+            ys = program({k: Ball(a) for k, a in x.items()})
+    except Undecided:
+        return True
+    except Exception:
+        return False
+    return any(isinstance(y, Ball) for y in ys)
+
+
+def _special_entries(a):
+    """Indices of zeros and of entries that occur twice, then others."""
+    flat = np.ravel(a)
+    _, inverse, counts = np.unique(flat, return_inverse=True, return_counts=True)
+    special = (flat == 0) | (counts[inverse] > 1)
+    order = np.argsort(~special, kind="stable")[:KINKED_ENTRIES]
+    return [np.unravel_index(i, a.shape) for i in order]

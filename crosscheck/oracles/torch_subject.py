@@ -1,0 +1,189 @@
+"""A torch function, module or autograd.Function on trial."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from refgrad.errors import describe
+from refgrad.tree import flatten
+
+from ..checker.subject import Arguments, Misconduct, Subject, Untouched, argument_names, cotangents, results
+from ..formats import format_named
+from .torch_modes import MODES, added
+
+
+def subject_of(f, inputs, dtypes, argnums=None):
+    """The `TorchSubject` of a callable, a Module (with its parameters) or a subclass of autograd.Function.
+
+    inputs   tensors, or arrays that become tensors, and whatever else the call takes.  As in torch.autograd.gradcheck
+             those that require a gradient are differentiated; if none does, all that are floating point
+    dtypes   names of the dtypes to test in; None for float64, float32 and those of the inputs
+    """
+    target = f.apply if isinstance(f, type) and issubclass(f, torch.autograd.Function) else f
+    inputs = [torch.as_tensor(a) if isinstance(a, (np.ndarray, np.generic, float)) else a for a in inputs]
+    named = argument_names(f.forward if isinstance(f, torch.nn.Module) else _first(f), len(inputs))
+    parameters = dict(f.named_parameters()) if isinstance(f, torch.nn.Module) else {}
+    values = [*inputs, *parameters.values()]
+    for name, a in zip([*named, *parameters], values):
+        if torch.is_tensor(a) and a.is_complex():
+            raise TypeError(f"check: {name} is {describe(a)}; expected a real tensor (pass real and imaginary parts)")
+    floating = [k for k, a in enumerate(values) if torch.is_tensor(a) and a.is_floating_point()]
+    if argnums is not None:
+        chosen = [k for k in floating if k in argnums or k >= len(inputs)]
+    else:
+        wanted = [k for k in floating if values[k].requires_grad]
+        own = [k for k in floating if k < len(inputs)]
+        # A module's parameters ask for gradients by themselves, inputs only if someone said so.
+        chosen = wanted if any(k < len(inputs) for k in wanted) else sorted({*own, *wanted})
+    mine = [str(values[k].dtype).removeprefix("torch.") for k in chosen]
+    wanted = dtypes or tuple(dict.fromkeys(["float64", "float32", *mine]))
+    subject = TorchSubject(f, target, Arguments([*named, *parameters], values, chosen), list(parameters), wanted)
+    if dtypes is None:
+        subject.dtypes = tuple(d for d in wanted if d in mine or subject.takes(d))
+    return subject
+
+
+def _first(f):
+    """What has the signature: an autograd.Function's forward takes a context first, unless it is of the newer kind."""
+    if not (isinstance(f, type) and issubclass(f, torch.autograd.Function)):
+        return f
+    newer = f.setup_context is not torch.autograd.Function.setup_context
+    return f.forward if newer else lambda *inputs: f.forward(None, *inputs)
+
+
+class TorchSubject(Subject):
+    """See `subject_of`.  Tensors are copied at every call, so nothing that the subject does to them can spread."""
+
+    def __init__(self, f, target, arguments, parameters, dtypes):
+        self.parameters = parameters
+        self.module = f if isinstance(f, torch.nn.Module) else None
+        super().__init__(target, arguments, dtypes, name=getattr(f, "__name__", type(f).__name__))
+        self.devices = {n: a.device for n, a in zip(arguments.names, arguments.values) if torch.is_tensor(a)}
+        self.device = next((self.devices[n] for n in arguments.chosen), torch.device("cpu"))
+        self.extra = {"create_graph": ("reverse", self._with_graph), "many at once, reverse": ("reverse", self._jacrev),
+                      "many at once, forward": ("forward", self._jacfwd)}
+
+    def inputs(self):
+        chosen = zip(self.arguments.names, self.arguments.values)
+        return {n: a.detach().double().cpu().numpy() for n, a in chosen if n in self.arguments.chosen}
+
+    def tensors(self, arrays, dtype):
+        """Fresh tensors of that dtype, each on its input's device."""
+        return {k: torch.tensor(a, dtype=getattr(torch, dtype), device=self.devices.get(k, self.device))
+                for k, a in arrays.items()}
+
+    def call(self, x):
+        full = self.arguments.filled(x, self.constants)
+        if self.module is None:
+            return self.f(*full)
+        count = len(full) - len(self.parameters)
+        state = {**dict(zip(self.parameters, full[count:])),
+                 **{k: b.detach().clone() for k, b in self.module.named_buffers()}}
+        return torch.func.functional_call(self.module, state, tuple(full[:count]))
+
+    def program(self):
+        return None
+
+    def reference(self, function):
+        """A Module's parameters are keywords, with _ in the place of the dot."""
+        first = len(self.arguments.names) - len(self.parameters)
+
+        def program(x):
+            full = [a.cpu().numpy() if torch.is_tensor(a) else a for a in self.arguments.filled(x, self.constants)]
+            named = {n.replace(".", "_"): a for n, a in zip(self.parameters, full[first:])}
+            return results(function(*full[:first], **named))
+
+        return program
+
+    def may_decline(self, mode):
+        return mode != "reverse"
+
+    def results(self, x):
+        return [y for y in flatten(self.call(x))[0] if torch.is_tensor(y) and y.is_floating_point()]
+
+    def value(self, x, dtype):
+        with torch.no_grad():
+            return [_array(y) for y in self.results(self.tensors(x, dtype))]
+
+    def takes(self, dtype):
+        """Does the function run in that dtype?  Kernels are often made for one alone."""
+        try:
+            self.value(self.inputs(), dtype)
+        except Exception:
+            return False
+        return True
+
+    def answer(self, mode, x, weights, u, v, dtype):
+        return self._ask(MODES[mode], x, weights, u, v, dtype)
+
+    def _ask(self, differentiate, x, weights, u, v, dtype):
+        """Derivatives of s = <weights, f>, as arrays; shapes and dtypes are checked here, since arrays lose them."""
+        x, u, v = (self.tensors(d, dtype) for d in (x, u, v))
+        weights = [torch.tensor(w, dtype=getattr(torch, dtype), device=self.device) for w in weights]
+
+        def scalar(x):
+            return added(torch.sum(y * w) for y, w in zip(self.results(x), weights))
+
+        before = {k: t.clone() for k, t in x.items()}
+        found = differentiate(scalar, x, u, v)
+        for k, t in x.items():
+            if not torch.equal(t, before[k]) and not torch.isnan(t).any():
+                raise Misconduct(f"the input {k} was overwritten")
+        return {k: _array(t) for k, t in found.items()}
+
+    def pull(self, x, weights, dtype, layout):
+        leaves = {k: self._laid_out(a, layout, dtype, k).requires_grad_() for k, a in x.items()}
+        weights = [self._laid_out(w, layout, dtype) for w in weights]
+        given = Untouched({k: _array(t) for k, t in {**leaves, **cotangents(weights)}.items()})
+        ys = self.results(leaves)
+        wanted = [(y, w) for y, w in zip(ys, weights) if y.requires_grad]
+        found = [torch.autograd.grad([y for y, _ in wanted], list(leaves.values()), [w for _, w in wanted],
+                                     retain_graph=True, allow_unused=True, materialize_grads=True) if wanted else
+                 [torch.zeros_like(t) for t in leaves.values()] for _ in range(2)]
+        first, second = ({k: _array(g.clone()) for k, g in zip(leaves, gs)} for gs in found)
+        given.arrays = {k: _array(t) for k, t in {**leaves, **cotangents(weights)}.items()}
+        return first, second, given.touched()
+
+    def _laid_out(self, a, layout, dtype, name=None):
+        """A tensor with the strides that the layout gives an array of that shape."""
+        like = layout(np.zeros(np.shape(a)))
+        strides = [s // 8 for s in like.strides]
+        room = 1 + sum((n - 1) * s for n, s in zip(np.shape(a), strides)) if np.size(a) else 0
+        device = self.devices.get(name, self.device)
+        t = torch.empty(room, dtype=getattr(torch, dtype), device=device).as_strided(np.shape(a), strides)
+        return t.copy_(torch.tensor(a))
+
+    # Other ways to the same derivatives
+
+    def _with_graph(self, *arguments):
+        return self._ask(lambda f, x, u, v: _detached(torch.autograd.grad, f, x), *arguments)
+
+    def _jacrev(self, *arguments):
+        """Several cotangents at once, as jacrev does it; the first is the one that is asked for."""
+        def many(f, x, u, v):
+            value, pull = torch.func.vjp(f, x)
+            factors = torch.tensor([1.0, -2.0], dtype=value.dtype, device=value.device)
+            return {k: t[0] for k, t in torch.func.vmap(pull)(factors)[0].items()}
+        return self._ask(many, *arguments)
+
+    def _jacfwd(self, *arguments):
+        """Several tangents at once, as jacfwd does it; the first is the one that is asked for."""
+        def many(f, x, u, v):
+            slopes = {}
+            for k in x:
+                push = lambda t, k=k: torch.func.jvp(lambda part: f({**x, k: part}), (x[k],), (t,))[1]
+                slopes[k] = torch.func.vmap(push)(torch.stack([v[k], u[k]]))[0]
+            return slopes
+        return self._ask(many, *arguments)
+
+
+def _detached(grad, f, x):
+    leaves = {k: t.detach().requires_grad_() for k, t in x.items()}
+    found = grad(f(leaves), list(leaves.values()), create_graph=True, materialize_grads=True)
+    return {k: t.detach() for k, t in zip(leaves, found)}
+
+
+def _array(t):
+    t = t.detach().cpu()
+    return t.numpy() if format_named(t.dtype).name != "bfloat16" else t.float().numpy()
