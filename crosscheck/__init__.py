@@ -1,6 +1,15 @@
-"""crosscheck: gradients, proved."""
+"""crosscheck: gradients, proved.
 
-from .checker import GradientError as GradientError
-from .checker import Report as Report
-from .checker import assert_gradient as assert_gradient
-from .checker import check as check
+    report = crosscheck.check(f, *inputs)        print(report); report.ok
+    crosscheck.assert_gradient(f, *inputs)       raises GradientError, for use in a test
+"""
+
+__all__ = ["GradientError", "Report", "assert_gradient", "check"]
+
+
+def __getattr__(name):
+    # On first use: pytest imports this package for its plugin wherever refgrad is installed, with flint or without.
+    if name not in __all__:
+        raise AttributeError(f"module 'crosscheck' has no attribute {name!r}")
+    from . import checker
+    return getattr(checker, name)

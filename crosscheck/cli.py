@@ -66,6 +66,8 @@ def everything(context: typer.Context, quick: Quick = False, seed: Seed = 0, out
     - `python -m crosscheck run --networks 20 --seed 7 --dtype float32`    twenty networks of seed 7
 
     - `python -m crosscheck replay full-0-17`    one network again, with all that is known about it
+
+    - `python -m crosscheck check mylayers:gelu --shape 4,5`    the derivatives of a function of your own
     """
     if context.invoked_subcommand is None:
         _prepare(out)
@@ -148,6 +150,50 @@ def replay(id: Annotated[str, typer.Argument(metavar="ID", help="A network's id,
     with aside.status("differentiating in ball arithmetic, refgrad and torch"):
         truth, rows = examine(network, _dtypes(dtype))
     console.print(terminal.findings(network, truth, rows))
+
+
+@app.command("check")
+def check_function(
+        target: Annotated[str, typer.Argument(metavar="MODULE:FUNCTION", help="The function, module or autograd.Function "
+                                                                              "to check, as in mypackage.layers:gelu.")],
+        shape: Annotated[Optional[list[str]], typer.Option(
+            metavar="N,M", help="The shape of an input, drawn at random; once for each input ('' for a number).")] = None,
+        inputs: Annotated[Optional[str], typer.Option(
+            metavar="MODULE:FUNCTION", help="A function that returns the tuple of inputs, in the place of --shape.")] = None,
+        gradient: Annotated[Optional[str], typer.Option(metavar="MODULE:FUNCTION", help="Its gradient: g(*inputs).")] = None,
+        vjp: Annotated[Optional[str], typer.Option(metavar="MODULE:FUNCTION", help="Its vjp: v(g, *inputs).")] = None,
+        jvp: Annotated[Optional[str], typer.Option(metavar="MODULE:FUNCTION", help="Its jvp: j(tangents, *inputs).")] = None,
+        reference: Annotated[Optional[str], typer.Option(
+            metavar="MODULE:FUNCTION", help="The same function in NumPy, by whose exact gradient it is measured.")] = None,
+        dtype: Annotated[Optional[list[str]], typer.Option(help="Test in this dtype only; may be repeated.")] = None,
+        seed: Annotated[int, typer.Option(min=0, help="The same seed finds the same.")] = 0,
+        csv: Annotated[Optional[Path], typer.Option(dir_okay=False, help="Write every verdict to this file.")] = None):
+    """Check the derivatives of your own function; exit status 1 if anything is wrong.
+
+    Examples:
+
+    - `python -m crosscheck check numpy:tanh --shape 4,5`
+
+    - `python -m crosscheck check mylayers:softmax --vjp mylayers:softmax_vjp --shape 3,4`
+
+    - `python -m crosscheck check torch.nn.functional:gelu --reference refgrad.nn:gelu --shape 4,5 --dtype bfloat16`
+    """
+    from .checker import check
+    from .checker.command import arrays, imported
+    try:
+        f = imported(target)
+        options = {name: imported(path) for name, path in (
+            ("gradient", gradient), ("vjp", vjp), ("jvp", jvp), ("reference", reference)) if path}
+        given = imported(inputs)() if inputs else arrays(shape, seed)
+        report = check(f, *given, dtypes=tuple(dtype) if dtype else None, seed=seed, **options)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        complain(f"error: {error}")
+        raise typer.Exit(2) from None
+    console.print(report)
+    if csv is not None:
+        from .report.tables import write_table
+        write_table(report.to_frame(), csv)
+    raise typer.Exit(0 if report.ok else 1)
 
 
 def _drawn(seed, networks, quick):

@@ -117,6 +117,9 @@ def _finite(subject):
     ys = subject.value(subject.inputs(), finest(subject.dtypes))
     if not ys:
         raise TypeError(f"check: {subject.name} returns no array of floats; expected at least one")
+    if getattr(subject, "gradient", None) is not None and [np.shape(y) for y in ys] != [()]:
+        raise ValueError(f"check: gradient= is for a function with one number as its result; {subject.name} returns "
+                         f"{', '.join(map(describe, ys))}. Give its vjp= instead: vjp(g, *inputs)")
     if not all(np.isfinite(y).all() for y in ys):
         raise ValueError(f"check: {subject.name} is nan or inf at the inputs; expected inputs at which it is finite")
 

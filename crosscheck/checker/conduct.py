@@ -15,12 +15,16 @@ def strided(a):
     """The same entries, with others between them along the last axis."""
     if not a.ndim:
         return a
-    room = np.zeros((*a.shape[:-1], 2 * a.shape[-1]), a.dtype)
+    room = np.full((*a.shape[:-1], 2 * a.shape[-1]), 7, a.dtype)
     room[..., ::2] = a
     return room[..., ::2]
 
 
-LAYOUTS = {"contiguous": np.ascontiguousarray, "strided": strided, "transposed": np.asfortranarray}
+def contiguous(a):
+    return np.array(a, order="C")
+
+
+LAYOUTS = {"contiguous": contiguous, "strided": strided, "transposed": lambda a: np.array(a, order="F")}
 
 
 def conduct(subject, point, weights, judge):
@@ -87,7 +91,7 @@ def _empty(subject, point, dtype):
         if not all(np.isfinite(w).all() for w in subject.value(cut[0], dtype)):
             return
         try:
-            first, _, _ = subject.pull(cut[0], weights, dtype, np.ascontiguousarray)
+            first, _, _ = subject.pull(cut[0], weights, dtype, contiguous)
         except Exception as error:
             yield "no entries", "*", Verdict(MISCONDUCT, note=f"raises {brief(error)} where f itself works")
             return

@@ -71,7 +71,7 @@ class _Examination:
         self.own_rules = isinstance(subject, Differentiated) and reference is None
 
     def findings(self):
-        with warnings.catch_warnings():
+        with self.subject.at_work(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # overflow is judged, not announced
             yield from self._all()
 
@@ -157,20 +157,22 @@ class _Examination:
     def _judged(self, point, known, answers, dtype, number):
         for mode, found in answers[dtype].items():
             if isinstance(found, Exception):
-                yield self._unanswered(mode, point, dtype, found, number)
+                yield self._unanswered(mode, point, dtype, found)
                 continue
             for name in known.names(mode):
                 if known.on_trial and known.refuted(mode, name):
                     continue  # said already, by the rules on balls
-                verdict = known.judge(mode, name, dtype, answers)
+                verdict = known.judge(mode, name, dtype, answers, number == 0 and mode == "reverse")
+                # Differences cannot tell whether an overflow on the way was avoidable.
                 remark = point.extreme and known.how == "differences" and verdict.verdict == NOT_FINITE
                 yield _finding(mode, point, name, dtype, verdict, failed=None if not remark else False)
 
-    def _unanswered(self, mode, point, dtype, error, number):
+    def _unanswered(self, mode, point, dtype, error):
         """An error in place of a derivative: a failure where the subject promised one and f itself works."""
         if isinstance(error, Misconduct):
             return _finding(mode, point, "*", dtype, Verdict(MISCONDUCT, note=str(error)))
         promised = mode == "reverse" and dtype == self.widest or not self.subject.may_decline(mode)
+        promised = promised and not point.extreme
         return _finding(mode, point, "*", dtype, no_answer(error), failed=promised)
 
     def _rules(self, point, known, number):
@@ -217,30 +219,36 @@ class _Examination:
     def _kinks(self, point, known, answers):
         """Entry by entry: is the answer between the one-sided slopes?  Along smooth directions: is it the slope?"""
         dtype = self.widest if self.widest in answers else next(iter(answers))
-        kinked = known.kinked()
+        kinked, reverse = known.kinked(), answers[dtype].get("reverse")
         if not kinked:
             return
-        reverse = answers[dtype].get("reverse")
-        for name in kinked if isinstance(reverse, dict) else ():
-            gradient, a = np.asarray(reverse[name], float), point.x[name]
-            if gradient.shape != a.shape or not np.isfinite(gradient).all():
-                continue  # said already
-            for index in _special_entries(a):
-                e = np.zeros(a.shape)
-                e[index] = 1.0
-                yield from self._at_kink(point, known, name, dtype, e, gradient, f"entry {tuple(map(int, index))}")
-            for label, direction in (("all entries alike", np.ones(a.shape)), ("the input itself", a)):
-                if direction.any():
-                    yield from self._at_kink(point, known, name, dtype, direction, gradient, f"along {label}")
+        if isinstance(reverse, dict) and all(
+                np.shape(reverse[k]) == a.shape and np.isfinite(reverse[k]).all() for k, a in point.x.items()):
+            gradient = {k: np.asarray(g, float) for k, g in reverse.items()}
+            for name in kinked:
+                for index in _special_entries(point.x[name]):
+                    e = np.zeros(point.x[name].shape)
+                    e[index] = 1.0
+                    yield from self._at_kink(point, known, name, dtype, {name: e}, gradient,
+                                             f"entry {tuple(map(int, index))}")
+            # Along these a tie stays a tie and a zero a zero, so here many kinked functions are smooth.
+            ones = {k: np.ones(a.shape) for k, a in point.x.items()}
+            own = {k: a for k, a in point.x.items() if a.any()}
+            for label, d in (("all entries alike", ones), ("the input itself", own)):
+                for names in dict.fromkeys([*((k,) for k in kinked if k in d), tuple(d)]):
+                    yield from self._at_kink(point, known, "*" if len(names) > 1 else names[0], dtype,
+                                             {k: d[k] for k in names}, gradient, f"along {label}")
         for name, note in modes_agree(answers[dtype], point.x, known.v, dtype):
             yield _finding("kink", point, name, dtype, Verdict(KINK, note=f"two modes choose different subgradients: "
                                                                           f"{note}"), failed=True)
 
     def _at_kink(self, point, known, name, dtype, direction, gradient, where):
-        left, right, width, smooth = known.slopes({name: direction})
+        if not direction:
+            return
+        left, right, width, smooth = known.slopes(direction)
         if not np.isfinite(left) or not np.isfinite(right):
             return
-        terms = gradient * direction
+        terms = np.concatenate([np.ravel(gradient[k] * d) for k, d in direction.items()])
         given, slack = float(np.sum(terms)), width + TYPICAL * format_named(dtype).eps * (
             float(np.sum(np.abs(terms))) + abs(left) + abs(right))
         inside = min(left, right) - slack <= given <= max(left, right) + slack

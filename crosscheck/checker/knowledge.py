@@ -61,14 +61,18 @@ class ByBalls:
         found = self.agreement(mode, name)
         return not found.kink and not found.digits >= REQUIRED
 
-    def judge(self, mode, name, dtype, answers):
-        """The verdict on ``answers[dtype][mode][name]``; the answers in other dtypes tell rounding from a fault."""
+    def judge(self, mode, name, dtype, answers, prove=False):
+        """The verdict on ``answers[dtype][mode][name]``; the answers in other dtypes tell rounding from a fault.
+
+        prove  compute the bound in any case, not only for an error that is not typical
+        """
         if self.refuted(mode, name):
             return Verdict(UNDECIDED, note=f"refgrad's rules agree with differences to "
                                            f"{self.agreement(mode, name).digits:.1f} digits only")
         twin = another_dtype(dtype, mode, name, answers)
         return judge(answers[dtype][mode][name], self.truth.derivatives[mode][name], self.truth, mode, name, dtype,
-                     twin and answers[twin][mode][name], twin, self._typical(mode, name, dtype))
+                     twin and answers[twin][mode][name], twin,
+                     None if prove else self._typical(mode, name, dtype))
 
     def _typical(self, mode, name, dtype):
         """The reference in the same dtype; where its rules are on trial, the exact value rounded."""
@@ -187,7 +191,7 @@ class ByDifferences:
     def refuted(self, mode, name):
         return False
 
-    def judge(self, mode, name, dtype, answers):
+    def judge(self, mode, name, dtype, answers, prove=False):
         """Along one direction the answer must lie in the difference's interval; in other dtypes it is compared, entry
         by entry, with the answer in the widest one, once that is right."""
         answer = self._derivative(answers, dtype, mode, name)
@@ -197,10 +201,12 @@ class ByDifferences:
         if self.extreme:
             return Verdict(UNDECIDED, note="f's own value may be lost at entries of this size")
         e = self.estimate(mode, name)
+        if order_of(mode) == 2 and self.kinked():
+            return Verdict(KINK, note="the second difference crosses a kink")
         if e.reason or e.kink:
             slopes = f"left slope {e.left.value:.6g}, right slope {e.right.value:.6g}"
             return Verdict(KINK, note=slopes) if e.kink and not e.reason else Verdict(UNDECIDED, note=e.reason)
-        if dtype != self.dtype and self.dtype in answers:
+        if dtype != self.dtype and isinstance(answers.get(self.dtype, {}).get(mode), dict):
             base = self.judge(mode, name, self.dtype, answers)
             if base.verdict in (RIGHT, LESS_ACCURATE):
                 return self._against_widest(mode, name, dtype, answers, form)
@@ -234,7 +240,7 @@ class ByDifferences:
             return Verdict(UNDECIDED, note=f"{dtype} may overflow here")
         if e is not None and (e.reason or e.kink):
             return Verdict(UNDECIDED, note=f"nan or inf, and by differences {e.reason or 'a kink'}")
-        return Verdict(NOT_FINITE, np.inf, np.inf, np.inf, note="nan or inf where f is finite")
+        return Verdict(NOT_FINITE, note="nan or inf where f is finite")
 
     def _against_difference(self, e, mode, name, dtype, answers, form):
         given = self._projected(answers, dtype, mode, name)
@@ -252,7 +258,8 @@ class ByDifferences:
         if twin is not None:
             other = abs(self._projected(answers, twin, mode, name) - e.value)
             ratio = format_named(twin).eps / form.eps
-            if ratio > 1 and gap * np.sqrt(ratio) <= other or ratio < 1 and gap <= other * ratio ** -1.5:
+            fine, coarse = (gap, other) if ratio > 1 else (other, gap)
+            if fine * np.sqrt(max(ratio, 1 / ratio)) <= coarse:
                 found.verdict, found.note = LESS_ACCURATE, f"off by {relative:.1e}, as rounding is; " + known
                 return found
         found.verdict = WRONG
@@ -263,10 +270,10 @@ class ByDifferences:
 
     def _entry(self, name, gradient):
         found = estimated.blame(self.scalar, self.x, {name: gradient}, {name: self.v[name]})
-        if found is None:
+        if not found.certain:
             return ""
-        given = float(gradient[found.index])
-        return entry_note(found.index, given, f"{found.value:.10g} ± {found.uncertainty:.1e}", found.factor)
+        return entry_note(found.index, found.given, f"{found.true.value:.10g} ± {found.true.uncertainty:.1e}",
+                          found.factor)
 
     def _against_widest(self, mode, name, dtype, answers, form):
         """Against the right answer in the widest dtype: typical is what a change of x by one rounding does to it."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from typing import NamedTuple
 
 import numpy as np
 
-from ..verdict import KINK, LESS_ACCURATE, NO_ANSWER, RIGHT, UNDECIDED, VERDICTS
+from ..verdict import KINK, LESS_ACCURATE, NO_ANSWER, UNDECIDED, VERDICTS
 from .examination import Finding
 
 COLUMNS = tuple(f.name for f in dataclasses.fields(Finding))
@@ -47,13 +48,11 @@ class Report:
         return pd.DataFrame([dataclasses.asdict(f) for f in self.verdicts], columns=COLUMNS)
 
     def rows(self):
-        """A row for each check and dtype: (check, dtype, points, worst verdict, digits, ulps, failures)."""
+        """A `Row` for each check and dtype, in the order in which they were made."""
         groups = {}
         for f in self.verdicts:
             groups.setdefault((f.check, f.dtype), []).append(f)
-        return [(check, dtype, len({f.point for f in found}), _worst(found), _least(f.digits for f in found),
-                 _most(f.ulps for f in found), [f for f in found if f.failed])
-                for (check, dtype), found in groups.items()]
+        return [_row(*key, found) for key, found in groups.items()]
 
     def sentence(self):
         points = len({f.point for f in self.verdicts})
@@ -71,12 +70,19 @@ class Report:
         yield Text(self.sentence(), style="green" if self.ok else "bold red")
         if self.note:
             yield Text(self.note)
-        table = plain_table("check", "in", "points", "worst verdict", "digits", "ulps", right=("points", "digits", "ulps"),
-                            whole=("check", "in", "worst verdict"))
-        for check, dtype, points, worst, digits, ulps, failures in self.rows():
-            table.add_row(check, dtype, str(points), worst, "" if np.isnan(digits) else f"{min(digits, 999):.0f}",
-                          "" if np.isnan(ulps) else f"{ulps:.2g}", style="red" if failures else None)
+        columns = ("check", "in", "points", "verdict", "by", "digits", "ulps")
+        table = plain_table(*columns, right=("points", "digits", "ulps"), whole=columns)
+        silent = {}
+        for r in self.rows():
+            if r.verdict == NO_ANSWER and not r.failed:
+                silent.setdefault(r.dtype, []).append(r.check)
+            else:
+                table.add_row(r.check, r.dtype, str(r.points), r.verdict, r.by,
+                              "" if np.isnan(r.digits) else f"{min(r.digits, 999):.0f}",
+                              "" if np.isnan(r.ulps) else f"{r.ulps:.2g}", style="red" if r.failed else None)
         yield table
+        for dtype, checks in silent.items():
+            yield Text(f"not available in {dtype}: {', '.join(checks)}")
         for f in self.examples():
             yield Text(f"{f.check}, {f.dtype}, {f.argument}, {f.point}: {f.verdict}" + (f"; {f.note}" if f.note else ""),
                        style="red" if f.failed else "yellow")
@@ -91,36 +97,38 @@ class Report:
             return list(found.values())
         for f in self.verdicts:
             if f.verdict in (LESS_ACCURATE, UNDECIDED, NO_ANSWER, KINK):
-                found.setdefault((f.check, f.verdict) if f.verdict == NO_ANSWER else f.verdict, f)
+                found.setdefault(f.verdict, f)
         return list(found.values())
 
     def __str__(self):
         from rich.console import Console
-        console = Console(file=io.StringIO(), width=118, color_system=None)
+        console = Console(file=io.StringIO(), width=100, color_system=None)
         console.print(self, soft_wrap=False)
         return console.file.getvalue().rstrip()
 
     __repr__ = __str__
 
 
-def _worst(found):
-    """The first failure's verdict, else the one that is least like right."""
-    failed = [f.verdict for f in found if f.failed]
-    order = [v for v in VERDICTS if v != RIGHT]
-    others = sorted({f.verdict for f in found} - {RIGHT}, key=order.index)
-    if failed:
-        return failed[0]
-    proven = {f.bound for f in found if f.verdict == RIGHT}
-    right = RIGHT + (" (proven)" if proven == {"proven"} else " (typical)" if "typical" in proven else "")
-    return others[0] if others and not any(f.verdict == RIGHT for f in found) else right if not others else \
-        f"{right}, {others[0]} at {len({f.point for f in found if f.verdict == others[0]})}"
+class Row(NamedTuple):
+    """All verdicts of one check in one dtype: the worst, with the number of points that it is about if not all."""
+
+    check: str
+    dtype: str
+    points: int
+    verdict: str
+    by: str
+    digits: float
+    ulps: float
+    failed: bool
 
 
-def _least(values):
-    known = [x for x in values if not np.isnan(x)]
-    return min(known, default=np.nan)
-
-
-def _most(values):
-    known = [x for x in values if not np.isnan(x)]
-    return max(known, default=np.nan)
+def _row(check, dtype, found):
+    worst = next((f.verdict for f in found if f.failed), None) or max((f.verdict for f in found), key=VERDICTS.index)
+    points = {f.point for f in found}
+    at = {f.point for f in found if f.verdict == worst}
+    some = f" at {len(at)}" if at != points else ""
+    digits, ulps = ([x for x in numbers if not np.isnan(x)] for numbers in ((f.digits for f in found),
+                                                                            (f.ulps for f in found)))
+    by = ", ".join(dict.fromkeys(f.bound for f in found if f.bound))
+    return Row(check, dtype, len(points), worst + some, by, min(digits, default=np.nan), max(ulps, default=np.nan),
+               any(f.failed for f in found))

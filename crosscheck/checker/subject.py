@@ -7,6 +7,7 @@ weights G, in a given dtype.  So a function with any result has a gradient (the 
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 
 import numpy as np
@@ -36,9 +37,8 @@ class Arguments:
     def constants(self):
         return {n: a for n, a in zip(self.names, self.values) if n not in self.chosen}
 
-    def filled(self, x, constants=None):
-        """All arguments in their order, with those of the dict x in the place of the chosen."""
-        constants = self.constants if constants is None else constants
+    def filled(self, x, constants):
+        """All arguments in their order: the chosen from the dict x, the others from `constants`."""
         return [x[n] if n in x else constants[n] for n in self.names]
 
 
@@ -64,11 +64,20 @@ class Subject:
                 if n in self.arguments.chosen}
 
     def call(self, x):
-        return self.f(*self.arguments.filled(x, self.constants))
+        return self.f(*self.filled(x))
+
+    def filled(self, x):
+        """All arguments; floats that are not differentiated come in the dtype of those that are."""
+        dtype = next(iter(x.values())).dtype
+        own = {n: self.cast(a, dtype) if is_real(a) else a for n, a in self.constants.items()}
+        return self.arguments.filled(x, own)
+
+    def cast(self, a, dtype):
+        return np.asarray(a, None if dtype == object else dtype)
 
     def value(self, x, dtype):
         """The float arrays among the results at x, computed in `dtype`."""
-        return results(self.call({k: np.array(a, dtype) for k, a in x.items()}))
+        return [np.asarray(y) for y in results(self.call({k: np.array(a, dtype) for k, a in x.items()}))]
 
     def program(self):
         """The function on balls, from a dict of arrays to a list of arrays; None if it is not NumPy's."""
@@ -76,7 +85,11 @@ class Subject:
 
     def reference(self, function):
         """The same for another function of the same arguments."""
-        return lambda x: results(function(*self.arguments.filled(x, self.constants)))
+        return lambda x: results(function(*self.filled(x)))
+
+    def at_work(self):
+        """A context for the whole examination."""
+        return contextlib.nullcontext()
 
     def may_decline(self, mode):
         """Whether that mode may be missing without being a fault."""
@@ -197,7 +210,7 @@ class HandWritten(Subject):
         return first, self._reverse(x, weights), given.touched()
 
     def _reverse(self, x, weights):
-        full = self.arguments.filled(x, self.constants)
+        full = self.filled(x)
         if self.vjp is not None:
             given = self.vjp(self._nest(self.call(x), weights), *full)
         else:
@@ -209,7 +222,7 @@ class HandWritten(Subject):
         return by_name if self.vjp is not None else {k: g * weights[0] for k, g in by_name.items()}
 
     def _forward(self, x, weights, v):
-        full = self.arguments.filled(x, self.constants)
+        full = self.filled(x)
         slopes = {}
         for k in x:
             tangents = tuple(v[n] if n == k else np.zeros_like(a) for n, a in x.items())

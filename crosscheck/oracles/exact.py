@@ -32,11 +32,15 @@ FINER = 100
 
 @dataclass
 class Agreement:
-    """How a rule compares with differences: digits (inf if both are the same number), or a kink with its slopes."""
+    """How a rule compares with differences: digits (inf if both are the same number), or a kink with its slopes.
+
+    quotient  the difference itself, a Ball
+    """
 
     digits: float
     kink: str = ""
     slopes: tuple = ()
+    quotient: Ball | None = None
 
     def __and__(self, other):
         return min(self, other, key=lambda a: (not a.kink, a.digits))
@@ -107,21 +111,30 @@ def differentiate(f, x, u, v, seed, modes=tuple(MODES), dtypes=("float64", "floa
                  one computation gives for all dtypes
     """
     balls, u, v = ({k: Ball(a) for k, a in d.items()} for d in (x, u, v))
-    bits, before = BITS[0], np.nan
+    bits, before = BITS[0], None
     while True:
         truth = _truth(f, balls, u, v, np.random.default_rng(seed), modes, coordinates, bits)
-        digits_now = np.min([a.digits for a in truth.agreement.values()], initial=np.inf)
-        settled = not truth.undecided and (digits_now >= ENOUGH or abs(digits_now - before) < 1)
-        if settled or bits == BITS[-1]:
-            break  # digits that do not rise with the precision are those of a wrong rule
+        if bits == BITS[-1] or not truth.undecided and all(_settled(truth, before, key) for key in truth.agreement):
+            break
         # A kink is one at all precisions; one that is only near is not crossed by the finest steps.
         kinked = any(a.kink for a in truth.agreement.values())
-        bits, before = BITS[-1] if kinked else BITS[BITS.index(bits) + 1], digits_now
+        bits, before = BITS[-1] if kinked else BITS[BITS.index(bits) + 1], truth
     if truth.undecided:
         return truth
     for mode in modes if dtypes else ():
         truth.bounds.update(_bounds(truth, mode, dtypes, mode in proven))
     return truth
+
+
+def _settled(truth, before, key):
+    """Will more bits tell nothing new?  Enough digits agree; or the rule is wrong, since the difference has converged."""
+    found, earlier = truth.agreement[key], before.agreement.get(key) if before else None
+    if found.digits >= ENOUGH:
+        return True
+    if earlier is None or found.quotient is None or earlier.quotient is None:
+        return False
+    with arithmetic(truth.bits):
+        return bool(digits(found.quotient, earlier.quotient, found.quotient) >= REQUIRED)
 
 
 def _truth(f, balls, u, v, rng, modes, coordinates, bits):
@@ -209,7 +222,8 @@ def _difference(f, balls, k, direction, h, value, here, slope, scale):
     if right != here or left != here:
         slopes = tuple(float(((a - b) / h).mid()) for a, b in ((value, below), (above, value)))
         return Agreement(np.nan, f"left slope {slopes[0]:.6g}, right slope {slopes[1]:.6g}", slopes)
-    return Agreement(float(digits((above - below) / (2 * h), slope, scale)))
+    quotient = (above - below) / (2 * h)
+    return Agreement(float(digits(quotient, slope, scale)), quotient=quotient)
 
 
 def _second_order(truth, f, balls, u, v):
@@ -229,7 +243,8 @@ def _second_order(truth, f, balls, u, v):
     else:
         # A function without curvature has nothing to measure against but its slopes.
         slopes = inner({k: np.abs(g) for k, g in truth.gradient.items()}, {k: np.abs(a) for k, a in u.items()})
-        found = Agreement(float(digits(quotient, truth.curvature, _certain(scale, slopes, truth.magnitude))))
+        found = Agreement(float(digits(quotient, truth.curvature, _certain(scale, slopes, truth.magnitude))),
+                          quotient=quotient)
     for k in [*balls, "*"]:
         truth.agreement[2, k] = found
 

@@ -10,7 +10,7 @@ from refgrad.tree import flatten
 
 from ..checker.subject import Arguments, Misconduct, Subject, Untouched, argument_names, cotangents, results
 from ..formats import format_named
-from .torch_modes import MODES, added
+from .torch_modes import MODES, added, threads
 
 
 def subject_of(f, inputs, dtypes, argnums=None):
@@ -73,13 +73,19 @@ class TorchSubject(Subject):
         return {k: torch.tensor(a, dtype=getattr(torch, dtype), device=self.devices.get(k, self.device))
                 for k, a in arrays.items()}
 
+    def filled(self, x):
+        dtype = next(iter(x.values())).dtype
+        own = {n: a.to(dtype) if torch.is_tensor(a) and a.is_floating_point() else a for n, a in self.constants.items()}
+        return self.arguments.filled(x, own)
+
     def call(self, x):
-        full = self.arguments.filled(x, self.constants)
+        full = self.filled(x)
         if self.module is None:
             return self.f(*full)
-        count = len(full) - len(self.parameters)
-        state = {**dict(zip(self.parameters, full[count:])),
-                 **{k: b.detach().clone() for k, b in self.module.named_buffers()}}
+        count, dtype = len(full) - len(self.parameters), next(iter(x.values())).dtype
+        state = dict(zip(self.parameters, full[count:]))
+        for k, b in self.module.named_buffers():  # copies: running statistics are overwritten
+            state[k] = b.detach().clone().to(dtype if b.is_floating_point() else b.dtype)
         return torch.func.functional_call(self.module, state, tuple(full[:count]))
 
     def program(self):
@@ -90,11 +96,15 @@ class TorchSubject(Subject):
         first = len(self.arguments.names) - len(self.parameters)
 
         def program(x):
-            full = [a.cpu().numpy() if torch.is_tensor(a) else a for a in self.arguments.filled(x, self.constants)]
+            plain = {n: a.detach().cpu().numpy() if torch.is_tensor(a) else a for n, a in self.constants.items()}
+            full = self.arguments.filled(x, plain)
             named = {n.replace(".", "_"): a for n, a in zip(self.parameters, full[first:])}
             return results(function(*full[:first], **named))
 
         return program
+
+    def at_work(self):
+        return threads(1)  # examples are small: threads would cost more than they save
 
     def may_decline(self, mode):
         return mode != "reverse"
@@ -146,12 +156,12 @@ class TorchSubject(Subject):
         return first, second, given.touched()
 
     def _laid_out(self, a, layout, dtype, name=None):
-        """A tensor with the strides that the layout gives an array of that shape."""
+        """A tensor with the strides that the layout gives an array of that shape, and with sevens in the gaps."""
         like = layout(np.zeros(np.shape(a)))
         strides = [s // 8 for s in like.strides]
         room = 1 + sum((n - 1) * s for n, s in zip(np.shape(a), strides)) if np.size(a) else 0
         device = self.devices.get(name, self.device)
-        t = torch.empty(room, dtype=getattr(torch, dtype), device=device).as_strided(np.shape(a), strides)
+        t = torch.full((room,), 7.0, dtype=getattr(torch, dtype), device=device).as_strided(np.shape(a), strides)
         return t.copy_(torch.tensor(a))
 
     # Other ways to the same derivatives

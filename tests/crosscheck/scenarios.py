@@ -1,0 +1,175 @@
+"""Functions with right and with wrong derivatives, and what the checker must say of each.
+
+`test_checker.py` sees that it does; `test_checker_on_trial.py` spoils the checker and sees that it does not.
+"""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from crosscheck import check
+from crosscheck.verdict import KINK, MISCONDUCT, NOT_FINITE, UNDECIDED, WRONG
+from refgrad import custom, nn
+
+X = np.array([[0.5, -1.25, 2.0], [0.75, 3.5, -0.25]])
+T = torch.tensor(X)
+
+
+class Scenario:
+    """A check, and what is expected: `failing` are the pairs (check, verdict) that must be among the failures."""
+
+    def __init__(self, run, *failing, has=None):
+        self.run, self.failing, self.has = run, failing, has
+
+    def holds(self):
+        report = self.run()
+        found = {(f.check, f.verdict) for f in report.failures}
+        if self.has is not None and not any(self.has in (f.verdict, f.bound) for f in report.verdicts):
+            return False
+        return set(self.failing) <= found if self.failing else report.ok
+
+
+def function(forward, backward):
+    """An autograd.Function of one input, by its backward: ``backward(g, x)``."""
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return forward(x)
+
+        @staticmethod
+        def backward(ctx, g):
+            return backward(g, *ctx.saved_tensors)
+
+    return Function
+
+
+def gelu_slope(x):
+    return 0.5 * (1 + torch.erf(x / math.sqrt(2))) + x * torch.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+
+def gelu_tanh_slope(x):
+    u = math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3)
+    t = torch.tanh(u)
+    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
+
+
+def gelu(slope):
+    return function(F.gelu, lambda g, x: g * slope(x))
+
+
+def mean_square(scale):
+    return function(lambda x: (x * x).mean(), lambda g, x: g * 2 * x * scale(x))
+
+
+def ramp(vjp_at_zero, jvp_at_zero):
+    """max(x, 0) with these slopes at 0."""
+    rectify = custom(lambda x: np.maximum(x, 0))
+    rectify.def_vjp(lambda g, y, x: (g * np.where(x == 0, vjp_at_zero, x > 0),))
+    rectify.def_jvp(lambda tangents, y, x: tangents[0] * np.where(x == 0, jvp_at_zero, x > 0))
+    return rectify
+
+
+def softmax_vjp(g, x):
+    y = nn.softmax(x, -1)
+    return y * (g - np.sum(g * y, axis=-1, keepdims=True))
+
+
+class Keeping:
+    """A vjp that keeps something between calls: every second result is doubled."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, g, x):
+        self.calls += 1
+        return g * np.cos(x) * (2 - self.calls % 2)
+
+
+def summed(vjp):
+    """A vjp of two arguments that sums over broadcast axes of size 1."""
+    def whole(g, *arrays):
+        return tuple(np.sum(c, axis=tuple(k for k in range(a.ndim) if a.shape[k] < g.shape[k]), keepdims=True)
+                     for c, a in zip(vjp(g, *arrays), arrays))
+    return whole
+
+
+def overwriting(g, x):
+    g *= np.cos(x)
+    return g
+
+
+def black_box(x):
+    """Not for balls: it leaves NumPy's protocols."""
+    return np.array([math.sin(float(a)) for a in np.ravel(x)]).reshape(np.shape(x)).astype(np.asarray(x).dtype)
+
+
+def cos_of(x, factor=1.0):
+    return np.array([math.cos(float(a)) * factor for a in np.ravel(x)]).reshape(np.shape(x)).astype(x.dtype)
+
+
+REVERSE, FORWARD, TWICE = ("reverse", WRONG), ("forward", WRONG), ("reverse over reverse", WRONG)
+
+SCENARIOS = {
+    # right
+    "refgrad": Scenario(lambda: check(lambda x: np.tanh(x) * x, X)),
+    "refgrad's relu, with its kinks": Scenario(lambda: check(nn.relu, X), has=KINK),
+    "refgrad's maximum": Scenario(lambda: check(np.maximum, X, X + 1), has=KINK),
+    "hand-written vjp": Scenario(lambda: check(lambda x: nn.softmax(x, -1), X, vjp=softmax_vjp)),
+    "hand-written gradient": Scenario(lambda: check(lambda x: np.sum(x ** 3), X, gradient=lambda x: 3 * x ** 2)),
+    "proven in float32": Scenario(lambda: check(np.sin, X, vjp=lambda g, x: g * np.cos(x)), has="proven"),
+    "black box": Scenario(lambda: check(black_box, X, vjp=lambda g, x: g * cos_of(x)), has="estimated"),
+    "torch's gelu": Scenario(lambda: check(F.gelu, T, reference=nn.gelu)),
+    "torch's relu alone, with its kinks": Scenario(lambda: check(F.relu, T), has=KINK),
+    "torch's bfloat16": Scenario(lambda: check(torch.sigmoid, T, reference=nn.sigmoid, dtypes=("bfloat16", "float32"))),
+    "gelu's Function": Scenario(lambda: check(gelu(gelu_slope), T), has="estimated"),
+    "gelu's Function in float32": Scenario(lambda: check(gelu(gelu_slope), T.float())),
+    "the mean square's Function": Scenario(lambda: check(mean_square(lambda x: 1 / x.numel()), T)),
+    "what balls cannot decide": Scenario(lambda: check(lambda x: np.maximum(np.sqrt(x) ** 2, x), np.abs(X)),
+                                         has=UNDECIDED),
+    # wrong
+    "tanh's slope for erf's": Scenario(lambda: check(gelu(gelu_tanh_slope), T), REVERSE, TWICE),
+    "1/N is missing": Scenario(lambda: check(mean_square(lambda x: 1), T), REVERSE),
+    "wrong above 3": Scenario(lambda: check(function(torch.sin, lambda g, x: g * torch.where(
+        x > 3, torch.ones_like(x), torch.cos(x))), T / 4), REVERSE),
+    "wrong by 1e-7": Scenario(lambda: check(gelu(lambda x: gelu_slope(x) * (1 + 1e-7)), T), REVERSE),
+    "one entry wrong by 1e-7": Scenario(lambda: check(function(torch.sin, lambda g, x: g * torch.cos(x) * (
+        1 + 1e-7 * (torch.arange(x.numel()).reshape(x.shape) == 1))), T), REVERSE),
+    "single precision inside": Scenario(lambda: check(function(torch.sin, lambda g, x: g * torch.cos(x.float()).to(
+        g.dtype)), T, reference=np.sin), REVERSE),
+    "wrong by 1e-12, on balls": Scenario(lambda: check(np.sin, X, vjp=lambda g, x: g * np.cos(x) * (1 + 1e-12)), REVERSE),
+    "not seen by a cotangent of ones": Scenario(lambda: check(lambda x: nn.softmax(x, -1), X,
+                                                              vjp=lambda g, x: 2 * softmax_vjp(g, x)), REVERSE),
+    "jvp's sign": Scenario(lambda: check(np.sin, X, vjp=lambda g, x: g * np.cos(x),
+                                         jvp=lambda v, x: -v[0] * np.cos(x)), FORWARD),
+    "black box, wrong by 1e-7": Scenario(lambda: check(black_box, X, vjp=lambda g, x: g * cos_of(x, 1 + 1e-7)), REVERSE),
+    "second derivative lost": Scenario(lambda: check(function(torch.sin, lambda g, x: g * torch.cos(x.detach())), T),
+                                       TWICE),
+    "another function than the reference": Scenario(lambda: check(F.gelu, T, reference=nn.silu), ("value", WRONG)),
+    "nan for zeros": Scenario(lambda: check(lambda x: np.sum(x * x), X, gradient=lambda x: 2 * x * x / x),
+                              ("reverse", NOT_FINITE)),
+    "twice the tie": Scenario(lambda: check(np.maximum, X, X + 1, vjp=summed(lambda g, a, b: (
+        g * (a >= b), g * (b >= a)))), ("kink", WRONG)),
+    "outside the slopes": Scenario(lambda: check(ramp(2.0, 2.0), X), ("kink", KINK)),
+    "two subgradients": Scenario(lambda: check(ramp(0.0, 1.0), X), ("kink", KINK)),
+    "state is kept": Scenario(lambda: check(np.sin, X, vjp=Keeping()), ("repeated calls", MISCONDUCT)),
+    "the cotangent is overwritten": Scenario(lambda: check(np.sin, X, vjp=overwriting), ("mutation", MISCONDUCT)),
+    "shapes are squeezed": Scenario(lambda: check(np.sin, X, vjp=lambda g, x: np.ravel(g * np.cos(x))), REVERSE),
+    "float32 comes back": Scenario(lambda: check(np.sin, X, vjp=lambda g, x: (g * np.cos(x)).astype(np.float32)
+                                                 if x.dtype == np.float64 else g * np.cos(x)),
+                                   ("shape and dtype", MISCONDUCT)),
+    "one gradient too few": Scenario(lambda: check(np.multiply, X, X + 1, vjp=lambda g, a, b: (g * b,)),
+                                     ("reverse", MISCONDUCT)),
+    "no gradient": Scenario(lambda: check(np.multiply, X, X + 1, vjp=lambda g, a, b: (g * b, None)), REVERSE),
+    "no answer": Scenario(lambda: check(np.sin, X, vjp=lambda g, x: g.no_such_attribute), ("reverse", "no answer")),
+    "nondeterministic": Scenario(lambda: check(lambda x: F.dropout(x, 0.5), T), ("repeated calls", MISCONDUCT)),
+    "only for contiguous cotangents": Scenario(lambda: check(
+        np.sin, X, vjp=lambda g, x: (g if isinstance(g, np.ndarray) and g.flags.c_contiguous or not isinstance(
+            g, np.ndarray) else 0 * g) * np.cos(x)), ("strided arrays", WRONG)),
+    "not for empty arrays": Scenario(lambda: check(np.sin, X, vjp=lambda g, x: g * np.cos(x) + 0 * np.max(x)),
+                                     ("no entries", MISCONDUCT)),
+    "no broadcast sum": Scenario(lambda: check(np.multiply, X, X[:1] + 1, vjp=lambda g, a, b: (g * b, (g * a)[:1])),
+                                 REVERSE),
+}

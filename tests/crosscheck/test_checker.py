@@ -1,0 +1,185 @@
+"""The checker: right derivatives pass, wrong ones are caught and named, and what it says can be read."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import crosscheck
+from crosscheck import GradientError, assert_gradient, check
+from crosscheck.verdict import NO_ANSWER, VERDICTS, WRONG
+from refgrad import custom, nn
+from tests.crosscheck.scenarios import SCENARIOS, T, X, gelu, gelu_tanh_slope
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario(name):
+    scenario = SCENARIOS[name]
+    assert scenario.holds(), str(scenario.run())
+
+
+# What a report says
+
+
+def test_a_wrong_entry_is_named_with_its_factor():
+    def vjp(g, x):
+        wrong = np.ones(x.shape)
+        wrong[1, 2] = 1.5
+        return g * np.cos(x) * wrong
+
+    report = check(np.sin, X, vjp=vjp)
+    first = report.failures[0]
+    assert first.verdict == WRONG and "entry (1, 2)" in first.note and "factor 1.5" in first.note
+    by_differences = check(lambda x: torch.sin(x) + 0, T)
+    assert by_differences.ok and by_differences.how == "differences"
+
+
+def test_differences_name_the_entry_too():
+    from tests.crosscheck.scenarios import function
+    mask = torch.tensor([[1.0, 1, 1], [1, 1, 0.5]])
+    fault = function(torch.sin, lambda g, x: g * torch.cos(x) * mask.to(x.dtype) if x.shape == mask.shape else g * torch.cos(x))
+    note = check(fault, T).failures[0].note
+    assert "entry (1, 2)" in note and "factor 0.5" in note and "±" in note
+
+
+def test_a_report_prints_as_a_table_and_is_a_frame():
+    report = check(gelu(gelu_tanh_slope), T)
+    text = str(report)
+    assert "NOT ok" in text and "reverse" in text and "entry" in text
+    assert max(map(len, text.splitlines())) <= 100
+    frame = report.to_frame()
+    assert len(frame) == len(report.verdicts) and set(frame["verdict"]) <= set(VERDICTS)
+    assert frame["failed"].sum() == len(report.failures) > 0
+
+
+def test_assert_gradient_raises_with_the_table():
+    assert assert_gradient(np.tanh, X).ok
+    with pytest.raises(GradientError, match="(?s)NOT ok.*agrees with differences to 9.0 digits") as caught:
+        assert_gradient(np.sin, X, vjp=lambda g, x: g * np.cos(x) * (1 + 1e-9))
+    assert isinstance(caught.value, AssertionError) and not caught.value.report.ok
+
+
+def test_the_same_seed_finds_the_same_and_another_stands_elsewhere():
+    reports = [check(nn.gelu, X, seed=s).to_frame() for s in (0, 0, 1)]
+    assert reports[0].equals(reports[1]) and not reports[0].equals(reports[2])
+
+
+def test_inputs_are_left_alone():
+    x, t = X.copy(), T.clone().requires_grad_()
+    x.flags.writeable = False
+    check(np.tanh, x)
+    check(torch.tanh, t)
+    assert np.array_equal(x, X) and torch.equal(t.detach(), T) and t.grad is None
+
+
+# What can be checked
+
+
+def test_a_custom_primitive_whose_rule_is_wrong():
+    sine = custom(np.sin)
+    sine.def_vjp(lambda g, y, x: (g * np.cos(x),))
+    sine.def_jvp(lambda tangents, y, x: tangents[0] * np.sin(x))
+    failures = check(lambda x: sine(x) * x, X).failures
+    assert {f.check for f in failures} >= {"forward"} and not {f.check for f in failures} & {"reverse"}
+
+
+def test_integers_and_options_are_passed_on():
+    assert check(nn.cross_entropy, X, np.array([0, 2])).ok
+    report = check(F.cross_entropy, T, torch.tensor([0, 2]), reference=nn.cross_entropy)
+    assert report.ok and report.how == "balls" and "repeated indices" in {f.point for f in report.verdicts}
+
+
+def test_a_module_with_its_parameters_against_a_reference():
+    linear = torch.nn.Linear(3, 2)
+    report = check(linear, T, reference=nn.linear)
+    assert report.ok and {f.argument for f in report.verdicts} >= {"input", "weight", "bias"}
+    wrong = check(linear, T, reference=lambda x, weight, bias: nn.linear(x, weight, 2 * bias))
+    assert ("value", WRONG) in {(f.check, f.verdict) for f in wrong.failures}
+
+
+def test_running_statistics_of_a_module_are_left_alone():
+    norm = torch.nn.BatchNorm1d(3)
+    before = norm.running_mean.clone()
+    check(norm, torch.tensor(np.vstack([X, 2 * X])), dtypes=("float64",))
+    assert torch.equal(norm.running_mean, before)
+
+
+def test_tensors_that_require_a_gradient_are_those_that_are_differentiated():
+    a, b = T.clone().requires_grad_(), T + 1
+    assert {f.argument for f in check(torch.mul, a, b).verdicts} & {"argument 0", "argument 1"} == {"argument 0"}
+
+
+def test_argnums_choose():
+    found = {f.argument for f in check(np.multiply, X, X + 1, argnums=1).verdicts}
+    assert "x2" in found and "x1" not in found or "argument 1" in found and "argument 0" not in found
+
+
+def test_several_results():
+    assert check(lambda x: (np.sin(x), {"sum": np.sum(x * x)}), X).ok
+    assert check(lambda x: (torch.sin(x), torch.argmax(x), {"sum": (x * x).sum()}), T).ok
+
+
+def test_scalars_and_size_one_and_empty():
+    assert check(np.tanh, 0.5).ok
+    assert check(np.tanh, np.array([[0.5]])).ok
+    assert check(np.tanh, np.zeros((0, 3))).ok
+
+
+def test_a_function_for_one_dtype_alone():
+    def single(x):
+        if x.dtype != torch.float32:
+            raise TypeError("float32 only")
+        return torch.tanh(x)
+
+    report = check(single, T.float())
+    assert report.ok and {f.dtype for f in report.verdicts if f.verdict != NO_ANSWER} == {"float32"}
+
+
+def test_torch_batch_norm_has_wrong_second_derivatives():
+    x = torch.tensor(np.random.default_rng(0).standard_normal((5, 3)))
+    checks = {f.check for f in check(lambda x: F.batch_norm(x, None, None, training=True), x).failures}
+    assert checks == {"reverse over forward", "forward over forward"}
+
+
+# Errors that teach
+
+
+@pytest.mark.parametrize("call, error, message", [
+    (lambda: check(3, X), TypeError, "f is int; expected a function"),
+    (lambda: check(np.sin, np.arange(3)), TypeError, "no input of sin is an array of floats.*int64"),
+    (lambda: check(np.sin), TypeError, "there is none"),
+    (lambda: check(np.sin, X + 1j), TypeError, "complex128.*expected real numbers"),
+    (lambda: check(np.log, -np.abs(X)), ValueError, "log is nan or inf at the inputs"),
+    (lambda: check(np.multiply, X, X, argnums=(2,)), ValueError, "argnums=.2,.*input 2 of 2"),
+    (lambda: check(np.sin, X, reference=3), TypeError, "reference is int"),
+    (lambda: check(torch.sin, T, vjp=lambda g, x: g), TypeError, "belong to a NumPy function"),
+    (lambda: check(lambda x: x > 0, X), TypeError, "returns no array of floats"),
+    (lambda: check(np.sin, X, dtypes=("int8",)), TypeError, "int8.*not one of float64"),
+    (lambda: check(np.sin, X, gradient=np.cos), ValueError, "gradient= is for a function with one number"),
+])
+def test_bad_calls_say_what_is_wrong(call, error, message):
+    with np.errstate(invalid="ignore"), pytest.raises(error, match=message):
+        call()
+
+
+def test_the_package_shows_its_names_only():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        crosscheck.nothing
+
+
+# The plugin and the command
+
+pytest_plugins = ["pytester"]
+
+
+def test_the_fixture_fails_a_test_with_the_table(pytester):
+    pytester.makepyfile("""
+        import numpy as np
+        def test_right(crosscheck):
+            assert crosscheck(np.tanh, np.ones((2, 2)) / 2).ok and crosscheck.seed == 7
+        def test_wrong(crosscheck):
+            crosscheck(np.sin, np.ones(2), vjp=lambda g, x: g * np.cos(x) * 2)
+    """)
+    result = pytester.runpytest_subprocess("--crosscheck-seed", "7", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*NOT ok: reverse*"])
