@@ -6,7 +6,7 @@ import numpy as np
 
 from refgrad.errors import describe
 
-from .examination import examine
+from .examination import Examination
 from .report import GradientError, Report
 from .subject import Arguments, Differentiated, HandWritten, argument_names
 
@@ -43,9 +43,9 @@ def check(f, *inputs, gradient=None, vjp=None, jvp=None, reference=None, argnums
     subject = subject_of(f, inputs, gradient, vjp, jvp, argnums, dtypes)
     program = _reference(reference, subject)
     _finite(subject)
-    findings = list(examine(subject, program, seed))
-    exact = any(x.dtype == "exact" or x.bound in ("proven", "first order") for x in findings)
-    return Report(_title(subject), "balls" if exact else "differences", findings)
+    examination = Examination(subject, program, seed)
+    how = "differences" if examination.why_floats else "balls"
+    return Report(_title(subject), how, examination.findings(), examination.why_floats)
 
 
 def assert_gradient(f, *inputs, **options):

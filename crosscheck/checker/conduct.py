@@ -47,7 +47,28 @@ def conduct(subject, point, weights, judge):
             yield from _shapes(first, point.x, dtype)
         else:
             yield from judge("reverse", first, f"{layout} arrays")
+    yield from _shared(subject, point, weights, dtype)
     yield from _empty(subject, point, dtype)
+
+
+def _shared(subject, point, weights, dtype):
+    """One array for two inputs: the same gradients as for two equal arrays, and their sum where inputs are leaves."""
+    pairs = [(a, b) for a in point.x for b in point.x if a < b and point.x[a].shape == point.x[b].shape]
+    for a, b in pairs[:1]:
+        one = point.x[a]
+        try:
+            apart, _, _ = subject.pull({**point.x, b: one.copy()}, weights, dtype, contiguous)
+            shared, _, _ = subject.pull({**point.x, b: one}, weights, dtype, contiguous)
+        except Exception as error:
+            yield "repeated inputs", a, Verdict(MISCONDUCT, note=f"raises {brief(error)}")
+            return
+        expected = {a: apart[a] + apart[b], b: apart[a] + apart[b]} if subject.leaves_add_up else apart
+        for k in (a, b):
+            slack = TYPICAL * format_named(dtype).eps * (np.abs(apart[a]) + np.abs(apart[b]))
+            with np.errstate(invalid="ignore"):
+                off = ~((np.abs(shared[k] - expected[k]) <= slack) | ~np.isfinite(expected[k]))
+            yield "repeated inputs", k, Verdict(RIGHT) if not off.any() else Verdict(
+                MISCONDUCT, note=f"another gradient when {a} and {b} are one array")
 
 
 def _repeated(first, second):

@@ -52,25 +52,27 @@ class Finding:
     failed: bool = False
 
 
-def examine(subject: Subject, reference=None, seed=0):
-    """Yield `Finding`s, those at the caller's own inputs first.
+class Examination:
+    """A subject and what it is measured by.
 
-    reference  the function on balls: from a dict of arrays to a list of arrays.  None: the subject's own
+    reference   the function on balls, from a dict of arrays to a list of arrays; None: the subject's own
+    why_floats  why it is measured by differences in floats; "" where it is measured by ball arithmetic
     """
-    return _Examination(subject, reference, seed).findings()
 
-
-class _Examination:
-    def __init__(self, subject, reference, seed):
+    def __init__(self, subject: Subject, reference=None, seed=0):
         self.subject, self.seed = subject, seed
         self.x, self.widest = subject.inputs(), finest(subject.dtypes)
         self.program = reference or subject.program()
-        self.by_balls = self.program is not None and _runs_on_balls(self.program, self.x)
+        self.why_floats = _why_not_on_balls(self.program, self.x)
+        if reference and self.why_floats:
+            raise ValueError(f"check: the reference does not run in ball arithmetic ({self.why_floats}). Write it with "
+                             f"NumPy's or refgrad.nn's functions, or leave reference= out: differences then do")
         self.natural = 0.0
         self.measured_by_another = reference is not None
         self.own_rules = isinstance(subject, Differentiated) and reference is None
 
     def findings(self):
+        """Yield `Finding`s, those at the caller's own inputs first."""
         with self.subject.at_work(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # overflow is judged, not announced
             yield from self._all()
@@ -129,7 +131,7 @@ class _Examination:
             yield from self._conduct(point, known, answers, weights, wrong)
 
     def _knowledge(self, point, weights, u, v, number):
-        if self.by_balls:
+        if not self.why_floats:
             modes = tuple(dict.fromkeys(["reverse", "forward", *self._modes(self.widest, number)]))
             return ByBalls(self.program, point.x, weights, u, v, self.seed, modes, self.own_rules)
         known = ByDifferences(self.subject, point.x, weights, u, v, self.widest, self.natural, point.extreme)
@@ -298,15 +300,18 @@ def _draw(rng, shape, form):
     return form.round(rng.uniform(0.5, 2.0, shape) * rng.choice([-1.0, 1.0], shape))
 
 
-def _runs_on_balls(program, x):
+def _why_not_on_balls(program, x):
+    """Why the function cannot run in ball arithmetic; "" if it can."""
+    if program is None:
+        return "it is not written in NumPy"
     try:
         with arithmetic(BITS[0]):
             ys = program({k: Ball(a) for k, a in x.items()})
     except Undecided:
-        return True
-    except Exception:
-        return False
-    return any(isinstance(y, Ball) for y in ys)
+        return ""
+    except Exception as error:
+        return brief(error)
+    return "" if any(isinstance(y, Ball) for y in ys) else "its result does not depend on the inputs as arrays"
 
 
 def _special_entries(a):

@@ -29,10 +29,11 @@ class Report:
     verdicts  every `Finding`
     failures  those that make it not ok
     how       what the derivatives were measured by: "balls" or "differences"
+    why       why by differences
     """
 
-    def __init__(self, title, how, verdicts, note=""):
-        self.title, self.how, self.verdicts, self.note = title, how, list(verdicts), note
+    def __init__(self, title, how, verdicts, why=""):
+        self.title, self.how, self.verdicts, self.why = title, how, list(verdicts), why
 
     @property
     def failures(self):
@@ -68,8 +69,8 @@ class Report:
         from rich.text import Text
         yield Text(f"{self.title}", style="bold")
         yield Text(self.sentence(), style="green" if self.ok else "bold red")
-        if self.note:
-            yield Text(self.note)
+        if self.why:
+            yield Text(f"By differences, since on balls the function does not run: {self.why}.")
         columns = ("check", "in", "points", "verdict", "by", "digits", "ulps")
         table = plain_table(*columns, right=("points", "digits", "ulps"), whole=columns)
         silent = {}

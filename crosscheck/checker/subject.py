@@ -53,6 +53,9 @@ class Subject:
 
     modes: tuple = tuple(MODES)
 
+    #: Whether one array that is given for two inputs is one leaf, whose gradient is the sum of both.
+    leaves_add_up = False
+
     def __init__(self, f, arguments, dtypes, name=None):
         self.f, self.arguments, self.dtypes = f, arguments, dtypes
         self.name = name or getattr(f, "__name__", type(f).__name__)
@@ -114,6 +117,12 @@ class Subject:
     extra: dict = {}
 
 
+def shared_as_given(x, convert):
+    """The converted arrays of a dict; what was one array for two names stays one."""
+    made = {}
+    return {k: made.setdefault(id(a), convert(a)) for k, a in x.items()}
+
+
 class Untouched:
     """Copies of arrays, to see later which were overwritten."""
 
@@ -157,7 +166,7 @@ class Differentiated(Subject):
         self.extra = {"many at once, forward": ("forward", self._stacked)}
 
     def pull(self, x, weights, dtype, layout):
-        x = {k: layout(np.array(a, dtype)) for k, a in x.items()}
+        x = shared_as_given(x, lambda a: layout(np.array(a, dtype)))
         weights = [layout(np.array(w, dtype)) for w in weights]
         given = Untouched({**x, **cotangents(weights)})
         pull = vjp(lambda x: self.program()(x), x)[1]
@@ -203,7 +212,7 @@ class HandWritten(Subject):
     def pull(self, x, weights, dtype, layout):
         if "reverse" not in self.modes:
             return super().pull(x, weights, dtype, layout)
-        x = {k: layout(np.array(a, dtype)) for k, a in x.items()}
+        x = shared_as_given(x, lambda a: layout(np.array(a, dtype)))
         weights = [layout(np.array(w, dtype)) for w in weights]
         given = Untouched({**x, **cotangents(weights)})
         first = {k: np.copy(g) for k, g in self._reverse(x, weights).items()}

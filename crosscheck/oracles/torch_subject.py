@@ -8,7 +8,7 @@ import torch
 from refgrad.errors import describe
 from refgrad.tree import flatten
 
-from ..checker.subject import Arguments, Misconduct, Subject, Untouched, argument_names, cotangents, results
+from ..checker.subject import Arguments, Misconduct, Subject, Untouched, argument_names, cotangents, results, shared_as_given
 from ..formats import format_named
 from .torch_modes import MODES, added, threads
 
@@ -54,6 +54,8 @@ def _first(f):
 
 class TorchSubject(Subject):
     """See `subject_of`.  Tensors are copied at every call, so nothing that the subject does to them can spread."""
+
+    leaves_add_up = True
 
     def __init__(self, f, target, arguments, parameters, dtypes):
         self.parameters = parameters
@@ -143,7 +145,7 @@ class TorchSubject(Subject):
         return {k: _array(t) for k, t in found.items()}
 
     def pull(self, x, weights, dtype, layout):
-        leaves = {k: self._laid_out(a, layout, dtype, k).requires_grad_() for k, a in x.items()}
+        leaves = shared_as_given(x, lambda a: self._laid_out(a, layout, dtype).requires_grad_())
         weights = [self._laid_out(w, layout, dtype) for w in weights]
         given = Untouched({k: _array(t) for k, t in {**leaves, **cotangents(weights)}.items()})
         ys = self.results(leaves)
@@ -155,13 +157,12 @@ class TorchSubject(Subject):
         given.arrays = {k: _array(t) for k, t in {**leaves, **cotangents(weights)}.items()}
         return first, second, given.touched()
 
-    def _laid_out(self, a, layout, dtype, name=None):
+    def _laid_out(self, a, layout, dtype):
         """A tensor with the strides that the layout gives an array of that shape, and with sevens in the gaps."""
         like = layout(np.zeros(np.shape(a)))
         strides = [s // 8 for s in like.strides]
         room = 1 + sum((n - 1) * s for n, s in zip(np.shape(a), strides)) if np.size(a) else 0
-        device = self.devices.get(name, self.device)
-        t = torch.full((room,), 7.0, dtype=getattr(torch, dtype), device=device).as_strided(np.shape(a), strides)
+        t = torch.full((room,), 7.0, dtype=getattr(torch, dtype), device=self.device).as_strided(np.shape(a), strides)
         return t.copy_(torch.tensor(a))
 
     # Other ways to the same derivatives

@@ -140,6 +140,8 @@ SCENARIOS = {
     "single precision inside": Scenario(lambda: check(function(torch.sin, lambda g, x: g * torch.cos(x.float()).to(
         g.dtype)), T, reference=np.sin), REVERSE),
     "wrong by 1e-12, on balls": Scenario(lambda: check(np.sin, X, vjp=lambda g, x: g * np.cos(x) * (1 + 1e-12)), REVERSE),
+    "wrong by 1e-20, on balls": Scenario(lambda: check(
+        np.sin, X, vjp=lambda g, x: g * np.cos(x) + g * np.cos(x) * 1e-20), REVERSE),
     "not seen by a cotangent of ones": Scenario(lambda: check(lambda x: nn.softmax(x, -1), X,
                                                               vjp=lambda g, x: 2 * softmax_vjp(g, x)), REVERSE),
     "jvp's sign": Scenario(lambda: check(np.sin, X, vjp=lambda g, x: g * np.cos(x),
@@ -170,6 +172,8 @@ SCENARIOS = {
             g, np.ndarray) else 0 * g) * np.cos(x)), ("strided arrays", WRONG)),
     "not for empty arrays": Scenario(lambda: check(np.sin, X, vjp=lambda g, x: g * np.cos(x) + 0 * np.max(x)),
                                      ("no entries", MISCONDUCT)),
+    "no broadcast sum, for shapes alike": Scenario(lambda: check(np.multiply, X, X + 1, vjp=lambda g, a, b: (
+        g * b, g * a)), REVERSE),
     "no broadcast sum": Scenario(lambda: check(np.multiply, X, X[:1] + 1, vjp=lambda g, a, b: (g * b, (g * a)[:1])),
                                  REVERSE),
 }

@@ -9,7 +9,9 @@ import crosscheck
 from crosscheck import GradientError, assert_gradient, check
 from crosscheck.verdict import NO_ANSWER, VERDICTS, WRONG
 from refgrad import custom, nn
-from tests.crosscheck.scenarios import SCENARIOS, T, X, gelu, gelu_tanh_slope
+from tests.crosscheck.scenarios import SCENARIOS, T, X, gelu, gelu_tanh_slope, summed
+
+SUMMED_PRODUCT = summed(lambda g, a, b: (g * b, g * a))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -112,6 +114,18 @@ def test_tensors_that_require_a_gradient_are_those_that_are_differentiated():
 def test_argnums_choose():
     found = {f.argument for f in check(np.multiply, X, X + 1, argnums=1).verdicts}
     assert "x2" in found and "x1" not in found or "argument 1" in found and "argument 0" not in found
+
+
+def test_one_array_for_two_inputs():
+    for report in (check(np.multiply, X, X + 1, vjp=SUMMED_PRODUCT), check(np.multiply, X, X + 1), check(torch.mul, T, T + 1)):
+        assert report.ok and "repeated inputs" in {f.check for f in report.verdicts}
+
+
+def test_a_function_that_leaves_the_protocols_is_differenced_and_the_report_says_why():
+    report = check(lambda x: np.float64(float(np.sum(x)) ** 2), X, gradient=lambda x: np.full_like(x, 2 * np.sum(x)))
+    assert report.ok and report.how == "differences" and "TypeError" in str(report)
+    with pytest.raises(ValueError, match="reference does not run in ball arithmetic"):
+        check(torch.sin, T, reference=lambda x: np.float64(float(np.sum(x))))
 
 
 def test_several_results():

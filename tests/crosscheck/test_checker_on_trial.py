@@ -1,0 +1,207 @@
+"""The checker itself on trial: a part of it is spoilt, and one of its own tests must fail.
+
+Each fault names the scenarios of which at least one must no longer hold.
+"""
+
+import contextlib
+
+import numpy as np
+import pytest
+
+import crosscheck.ball.decisions as decisions
+import crosscheck.checker.conduct as conduct
+import crosscheck.checker.examination as examination
+import crosscheck.checker.knowledge as knowledge
+import crosscheck.checker.points as points
+import crosscheck.checker.subject as subject
+import crosscheck.oracles.exact as exact
+import crosscheck.verdict as verdict
+from crosscheck.ball import Ball
+from crosscheck.checker.report import Report
+from crosscheck.oracles import estimated
+from tests.crosscheck.scenarios import SCENARIOS
+
+FAULTS = {}
+
+
+def fault(*noticed_by):
+    def register(plant):
+        FAULTS[plant.__name__.replace("_", " ")] = plant, noticed_by
+        return plant
+    return register
+
+
+# Ball arithmetic
+
+
+@fault("refgrad's maximum", "torch's gelu", "proven in float32")
+def a_ball_radius_is_ignored(patch):
+    patch.setattr(Ball, "abs_upper", lambda self: np.abs(self.mid()))
+
+
+@fault("what balls cannot decide")
+def an_open_comparison_is_taken_as_False(patch):
+    patch.setattr(decisions, "refuse", lambda *arguments: None)
+
+
+@fault("refgrad's relu, with its kinks")
+def branches_are_not_recorded(patch):
+    for module in (exact, knowledge):
+        patch.setattr(module, "branches", lambda: contextlib.nullcontext([]))
+
+
+@fault("wrong by 1e-20, on balls")
+def few_digits_are_required(patch):
+    for module in (exact, knowledge):
+        patch.setattr(module, "REQUIRED", 10)
+
+
+@fault("jvp's sign")
+def what_disagrees_on_balls_is_the_reference(patch):
+    patch.setattr(knowledge, "digits", lambda a, b, scale: np.full(np.shape(a.cells), np.inf))
+    patch.setattr(knowledge, "judge", lambda *a, **k: verdict.Verdict(verdict.RIGHT))
+
+
+# Directions and points
+
+
+@fault("wrong by 1e-7", "tanh's slope for erf's")
+def directions_are_always_zero(patch):
+    patch.setattr(examination, "_draw", lambda rng, shape, form: np.zeros(shape))
+
+
+@fault("not seen by a cotangent of ones")
+def cotangents_are_all_ones(patch):
+    patch.setattr(examination, "_draw", lambda rng, shape, form: np.ones(shape))
+
+
+@fault("wrong above 3")
+def it_stands_at_the_given_point_alone(patch):
+    patch.setattr(points, "MOVES", [])
+
+
+@fault("no broadcast sum, for shapes alike")
+def no_axis_is_cut_to_size_one(patch):
+    patch.setattr(points, "_of_size_one", lambda *arguments: [])
+
+
+# Verdicts
+
+
+@fault("wrong by 1e-7", "single precision inside")
+def every_error_is_typical(patch):
+    for module in (knowledge, verdict):
+        patch.setattr(module, "TYPICAL", 1e30)
+
+
+@fault("single precision inside")
+def every_error_behaves_as_rounding(patch):
+    patch.setattr(verdict, "_behaves_as_rounding", lambda error, *rest: np.ones(error.shape, bool))
+
+
+@fault("gelu's Function", "black box")
+def differences_claim_to_be_exact(patch):
+    slope = estimated.slope
+
+    def certain(f, x, v):
+        found = slope(f, x, v)
+        found.value, found.uncertainty = found.value * (1 + 1e-6), 0.0
+        return found
+    patch.setattr(estimated, "slope", certain)
+
+
+@fault("wrong by 1e-7", "black box, wrong by 1e-7")
+def differences_know_nothing(patch):
+    slope = estimated.slope
+
+    def vague(f, x, v):
+        found = slope(f, x, v)
+        found.uncertainty = np.inf
+        return found
+    patch.setattr(estimated, "slope", vague)
+
+
+@fault("torch's relu alone, with its kinks")
+def kinks_are_not_seen_by_differences(patch):
+    slope = estimated.slope
+
+    def smooth(f, x, v):
+        found = slope(f, x, v)
+        found.kink = False
+        return found
+    patch.setattr(estimated, "slope", smooth)
+
+
+@fault("nan for zeros")
+def nan_is_no_error(patch):
+    patch.setattr(verdict, "_error", lambda result, exact, truth: np.zeros(np.shape(result)))
+
+
+@fault("outside the slopes", "two subgradients", "twice the tie")
+def kinks_excuse_everything(patch):
+    patch.setattr(examination.Examination, "_kinks", lambda self, *arguments: iter(()))
+
+
+@fault("two subgradients")
+def modes_are_not_compared_at_kinks(patch):
+    patch.setattr(examination, "modes_agree", lambda *arguments: iter(()))
+
+
+@fault("another function than the reference")
+def values_are_not_compared(patch):
+    patch.setattr(examination.Examination, "_value", lambda self, *arguments: iter(()))
+
+
+@fault("state is kept", "the cotangent is overwritten", "1/N is missing")
+def a_report_is_always_ok(patch):
+    patch.setattr(Report, "failures", property(lambda self: []))
+
+
+# Conduct
+
+
+@fault("state is kept")
+def a_vjp_is_called_but_once(patch):
+    patch.setattr(conduct, "_repeated", lambda first, second: iter(()))
+
+
+@fault("the cotangent is overwritten")
+def nothing_is_ever_overwritten(patch):
+    patch.setattr(subject.Untouched, "touched", lambda self: [])
+
+
+@fault("float32 comes back")
+def any_dtype_will_do(patch):
+    patch.setattr(conduct, "_shapes", lambda *arguments: iter(()))
+
+
+@fault("only for contiguous cotangents")
+def all_arrays_are_contiguous(patch):
+    patch.setattr(conduct, "LAYOUTS", dict.fromkeys(conduct.LAYOUTS, conduct.contiguous))
+
+
+@fault("not for empty arrays")
+def arrays_are_never_empty(patch):
+    patch.setattr(conduct, "_empty", lambda *arguments: iter(()))
+
+
+@fault("nondeterministic")
+def values_are_taken_once(patch):
+    patch.setattr(examination.np, "array_equal", lambda *a, **k: True)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_spoilt_checker_fails_its_tests(name, monkeypatch):
+    plant, noticed_by = FAULTS[name]
+    with monkeypatch.context() as patch:
+        plant(patch)
+        assert not all(held(SCENARIOS[s]) for s in noticed_by)
+    assert SCENARIOS[noticed_by[0]].holds()
+
+
+def held(scenario):
+    """A scenario that ends in an error does not hold either."""
+    try:
+        return scenario.holds()
+    except Exception:
+        return False
