@@ -6,20 +6,16 @@ the number of workers.
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-import threading
 import warnings
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from .networks import Coverage, draw_networks, interpret
 from .networks.draw import PROFILES
 from .networks.network import Network
+from .sharing import share_out
 
 DTYPES = ("float64", "float32")
 LIBRARIES = ("refgrad", "torch")
@@ -42,56 +38,16 @@ class Run:
 def run(seed=0, count=100, profile="full", dtypes=DTYPES, workers=2, tick=lambda network: None):
     """Check `count` networks of `seed`.  Interrupted (Ctrl-C), it returns what is finished."""
     networks, coverage = draw_networks(seed, count, profile)
-    found, stopped = {}, ""
-    try:
-        if workers == 1:
-            for n in networks:
-                found[n.id] = check_network(n, dtypes)
-                tick(n)
-        else:
-            _share_out(networks, dtypes, workers, found, tick)
-    except KeyboardInterrupt:
-        stopped = "interrupted"
-    except BrokenProcessPool:
-        stopped = "a worker process died (too little memory?)"
+    # The largest first, so that no worker is left alone with one at the end.
+    order = sorted(networks, key=lambda n: (-n.size * len(n.calls), n.id))
+    done, stopped = share_out(partial(check_network, dtypes=dtypes), order, workers, tick)
+    found = {order[k].id: rows for k, rows in done.items()}
     if stopped:
         networks = [n for n in networks if n.id in found]
         coverage = Coverage()
         for n in networks:
             coverage.meet(n)
     return Run(networks, coverage, [row for n in networks for row in found[n.id]], stopped)
-
-
-def _share_out(networks, dtypes, workers, found, tick):
-    others = multiprocessing.active_children()
-    # Fresh processes: a forked copy of a process with running thread pools may hang.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        with _interrupts_ignored():
-            # The largest first, so that no worker is left alone with one at the end.
-            futures = {pool.submit(check_network, n, dtypes): n
-                       for n in sorted(networks, key=lambda n: (-n.size * len(n.calls), n.id))}
-        try:
-            for future in as_completed(futures):
-                found[futures[future].id] = future.result()
-                tick(futures[future])
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in set(multiprocessing.active_children()).difference(others):
-                worker.terminate()
-            raise
-
-
-@contextmanager
-def _interrupts_ignored():
-    """Ctrl-C reaches all processes: those that are started in here leave it to this one."""
-    if threading.current_thread() is not threading.main_thread():  # which has no say about signals
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def check_network(network: Network, dtypes=DTYPES):
