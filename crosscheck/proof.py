@@ -51,6 +51,8 @@ def prove(program, arrays, rng):
         proof.digits[order] = min(agreement.digits, proof.digits.get(order, np.inf))
         if agreement.kink:
             proof.faults.append(f"argument {name} is at a kink: {agreement.kink}")
+        elif agreement.open:
+            proof.faults.append(f"order {order}, argument {name}: {agreement.open}")
         elif not agreement.digits >= 40:
             proof.faults.append(f"order {order}, argument {name}: {agreement.digits:.1f} digits")
     with arithmetic(truth.bits):

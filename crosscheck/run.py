@@ -97,7 +97,7 @@ def _answers(network, library, dtype, leaves, constants, u, v):
 
 
 def _rows(network, truth, library, mode, dtype, answer, twin):
-    from .oracles.exact import REQUIRED, order_of
+    from .oracles.exact import order_of
     from .verdict import NO_ANSWER, UNDECIDED, WRONG, Verdict, judge
     for name in ["*"] if mode == "forward over forward" else network.leaves:
         digits = np.nan
@@ -106,7 +106,7 @@ def _rows(network, truth, library, mode, dtype, answer, twin):
         else:
             agreement = truth.agreement[order_of(mode), name]
             digits = agreement.digits
-            if digits < REQUIRED and not agreement.kink:
+            if agreement.refuted:
                 # "Exact" is refgrad's rules on balls: refuted by differences, it is no measure of others.
                 verdict = Verdict(WRONG if library == "refgrad" else UNDECIDED,
                                   note=f"refgrad's rules agree with differences to {digits:.1f} digits only")

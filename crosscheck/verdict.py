@@ -60,7 +60,7 @@ def judge(result, exact, truth, mode, name, dtype, twin=None, twin_dtype=None, t
     came_as = f"came as {result.dtype}" if other else ""
     result = form.round(result)
     error = _error(result, exact, truth)
-    if typical is not None and (mode, dtype) not in truth.bounds and not agreement.kink:
+    if typical is not None and (mode, dtype) not in truth.bounds and not (agreement.kink or agreement.open):
         own = _error(form.round(typical), exact, truth)
         if (error <= TYPICAL * (own + form.eps * exact.abs_upper())).all() and np.isfinite(error).all():
             return Verdict(RIGHT, *figures(error, exact.abs_upper(), scale, form), bound="typical", note=came_as)
@@ -71,7 +71,9 @@ def judge(result, exact, truth, mode, name, dtype, twin=None, twin_dtype=None, t
         ratio = np.where(error == 0, 0.0, np.where(np.isinf(error), np.inf, error / bound.limit))
     found = Verdict(UNDECIDED, *figures(error, exact.abs_upper(), scale, form), float(np.max(ratio)), bound.how)
     beyond = ratio > 1
-    if agreement.kink:
+    if agreement.open:
+        found.note = agreement.open
+    elif agreement.kink:
         found.verdict, found.note = KINK, agreement.kink + _between(result, agreement, mode)
     elif np.isinf(error).any():
         overflow = (np.isinf(bound.limit) | (exact.abs_upper() > form.largest))[np.isinf(error)].all()

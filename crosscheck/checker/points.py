@@ -196,7 +196,10 @@ def cut_to(length, x, constants):
     size = first.shape[0]
 
     def cut(a):
-        return a[:length] if len(getattr(a, "shape", ())) and a.shape[0] == size else a
+        shape = getattr(a, "shape", ())
+        if not len(shape) or shape[0] != size:
+            return a
+        return a[:length, :length] if tuple(shape) == (size, size) else a[:length]  # a square matrix stays one
 
     return {k: cut(a) for k, a in x.items()}, {k: cut(a) for k, a in constants.items()}
 

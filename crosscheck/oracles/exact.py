@@ -34,13 +34,21 @@ FINER = 100
 class Agreement:
     """How a rule compares with differences: digits (inf if both are the same number), or a kink with its slopes.
 
-    quotient  the difference itself, a Ball
+    quotient, rule  the difference and what the rule says, Balls
+    open            why fewer digits than required do not refute the rule; "" where they do
     """
 
     digits: float
     kink: str = ""
     slopes: tuple = ()
     quotient: Ball | None = None
+    rule: Ball | None = None
+    open: str = ""
+
+    @property
+    def refuted(self):
+        """Do differences say that the rule is wrong?"""
+        return not self.kink and not self.open and not self.digits >= REQUIRED
 
     def __and__(self, other):
         return min(self, other, key=lambda a: (not a.kink, a.digits))
@@ -121,20 +129,28 @@ def differentiate(f, x, u, v, seed, modes=tuple(MODES), dtypes=("float64", "floa
         bits, before = BITS[-1] if kinked else BITS[BITS.index(bits) + 1], truth
     if truth.undecided:
         return truth
+    for key, a in truth.agreement.items():
+        if not a.kink and not a.digits >= REQUIRED and not _converged(truth, before, key):
+            a.open = f"not smooth here, or cancelled beyond {truth.bits} bits: differences do not converge"
     for mode in modes if dtypes else ():
         truth.bounds.update(_bounds(truth, mode, dtypes, mode in proven))
     return truth
 
 
 def _settled(truth, before, key):
-    """Will more bits tell nothing new?  Enough digits agree; or the rule is wrong, since the difference has converged."""
+    """Will more bits tell nothing new?  Enough digits agree, or the rule is certainly wrong."""
+    return truth.agreement[key].digits >= ENOUGH or _converged(truth, before, key)
+
+
+def _converged(truth, before, key):
+    """Are both the difference and the rule known to the digits that are required?  Then they are what they are."""
     found, earlier = truth.agreement[key], before.agreement.get(key) if before else None
-    if found.digits >= ENOUGH:
-        return True
     if earlier is None or found.quotient is None or earlier.quotient is None:
         return False
     with arithmetic(truth.bits):
-        return bool(digits(found.quotient, earlier.quotient, found.quotient) >= REQUIRED)
+        return bool(digits(found.quotient, earlier.quotient, found.quotient) >= REQUIRED
+                    and (float(digits(found.rule, found.rule, found.rule)) >= REQUIRED
+                         or digits(found.rule, found.rule, found.quotient) >= REQUIRED))
 
 
 def _truth(f, balls, u, v, rng, modes, coordinates, bits):
@@ -223,7 +239,7 @@ def _difference(f, balls, k, direction, h, value, here, slope, scale):
         slopes = tuple(float(((a - b) / h).mid()) for a, b in ((value, below), (above, value)))
         return Agreement(np.nan, f"left slope {slopes[0]:.6g}, right slope {slopes[1]:.6g}", slopes)
     quotient = (above - below) / (2 * h)
-    return Agreement(float(digits(quotient, slope, scale)), quotient=quotient)
+    return Agreement(float(digits(quotient, slope, scale)), quotient=quotient, rule=slope)
 
 
 def _second_order(truth, f, balls, u, v):
@@ -244,7 +260,7 @@ def _second_order(truth, f, balls, u, v):
         # A function without curvature has nothing to measure against but its slopes.
         slopes = inner({k: np.abs(g) for k, g in truth.gradient.items()}, {k: np.abs(a) for k, a in u.items()})
         found = Agreement(float(digits(quotient, truth.curvature, _certain(scale, slopes, truth.magnitude))),
-                          quotient=quotient)
+                          quotient=quotient, rule=truth.curvature)
     for k in [*balls, "*"]:
         truth.agreement[2, k] = found
 

@@ -44,6 +44,7 @@ _cross_entropy_of_probabilities = Primitive(
 
 
 def _logit_slope(logs, q, axis):
+    q = np.broadcast_to(q, np.broadcast_shapes(np.shape(q), np.shape(logs)))
     return np.sum(q, axis=axis, keepdims=True) * np.exp(logs) - q
 
 

@@ -41,10 +41,10 @@ elementwise(np.square, "y = x^2,  dy = 2 x dx", lambda y, x: 2 * x)
 
 
 def _power_slope(y, x, p):
-    """p x^(p-1), and 0 for p = 0 even at x = 0, where x^(p-1) is not finite."""
+    """p x^(p-1), and 0 for p = 0 at x = 0, where x^(p-1) is not finite."""
     if not hasattr(p, "dtype"):  # a plain number as exponent stays one
         return p * x ** (p - 1) if p != 0 else 0
-    constant = p == 0
+    constant = (p == 0) & (x == 0)
     return np.where(constant, 0, p * x ** np.where(constant, 1, p - 1))
 
 
@@ -197,8 +197,8 @@ def _inside(x, low, high):
 
 
 _clip_rules = (lambda g, y, x, low, high: g * _inside(x, low, high),
-               lambda g, y, x, low, high: g * ((x < low) & (high is None or low < high)),
-               lambda g, y, x, low, high: g * ((x > high) | (low is not None and low >= high)))
+               lambda g, y, x, low, high: g * ((x < low) & (high is None or low <= high)),
+               lambda g, y, x, low, high: g * ((x > high) | (low is not None and low > high)))
 Primitive(np.clip, "y = x between the bounds, else the bound that was crossed (the upper one wins)", kind=KINKED,
           call=_bounded, stacked=True, jvp=_clip_rules, vjp=_clip_rules,
           cases=[Case((3, 4), a_min=-0.5, a_max=0.75), Case((5,), min=0.25),

@@ -260,6 +260,8 @@ def _norm(x, ord=None, axis=None, keepdims=False):
     if axis is None and ord is not None and np.ndim(x) not in (1, 2):
         raise ValueError(f"np.linalg.norm: ord={ord!r} for an array with {np.ndim(x)} axes; choose one or two (axis=)")
     axis = axes_of(x, axis)
+    if np.size(x) == 0 and not isinstance(ord, str) and ord in (np.inf, 1):
+        return np.sum(np.abs(x), axis=axis, keepdims=keepdims)  # nothing is largest: 0, as NumPy has it
     if ord is None or len(axis) == 1 and ord == 2 or len(axis) == 2 and isinstance(ord, str) and ord == "fro":
         return norm(x, axis=axis, keepdims=bool(keepdims))
     if len(axis) == 1:

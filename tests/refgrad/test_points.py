@@ -126,3 +126,24 @@ def test_einsum_in_all_its_forms():
                 # f is linear in each array: its Jacobian, applied to the array itself, is f
                 np.testing.assert_allclose(np.tensordot(slope, x, np.ndim(x)), f(*arrays), rtol=1e-11, atol=1e-13,
                                            err_msg=subscripts)
+
+
+def test_the_slope_of_a_power_changes_with_the_exponent_also_at_0():
+    """d/dp (p x^(p-1)) = x^(p-1) (1 + p log x), which is 1/x at p = 0."""
+    slope = rg.grad(lambda x, p: x ** p)
+    assert rg.grad(slope, 1)(np.array(2.0), np.array(0.0)) == 0.5
+    assert rg.grad(slope, 1)(np.array(2.0), np.array(1.0)) == 1 + np.log(2.0)
+
+
+@pytest.mark.parametrize("x, slopes", [(-1.0, (0, 1, 0)), (0.0, (1, 0, 0)), (1.0, (0, 0, 1))])
+def test_between_equal_bounds_one_argument_alone_is_followed(x, slopes):
+    """All three moved together, the result moves with them: the slopes add up to 1."""
+    found = rg.grad(lambda x, low, high: np.clip(x, low, high), (0, 1, 2))(np.array(x), np.array(0.0), np.array(0.0))
+    assert tuple(map(float, found)) == slopes
+
+
+@pytest.mark.parametrize("ord", [1, np.inf])
+def test_norms_of_nothing_are_0(ord):
+    value, (gradient,) = rg.vjp(lambda x: np.linalg.norm(x, ord), np.zeros((0, 3)))[0], rg.vjp(
+        lambda x: np.linalg.norm(x, ord), np.zeros((0, 3)))[1](np.array(1.0))
+    assert value == np.linalg.norm(np.zeros((0, 3)), ord) == 0 and gradient.shape == (0, 3)
