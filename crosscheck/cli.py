@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import sys
-import tempfile
 from enum import Enum
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from typer.core import TyperGroup
+
+from .report import parts
+from .report.terminal import aside, complain, console, plain_table
 
 
 class Commands(TyperGroup):
@@ -37,10 +32,6 @@ class Dtype(str, Enum):
 
 app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode="markdown",
                   context_settings={"help_option_names": ["-h", "--help"]})
-#: What goes into a pipe or a file has 100 columns; a terminal has its own.
-console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100, highlight=False)
-#: Progress and complaints, kept out of what a pipe gets.
-aside = Console(stderr=True, highlight=False)
 
 Seed = Annotated[int, typer.Option(min=0, help="The same seed draws the same networks and gives the same tables.")]
 Out = Annotated[Path, typer.Option(file_okay=False, help="The folder to write into; made if it is missing.")]
@@ -70,11 +61,11 @@ def everything(context: typer.Context, quick: Quick = False, seed: Seed = 0, out
     - `python -m crosscheck check mylayers:gelu --shape 4,5`    the derivatives of a function of your own
     """
     if context.invoked_subcommand is None:
-        _prepare(out)
-        _check_networks(seed, None, out, quick, workers, None)
-        _train(seed, out, quick)
-        _scale(seed, out, quick)
-        _page(out)
+        parts.prepare(out)
+        parts.networks(seed, None, out, quick, workers, _dtypes(None))
+        parts.training(seed, out, quick)
+        parts.scaling(seed, out, quick)
+        parts.page(out)
 
 
 @app.command()
@@ -84,9 +75,9 @@ def run(networks: Count = None, seed: Seed = 0, out: Out = Path("reports"), dtyp
 
     Example: `python -m crosscheck run --networks 20 --seed 7 --dtype float32 --out /tmp/try`
     """
-    _prepare(out)
-    _check_networks(seed, networks, out, quick, workers, dtype)
-    _page(out)
+    parts.prepare(out)
+    parts.networks(seed, networks, out, quick, workers, _dtypes(dtype))
+    parts.page(out)
 
 
 @app.command()
@@ -95,9 +86,24 @@ def scaling(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False):
 
     Example: `python -m crosscheck scaling --quick --out /tmp/try`
     """
-    _prepare(out)
-    _scale(seed, out, quick)
-    _page(out)
+    parts.prepare(out)
+    parts.scaling(seed, out, quick)
+    parts.page(out)
+
+
+@app.command()
+def faults(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False, workers: Workers = 2):
+    """Put the checker on trial: mistakes planted in the rules, right gradients, and the other gradient checkers beside it.
+
+    Writes faults.csv (is each mistake noticed, and pinned on its primitive?), checkers.csv, false_alarms.csv and
+    checker_seconds.csv. JAX and HIPS autograd take part if they are installed.
+
+    Example: `python -m crosscheck faults --quick --out /tmp/try`
+    """
+    parts.prepare(out)
+    parts.faults(seed, out, quick, workers)
+    parts.checkers(seed, out, quick, workers)
+    parts.page(out)
 
 
 @app.command()
@@ -106,9 +112,9 @@ def training(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False):
 
     Example: `python -m crosscheck training --quick --out /tmp/try`
     """
-    _prepare(out)
-    _train(seed, out, quick)
-    _page(out)
+    parts.prepare(out)
+    parts.training(seed, out, quick)
+    parts.page(out)
 
 
 @app.command("list")
@@ -117,7 +123,6 @@ def list_networks(networks: Count = None, seed: Seed = 0, quick: Quick = False):
 
     Example: `python -m crosscheck list --networks 40 --seed 7`
     """
-    from .report.terminal import plain_table
     drawn, coverage = _drawn(seed, networks, quick)
     table = plain_table("id", "depth", "numbers", "layers", right=("depth", "numbers"),
                         title=f"{len(drawn)} networks of seed {seed}")
@@ -206,128 +211,6 @@ def _drawn(seed, networks, quick):
 def _dtypes(chosen):
     from .run import DTYPES
     return tuple(dict.fromkeys(d.value for d in chosen)) if chosen else DTYPES
-
-
-def _prepare(out):
-    """Make the folder, and find out now, not after minutes of work, that it cannot be written into."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        complain(f"error: cannot write into {out}: {error.strerror}; choose another folder with --out")
-        raise typer.Exit(2) from None
-
-
-def _check_networks(seed, networks, out, quick, workers, dtype):
-    from .networks.draw import PROFILES
-    from .report import tables
-    from .run import run as run_networks
-    profile = PROFILES["quick" if quick else "full"]
-    count, dtypes = networks or profile.networks, _dtypes(dtype)
-    with _bar() as bar:
-        task = bar.add_task("checking networks", total=count)
-        result = run_networks(seed, count, profile.name, dtypes, workers, lambda n: bar.advance(task))
-    finished = len(result.networks)
-    what = (f"{finished} random networks of seed {seed} ({profile.name}), "
-            f"{sum(n.size for n in result.networks):,} numbers to differentiate, in {' and '.join(dtypes)}")
-    if result.stopped:
-        complain(f"{result.stopped}: {finished} of {count} networks are checked" +
-                 (", and in the report" if finished else "; the report is as it was"))
-        what += f"; {result.stopped}, {count} were asked for"
-    if finished:
-        write_networks(result, out, what)
-    if result.stopped:
-        if finished:
-            _page(out)
-        raise typer.Exit(130 if result.stopped == "interrupted" else 1)
-
-
-def write_networks(result, out, what):
-    from .report import plots, tables, terminal
-    errors = tables.errors_table(result.rows)
-    coverage = tables.coverage_table(result.coverage)
-    tables.write_table(errors, out / "errors.csv")
-    tables.write_table(tables.layers_table(errors, result.networks), out / "layers.csv")
-    tables.write_table(tables.findings_table(errors, result.networks), out / "findings.csv")
-    tables.write_table(coverage, out / "coverage.csv")
-    about(out, "networks", what)
-    with tables.replacing(out / "errors.png") as path:
-        plots.plot_errors(errors, result.networks, path)
-    with tables.replacing(out / "digits.png") as path:
-        plots.plot_digits(errors, result.networks, path)
-    with tables.replacing(out / "coverage.png") as path:
-        plots.plot_coverage(coverage, path)
-    counts = tables.verdict_counts(errors).reset_index()
-    names = ("differentiator", "dtype", "mode")
-    table = terminal.plain_table(*counts.columns, right=[c for c in counts.columns if c not in names],
-                                 whole=names)
-    for row in counts.itertuples(index=False):
-        table.add_row(*map(str, row))
-    console.print(table)
-
-
-def _train(seed, out, quick):
-    from .report import tables
-    from .studies import training as study
-    with _bar() as bar:
-        task = bar.add_task("training on the digits", total=study.count(quick))
-        frame = study.run_training(seed, quick, lambda description="": bar.advance(task))
-    if frame is None:
-        complain("training skipped: it needs scikit-learn (pip install scikit-learn)")
-        return
-    from .report.plots_training import plot_training
-    tables.write_table(frame, out / "training.csv")
-    with tables.replacing(out / "training.png") as path:
-        plot_training(frame, path)
-    about(out, "training", f"{int(frame['step'].max())} steps of training on the 8x8 digits, seed {seed}")
-
-
-def _scale(seed, out, quick):
-    from .report import plots_scaling, tables
-    from .studies import scaling as study
-    with _bar() as bar:
-        task = bar.add_task("measuring how cost grows", total=study.count(quick))
-        frame = study.run_scaling(seed, quick, lambda description="": bar.advance(task))
-    tables.write_table(frame, out / "scaling.csv")
-    for name, plot in (("scaling", plots_scaling.plot_gradient), ("jacobian", plots_scaling.plot_jacobian),
-                       ("cheap_gradient", plots_scaling.plot_cheap_gradient)):
-        with tables.replacing(out / f"{name}.png") as path:
-            plot(frame, path)
-    about(out, "scaling", f"the cost of gradients up to {int(frame['parameters'].max()):,} parameters, on {_machine()}")
-
-
-def about(out, part, what):
-    """Note in run.json what a part of the report was made from."""
-    from .report.tables import write_json
-    try:
-        parts = dict(json.loads((out / "run.json").read_text())["parts"])
-    except (OSError, ValueError, KeyError, TypeError):
-        parts = {}
-    parts[part] = what
-    ordered = {k: parts[k] for k in ("networks", "training", "scaling") if k in parts}
-    packages = {p: version(p) for p in ("refgrad", "numpy", "torch", "python-flint", "pandas", "matplotlib")}
-    versions = [f"Python {platform.python_version()}", *(f"{k} {v}" for k, v in packages.items()), _machine()]
-    write_json({"parts": ordered, "what": list(ordered.values()), "versions": ", ".join(versions)}, out / "run.json")
-
-
-def _machine():
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-
-
-def _page(out):
-    from .report.page import write_page
-    write_page(out)
-    console.print(f"[bold]{escape(str(out / 'index.html'))}[/bold]", soft_wrap=True)
-
-
-def _bar():
-    return Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                    TimeElapsedColumn(), console=aside, disable=not aside.is_terminal)
-
-
-def complain(message):
-    aside.print(message, style="red" if message.startswith("error") else "yellow", markup=False, soft_wrap=True)
 
 
 main = app

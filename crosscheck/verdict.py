@@ -2,6 +2,7 @@
 
     exact to rounding   the error is within what rounding alone can do to the computation: proven by the ball at that
                         precision, or typical, a small multiple of the error that the reference makes in the same dtype
+    agrees              with differences in floats, to as many digits as these know
     less accurate       beyond that, but it shrinks with the precision as only rounding errors do, or it is lost beside
                         the largest entry of the gradient or the function's value: the formula is right, its floating
                         point form is worse than the reference's
@@ -24,9 +25,10 @@ from .ball import Ball, arithmetic
 from .formats import FORMATS, format_named
 from .oracles.exact import order_of
 
-RIGHT, LESS_ACCURATE, WRONG, NOT_FINITE, KINK = "exact to rounding", "less accurate", "wrong", "not finite", "kink"
+RIGHT, AGREES, LESS_ACCURATE = "exact to rounding", "agrees", "less accurate"
+WRONG, NOT_FINITE, KINK = "wrong", "not finite", "kink"
 MISCONDUCT, NO_ANSWER, UNDECIDED = "misconduct", "no answer", "undecided"
-VERDICTS = (RIGHT, LESS_ACCURATE, WRONG, NOT_FINITE, KINK, MISCONDUCT, NO_ANSWER, UNDECIDED)
+VERDICTS = (RIGHT, AGREES, LESS_ACCURATE, WRONG, NOT_FINITE, KINK, MISCONDUCT, NO_ANSWER, UNDECIDED)
 
 #: An error up to this multiple of the reference's own in the same dtype is typical of that dtype: three binary digits.
 TYPICAL = 8
@@ -43,6 +45,7 @@ class Verdict:
     error_over_bound: float = np.nan
     bound: str = ""
     note: str = ""
+    known: float = np.nan   # digits to which the exact value is known, where it is not exact
 
 
 def judge(result, exact, truth, mode, name, dtype, twin=None, twin_dtype=None, typical=None):

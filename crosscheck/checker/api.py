@@ -67,7 +67,7 @@ def subject_of(f, inputs, gradient=None, vjp=None, jvp=None, argnums=None, dtype
         subject = torch_subject_of(f, inputs, dtypes, argnums)
     else:
         values = [np.asarray(a) if isinstance(a, (float, np.generic, list)) else a for a in inputs]
-        names = argument_names(f, len(values))
+        names = argument_names(f, 0, len(values))
         for name, a in zip(names, values):
             if getattr(getattr(a, "dtype", None), "kind", "") == "c":
                 raise TypeError(f"check: {name} is {describe(a)}; expected real numbers (pass real and imaginary parts)")

@@ -37,7 +37,8 @@ class Finding:
     point     where
     argument  the derivative with respect to what; "*" for all
     dtype     in which arithmetic; "exact" for ball arithmetic
-    digits    to how many the rule agrees with differences in ball arithmetic
+    digits    to how many the rule agrees with differences in ball arithmetic; or by differences in floats, to how many
+              these know the derivative
     ulps      the largest error in units in the last place
     """
 
@@ -336,6 +337,7 @@ class Examination:
 
 def _finding(check, point, name, dtype, verdict, digits=np.nan, failed=None):
     """`failed` where the verdict alone does not say it."""
+    digits = verdict.known if np.isnan(digits) else digits
     return Finding(check, point.label, name, dtype, verdict.verdict, digits, verdict.ulp_max, verdict.rel_error,
                    verdict.error_over_bound, verdict.bound, verdict.note,
                    verdict.verdict in FAILURES if failed is None else failed)
@@ -349,7 +351,7 @@ def _draw(rng, shape, form):
 def _why_not_on_balls(program, x):
     """Why the function cannot run in ball arithmetic; "" if it can."""
     if program is None:
-        return "it is not written in NumPy"
+        return "it is not written in NumPy; reference= would prove it"
     try:
         with arithmetic(BITS[0]):
             ys = program({k: Ball(a) for k, a in x.items()})

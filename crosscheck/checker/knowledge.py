@@ -18,7 +18,7 @@ from ..formats import format_named
 from ..oracles import estimated, exact
 from ..oracles.exact import REQUIRED, order_of
 from ..oracles.modes import MODES, inner
-from ..verdict import (KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, figures, judge)
+from ..verdict import (AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, figures, judge)
 from .subject import weighed
 
 
@@ -223,7 +223,7 @@ class ByDifferences:
             return Verdict(KINK, note=slopes) if e.kink and not e.reason else Verdict(UNDECIDED, note=e.reason)
         if dtype != self.dtype and isinstance(answers.get(self.dtype, {}).get(mode), dict):
             base = self.judge(mode, name, self.dtype, answers)
-            if base.verdict in (RIGHT, LESS_ACCURATE):
+            if base.verdict in (AGREES, LESS_ACCURATE):
                 return self._against_widest(mode, name, dtype, answers, form)
         return self._against_difference(e, mode, name, dtype, answers, form)
 
@@ -265,9 +265,10 @@ class ByDifferences:
         floor = TYPICAL * format_named(self.dtype).eps * self.size * reach ** order_of(mode)
         own = TYPICAL * form.eps * self._magnitude(answers, dtype, mode, name)
         relative = gap / max(abs(e.value), np.finfo(float).tiny)
-        known = f"known to {_digits(e.uncertainty + floor, e.value)} digits by differences"
-        found = Verdict(RIGHT, rel_error=relative, bound="estimated", note=known)
-        if gap <= e.uncertainty + floor + own:
+        width = e.uncertainty + floor
+        known = np.inf if width == 0 else max(np.log10(max(abs(e.value), width) / width), 0.0)
+        found = Verdict(AGREES, rel_error=relative, bound="differences", known=float(known))
+        if gap <= width + own:
             return found
         twin = another_dtype(dtype, mode, name, answers)
         if twin is not None:
@@ -275,10 +276,10 @@ class ByDifferences:
             ratio = format_named(twin).eps / form.eps
             fine, coarse = (gap, other) if ratio > 1 else (other, gap)
             if fine * np.sqrt(max(ratio, 1 / ratio)) <= coarse:
-                found.verdict, found.note = LESS_ACCURATE, f"off by {relative:.1e}, as rounding is; " + known
+                found.verdict, found.note = LESS_ACCURATE, f"off by {relative:.1e}, as rounding is"
                 return found
         found.verdict = WRONG
-        found.note = f"along a direction {given:.12g}, by differences {e.value:.12g} ± {e.uncertainty + floor:.1e}"
+        found.note = f"along a direction {given:.12g}, by differences {e.value:.12g} ± {width:.1e}"
         if mode == "reverse":
             found.note += self._entry(name, np.asarray(answers[dtype][mode][name], float))
         return found
@@ -362,7 +363,3 @@ def entry_note(index, given, true, factor):
     times = f" (by the factor 1 {factor - 1:+.3g})" if near else f" (by the factor {factor:.6g})" if np.isfinite(
         factor) else ""
     return f"; entry {tuple(map(int, index))} is {given:.10g}, the function says {true}{times}"
-
-
-def _digits(uncertainty, value):
-    return "all" if uncertainty == 0 else max(int(-np.log10(uncertainty / max(abs(value), uncertainty))), 0)

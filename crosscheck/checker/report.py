@@ -70,17 +70,22 @@ class Report:
         yield Text(f"{self.title}", style="bold")
         yield Text(self.sentence(), style="green" if self.ok else "bold red")
         if self.why:
-            yield Text(f"By differences, since on balls the function does not run: {self.why}.")
-        columns = ("check", "in", "points", "verdict", "by", "digits", "ulps")
-        table = plain_table(*columns, right=("points", "digits", "ulps"), whole=columns)
-        silent = {}
+            yield Text(f"By differences, not in ball arithmetic: {self.why}.")
+        rows, silent = [], {}
         for r in self.rows():
             if r.verdict == NO_ANSWER and not r.failed:
                 silent.setdefault(r.dtype, []).append(r.check)
             else:
-                table.add_row(r.check, r.dtype, str(r.points), r.verdict, r.by,
-                              "" if np.isnan(r.digits) else f"{min(r.digits, 999):.0f}",
-                              "" if np.isnan(r.ulps) else f"{r.ulps:.2g}", style="red" if r.failed else None)
+                rows.append(r)
+        cells = {"check": [r.check for r in rows], "in": [r.dtype for r in rows],
+                 "points": [str(r.points) for r in rows], "verdict": [r.verdict for r in rows],
+                 "by": [r.by for r in rows],
+                 "digits": ["" if np.isnan(r.digits) else f"{min(r.digits, 999):.0f}" for r in rows],
+                 "ulps": ["" if np.isnan(r.ulps) else f"{r.ulps:.2g}" for r in rows]}
+        columns = [c for c, column in cells.items() if any(column)]
+        table = plain_table(*columns, right=("points", "digits", "ulps"), whole=columns)
+        for r, *row in zip(rows, *(cells[c] for c in columns)):
+            table.add_row(*row, style="red" if r.failed else None)
         yield table
         for dtype, checks in silent.items():
             yield Text(f"not available in {dtype}: {', '.join(checks)}")

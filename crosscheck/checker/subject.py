@@ -249,11 +249,12 @@ class HandWritten(Subject):
         return unflatten(structure, [next(left) if is_real(a) else np.zeros(np.shape(a)) for a in leaves])
 
 
-def argument_names(f, count):
-    """What a function calls its first positional arguments; 'argument 0' and so on where it does not say."""
+def argument_names(f, skipped, count):
+    """What a function calls its positional arguments after the first few; 'argument 0' ... where it does not say."""
     try:
         parameters = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):
         parameters = []
     known = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    known = known[skipped:]
     return known[:count] if len(known) >= count else [f"argument {k}" for k in range(count)]

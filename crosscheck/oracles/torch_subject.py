@@ -22,7 +22,7 @@ def subject_of(f, inputs, dtypes, argnums=None):
     """
     target = f.apply if isinstance(f, type) and issubclass(f, torch.autograd.Function) else f
     inputs = [torch.as_tensor(a) if isinstance(a, (np.ndarray, np.generic, float)) else a for a in inputs]
-    named = argument_names(f.forward if isinstance(f, torch.nn.Module) else _first(f), len(inputs))
+    named = argument_names(*_signature(f), len(inputs))
     parameters = dict(f.named_parameters()) if isinstance(f, torch.nn.Module) else {}
     values = [*inputs, *parameters.values()]
     for name, a in zip([*named, *parameters], values):
@@ -44,12 +44,14 @@ def subject_of(f, inputs, dtypes, argnums=None):
     return subject
 
 
-def _first(f):
-    """What has the signature: an autograd.Function's forward takes a context first, unless it is of the newer kind."""
-    if not (isinstance(f, type) and issubclass(f, torch.autograd.Function)):
-        return f
-    newer = f.setup_context is not torch.autograd.Function.setup_context
-    return f.forward if newer else lambda *inputs: f.forward(None, *inputs)
+def _signature(f):
+    """The function that has the names of the inputs, and how many of its parameters come before them."""
+    if isinstance(f, torch.nn.Module):
+        return f.forward, 0
+    if isinstance(f, type) and issubclass(f, torch.autograd.Function):
+        # The context comes first, unless the Function is of the newer kind.
+        return f.forward, int(f.setup_context is torch.autograd.Function.setup_context)
+    return f, 0
 
 
 class TorchSubject(Subject):

@@ -1,13 +1,30 @@
-"""For the terminal: one network as a person reads it, its derivatives, and what each differentiator made of them."""
+"""For the terminal: where things are printed, bars, and one network as a person reads it."""
 
 from __future__ import annotations
 
+import os
+import sys
+
 import numpy as np
-from rich.console import Group
+from rich.console import Console, Group
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from ..oracles.exact import order_of
+#: What goes into a pipe or a file has 100 columns; a terminal has its own.
+console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100, highlight=False)
+#: Progress and complaints, kept out of what a pipe gets.
+aside = Console(stderr=True, highlight=False)
+
+
+def complain(message):
+    aside.print(message, style="red" if message.startswith("error") else "yellow", markup=False, soft_wrap=True)
+
+
+def bar():
+    """A progress bar, on a terminal; nothing elsewhere."""
+    return Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                    TimeElapsedColumn(), console=aside, disable=not aside.is_terminal)
 
 
 def plain_table(*columns, right=(), whole=(), title=None):
@@ -54,6 +71,7 @@ def _exact(network, truth):
 def _answers(rows):
     columns = ("mode", "parameter", "by", "in", "ulps", "relative", "of bound", "verdict")
     table = plain_table(*columns, right=columns[4:7], whole=columns)
+    from ..oracles.exact import order_of  # not above: help and errors shall come at once
     previous = None
     for r in sorted(rows, key=lambda r: (order_of(r["mode"]), r["mode"])):
         if previous not in (None, r["mode"]):

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from crosscheck import cli
+from crosscheck.report import parts
 from crosscheck import run as job
 from crosscheck.networks import Coverage, network_of_id
 from crosscheck.networks.draw import PROFILES
@@ -36,8 +37,8 @@ def wide(monkeypatch):
 def studies(monkeypatch):
     """The main job's other two parts, which take long, as notes of how they were called."""
     called = []
-    monkeypatch.setattr(cli, "_train", lambda *a: called.append(("train", *a)))
-    monkeypatch.setattr(cli, "_scale", lambda *a: called.append(("scale", *a)))
+    monkeypatch.setattr(parts, "training", lambda *a: called.append(("train", *a)))
+    monkeypatch.setattr(parts, "scaling", lambda *a: called.append(("scale", *a)))
     return called
 
 
@@ -84,7 +85,13 @@ def test_the_help_of_a_command_teaches(command, words):
     (["run", "--networks", "0"], ["--networks", "greater than or equal to 1"]),
     (["run", "--workers", "0"], ["--workers", "greater than or equal to 1"]),
     (["list", "--seed", "x"], ["--seed", "valid integer"]),
-    (["check"], ["No such command", "check"]),
+    (["chek"], ["No such command", "chek"]),
+    (["check"], ["Missing argument", "MODULE:FUNCTION"]),
+    (["check", "numpy:sin"], ["give --shape for each input"]),
+    (["check", "numpy:sin", "--shape", "2;3"], ["--shape", "whole numbers with commas"]),
+    (["check", "numpy"], ["expected MODULE:FUNCTION"]),
+    (["check", "nowhere:f", "--shape", "2"], ["no module 'nowhere'"]),
+    (["check", "numpy:sine", "--shape", "2"], ["numpy has no sine"]),
     (["run", "--fast"], ["No such option", "--fast"])])
 def test_wrong_arguments_are_refused_with_a_reason(arguments, words):
     result = call(*arguments)
@@ -177,12 +184,21 @@ def test_without_a_command_all_parts_are_run(tmp_path, monkeypatch, studies, sma
 
 
 def test_parts_of_the_report_keep_what_the_others_said(tmp_path):
-    cli.about(tmp_path, "scaling", "the cost")
-    cli.about(tmp_path, "networks", "3 networks")
+    parts.about(tmp_path, "scaling", "the cost")
+    parts.about(tmp_path, "networks", "3 networks")
     assert pd.read_json(tmp_path / "run.json", typ="series")["what"] == ["3 networks", "the cost"]
     (tmp_path / "run.json").write_text('["half')
-    cli.about(tmp_path, "networks", "4 networks")
+    parts.about(tmp_path, "networks", "4 networks")
     assert pd.read_json(tmp_path / "run.json", typ="series")["what"] == ["4 networks"]
+
+
+def test_check_has_a_table_a_file_and_an_exit_status(tmp_path):
+    right = call("check", "numpy:tanh", "--shape", "2,3", "--dtype", "float64", "--csv", tmp_path / "tanh.csv")
+    assert right.exit_code == 0 and "ok: " in right.said and "float32" not in right.said
+    assert set(pd.read_csv(tmp_path / "tanh.csv")["verdict"]) == {"exact to rounding"}
+    wrong = call("check", "numpy:sin", "--vjp", "numpy:multiply", "--shape", "3", "--seed", 5)
+    assert wrong.exit_code == 1 and "NOT ok: reverse" in wrong.said
+    assert wrong.output == call("check", "numpy:sin", "--vjp", "numpy:multiply", "--shape", "3", "--seed", 5).output
 
 
 # Interruption

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crosscheck import cli
+from crosscheck.report import parts
 from crosscheck.networks import network_of_id
 from crosscheck.report import page, tables
 from crosscheck.report.tables import errors_table
@@ -24,7 +24,7 @@ def result():
 @pytest.fixture(scope="module")
 def written(result, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    cli.write_networks(result, folder, "3 random networks of seed 0")
+    parts.write_networks(result, folder, "3 random networks of seed 0")
     return folder
 
 

@@ -1,0 +1,197 @@
+"""The parts of the report: each is made with a bar that tells how far it is, written, and noted in run.json.
+
+An interrupted part writes what is finished, and then ends the command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from importlib.metadata import version
+
+import typer
+from rich.markup import escape
+
+from .terminal import aside, bar, complain, console, plain_table
+
+#: The parts in the order of the page.
+ORDER = ("networks", "faults", "checkers", "training", "scaling")
+
+
+def prepare(out):
+    """Make the folder, and find out now, not after minutes of work, that it cannot be written into."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        complain(f"error: cannot write into {out}: {error.strerror}; choose another folder with --out")
+        raise typer.Exit(2) from None
+
+
+def networks(seed, count, out, quick, workers, dtypes):
+    """Random networks, checked: errors.csv, layers.csv, findings.csv, coverage.csv and their plots."""
+    from ..networks.draw import PROFILES
+    from ..run import run
+    profile = PROFILES["quick" if quick else "full"]
+    count = count or profile.networks
+    with bar() as progress:
+        task = progress.add_task("checking networks", total=count)
+        result = run(seed, count, profile.name, dtypes, workers, lambda n: progress.advance(task))
+    finished = len(result.networks)
+    what = (f"{finished} random networks of seed {seed} ({profile.name}), "
+            f"{sum(n.size for n in result.networks):,} numbers to differentiate, in {' and '.join(dtypes)}")
+    if result.stopped:
+        what += f"; {result.stopped}, {count} were asked for"
+    if finished:
+        write_networks(result, out, what)
+    _end_if(result.stopped, f"{finished} of {count} networks are checked", finished, out)
+
+
+def write_networks(result, out, what):
+    from . import plots, tables
+    errors = tables.errors_table(result.rows)
+    coverage = tables.coverage_table(result.coverage)
+    tables.write_table(errors, out / "errors.csv")
+    tables.write_table(tables.layers_table(errors, result.networks), out / "layers.csv")
+    tables.write_table(tables.findings_table(errors, result.networks), out / "findings.csv")
+    tables.write_table(coverage, out / "coverage.csv")
+    about(out, "networks", what)
+    with tables.replacing(out / "errors.png") as path:
+        plots.plot_errors(errors, result.networks, path)
+    with tables.replacing(out / "digits.png") as path:
+        plots.plot_digits(errors, result.networks, path)
+    with tables.replacing(out / "coverage.png") as path:
+        plots.plot_coverage(coverage, path)
+    show(tables.verdict_counts(errors).reset_index(), ("differentiator", "dtype", "mode"))
+
+
+def faults(seed, out, quick, workers):
+    """Mistakes planted in the rules: faults.csv and its plot."""
+    from ..faults import trial
+    from ..faults.planting import chosen
+    from . import tables
+    from .plots_faults import plot_faults
+    profile = "quick" if quick else "full"
+    count = len(chosen(profile))
+    with bar() as progress:
+        task = progress.add_task("planting faults", total=count)
+        result = trial.trial(seed, profile, workers, lambda fault: progress.advance(task))
+    finished = len(result.rows)
+    if finished:
+        frame = trial.faults_table(result.rows)
+        tables.write_table(frame, out / "faults.csv")
+        with tables.replacing(out / "faults.png") as path:
+            plot_faults(frame, path)
+        about(out, "faults", f"{finished:,} faults planted in the rules, seed {seed} ({profile})" +
+              (f"; {result.stopped}, {count:,} were to be tried" if result.stopped else ""))
+        console.print(trial.sentence(frame), markup=False)
+    _end_if(result.stopped, f"{finished:,} of {count:,} faults are tried", finished, out)
+
+
+def checkers(seed, out, quick, workers):
+    """The other gradient checkers on the same faults, and all on right gradients: checkers.csv, false_alarms.csv,
+    checker_seconds.csv and a plot."""
+    import pandas as pd
+
+    from ..peers import compare, torch_seconds
+    from ..peers import tables as of_peers
+    from . import tables
+    from .plots_checkers import plot_checkers
+    tasks = compare.tasks(seed, quick)
+    with bar() as progress:
+        task = progress.add_task("comparing checkers", total=len(tasks) + len(torch_seconds.LAYERS))
+        result = compare.compare(tasks, workers, lambda _: progress.advance(task))
+        seconds = [] if result.stopped else torch_seconds.measure(seed, quick, lambda: progress.advance(task))
+    finished = len(result.right) + len(result.faults)
+    if finished:
+        frame = of_peers.checkers_table(result.right, result.faults)
+        tables.write_table(of_peers.false_alarms_table(result.right), out / "false_alarms.csv")
+        tables.write_table(frame, out / "checkers.csv")
+        if seconds:
+            tables.write_table(pd.DataFrame(seconds), out / "checker_seconds.csv")
+        with tables.replacing(out / "checkers.png") as path:
+            plot_checkers(frame, path)
+        right = {r["case"] for r in result.right if r["subject"] == "refgrad"}
+        planted = {r["fault"] for r in result.faults}
+        about(out, "checkers", f"{len(right):,} right gradients and {len(planted):,} planted faults of seed {seed} put "
+                               f"to {frame['checker'].nunique()} checkers" + (f"; {result.stopped}" * bool(result.stopped)))
+        show(of_peers.side_by_side(frame), ("checker",))
+    _end_if(result.stopped, "the comparison of checkers was not finished", finished, out)
+
+
+def training(seed, out, quick):
+    """A network trained on the digits: training.csv and its plot."""
+    from ..studies import training as study
+    from . import tables
+    with bar() as progress:
+        task = progress.add_task("training on the digits", total=study.count(quick))
+        frame = study.run_training(seed, quick, lambda description="": progress.advance(task))
+    if frame is None:
+        complain("training skipped: it needs scikit-learn (pip install scikit-learn)")
+        return
+    from .plots_training import plot_training
+    tables.write_table(frame, out / "training.csv")
+    with tables.replacing(out / "training.png") as path:
+        plot_training(frame, path)
+    about(out, "training", f"{int(frame['step'].max())} steps of training on the 8x8 digits, seed {seed}")
+
+
+def scaling(seed, out, quick):
+    """How the cost of gradients grows: scaling.csv and its plots."""
+    from ..studies import scaling as study
+    from . import plots_scaling, tables
+    with bar() as progress:
+        task = progress.add_task("measuring how cost grows", total=study.count(quick))
+        frame = study.run_scaling(seed, quick, lambda description="": progress.advance(task))
+    tables.write_table(frame, out / "scaling.csv")
+    for name, plot in (("scaling", plots_scaling.plot_gradient), ("jacobian", plots_scaling.plot_jacobian),
+                       ("cheap_gradient", plots_scaling.plot_cheap_gradient)):
+        with tables.replacing(out / f"{name}.png") as path:
+            plot(frame, path)
+    about(out, "scaling", f"the cost of gradients up to {int(frame['parameters'].max()):,} parameters, on {_machine()}")
+
+
+def page(out):
+    """index.html, from the files in the folder."""
+    from .page import write_page
+    write_page(out)
+    console.print(f"[bold]{escape(str(out / 'index.html'))}[/bold]", soft_wrap=True)
+
+
+def about(out, part, what):
+    """Note in run.json what a part of the report was made from."""
+    from .tables import write_json
+    try:
+        parts = dict(json.loads((out / "run.json").read_text())["parts"])
+    except (OSError, ValueError, KeyError, TypeError):
+        parts = {}
+    parts[part] = what
+    ordered = {k: parts[k] for k in ORDER if k in parts}
+    packages = {p: version(p) for p in ("refgrad", "numpy", "torch", "python-flint", "pandas", "matplotlib")}
+    versions = [f"Python {platform.python_version()}", *(f"{k} {v}" for k, v in packages.items()), _machine()]
+    write_json({"parts": ordered, "what": list(ordered.values()), "versions": ", ".join(versions)}, out / "run.json")
+
+
+def show(frame, names):
+    """A small frame in the terminal; `names` are its columns of text."""
+    table = plain_table(*frame.columns, right=[c for c in frame.columns if c not in names], whole=names)
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{x:.3g}" if isinstance(x, float) else str(x) for x in row))
+    console.print(table)
+
+
+def _end_if(stopped, how_far, finished, out):
+    """End the command if a part was stopped, once the page has what is finished."""
+    if not stopped:
+        return
+    complain(f"{stopped}: {how_far}" + (", and in the report" if finished else "; the report is as it was"))
+    if finished:
+        page(out)
+    raise typer.Exit(130 if stopped == "interrupted" else 1)
+
+
+def _machine():
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
