@@ -20,6 +20,19 @@ def test_the_tour_prints_what_is_shown(tmp_path):
     assert done.stdout == shown
 
 
+def test_the_checker_says_what_is_shown(tmp_path):
+    """To the last word; of the digits those that noise decides are left out."""
+    program = next(text for language, text in blocks() if "print(check(" in text)
+    shown = next(text for language, text in blocks() if text.startswith("Gelu("))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert words(done.stdout) == words(shown)
+
+
+def words(text):
+    return re.sub(r"[-±\d.e]+", "#", " ".join(text.split()))
+
+
 def test_the_tour_is_short():
     program = next(text for language, text in blocks() if language == "python")
     assert len([line for line in program.splitlines() if line.strip()]) <= 20

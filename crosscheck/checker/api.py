@@ -114,6 +114,9 @@ def _reference(reference, subject):
 def _finite(subject):
     """Raise where the function has no value at the caller's own inputs: nothing could be said about its derivative."""
     from .conduct import finest
+    for name, a in subject.inputs().items():
+        if not np.isfinite(a).all():
+            raise ValueError(f"check: {name} has nan or inf among its entries; expected finite numbers")
     ys = subject.value(subject.inputs(), finest(subject.dtypes))
     if not ys:
         raise TypeError(f"check: {subject.name} returns no array of floats; expected at least one")

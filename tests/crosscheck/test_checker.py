@@ -164,6 +164,7 @@ def test_torch_batch_norm_has_wrong_second_derivatives():
     (lambda: check(np.sin), TypeError, "there is none"),
     (lambda: check(np.sin, X + 1j), TypeError, "complex128.*expected real numbers"),
     (lambda: check(np.log, -np.abs(X)), ValueError, "log is nan or inf at the inputs"),
+    (lambda: check(np.tanh, np.array([np.inf])), ValueError, "has nan or inf among its entries"),
     (lambda: check(np.multiply, X, X, argnums=(2,)), ValueError, "argnums=.2,.*input 2 of 2"),
     (lambda: check(np.sin, X, reference=3), TypeError, "reference is int"),
     (lambda: check(torch.sin, T, vjp=lambda g, x: g), TypeError, "belong to a NumPy function"),
