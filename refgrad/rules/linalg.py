@@ -204,10 +204,23 @@ inv = Primitive(
     <G, -Y dA Y> = -tr(G' Y dA Y) = -tr(Y G' Y dA) = <-Y' G Y', dA>""",
     jvp=(lambda dA, Y, A: -Y @ dA @ Y,), vjp=(lambda G, Y, A: -T(Y) @ G @ T(Y),), cases=SQUARE, stacked=True)
 
+
+
+def _cofactors(y, A):
+    """y A^-T; where A is singular entry by entry, (-1)^(i+j) times the determinant without row i and column j."""
+    if np.all(y != 0):
+        return y[..., None, None] * T(np.linalg.inv(A))
+    n = np.shape(A)[-1]
+    others = np.array([[k for k in range(n) if k != i] for i in range(n)], int).reshape(n, n - 1)
+    minors = A[..., others[:, None, :, None], others[None, :, None, :]]
+    return (-1) ** np.add.outer(np.arange(n), np.arange(n)) * np.linalg.det(minors)
+
+
 det = Primitive(
-    np.linalg.det, call=lambda a: ((a,), {}), derivation="y = det A,  dy = y tr(A^-1 dA) = <y A^-T, dA>",
-    jvp=(lambda dA, y, A: y * np.trace(np.linalg.solve(A, dA), axis1=-2, axis2=-1),),
-    vjp=(lambda g, y, A: (g * y)[..., None, None] * T(np.linalg.inv(A)),), cases=SQUARE, stacked=True)
+    np.linalg.det, call=lambda a: ((a,), {}), derivation="""y = det A,  dy = <C, dA> with the cofactors C
+    A C' = y I, so C = y A^-T where A can be inverted;  <g, <C, dA>> = <g C, dA>""",
+    jvp=(lambda dA, y, A: np.sum(_cofactors(y, A) * dA, axis=(-2, -1)),),
+    vjp=(lambda g, y, A: g[..., None, None] * _cofactors(y, A),), cases=SQUARE, stacked=True)
 
 log_abs_det = Primitive(
     None, "y = log |det A|,  dy = tr(A^-1 dA) = <A^-T, dA>", name="log_abs_det",

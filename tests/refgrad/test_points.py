@@ -147,3 +147,13 @@ def test_norms_of_nothing_are_0(ord):
     value, (gradient,) = rg.vjp(lambda x: np.linalg.norm(x, ord), np.zeros((0, 3)))[0], rg.vjp(
         lambda x: np.linalg.norm(x, ord), np.zeros((0, 3)))[1](np.array(1.0))
     assert value == np.linalg.norm(np.zeros((0, 3)), ord) == 0 and gradient.shape == (0, 3)
+
+
+@pytest.mark.parametrize("mode", ["reverse", "forward"])
+def test_the_determinant_of_a_singular_matrix_has_its_cofactors_as_slopes(mode):
+    a = np.array([[[1.0, 2.0], [2.0, 4.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    slopes = rg.jacobian(np.linalg.det, mode=mode)(a)
+    assert np.array_equal(slopes[0, 0], [[4, -2], [-2, 1]]) and not slopes[1].any() and not slopes[0, 1].any()
+    flat = rg.hessian(lambda x: np.linalg.det(np.reshape(x, (2, 2))))(np.zeros(4))
+    assert np.array_equal(flat, np.fliplr(np.diag([1.0, -1.0, -1.0, 1.0])))
+    assert rg.grad(np.linalg.det)(np.zeros((1, 1))) == 1
