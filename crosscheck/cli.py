@@ -155,6 +155,12 @@ def replay(id: Annotated[str, typer.Argument(metavar="ID", help="A network's id,
     with aside.status("differentiating in ball arithmetic, refgrad and torch"):
         truth, rows = examine(network, _dtypes(dtype))
     console.print(terminal.findings(network, truth, rows))
+    from .locate.findings import explained
+    with aside.status("looking for the fault, and for the smallest program that shows it"):
+        said = list(explained(network, rows))
+    for text, program in said:
+        console.print("", text, sep="\n", markup=False)
+        console.print(program, markup=False, soft_wrap=True)  # a program must not be wrapped
 
 
 @app.command("check")

@@ -106,10 +106,11 @@ def _rows(network, truth, library, mode, dtype, answer, twin):
         else:
             agreement = truth.agreement[order_of(mode), name]
             digits = agreement.digits
-            if agreement.refuted:
+            if agreement.refuted or not truth.holds(mode):
                 # "Exact" is refgrad's rules on balls: refuted by differences, it is no measure of others.
                 verdict = Verdict(WRONG if library == "refgrad" else UNDECIDED,
-                                  note=f"refgrad's rules agree with differences to {digits:.1f} digits only")
+                                  note=f"refgrad's rules agree with differences to {digits:.1f} digits only"
+                                  if agreement.refuted else "refgrad's rules say otherwise in this mode")
             elif isinstance(answer, Exception):
                 what = f"{type(answer).__name__}: {str(answer).splitlines()[0] if str(answer) else ''}"
                 verdict = Verdict(NO_ANSWER, note=what[:150])

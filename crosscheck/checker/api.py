@@ -45,7 +45,7 @@ def check(f, *inputs, gradient=None, vjp=None, jvp=None, reference=None, argnums
     _finite(subject)
     examination = Examination(subject, program, seed)
     how = "differences" if examination.why_floats else "balls"
-    return Report(_title(subject), how, examination.findings(), examination.why_floats)
+    return Report(_title(subject), how, examination.findings(), examination.why_floats, examination.culprit)
 
 
 def assert_gradient(f, *inputs, **options):

@@ -9,12 +9,13 @@ import numpy as np
 
 from ..ball import Ball, Undecided, arithmetic
 from ..formats import format_named
+from ..locate import pinpoint
 from ..oracles.exact import BITS
 from ..verdict import KINK, MISCONDUCT, NO_ANSWER, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict
 from .conduct import brief, conduct, finest, modes_agree, no_answer
 from .knowledge import ByBalls, ByDifferences
 from .points import around
-from .subject import Differentiated, Misconduct, Subject, Unanswered
+from .subject import Differentiated, Misconduct, Subject, results
 
 #: Entries of an array that are tried one by one at a kink.
 KINKED_ENTRIES = 6
@@ -71,7 +72,7 @@ class Examination:
         if reference and self.why_floats:
             raise ValueError(f"check: the reference does not run in ball arithmetic ({self.why_floats}). Write it with "
                              f"NumPy's or refgrad.nn's functions, or leave reference= out: differences then do")
-        self.natural = 0.0
+        self.natural, self.points = 0.0, {}
         self.measured_by_another = reference is not None
         self.own_rules = isinstance(subject, Differentiated) and reference is None
 
@@ -89,6 +90,7 @@ class Examination:
                 "the function itself gives another value when it is called again; fix its random seed"))
             return
         for number, point in enumerate(around(self.x, subject.constants, subject.dtypes, self.seed, self._works)):
+            self.points[point.label] = point
             before, subject.constants = subject.constants, {**subject.constants, **point.constants}
             try:
                 yield from self._at(point, number)
@@ -96,6 +98,24 @@ class Examination:
                 yield Finding("differences", point.label, "*", "exact", UNDECIDED, note=str(error))
             finally:
                 subject.constants = before
+
+    def culprit(self, finding):
+        """The primitive at fault for a failure of refgrad's rules, a `Culprit`; None if another's code failed."""
+        point = self.points.get(finding.point)
+        if not self.own_rules or self.why_floats or point is None:
+            return None
+        subject, form = self.subject, format_named("float32")
+        constants = {**subject.constants, **point.constants}
+        x = {k: a if point.extreme else form.round(a) for k, a in point.x.items()}
+
+        def program(*arrays):
+            before, subject.constants = subject.constants, constants
+            try:
+                return _single(results(subject.call(dict(zip(x, arrays)))))
+            finally:
+                subject.constants = before
+
+        return pinpoint(program, *x.values(), seed=self.seed)
 
     def _works(self, x, constants):
         """Has the function a finite value there, and so its reference?"""
@@ -341,6 +361,11 @@ def _finding(check, point, name, dtype, verdict, digits=np.nan, failed=None):
     return Finding(check, point.label, name, dtype, verdict.verdict, digits, verdict.ulp_max, verdict.rel_error,
                    verdict.error_over_bound, verdict.bound, verdict.note,
                    verdict.verdict in FAILURES if failed is None else failed)
+
+
+def _single(ys):
+    """All results in one array."""
+    return ys[0] if len(ys) == 1 else np.concatenate([np.ravel(y) for y in ys])
 
 
 def _draw(rng, shape, form):

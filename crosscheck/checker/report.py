@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -30,10 +31,16 @@ class Report:
     failures  those that make it not ok
     how       what the derivatives were measured by: "balls" or "differences"
     why       why by differences
+    culprit   of refgrad's rules, the primitive that is at fault for the first failure, looked for when it is asked for
     """
 
-    def __init__(self, title, how, verdicts, why=""):
+    def __init__(self, title, how, verdicts, why="", locate=lambda finding: None):
         self.title, self.how, self.verdicts, self.why = title, how, list(verdicts), why
+        self._locate = locate
+
+    @cached_property
+    def culprit(self):
+        return self._locate(self.failures[0]) if self.failures else None
 
     @property
     def failures(self):
@@ -92,6 +99,8 @@ class Report:
         for f in self.examples():
             yield Text(f"{f.check}, {f.dtype}, {f.argument}, {f.point}: {f.verdict}" + (f"; {f.note}" if f.note else ""),
                        style="red" if f.failed else "yellow")
+        if self.culprit is not None:
+            yield Text(str(self.culprit), style="bold red")
 
     def examples(self):
         """The first failure of each check; without any, the first of each other remark."""

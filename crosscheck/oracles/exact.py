@@ -70,6 +70,7 @@ class Truth:
     bits: int = 0                                    # the precision of all this
     undecided: str = ""                              # why nothing is known
     program: tuple = ()                              # (f, x, u, v), all on balls: what bounds are computed from
+    held: dict = field(default_factory=lambda: {"reverse": True, "forward over reverse": True})  # see `holds`
 
     def telling(self, mode, dtype):
         """A bound tells something below this: the derivative's scale, or the value's if that is lost beside it."""
@@ -81,6 +82,18 @@ class Truth:
         if (mode, dtype) not in self.bounds:
             self.bounds.update(_bounds(self, mode, (dtype,), True))
         return self.bounds[mode, dtype][name]
+
+    def holds(self, mode):
+        """Do the rules say in this mode what is exact?  Reverse mode and forward over reverse are what is differenced;
+        a fault of the others' own rules would widen their own bound."""
+        if mode not in self.held:
+            with arithmetic(self.bits):
+                try:
+                    found = enclosures(mode, *self.program)
+                    self.held[mode] = all(np.all(d.overlaps(self.derivatives[mode][k])) for k, d in found.items())
+                except Undecided:
+                    self.held[mode] = True
+        return self.held[mode]
 
     @cached_property
     def condition(self):

@@ -5,16 +5,19 @@ The page is made from the files beside it, so each part of the report can be ren
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
 
 import jinja2
 import numpy as np
-import pandas as pd
 
 from ..verdict import KINK, NO_ANSWER, NOT_FINITE, RIGHT, VERDICTS, WRONG
-from .tables import ReportError, read_table, replacing, verdict_counts
+from .page_trial import checkers_section, faults_section
+from .sections import images, table
+from .tables import REQUIRED, ReportError, read_table, replacing, verdict_counts
+
+#: The tables that the page shows.
+PARTS = tuple(name for name in REQUIRED if name != "layers.csv")
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -23,7 +26,7 @@ def write_page(folder):
     """(Re)write ``index.html`` in `folder` from the tables and plots there.  A missing part says how to make it."""
     folder = Path(folder)
     missing, tables = [], {}
-    for name in ("errors.csv", "findings.csv", "coverage.csv", "scaling.csv", "training.csv"):
+    for name in PARTS:
         try:
             tables[name] = read_table(folder / name)
         except ReportError as error:
@@ -36,8 +39,16 @@ def write_page(folder):
         sections += _errors_sections(folder, tables["errors.csv"])
     if "findings.csv" in tables:
         sections.insert(1, _findings_section(tables["findings.csv"]))
+        programs = [(who, tables[name]) for who, name in (("refgrad", "refgrad_findings.csv"),
+                                                          ("torch", "torch_findings.csv")) if name in tables]
+        sections[2:2] = [_programs_section(who, frame) for who, frame in programs if len(frame)]
     if "coverage.csv" in tables:
         sections.append(_coverage_section(folder, tables["coverage.csv"]))
+    if "faults.csv" in tables:
+        sections.append(faults_section(folder, tables["faults.csv"]))
+    if "checkers.csv" in tables:
+        sections.append(checkers_section(folder, tables["checkers.csv"], tables.get("false_alarms.csv"),
+                                         tables.get("checker_seconds.csv")))
     if "training.csv" in tables:
         sections.append(_training_section(folder, tables["training.csv"]))
     if "scaling.csv" in tables:
@@ -93,15 +104,15 @@ def _errors_sections(folder, errors):
                   "is “wrong” if more precision does not make the error smaller. No tolerances.",
                   "“Undecided” says that the network is too ill-conditioned for the dtype: by the bound, rounding alone "
                   "could explain any value. “No answer”: the library raised an error instead."],
-         "images": [], "tables": [_table(verdict_counts(errors).reset_index())]},
+         "images": [], "tables": [table(verdict_counts(errors).reset_index())]},
         {"title": "Are the rules right?",
          "text": ["Finite differences at 400 bits and more know nothing of the rules, and agree with them to this many "
                   "digits."],
-         "images": _images(folder, "digits.png"), "tables": []},
+         "images": images(folder, "digits.png"), "tables": []},
         {"title": "How accurate is floating point?",
          "text": ["An ulp is the distance between neighbouring numbers at the exact value. Dot: the median of all "
                   "arrays in networks that have the layer; line: 5 % to 95 %."],
-         "images": _images(folder, "errors.png"), "tables": [_worst(errors)]}]
+         "images": images(folder, "errors.png"), "tables": [_worst(errors)]}]
 
 
 def _findings_section(findings):
@@ -111,14 +122,23 @@ def _findings_section(findings):
             "of them (see it with: crosscheck replay ...)."
             if len(shown) else "Nothing: every answer is exact to rounding."]
     return {"title": "What went wrong", "text": text, "images": [],
-            "tables": [_table(shown[columns], code=("simplest",), long=("note",))] if len(shown) else []}
+            "tables": [table(shown[columns], code=("simplest",), long=("note",))] if len(shown) else []}
+
+
+def _programs_section(who, findings):
+    """Each wrong derivative of a library with the smallest program that shows it."""
+    columns = [c for c in ("layer", "mode", "dtype", "network", who, "exact", "ulps", "primitive", "rule", "factor")
+               if c in findings.columns]
+    return {"title": f"Where {who} is wrong", "text": ["Paste a program and run it: it prints the wrong derivative."],
+            "images": [], "tables": [table(findings[columns], code=("network",)),
+                                     table(findings[["layer", "mode", "program"]], code=("program",))]}
 
 
 def _coverage_section(folder, coverage):
     layers, pairs = (coverage.loc[coverage["kind"] == kind, "met"] for kind in ("layer", "pair"))
     text = (f"{int((layers > 0).sum())} of {len(layers)} layers and losses and {int((pairs > 0).sum())} of "
             f"{len(pairs)} pairs in sequence were met.")
-    return {"title": "Coverage", "text": [text], "images": _images(folder, "coverage.png"), "tables": []}
+    return {"title": "Coverage", "text": [text], "images": images(folder, "coverage.png"), "tables": []}
 
 
 def _worst(errors):
@@ -128,7 +148,7 @@ def _worst(errors):
     worst = ranked.groupby(["differentiator", "dtype"], sort=True).head(3).sort_values(["differentiator", "dtype"])
     shown = worst[["differentiator", "dtype", "mode", "network", "parameter", "ulp_max", "rel_error",
                    "error_over_bound", "verdict"]]
-    return _table(shown, "The worst cases (an error over bound of 1 is the most that rounding can do; see one with: "
+    return table(shown, "The worst cases (an error over bound of 1 is the most that rounding can do; see one with: "
                   "crosscheck replay ...)", code=("network",))
 
 
@@ -136,7 +156,7 @@ def _training_section(folder, training):
     last = training[training["step"] == training["step"].max()]
     return {"title": "A real network on real data",
             "text": ["A batch-norm network learns the 8x8 digits, by refgrad and by torch in lockstep."],
-            "images": _images(folder, "training.png"), "tables": [_table(last, "The last step")]}
+            "images": images(folder, "training.png"), "tables": [table(last, "The last step")]}
 
 
 def _scaling_section(folder, scaling):
@@ -145,29 +165,5 @@ def _scaling_section(folder, scaling):
     return {"title": "Reverse against forward",
             "text": ["Cost grows as parameters^slope; slopes with 95 % confidence intervals. Hollow marks are "
                      "projections from single passes."],
-            "images": _images(folder, "scaling.png", "jacobian.png", "cheap_gradient.png"),
-            "tables": [_table(fitted, "Fitted slopes")] if len(fitted) else []}
-
-
-def _images(folder, *names):
-    return [{"alt": Path(n).stem, "data": base64.b64encode((folder / n).read_bytes()).decode()}
-            for n in names if (folder / n).exists()]
-
-
-def _table(frame, title="", code=(), long=()):
-    def kind(c):
-        if c in code or c in long:
-            return "code" if c in code else "long"
-        return "n" if pd.api.types.is_numeric_dtype(frame[c]) else "text"
-    return {"title": title, "columns": list(frame.columns), "kinds": [kind(c) for c in frame.columns],
-            "rows": [[_text(x) for x in row] for row in frame.itertuples(index=False)]}
-
-
-def _text(x):
-    if isinstance(x, (bool, np.bool_)):
-        return str(x)
-    if isinstance(x, (float, np.floating)):
-        return "" if np.isnan(x) else f"{x:.3g}"
-    return "" if x is pd.NA or x is None else str(x)
-
-
+            "images": images(folder, "scaling.png", "jacobian.png", "cheap_gradient.png"),
+            "tables": [table(fitted, "Fitted slopes")] if len(fitted) else []}

@@ -32,7 +32,8 @@ def prepare(out):
 
 
 def networks(seed, count, out, quick, workers, dtypes):
-    """Random networks, checked: errors.csv, layers.csv, findings.csv, coverage.csv and their plots."""
+    """Random networks, checked: errors.csv, layers.csv, findings.csv, torch_findings.csv, coverage.csv ...
+    and their plots."""
     from ..networks.draw import PROFILES
     from ..run import run
     profile = PROFILES["quick" if quick else "full"]
@@ -51,12 +52,15 @@ def networks(seed, count, out, quick, workers, dtypes):
 
 
 def write_networks(result, out, what):
+    from ..locate import refgrad_findings, torch_findings
     from . import plots, tables
     errors = tables.errors_table(result.rows)
     coverage = tables.coverage_table(result.coverage)
     tables.write_table(errors, out / "errors.csv")
     tables.write_table(tables.layers_table(errors, result.networks), out / "layers.csv")
     tables.write_table(tables.findings_table(errors, result.networks), out / "findings.csv")
+    tables.write_table(torch_findings(errors, result.networks), out / "torch_findings.csv")
+    tables.write_table(refgrad_findings(errors, result.networks), out / "refgrad_findings.csv")
     tables.write_table(coverage, out / "coverage.csv")
     about(out, "networks", what)
     with tables.replacing(out / "errors.png") as path:

@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..faults.trial import COLUMNS as FAULTS_COLUMNS
+from ..locate.findings import REFGRAD_COLUMNS, TORCH_COLUMNS
 from ..networks import Coverage
+from ..peers.tables import CHECKERS_COLUMNS, FALSE_ALARMS, SECONDS_COLUMNS
 from ..run import COLUMNS
 from ..verdict import KINK, LESS_ACCURATE, NO_ANSWER, NOT_FINITE, VERDICTS, WRONG
 
@@ -21,13 +24,24 @@ REQUIRED = {
     "errors.csv": COLUMNS,
     "layers.csv": ("layer", "differentiator", "dtype", "digits_min", "ulp_median", "ulp_max"),
     "findings.csv": ("differentiator", "verdict", "mode", "layer", "networks", "with_layer", "simplest", "note"),
+    "torch_findings.csv": TORCH_COLUMNS,
+    "refgrad_findings.csv": REFGRAD_COLUMNS,
     "coverage.csv": ("kind", "first", "second", "met"),
+    "faults.csv": FAULTS_COLUMNS,
+    "checkers.csv": CHECKERS_COLUMNS,
+    "false_alarms.csv": FALSE_ALARMS,
+    "checker_seconds.csv": SECONDS_COLUMNS,
     "scaling.csv": ("study", "library", "method", "seconds", "projected"),
     "training.csv": ("step", "library", "loss"),
 }
 
 NUMERIC = {"ulp_max", "ulp_median", "rel_error", "error_over_bound", "digits", "digits_min", "met", "networks",
-           "with_layer", "seconds", "step", "loss"}
+           "with_layer", "torch", "refgrad", "exact", "ulps", "factor", "seconds", "step", "loss", "cases", "rejected",
+           "errors", "not_taken", "share", "scale", "ratio", "numbers"}
+
+#: The command that makes a table, where it is not `run`.
+COMMANDS = {"scaling.csv": "scaling", "training.csv": "training", **dict.fromkeys(
+    ("faults.csv", "checkers.csv", "false_alarms.csv", "checker_seconds.csv"), "faults")}
 
 #: Verdicts whose cause is looked for, the worst first.
 FINDINGS = [WRONG, NOT_FINITE, NO_ANSWER, LESS_ACCURATE, KINK]
@@ -60,8 +74,7 @@ def write_table(frame, path):
 def read_table(path):
     """The table at `path`; ReportError if it is missing, half-written or something else."""
     path = Path(path)
-    command = {"scaling.csv": "scaling", "training.csv": "training"}.get(path.name, "run")
-    how = f"python -m crosscheck {command} --out {path.parent}"
+    how = f"python -m crosscheck {COMMANDS.get(path.name, 'run')} --out {path.parent}"
     try:
         frame = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
     except FileNotFoundError:

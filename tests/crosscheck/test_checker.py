@@ -9,6 +9,7 @@ import crosscheck
 from crosscheck import GradientError, assert_gradient, check
 from crosscheck.verdict import NO_ANSWER, VERDICTS, WRONG
 from refgrad import custom, nn
+from tests.turned_signs import negative, rule_named
 from tests.crosscheck.scenarios import SCENARIOS, T, X, gelu, gelu_tanh_slope, summed
 
 SUMMED_PRODUCT = summed(lambda g, a, b: (g * b, g * a))
@@ -83,6 +84,14 @@ def test_a_custom_primitive_whose_rule_is_wrong():
     sine.def_jvp(lambda tangents, y, x: tangents[0] * np.sin(x))
     failures = check(lambda x: sine(x) * x, X).failures
     assert {f.check for f in failures} >= {"forward"} and not {f.check for f in failures} & {"reverse"}
+
+
+def test_the_primitive_at_fault_is_named(monkeypatch):
+    tanh = rule_named("np.tanh")
+    monkeypatch.setattr(tanh, "vjp", negative(tanh.vjp, 0))
+    report = check(lambda x: np.sum(np.exp(np.tanh(x) * 2)), X)
+    assert report.culprit.primitive == "np.tanh" and report.culprit.rule == "vjp"
+    assert "The vjp of argument 0 of np.tanh is wrong (operation 1 of the program" in " ".join(str(report).split())
 
 
 def test_integers_and_options_are_passed_on():

@@ -1,0 +1,78 @@
+"""What stands around an operation whose second derivatives are tested: curved functions with rules of their own.
+
+A rule's result depends on the cotangent, or the tangent, that it is handed; a rule that forgets so is seen only where
+that varies, too.  So the arguments are bent on the way in and the results on the way out.  None of it is made of
+primitives of the table, whose faults would be taken for those of the operation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refgrad import grad, jvp
+from refgrad.primitive import Each, Primitive
+
+
+def _own(name, forward, **rules):
+    return Primitive(None, "", name=name, forward=forward, listed=False, **rules)
+
+
+#: a . b, of one shape
+_product = _own("product", lambda a, b: a * b,
+                jvp=(lambda v, y, a, b: _product(v, b), lambda v, y, a, b: _product(a, v)),
+                vjp=(lambda g, y, a, b: _product(g, b), lambda g, y, a, b: _product(a, g)))
+
+#: 1 + k (x - c), the slope of the next
+_slope = _own("slope", lambda x, c, k: 1 + k * (x - c),
+              jvp=(lambda v, y, x, c, k: _scaled(v, k=k), None, None),
+              vjp=(lambda g, y, x, c, k: _scaled(g, k=k), None, None))
+
+#: k x
+_scaled = _own("scaled", lambda x, k: k * x, jvp=(lambda v, y, x, k: _scaled(v, k=k),),
+               vjp=(lambda g, y, x, k: _scaled(g, k=k),))
+
+#: x + k (x - c)^2 / 2: at c it is x, with slope 1 and curvature k
+_bent = _own("bent", lambda x, c, k: x + k * (x - c) * (x - c) / 2,
+             jvp=(lambda v, y, x, c, k: _product(v, _slope(x, c, k)), None, None),
+             vjp=(lambda g, y, x, c, k: _product(g, _slope(x, c, k)), None, None))
+
+#: <w_1, y_1> + <w_2, y_2> + ..., and w h for a number h
+_inner = _own("inner product", lambda *ys, ws: sum(np.sum(w * y) for w, y in zip(ws, ys)),
+              jvp=Each(lambda i, v, s, *ys, ws: _inner(v, ws=(ws[i],))),
+              vjp=Each(lambda i, h, s, *ys, ws: _times(h, w=ws[i])))
+_times = _own("times", lambda h, w: h * w, jvp=(lambda v, y, h, w: _times(v, w=w),),
+              vjp=(lambda g, y, h, w: _inner(g, ws=(w,)),))
+
+
+def bent(x, at, much=1.0):
+    """x, with a curvature that suits the size of its entries, times `much`."""
+    size = np.maximum(np.abs(at.mid()), np.max(np.abs(at.mid()), initial=0.0) / 2 ** 30)
+    with np.errstate(divide="ignore"):
+        return _bent(x, at, np.where((size > 0) & np.isfinite(1 / size), much / size, much))
+
+
+def inner_product(ys, weights):
+    return _inner(*ys, ws=tuple(weights))
+
+
+def _reverse_over_reverse(f, x, u, v):
+    return grad(lambda x: _inner(*grad(f)(x).values(), ws=tuple(v.values())))(x)
+
+
+def _forward_over_reverse(f, x, u, v):
+    return jvp(grad(f), (x,), (v,))[1]
+
+
+def _reverse_over_forward(f, x, u, v):
+    return grad(lambda x: jvp(f, (x,), (v,))[1])(x)
+
+
+def _forward_over_forward(f, x, u, v):
+    return {"*": jvp(lambda x: jvp(f, (x,), (v,))[1], (x,), (u,))[1]}
+
+
+#: The four compositions, and which rule of an operation each differentiates again.
+COMPOSITIONS = {"reverse over reverse": (_reverse_over_reverse, "vjp"),
+                "forward over reverse": (_forward_over_reverse, "vjp"),
+                "reverse over forward": (_reverse_over_forward, "jvp"),
+                "forward over forward": (_forward_over_forward, "jvp")}

@@ -1,0 +1,82 @@
+"""Which primitive is at fault when a program's gradient is wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..oracles.modes import inner
+from .again import second_order
+from .first import first_order
+from .floats import floating
+from .trace import inner_operations, operations
+
+
+def pinpoint(f, *arrays, seed=0):
+    """The `Culprit`: the first operation that ``f(*arrays)`` meets whose rules are wrong; None if all are right.
+
+    f       a NumPy program with any array as its result
+    arrays  float64, with entries that float32 holds too
+
+    Three questions, each asked of all operations before the next: do the formulas hold to first order, do they when
+    differentiated again, does floating point give what they say.  In each the operations of the program come first, in
+    program order, then those inside their rules.
+    """
+    outer = _distinct(operations(f, arrays), set())
+    met = {o.same_as() for o in outer}
+    inside = {id(o): _distinct(inner_operations(o, np.random.default_rng([seed, n])), met)
+              for n, o in enumerate(outer)}
+    everything = [*outer, *(o for o in outer for o in inside[id(o)]), *_distinct(_of_compositions(arrays), met)]
+    seeds = {id(o): [seed, n] for n, o in enumerate(everything)}
+    known = {}  # computed when it is asked for: most faults show early
+
+    def of(o):
+        if id(o) not in known:
+            known[id(o)] = first_order(o, seeds[id(o)])
+        return known[id(o)]
+
+    for o in everything:
+        if of(o).culprit is not None:
+            return _deeper(o, seeds[id(o)]) or of(o).culprit
+    for o in outer:
+        if of(o).smooth is not None:
+            culprit = second_order(o, seeds[id(o)], of(o).smooth)
+            if culprit is not None:
+                return culprit
+    for o in everything:
+        if of(o).smooth is not None or of(o).unable is not None:
+            culprit = floating(o, seeds[id(o)], of(o).unable)
+            if culprit is not None:
+                return culprit
+    return None
+
+
+def _of_compositions(arrays):
+    """What belongs to no rule: the sum of contributions to a cotangent; the inner product of reverse over reverse."""
+    v = {k: np.ones_like(a) for k, a in enumerate(arrays)}
+    found = operations(lambda a, b: a + b, [np.array([0.5, -2.0]), np.array([1.5, 0.75])])
+    found[0].place = "where contributions to a cotangent are added up"
+    products = operations(lambda *g: inner(dict(enumerate(g)), v), arrays)
+    for o in products:
+        o.place = "inside the inner product of reverse over reverse"
+    for o in (*found, *products):
+        o.line = ""
+    return [*found, *products]
+
+
+def _deeper(operation, seed):
+    """A rule that differentiates a program of its own, as checkpoint's does, is as wrong as a rule inside of it."""
+    for o in inner_operations(operation, np.random.default_rng(seed)):
+        if o.primitive is not operation.primitive and (found := first_order(o, seed).culprit):
+            return found
+    return None
+
+
+def _distinct(found, met):
+    """Each operation once."""
+    distinct = []
+    for o in found:
+        key = o.same_as()
+        if key not in met:
+            met.add(key)
+            distinct.append(o)
+    return distinct
