@@ -18,7 +18,8 @@ FALSE_ALARMS = ("subject", "case", "family", "dtype", "scale", "checker", "accep
 CHECKERS_COLUMNS = ("checker", "what", "group", "cases", "rejected", "errors", "not_taken", "share", "seconds")
 
 #: checker_seconds.csv: a row for each torch layer and checker.
-SECONDS_COLUMNS = ("layer", "numbers", "checker", "accepted", "seconds", "seconds_low", "seconds_high", "repeats", "ratio")
+SECONDS_COLUMNS = ("layer", "numbers", "checker", "accepted", "seconds", "seconds_low", "seconds_high", "repeats",
+                   "ratio")
 
 
 def false_alarms_table(rows):

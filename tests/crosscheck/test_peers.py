@@ -210,6 +210,14 @@ def test_families_are_what_they_say():
             assert sum(a.size for a in right.realize(case)[1]) >= 9000
 
 
+def test_internal_primitives_are_called_as_their_front_ends_call_them():
+    case = next(c for c in CASES if c.source == "rule" and c.name == "linear" and c.family == "as drawn")
+    f, (x, weight, bias) = right.realize(case)
+    assert f(x[:2], weight, bias).shape == (2, 2)
+    with pytest.raises(ValueError, match="expected such as"):
+        f(x, weight[:, :1], bias)
+
+
 def test_layers_of_torch_are_the_same_functions():
     for case in [c for c in CASES if c.source == "layer" and c.family == "as drawn"]:
         f, arrays = right.realize(case)
