@@ -34,6 +34,11 @@ VERDICTS = (RIGHT, AGREES, LESS_ACCURATE, WRONG, NOT_FINITE, KINK, MISCONDUCT, N
 TYPICAL = 8
 
 
+#: How much larger than in proportion the errors of the coarser of two precisions may be: ten binary digits, since the
+#: finer one's may be small by luck, as where it holds products of the coarser one's numbers exactly.
+LUCK = 2.0 ** 10
+
+
 @dataclass
 class Verdict:
     """The judgement of one result; ulp figures are in units in the last place of the exact value in that dtype."""
@@ -76,7 +81,7 @@ def judge(result, exact, truth, mode, name, dtype, twin=None, twin_dtype=None, t
     beyond = ratio > 1
     if agreement.open:
         found.note = agreement.open
-    elif agreement.kink:
+    elif agreement.kink and np.isfinite(result).all():
         found.verdict, found.note = KINK, agreement.kink + _between(result, agreement, mode)
     elif np.isinf(error).any():
         overflow = (np.isinf(bound.limit) | (exact.abs_upper() > form.largest))[np.isinf(error)].all()
@@ -88,6 +93,8 @@ def judge(result, exact, truth, mode, name, dtype, twin=None, twin_dtype=None, t
         lost = error <= max(scale, truth.value) * form.eps
         if (lost | _behaves_as_rounding(error, form, twin, twin_dtype, exact, truth, scale))[beyond].all():
             found.verdict, found.note = LESS_ACCURATE, _how_much_worse(error, bound, exact, form, found, truth)
+        elif bound.how == "first order" and np.max(bound.limit) > np.sqrt(form.eps) * truth.telling(mode, dtype):
+            found.note = f"so ill-conditioned for {dtype} that a bound to first order tells nothing"
         else:
             worst = np.unravel_index(np.argmax(ratio), ratio.shape)
             found.verdict = WRONG
@@ -108,8 +115,8 @@ def _error(result, exact, truth):
 def _behaves_as_rounding(error, form, twin, twin_dtype, exact, truth, scale):
     """Does the error change from one precision to the other as rounding errors do, which are proportional to eps?
 
-    Those of a wrong formula do not change at all: halfway, in powers of two, is the limit; and so it is on the other
-    side, where one precision alone is off by more than its rounding errors in the other can explain.
+    Those of a wrong formula do not change at all: halfway, in powers of two, is the limit.  And where one precision
+    alone is off, its errors are out of proportion to the other's: by no more than `LUCK` they may be so by chance.
     """
     if twin is None or np.shape(twin) != exact.shape:
         return np.zeros(error.shape, bool)
@@ -119,10 +126,12 @@ def _behaves_as_rounding(error, form, twin, twin_dtype, exact, truth, scale):
         ((error, form), (other, twin_form)), key=lambda pair: pair[1].eps)
     ratio = coarse_form.eps / fine_form.eps
     # An error below the last place may be luck, and none at all, where the coarse one overflowed, tells nothing.
-    coarse_floor = np.maximum(np.where(np.isinf(coarse), 0.0, coarse), exact.abs_upper() * coarse_form.eps)
-    fine_floor = np.maximum(fine, max(scale, truth.value) * fine_form.eps)
-    shrinks = fine * np.sqrt(ratio) <= coarse_floor
-    return shrinks & ((np.where(np.isinf(coarse), 0.0, coarse) <= fine_floor * ratio ** 1.5) | (form is fine_form))
+    coarse = np.where(np.isinf(coarse), 0.0, coarse)
+    shrinks = fine * np.sqrt(ratio) <= np.maximum(coarse, exact.abs_upper() * coarse_form.eps)
+    if form is fine_form:
+        return shrinks
+    expected = max(float(np.max(fine, initial=0.0)), scale * fine_form.eps) * ratio
+    return shrinks & (coarse <= LUCK * expected)
 
 
 def _how_much_worse(error, bound, exact, form, found, truth):

@@ -29,7 +29,7 @@ def settle(name, yes, no, *operands, same=False):
     `same` is the outcome for two operands that are one and the same ball.
     """
     yes, no = np.array(yes, bool), np.asarray(no, bool)
-    undecided = ~(yes | no)
+    undecided = np.asarray(~(yes | no))
     if undecided.any():
         cells = [np.broadcast_to(c, yes.shape) for c in operands]
         for i in map(tuple, np.argwhere(undecided)):

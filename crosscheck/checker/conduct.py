@@ -27,12 +27,20 @@ def contiguous(a):
 LAYOUTS = {"contiguous": contiguous, "strided": strided, "transposed": lambda a: np.array(a, order="F")}
 
 
-def conduct(subject, point, weights, judge):
-    """Yield (check, name, `Verdict`) about the vjp's behaviour at a point.
+def conduct(subject, point, weights, u, v, judge):
+    """Yield (check, name, `Verdict`) about the behaviour of vjp and jvp at a point.
 
     judge  ``judge(mode, answers_of_that_mode, check)`` yields the verdicts on answers that were got in another way
     """
     dtype = finest(subject.dtypes)
+    for layout, laid_out in LAYOUTS.items():
+        if layout != "contiguous" and "forward" in subject.modes:
+            try:
+                yield from judge("forward", subject.answer("forward", point.x, weights, u, v, dtype, laid_out),
+                                 f"{layout} arrays, forward")
+            except Exception as error:
+                if not subject.may_decline("forward", error):
+                    yield f"{layout} arrays, forward", "*", Verdict(MISCONDUCT, note=f"raises {brief(error)}")
     for layout, laid_out in LAYOUTS.items():
         try:
             first, second, touched = subject.pull(point.x, weights, dtype, laid_out)

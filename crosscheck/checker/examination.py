@@ -173,7 +173,7 @@ class Examination:
         try:
             with arithmetic(BITS[0]):
                 ys = self.program({k: Ball(a) for k, a in point.x.items()})
-            known = all(np.isfinite(y.radius()).all() for y in ys if isinstance(y, Ball))
+            known = all(np.isfinite(y.radius() + np.abs(y.mid())).all() for y in ys if isinstance(y, Ball))
         except Exception:
             known = False
         if known:
@@ -217,8 +217,7 @@ class Examination:
         """An error in place of a derivative: a failure where the subject promised one and f itself works."""
         if isinstance(error, Misconduct):
             return _finding(mode, point, "*", dtype, Verdict(MISCONDUCT, note=str(error)))
-        promised = mode == "reverse" and dtype == self.widest or not self.subject.may_decline(mode)
-        promised = promised and not point.extreme
+        promised = not (self.subject.may_decline(mode, error) or point.extreme)
         return _finding(mode, point, "*", dtype, no_answer(error), failed=promised)
 
     def _rules(self, point, known, number):
@@ -343,7 +342,7 @@ class Examination:
                 if not (known.on_trial and known.refuted(mode, name)):
                     yield check, name, known.judge(mode, name, dtype, judged)
 
-        for check, name, verdict in conduct(self.subject, point, weights, judge):
+        for check, name, verdict in conduct(self.subject, point, weights, known.u, known.v, judge):
             yield _finding(check, point, name, dtype, verdict)
         for check, (mode, way) in self.subject.extra.items():
             try:

@@ -21,6 +21,10 @@ from ..oracles.modes import MODES, inner
 from ..verdict import (AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, figures, judge)
 from .subject import weighed
 
+#: Digits that a formula has whose constants are rounded to float64, a few of them: a rule that agrees to these is right
+#: as far as its own constants say.  It is what a function's author can write; 40 digits are for what closes over none.
+OF_CONSTANTS = -np.log10(TYPICAL * np.finfo(float).eps)
+
 
 class ByBalls:
     """Knowledge by ball arithmetic.
@@ -58,7 +62,8 @@ class ByBalls:
 
     def refuted(self, mode, name):
         """Do differences refute the rules that the exact derivative comes from?"""
-        return self.agreement(mode, name).refuted
+        found = self.agreement(mode, name)
+        return found.refuted and not found.digits >= OF_CONSTANTS
 
     def judge(self, mode, name, dtype, answers, prove=False):
         """The verdict on ``answers[dtype][mode][name]``; the answers in other dtypes tell rounding from a fault.
@@ -91,24 +96,30 @@ class ByBalls:
     def judge_on_balls(self, mode, name, found):
         """The verdict on a derivative that was itself computed on balls: a proof, or a refutation."""
         agreement = self.agreement(mode, name)
+        if agreement.kink and order_of(mode) == 1 and not np.isfinite(found.radius()).all():
+            return Verdict(NOT_FINITE, note=f"no finite number at a kink: {agreement.kink}"), -np.inf
         if agreement.kink or agreement.open:
             return Verdict(KINK if agreement.kink else UNDECIDED, note=agreement.kink or agreement.open), np.nan
         right, order = self.truth.derivatives[mode][name], order_of(mode)
         if found.shape != right.shape:
             return Verdict(WRONG, note=f"shape {found.shape}, expected {right.shape}"), -np.inf
         agreed = agreement.digits
+        if not np.isfinite(found.radius()).all():
+            return Verdict(NOT_FINITE, note="no finite number, where differences give one"), -np.inf
         with arithmetic(self.truth.bits):
-            if not agreement.refuted:
+            if not self.refuted(mode, name):
                 # What is certainly small beside the function and its slopes may be left open beside itself.
                 apart = not np.all(found.overlaps(right))
                 for scale in (self.truth.scale[order], self.truth.scale[1], self.truth.value or 1.0):
                     agreed = min(agreement.digits, float(np.min(digits(found, right, scale), initial=np.inf)))
-                    if apart or agreed >= REQUIRED:
+                    if apart or agreed >= OF_CONSTANTS:
                         break
                 else:
                     return Verdict(UNDECIDED, note=f"cancelled beyond {self.truth.bits} bits"), agreed
         if agreed >= REQUIRED:
             return Verdict(RIGHT, bound="proven"), agreed
+        if agreed >= OF_CONSTANTS:
+            return Verdict(RIGHT, bound="float64 constants"), agreed
         note = f"agrees with differences to {max(agreed, 0):.1f} digits"
         if order_of(mode) == 1:
             note += self._entry(mode, name, found)

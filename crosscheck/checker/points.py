@@ -161,6 +161,7 @@ MOVES = [
     ("times 4", lambda a, rng: 4 * a, False),
     ("times 1/1000", lambda a, rng: a / 1000, False),
     ("times 1000", lambda a, rng: a * 1000, False),
+    ("all zero", lambda a, rng: _filled(a, 0.0), False),
     ("all equal", lambda a, rng: _filled(a, a.flat[0] if a.size else 0.0), False),
     ("one zero", _one_zero, False),
     ("identity matrices", _identity, False),
@@ -210,9 +211,10 @@ def _of_size_one(x, constants, works):
     single = cut_to(1, x, constants)
     if single and works(*single):
         found.append(Point("a batch of one", single[0], constants=single[1]))
+    many = sum(a.size for a in x.values()) > BUDGET // FEWEST
     for k, a in x.items():
         for axis in range(a.ndim):
-            if a.shape[axis] > 1 and len(x) > 1:
+            if a.shape[axis] > 1 and len(x) > 1 and not many:
                 cut = {**x, k: np.take(a, [0], axis=axis)}
                 if works(cut, constants):
                     found.append(Point(f"{k} of size 1 along axis {axis}", cut))

@@ -13,6 +13,7 @@ import inspect
 import numpy as np
 
 from refgrad import custom, jacobian, vjp
+from refgrad.errors import InPlaceWrite, LostTrace, NoRule
 from refgrad.tree import flatten, unflatten
 
 from ..oracles.modes import MODES
@@ -94,12 +95,15 @@ class Subject:
         """A context for the whole examination."""
         return contextlib.nullcontext()
 
-    def may_decline(self, mode):
-        """Whether that mode may be missing without being a fault."""
-        return False
+    def may_decline(self, mode, error):
+        """Whether that error in the place of a derivative is no fault: the mode is not offered, and says so."""
+        return isinstance(error, Unanswered)
 
-    def answer(self, mode, x, weights, u, v, dtype):
-        """name -> derivative, an array; raises `Unanswered` or whatever the subject raises."""
+    def answer(self, mode, x, weights, u, v, dtype, layout=np.asarray):
+        """name -> derivative, an array; raises `Unanswered` or whatever the subject raises.
+
+        layout  a function that gives an array another layout in memory, with the same entries
+        """
         raise NotImplementedError
 
     def on_balls(self, mode, x, weights, u, v):
@@ -107,10 +111,7 @@ class Subject:
         raise Unanswered(f"{self.name} is not differentiated on balls")
 
     def pull(self, x, weights, dtype, layout):
-        """The vjp of the weights, twice from one forward pass: (first, second, names of what was overwritten).
-
-        layout  a function that gives an array another layout in memory, with the same entries
-        """
+        """The vjp of the weights, twice from one forward pass: (first, second, names of what was overwritten)."""
         raise Unanswered(f"{self.name} has no vjp")
 
     #: Other ways to the same derivatives: name -> (mode whose answer it must give, method as `answer` without the mode)
@@ -173,6 +174,10 @@ class Differentiated(Subject):
         first, second = pull(weights)[0], pull(weights)[0]
         return first, second, given.touched()
 
+    def may_decline(self, mode, error):
+        """refgrad refuses loudly what it cannot trace, and a primitive may have a rule for one mode alone."""
+        return isinstance(error, (NotImplementedError, NoRule, InPlaceWrite, LostTrace))
+
     def _stacked(self, x, weights, u, v, dtype):
         """Several tangents in one pass: the slopes along v and u as the Jacobian of t -> s(x + t_0 v + t_1 u)."""
         x, u, v = ({k: np.array(a, dtype) for k, a in d.items()} for d in (x, u, v))
@@ -180,9 +185,9 @@ class Differentiated(Subject):
         return {k: jacobian(lambda t, k=k: s({**x, k: x[k] + t[0] * v[k] + t[1] * u[k]}), mode="forward")(
             np.zeros(2, dtype))[0] for k in x}
 
-    def answer(self, mode, x, weights, u, v, dtype):
-        x, u, v = ({k: np.array(a, dtype) for k, a in d.items()} for d in (x, u, v))
-        return self.on_balls(mode, x, [np.asarray(w, dtype) for w in weights], u, v)
+    def answer(self, mode, x, weights, u, v, dtype, layout=np.asarray):
+        x, u, v = ({k: layout(np.array(a, dtype)) for k, a in d.items()} for d in (x, u, v))
+        return self.on_balls(mode, x, [layout(np.array(w, dtype)) for w in weights], u, v)
 
     def on_balls(self, mode, x, weights, u, v):
         return MODES[mode](weighed(self.program(), weights), x, u, v)
@@ -202,9 +207,9 @@ class HandWritten(Subject):
         backward = vjp is not None or gradient is not None
         self.modes = ("reverse",) * backward + ("forward",) * (jvp is not None)
 
-    def answer(self, mode, x, weights, u, v, dtype):
-        x, v = ({k: np.array(a, dtype) for k, a in d.items()} for d in (x, v))
-        return self.on_balls(mode, x, [np.array(w, dtype) for w in weights], u, v)
+    def answer(self, mode, x, weights, u, v, dtype, layout=np.asarray):
+        x, v = ({k: layout(np.array(a, dtype)) for k, a in d.items()} for d in (x, v))
+        return self.on_balls(mode, x, [layout(np.array(w, dtype)) for w in weights], u, v)
 
     def on_balls(self, mode, x, weights, u, v):
         return self._reverse(x, weights) if mode == "reverse" else self._forward(x, weights, v)

@@ -51,7 +51,7 @@ class Agreement:
         return not self.kink and not self.open and not self.digits >= REQUIRED
 
     def __and__(self, other):
-        return min(self, other, key=lambda a: (not a.kink, a.digits))
+        return min(self, other, key=lambda a: (not a.kink, not a.open, a.digits))
 
 
 @dataclass
@@ -144,7 +144,11 @@ def differentiate(f, x, u, v, seed, modes=tuple(MODES), dtypes=("float64", "floa
         return truth
     for key, a in truth.agreement.items():
         if not a.kink and not a.digits >= REQUIRED and not _converged(truth, before, key):
-            a.open = f"not smooth here, or cancelled beyond {truth.bits} bits: differences do not converge"
+            a.open = a.open or f"not smooth here, or cancelled beyond {truth.bits} bits: differences do not converge"
+    rough = next((a.open for (order, _), a in truth.agreement.items() if order == 1 and a.open), "")
+    for (order, _), a in truth.agreement.items():
+        if order == 2 and rough and not a.kink:
+            a.open = rough
     for mode in modes if dtypes else ():
         truth.bounds.update(_bounds(truth, mode, dtypes, mode in proven))
     return truth
@@ -156,14 +160,20 @@ def _settled(truth, before, key):
 
 
 def _converged(truth, before, key):
-    """Are both the difference and the rule known to the digits that are required?  Then they are what they are."""
+    """Are both the difference and the rule known to the digits that are required?  Then they are what they are.
+
+    A rule that gives no number, where the difference does, may need more bits, but not more than there are.
+    """
     found, earlier = truth.agreement[key], before.agreement.get(key) if before else None
     if earlier is None or found.quotient is None or earlier.quotient is None:
         return False
     with arithmetic(truth.bits):
-        return bool(digits(found.quotient, earlier.quotient, found.quotient) >= REQUIRED
-                    and (float(digits(found.rule, found.rule, found.rule)) >= REQUIRED
-                         or digits(found.rule, found.rule, found.quotient) >= REQUIRED))
+        if not digits(found.quotient, earlier.quotient, found.quotient) >= REQUIRED:
+            return False
+        if not np.isfinite(found.rule.radius()):
+            return truth.bits == BITS[-1]
+        return bool(digits(found.rule, found.rule, found.rule) >= REQUIRED
+                    or digits(found.rule, found.rule, found.quotient) >= REQUIRED)
 
 
 def _truth(f, balls, u, v, rng, modes, coordinates, bits):
@@ -250,6 +260,8 @@ def _difference(f, balls, k, direction, h, value, here, slope, scale):
         below = f({**balls, k: balls[k] - step})
     if right != here or left != here:
         slopes = tuple(float(((a - b) / h).mid()) for a, b in ((value, below), (above, value)))
+        if not all(abs(slope) < h ** -0.5 for slope in slopes):
+            return Agreement(np.nan, open="the function jumps or ends here, or is infinitely steep")
         return Agreement(np.nan, f"left slope {slopes[0]:.6g}, right slope {slopes[1]:.6g}", slopes)
     quotient = (above - below) / (2 * h)
     return Agreement(float(digits(quotient, slope, scale)), quotient=quotient, rule=slope)

@@ -110,8 +110,9 @@ class TorchSubject(Subject):
     def at_work(self):
         return threads(1)  # examples are small: threads would cost more than they save
 
-    def may_decline(self, mode):
-        return mode != "reverse"
+    def may_decline(self, mode, error):
+        """Forward mode and second order are often missing, and dtypes: torch then says "not implemented for"."""
+        return mode != "reverse" or "not implemented for" in str(error)
 
     def results(self, x):
         return [y for y in flatten(self.call(x))[0] if torch.is_tensor(y) and y.is_floating_point()]
@@ -128,12 +129,15 @@ class TorchSubject(Subject):
             return False
         return True
 
-    def answer(self, mode, x, weights, u, v, dtype):
-        return self._ask(MODES[mode], x, weights, u, v, dtype)
+    def answer(self, mode, x, weights, u, v, dtype, layout=None):
+        return self._ask(MODES[mode], x, weights, u, v, dtype, layout)
 
-    def _ask(self, differentiate, x, weights, u, v, dtype):
-        """Derivatives of s = <weights, f>, as arrays; shapes and dtypes are checked here, since arrays lose them."""
-        x, u, v = (self.tensors(d, dtype) for d in (x, u, v))
+    def _ask(self, differentiate, x, weights, u, v, dtype, layout=None):
+        """Derivatives of s = <weights, f>, as arrays."""
+        if layout is None:
+            x, u, v = (self.tensors(d, dtype) for d in (x, u, v))
+        else:
+            x, u, v = ({k: self._laid_out(a, layout, dtype) for k, a in d.items()} for d in (x, u, v))
         weights = [torch.tensor(w, dtype=getattr(torch, dtype), device=self.device) for w in weights]
 
         def scalar(x):

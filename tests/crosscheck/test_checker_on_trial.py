@@ -50,10 +50,9 @@ def branches_are_not_recorded(patch):
         patch.setattr(module, "branches", lambda: contextlib.nullcontext([]))
 
 
-@fault("wrong by 1e-20, on balls")
+@fault("a primitive wrong by 1e-12")
 def few_digits_are_required(patch):
-    for module in (exact, knowledge):
-        patch.setattr(module, "REQUIRED", 10)
+    patch.setattr(knowledge, "OF_CONSTANTS", 10)
 
 
 @fault("jvp's sign")
@@ -132,7 +131,7 @@ def kinks_are_not_seen_by_differences(patch):
     patch.setattr(estimated, "slope", smooth)
 
 
-@fault("nan for zeros")
+@fault("nan for zeros, in floats alone")
 def nan_is_no_error(patch):
     patch.setattr(verdict, "_error", lambda result, exact, truth: np.zeros(np.shape(result)))
 
