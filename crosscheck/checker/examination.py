@@ -14,7 +14,7 @@ from ..oracles.exact import BITS
 from ..verdict import KINK, MISCONDUCT, NO_ANSWER, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict
 from .conduct import brief, conduct, finest, modes_agree, no_answer
 from .knowledge import ByBalls, ByDifferences
-from .points import around
+from .points import MIXED, around
 from .subject import Differentiated, Misconduct, Subject, results
 
 #: Entries of an array that are tried one by one at a kink.
@@ -73,6 +73,7 @@ class Examination:
             raise ValueError(f"check: the reference does not run in ball arithmetic ({self.why_floats}). Write it with "
                              f"NumPy's or refgrad.nn's functions, or leave reference= out: differences then do")
         self.natural, self.points = 0.0, {}
+        self.many = sum(a.size for a in self.x.values()) > MANY
         self.measured_by_another = reference is not None
         self.own_rules = isinstance(subject, Differentiated) and reference is None
 
@@ -162,9 +163,10 @@ class Examination:
 
     def _knowledge(self, point, weights, u, v, number):
         if not self.why_floats:
-            modes = tuple(dict.fromkeys(["reverse", "forward", *self._modes(self.widest, number)]))
+            modes = tuple(dict.fromkeys(["reverse", "forward", *self._modes(self.widest, number, point)]))
             return ByBalls(self.program, point.x, weights, u, v, self.seed, modes, self.own_rules)
-        known = ByDifferences(self.subject, point.x, weights, u, v, self.widest, self.natural, point.extreme)
+        known = ByDifferences(self.subject, point.x, weights, u, v, self.widest, self.natural, point.extreme,
+                              together=number > 0 and self.many)
         self.natural = self.natural or known.size
         return known
 
@@ -182,18 +184,20 @@ class Examination:
                            note=f"{what} raise {brief(error)}")
         return Finding("differences", point.label, "*", "exact", UNDECIDED, note=f"f has no value: {brief(error)}")
 
-    def _modes(self, dtype, number):
-        """All modes everywhere; with many entries only where the caller stands, and elsewhere those of first order."""
-        if number == 0 or sum(a.size for a in self.x.values()) <= MANY:
+    def _modes(self, dtype, number, point):
+        """All modes everywhere; with many entries only where the caller stands.  Elsewhere it is reverse mode then, and
+        forward mode at the point that has something of everything."""
+        if number == 0 or not self.many:
             return self.subject.modes
-        return [m for m in self.subject.modes if m == "reverse" or m == "forward" and dtype == self.widest]
+        wanted = {"reverse"} | ({"forward"} if point.label == MIXED and dtype == self.widest else set())
+        return [m for m in self.subject.modes if m in wanted]
 
     def _answers(self, point, weights, u, v, number):
         """dtype -> mode -> name -> derivative, or the error that came instead."""
         found = {}
         for dtype in sorted(point.dtypes or self.subject.dtypes, key=lambda d: -format_named(d).precision):
             found[dtype] = {}
-            for mode in self._modes(dtype, number):
+            for mode in self._modes(dtype, number, point):
                 try:
                     found[dtype][mode] = self.subject.answer(mode, point.x, weights, u, v, dtype)
                 except Exception as error:
@@ -223,7 +227,7 @@ class Examination:
     def _rules(self, point, known, number):
         """The derivative's own code on balls: a formula that is right to 40 digits, or refuted."""
         x, u, v = ({k: Ball(a) for k, a in d.items()} for d in (point.x, known.u, known.v))
-        for mode in self._modes(self.widest, number):
+        for mode in self._modes(self.widest, number, point):
             try:
                 with arithmetic(known.truth.bits):
                     found = self.subject.on_balls(mode, x, [Ball(w) for w in known.weights], u, v)

@@ -181,17 +181,18 @@ class ByBalls:
 class ByDifferences:
     """Knowledge by differences of the subject's own values, in the widest dtype that it takes.
 
-    natural  the size of s where the caller stands: what rounding inside f may amount to even where s itself is small
-    extreme  entries so large or small that f's own value may be lost: then only nan and inf can be told
+    natural   the size of s where the caller stands: what rounding inside f may amount to even where s itself is small
+    extreme   entries so large or small that f's own value may be lost: then only nan and inf can be told
+    together  difference all arrays along one direction, under the name "*", rather than each alone
     """
 
     how = "differences"
     on_trial = False
     undecided = ""
 
-    def __init__(self, subject, x, weights, u, v, dtype, natural=0.0, extreme=False):
+    def __init__(self, subject, x, weights, u, v, dtype, natural=0.0, extreme=False, together=False):
         self.subject, self.x, self.weights, self.u, self.v, self.dtype = subject, x, weights, u, v, dtype
-        self.extreme, self.found, self.shifted = extreme, {}, {}
+        self.extreme, self.together, self.found, self.shifted = extreme, together, {}, {}
         self.size = max(abs(self.scalar(x)), natural)
 
     def scalar(self, x):
@@ -200,19 +201,23 @@ class ByDifferences:
             return sum(float(np.sum(np.asarray(y, float) * w)) for y, w in zip(ys, self.weights))
 
     def names(self, mode):
-        return ["*"] if order_of(mode) == 2 else list(self.x)
+        return ["*"] if order_of(mode) == 2 or self.together else list(self.x)
 
     def estimate(self, mode, name):
         """The `Estimate` of the slope along v, or of u' H v."""
-        key = name if order_of(mode) == 1 else "*"
-        if (order_of(mode), key) not in self.found:
-            e = estimated.slope(self.scalar, self.x, {name: self.v[name]}) if order_of(mode) == 1 else \
+        key = order_of(mode), name
+        if key not in self.found:
+            self.found[key] = estimated.slope(self.scalar, self.x, self._along(name)) if order_of(mode) == 1 else \
                 estimated.curvature(self.scalar, self.x, self.u, self.v)
-            self.found[order_of(mode), key] = e
-        return self.found[order_of(mode), key]
+        return self.found[key]
+
+    def _along(self, name):
+        """The direction of that name's slope."""
+        return self.v if name == "*" else {name: self.v[name]}
 
     def kinked(self):
-        return [k for k in self.x if self.estimate("reverse", k).kink]
+        kinked = [k for k in self.names("reverse") if self.estimate("reverse", k).kink]
+        return list(self.x) if kinked == ["*"] else kinked
 
     def refuted(self, mode, name):
         return False
@@ -226,6 +231,8 @@ class ByDifferences:
             return self._not_finite(answers, dtype, mode, name, form)
         if self.extreme:
             return Verdict(UNDECIDED, note="f's own value may be lost at entries of this size")
+        if format_named(self.dtype).precision < format_named("float32").precision:
+            return Verdict(UNDECIDED, note=f"values in {self.dtype} are too coarse to be differenced; give reference=")
         e = self.estimate(mode, name)
         if order_of(mode) == 2 and self.kinked():
             return Verdict(KINK, note="the second difference crosses a kink")
@@ -241,22 +248,22 @@ class ByDifferences:
     def _derivative(self, answers, dtype, mode, name):
         """The array that is judged; of a Hessian-vector product its product with u, since that is what is known."""
         found = answers[dtype][mode]
-        if order_of(mode) == 1:
+        if order_of(mode) == 2:
+            return np.asarray(found["*"] if "*" in found else inner(found, self.u), float)
+        if name != "*":
             return np.asarray(found[name], float)
-        return np.asarray(found["*"] if "*" in found else inner(found, self.u), float)
+        parts = [np.ravel(np.asarray(found[k], float)) for k in self.x]
+        return np.concatenate(parts) if mode == "reverse" else np.sum(np.concatenate(parts))
 
-    def _projected(self, answers, dtype, mode, name):
-        answer = self._derivative(answers, dtype, mode, name)
-        return float(np.sum(answer * self.v[name])) if mode == "reverse" else float(answer)
-
-    def _magnitude(self, answers, dtype, mode, name):
-        """The sum of the absolute terms of the projection: what its own rounding is relative to."""
-        if mode == "reverse":
-            return float(np.sum(np.abs(self._derivative(answers, dtype, mode, name) * self.v[name])))
+    def _terms(self, answers, dtype, mode, name):
+        """The terms whose sum is the answer along the direction."""
         found = answers[dtype][mode]
+        if mode == "reverse":
+            v = np.concatenate([np.ravel(d) for d in self._along(name).values()])
+            return np.ravel(self._derivative(answers, dtype, mode, name)) * v
         if order_of(mode) == 2 and "*" not in found:
-            return float(sum(np.sum(np.abs(found[k] * self.u[k])) for k in found))
-        return abs(self._projected(answers, dtype, mode, name))
+            return np.concatenate([np.ravel(found[k] * self.u[k]) for k in found])
+        return np.ravel(self._derivative(answers, dtype, mode, name))
 
     def _not_finite(self, answers, dtype, mode, name, form):
         value = self.subject.value(self.x, dtype)
@@ -264,17 +271,18 @@ class ByDifferences:
         beyond = e is not None and not abs(e.value) < form.largest
         if beyond or not all(np.isfinite(y).all() for y in value):
             return Verdict(UNDECIDED, note=f"{dtype} may overflow here")
-        if e is not None and (e.reason or e.kink):
-            return Verdict(UNDECIDED, note=f"nan or inf, and by differences {e.reason or 'a kink'}")
+        if e is not None and e.reason:
+            return Verdict(UNDECIDED, note=f"nan or inf, and by differences {e.reason}")
         return Verdict(NOT_FINITE, note="nan or inf where f is finite")
 
     def _against_difference(self, e, mode, name, dtype, answers, form):
-        given = self._projected(answers, dtype, mode, name)
+        terms = self._terms(answers, dtype, mode, name)
+        given = float(np.sum(terms))
         gap = abs(given - e.value)
         # Rounding inside f that its values do not show, and that of the projection.
         reach = max(float(np.max(np.abs(d), initial=0.0)) for w in (self.v, self.u) for d in w.values())
         floor = TYPICAL * format_named(self.dtype).eps * self.size * reach ** order_of(mode)
-        own = TYPICAL * form.eps * self._magnitude(answers, dtype, mode, name)
+        own = TYPICAL * form.eps * float(np.sum(np.abs(terms)))
         relative = gap / max(abs(e.value), np.finfo(float).tiny)
         width = e.uncertainty + floor
         known = np.inf if width == 0 else max(np.log10(max(abs(e.value), width) / width), 0.0)
@@ -283,7 +291,7 @@ class ByDifferences:
             return found
         twin = another_dtype(dtype, mode, name, answers)
         if twin is not None:
-            other = abs(self._projected(answers, twin, mode, name) - e.value)
+            other = abs(float(np.sum(self._terms(answers, twin, mode, name))) - e.value)
             ratio = format_named(twin).eps / form.eps
             fine, coarse = (gap, other) if ratio > 1 else (other, gap)
             if fine * np.sqrt(max(ratio, 1 / ratio)) <= coarse:
@@ -292,11 +300,12 @@ class ByDifferences:
         found.verdict = WRONG
         found.note = f"along a direction {given:.12g}, by differences {e.value:.12g} ± {width:.1e}"
         if mode == "reverse":
-            found.note += self._entry(name, np.asarray(answers[dtype][mode][name], float))
+            found.note += self._entry(name, answers[dtype][mode])
         return found
 
     def _entry(self, name, gradient):
-        found = estimated.blame(self.scalar, self.x, {name: gradient}, {name: self.v[name]})
+        along = self._along(name)
+        found = estimated.blame(self.scalar, self.x, {k: np.asarray(gradient[k], float) for k in along}, along)
         if not found.certain:
             return ""
         return entry_note(found.index, found.given, f"{found.true.value:.10g} ± {found.true.uncertainty:.1e}",

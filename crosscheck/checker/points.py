@@ -150,10 +150,13 @@ def _mixed(a, rng):
     return np.select([rng.integers(len(parts), size=a.shape) == k for k in range(len(parts))], parts, a)
 
 
+#: The point that has something of everything.
+MIXED = "mixed sizes and signs"
+
 #: (label, move, extreme), what finds most first.
 MOVES = [
     ("times -4", lambda a, rng: -4 * a, False),
-    ("mixed sizes and signs", _mixed, False),
+    (MIXED, _mixed, False),
     ("every other zero", _every_other_zero, False),
     ("near thresholds", _near_thresholds, False),
     ("ties", _ties, False),
