@@ -112,7 +112,7 @@ def _tests(local, i, vjp, jvp, y, here, smooth, quotients, bits):
     full, free = Ball(v), Ball(np.where(smooth[i], v, 0.0))
     pulled, pushed = _declared(vjp, i), _declared(jvp, i, full)
     if not smooth[i].all() and pulled is not None and pushed is not None:
-        yield from _of_both(local, i, pulled, pushed, full)
+        yield from _of_both(local, i, pulled, pushed, full, y, h)
     if smooth[i].any():
         quotient = quotients[i] = local.difference(i, free, h, here)
         if quotient is None or not is_finite(quotient):
@@ -218,9 +218,14 @@ def _entry_of(local, i, pulled, free, h, here):
     return np.unravel_index(part[0], free.shape)
 
 
-def _of_both(local, i, pulled, pushed, v):
-    """Duality, along a direction that also moves what is at a kink: both rules must choose the same slopes."""
-    if not is_finite((pulled, *pushed)):
+def _of_both(local, i, pulled, pushed, v, y, h):
+    """Duality, along a direction that also moves what is at a kink: both rules must choose the same slopes, finite ones
+    where those on either side are."""
+    lost = [rule for rule, result in (("vjp", (pulled,)), ("jvp", pushed)) if not is_finite(result)]
+    if lost and _is_finitely_steep(local, i, v, y, h):
+        yield Comparison(-np.inf, lost[0], i, lambda: accuse(
+            local.operation, lost[0], i, note="at a kink with finite slopes on both sides it gives nan or inf"), None)
+    if lost:
         return
     one, other = np.sum(pulled * v), sum(np.sum(g * p) for g, p in zip(local.g, pushed))
     scale = np.sum(np.abs(pulled * v)) + sum(np.sum(np.abs(g * p)) for g, p in zip(local.g, pushed))
@@ -231,14 +236,23 @@ def _of_both(local, i, pulled, pushed, v):
         np.abs(one - other))
 
 
+def _is_finitely_steep(local, i, v, y, h):
+    """Whether the slopes on both sides of a kink are finite."""
+    try:
+        slopes = [np.abs(a - b) / h for s in (1, -1) for a, b in zip(local.function({i: local.values[i] + v * (s * h)}), y)]
+    except Undecided:
+        return False
+    return all(np.all(slope.abs_upper() < h ** -0.5) for slope in slopes)
+
+
 def _is_settled(local, test, before, quotients, smooth, y, bits):
     """Whether differences tell the slope: finer steps do not change it, and it is the same on both sides.
 
     Not so at a singularity that no comparison gives away: at the origin of a norm, at 0 of a root.
     """
     i = test.argument
-    if test.rule == BOTH:
-        return True
+    if test.rule == BOTH or test.digits == -np.inf and test.difference is None:
+        return True  # no difference was asked
     coarse, fine = before.get(i), quotients[i]
     if coarse is None or not is_finite(coarse):
         return False
