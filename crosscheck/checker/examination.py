@@ -92,44 +92,36 @@ class Examination:
             return
         for number, point in enumerate(around(self.x, subject.constants, subject.dtypes, self.seed, self._works)):
             self.points[point.label] = point
-            before, subject.constants = subject.constants, {**subject.constants, **point.constants}
-            try:
-                yield from self._at(point, number)
-            except Undecided as error:
-                yield Finding("differences", point.label, "*", "exact", UNDECIDED, note=str(error))
-            finally:
-                subject.constants = before
+            with subject.given(point.constants):
+                try:
+                    yield from self._at(point, number)
+                except Undecided as error:
+                    yield Finding("differences", point.label, "*", "exact", UNDECIDED, note=str(error))
 
     def culprit(self, finding):
         """The primitive at fault for a failure of refgrad's rules, a `Culprit`; None if another's code failed."""
         point = self.points.get(finding.point)
         if not self.own_rules or self.why_floats or point is None:
             return None
-        subject, form = self.subject, format_named("float32")
-        constants = {**subject.constants, **point.constants}
+        form = format_named("float32")
         x = {k: a if point.extreme else form.round(a) for k, a in point.x.items()}
 
         def program(*arrays):
-            before, subject.constants = subject.constants, constants
-            try:
-                return _single(results(subject.call(dict(zip(x, arrays)))))
-            finally:
-                subject.constants = before
+            return _single(results(self.subject.call(dict(zip(x, arrays)))))
 
-        return pinpoint(program, *x.values(), seed=self.seed)
+        with self.subject.given(point.constants):
+            return pinpoint(program, *x.values(), seed=self.seed)
 
     def _works(self, x, constants):
         """Has the function a finite value there, and so its reference?"""
-        before, self.subject.constants = self.subject.constants, constants
         try:
-            ys = self.subject.value(x, self.widest)
-            if self.measured_by_another:
-                ys = [*ys, *self.program({k: np.array(a) for k, a in x.items()})]
-            return all(np.isfinite(y).all() for y in ys)
+            with self.subject.given(constants):
+                ys = self.subject.value(x, self.widest)
+                if self.measured_by_another:
+                    ys = [*ys, *self.program({k: np.array(a) for k, a in x.items()})]
+                return all(np.isfinite(y).all() for y in ys)
         except Exception:
             return False
-        finally:
-            self.subject.constants = before
 
     def _at(self, point, number):
         rng = np.random.default_rng([self.seed, number])
@@ -164,7 +156,11 @@ class Examination:
     def _knowledge(self, point, weights, u, v, number):
         if not self.why_floats:
             modes = tuple(dict.fromkeys(["reverse", "forward", *self._modes(self.widest, number, point)]))
-            return ByBalls(self.program, point.x, weights, u, v, self.seed, modes, self.own_rules)
+            for wanted in (modes, ("reverse", "forward")):
+                try:
+                    return ByBalls(self.program, point.x, weights, u, v, self.seed, wanted, self.own_rules)
+                except NotImplementedError:  # a primitive of the user's own has a rule for one mode alone
+                    continue
         known = ByDifferences(self.subject, point.x, weights, u, v, self.widest, self.natural, point.extreme,
                               together=number > 0 and self.many)
         self.natural = self.natural or known.size
@@ -208,6 +204,7 @@ class Examination:
         for mode, found in answers[dtype].items():
             if isinstance(found, Exception):
                 yield self._unanswered(mode, point, dtype, found)
+            if isinstance(found, Exception) or not known.covers(mode):
                 continue
             for name in known.names(mode):
                 if known.on_trial and known.refuted(mode, name):
@@ -227,7 +224,7 @@ class Examination:
     def _rules(self, point, known, number):
         """The derivative's own code on balls: a formula that is right to 40 digits, or refuted."""
         x, u, v = ({k: Ball(a) for k, a in d.items()} for d in (point.x, known.u, known.v))
-        for mode in self._modes(self.widest, number, point):
+        for mode in filter(known.covers, self._modes(self.widest, number, point)):
             try:
                 with arithmetic(known.truth.bits):
                     found = self.subject.on_balls(mode, x, [Ball(w) for w in known.weights], u, v)

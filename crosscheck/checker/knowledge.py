@@ -54,6 +54,10 @@ class ByBalls:
     def names(self, mode):
         return ["*"] if mode == "forward over forward" else list(self.x)
 
+    def covers(self, mode):
+        """Is anything known of that mode?"""
+        return mode in self.truth.derivatives
+
     def agreement(self, mode, name):
         return self.truth.agreement[order_of(mode), name]
 
@@ -202,6 +206,9 @@ class ByDifferences:
 
     def names(self, mode):
         return ["*"] if order_of(mode) == 2 or self.together else list(self.x)
+
+    def covers(self, mode):
+        return True
 
     def estimate(self, mode, name):
         """The `Estimate` of the slope along v, or of u' H v."""

@@ -95,6 +95,15 @@ class Subject:
         """A context for the whole examination."""
         return contextlib.nullcontext()
 
+    @contextlib.contextmanager
+    def given(self, constants):
+        """Other values for inputs that are not differentiated, within the block."""
+        before, self.constants = self.constants, {**self.constants, **constants}
+        try:
+            yield
+        finally:
+            self.constants = before
+
     def may_decline(self, mode, error):
         """Whether that error in the place of a derivative is no fault: the mode is not offered, and says so."""
         return isinstance(error, Unanswered)

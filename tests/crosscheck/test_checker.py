@@ -86,6 +86,21 @@ def test_a_custom_primitive_whose_rule_is_wrong():
     assert {f.check for f in failures} >= {"forward"} and not {f.check for f in failures} & {"reverse"}
 
 
+@pytest.mark.parametrize("which, kind", [("vjp", "reverse"), ("jvp", "forward")])
+@pytest.mark.parametrize("factor, ok", [(1, True), (1 + 1e-9, False)])
+def test_a_primitive_with_one_rule_alone(which, kind, factor, ok):
+    sine = custom(np.sin)
+    if which == "vjp":
+        sine.def_vjp(lambda g, y, x: (g * np.cos(x) * factor,))
+    else:
+        sine.def_jvp(lambda tangents, y, x: tangents[0] * np.cos(x) * factor)
+    report = check(lambda x: sine(x) * 2, X)
+    assert report.ok == ok, str(report)
+    assert ok or {f.check for f in report.failures} >= {kind}
+    answered = {f.check for f in report.verdicts if f.verdict != NO_ANSWER}
+    assert kind in answered and not answered & {"reverse", "forward"} - {kind}
+
+
 def test_the_primitive_at_fault_is_named(monkeypatch):
     tanh = rule_named("np.tanh")
     monkeypatch.setattr(tanh, "vjp", negative(tanh.vjp, 0))
