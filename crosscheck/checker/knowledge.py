@@ -21,6 +21,9 @@ from ..oracles.modes import MODES, inner
 from ..verdict import (AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, figures, judge)
 from .subject import weighed
 
+#: How many entries that are no numbers are looked at one by one.
+ENTRIES = 6
+
 #: Digits that a formula has whose constants are rounded to float64, a few of them: a rule that agrees to these is right
 #: as far as its own constants say.  It is what a function's author can write; 40 digits are for what closes over none.
 OF_CONSTANTS = -np.log10(TYPICAL * np.finfo(float).eps)
@@ -102,6 +105,8 @@ class ByBalls:
         agreement = self.agreement(mode, name)
         if agreement.kink and order_of(mode) == 1 and not np.isfinite(found.radius()).all():
             return Verdict(NOT_FINITE, note=f"no finite number at a kink: {agreement.kink}"), -np.inf
+        if mode == "reverse" and (lost := self._lost_entry(name, found)):
+            return Verdict(NOT_FINITE, note=lost), -np.inf
         if agreement.kink or agreement.open:
             return Verdict(KINK if agreement.kink else UNDECIDED, note=agreement.kink or agreement.open), np.nan
         right, order = self.truth.derivatives[mode][name], order_of(mode)
@@ -128,6 +133,19 @@ class ByBalls:
         if order_of(mode) == 1:
             note += self._entry(mode, name, found)
         return Verdict(WRONG, note=note), agreed
+
+    def _lost_entry(self, name, found):
+        """The words about an entry that is no number although the slopes along it are, be others at a jump or a kink."""
+        for index in np.argwhere(~np.isfinite(found.radius()))[:ENTRIES]:
+            e = np.zeros(found.shape)
+            e[tuple(index)] = 1.0
+            try:
+                left, right, _, _ = self.slopes({name: e})
+            except Undecided:
+                continue
+            if np.isfinite(left + right):
+                return f"entry {tuple(map(int, index))} is nan or inf, the slopes along it are {left:.6g} and {right:.6g}"
+        return ""
 
     def _entry(self, mode, name, found):
         """Which entry of a wrong gradient is off, found by halving the array in which differences disagree."""

@@ -120,6 +120,13 @@ def _every_other_zero(a, rng):
     return b
 
 
+def _the_others_zero(a, rng):
+    """The other sign and, of several inputs, zeros at different places."""
+    b = 0.0 - np.array(a)
+    b.reshape(-1)[rng.integers(2)::2] = 0
+    return b
+
+
 def _ties(a, rng):
     """Each second entry along the last axis as the one before it."""
     b = np.array(a)
@@ -167,6 +174,7 @@ MOVES = [
     ("all zero", lambda a, rng: _filled(a, 0.0), False),
     ("all equal", lambda a, rng: _filled(a, a.flat[0] if a.size else 0.0), False),
     ("one zero", _one_zero, False),
+    ("every other zero, signs turned", _the_others_zero, False),
     ("identity matrices", _identity, False),
     ("singular matrices", _singular, False),
     ("entries of 1e-170", lambda a, rng: a * 1e-170, True),
