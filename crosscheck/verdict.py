@@ -53,11 +53,12 @@ class Verdict:
     known: float = np.nan   # digits to which the exact value is known, where it is not exact
 
 
-def judge(result, exact, truth, mode, name, dtype, twin=None, twin_dtype=None, typical=None):
+def judge(result, exact, truth, mode, name, dtype, twin=None, twin_dtype=None, typical=None, natural=0.0):
     """Judge a floating point `result` against the Ball `exact`.
 
     twin     the result of the same computation in another dtype, which tells a rounding error from a wrong formula
     typical  the reference's result in the same dtype: an error of its size needs no bound, which costs more
+    natural  the function's usual size, beside which an error may be lost where the function itself is small
     """
     order, form = order_of(mode), format_named(dtype)
     agreement, scale = truth.agreement[order, name], truth.scale[order]
@@ -90,7 +91,7 @@ def judge(result, exact, truth, mode, name, dtype, twin=None, twin_dtype=None, t
     elif np.max(bound.limit) >= truth.telling(mode, dtype):
         found.note = "rounding alone could explain any value"
     elif beyond.any():
-        lost = error <= max(scale, truth.value) * form.eps
+        lost = error <= max(scale, truth.value, TYPICAL * natural) * form.eps
         if (lost | _behaves_as_rounding(error, form, twin, twin_dtype, exact, truth, scale))[beyond].all():
             found.verdict, found.note = LESS_ACCURATE, _how_much_worse(error, bound, exact, form, found, truth)
         elif bound.how == "first order" and np.max(bound.limit) > np.sqrt(form.eps) * truth.telling(mode, dtype):
@@ -126,10 +127,11 @@ def _behaves_as_rounding(error, form, twin, twin_dtype, exact, truth, scale):
         ((error, form), (other, twin_form)), key=lambda pair: pair[1].eps)
     ratio = coarse_form.eps / fine_form.eps
     # An error below the last place may be luck, and none at all, where the coarse one overflowed, tells nothing.
-    coarse = np.where(np.isinf(coarse), 0.0, coarse)
-    shrinks = fine * np.sqrt(ratio) <= np.maximum(coarse, exact.abs_upper() * coarse_form.eps)
+    coarse, size = np.where(np.isinf(coarse), 0.0, coarse), exact.abs_upper()
+    shrinks = fine * np.sqrt(ratio) <= np.maximum(coarse, size * coarse_form.eps)
     if form is fine_form:
-        return shrinks
+        # A value that vanished shows no error larger than itself: then some right digits are more than none.
+        return shrinks | (np.asarray(twin) == 0) & (fine <= size / 32)
     expected = max(float(np.max(fine, initial=0.0)), scale * fine_form.eps) * ratio
     return shrinks & (coarse <= LUCK * expected)
 

@@ -126,7 +126,10 @@ class Examination:
     def _at(self, point, number):
         rng = np.random.default_rng([self.seed, number])
         coarsest = min(map(format_named, self.subject.dtypes), key=lambda f: f.precision)
-        weights = [_draw(rng, y.shape, coarsest) for y in self.subject.value(point.x, self.widest)]
+        ys = self.subject.value(point.x, self.widest)
+        weights = [_draw(rng, y.shape, coarsest) for y in ys]
+        if number == 0:
+            self.natural = sum(float(np.sum(np.abs(y * w))) for y, w in zip(ys, weights))
         u, v = ({k: _draw(rng, a.shape, coarsest) for k, a in point.x.items()} for _ in range(2))
         try:
             known = self._knowledge(point, weights, u, v, number)
@@ -158,12 +161,14 @@ class Examination:
             modes = tuple(dict.fromkeys(["reverse", "forward", *self._modes(self.widest, number, point)]))
             for wanted in (modes, ("reverse", "forward")):
                 try:
-                    return ByBalls(self.program, point.x, weights, u, v, self.seed, wanted, self.own_rules)
+                    known = ByBalls(self.program, point.x, weights, u, v, self.seed, wanted, self.own_rules,
+                                    self.natural)
+                    break
                 except NotImplementedError:  # a primitive of the user's own has a rule for one mode alone
-                    continue
-        known = ByDifferences(self.subject, point.x, weights, u, v, self.widest, self.natural, point.extreme,
-                              together=number > 0 and self.many)
-        self.natural = self.natural or known.size
+                    known = None
+        if self.why_floats or known is None:
+            known = ByDifferences(self.subject, point.x, weights, u, v, self.widest, self.natural, point.extreme,
+                                  together=number > 0 and self.many)
         return known
 
     def _unknown(self, point, error):
@@ -293,8 +298,9 @@ class Examination:
         if not np.isfinite(left) or not np.isfinite(right):
             return
         terms = np.concatenate([np.ravel(gradient[k] * d) for k, d in direction.items()])
+        reach = max(float(np.max(np.abs(d), initial=0.0)) for d in direction.values())
         given, slack = float(np.sum(terms)), width + TYPICAL * format_named(dtype).eps * (
-            float(np.sum(np.abs(terms))) + abs(left) + abs(right))
+            float(np.sum(np.abs(terms))) + abs(left) + abs(right) + known.size * reach)
         inside = min(left, right) - slack <= given <= max(left, right) + slack
         if smooth:
             if not inside:

@@ -40,13 +40,13 @@ class ByBalls:
 
     how = "balls"
 
-    def __init__(self, program, x, weights, u, v, seed, modes=tuple(MODES), on_trial=False):
+    def __init__(self, program, x, weights, u, v, seed, modes=tuple(MODES), on_trial=False, natural=0.0):
         self.program, self.x, self.weights, self.u, self.v = program, x, weights, u, v
         self.on_trial = on_trial
         self.scalar = weighed(program, [Ball(w) for w in weights])
         self.truth = exact.differentiate(self.scalar, x, u, v, seed, modes, dtypes=(), coordinates=1)
         self.undecided = self.truth.undecided
-        self.typical = {}
+        self.typical, self.size = {}, max(self.truth.value, natural)
 
     @property
     def value(self):
@@ -83,7 +83,7 @@ class ByBalls:
         twin = another_dtype(dtype, mode, name, answers)
         return judge(answers[dtype][mode][name], self.truth.derivatives[mode][name], self.truth, mode, name, dtype,
                      twin and answers[twin][mode][name], twin,
-                     None if prove else self._typical(mode, name, dtype))
+                     None if prove else self._typical(mode, name, dtype), 0.0 if self.on_trial else self.size)
 
     def _typical(self, mode, name, dtype):
         """The reference in the same dtype; where its rules are on trial, the exact value rounded."""

@@ -57,6 +57,7 @@ class Comparison:
 
     points: int            # at which both could be compared on balls to the required digits
     difference: str = ""   # empty if there is none
+    case: int = 0          # of the primitive, at which it was found
 
     @property
     def equivalent(self):
@@ -77,12 +78,12 @@ def compare(fault: Fault, seeds=(0, 1, 2)):
                 for site in sites(primitive, primitive.cases[case], seed):
                     if fault.argument in site.wanted:
                         if _differs_at_kinks(primitive, side, fault.argument, faulty, site, seed):
-                            return Comparison(same, f"case {case}, at a declared kink: the {side} differs in floats")
+                            return Comparison(same, f"case {case}, at a declared kink: the {side} differs in floats", case)
                         for name, arrays in points(site.arrays, fault.argument, seed == seeds[0]):
                             found = _compare_at(primitive, side, fault.argument, faulty, site, arrays, seed,
                                                 "transposed" in name)
                             if isinstance(found, str):
-                                return Comparison(same, f"case {case}, {name}: the {side} differs {found}")
+                                return Comparison(same, f"case {case}, {name}: the {side} differs {found}", case)
                             same += found
     return Comparison(same)
 

@@ -120,9 +120,10 @@ def check_faults(faults, seed=0):
     """
     rows = []
     for fault in faults:
-        if equivalence.compare(fault).equivalent:
+        comparison = equivalence.compare(fault)
+        if comparison.equivalent:
             continue
-        places = [(fault.primitive, fault.cases[0], setting, seed) for setting in SETTINGS]
+        places = [(fault.primitive, comparison.case, setting, seed) for setting in SETTINGS]
         shows = min((_shows(fault, place) for place in places), key=SHOWS.index)
         for name in CHECKERS:
             verdict, seconds, message = _noticed(fault, name, places)

@@ -42,6 +42,11 @@ def checkers_section(folder, checkers, alarms, seconds):
         if len(wrong):
             shown.append(table(wrong[["case", "family", "scale", "message"]].head(FIRST), "Called wrong",
                                long=("message",)))
+        torch = alarms[(alarms["subject"] == "torch") & (alarms["verdict"] != "accepted")]
+        if len(torch):
+            shown.append(table(torch[["case", "scale", "message"]].head(FIRST),
+                               "Of torch's own layers it does not accept these, for the reason that comes first",
+                               long=("message",)))
     if seconds is not None:
         wide = seconds.pivot_table(index=["layer", "numbers"], columns="checker", values="seconds", sort=False)
         shown.append(table(wide.reset_index(), "Seconds to check torch layers of about a thousand numbers"))
