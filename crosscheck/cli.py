@@ -93,7 +93,7 @@ def scaling(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False):
 
 @app.command()
 def faults(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False, workers: Workers = 2):
-    """Put the checker on trial: mistakes planted in the rules, right gradients, and the other gradient checkers beside it.
+    """Put the checker on trial: mistakes planted in the rules, right gradients, and other checkers beside it.
 
     Writes faults.csv (is each mistake noticed, and pinned on its primitive?), checkers.csv, false_alarms.csv and
     checker_seconds.csv. JAX and HIPS autograd take part if they are installed.
@@ -163,19 +163,23 @@ def replay(id: Annotated[str, typer.Argument(metavar="ID", help="A network's id,
         console.print(program, markup=False, soft_wrap=True)  # a program must not be wrapped
 
 
+#: How a function is named on the command line.
+NAME = "MODULE:FUNCTION"
+
+
 @app.command("check")
 def check_function(
-        target: Annotated[str, typer.Argument(metavar="MODULE:FUNCTION", help="The function, module or autograd.Function "
-                                                                              "to check, as in mypackage.layers:gelu.")],
+        target: Annotated[str, typer.Argument(
+            metavar=NAME, help="The function, Module or autograd.Function to check, as in mypackage.layers:gelu.")],
         shape: Annotated[Optional[list[str]], typer.Option(
-            metavar="N,M", help="The shape of an input, drawn at random; once for each input ('' for a number).")] = None,
+            metavar="N,M", help="The shape of an input, drawn at random; once for each ('' for a number).")] = None,
         inputs: Annotated[Optional[str], typer.Option(
-            metavar="MODULE:FUNCTION", help="A function that returns the tuple of inputs, in the place of --shape.")] = None,
-        gradient: Annotated[Optional[str], typer.Option(metavar="MODULE:FUNCTION", help="Its gradient: g(*inputs).")] = None,
-        vjp: Annotated[Optional[str], typer.Option(metavar="MODULE:FUNCTION", help="Its vjp: v(g, *inputs).")] = None,
-        jvp: Annotated[Optional[str], typer.Option(metavar="MODULE:FUNCTION", help="Its jvp: j(tangents, *inputs).")] = None,
+            metavar=NAME, help="A function that returns the tuple of inputs, in the place of --shape.")] = None,
+        gradient: Annotated[Optional[str], typer.Option(metavar=NAME, help="Its gradient: g(*inputs).")] = None,
+        vjp: Annotated[Optional[str], typer.Option(metavar=NAME, help="Its vjp: v(g, *inputs).")] = None,
+        jvp: Annotated[Optional[str], typer.Option(metavar=NAME, help="Its jvp: j(tangents, *inputs).")] = None,
         reference: Annotated[Optional[str], typer.Option(
-            metavar="MODULE:FUNCTION", help="The same function in NumPy, by whose exact gradient it is measured.")] = None,
+            metavar=NAME, help="The same function in NumPy, by whose exact gradient it is measured.")] = None,
         dtype: Annotated[Optional[list[str]], typer.Option(help="Test in this dtype only; may be repeated.")] = None,
         seed: Annotated[int, typer.Option(min=0, help="The same seed finds the same.")] = 0,
         csv: Annotated[Optional[Path], typer.Option(dir_okay=False, help="Write every verdict to this file.")] = None):

@@ -63,14 +63,14 @@ def subject_of(f, inputs, gradient=None, vjp=None, jvp=None, argnums=None, dtype
     if _is_torch(f, inputs):
         from ..oracles.torch_subject import subject_of as torch_subject_of
         if gradient or vjp or jvp:
-            raise TypeError("check: gradient=, vjp= and jvp= belong to a NumPy function; torch functions bring their own")
+            raise TypeError("check: gradient=, vjp= and jvp= belong to a NumPy function; torch's bring their own")
         subject = torch_subject_of(f, inputs, dtypes, argnums)
     else:
         values = [np.asarray(a) if isinstance(a, (float, np.generic, list)) else a for a in inputs]
         names = argument_names(f, 0, len(values))
         for name, a in zip(names, values):
             if getattr(getattr(a, "dtype", None), "kind", "") == "c":
-                raise TypeError(f"check: {name} is {describe(a)}; expected real numbers (pass real and imaginary parts)")
+                raise TypeError(f"check: {name} is {describe(a)}; expected real numbers (real and imaginary parts)")
         floats = [k for k, a in enumerate(values) if getattr(getattr(a, "dtype", None), "kind", "") == "f"]
         arguments = Arguments(names, values, _chosen(argnums, floats, len(values)))
         dtypes = DTYPES if dtypes is None else dtypes
@@ -79,8 +79,9 @@ def subject_of(f, inputs, gradient=None, vjp=None, jvp=None, argnums=None, dtype
         else:
             subject = HandWritten(f, arguments, dtypes, gradient, vjp, jvp)
     if not subject.arguments.chosen:
-        raise TypeError(f"check: no input of {subject.name} is an array of floats "
-                        f"({', '.join(map(describe, inputs)) or 'there is none'}); expected at least one to differentiate")
+        came = ", ".join(map(describe, inputs)) or "there is none"
+        raise TypeError(f"check: no input of {subject.name} is an array of floats ({came}); expected at least one to "
+                        f"differentiate")
     return subject
 
 

@@ -33,7 +33,8 @@ def imported(path):
 def arrays(shapes, seed):
     """An array of normal numbers for each shape, given as '4,5' ('' for a single number)."""
     if not shapes:
-        raise ValueError("inputs: give --shape for each input, as in --shape 4,5 --shape 5, or --inputs MODULE:FUNCTION")
+        raise ValueError("inputs: give --shape for each input, as in --shape 4,5 --shape 5, or --inputs "
+                         "MODULE:FUNCTION")
     rng = np.random.default_rng(seed)
     return tuple(rng.standard_normal(_shape(s)).astype(np.float32).astype(np.float64) for s in shapes)
 

@@ -139,7 +139,8 @@ def modes_agree(answers, x, v, dtype):
         terms = np.asarray(reverse[k], float) * v[k]
         gap = abs(float(np.sum(terms)) - float(forward[k]))
         if gap > TYPICAL * eps * (float(np.sum(np.abs(terms))) + abs(float(forward[k]))) * max(terms.size, 1) ** 0.5:
-            yield k, f"reverse mode gives {float(np.sum(terms)):.9g} along a direction, forward mode {float(forward[k]):.9g}"
+            yield k, (f"reverse mode gives {float(np.sum(terms)):.9g} along a direction, forward mode "
+                      f"{float(forward[k]):.9g}")
 
 
 def _example(a, b):

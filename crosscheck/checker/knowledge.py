@@ -9,7 +9,6 @@ differences of that wrong rule.
 
 from __future__ import annotations
 
-from functools import cached_property
 
 import numpy as np
 
@@ -18,7 +17,8 @@ from ..formats import format_named
 from ..oracles import estimated, exact
 from ..oracles.exact import REQUIRED, order_of
 from ..oracles.modes import MODES, inner
-from ..verdict import (AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, figures, judge)
+from ..verdict import (AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, figures,
+                       judge)
 from .subject import weighed
 
 #: How many entries that are no numbers are looked at one by one.
@@ -144,7 +144,8 @@ class ByBalls:
             except Undecided:
                 continue
             if np.isfinite(left + right):
-                return f"entry {tuple(map(int, index))} is nan or inf, the slopes along it are {left:.6g} and {right:.6g}"
+                return (f"entry {tuple(map(int, index))} is nan or inf, the slopes along it are {left:.6g} and "
+                        f"{right:.6g}")
         return ""
 
     def _entry(self, mode, name, found):

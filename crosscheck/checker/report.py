@@ -97,7 +97,8 @@ class Report:
         for dtype, checks in silent.items():
             yield Text(f"not available in {dtype}: {', '.join(checks)}")
         for f in self.examples():
-            yield Text(f"{f.check}, {f.dtype}, {f.argument}, {f.point}: {f.verdict}" + (f"; {f.note}" if f.note else ""),
+            text = f"{f.check}, {f.dtype}, {f.argument}, {f.point}: {f.verdict}"
+            yield Text(f"{text}; {f.note}" if f.note else text,
                        style="red" if f.failed else "yellow")
         if self.culprit is not None:
             yield Text(str(self.culprit), style="bold red")

@@ -158,7 +158,7 @@ def is_real(a):
 
 
 def weighed(f, weights):
-    """s(x) = <weights, f(x)>, as one primitive of its own, so that a fault in the rule of np.sum cannot cancel itself."""
+    """s(x) = <weights, f(x)>, as a primitive of its own, so that a fault in the rule of np.sum cannot cancel itself."""
     def total(*ys):
         return sum(np.sum(y * w) for y, w in zip(ys, weights))
 

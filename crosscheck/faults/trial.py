@@ -98,5 +98,5 @@ def sentence(frame):
     n = summary(frame)
     alarms = f" ({n['false alarms']:,} of them were called wrong)" if n["false alarms"] else ""
     return (f"{n['planted']:,} faults planted, {n['equivalent'] + n['false alarms']:,} proved to change nothing"
-            f"{alarms}; of the other {n['caught'] + n['missed']:,} caught {n['caught']:,}, pinned on the right primitive "
-            f"{n['pinned']:,}")
+            f"{alarms}; of the other {n['caught'] + n['missed']:,} caught {n['caught']:,}, pinned on the right "
+            f"primitive {n['pinned']:,}")

@@ -239,7 +239,8 @@ def _of_both(local, i, pulled, pushed, v, y, h):
 def _is_finitely_steep(local, i, v, y, h):
     """Whether the slopes on both sides of a kink are finite."""
     try:
-        slopes = [np.abs(a - b) / h for s in (1, -1) for a, b in zip(local.function({i: local.values[i] + v * (s * h)}), y)]
+        sides = [local.function({i: local.values[i] + v * (s * h)}) for s in (1, -1)]
+        slopes = [np.abs(a - b) / h for side in sides for a, b in zip(side, y)]
     except Undecided:
         return False
     return all(np.all(slope.abs_upper() < h ** -0.5) for slope in slopes)

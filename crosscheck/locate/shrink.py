@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..networks.network import Array, Call, Network, interpret
+from ..networks.network import Array, Call, interpret
 from ..oracles.modes import function
 
 #: Numbers are rounded to multiples of these, the coarsest that still fails.

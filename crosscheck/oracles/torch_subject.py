@@ -8,7 +8,8 @@ import torch
 from refgrad.errors import describe
 from refgrad.tree import flatten
 
-from ..checker.subject import Arguments, Misconduct, Subject, Untouched, argument_names, cotangents, results, shared_as_given
+from ..checker.subject import (Arguments, Misconduct, Subject, Untouched, argument_names, cotangents, results,
+                               shared_as_given)
 from ..formats import format_named
 from .torch_modes import MODES, added, threads
 

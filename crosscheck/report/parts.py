@@ -14,7 +14,7 @@ from importlib.metadata import version
 import typer
 from rich.markup import escape
 
-from .terminal import aside, bar, complain, console, plain_table
+from .terminal import bar, complain, console, plain_table
 
 #: The parts in the order of the page.
 ORDER = ("networks", "faults", "checkers", "training", "scaling")
@@ -121,7 +121,8 @@ def checkers(seed, out, quick, workers):
         right = {r["case"] for r in result.right if r["subject"] == "refgrad"}
         planted = {r["fault"] for r in result.faults}
         about(out, "checkers", f"{len(right):,} right gradients and {len(planted):,} planted faults of seed {seed} put "
-                               f"to {frame['checker'].nunique()} checkers" + (f"; {result.stopped}" * bool(result.stopped)))
+                               f"to {frame['checker'].nunique()} checkers" +
+              (f"; {result.stopped}" if result.stopped else ""))
         show(of_peers.side_by_side(frame), ("checker",))
     _end_if(result.stopped, "the comparison of checkers was not finished", finished, out)
 

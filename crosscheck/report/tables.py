@@ -9,7 +9,6 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ..faults.trial import COLUMNS as FAULTS_COLUMNS

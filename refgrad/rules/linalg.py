@@ -262,7 +262,8 @@ Primitive(
     <G, L Phi(L^-1 dA L^-T)> = <L^-T Phi(L' G) L^-1, dA>, made symmetric as A is""",
     call=lambda a, *, upper=False: ((a,), {}) if not upper else _refuse_upper(),
     jvp=(lambda dA, L, A: L @ _lower_half(np.linalg.solve(L, T(np.linalg.solve(L, T((dA + T(dA)) / 2))))),),
-    vjp=(_cholesky_vjp,), stacked=True, cases=[Case((3, 3), call=lambda a: np.linalg.cholesky(a @ T(a) + np.eye(3, dtype=bool)))])
+    vjp=(_cholesky_vjp,), stacked=True,
+    cases=[Case((3, 3), call=lambda a: np.linalg.cholesky(a @ T(a) + np.eye(3, dtype=bool)))])
 
 
 def _refuse_upper():

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..cases import Case, Fixed, Kink
-from ..errors import InPlaceWrite, NoRule
+from ..errors import NoRule
 from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Each, Primitive, align
 
 # The primitives

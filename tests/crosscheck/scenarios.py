@@ -182,7 +182,8 @@ SCENARIOS = {
                                      ("reverse", MISCONDUCT)),
     "no gradient": Scenario(lambda: check(np.multiply, X, X + 1, vjp=lambda g, a, b: (g * b, None)), REVERSE),
     "no answer": Scenario(lambda: check(np.sin, X, vjp=lambda g, x: g.no_such_attribute), ("reverse", "no answer")),
-    "nondeterministic": Scenario(lambda: check(lambda x: F.dropout(x, 0.5), T.repeat(8, 8)), ("repeated calls", MISCONDUCT)),
+    "nondeterministic": Scenario(lambda: check(lambda x: F.dropout(x, 0.5), T.repeat(8, 8)),
+                                 ("repeated calls", MISCONDUCT)),
     "only for contiguous cotangents": Scenario(lambda: check(
         np.sin, X, vjp=lambda g, x: (g if isinstance(g, np.ndarray) and g.flags.c_contiguous or not isinstance(
             g, np.ndarray) else 0 * g) * np.cos(x)), ("strided arrays", WRONG)),

@@ -164,7 +164,8 @@ def test_run_writes_its_part_of_the_report(tmp_path):
     result = call("run", "--networks", 3, "--seed", 7, "--dtype", "float32", "--out", tmp_path / "new", "--workers", 1)
     assert result.exit_code == 0, result.output
     assert {p.name for p in (tmp_path / "new").iterdir()} == {
-        "errors.csv", "layers.csv", "findings.csv", "torch_findings.csv", "refgrad_findings.csv", "coverage.csv", "errors.png", "digits.png", "coverage.png",
+        "errors.csv", "layers.csv", "findings.csv", "torch_findings.csv", "refgrad_findings.csv",
+        "coverage.csv", "errors.png", "digits.png", "coverage.png",
         "run.json", "index.html"}
     errors = pd.read_csv(tmp_path / "new" / "errors.csv")
     assert set(errors["network"]) == {"full-7-0", "full-7-1", "full-7-2"} and set(errors["dtype"]) == {"float32"}
@@ -248,7 +249,8 @@ def test_ctrl_c_reaches_all_processes_and_one_line_comes_of_it(tmp_path):
         finally:
             process.kill()
     assert process.returncode == 130
-    assert re.fullmatch(rf"interrupted: \d+ of {PROFILES['quick'].networks} networks are checked, and in the report\n", err)
+    assert re.fullmatch(rf"interrupted: \d+ of {PROFILES['quick'].networks} networks are checked, and in "
+                        r"the report\n", err)
     assert "Traceback" not in out
     assert (tmp_path / "index.html").exists() and not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 

@@ -11,7 +11,7 @@ from crosscheck.faults import experiment as experiments
 from crosscheck.faults import planting, trial
 from crosscheck.faults.equivalence import MOVES, compare
 from crosscheck.faults.operators import OPERATORS, Call
-from crosscheck.faults.planting import Fault, chosen, faults, planted, primitive_named, primitives, rules_of
+from crosscheck.faults.planting import chosen, faults, planted, primitive_named, primitives, rules_of
 from crosscheck.report import tables
 from crosscheck.report.plots_faults import plot_faults
 from refgrad import grad, jvp

@@ -11,12 +11,11 @@ import torch
 import refgrad as rg
 from crosscheck.faults.planting import Fault, planted
 from crosscheck.peers import checkers, compare, right, tables, torch_peer, torch_seconds
-from crosscheck.peers.checkers import ACCEPTED, CHECKERS, ERROR, REJECTED, Refused
+from crosscheck.peers.checkers import ACCEPTED, CHECKERS, ERROR, REJECTED
 from crosscheck.peers.program import Program
 from crosscheck.report.plots_checkers import plot_checkers
 from refgrad import nn
 from refgrad.primitive import CONSTANT, TABLE
-from refgrad.reverse import Tape
 
 X, W = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.5]]), np.array([[1.0, 2.0, -1.0], [0.5, -0.5, 0.25]])
 PEERS = [name for name in CHECKERS if name != "crosscheck"]
