@@ -92,10 +92,11 @@ def judge(result, exact, truth, mode, name, dtype, twin=None, twin_dtype=None, t
         found.note = "rounding alone could explain any value"
     elif beyond.any():
         lost = error <= max(scale, truth.value, TYPICAL * natural) * form.eps
-        if (lost | _behaves_as_rounding(error, form, twin, twin_dtype, exact, truth, scale))[beyond].all():
-            found.verdict, found.note = LESS_ACCURATE, _how_much_worse(error, bound, exact, form, found, truth)
-        elif bound.how == "first order" and np.max(bound.limit) > np.sqrt(form.eps) * truth.telling(mode, dtype):
-            found.note = f"so ill-conditioned for {dtype} that a bound to first order tells nothing"
+        shrinks, in_proportion = _behaves_as_rounding(error, form, twin, twin_dtype, exact, truth, scale)
+        if (lost | shrinks & in_proportion)[beyond].all():
+            found.verdict, found.note = LESS_ACCURATE, _how_much_worse(found, truth)
+        elif bound.how == "first order" and (lost | shrinks)[beyond].all():
+            found.note = f"so ill-conditioned that in {dtype} a bound to first order tells nothing"
         else:
             worst = np.unravel_index(np.argmax(ratio), ratio.shape)
             found.verdict = WRONG
@@ -116,11 +117,13 @@ def _error(result, exact, truth):
 def _behaves_as_rounding(error, form, twin, twin_dtype, exact, truth, scale):
     """Does the error change from one precision to the other as rounding errors do, which are proportional to eps?
 
-    Those of a wrong formula do not change at all: halfway, in powers of two, is the limit.  And where one precision
-    alone is off, its errors are out of proportion to the other's: by no more than `LUCK` they may be so by chance.
+    Two answers for each entry.  Does it shrink: the error of a wrong formula does not change at all; halfway, in powers
+    of two, is the limit.  Is it in proportion: where the coarser precision alone is off, by a kernel of its own, its
+    error is larger than the finer one's explains; by no more than `LUCK` it may be so by chance.
     """
+    nowhere = np.zeros(error.shape, bool)
     if twin is None or np.shape(twin) != exact.shape:
-        return np.zeros(error.shape, bool)
+        return nowhere, nowhere
     twin_form = format_named(twin_dtype or ("float32" if form.name == "float64" else "float64"))
     other = _error(twin_form.round(twin), exact, truth)
     (fine, fine_form), (coarse, coarse_form) = sorted(
@@ -131,17 +134,16 @@ def _behaves_as_rounding(error, form, twin, twin_dtype, exact, truth, scale):
     shrinks = fine * np.sqrt(ratio) <= np.maximum(coarse, size * coarse_form.eps)
     if form is fine_form:
         # A value that vanished shows no error larger than itself: then some right digits are more than none.
-        return shrinks | (np.asarray(twin) == 0) & (fine <= size / 32)
+        return shrinks | (np.asarray(twin) == 0) & (fine <= size / 32), ~nowhere
     expected = max(float(np.max(fine, initial=0.0)), scale * fine_form.eps) * ratio
-    return shrinks & (coarse <= LUCK * expected)
+    return shrinks, coarse <= LUCK * expected
 
 
-def _how_much_worse(error, bound, exact, form, found, truth):
+def _how_much_worse(found, truth):
     """The note on a result that is less accurate than need be."""
-    with np.errstate(over="ignore"):
-        worse = float(np.max((error - np.minimum(bound.limit, error)) / form.spacing(exact.abs_upper())))
-    multiple = (f"{found.error_over_bound:.3g} times the bound" if np.isfinite(found.error_over_bound) else
-                "where the reference rounds nothing")
+    ratio = found.error_over_bound
+    worse = found.ulp_max * (1 - 1 / ratio)
+    multiple = f"{ratio:.3g} times the bound" if np.isfinite(ratio) else "where the reference rounds nothing"
     condition = f", condition number {truth.condition:.2g}" if truth.program else ""
     return f"{worse:.3g} ulps worse than attainable ({multiple}){condition}"
 

@@ -25,7 +25,7 @@ DTYPES = ("float64", "float32")
 
 #: In full, and quick: how many right cases there are, how many of them the peers get, how many torch layers are tried,
 #: and how many faults of each operator every checker gets.
-RIGHT, PEERS_GET, LAYERS_OF_TORCH, OF_EACH_OPERATOR = (1100, 40), (200, 20), (60, 4), (7, 1)
+RIGHT, PEERS_GET, LAYERS_OF_TORCH, OF_EACH_OPERATOR = (1600, 40), (200, 20), (60, 4), (7, 1)
 
 #: Where a fault shows at the inputs that the checkers are given.
 REVERSE, FORWARD, SECOND, ELSEWHERE = SHOWS = ("reverse", "forward", "second order", "elsewhere")

@@ -20,7 +20,7 @@ def faults_section(folder, faults):
     left = faults[faults["caught"].isin([trial.MISSED, trial.FALSE_ALARM]) | (faults["caught"] == trial.CAUGHT) & ~pinned]
     columns = ["primitive", "operator", "rule", "argument", "caught", "by", "point", "pinned_on", "note"]
     return {"title": "Planted faults", "text": text, "images": images(folder, "faults.png"),
-            "tables": [table(left[columns].head(FIRST), f"Missed, or pinned elsewhere: {len(left)} (the first {FIRST})",
+            "tables": [table(left[columns].head(FIRST), f"Missed, or not pinned on the right primitive: {len(left)}",
                              long=("note",))] if len(left) else []}
 
 
