@@ -35,7 +35,8 @@ TYPICAL = 8
 
 
 #: How much larger than in proportion the errors of the coarser of two precisions may be: ten binary digits, since the
-#: finer one's may be small by luck, as where it holds products of the coarser one's numbers exactly.
+#: finer one's may be small by luck, as where it holds products of the coarser one's numbers exactly; but no more than
+#: half of the digits that there are.
 LUCK = 2.0 ** 10
 
 
@@ -136,7 +137,7 @@ def _behaves_as_rounding(error, form, twin, twin_dtype, exact, truth, scale):
         # A value that vanished shows no error larger than itself: then some right digits are more than none.
         return shrinks | (np.asarray(twin) == 0) & (fine <= size / 32), ~nowhere
     expected = max(float(np.max(fine, initial=0.0)), scale * fine_form.eps) * ratio
-    return shrinks, coarse <= LUCK * expected
+    return shrinks, coarse <= min(LUCK, coarse_form.eps ** -0.5) * expected
 
 
 def _how_much_worse(found, truth):

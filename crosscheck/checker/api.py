@@ -6,9 +6,10 @@ import numpy as np
 
 from refgrad.errors import describe
 
+from ..formats import format_named
 from .examination import Examination
 from .report import GradientError, Report
-from .subject import Arguments, Differentiated, HandWritten, argument_names
+from .subject import Arguments, Differentiated, HandWritten, argument_names, chosen_of
 
 DTYPES = ("float64", "float32")
 
@@ -60,19 +61,20 @@ def subject_of(f, inputs, gradient=None, vjp=None, jvp=None, argnums=None, dtype
     """The `Subject` that `check` puts on trial."""
     if not callable(f):
         raise TypeError(f"check: f is {describe(f)}; expected a function, a torch Module or an autograd.Function")
+    dtypes = None if dtypes is None else _names(dtypes)
     if _is_torch(f, inputs):
         from ..oracles.torch_subject import subject_of as torch_subject_of
         if gradient or vjp or jvp:
             raise TypeError("check: gradient=, vjp= and jvp= belong to a NumPy function; torch's bring their own")
         subject = torch_subject_of(f, inputs, dtypes, argnums)
     else:
-        values = [np.asarray(a) if isinstance(a, (float, np.generic, list)) else a for a in inputs]
+        values = [np.asarray(a) if isinstance(a, (float, np.generic)) else a for a in inputs]
         names = argument_names(f, 0, len(values))
         for name, a in zip(names, values):
             if getattr(getattr(a, "dtype", None), "kind", "") == "c":
                 raise TypeError(f"check: {name} is {describe(a)}; expected real numbers (real and imaginary parts)")
         floats = [k for k, a in enumerate(values) if getattr(getattr(a, "dtype", None), "kind", "") == "f"]
-        arguments = Arguments(names, values, _chosen(argnums, floats, len(values)))
+        arguments = Arguments(names, values, chosen_of(argnums, floats, len(values)))
         dtypes = DTYPES if dtypes is None else dtypes
         if gradient is None and vjp is None and jvp is None:
             subject = Differentiated(f, arguments, dtypes)
@@ -85,15 +87,12 @@ def subject_of(f, inputs, gradient=None, vjp=None, jvp=None, argnums=None, dtype
     return subject
 
 
-def _chosen(argnums, floats, count):
-    if argnums is None:
-        return floats
-    argnums = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
-    for k in argnums:
-        if k not in floats:
-            raise ValueError(f"check: argnums={tuple(argnums)!r}: input {k} of {count} is not an array of floats; "
-                             f"those are {floats}")
-    return sorted(argnums)
+def _names(dtypes):
+    """The dtypes, one or several, as names of `FORMATS`."""
+    several = dtypes if isinstance(dtypes, (tuple, list)) else (dtypes,)
+    if not several:
+        raise ValueError("check: dtypes is empty; expected at least one name, such as ('float64', 'float32')")
+    return tuple(dict.fromkeys(format_named(d).name for d in several))
 
 
 def _is_torch(f, inputs):

@@ -53,6 +53,8 @@ def conduct(subject, point, weights, u, v, judge):
             yield from _repeated(first, second)
             yield from _mutation(touched)
             yield from _shapes(first, point.x, dtype)
+            if all(np.shape(first[k]) == a.shape for k, a in point.x.items()):
+                yield from _linear(subject, point, weights, dtype, first)
         else:
             yield from judge("reverse", first, f"{layout} arrays")
     yield from _shared(subject, point, weights, dtype)
@@ -77,6 +79,29 @@ def _shared(subject, point, weights, dtype):
                 off = ~((np.abs(shared[k] - expected[k]) <= slack) | ~np.isfinite(expected[k]))
             yield "repeated inputs", k, Verdict(RIGHT) if not off.any() else Verdict(
                 MISCONDUCT, note=f"another gradient when {a} and {b} are one array")
+
+
+def _linear(subject, point, weights, dtype, whole):
+    """The vjp is linear in the cotangent: a thousand times as large, and in two parts with zeros in between."""
+    halves = [[w * (np.arange(w.size).reshape(w.shape) % 2 == k) for w in weights] for k in (0, 1)]
+    try:
+        large = subject.pull(point.x, [1024 * w for w in weights], dtype, contiguous)[0]
+        parts = [subject.pull(point.x, half, dtype, contiguous)[0] for half in halves]
+    except Exception as error:
+        yield "linearity", "*", Verdict(MISCONDUCT, note=f"raises {brief(error)} for another cotangent")
+        return
+    for k, a in whole.items():
+        a = np.asarray(a, float)
+        size = max(np.max(np.abs(p[k]), initial=0.0) for p in (whole, *parts))
+        # Half of the digits: a cotangent that is clipped or taken for another loses all of them.
+        slack = np.sqrt(format_named(dtype).eps) * float(size)
+        with np.errstate(invalid="ignore"):
+            off = [np.max(np.abs(b - a), initial=0.0) > slack for b in (
+                np.asarray(large[k], float) / 1024, np.asarray(parts[0][k], float) + parts[1][k])]
+        what = ["of one that is 1024 times as large", "of its two halves, with zeros in between"]
+        wrong = [w for w, o in zip(what, off) if o]
+        yield "linearity", k, Verdict(RIGHT) if not wrong else Verdict(
+            MISCONDUCT, note=f"not linear in the cotangent: it gives another gradient {' and '.join(wrong)}")
 
 
 def _repeated(first, second):
@@ -108,7 +133,7 @@ def _shapes(found, x, dtype):
 
 def _empty(subject, point, dtype):
     """Arrays without entries along the first axis: gradients without entries, or zeros."""
-    cut = cut_to(0, point.x, subject.constants)
+    cut = cut_to(0, point.x, subject.constants, subject.resizable)
     if cut is None:
         return
     with subject.given(cut[1]):
@@ -116,17 +141,17 @@ def _empty(subject, point, dtype):
             values = subject.value(cut[0], dtype)
         except Exception:
             return  # not for empty arrays: then there is nothing to differentiate
-        if not all(np.isfinite(y).all() for y in values):
+        if not values or not all(np.isfinite(y).all() for y in values):
             return
         try:
             first, _, _ = subject.pull(cut[0], [np.ones(np.shape(y)) for y in values], dtype, contiguous)
         except Exception as error:
-            yield "no entries", "*", Verdict(MISCONDUCT, note=f"raises {brief(error)} where f itself works")
+            yield "no entries", "*", no_answer(error)
             return
     for k, a in cut[0].items():
         right = np.shape(first[k]) == a.shape and np.isfinite(first[k]).all()
         yield "no entries", k, Verdict(RIGHT) if right else Verdict(
-            MISCONDUCT, note=f"shape {np.shape(first[k])}, expected {a.shape}, all finite")
+            NO_ANSWER, note=f"not for arrays without entries: shape {np.shape(first[k])}, expected {a.shape}, finite")
 
 
 def modes_agree(answers, x, v, dtype):

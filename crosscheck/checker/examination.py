@@ -90,7 +90,11 @@ class Examination:
             yield Finding("repeated calls", "as given", "*", self.widest, MISCONDUCT, failed=True, note=(
                 "the function itself gives another value when it is called again; fix its random seed"))
             return
-        for number, point in enumerate(around(self.x, subject.constants, subject.dtypes, self.seed, self._works)):
+        for name in subject.overwrites(self.widest):
+            yield Finding("mutation", "as given", name, self.widest, MISCONDUCT, failed=True,
+                          note=f"the function itself overwrites {name}")
+        for number, point in enumerate(around(self.x, subject.constants, subject.dtypes, self.seed, self._works,
+                                              subject.resizable)):
             self.points[point.label] = point
             with subject.given(point.constants):
                 try:
@@ -181,7 +185,7 @@ class Examination:
             known = False
         if known:
             what = "refgrad's rules" if self.own_rules else "the reference's rules"
-            return Finding("reverse", point.label, "*", "exact", NO_ANSWER, failed=self.own_rules,
+            return Finding("reverse", point.label, "*", "exact", NO_ANSWER, failed=self.own_rules and not point.reshaped,
                            note=f"{what} raise {brief(error)}")
         return Finding("differences", point.label, "*", "exact", UNDECIDED, note=f"f has no value: {brief(error)}")
 
@@ -211,19 +215,21 @@ class Examination:
                 yield self._unanswered(mode, point, dtype, found)
             if isinstance(found, Exception) or not known.covers(mode):
                 continue
-            for name in known.names(mode):
+            misshapen = list(_misshapen(mode, found, point))
+            yield from (_finding(mode, point, k, dtype, verdict, failed=not point.reshaped) for k, verdict in misshapen)
+            for name in () if misshapen else known.names(mode):
                 if known.on_trial and known.refuted(mode, name):
                     continue  # said already, by the rules on balls
                 verdict = known.judge(mode, name, dtype, answers, number == 0 and mode == "reverse")
-                # Differences cannot tell whether an overflow on the way was avoidable.
-                remark = point.extreme and known.how == "differences" and verdict.verdict == NOT_FINITE
+                # Whether an overflow on the way is avoidable depends on the formula, of which only refgrad's is known.
+                remark = point.extreme and not known.on_trial and verdict.verdict == NOT_FINITE
                 yield _finding(mode, point, name, dtype, verdict, failed=None if not remark else False)
 
     def _unanswered(self, mode, point, dtype, error):
         """An error in place of a derivative: a failure where the subject promised one and f itself works."""
         if isinstance(error, Misconduct):
-            return _finding(mode, point, "*", dtype, Verdict(MISCONDUCT, note=str(error)))
-        promised = not (self.subject.may_decline(mode, error) or point.extreme)
+            return _finding(mode, point, "*", dtype, Verdict(MISCONDUCT, note=str(error)), failed=not point.reshaped)
+        promised = not (self.subject.may_decline(mode, error) or point.extreme or point.reshaped)
         return _finding(mode, point, "*", dtype, no_answer(error), failed=promised)
 
     def _rules(self, point, known, number):
@@ -235,13 +241,16 @@ class Examination:
                     found = self.subject.on_balls(mode, x, [Ball(w) for w in known.weights], u, v)
                     found = {k: d if isinstance(d, Ball) else Ball(d) for k, d in found.items()}
             except Misconduct as error:
-                yield _finding(mode, point, "*", "exact", Verdict(MISCONDUCT, note=str(error)))
+                yield _finding(mode, point, "*", "exact", Verdict(MISCONDUCT, note=str(error)),
+                               failed=not point.reshaped)
                 continue
             except Exception as error:
                 if self.own_rules:
                     yield _finding(mode, point, "*", "exact", no_answer(error))
                 continue  # code that balls cannot run is judged by its floats
-            for name, ball in found.items():
+            misshapen = list(_misshapen(mode, found, point))
+            yield from (_finding(mode, point, k, "exact", verdict, failed=not point.reshaped) for k, verdict in misshapen)
+            for name, ball in () if misshapen else found.items():
                 verdict, digits = known.judge_on_balls(mode, name, ball)
                 yield _finding(mode, point, name, "exact", verdict, digits=digits)
 
@@ -336,12 +345,16 @@ class Examination:
             aside[name] = ranks.reshape(d.shape) / n * rng.choice([-1.0, 1.0])
             left, right, _, _ = known.slopes(direction, aside)
             slopes += [s for s in (left, right) if np.isfinite(s)]
-        return slopes, n <= PLACES // 2
+        # Two pieces meet, or several of a kind that places tell apart; of richer sets of slopes corners may be missing.
+        kinds = len(set(np.round(np.asarray(slopes) / (max(map(abs, slopes), default=0.0) or 1.0), 6)))
+        return slopes, n <= PLACES // 2 and kinds <= n + 1
 
     # Conduct, and other ways to the same
 
     def _conduct(self, point, known, answers, weights, wrong):
         dtype = self.widest
+        if isinstance(answers[dtype].get("reverse"), Exception):
+            return  # said already
 
         def judge(mode, found, check):
             if mode in wrong:
@@ -369,6 +382,13 @@ def _finding(check, point, name, dtype, verdict, digits=np.nan, failed=None):
     return Finding(check, point.label, name, dtype, verdict.verdict, digits, verdict.ulp_max, verdict.rel_error,
                    verdict.error_over_bound, verdict.bound, verdict.note,
                    verdict.verdict in FAILURES if failed is None else failed)
+
+
+def _misshapen(mode, found, point):
+    """(name, `Verdict`) of what has not the shape of its input."""
+    for k, a in point.x.items() if mode == "reverse" else ():
+        if np.shape(found[k]) != a.shape:
+            yield k, Verdict(MISCONDUCT, note=f"shape {np.shape(found[k])}, expected {a.shape}")
 
 
 def _single(ys):

@@ -10,6 +10,8 @@ differences of that wrong rule.
 from __future__ import annotations
 
 
+from functools import cached_property
+
 import numpy as np
 
 from ..ball import Ball, Undecided, arithmetic, branches, digits
@@ -21,12 +23,18 @@ from ..verdict import (AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, TYPICAL, 
                        judge)
 from .subject import weighed
 
+#: How many points aside are looked at before a slope that is the same on both sides is believed against an answer.
+NEARBY = 6
+
 #: How many entries that are no numbers are looked at one by one.
 ENTRIES = 6
 
 #: Digits that a formula has whose constants are rounded to float64, a few of them: a rule that agrees to these is right
 #: as far as its own constants say.  It is what a function's author can write; 40 digits are for what closes over none.
 OF_CONSTANTS = -np.log10(TYPICAL * np.finfo(float).eps)
+
+#: With fewer digits than this no rounding of constants is thought of, however ill-conditioned the function.
+LEAST = 10
 
 
 class ByBalls:
@@ -70,7 +78,23 @@ class ByBalls:
     def refuted(self, mode, name):
         """Do differences refute the rules that the exact derivative comes from?"""
         found = self.agreement(mode, name)
-        return found.refuted and not found.digits >= OF_CONSTANTS
+        return found.refuted and not self._as_constants(found.digits)
+
+    def _as_constants(self, agreed):
+        """Is a formula that agrees to so many digits right but for the rounding of its constants to float64?
+
+        Such a rounding acts as one of the inputs does: the condition number tells by how much.
+        """
+        if agreed >= OF_CONSTANTS:
+            return True
+        return agreed >= LEAST and agreed >= OF_CONSTANTS - np.log10(max(self._condition, 1.0))
+
+    @cached_property
+    def _condition(self):
+        try:
+            return self.truth.condition
+        except NotImplementedError:  # without a rule for forward mode
+            return 1.0
 
     def judge(self, mode, name, dtype, answers, prove=False):
         """The verdict on ``answers[dtype][mode][name]``; the answers in other dtypes tell rounding from a fault.
@@ -127,7 +151,7 @@ class ByBalls:
                     return Verdict(UNDECIDED, note=f"cancelled beyond {self.truth.bits} bits"), agreed
         if agreed >= REQUIRED:
             return Verdict(RIGHT, bound="proven"), agreed
-        if agreed >= OF_CONSTANTS:
+        if self._as_constants(agreed):
             return Verdict(RIGHT, bound="float64 constants"), agreed
         note = f"agrees with differences to {max(agreed, 0):.1f} digits"
         if order_of(mode) == 1:
@@ -310,8 +334,8 @@ class ByDifferences:
         floor = TYPICAL * format_named(self.dtype).eps * self.size * reach ** order_of(mode)
         own = TYPICAL * form.eps * float(np.sum(np.abs(terms)))
         relative = gap / max(abs(e.value), np.finfo(float).tiny)
-        width = e.uncertainty + floor
-        known = np.inf if width == 0 else max(np.log10(max(abs(e.value), width) / width), 0.0)
+        width, size = e.uncertainty + floor, max(abs(e.value), self.size * reach ** order_of(mode))
+        known = np.inf if width == 0 else max(np.log10(max(size, width) / width), 0.0)
         found = Verdict(AGREES, rel_error=relative, bound="differences", known=float(known))
         if gap <= width + own:
             return found
@@ -323,11 +347,29 @@ class ByDifferences:
             if fine * np.sqrt(max(ratio, 1 / ratio)) <= coarse:
                 found.verdict, found.note = LESS_ACCURATE, f"off by {relative:.1e}, as rounding is"
                 return found
+        if order_of(mode) == 1 and (near := self._slopes_nearby(name, e)):
+            found.verdict, found.note = KINK, (f"the slope is {e.value:.6g}, nearby it is from {min(near):.6g} to "
+                                               f"{max(near):.6g}, the answer is {given:.6g}")
+            return found
         found.verdict = WRONG
         found.note = f"along a direction {given:.12g}, by differences {e.value:.12g} ± {width:.1e}"
         if mode == "reverse":
             found.note += self._entry(name, answers[dtype][mode])
         return found
+
+    def _slopes_nearby(self, name, e):
+        """The slopes along the same direction at points aside, if they differ from it and from each other as those of
+        a smooth function cannot: then the agreement of left and right slope was none of smoothness."""
+        rng = np.random.default_rng(0)
+        near = []
+        for _ in range(NEARBY):
+            left, right, width, _ = self.slopes(self._along(name), {k: rng.uniform(-1, 1, a.shape)
+                                                                    for k, a in self.x.items()})
+            if np.isfinite(left + right):
+                near += [left, right]
+        # The step aside is the root of eps; what a smooth slope changes over it is of that order, too.
+        jump = max(near, default=0.0) - min(near, default=0.0)
+        return near if jump > np.finfo(float).eps ** 0.25 * max(map(abs, [*near, e.value, self.size])) else []
 
     def _entry(self, name, gradient):
         along = self._along(name)
@@ -350,7 +392,7 @@ class ByDifferences:
         limit = limit + TYPICAL * self._sensitivity(mode, name, form.eps)
         if (error <= limit).all():
             return found
-        if np.max(error) <= np.sqrt(form.eps) * max(size, self.size):
+        if np.max(error) <= np.sqrt(form.eps) * max(size, self.size) or self._is_another_function(dtype, form):
             worse = float(np.max((error - np.minimum(limit, error)) / form.spacing(right)))
             found.verdict = LESS_ACCURATE
             found.note = (f"{worse:.3g} ulps worse than attainable, condition number "
@@ -360,6 +402,12 @@ class ByDifferences:
         found.verdict = WRONG
         found.note = f"entry {tuple(map(int, worst))} is {answer[worst]:.9g}, in {self.dtype} {right[worst]:.9g}"
         return found
+
+    def _is_another_function(self, dtype, form):
+        """Are f's own values others in that dtype, by more than half of the digits (an eps that depends on it, say)?"""
+        pairs = zip(self.subject.value(self.x, dtype), self.subject.value(self.x, self.dtype))
+        return any(np.max(np.abs(np.asarray(a, float) - b), initial=0.0) > np.sqrt(form.eps) * np.max(np.abs(b))
+                   for a, b in pairs if np.size(b))
 
     def _sensitivity(self, mode, name, eps):
         """How far the derivative moves, in each entry at most, when every entry of x, u, v changes by one rounding."""

@@ -29,6 +29,7 @@ class Point:
     dtypes     the dtypes that can hold it; None for all
     constants  name -> another value for an input that is not differentiated
     extreme    so large or small that squares leave the range of floats
+    reshaped   other shapes than the caller's: the function broadcasts there, but its derivative may not be meant to
     """
 
     label: str
@@ -36,12 +37,14 @@ class Point:
     dtypes: tuple | None = None
     constants: dict = field(default_factory=dict)
     extreme: bool = False
+    reshaped: bool = False
 
 
-def around(x, constants, dtypes, seed, works):
+def around(x, constants, dtypes, seed, works, resizable):
     """The `Point`s: as given first, then the others in the order of what they have found.
 
-    works  ``works(x, constants) -> bool``: does the function have a finite value there?
+    works      ``works(x, constants) -> bool``: does the function have a finite value there?
+    resizable  names of the inputs whose shapes may be varied
     """
     coarsest = min(map(format_named, dtypes), key=lambda f: f.precision)
     fits = {k: coarsest.round(a) for k, a in x.items()}
@@ -64,7 +67,7 @@ def around(x, constants, dtypes, seed, works):
         if moved is not None:
             points.append(Point(label, moved, tuple(able) if extreme else None, extreme=extreme))
     points += _of_constants(fits, constants, works)
-    points += _of_size_one(fits, constants, works)
+    points += _of_size_one(fits, constants, works, resizable)
     points += _of_equals(fits, constants, works)
     return points
 
@@ -167,10 +170,12 @@ MOVES = [
     ("every other zero", _every_other_zero, False),
     ("near thresholds", _near_thresholds, False),
     ("ties", _ties, False),
-    ("saturated tails", _magnitudes([15.0, 25.0, 40.0]), False),
+    ("saturated tails", _magnitudes([15.0, 25.0, 40.0, 100.0]), False),
     ("times 4", lambda a, rng: 4 * a, False),
     ("times 1/1000", lambda a, rng: a / 1000, False),
     ("times 1000", lambda a, rng: a * 1000, False),
+    ("at thresholds", lambda a, rng: rng.choice([-6.0, -1.0, -0.5, 0.5, 1.0, 6.0], a.shape), False),
+    ("times a million", lambda a, rng: a * 1e6, False),
     ("all zero", lambda a, rng: _filled(a, 0.0), False),
     ("all equal", lambda a, rng: _filled(a, a.flat[0] if a.size else 0.0), False),
     ("one zero", _one_zero, False),
@@ -199,36 +204,36 @@ def _of_constants(x, constants, works):
     return []
 
 
-def cut_to(length, x, constants):
+def cut_to(length, x, constants, resizable):
     """(x, constants) with that many entries along the first axis of the first input, and of all that share its length;
     None if there is no such axis."""
-    first = next(iter(x.values()))
+    first = next((a for k, a in x.items() if k in resizable), np.zeros(()))
     if not first.ndim or first.shape[0] <= length:
         return None
     size = first.shape[0]
 
-    def cut(a):
+    def cut(name, a):
         shape = getattr(a, "shape", ())
-        if not len(shape) or shape[0] != size:
+        if not len(shape) or shape[0] != size or name not in resizable:
             return a
         return a[:length, :length] if tuple(shape) == (size, size) else a[:length]  # a square matrix stays one
 
-    return {k: cut(a) for k, a in x.items()}, {k: cut(a) for k, a in constants.items()}
+    return {k: cut(k, a) for k, a in x.items()}, {k: cut(k, a) for k, a in constants.items()}
 
 
-def _of_size_one(x, constants, works):
+def _of_size_one(x, constants, works, resizable):
     """A batch of one, and each axis of each input cut to size 1 where the function then broadcasts it."""
     found = []
-    single = cut_to(1, x, constants)
+    single = cut_to(1, x, constants, resizable)
     if single and works(*single):
-        found.append(Point("a batch of one", single[0], constants=single[1]))
+        found.append(Point("a batch of one", single[0], constants=single[1], reshaped=True))
     many = sum(a.size for a in x.values()) > BUDGET // FEWEST
     for k, a in x.items():
         for axis in range(a.ndim):
-            if a.shape[axis] > 1 and len(x) > 1 and not many:
+            if a.shape[axis] > 1 and len(x) > 1 and not many and k in resizable:
                 cut = {**x, k: np.take(a, [0], axis=axis)}
                 if works(cut, constants):
-                    found.append(Point(f"{k} of size 1 along axis {axis}", cut))
+                    found.append(Point(f"{k} of size 1 along axis {axis}", cut, reshaped=True))
                     break
     return found
 

@@ -62,10 +62,21 @@ class Subject:
         self.name = name or getattr(f, "__name__", type(f).__name__)
         self.constants = arguments.constants
 
+    @property
+    def resizable(self):
+        """Names of the inputs whose shapes may be varied."""
+        return self.arguments.names
+
     def inputs(self):
         """The example inputs that are differentiated, as float64."""
-        return {n: np.asarray(a, float) for n, a in zip(self.arguments.names, self.arguments.values)
-                if n in self.arguments.chosen}
+        values = dict(zip(self.arguments.names, self.arguments.values))
+        return {n: np.asarray(values[n], float) for n in self.arguments.chosen}
+
+    def overwrites(self, dtype):
+        """Names of the inputs that the function itself overwrites."""
+        given = Untouched({k: np.array(a, dtype) for k, a in self.inputs().items()})
+        self.call(given.arrays)
+        return given.touched()
 
     def call(self, x):
         return self.f(*self.filled(x))
@@ -229,8 +240,10 @@ class HandWritten(Subject):
         x = shared_as_given(x, lambda a: layout(np.array(a, dtype)))
         weights = [layout(np.array(w, dtype)) for w in weights]
         given = Untouched({**x, **cotangents(weights)})
-        first = {k: np.copy(g) for k, g in self._reverse(x, weights).items()}
-        return first, self._reverse(x, weights), given.touched()
+        handed_out = Untouched({f"the gradient of {k} that came before": g for k, g in self._reverse(x, weights).items()})
+        second = {k: np.copy(g) for k, g in self._reverse(x, weights).items()}
+        self._reverse(x, [-2 * w for w in weights])  # a buffer that is used again has other numbers now
+        return dict(zip(x, handed_out.before.values())), second, given.touched() + handed_out.touched()
 
     def _reverse(self, x, weights):
         full = self.filled(x)
@@ -238,9 +251,11 @@ class HandWritten(Subject):
             given = self.vjp(self._nest(self.call(x), weights), *full)
         else:
             given = self.gradient(*full)
-        given = list(given) if isinstance(given, (tuple, list)) else [given]
+        several = isinstance(given, (tuple, list))
+        given = list(given) if several else [given]
         if len(given) != len(x):
-            raise Misconduct(f"{len(given)} gradients came, {len(x)} were expected: one for each of {', '.join(x)}")
+            raise Misconduct(f"{len(given)} gradients came{' in a sequence' * several}, {len(x)} expected: one array for "
+                             f"each of {', '.join(x)}")
         by_name = {k: np.zeros_like(a) if g is None else g for (k, a), g in zip(x.items(), given)}
         return by_name if self.vjp is not None else {k: g * weights[0] for k, g in by_name.items()}
 
@@ -261,6 +276,20 @@ class HandWritten(Subject):
         leaves, structure = flatten(y)
         left = iter(weights)
         return unflatten(structure, [next(left) if is_real(a) else np.zeros(np.shape(a)) for a in leaves])
+
+
+def chosen_of(argnums, floats, count):
+    """The positions that argnums names, in its order; all of `floats`, which may be differentiated, if it is None."""
+    if argnums is None:
+        return floats
+    argnums = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
+    for k in argnums:
+        if k not in floats:
+            raise ValueError(f"check: argnums={tuple(argnums)!r}: input {k} of {count} is not an array of floats; "
+                             f"those are {floats}")
+    if len(set(argnums)) != len(argnums):
+        raise ValueError(f"check: argnums={tuple(argnums)!r} names an input twice")
+    return argnums
 
 
 def argument_names(f, skipped, count):

@@ -210,7 +210,9 @@ def _descend(line, first, lowest, here, noise):
         for tableau, quotient, spread in zip((central, left, right), _quotients(line, h, here), spreads):
             tableau.add(quotient, spread)
         lead = 0 if isfinite(line(h)) and isfinite(line(-h)) else 2 if isfinite(line(h)) else 1
-        if spreads[lead] > (central, left, right)[lead].best.uncertainty:
+        # The sides must be known too: of an even kink the central quotient is exactly 0 at once.
+        unknown = lead == 0 and inf in (left.best.uncertainty, right.best.uncertainty)
+        if spreads[lead] > (central, left, right)[lead].best.uncertainty and not unknown:
             break
     return (central.best, left.best, right.best), h
 

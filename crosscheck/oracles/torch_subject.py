@@ -8,8 +8,8 @@ import torch
 from refgrad.errors import describe
 from refgrad.tree import flatten
 
-from ..checker.subject import (Arguments, Misconduct, Subject, Untouched, argument_names, cotangents, results,
-                               shared_as_given)
+from ..checker.subject import (Arguments, Misconduct, Subject, Unanswered, Untouched, argument_names, chosen_of,
+                               cotangents, results, shared_as_given)
 from ..formats import format_named
 from .torch_modes import MODES, added, threads
 
@@ -17,12 +17,14 @@ from .torch_modes import MODES, added, threads
 def subject_of(f, inputs, dtypes, argnums=None):
     """The `TorchSubject` of a callable, a Module (with its parameters) or a subclass of autograd.Function.
 
-    inputs   tensors, or arrays that become tensors, and whatever else the call takes.  As in torch.autograd.gradcheck
+    inputs   tensors, or arrays that become tensors, and whatever else the call takes, floats too.  As in torch.autograd.gradcheck
              those that require a gradient are differentiated; if none does, all that are floating point
     dtypes   names of the dtypes to test in; None for float64, float32 and those of the inputs
     """
+    if isinstance(f, type) and issubclass(f, torch.nn.Module):
+        raise TypeError(f"check: f is the class {f.__name__}; expected a Module, as in {f.__name__}(...)")
     target = f.apply if isinstance(f, type) and issubclass(f, torch.autograd.Function) else f
-    inputs = [torch.as_tensor(a) if isinstance(a, (np.ndarray, np.generic, float)) else a for a in inputs]
+    inputs = [torch.as_tensor(a) if isinstance(a, np.ndarray) else a for a in inputs]
     named = argument_names(*_signature(f), len(inputs))
     parameters = dict(f.named_parameters()) if isinstance(f, torch.nn.Module) else {}
     values = [*inputs, *parameters.values()]
@@ -31,7 +33,8 @@ def subject_of(f, inputs, dtypes, argnums=None):
             raise TypeError(f"check: {name} is {describe(a)}; expected a real tensor (pass real and imaginary parts)")
     floating = [k for k, a in enumerate(values) if torch.is_tensor(a) and a.is_floating_point()]
     if argnums is not None:
-        chosen = [k for k in floating if k in argnums or k >= len(inputs)]
+        own = chosen_of(argnums, [k for k in floating if k < len(inputs)], len(inputs))
+        chosen = [*own, *(k for k in floating if k >= len(inputs))]
     else:
         wanted = [k for k in floating if values[k].requires_grad]
         own = [k for k in floating if k < len(inputs)]
@@ -42,6 +45,7 @@ def subject_of(f, inputs, dtypes, argnums=None):
     subject = TorchSubject(f, target, Arguments([*named, *parameters], values, chosen), list(parameters), wanted)
     if dtypes is None:
         subject.dtypes = tuple(d for d in wanted if d in mine or subject.takes(d))
+    subject.look_at_results()
     return subject
 
 
@@ -61,17 +65,46 @@ class TorchSubject(Subject):
     leaves_add_up = True
 
     def __init__(self, f, target, arguments, parameters, dtypes):
-        self.parameters = parameters
+        self.parameters, self.differentiable, self.has_function = parameters, None, False
         self.module = f if isinstance(f, torch.nn.Module) else None
         super().__init__(target, arguments, dtypes, name=getattr(f, "__name__", type(f).__name__))
         self.devices = {n: a.device for n, a in zip(arguments.names, arguments.values) if torch.is_tensor(a)}
         self.device = next((self.devices[n] for n in arguments.chosen), torch.device("cpu"))
-        self.extra = {"create_graph": ("reverse", self._with_graph), "many at once, reverse": ("reverse", self._jacrev),
+        self.extra = {"create_graph": ("reverse", self._with_graph), "each input alone": ("reverse", self._apart),
+                      "each result alone": ("reverse", self._by_result),
+                      "many at once, reverse": ("reverse", self._jacrev),
                       "many at once, forward": ("forward", self._jacfwd)}
 
+    @property
+    def resizable(self):
+        """Not a Module's own parameters: kernels trust their shapes."""
+        return [n for n in self.arguments.names if n not in self.parameters]
+
+    def look_at_results(self):
+        """Which results are differentiable, as the function itself declares it, and whether an autograd.Function made
+        one of them."""
+        leaves = {k: t.requires_grad_() for k, t in self.tensors(self.inputs(), self.dtypes[0]).items()}
+        ys = self.results(leaves)
+        if any(y.requires_grad for y in ys):
+            self.differentiable = [y.requires_grad for y in ys]
+        left, met = [y.grad_fn for y in ys if y.requires_grad], set()
+        while left:
+            node = left.pop()
+            if node is not None and node not in met:
+                met.add(node)
+                self.has_function |= isinstance(node, torch.autograd.function.BackwardCFunction)
+                left.extend(parent for parent, _ in node.next_functions)
+
+    def overwrites(self, dtype):
+        given = self.tensors(self.inputs(), dtype)
+        before = {k: t.clone() for k, t in given.items()}
+        with torch.no_grad():
+            self.call(given)
+        return [k for k, t in given.items() if not torch.equal(t, before[k])]
+
     def inputs(self):
-        chosen = zip(self.arguments.names, self.arguments.values)
-        return {n: a.detach().double().cpu().numpy() for n, a in chosen if n in self.arguments.chosen}
+        values = dict(zip(self.arguments.names, self.arguments.values))
+        return {n: values[n].detach().double().cpu().numpy() for n in self.arguments.chosen}
 
     def tensors(self, arrays, dtype):
         """Fresh tensors of that dtype, each on its input's device."""
@@ -116,7 +149,10 @@ class TorchSubject(Subject):
         return mode != "reverse" or "not implemented for" in str(error)
 
     def results(self, x):
-        return [y for y in flatten(self.call(x))[0] if torch.is_tensor(y) and y.is_floating_point()]
+        ys = [y for y in flatten(self.call(x))[0] if torch.is_tensor(y) and y.is_floating_point()]
+        if self.differentiable is None or len(ys) != len(self.differentiable):
+            return ys
+        return [y for y, wanted in zip(ys, self.differentiable) if wanted]
 
     def value(self, x, dtype):
         with torch.no_grad():
@@ -131,15 +167,18 @@ class TorchSubject(Subject):
         return True
 
     def answer(self, mode, x, weights, u, v, dtype, layout=None):
-        return self._ask(MODES[mode], x, weights, u, v, dtype, layout)
+        if mode == "forward over forward" and self.has_function:
+            raise Unanswered("torch gives 0 for the jvp of an autograd.Function differentiated again in forward mode")
+        return self._ask(MODES[mode], x, weights, u, v, dtype, layout, mode == "reverse over reverse")
 
-    def _ask(self, differentiate, x, weights, u, v, dtype, layout=None):
+    def _ask(self, differentiate, x, weights, u, v, dtype, layout=None, twice=False):
         """Derivatives of s = <weights, f>, as arrays."""
         if layout is None:
             x, u, v = (self.tensors(d, dtype) for d in (x, u, v))
         else:
             x, u, v = ({k: self._laid_out(a, layout, dtype) for k, a in d.items()} for d in (x, u, v))
-        weights = [torch.tensor(w, dtype=getattr(torch, dtype), device=self.device) for w in weights]
+        # A cotangent that wants a gradient, too, makes a backward that may run only once say so.
+        weights = [torch.tensor(w, dtype=getattr(torch, dtype), device=self.device, requires_grad=twice) for w in weights]
 
         def scalar(x):
             return added(torch.sum(y * w) for y, w in zip(self.results(x), weights))
@@ -176,6 +215,23 @@ class TorchSubject(Subject):
 
     def _with_graph(self, *arguments):
         return self._ask(lambda f, x, u, v: _detached(torch.autograd.grad, f, x), *arguments)
+
+    def _apart(self, *arguments):
+        """Of one input at a time, while the others want no gradient."""
+        def apart(f, x, u, v):
+            return {k: _detached(torch.autograd.grad, lambda one, k=k: f({**x, **one}), {k: x[k]})[k] for k in x}
+        return self._ask(apart, *arguments)
+
+    def _by_result(self, x, weights, u, v, dtype):
+        """The sum over results of the gradients of one at a time: the others' cotangents are None then, not zeros."""
+        leaves = {k: t.requires_grad_() for k, t in self.tensors(x, dtype).items()}
+        found = {k: np.zeros(np.shape(a), float) for k, a in x.items()}
+        ys = self.results(leaves)
+        for y, w in zip(ys, weights):
+            w = torch.tensor(w, dtype=y.dtype, device=y.device)
+            parts = torch.autograd.grad(y, list(leaves.values()), w, retain_graph=True, materialize_grads=True)
+            found = {k: a + _array(part) for (k, a), part in zip(found.items(), parts)}
+        return found
 
     def _jacrev(self, *arguments):
         """Several cotangents at once, as jacrev does it; the first is the one that is asked for."""
