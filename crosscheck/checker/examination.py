@@ -222,8 +222,9 @@ class Examination:
                     continue  # said already, by the rules on balls
                 verdict = known.judge(mode, name, dtype, answers, number == 0 and mode == "reverse")
                 # Whether an overflow on the way is avoidable depends on the formula, of which only refgrad's is known.
-                remark = point.extreme and not known.on_trial and verdict.verdict == NOT_FINITE
-                yield _finding(mode, point, name, dtype, verdict, failed=None if not remark else False)
+                avoidable = not point.extreme and (known.how == "balls" or dtype == self.widest)
+                remark = verdict.verdict == NOT_FINITE and not (known.on_trial or avoidable)
+                yield self._of_shapes(point, _finding(mode, point, name, dtype, verdict, failed=False if remark else None))
 
     def _unanswered(self, mode, point, dtype, error):
         """An error in place of a derivative: a failure where the subject promised one and f itself works."""
@@ -252,7 +253,12 @@ class Examination:
             yield from (_finding(mode, point, k, "exact", verdict, failed=not point.reshaped) for k, verdict in misshapen)
             for name, ball in () if misshapen else found.items():
                 verdict, digits = known.judge_on_balls(mode, name, ball)
-                yield _finding(mode, point, name, "exact", verdict, digits=digits)
+                yield self._of_shapes(point, _finding(mode, point, name, "exact", verdict, digits=digits))
+
+    def _of_shapes(self, point, finding):
+        """A derivative need not be meant for shapes at which only the function broadcasts; refgrad's rules are."""
+        finding.failed = finding.failed and (self.own_rules or not point.reshaped)
+        return finding
 
     def _value(self, point, known):
         """Is the subject the function that it is measured by?"""
@@ -314,6 +320,10 @@ class Examination:
             float(np.sum(np.abs(terms))) + abs(left) + abs(right) + known.size * reach)
         inside = min(left, right) - slack <= given <= max(left, right) + slack
         if smooth:
+            if not inside and known.how == "differences":
+                # Slopes that are the same on both sides are no proof of smoothness: of an odd number of ties, say.
+                near = self._slopes_nearby(point, known, direction)[0] if len(direction) == 1 else [-np.inf, np.inf]
+                inside = min([left, *near]) - slack <= given <= max([left, *near]) + slack
             if not inside:
                 yield _finding("kink", point, name, dtype, Verdict(
                     WRONG, note=f"{where} the function is smooth with slope {left:.9g}, the answer is {given:.9g}"))
@@ -366,11 +376,11 @@ class Examination:
 
         for check, name, verdict in conduct(self.subject, point, weights, known.u, known.v, judge):
             yield _finding(check, point, name, dtype, verdict)
-        for check, (mode, way) in self.subject.extra.items():
+        for check, (mode, way, promised) in self.subject.extra.items():
             try:
                 found = way(point.x, weights, known.u, known.v, dtype)
             except Exception as error:
-                yield _finding(check, point, "*", dtype, no_answer(error))
+                yield _finding(check, point, "*", dtype, no_answer(error), failed=promised)
                 continue
             for name, verdict in ((n, w) for _, n, w in judge(mode, found, check)):
                 yield _finding(check, point, name, dtype, verdict)

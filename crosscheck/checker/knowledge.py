@@ -283,6 +283,9 @@ class ByDifferences:
             return Verdict(UNDECIDED, note="f's own value may be lost at entries of this size")
         if format_named(self.dtype).precision < format_named("float32").precision:
             return Verdict(UNDECIDED, note=f"values in {self.dtype} are too coarse to be differenced; give reference=")
+        largest = max(float(np.max(np.abs(a), initial=0.0)) for a in self.x.values())
+        if self.dtype != "float64" and largest * format_named(self.dtype).eps ** 0.5 > 0.125:
+            return Verdict(UNDECIDED, note=f"entries so large that {self.dtype} is too coarse between them")
         e = self.estimate(mode, name)
         if order_of(mode) == 2 and self.kinked():
             return Verdict(KINK, note="the second difference crosses a kink")

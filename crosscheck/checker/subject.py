@@ -134,7 +134,8 @@ class Subject:
         """The vjp of the weights, twice from one forward pass: (first, second, names of what was overwritten)."""
         raise Unanswered(f"{self.name} has no vjp")
 
-    #: Other ways to the same derivatives: name -> (mode whose answer it must give, method as `answer` without the mode)
+    #: Other ways to the same derivatives: name -> (mode whose answer it must give, method as `answer` without the mode,
+    #: whether it must work where the mode does)
     extra: dict = {}
 
 
@@ -184,7 +185,7 @@ class Differentiated(Subject):
 
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
-        self.extra = {"many at once, forward": ("forward", self._stacked)}
+        self.extra = {"many at once, forward": ("forward", self._stacked, False)}
 
     def pull(self, x, weights, dtype, layout):
         x = shared_as_given(x, lambda a: layout(np.array(a, dtype)))

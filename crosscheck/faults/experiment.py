@@ -84,7 +84,7 @@ class Experiment:
                 return False
 
         with np.errstate(all="ignore"):
-            points = around(subject.inputs(), subject.constants, subject.dtypes, self.seed, works)
+            points = around(subject.inputs(), subject.constants, subject.dtypes, self.seed, works, subject.resizable)
         here = next((p for p in points if p.label == failure.point), points[0])
         return [layout(x) for x in here.x.values()]
 

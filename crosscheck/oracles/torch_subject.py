@@ -65,15 +65,17 @@ class TorchSubject(Subject):
     leaves_add_up = True
 
     def __init__(self, f, target, arguments, parameters, dtypes):
-        self.parameters, self.differentiable, self.has_function = parameters, None, False
+        self.parameters, self.differentiable = parameters, None
+        self.has_function = self.runs_once = False
         self.module = f if isinstance(f, torch.nn.Module) else None
         super().__init__(target, arguments, dtypes, name=getattr(f, "__name__", type(f).__name__))
         self.devices = {n: a.device for n, a in zip(arguments.names, arguments.values) if torch.is_tensor(a)}
         self.device = next((self.devices[n] for n in arguments.chosen), torch.device("cpu"))
-        self.extra = {"create_graph": ("reverse", self._with_graph), "each input alone": ("reverse", self._apart),
-                      "each result alone": ("reverse", self._by_result),
-                      "many at once, reverse": ("reverse", self._jacrev),
-                      "many at once, forward": ("forward", self._jacfwd)}
+        self.extra = {"create_graph": ("reverse", self._with_graph, True),
+                      "each input alone": ("reverse", self._apart, True),
+                      "each result alone": ("reverse", self._by_result, True),
+                      "many at once, reverse": ("reverse", self._jacrev, False),
+                      "many at once, forward": ("forward", self._jacfwd, False)}
 
     @property
     def resizable(self):
@@ -87,13 +89,16 @@ class TorchSubject(Subject):
         ys = self.results(leaves)
         if any(y.requires_grad for y in ys):
             self.differentiable = [y.requires_grad for y in ys]
-        left, met = [y.grad_fn for y in ys if y.requires_grad], set()
-        while left:
-            node = left.pop()
-            if node is not None and node not in met:
-                met.add(node)
-                self.has_function |= isinstance(node, torch.autograd.function.BackwardCFunction)
-                left.extend(parent for parent, _ in node.next_functions)
+        self.has_function = any(isinstance(node, torch.autograd.function.BackwardCFunction) for node in _nodes(ys))
+        if self.has_function:
+            cotangents = [torch.ones_like(y, requires_grad=True) for y in ys if y.requires_grad]
+            try:
+                first = torch.autograd.grad([y for y in ys if y.requires_grad], list(leaves.values()), cotangents,
+                                            create_graph=True, allow_unused=True)
+            except Exception:
+                return  # that is a finding of its own
+            # What once_differentiable puts in the place of a graph raises an error only if it is walked.
+            self.runs_once = any("Error" in node.name() for node in _nodes(g for g in first if g is not None))
 
     def overwrites(self, dtype):
         given = self.tensors(self.inputs(), dtype)
@@ -169,16 +174,17 @@ class TorchSubject(Subject):
     def answer(self, mode, x, weights, u, v, dtype, layout=None):
         if mode == "forward over forward" and self.has_function:
             raise Unanswered("torch gives 0 for the jvp of an autograd.Function differentiated again in forward mode")
-        return self._ask(MODES[mode], x, weights, u, v, dtype, layout, mode == "reverse over reverse")
+        if mode == "reverse over reverse" and self.runs_once:
+            raise Unanswered("the backward is declared to be once_differentiable")
+        return self._ask(MODES[mode], x, weights, u, v, dtype, layout)
 
-    def _ask(self, differentiate, x, weights, u, v, dtype, layout=None, twice=False):
+    def _ask(self, differentiate, x, weights, u, v, dtype, layout=None):
         """Derivatives of s = <weights, f>, as arrays."""
         if layout is None:
             x, u, v = (self.tensors(d, dtype) for d in (x, u, v))
         else:
             x, u, v = ({k: self._laid_out(a, layout, dtype) for k, a in d.items()} for d in (x, u, v))
-        # A cotangent that wants a gradient, too, makes a backward that may run only once say so.
-        weights = [torch.tensor(w, dtype=getattr(torch, dtype), device=self.device, requires_grad=twice) for w in weights]
+        weights = [torch.tensor(w, dtype=getattr(torch, dtype), device=self.device) for w in weights]
 
         def scalar(x):
             return added(torch.sum(y * w) for y, w in zip(self.results(x), weights))
@@ -256,6 +262,17 @@ def _detached(grad, f, x):
     leaves = {k: t.detach().requires_grad_() for k, t in x.items()}
     found = grad(f(leaves), list(leaves.values()), create_graph=True, materialize_grads=True)
     return {k: t.detach() for k, t in zip(leaves, found)}
+
+
+def _nodes(tensors):
+    """The nodes of the graph behind tensors."""
+    left, met = [t.grad_fn for t in tensors if t.requires_grad], set()
+    while left:
+        node = left.pop()
+        if node is not None and node not in met:
+            met.add(node)
+            left.extend(parent for parent, _ in node.next_functions)
+    return met
 
 
 def _array(t):
