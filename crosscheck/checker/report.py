@@ -144,8 +144,6 @@ def _row(check, dtype, found):
     points = {f.point for f in found}
     at = {f.point for f in found if f.verdict == worst}
     some = f" at {len(at)}" if at != {f.point for f in told} else ""
-    if (silent := points - {f.point for f in told}) and told is not found:
-        some += f", {UNDECIDED} at {len(silent)}"
     digits, ulps = ([x for x in numbers if not np.isnan(x)] for numbers in ((f.digits for f in found),
                                                                             (f.ulps for f in found)))
     by = ", ".join(dict.fromkeys(f.bound for f in found if f.bound))

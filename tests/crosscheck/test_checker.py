@@ -180,6 +180,83 @@ def test_torch_batch_norm_has_wrong_second_derivatives():
     assert checks == {"reverse over forward", "forward over forward"}
 
 
+# Functions as people write them
+
+
+def test_a_once_differentiable_backward_has_no_second_order_and_that_is_no_fault():
+    class Once(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return torch.sin(x)
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(ctx, g):
+            return g * torch.cos(*ctx.saved_tensors)
+
+    report = check(Once, T)
+    assert report.ok and any("once_differentiable" in f.note for f in report.verdicts)
+
+
+def test_results_that_are_declared_not_differentiable_and_floats_that_are_options():
+    class Scaled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, factor):
+            mean = x.mean()
+            ctx.mark_non_differentiable(mean)
+            ctx.factor = factor
+            return x * factor, mean
+
+        @staticmethod
+        def backward(ctx, g, _):
+            return g * ctx.factor, None
+
+    report = check(Scaled, T, 0.5)
+    assert report.ok and {f.argument for f in report.verdicts} <= {"x", "*"}
+
+
+def test_each_result_alone_and_each_input_alone(monkeypatch):
+    class Both(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.set_materialize_grads(False)
+            ctx.save_for_backward(x, w)
+            return x * w, torch.sin(x)
+
+        @staticmethod
+        def backward(ctx, g, h):
+            x, w = ctx.saved_tensors
+            if not ctx.needs_input_grad[0]:
+                return None, None          # w's gradient is lost when x wants none
+            return g * w + h * torch.cos(x), g * x     # g and h may be None
+
+    checks = {f.check for f in check(Both, T, T + 1).failures}
+    assert {"each input alone", "each result alone"} <= checks
+
+
+def test_a_modules_parameters_keep_their_shapes():
+    lstm = torch.nn.LSTM(2, 3)
+    state = torch.zeros(1, 1, 3), torch.zeros(1, 1, 3)
+    points = {f.point for f in check(lambda x: lstm(x, state)[0], torch.randn(4, 1, 2), dtypes=("float32",)).verdicts}
+    assert points
+    named = {f.point for f in check(torch.nn.Linear(3, 2), T).verdicts}
+    assert not [p for p in named if p.startswith(("weight of", "bias of"))]
+
+
+def test_an_even_kink_is_seen_by_differences():
+    """Of cosh x + |x| the central quotient at 0 is 0 at once; the slopes are -1 and 1."""
+    from tests.crosscheck.scenarios import function
+    sign = lambda x: torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
+    assert check(function(lambda x: torch.cosh(x) + x.abs(), lambda g, x: g * (torch.sinh(x) + sign(x))), T).ok
+
+
+def test_gradients_come_in_the_order_of_argnums():
+    vjp = summed(lambda g, a, b: (2 * g * a * b, g * b * b))   # of b, then of a
+    assert check(lambda a, b: a * b * b, X, X + 1, argnums=(1, 0), vjp=vjp).ok
+    assert check(torch.mul, T, T + 1, argnums=0).ok
+
+
 # Errors that teach
 
 
@@ -191,6 +268,10 @@ def test_torch_batch_norm_has_wrong_second_derivatives():
     (lambda: check(np.log, -np.abs(X)), ValueError, "log is nan or inf at the inputs"),
     (lambda: check(np.tanh, np.array([np.inf])), ValueError, "has nan or inf among its entries"),
     (lambda: check(np.multiply, X, X, argnums=(2,)), ValueError, "argnums=.2,.*input 2 of 2"),
+    (lambda: check(torch.mul, T, T, argnums=(5,)), ValueError, "argnums=.5,.*input 5 of 2"),
+    (lambda: check(np.multiply, X, X, argnums=(1, 1)), ValueError, "names an input twice"),
+    (lambda: check(np.sin, X, dtypes=()), ValueError, "dtypes is empty"),
+    (lambda: check(torch.nn.Linear, T), TypeError, "f is the class Linear; expected a Module"),
     (lambda: check(np.sin, X, reference=3), TypeError, "reference is int"),
     (lambda: check(torch.sin, T, vjp=lambda g, x: g), TypeError, "belong to a NumPy function"),
     (lambda: check(lambda x: x > 0, X), TypeError, "returns no array of floats"),
