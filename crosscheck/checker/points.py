@@ -125,9 +125,7 @@ def _every_other_zero(a, rng):
 
 def _the_others_zero(a, rng):
     """The other sign and, of several inputs, zeros at different places."""
-    b = 0.0 - np.array(a)
-    b.reshape(-1)[rng.integers(2)::2] = 0
-    return b
+    return np.where(rng.random(a.shape) < 0.5, 0.0, -a)
 
 
 def _ties(a, rng):
