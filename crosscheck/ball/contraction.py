@@ -26,7 +26,7 @@ def einsum_of(cells, labels, out):
     if current_format() is None:
         return wrap(values)
     sizes = [as_cells(np.abs(c)) for c in cells]
-    counts = contract([nonzero(c) for c in cells], labels, out)
+    counts = contract([np.asarray(nonzero(c)) for c in cells], labels, out)
     return wrap(rounded_sums(values, contract(sizes, labels, out), counts, sizes))
 
 

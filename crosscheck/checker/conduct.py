@@ -92,7 +92,7 @@ def _linear(subject, point, weights, dtype, whole):
         return
     for k, a in whole.items():
         a = np.asarray(a, float)
-        size = max(np.max(np.abs(p[k]), initial=0.0) for p in (whole, *parts))
+        size = max(np.max(np.abs(c), initial=0.0) for c in (*(p[k] for p in (whole, *parts)), *weights))
         # Half of the digits: a cotangent that is clipped or taken for another loses all of them.
         slack = np.sqrt(format_named(dtype).eps) * float(size)
         with np.errstate(invalid="ignore"):

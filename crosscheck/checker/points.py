@@ -58,14 +58,15 @@ def around(x, constants, dtypes, seed, works, resizable):
     for label, move, extreme in MOVES:
         if len(points) >= most:
             break
-        limits = [format_named(d) for d in dtypes]
-        able = [f.name for f in limits if not extreme or f.largest > 1e250]
-        if not able:
+        if extreme and _finest(dtypes) != ("float64",):
             continue
         moved = _together(x, lambda k: coarsest.round(move(x[k], rng)) if not extreme else move(x[k], rng),
                           lambda candidate: works(candidate, constants))
         if moved is not None:
-            points.append(Point(label, moved, tuple(able) if extreme else None, extreme=extreme))
+            # Where squares leave a format's range, overflow on the way is no fault.
+            largest = max(float(np.max(np.abs(a), initial=0.0)) for a in moved.values())
+            able = tuple(d for d in dtypes if np.sqrt(format_named(d).largest) > largest)
+            points.append(Point(label, moved, ("float64",) if extreme else able or _finest(dtypes), extreme=extreme))
     points += _of_constants(fits, constants, works)
     points += _of_size_one(fits, constants, works, resizable)
     points += _of_equals(fits, constants, works)
