@@ -9,7 +9,6 @@ differences of that wrong rule.
 
 from __future__ import annotations
 
-
 from functools import cached_property
 
 import numpy as np
