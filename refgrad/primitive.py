@@ -69,17 +69,18 @@ class Primitive:
     kinks       for Kind.KINKED: `Kink` records, where it kinks and which convention holds there
     stacked     the jvp accepts tangents with one more leading axis (many tangents at once)
     multiple    forward returns a tuple of arrays; cotangents and tangents are then tuples too
+    pointwise   each entry of the result depends on one entry of each (broadcast) argument alone
     listed      whether TABLE has it (a program's own primitives are not listed)
     """
 
     def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, forward=None, keep=None,
-                 call=None, cases=(), kinks=(), stacked=False, multiple=False, name=None, listed=True):
+                 call=None, cases=(), kinks=(), stacked=False, multiple=False, pointwise=False, name=None, listed=True):
         self.name = name or f"np.{qualified(function)}"
         self.__name__ = self.name
         self.function = function
         self.__doc__ = self.derivation = derivation
         self.kind, self.cases, self.kinks = kind, tuple(cases), tuple(kinks)
-        self.keep, self.multiple, self.stacked = keep, multiple, stacked
+        self.keep, self.multiple, self.stacked, self.pointwise = keep, multiple, stacked, pointwise
         self.forward = forward or function
         # What a level below is asked to compute: NumPy's functions dispatch by themselves, ours through __call__.
         self.evaluate = self if function is None else self.forward
@@ -175,7 +176,7 @@ def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, 
     cases = [Case(*((s,) if len(partials) == 1 else (s + s)[:len(partials)]), domain=domain, **named)
              for s in shapes for named in params]
     return Primitive(function, derivation, kind=kind, jvp=rules, vjp=rules, cases=cases, kinks=kinks, stacked=True,
-                     name=name, forward=forward)
+                     pointwise=True, name=name, forward=forward)
 
 
 def every_argument_is_an_array(*arrays):

@@ -19,6 +19,7 @@ import operator
 import numpy as np
 
 from .errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule, describe, describe_call
+from .face import Face
 from .primitive import TABLE, Composition, Primitive, every_argument_is_an_array, qualified
 
 _numbers = itertools.count(1)
@@ -48,7 +49,7 @@ class Level:
         return x.value if self.traces(x) else x
 
 
-class Tracer:
+class Tracer(Face):
     """An array of some level: `value` is the array below, `mark` is what the level keeps with it."""
 
     __slots__ = ("value", "level", "mark")
@@ -191,7 +192,7 @@ class Tracer:
     def __bool__(self):
         return bool(self.value)  # a branch is taken on the value; the program that runs is the one differentiated
 
-    # ndarray's face
+    # what the array below knows
 
     @property
     def shape(self): return np.shape(self.value)
@@ -201,71 +202,12 @@ class Tracer:
     def size(self): return np.size(self.value)
     @property
     def dtype(self): return self.value.dtype
-    @property
-    def itemsize(self): return self.dtype.itemsize
-    @property
-    def nbytes(self): return self.size * self.itemsize
-    @property
-    def real(self): return self
-    @property
-    def imag(self): return np.zeros_like(self)
-    @property
-    def T(self): return np.transpose(self)
-    @property
-    def mT(self): return np.swapaxes(self, -1, -2)
-
-    def __len__(self):
-        if self.ndim == 0:
-            raise TypeError("len() of an array without axes")
-        return self.shape[0]
-
-    def __iter__(self):
-        return (self[i] for i in range(len(self)))
 
     def __repr__(self):
         return f"Tracer({describe(self)}, level {self.level.number}, {self.value!r})"
 
     def __format__(self, spec):
         return format(self.value, spec) if spec else repr(self)
-
-    def astype(self, dtype, order="K", casting="unsafe", subok=True, copy=True): return np.astype(self, dtype)
-    def copy(self, order="C"): return np.copy(self)
-    def sum(self, *args, **kwargs): return np.sum(self, *args, **kwargs)
-    def mean(self, *args, **kwargs): return np.mean(self, *args, **kwargs)
-    def prod(self, *args, **kwargs): return np.prod(self, *args, **kwargs)
-    def max(self, *args, **kwargs): return np.max(self, *args, **kwargs)
-    def min(self, *args, **kwargs): return np.min(self, *args, **kwargs)
-    def var(self, *args, **kwargs): return np.var(self, *args, **kwargs)
-    def std(self, *args, **kwargs): return np.std(self, *args, **kwargs)
-    def cumsum(self, *args, **kwargs): return np.cumsum(self, *args, **kwargs)
-    def cumprod(self, *args, **kwargs): return np.cumprod(self, *args, **kwargs)
-    def argmax(self, *args, **kwargs): return np.argmax(self, *args, **kwargs)
-    def argmin(self, *args, **kwargs): return np.argmin(self, *args, **kwargs)
-    def any(self, *args, **kwargs): return np.any(self, *args, **kwargs)
-    def all(self, *args, **kwargs): return np.all(self, *args, **kwargs)
-    def nonzero(self): return np.nonzero(self)
-    def searchsorted(self, v, **kwargs): return np.searchsorted(self, v, **kwargs)
-    def round(self, decimals=0): return np.round(self, decimals)
-    def conj(self): return np.conjugate(self)
-    def conjugate(self): return np.conjugate(self)
-    def argsort(self, *args, **kwargs): return np.argsort(self, *args, **kwargs)
-    def clip(self, *args, **kwargs): return np.clip(self, *args, **kwargs)
-    def dot(self, other): return np.dot(self, other)
-    def trace(self, *args, **kwargs): return np.trace(self, *args, **kwargs)
-    def diagonal(self, *args, **kwargs): return np.diagonal(self, *args, **kwargs)
-    def ravel(self, order="C"): return np.ravel(self, order)
-    def flatten(self, order="C"): return np.ravel(self, order)
-    def squeeze(self, axis=None): return np.squeeze(self, axis)
-    def swapaxes(self, axis1, axis2): return np.swapaxes(self, axis1, axis2)
-    def repeat(self, repeats, axis=None): return np.repeat(self, repeats, axis)
-    def take(self, indices, axis=None, **kwargs): return np.take(self, indices, axis, **kwargs)
-    def compress(self, condition, axis=None): return np.compress(condition, self, axis)
-
-    def reshape(self, *shape, order="C"):
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
-
-    def transpose(self, *axes):
-        return np.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
 
 
 #: Functions that overwrite their first argument.

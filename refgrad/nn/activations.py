@@ -65,6 +65,7 @@ def _leaky(v, x, negative_slope):
 _leaky_relu = Primitive(
     None, "y = x where x > 0, else s x;  dy = dx where x > 0, else s dx: the same map of dx, and its own adjoint",
     name="leaky_relu", kind=KINKED, forward=lambda x, negative_slope: _leaky(x, x, negative_slope), stacked=True,
+    pointwise=True,
     jvp=(lambda v, y, x, negative_slope: _leaky(v, x, negative_slope),),
     vjp=(lambda g, y, x, negative_slope: _leaky(g, x, negative_slope),),
     cases=[Case((3, 4), domain="nonzero", negative_slope=0.25), Case((), domain="nonzero", negative_slope=-0.5)],
@@ -94,7 +95,7 @@ def _silu_rule(v, s, x):
 
 _silu = Primitive(
     None, "y = x sigma(x),  dy = (sigma(x) + x sigma'(x)) dx", name="silu", keep=logistic, forward=lambda s, x: x * s,
-    jvp=(_silu_rule,), vjp=(_silu_rule,), stacked=True, cases=[Case((3, 4)), Case(())])
+    jvp=(_silu_rule,), vjp=(_silu_rule,), stacked=True, pointwise=True, cases=[Case((3, 4)), Case(())])
 
 
 def _gelu_rule(v, P, x):
@@ -104,7 +105,7 @@ def _gelu_rule(v, P, x):
 _gelu = Primitive(
     None, "y = x P(x) with the normal distribution P,  dy = (P + x p) dx with its density p = e^(-x^2/2) / sqrt(2 pi)",
     name="gelu", keep=_normal_cdf, forward=lambda P, x: x * P, jvp=(_gelu_rule,), vjp=(_gelu_rule,), stacked=True,
-    cases=[Case((3, 4)), Case(())])
+    pointwise=True, cases=[Case((3, 4)), Case(())])
 
 
 def _gelu_tanh_keep(x):
@@ -127,7 +128,7 @@ _gelu_tanh = Primitive(
     None, """y = x/2 (1 + tanh(u/2)) = x sigma(u)  with  u = 2 sqrt(2/pi) (x + 0.044715 x^3)
     dy = (sigma(u) + x sigma'(u) u') dx,  u' = 2 sqrt(2/pi) (1 + 3 . 0.044715 x^2)""",
     name="gelu_tanh", keep=_gelu_tanh_keep, forward=lambda kept, x: x * kept[1], jvp=(_gelu_tanh_rule,),
-    vjp=(_gelu_tanh_rule,), stacked=True, cases=[Case((3, 4)), Case(())])
+    vjp=(_gelu_tanh_rule,), stacked=True, pointwise=True, cases=[Case((3, 4)), Case(())])
 
 # The public functions: any shape, the result has the input's.  All as in torch.nn.functional.
 

@@ -12,7 +12,7 @@ from .arguments import expected, not_in_place, plain, shape_of
 _dropout = Primitive(
     None, "y = m . x / (1 - p) with a mask m of zeros and ones;  <g, m . dx / (1 - p)> = <m . g / (1 - p), dx>",
     name="dropout", kind=LINEAR, forward=lambda x, mask, p: x * mask / (1 - p * number(1, x)),
-    vjp=(lambda g, y, x, mask, p: _dropout(g, mask=mask, p=p),), stacked=True,
+    vjp=(lambda g, y, x, mask, p: _dropout(g, mask=mask, p=p),), stacked=True, pointwise=True,
     cases=[Case((2, 3), mask=np.array([[True, False, True], [False, True, True]]), p=0.25),
            Case((), mask=np.array(True), p=0.5)])
 

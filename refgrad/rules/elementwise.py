@@ -24,13 +24,13 @@ opposite = lambda v, y, *arrays: -v
 PAIRS = [Case((3, 4), (4,)), Case((2, 1), (1, 3)), Case((), (2,)), Case((0, 3), (3,))]
 
 Primitive(np.add, "y = a + b,  dy = da + db", kind=LINEAR, jvp=(same, same), vjp=(same, same), cases=PAIRS,
-          stacked=True)
+          stacked=True, pointwise=True)
 Primitive(np.subtract, "y = a - b,  dy = da - db", kind=LINEAR, jvp=(same, opposite), vjp=(same, opposite),
-          cases=PAIRS, stacked=True)
+          cases=PAIRS, stacked=True, pointwise=True)
 elementwise(np.multiply, "y = a b,  dy = b da + a db", lambda y, a, b: b, lambda y, a, b: a, kind=MULTILINEAR)
 # v / b rather than v (1 / b): one rounding instead of two, and exact where b is a plain integer and v is not a float.
 _over = (lambda v, y, a, b: v / b, lambda v, y, a, b: -v * y / b)
-Primitive(np.divide, "y = a / b,  dy = (da - y db) / b", jvp=_over, vjp=_over, stacked=True,
+Primitive(np.divide, "y = a / b,  dy = (da - y db) / b", jvp=_over, vjp=_over, stacked=True, pointwise=True,
           cases=[Case((3, 4), (4,), domain="nonzero"), Case((2, 1), (1, 3), domain="nonzero"),
                  Case((), (2,), domain="nonzero"), Case((2, 3), call=lambda a: a / 3)])
 elementwise(np.negative, "y = -x", lambda y, x: -1, kind=LINEAR)
@@ -106,7 +106,7 @@ elementwise(np.arctanh, "dy = dx / ((1 - x)(1 + x))", lambda y, x: 1 / ((1 - x) 
 
 for _function in np.deg2rad, np.radians, np.rad2deg, np.degrees:
     Primitive(_function, "y = c x with a constant c: dy = c dx, <g, c dx> = <c g, dx>", kind=LINEAR,
-              vjp=(lambda g, y, x, _f=_function: _f(g),), cases=[Case((3, 4))], stacked=True)
+              vjp=(lambda g, y, x, _f=_function: _f(g),), cases=[Case((3, 4))], stacked=True, pointwise=True)
 
 
 def _or_one(x):
@@ -181,7 +181,7 @@ elementwise(np.copysign, "y = |a| with the sign of b,  dy = sign a sign b da",
             lambda y, a, b: np.sign(a) * np.copysign(1, b), None, kind=KINKED, domain="nonzero",
             kinks=[Kink((0.0, 1.0), (0.0, 0.0), "0 at a = 0")])
 Primitive(np.ldexp, "y = x 2^n,  dy = 2^n dx", kind=LINEAR, vjp=(lambda g, y, x, n: np.ldexp(g, n), None),
-          cases=[Case((3,), Fixed(np.array([1, -2, 0])))], stacked=True)
+          cases=[Case((3,), Fixed(np.array([1, -2, 0])))], stacked=True, pointwise=True)
 
 
 def _bounded(a, a_min=None, a_max=None, *, min=None, max=None):
@@ -200,14 +200,14 @@ _clip_rules = (lambda g, y, x, low, high: g * _inside(x, low, high),
                lambda g, y, x, low, high: g * ((x < low) & (high is None or low <= high)),
                lambda g, y, x, low, high: g * ((x > high) | (low is not None and low > high)))
 Primitive(np.clip, "y = x between the bounds, else the bound that was crossed (the upper one wins)", kind=KINKED,
-          call=_bounded, stacked=True, jvp=_clip_rules, vjp=_clip_rules,
+          call=_bounded, stacked=True, pointwise=True, jvp=_clip_rules, vjp=_clip_rules,
           cases=[Case((3, 4), a_min=-0.5, a_max=0.75), Case((5,), min=0.25),
                  Case((3, 4), (4,), (1,), domain=(None, "inside one", "unit interval"))],
           kinks=[Kink((x, -1.0, 1.0), (1.0, 0.0, 0.0), "1 at a bound") for x in (-1.0, 1.0)])
 
 _chosen = (None, lambda g, y, c, a, b: np.where(c, g, 0), lambda g, y, c, a, b: np.where(c, 0, g))
 Primitive(np.where, "y = a where c, else b:  dy = da where c, else db;  <g, dy> = <g where c, da> + <g else, db>",
-          kind=LINEAR, stacked=True, jvp=_chosen, vjp=_chosen,
+          kind=LINEAR, stacked=True, pointwise=True, jvp=_chosen, vjp=_chosen,
           cases=[Case(Fixed(np.array([True, False, True])), (2, 3), (3,)),
                  Case(Fixed(np.array([[True], [False]])), (), (2,))])
 
@@ -233,7 +233,7 @@ def _finite(x, copy=True, nan=0.0, posinf=None, neginf=None):
 
 _where_finite = (lambda v, y, x, **replacements: np.where(np.isfinite(x), v, 0),)
 Primitive(np.nan_to_num, "y = x where x is finite, else a constant:  dy = dx where x is finite, else 0", kind=LINEAR,
-          call=_finite, jvp=_where_finite, vjp=_where_finite, stacked=True, cases=[Case((3,))])
+          call=_finite, jvp=_where_finite, vjp=_where_finite, stacked=True, pointwise=True, cases=[Case((3,))])
 
 # Constant almost everywhere: the result carries no derivative, and that is declared.
 

@@ -1,0 +1,145 @@
+"""``python -m refgrad.derive TEXT``: text in, derivation out."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import re
+import sys
+
+from .derivation import Derivation, trial, variable
+from .expression import FUNCTIONS, ExpressionError, parse
+from .shapes import infer, shape_of
+from .symbol import NoFormula
+
+EXAMPLES = """\
+examples:
+  python -m refgrad.derive "0.5*norm(X @ W - Y)**2" --wrt W
+  python -m refgrad.derive "tr(A' @ X @ B @ X')" --wrt X --no-steps
+  python -m refgrad.derive "x' @ A @ x" --wrt x --shape A=symmetric --hessian
+  python -m refgrad.derive "cross_entropy(X @ W + b, Y)" --wrt W --wrt b --shape Y=probabilities --verify
+  python -m refgrad.derive "sum(log(1 + exp(-y * (X @ w))))" --wrt w --numpy
+  python -m refgrad.derive "logdet(X)" --latex
+
+the text is Python's: + - * / entry by entry, @ for products of matrices, ** for powers of entries, X.T or X' for the
+transpose, subscripts, and the functions
+  {functions}
+where vec goes row by row and norm is that of all entries (Frobenius).
+
+an array named by a capital (X, W1) is a matrix, by a Greek letter (alpha, lam, sigma2) a scalar, by anything else a
+vector; sizes follow from how the arrays are used. --shape says it otherwise:
+  --shape X=m,n       a matrix of m x n            --shape A=n,n,symmetric   (diagonal, positive definite)
+  --shape x=3         a vector of three entries    --shape a=scalar          (also a=)
+  --shape A=symmetric what is known of a matrix whose sizes are to be found    --shape P=probabilities   rows with sum 1
+"""
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        prog="python -m refgrad.derive", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Derive the gradient of an expression as a formula, step by step.",
+        epilog=EXAMPLES.format(functions=_listed(sorted(FUNCTIONS))))
+    parser.add_argument("text", metavar="TEXT", help="the expression, in quotes")
+    parser.add_argument("--wrt", metavar="NAME", action="append",
+                        help="differentiate with respect to this array; can be repeated (default: all arrays)")
+    parser.add_argument("--shape", metavar="NAME=SIZES", action="append", default=[],
+                        help="the shape of an array, and what is known of it; can be repeated")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--text", dest="form", action="store_const", const="text", help="print plain text (the default)")
+    form.add_argument("--latex", dest="form", action="store_const", const="latex", help="print LaTeX")
+    form.add_argument("--numpy", dest="form", action="store_const", const="numpy",
+                      help="print a NumPy function that computes the gradient")
+    parser.add_argument("--steps", action=argparse.BooleanOptionalAction, default=True,
+                        help="print the whole derivation, or the formulas alone")
+    parser.add_argument("--hessian", action="store_true", help="print the second derivative too")
+    parser.add_argument("--verify", action="store_true",
+                        help="compare the formula with refgrad's gradient and with differences at random inputs")
+    parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
+    parser.set_defaults(form="text")
+    return parser
+
+
+def _listed(words, width=110):
+    lines = [""]
+    for word in words:
+        if len(lines[-1]) + len(word) > width:
+            lines.append("")
+        lines[-1] += word + " "
+    return "\n  ".join(line.strip() for line in lines)
+
+
+def main(argv=None):
+    """Run the command; the exit code is 2 for a wrong expression or one that has no derivative, and 0 else."""
+    parser = arguments()
+    options = parser.parse_args([_no_option(a) for a in (sys.argv[1:] if argv is None else argv)])
+    if options.seed < 0:
+        parser.error(f"--seed {options.seed}: expected a number that is not negative")
+    try:
+        _run(options)
+    except (ExpressionError, NoFormula) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _no_option(argument):
+    """A text that starts with a minus, for argparse not to take it for an option."""
+    return " " + argument if re.match("-[^-]", argument) and argument != "-h" else argument
+
+
+def _run(options):
+    expression = parse(options.text)
+    for name in options.wrt or ():
+        if name not in expression.names:
+            raise ExpressionError(expression.text, 0, f"--wrt {name}: there is no such array in the expression; "
+                                                      f"expected one of {', '.join(expression.names)}")
+    shapes = infer(expression, dict(map(shape_of, options.shape)), functools.partial(trial, expression))
+    wrt = tuple(dict.fromkeys(options.wrt or expression.names))
+    with expression.pointing():
+        derivation = Derivation(expression, [variable(name, shapes[name]) for name in expression.names], wrt)
+    print(_shown(derivation, options, sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+    if options.hessian:
+        if not derivation.scalar:
+            raise ExpressionError(expression.text, 0, "--hessian: the expression is an array; expected a scalar")
+        second = derivation.hessian
+        for name, formula in (second if isinstance(second, dict) else {wrt[0]: second}).items():
+            written = formula.latex() if options.form == "latex" else formula
+            print(f"second derivative with respect to {name}: {written}")
+    if options.verify:
+        print(derivation.verify(options.seed))
+
+
+def _shown(derivation, options, coloured):
+    if options.form == "numpy":
+        return derivation.source.rstrip()
+    latex = options.form == "latex"
+    if options.steps:
+        whole = derivation.latex() if latex else derivation.text()
+        return whole.rstrip() if latex or not coloured else _coloured(whole.rstrip())
+    lines = [] if derivation.scalar else [_formula("dY", derivation.differential, latex)]
+    for name, gradient in derivation.gradients.items():
+        lines.append(_formula(f"dL/d{name}" if derivation.scalar else f"G_{name}", gradient, latex))
+        lines += ["  with " + _formula(part, formula, latex) for part, formula in gradient.where]
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _formula(name, formula, latex):
+    return f"{name} = {formula.latex() if latex else formula}"
+
+
+def _coloured(text):
+    """The steps' names and reasons dim, the lines that end at a gradient bold."""
+    lines, bold = [], False
+    for line in text.split("\n"):
+        title = re.match(r"\d+\. (The (gradient|vjp) )?", line)
+        if title:
+            bold = bool(title[1])
+        dim = title or re.match(r" {3}(because| {7}) ", line)
+        style = "2" if dim else "1" if bold and line.strip() else None
+        lines.append(f"\x1b[{style}m{line}\x1b[0m" if style else line)
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,398 @@
+"""Expressions as text: ``0.5*norm(X @ W - Y)**2`` as a program that runs on any array.
+
+The text is Python's, read by Python's own parser, of which only numbers, names, operators, ``.T``, subscripts and calls
+of the functions listed here are let through.  A mistake is shown where it stands, also one that only running can find:
+every character of the text is a line of the compiled program, so a traceback knows which operator failed.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import difflib
+import inspect
+import keyword
+import re
+import unicodedata
+
+import numpy as np
+
+from .. import nn
+from ..rules.special import erf
+from .symbol import NoFormula
+
+
+class ExpressionError(ValueError):
+    """A wrong expression: what is wrong, and a caret under the character of the text where it is."""
+
+    def __init__(self, text, column, message, advice=""):
+        shown = [message, "    " + text, "    " + " " * column + "^"]
+        super().__init__("\n".join([*shown, advice] if advice else shown))
+        self.text, self.column, self.message = text, column, message
+
+
+#: What NumPy, refgrad and Symbols raise when a program does not run on the arrays that it was given.
+RUNNING_ERRORS = ValueError, TypeError, AttributeError, IndexError, ArithmeticError, NoFormula
+
+
+def trace(A):
+    """The trace of a square matrix; NumPy's takes any matrix."""
+    if len(A.shape) != 2 or A.shape[0] != A.shape[1]:
+        shape = ", ".join(map(str, A.shape))
+        raise ValueError(f"trace: the argument has the shape ({shape}); expected a square matrix")
+    return np.trace(A)
+
+
+def log_abs_det(A):
+    return np.linalg.slogdet(A)[1]
+
+
+def layer_norm(input, normalized_shape=None, weight=None, bias=None, eps=1e-05):
+    """refgrad.nn's; over the last axis, if no shape is given."""
+    shape = input.shape[-1:] if normalized_shape is None else normalized_shape
+    return nn.layer_norm(input, shape, weight, bias, eps)
+
+
+def _of_last_axis(function):
+    """A function of torch's that works along `dim`, with the default that torch leaves out."""
+    if "dim" not in inspect.signature(function).parameters:
+        return function
+    return lambda input, dim=-1: function(input, dim)
+
+
+#: The functions of an expression by their names: refgrad's layers and losses, and NumPy's.
+FUNCTIONS = {
+    **{name: _of_last_axis(f) for name, f in vars(nn).items() if inspect.isfunction(f)},
+    **{f.__name__: f for f in (
+        np.sum, np.mean, np.exp, np.log, np.log1p, np.sqrt, np.tanh, np.sinh, np.cosh, np.sin, np.cos, np.tan,
+        np.arctan, np.sign, np.square, np.maximum, np.minimum, np.where, np.dot, np.inner, np.outer, np.kron, np.diag,
+        np.diagonal, np.transpose, np.cumsum, np.prod, np.var, np.std, np.linalg.det, np.linalg.inv, np.linalg.solve,
+        np.linalg.norm)},
+    "tr": trace, "trace": trace, "abs": np.abs, "vec": np.ravel, "logdet": log_abs_det, "erf": erf,
+    "layer_norm": layer_norm}
+CONSTANTS = {"pi": np.pi}
+
+_TOKEN = re.compile(r"""\s*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)|(?P<name>[^\W\d]\w*)
+                            |(?P<string>"[^"]*")|(?P<sign>\*\*|[<>=!]=|\S))""", re.VERBOSE)
+_SIGNS = {"+", "-", "*", "/", "@", "**", "<", ">", "<=", ">=", "==", "!=", "(", ")", "[", "]", ",", ".", ":", "="}
+_INSTEAD = {"^": "** for a power", "²": "**2", "³": "**3", "·": "@ (matrix product) or *", "×": "*", "⊙": "*",
+            "∘": "*", "−": "-", "⊗": "kron(A, B)", "′": "' or .T", "ᵀ": "' or .T", "⊤": "' or .T",
+            "|": "abs(x), det(A) or norm(x)", "∑": "sum(x)", "√": "sqrt(x)"}
+_OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**", ast.Gt: ">",
+              ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
+_CLOSING = {"(": ")", "[": "]"}
+
+
+class Expression:
+    """A function of arrays that was read from text; its parameters are the names in the order in which they appear.
+
+    text       as it was given, on one line
+    names      of its arrays
+    """
+
+    def __init__(self, text, names, function, inside):
+        self.text, self.names = text, names
+        self.__name__ = "f"
+        self.__signature__ = inspect.signature(function)
+        self._function = function
+        self._inside = inside  # from the column of an operation to the names below it
+
+    def __call__(self, *arrays, **named):
+        return self._function(*arrays, **named)
+
+    def __repr__(self):
+        return f"<expression {self.text}>"
+
+    def column_of(self, error):
+        """The column of the operation that raised an error as the expression ran; None if it was raised elsewhere."""
+        trace, column = error.__traceback__, None
+        while trace is not None:
+            if trace.tb_frame.f_code is self._function.__code__:
+                column = trace.tb_lineno - 1
+            trace = trace.tb_next
+        return column
+
+    def names_at(self, column):
+        """The arrays that go into the operation at a column."""
+        return self._inside.get(column, ())
+
+    @contextlib.contextmanager
+    def pointing(self):
+        """Errors raised in here, while the expression runs, become ExpressionErrors that point at the operation."""
+        try:
+            yield
+        except ExpressionError:
+            raise
+        except RUNNING_ERRORS as error:
+            column = self.column_of(error)
+            if column is None:
+                raise
+            raise ExpressionError(self.text, column, str(error)) from error
+
+
+def parse(text) -> Expression:
+    """The expression that a text says, or an ExpressionError that shows where it is wrong.
+
+        parse("tr(A.T @ X @ B @ X.T)").names    # ("A", "X", "B")
+
+    ``X'`` is ``X.T``.  Functions: FUNCTIONS; constants: pi.
+    """
+    text = re.sub(r"\s", " ", text).strip()
+    if not text:
+        raise ExpressionError(text, 0, "an empty expression")
+    program, columns = _as_python(text)
+    try:
+        tree = ast.parse(program, mode="eval")
+    except SyntaxError as error:
+        column = columns[min(max((error.offset or 1) - 1, 0), len(program))]
+        raise ExpressionError(text, column, f"this cannot be read ({error.msg})") from None
+    except (RecursionError, MemoryError):
+        raise ExpressionError(text, 0, "too deeply nested") from None
+    return _Reader(text, program, columns).expression(tree)
+
+
+def _as_python(text):
+    """The text with .T for each prime, and for each of its characters (and for its end) the column in the text."""
+    program, columns, opened = "", [], []
+    position, kind, token, transposed = 0, "sign", "", False
+
+    def fail(message, column):
+        raise ExpressionError(text, column, message)
+
+    while position < len(text):
+        complete = kind != "sign" or token in (")", "]", "'")  # what stands before this is an operand
+        callable_ = kind == "name" and not transposed
+        match = _TOKEN.match(text, position)
+        before, kind, token, start = token, match.lastgroup, match.group(match.lastgroup), match.start(match.lastgroup)
+        if token == "'" and not complete:
+            if text.find("'", start + 1) < 0:
+                fail("a prime stands behind what it transposes", start)
+            kind, token = "string", text[start:text.find("'", start + 1) + 1]
+        if kind == "string" and "\\" in token:
+            fail(_meaningless("\\"), start + token.index("\\"))
+        if kind == "name":
+            _check_name(token, start, fail)
+        elif kind == "sign" and token != "'":
+            _check_sign(token, start, opened, fail)
+            if not complete and token not in ("+", "-", ":", ",", *"()[]"):
+                fail(f"an operand is missing before this {token}", start)
+        if complete and (kind != "sign" or token == "(" and not callable_):
+            fail("an operator is missing here: @ for a matrix product, * entry by entry", start)
+        transposed = before == "." and token == "T"
+        position = start + len(token)
+        program += (".T" if token == "'" else token) + " "
+        columns += [start, start, position] if token == "'" else range(start, position + 1)
+    if opened:
+        fail(f"this {opened[-1][0]} is never closed", opened[-1][1])
+    if kind == "sign" and token not in (")", "]", "'"):
+        fail("an operand is missing at the end", len(text))
+    return program, [*columns, len(text)]
+
+
+def _check_name(name, start, fail):
+    for k, c in enumerate(name):
+        if not f"x{c}".isidentifier() or unicodedata.normalize("NFKC", c) != c:
+            fail(_meaningless(c), start + k)
+    if name.startswith("_"):
+        fail("a name starts with a letter", start)
+    if keyword.iskeyword(name) and name not in ("None", "True", "False"):
+        fail(f"{name} is a word of Python's that has no place here"
+             + ("; call the array lam or lambda_" if name == "lambda" else ""), start)
+
+
+def _check_sign(sign, start, opened, fail):
+    if sign not in _SIGNS:
+        fail(_meaningless(sign), start)
+    if sign in _CLOSING:
+        opened.append((sign, start))
+    elif sign in _CLOSING.values() and not (opened and _CLOSING[opened.pop()[0]] == sign):
+        fail(f"nothing is open that this {sign} closes", start)
+    elif sign == "=" and not opened:
+        fail("an assignment: write the right-hand side alone", start)
+
+
+def _meaningless(character):
+    return f"{character} has no meaning here" + (f"; write {_INSTEAD[character]}" if character in _INSTEAD else "")
+
+
+class _Reader:
+    """Goes through a syntax tree: refuses what an expression does not have, and gives every operation its own line."""
+
+    def __init__(self, text, program, columns):
+        self.text, self.program, self.columns = text, program, columns
+        self.names, self.inside = {}, {}
+
+    def expression(self, tree):
+        called = {n.func for n in ast.walk(tree) if isinstance(n, ast.Call)}
+        self.arrays = {n.id: n for n in ast.walk(tree) if isinstance(n, ast.Name) and n not in called}
+        try:
+            self.operand(tree.body)
+            if not self.names:
+                self.fail(tree.body, "there is no array in this expression")
+            parameters = ast.arguments(posonlyargs=[], args=[ast.arg(n) for n in self.names], kwonlyargs=[],
+                                       kw_defaults=[], defaults=[])
+            program = ast.Expression(ast.Lambda(parameters, tree.body))
+            compiled = compile(ast.fix_missing_locations(program), "<expression>", "eval")
+        except RecursionError:
+            raise ExpressionError(self.text, 0, "too deeply nested") from None
+        functions = {name: _telling(f) for name, f in FUNCTIONS.items()}
+        function = eval(compiled, {"__builtins__": {}, **CONSTANTS, **functions})
+        function.__name__ = function.__qualname__ = "expression"
+        return Expression(self.text, tuple(self.names), function, self.inside)
+
+    # Where things are
+
+    def start(self, node):
+        return len(self.program.encode()[:node.col_offset].decode())
+
+    def end(self, node):
+        return len(self.program.encode()[:node.end_col_offset].decode())
+
+    def fail(self, node, message, offset=0):
+        raise ExpressionError(self.text, self.columns[self.start(node) + offset], message)
+
+    def place(self, node, position, *below):
+        """Let the operation stand on the line of its character; return the names that go into it."""
+        column = self.columns[position]
+        names = tuple(dict.fromkeys(n for group in below for n in group))
+        self.inside[column] = names
+        node.lineno = node.end_lineno = column + 1
+        return names
+
+    def sign_between(self, left, right, sign):
+        return self.program.index(sign, self.end(left), self.start(right))
+
+    # What may stand where; each returns the names below
+
+    def operand(self, node):
+        match node:
+            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+                return ()
+            case ast.Name(id=name):
+                return self.name(node, name)
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd()):
+                return self.place(node, self.start(node), self.operand(node.operand))
+            case ast.BinOp(left=left, right=right, op=op) if type(op) in _OPERATORS:
+                position = self.sign_between(left, right, _OPERATORS[type(op)])
+                return self.place(node, position, self.operand(left), self.operand(right))
+            case ast.Compare(left=left, ops=[op], comparators=[right]):
+                position = self.sign_between(left, right, _OPERATORS[type(op)])
+                return self.place(node, position, self.operand(left), self.operand(right))
+            case ast.Compare(comparators=[first, second, *_], ops=[_, op, *_]):
+                self.fail(first, "one comparison at a time", self.sign_between(first, second, _OPERATORS[type(op)])
+                          - self.start(first))
+            case ast.Attribute(value=value, attr=name):
+                return self.attribute(node, value, name)
+            case ast.Subscript(value=value, slice=index):
+                position = self.program.index("[", self.end(value))
+                for part in index.elts if isinstance(index, ast.Tuple) else [index]:
+                    self.subscript(part)
+                return self.place(node, position, self.array(value, position))
+            case ast.Call():
+                return self.call(node)
+        self.fail(node, f"{_described(node)} cannot stand here; expected an array, a number or an operation on them")
+
+    def name(self, node, name):
+        if name in FUNCTIONS:
+            self.fail(node, f"{name} is a function: write {name}(...), or give the array another name")
+        if name not in CONSTANTS:
+            self.names.setdefault(name)
+            return (name,)
+        return ()
+
+    def attribute(self, node, value, name):
+        position = self.program.index(".", self.end(value))
+        if name != "T":
+            written = name if name in FUNCTIONS else {"I": "inv"}.get(name)
+            self.fail(node, f".{name} is not known here, only .T is" + (f"; write {written}(...)" if written else ""),
+                      position - self.start(node))
+        return self.place(node, position, self.array(value, position))
+
+    def array(self, node, position):
+        """An operand that has arrays in it."""
+        below = self.operand(node)
+        if not below:
+            raise ExpressionError(self.text, self.columns[position], "a number has no axes")
+        return below
+
+    def call(self, node):
+        function = node.func
+        if not isinstance(function, ast.Name):
+            if isinstance(function, ast.Attribute):
+                self.attribute(function, function.value, function.attr)
+            self.fail(function, "this is not a function")
+        name = function.id
+        if name not in FUNCTIONS:
+            close = difflib.get_close_matches(name, FUNCTIONS, n=3)
+            if name in self.arrays or len(name) == 1:
+                self.fail(function, f"{name} is an array and cannot be called; write {name} @ (...) for a matrix "
+                                    f"product, {name} * (...) entry by entry")
+            advice = f"; did you mean {' or '.join(close)}?" if close else f". Known are {', '.join(sorted(FUNCTIONS))}"
+            self.fail(function, f"there is no function {name}{advice}")
+        if name in self.arrays:
+            self.name(self.arrays[name], name)
+        below = [self.argument(a) for a in node.args]
+        for k in node.keywords:
+            if k.arg is None:
+                self.fail(k.value, "** does not unpack here")
+            below.append(self.argument(k.value))
+        misfit = _misfit(FUNCTIONS[name], len(node.args), [k.arg for k in node.keywords])
+        if misfit:
+            self.fail(function, f"{name}: {misfit}")
+        return self.place(node, self.start(function), *below)
+
+    def argument(self, node):
+        """An operand, or a parameter: a word, None, True, False, a tuple of integers."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bool | None):
+            return ()
+        if isinstance(node, ast.Tuple):
+            for part in node.elts:
+                self.integer(part)
+            return ()
+        return self.operand(node)
+
+    def subscript(self, node):
+        if isinstance(node, ast.Slice):
+            for part in (node.lower, node.upper, node.step):
+                if part is not None:
+                    self.integer(part)
+        elif not (isinstance(node, ast.Constant) and node.value is None):
+            self.integer(node)
+
+    def integer(self, node):
+        number = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else node
+        if not isinstance(number, ast.Constant) or type(number.value) is not int:
+            self.fail(node, "expected an integer here")
+
+
+def _described(node):
+    if isinstance(node, ast.Constant):
+        return repr(node.value)
+    return f"a {type(node).__name__.lower()}"
+
+
+def _misfit(function, count, keywords):
+    """What is wrong with a call of so many arguments and these keywords; None if nothing is."""
+    if isinstance(function, np.ufunc):
+        if keywords or count != function.nin:
+            return f"expected {function.nin} argument{'s' * (function.nin > 1)} and no keywords"
+        return None
+    try:
+        inspect.signature(function).bind(*range(count), **dict.fromkeys(keywords))
+    except ValueError:  # it has no signature
+        return None
+    except TypeError as error:
+        return str(error)
+    return None
+
+
+def _telling(function):
+    """The function; an error that it raises about its arguments has their shapes with it, as `shapes`."""
+    def call(*arguments, **parameters):
+        try:
+            return function(*arguments, **parameters)
+        except ValueError as error:
+            if not hasattr(error, "shapes"):
+                error.shapes = [x.shape for x in (*arguments, *parameters.values()) if hasattr(x, "shape")]
+            raise
+    return call

@@ -1,0 +1,425 @@
+"""Expressions in index notation: sums of products of factors, summed over the indices that are bound.
+
+    (X' (X W - Y))_ij  is  X_ki (X W - Y)_kj,  summed over k
+
+Matrix notation is for people; here a product is a set of factors, a transpose is an order of indices, a trace is an index that
+stands twice, and a column of ones is an index that no factor has.  So (X')' = X, tr(A B) = tr(B A) and all their kin need no
+rules: equal expressions have equal keys once they are multiplied out.
+
+An expression (`Sum`) says which indices are free; all others are bound, and belong to it alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+from typing import NamedTuple
+
+_serial = itertools.count(1)
+
+
+class SizeMismatch(ValueError):
+    """Two axes that have to be of one size are not."""
+
+    def __init__(self, first, second):
+        super().__init__(f"an axis of size {first} meets one of size {second}; expected the same size. Give both the same name "
+                         f"or number in the shapes of the arrays")
+        self.sizes = first, second
+
+
+class Size(int):
+    """A size with a name.  It counts like an integer, and what is computed with it remembers the names."""
+
+    def __new__(cls, value, sum=None):
+        size = super().__new__(cls, value)
+        size.sum = Sum.number(value) if sum is None else sum
+        return size
+
+    @classmethod
+    def named(cls, name, value):
+        return cls(value, Sum((Term(Fraction(1), (Factor(Leaf(name, (), "size"), (), Fraction(1)),)),), frozenset()))
+
+    def __mul__(self, other):
+        return Size(int(self) * int(other), product(self.sum, sum_of(other))) if isinstance(other, int) else NotImplemented
+
+    def __add__(self, other):
+        return Size(int(self) + int(other), add(self.sum, sum_of(other))) if isinstance(other, int) else NotImplemented
+
+    def __sub__(self, other):
+        return self + -other
+
+    def __rsub__(self, other):
+        return -self + other
+
+    def __neg__(self):
+        return self * -1
+
+    __rmul__, __radd__ = __mul__, __add__
+
+    def __repr__(self):
+        names = [f.atom.name for t in self.sum.terms for f in t.factors]
+        return names[0] if len(names) == 1 else super().__repr__()
+
+    __str__ = __repr__
+
+
+def sum_of(size):
+    """A size as an expression."""
+    return size.sum if isinstance(size, Size) else Sum.number(int(size))
+
+
+class Index:
+    """An axis on which factors meet."""
+
+    __slots__ = ("size", "serial")
+
+    def __init__(self, size):
+        self.size = size
+        self.serial = next(_serial)
+
+    def __repr__(self):
+        return f"i{self.serial}"
+
+
+# Atoms: what a factor is made of
+
+
+class Leaf(NamedTuple):
+    """Something with a name: a variable, an intermediate result, a differential, a cotangent, a size."""
+
+    name: str
+    sizes: tuple
+    role: str = "variable"
+    properties: frozenset = frozenset()
+
+    def key(self, label):
+        return self.name
+
+
+class Data(NamedTuple):
+    """Given numbers: the entries of `array`."""
+
+    name: str
+    array: object
+
+    def key(self, label):
+        return f"{self.name}{self.array.shape}{self.array.tobytes().hex()[:64]}{hash(self.array.tobytes())}"
+
+    def __eq__(self, other):
+        return self is other
+
+    def __hash__(self):
+        return hash(self.name)
+
+
+class Delta(NamedTuple):
+    """1 where its two indices are equal, else 0: the identity matrix."""
+
+    def key(self, label):
+        return "1="
+
+
+class Group(NamedTuple):
+    """An expression in parentheses."""
+
+    sum: object
+
+    def key(self, label):
+        return f"({self.sum.key(label)})"
+
+
+class Point(NamedTuple):
+    """A function applied entry by entry; its indices are those of its arguments.
+
+    function  a primitive, or one of the comparisons > >= < <= == != (then 1 where it holds, 0 elsewhere)
+    params    pairs (name, value)
+    """
+
+    function: object
+    args: tuple
+    params: tuple = ()
+
+    def key(self, label):
+        return f"{name_of(self.function)}[{';'.join(a.key(label) for a in self.args)}{self.params or ''}]"
+
+
+class Call(NamedTuple):
+    """A function of whole arrays: pairs (axes, expression) with indices of their own; the factor has the result's indices.
+
+    sizes       of the result's axes
+    properties  "symmetric"
+    ones        axes of the result along which (jointly) the entries sum to 1; empty for none
+    """
+
+    function: object
+    args: tuple
+    params: tuple = ()
+    sizes: tuple = ()
+    properties: frozenset = frozenset()
+    ones: tuple = ()
+
+    def key(self, label):
+        inside = ";".join(s.key(numbered(axes)) for axes, s in self.args)
+        return f"{name_of(self.function)}{{{inside}{self.params or ''}}}"
+
+
+def name_of(function):
+    return function if isinstance(function, str) else function.name
+
+
+def numbered(axes):
+    """Labels for the indices of axes, by position."""
+    return {i: f"@{n}.{k}" for n, axis in enumerate(axes) for k, i in enumerate(axis)}
+
+
+class Factor(NamedTuple):
+    """An atom to a power, with the indices of its axes: each axis a tuple, of one index or of several that it merges."""
+
+    atom: object
+    slots: tuple
+    power: Fraction
+
+    @property
+    def indices(self):
+        found = dict.fromkeys(i for slot in self.slots for i in slot)
+        if type(self.atom) is Group:
+            found.update(dict.fromkeys(self.atom.sum.free))
+        elif type(self.atom) is Point:
+            for a in self.atom.args:
+                found.update(dict.fromkeys(a.free))
+        return found
+
+    def key(self, label):
+        slots = [".".join(label.get(i, "?") for i in slot) for slot in self.slots]
+        if "symmetric" in getattr(self.atom, "properties", ()) or type(self.atom) is Delta:
+            slots.sort()
+        return f"{self.atom.key(label)}_{','.join(slots)}^{self.power}"
+
+    def substituted(self, new):
+        slots = tuple(tuple(j for i in slot for j in new.get(i, (i,))) for slot in self.slots)
+        atom = self.atom
+        if type(atom) is Group:
+            atom = Group(atom.sum.substituted(new))
+        elif type(atom) is Point:
+            atom = atom._replace(args=tuple(a.substituted(new) for a in atom.args))
+        return Factor(atom, slots, self.power)
+
+
+class Term(NamedTuple):
+    coefficient: Fraction
+    factors: tuple
+
+    @property
+    def indices(self):
+        return {i: None for f in self.factors for i in f.indices}
+
+    def key(self, label):
+        """A text that is equal for equal products, whatever their bound indices are called."""
+        return canonical(self.factors, label)[0]
+
+    def substituted(self, new):
+        return Term(self.coefficient, tuple(f.substituted(new) for f in self.factors))
+
+
+class Sum(NamedTuple):
+    """A sum of terms; `free` has its free indices, which need not all stand in every term."""
+
+    terms: tuple
+    free: frozenset
+
+    @classmethod
+    def number(cls, value, free=frozenset()):
+        return cls((Term(Fraction(value), ()),) if value else (), frozenset(free))
+
+    def key(self, label):
+        label = {i: label[i] for i in self.free if i in label}
+        return "+".join(sorted(f"{t.coefficient}*{t.key(label)}" for t in self.terms))
+
+    def substituted(self, new):
+        """With other free indices: `new` maps an index to a tuple of indices.  Bound indices stay its own."""
+        new = {i: to for i, to in new.items() if i in self.free}
+        if not new:
+            return self
+        free = frozenset(j for i in self.free for j in new.get(i, (i,)))
+        return Sum(tuple(t.substituted(new) for t in self.terms), free)
+
+    def with_free(self, free):
+        return Sum(self.terms, frozenset(free))
+
+
+def labels(indices):
+    """Labels that tell all free indices apart."""
+    return {i: f"#{i.serial}" for i in indices}
+
+
+def canonical(factors, label):
+    """(text, bound indices in the order in which the text numbers them).
+
+    Each bound index gets a colour: what it sees of the factors that it stands in; the colours are refined until they settle;
+    where some are still equal, all orders of those are tried and the smallest text is taken.
+    """
+    bound = list(dict.fromkeys(i for f in factors for i in f.indices if i not in label))
+    for f in factors:  # 1_ij A_i is 1_ij A_j
+        if type(f.atom) is Delta and all(len(slot) == 1 and slot[0] in label for slot in f.slots):
+            pair = sorted(label[slot[0]] for slot in f.slots)
+            others = {i: pair[0] if text == pair[1] else text for i, text in label.items()}
+            rest = [g for g in factors if g is not f]
+            text, order = canonical(rest, others) if rest else ("", [])
+            return f"1={','.join(pair)}*{text}", order
+    if not bound:
+        return "*".join(sorted(f.key(label) for f in factors)), []
+    meets = {i: [f for f in factors if i in f.indices] for i in bound}
+    colour = {i: f"~{i.size}" for i in bound}
+    for _ in range(min(len(bound), 4)):
+        seen = label | colour
+        new = {i: "|".join(sorted(f.key(seen | {i: "*"}) for f in meets[i])) for i in bound}
+        rank = {text: n for n, text in enumerate(sorted(set(new.values())))}
+        refined = {i: f"~{rank[new[i]]}" for i in bound}
+        settled = len(rank) == len(set(colour.values())) == len(bound)
+        colour = refined
+        if settled or len(rank) == len(bound):
+            break
+    by_colour = {}
+    for i in sorted(bound, key=lambda i: (int(colour[i][1:]), i.serial)):
+        by_colour.setdefault(colour[i], []).append(i)
+    orders = itertools.product(*(itertools.permutations(group) if len(group) < 5 else [tuple(group)]
+                                 for group in by_colour.values()))
+    best = None
+    for order in orders:
+        order = [i for group in order for i in group]
+        seen = label | {i: f"b{n}" for n, i in enumerate(order)}
+        text = "*".join(sorted(f.key(seen) for f in factors))
+        if best is None or text < best[0]:
+            best = text, order
+    return best
+
+
+# Arithmetic
+
+
+def fresh(term, free):
+    """The term with bound indices that nobody else has."""
+    return term.substituted({i: (Index(i.size),) for i in term.indices if i not in free})
+
+
+def as_term(s):
+    """A sum as a single term: in parentheses, if it has several terms or none."""
+    if len(s.terms) == 1:
+        return fresh(s.terms[0], s.free)
+    return Term(Fraction(1), (Factor(Group(s), (), Fraction(1)),))
+
+
+def product(a, b):
+    """Entry by entry: free indices that both have are the same axis."""
+    free = a.free | b.free
+    if not a.terms or not b.terms:
+        return Sum((), free)
+    if is_number(a) or is_number(b):
+        number, other = (a, b) if is_number(a) else (b, a)
+        return scaled(other, number.terms[0].coefficient).with_free(free)
+    s, t = as_term(a), as_term(b)
+    return Sum((merged(s.coefficient * t.coefficient, s.factors + t.factors, free),), free)
+
+
+def merged(coefficient, factors, free):
+    """A term in which equal factors are one, with their powers added."""
+    kept = with_powers(factors)
+    lost = {i for f in factors for i in f.indices} - {i for f in kept for i in f.indices} - set(free)
+    return times_sizes(Term(Fraction(coefficient), kept), lost)
+
+
+def with_powers(factors):
+    label = labels({i for f in factors for i in f.indices})
+    powers, first = {}, {}
+    for f in factors:
+        k = f._replace(power=Fraction(1)).key(label)
+        powers[k] = powers.get(k, 0) + f.power
+        first.setdefault(k, f)
+    kept = [first[k]._replace(power=p) for k, p in powers.items() if p]
+    return tuple(f._replace(power=Fraction(1)) if is_indicator(f.atom) else f for f in kept)
+
+
+def is_indicator(atom):
+    return type(atom) is Point and isinstance(atom.function, str)
+
+
+def times_sizes(term, indices):
+    """Summing over an index that no factor has multiplies by its size."""
+    coefficient, factors = term
+    for i in indices:
+        size = as_term(sum_of(i.size))
+        coefficient, factors = coefficient * size.coefficient, factors + size.factors
+    return Term(coefficient, with_powers(factors)) if len(factors) > len(term.factors) else Term(coefficient, factors)
+
+
+def is_number(s):
+    return len(s.terms) == 1 and not s.terms[0].factors
+
+
+def scaled(s, c):
+    return Sum(tuple(Term(t.coefficient * c, t.factors) for t in s.terms) if c else (), s.free)
+
+
+def add(a, b):
+    return collected(Sum(a.terms + b.terms, a.free | b.free))
+
+
+def collected(s):
+    """Like terms together."""
+    label = labels(s.free)
+    found = {}
+    for t in s.terms:
+        k = t.key(label)
+        found[k] = Term(found[k].coefficient + t.coefficient, found[k].factors) if k in found else t
+    return Sum(tuple(t for t in found.values() if t.coefficient), s.free)
+
+
+def power(s, p):
+    """Each entry to a rational power."""
+    p = Fraction(p)
+    if p == 1:
+        return s
+    if p == 0:
+        return Sum.number(1, s.free)
+    if not s.terms:
+        return Sum((), s.free)
+    if len(s.terms) == 1:
+        t = s.terms[0]
+        if set(t.indices) <= s.free:
+            root = exact_power(t.coefficient, p)
+            if p.denominator == 1:
+                return Sum((merged(root, [f._replace(power=f.power * p) for f in t.factors], s.free),), s.free)
+            safe = len(t.factors) <= 1 and all(f.power == 1 or f.power.denominator > 1 for f in t.factors)
+            if root is not None and (safe or all(is_positive(f) for f in t.factors)):
+                return Sum((Term(root, tuple(f._replace(power=f.power * p) for f in t.factors)),), s.free)
+    return Sum((Term(Fraction(1), (Factor(Group(s), (), p),)),), s.free)
+
+
+def is_positive(f):
+    return f.power.denominator > 1 or getattr(f.atom, "role", None) == "size"
+
+
+def exact_power(c, p):
+    """A rational power of a rational number, or None if it is not rational."""
+    if p.denominator == 1:
+        return c ** int(p)
+    if c <= 0:
+        return None
+    n, d = (round(x ** (1 / p.denominator)) for x in (c.numerator, c.denominator))
+    if (n ** p.denominator, d ** p.denominator) != (c.numerator, c.denominator):
+        return None
+    return Fraction(n, d) ** p.numerator
+
+
+def summed(s, indices):
+    """The sum over some of the free indices."""
+    free = s.free - set(indices)
+    terms = []
+    for t in (s.terms if len(s.terms) == 1 else [as_term(s)] if s.terms else []):
+        terms.append(times_sizes(t, [i for i in indices if i not in t.indices]))
+    return Sum(tuple(t for t in terms if t.coefficient), free)
+
+
+def contract(*factors):
+    """A term of these factors, as pairs (atom, slots)."""
+    return Term(Fraction(1), tuple(Factor(a, s, Fraction(1)) for a, s in factors))

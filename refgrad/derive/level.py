@@ -1,0 +1,219 @@
+"""The level on which a derivation runs: the engine's own rules, forward and backward, on symbols.
+
+Each operation is handed to its primitive as in the other two levels: `push` gives its differential, `pull` its adjoint.  What
+a person would give a name on paper gets one: the argument of a nonlinear function, and an activation that enters a product.
+"""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+
+from ..errors import NoRule
+from ..primitive import LINEAR, MULTILINEAR, TABLE
+from ..reverse import Node
+from ..tracer import Level, Tracer
+from .index import Call, Factor, Index, Point, name_of
+from .names import Defined, abbreviated, is_simple, named, names_in
+from .simplify import simplified
+from .symbol import NoFormula, Symbol, as_symbol, size_of
+
+#: Primitives whose rules are programs (running products) rather than formulas.
+PROGRAMS = TABLE[np.prod], TABLE[np.cumprod]
+
+#: Primitives that are linear in one of their arguments: that one needs no name.
+LINEAR_IN = {TABLE[np.divide]: 0}
+
+
+class Mark:
+    """What the level keeps with an array: its slot, its differential, the primitives that made it since the last name."""
+
+    __slots__ = ("slot", "tangent", "made", "name")
+
+    def __init__(self, slot, tangent, made=()):
+        self.slot, self.tangent, self.made, self.name = slot, tangent, made, None
+
+
+class Deriving(Level):
+    """Reverse and forward mode at once, on symbols, with names for what deserves one."""
+
+    def __init__(self, taken, lettering=None):
+        super().__init__()
+        self.slots = itertools.count()
+        self.nodes, self.names, self.differentials, self.by_slot = [], [], {}, {}
+        self.taken, self.lettering, self.counts = set(taken), lettering, {}
+        self.whole = []  # primitives whose rules have no formula, and are left whole
+
+    def variable(self, value, tangent, made=()):
+        return Tracer(value, self, Mark(next(self.slots), tangent, made))
+
+    def process(self, primitive, arrays, params):
+        mine = [self.traces(a) for a in arrays]
+        for i, a in enumerate(arrays):
+            if mine[i] and self.deserves_name(primitive, i, a):
+                self.give_name(a)
+        values = [a.value if own else a for a, own in zip(arrays, mine)]
+        result, kept = primitive.trace(values, params)
+        if not isinstance(result, Symbol):
+            raise NoFormula(f"{primitive.name} of formulas")
+        wanted = [i for i, own in enumerate(mine) if own and primitive.differentiable(i)]
+        if not wanted:
+            return result
+        if primitive.keep is not None:
+            kept = self.names_for(kept, primitive)
+            result = primitive.forward(kept, *values, **params)
+        for x in (kept, result):
+            if isinstance(x, Symbol):
+                self.define_softmax(x)
+        tangents = [a.mark.tangent if i in wanted else None for i, a in enumerate(arrays)]
+        try:
+            if primitive in PROGRAMS:
+                raise NoFormula(primitive.name)
+            tangent = primitive.push(tangents, kept, values, params, result)
+        except (NoFormula, NoRule):
+            tangent = sum(self.left_whole("jvp", primitive, [tangents[i], *values], i, params, result) for i in wanted)
+        made = tuple(dict.fromkeys([*(p for i in wanted for p in arrays[i].mark.made), primitive]))
+        traced = self.variable(result, as_symbol(tangent), made)
+        self.nodes.append(Node(primitive, kept, values, params, wanted, [arrays[i].mark.slot for i in wanted],
+                               traced.mark.slot, None))
+        return traced
+
+    # names
+
+    def deserves_name(self, primitive, i, a):
+        if a.mark.name or is_simple(a.value):
+            return False
+        if primitive.kind is LINEAR or LINEAR_IN.get(primitive) == i:
+            return False
+        if primitive.kind is MULTILINEAR or primitive.name == "linear":
+            several = len(a.value.sum.terms) > 1 and primitive.pointwise
+            return several or any(type(f.atom) in (Point, Call) and self.uses_names(f) for t in a.value.sum.terms for f in t.factors)
+        return True
+
+    def uses_names(self, f):
+        inside = f.atom.args if type(f.atom) is Point else [s for _, s in f.atom.args]
+        return any(n.role == "intermediate" for s in inside for n in names_in(s).values())
+
+    def give_name(self, a):
+        """Call the value of a traced array by a name from now on; its differential too."""
+        definition = self.tidy(a.value)
+        name = self.new_name(definition)
+        a.mark.name = name
+        a.value = named(name, definition)
+        self.names.append(Defined(name, a.value, definition, a.mark.made))
+        self.differentials[name] = Defined(name, named("d" + name, a.value, "differential"), self.tidy(a.mark.tangent), a.mark.made)
+        a.mark.tangent = self.differentials[name].symbol
+        a.mark.made = ()
+        self.by_slot[a.mark.slot] = name
+
+    def names_for(self, kept, primitive):
+        """What forward and rules share, with names where it is more than a name."""
+        if isinstance(kept, tuple):
+            return tuple(reversed([self.names_for(k, primitive) for k in reversed(kept)]))
+        if not isinstance(kept, Symbol) or is_simple(kept) or any(
+                type(f.atom) in (Point, Call) for t in kept.sum.terms for f in t.factors):
+            return kept
+        return self.define(self.tidy(kept), primitive).symbol
+
+    def define(self, definition, primitive):
+        """A name for an expression, the one that it has if it has one."""
+        known = next((d for d in self.names if d.definition.key() == definition.key()), None)
+        if is_simple(definition):
+            known = Defined("", definition, definition)
+        if known is None:
+            name = self.new_name(definition)
+            known = Defined(name, named(name, definition), definition, (primitive,))
+            self.names.append(known)
+        return known
+
+    def define_softmax(self, x):
+        """S for the softmax that has just been computed, or its logarithm."""
+        for f in (f for t in x.sum.terms for f in t.factors if type(f.atom) is Call):
+            if name_of(f.atom.function) in ("softmax", "log_softmax"):
+                logs = Symbol.of_factors(f.slots, [f._replace(power=Fraction(1))])
+                self.define(self.tidy(np.exp(logs) if name_of(f.atom.function) == "log_softmax" else logs), f.atom.function)
+
+    def tidy(self, symbol):
+        """A symbol in its simplest form, with the names that there are."""
+        simple = tidied(symbol)
+        short = abbreviated(simple, self.names)
+        return simple if short is simple else tidied(short)
+
+    def new_name(self, symbol):
+        letter = letter_for(symbol)
+        self.counts[letter] = self.counts.get(letter, 0) + 1
+        single = self.lettering is not None and self.lettering.get(letter) == 1 and letter not in self.taken
+        name = letter if single else f"{letter}{self.counts[letter]}"
+        while name in self.taken:
+            self.counts[letter] += 1
+            name = f"{letter}{self.counts[letter]}"
+        return name
+
+    # the way back
+
+    def left_whole(self, rule, primitive, arrays, argument, params, like):
+        """A rule of the engine's that has no formula: a function of its own, in the shape of `like`."""
+        self.whole.append((rule, primitive))
+        symbols = [as_symbol(a) for a in arrays]
+        axes = [tuple(Index(i.size) for i in axis) for axis in as_symbol(like).axes]
+        about = ("primitive", primitive), ("argument", argument), ("params", tuple(params.items()))
+        atom = Call(rule, tuple((a.axes, a.sum) for a in symbols), about, tuple(size_of(axis) for axis in axes))
+        return Symbol.of_factors(axes, [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
+
+    def sweep(self, slot, seed):
+        """(cotangents of all slots, definitions of those with names), walking the operations backwards."""
+        cotangents, defined = {slot: seed}, {}
+        for node in reversed(self.nodes):
+            if node.slots not in cotangents:
+                continue
+            g = self.cotangent(node.slots, cotangents, defined)
+            for s, c in zip(node.parents, self.pulled(node, g)):
+                c = as_symbol(c)
+                cotangents[s] = cotangents[s] + c if s in cotangents else c
+        return cotangents, defined
+
+    def cotangent(self, slot, cotangents, defined):
+        """The cotangent of a slot, complete by now; by a name, if the slot has one."""
+        g = self.tidy(cotangents[slot])
+        name = self.by_slot.get(slot)
+        if name and not is_simple(g):
+            defined[name] = Defined(name, named("G_" + name, g, "cotangent"), g)
+            g = defined[name].symbol
+        cotangents[slot] = g
+        return g
+
+    def pulled(self, node, g):
+        try:
+            if node.primitive in PROGRAMS:
+                raise NoFormula(node.primitive.name)
+            return node.primitive.pull(g, node.kept, node.arrays, node.params, node.wanted)
+        except (NoFormula, NoRule):
+            return [self.left_whole("vjp", node.primitive, [g, *node.arrays], i, node.params, node.arrays[i])
+                    for i in node.wanted]
+
+
+def tidied(symbol):
+    """A symbol in its simplest form."""
+    label = {i: f"{n}.{k}" for n, axis in enumerate(symbol.axes) for k, i in enumerate(axis)}
+    return Symbol(symbol.axes, simplified(symbol.sum, label))
+
+
+def letter_for(symbol):
+    """Z for what a layer computes, A for an activation, R for a residual; in lower case for vectors, s for numbers."""
+    terms = symbol.sum.terms
+    if sum(1 for axis in symbol.axes if axis) == 0:
+        return "s"
+    factors = terms[0].factors if len(terms) == 1 else ()
+    if any(type(f.atom) is Call and name_of(f.atom.function) == "softmax" for f in factors):
+        letter = "S"
+    elif len(factors) == 1 and factors[0].power < 0:
+        letter = "R"
+    elif any(type(f.atom) in (Point, Call) for f in factors):
+        letter = "A"
+    elif any(t.coefficient < 0 for t in terms) and len(terms) > 1:
+        letter = "R"
+    else:
+        letter = "Z"
+    return letter if sum(1 for axis in symbol.axes if axis) > 1 else letter.lower()

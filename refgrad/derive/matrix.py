@@ -1,0 +1,523 @@
+"""From index notation to matrix notation.
+
+The factors of a product are drawn as a graph: an index is a node, a matrix an edge, a column a weight on a node.  Bound
+nodes are then removed one by one, each by the piece of matrix notation that sums over it:
+
+    two matrices meet at k          A_ik B_kj            ->  A B
+    with a column between them      A_ik v_k B_kj        ->  A diag(v) B
+    one matrix ends at k            A_ik v_k             ->  A v        (v = 1: the sums of the rows)
+    nothing else is at k            u_k v_k              ->  u' v
+    two matrices close a circle     A_ik B_ki            ->  tr(A B)
+    two matrices side by side       A_ij B_ij            ->  A . B
+
+A graph that cannot be removed so has no matrix notation, and is written with indices.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from . import form as F
+from .index import Call, Data, Delta, Group, Leaf, Point, Size, labels, name_of
+
+HALF = Fraction(1, 2)
+
+
+class NoMatrix(Exception):
+    """A product that has no matrix notation."""
+
+
+def matrix_form(symbol):
+    """A symbol as a formula."""
+    return to_form(symbol.sum, [axis for axis in symbol.axes if axis])
+
+
+def to_form(s, axes, loose=False):
+    """An expression as a formula; `loose`: a number may stand for an array all of whose entries it is."""
+    if not s.terms:
+        return _filled(F.Num(Fraction(0)), axes, loose)
+    terms = [term_form(t, axes, loose or len(s.terms) > 1) for t in s.terms]
+    return terms[0] if len(terms) == 1 else plus(terms)
+
+
+def plus(terms):
+    kind = max((t.kind for t in terms), key=[F.SCALAR, F.ROW, F.COLUMN, F.MATRIX, F.ARRAY].index)
+    return F.Plus(tuple(sorted(terms, key=_place)), kind)
+
+
+def _place(t):
+    """Positive terms first, products before names before numbers."""
+    coefficient = t.scalars[0].value if type(t) is F.Times and type(t.scalars[0]) is F.Num else (
+        t.value if type(t) is F.Num else 1)
+    body = t.body if type(t) is F.Times and t.body is not None else t
+    rank = 2 if type(body) is F.Num else 1 if type(body) in (F.Name, F.Eye) else 0
+    if type(body) is F.T and type(body.body) is F.Name:
+        return coefficient < 0, 1, repr(body.body) + "'"
+    return coefficient < 0, rank, repr(body)
+
+
+def term_form(term, axes, loose=False):
+    if len(axes) <= 2 and all(len(a) == 1 for a in axes):
+        try:
+            return Graph(term, [a[0] for a in axes]).form(loose)
+        except NoMatrix:
+            pass
+    return special(term, axes) or indexed(term, axes)
+
+
+def _filled(number, axes, loose):
+    if loose or not axes:
+        return number
+    return _ones(axes) if number.value == 1 else F.Times((number,), _ones(axes), _ones(axes).kind)
+
+
+def _ones(axes):
+    columns = [F.Ones(size_name(axis[0].size)) for axis in axes]
+    return columns[0] if len(axes) == 1 else F.MatMul((columns[0], F.T(columns[1], F.ROW)), F.MATRIX)
+
+
+def size_name(size):
+    if isinstance(size, Size):
+        return F_text(size)
+    return int(size)
+
+
+def F_text(size):
+    return repr(size)
+
+
+# Building formulas, in their simplest shape
+
+
+def transpose(x):
+    if type(x) is F.T:
+        return x.body
+    if x.kind == F.SCALAR or type(x) in (F.Eye, F.Diag) or getattr(x, "symmetric", False):
+        return x
+    if type(x) is F.MatMul:
+        return mm([transpose(f) for f in reversed(x.factors)])
+    if type(x) is F.Times:
+        return F.Times(x.scalars, transpose(x.body), transpose(x.body).kind)
+    return F.T(x, F.ROW if x.kind == F.COLUMN else F.MATRIX)
+
+
+def mm(factors):
+    """A matrix product; products inside it are part of it."""
+    flat = []
+    for f in factors:
+        flat.extend(f.factors if type(f) is F.MatMul else [f])
+    flat = [f for f in flat if type(f) is not F.Eye] or flat[:1]
+    if len(flat) == 1:
+        return flat[0]
+    left = flat[0].kind == F.ROW
+    right = flat[-1].kind == F.COLUMN
+    return F.MatMul(tuple(flat), F.SCALAR if left and right else F.ROW if left else F.COLUMN if right else F.MATRIX)
+
+
+def hadamard(factors):
+    flat = []
+    for f in factors:
+        flat.extend(f.factors if type(f) is F.Hadamard else [f])
+    if len(flat) == 1:
+        return flat[0]
+    if any(type(f) is F.Eye for f in flat):  # I . A
+        return F.Diag(F.DiagOf(hadamard([f for f in flat if type(f) is not F.Eye])))
+    return F.Hadamard(tuple(sorted(flat, key=lambda f: (type(f) is F.Power and f.exponent < 0, repr(f)))), flat[0].kind)
+
+
+def pair(x):
+    """An entrywise product of two as its two factors, or None."""
+    if type(x) is F.Hadamard and len(x.factors) == 2:
+        return x.factors
+    return (x.body, x.body) if type(x) is F.Power and x.exponent == 2 else None
+
+
+def turns(x):
+    """How many matrices are transposed in a product."""
+    factors = x.factors if type(x) is F.MatMul else [x]
+    return sum(type(f) is F.T and f.kind == F.MATRIX for f in factors)
+
+
+def scalar_product(factors):
+    """row . matrices . column, in the direction that transposes less, a differential at the end."""
+    x = mm(factors)
+    y = transpose_scalar(x)
+    return min((x, y), key=lambda z: (not _is_d(z.factors[-1]), turns(z), repr(z)))
+
+
+def _is_d(x):
+    return type(x) is F.Name and x.role == "differential"
+
+
+def _d_last(x):
+    return _is_d(x), repr(x)
+
+
+def transposes_of(forms):
+    return sum(map(transposes, forms))
+
+
+def transpose_scalar(x):
+    return mm([transpose(f) for f in reversed(x.factors)]) if type(x) is F.MatMul else x
+
+
+def trace(a, b):
+    """The circle of a from i to k and b from i to k: sum_ik a_ik b_ik."""
+    as_inner = min((sorted(two, key=_d_last) for two in ([a, b], [transpose(a), transpose(b)])), key=transposes_of)
+    circle = mm([a, transpose(b)])
+    if type(circle) is not F.MatMul:
+        return F.Trace(circle)
+    rolled = []
+    for way in (circle.factors, tuple(transpose(f) for f in reversed(circle.factors))):
+        rolled.extend(F.MatMul(way[n:] + way[:n], F.MATRIX) for n in range(len(way)))
+    best = min(rolled, key=lambda x: (turns(x), repr(x)))
+    simple = all(type(x) is not F.MatMul for x in as_inner)
+    if simple and transposes_of(as_inner) <= turns(best):
+        return F.Inner(*as_inner)
+    return F.Trace(best)
+
+
+class Graph:
+    """One product, whose bound indices are removed one by one."""
+
+    def __init__(self, term, free):
+        self.free = free
+        self.numbers = term.coefficient
+        self.scalars, self.columns, self.edges = [], {}, []
+        for f in term.factors:
+            order = natural_order(f)
+            if len(order) > 2:
+                raise NoMatrix
+            if not order:
+                self.scalars.append(atom_form(f, order))
+            elif len(order) == 1:
+                self.columns.setdefault(order[0], []).append(atom_form(f, order))
+            else:
+                self.edges.append((*order, *both_ways(f, order)))
+        self.bound = [i for i in term.indices if i not in free]
+
+    def at(self, k):
+        return [e for e in self.edges if k in e[:2]]
+
+    def column(self, k):
+        """The column at an index, or None."""
+        columns = self.columns.get(k)
+        return hadamard(columns) if columns else None
+
+    def oriented(self, e, first):
+        return e[2] if e[0] is first else e[3]
+
+    def form(self, loose):
+        while self.bound:
+            if not any(step() for step in (self.alone, self.chain, self.end, self.weighted, self.circle, self.lonely, self.parallel)):
+                raise NoMatrix
+        return self.result(loose)
+
+    def forget(self, *indices):
+        for i in indices:
+            self.bound.remove(i)
+            self.columns.pop(i, None)
+
+    def alone(self):
+        """A matrix that meets nothing: the sum of its entries."""
+        for e in self.edges:
+            i, j, x, _ = e
+            if i in self.bound and j in self.bound and len(self.at(i)) == len(self.at(j)) == 1 \
+                    and i not in self.columns and j not in self.columns:
+                two = pair(x)
+                self.scalars.append(trace(*two) if two else F.Total(x))
+                self.edges.remove(e)
+                self.forget(i, j)
+                return True
+
+    def chain(self, weighted=False):
+        # What is a function of entries stays whole, to be multiplied entry by entry.
+        for k in sorted(self.bound, key=lambda k: sum(type(e[2]) in (F.Apply, F.Compare, F.Hadamard) for e in self.at(k))):
+            meet = self.at(k)
+            if len(meet) != 2 or (k in self.columns) != weighted:
+                continue
+            a, b = (e[0] if e[1] is k else e[1] for e in meet)
+            if a is b:
+                continue
+            middle = [F.Diag(self.column(k))] if weighted else []
+            there = mm([self.oriented(meet[0], a), *middle, self.oriented(meet[1], k)])
+            back = mm([self.oriented(meet[1], b), *middle, self.oriented(meet[0], k)])
+            for e in meet:
+                self.edges.remove(e)
+            self.edges.append((a, b, there, back))
+            self.forget(k)
+            return True
+
+    def weighted(self):
+        return self.chain(weighted=True)
+
+    def end(self):
+        """One matrix ends here."""
+        for k in sorted(self.bound, key=lambda k: k not in self.columns):
+            meet = self.at(k)
+            if len(meet) != 1:
+                continue
+            a = meet[0][0] if meet[0][1] is k else meet[0][1]
+            column = self.column(k) or F.Ones(size_name(k.size))
+            self.edges.remove(meet[0])
+            self.columns.setdefault(a, []).append(mm([self.oriented(meet[0], a), column]))
+            self.forget(k)
+            return True
+
+    def row_sums(self, d, e, a, k):
+        """sum_k A_ak B_ak = (A . B) 1, written with the fewer transposes."""
+        there, back = (hadamard([self.oriented(d, end), self.oriented(e, end)]) for end in (a, k))
+        return mm([min(there, transpose(back), key=transposes), F.Ones(size_name(k.size))])
+
+    def lonely(self):
+        """Nothing but columns: their inner product."""
+        for k in self.bound:
+            if self.at(k):
+                continue
+            columns = self.columns.get(k, [])
+            if len(columns) == 2:
+                self.scalars.append(scalar_product([transpose(columns[0]), columns[1]]))
+            else:
+                one = self.column(k)
+                two = pair(one)
+                self.scalars.append(scalar_product([transpose(two[0]), two[1]]) if two
+                                    else F.Trace(one.body) if type(one) is F.DiagOf else F.Total(one))
+            self.forget(k)
+            return True
+
+    def circle(self):
+        """Two matrices between the same two indices, both bound and alone."""
+        for k in self.bound:
+            meet = self.at(k)
+            if len(meet) != 2 or k in self.columns:
+                continue
+            a = meet[0][0] if meet[0][1] is k else meet[0][1]
+            x, y = (self.oriented(e, a) for e in meet)
+            if a in self.bound and len(self.at(a)) == 2 and a not in self.columns:
+                self.scalars.append(trace(x, y))
+                self.forget(a)
+            else:
+                self.columns.setdefault(a, []).append(self.row_sums(*meet, a, k))
+            for e in meet:
+                self.edges.remove(e)
+            self.forget(k)
+            return True
+
+    def parallel(self):
+        """Matrices side by side are one."""
+        for n, e in enumerate(self.edges):
+            for d in self.edges[n + 1:]:
+                if {*d[:2]} == {*e[:2]}:
+                    self.edges.remove(d)
+                    there, back = (hadamard([self.oriented(x, end) for x in (e, d)]) for end in e[:2])
+                    self.edges[n] = (*e[:2], there, back)
+                    return True
+
+    def result(self, loose):
+        while self.parallel():
+            pass
+        columns = [self.column(i) for i in self.free]
+        if len(self.free) == 2:
+            i, j = self.free
+            matrices = [self.oriented(e, i) for e in self.edges]
+            if matrices:
+                left, right = ([F.Diag(c)] if c is not None else [] for c in columns)
+                body = mm([*left, matrices[0], *right])
+            elif loose and columns == [None, None]:
+                body = None
+            else:
+                u, v = (c if c is not None else F.Ones(size_name(k.size)) for c, k in zip(columns, self.free))
+                body = mm([u, transpose(v)])
+        elif len(self.free) == 1:
+            body = columns[0] if columns[0] is not None or loose else F.Ones(size_name(self.free[0].size))
+        else:
+            body = None
+        return times(self.numbers, self.scalars, body)
+
+
+def times(number, scalars, body):
+    """A product with scalars in front."""
+    if type(body) is F.Times:
+        inner = list(body.scalars)
+        if type(inner[0]) is F.Num:
+            number *= inner.pop(0).value
+        scalars, body = [*scalars, *inner], body.body
+    flat = []
+    for s in scalars:
+        if type(s) is F.Times:
+            inner = list(s.scalars) + ([s.body] if s.body is not None else [])
+            if type(inner[0]) is F.Num:
+                number *= inner.pop(0).value
+            flat.extend(inner)
+        elif type(s) is F.Num:
+            number *= s.value
+        else:
+            flat.append(s)
+    flat.sort(key=lambda s: (type(s) is F.Power and s.exponent < 0, repr(s)))
+    front = ([] if number == 1 else [F.Num(number)]) + flat
+    if not front:
+        return body if body is not None else F.Num(Fraction(1))
+    if body is None and len(front) == 1:
+        return front[0]
+    return F.Times(tuple(front), body, F.SCALAR if body is None else body.kind)
+
+
+# Factors
+
+
+def natural_order(f):
+    """The indices of a factor, in the order in which it reads without a transpose."""
+    if type(f.atom) in (Group, Point):
+        inside = [f.atom.sum] if type(f.atom) is Group else f.atom.args
+        # The order in which most of the matrices inside stand; the first of them decides a tie.
+        votes = {}
+        for s in inside:
+            for t in s.terms:
+                for g in t.factors:
+                    order = tuple(i for i in natural_order(g) if i in f.indices)
+                    if len(order) == len(f.indices):
+                        votes[order] = votes.get(order, 0) + 1
+                chain = tuple(chain_order(t, f.indices))
+                if len(chain) == 2 and len(f.indices) == 2:
+                    votes[chain] = votes.get(chain, 0) + Fraction(1, 2)
+        return list(max(votes, key=votes.get)) if votes else sorted(f.indices, key=lambda i: i.serial)
+    return list(dict.fromkeys(i for slot in f.slots for i in slot))
+
+
+def both_ways(f, order):
+    """A factor as a matrix from the first index to the second, and as one from the second to the first.
+
+    What is in parentheses may be transposed as a whole, or part by part: as it reads with fewer transposes.
+    """
+    there, back = atom_form(f, order), transpose(atom_form(f, order))
+    if type(f.atom) in (Group, Point):
+        other = atom_form(f, order[::-1])
+        there = min(there, transpose(other), key=transposes)
+        back = min(back, other, key=transposes)
+    return there, back
+
+
+def transposes(x):
+    """How many transposes of matrices a formula has."""
+    if not isinstance(x, tuple):
+        return 0
+    here = type(x) is F.T and x.kind == F.MATRIX
+    return here + sum(map(transposes, x))
+
+
+def chain_order(term, wanted):
+    """From which of two indices a product of matrices reads with fewer transposes."""
+    first = [natural_order(g)[0] for g in term.factors if len(g.slots) == 2 and len(g.indices) == 2]
+    starts = [i for i in first if i in wanted]
+    ends = [i for i in wanted if i not in starts]
+    return [*starts[:1], *ends] if len(starts) == 1 else []
+
+
+def atom_form(f, order):
+    """A factor as a formula with its indices in this order."""
+    made = _base(f, order)
+    if f.power == 1:
+        return made
+    length = norm_of(made) if f.power.denominator == 2 else None
+    if length is not None:
+        return length if f.power == HALF else F.Power(length, 2 * f.power, F.SCALAR)
+    if type(made) is F.Power and (made.exponent * f.power).denominator == 1:
+        return F.Power(made.body, made.exponent * f.power, made.kind)
+    return F.Power(made, f.power, made.kind)
+
+
+def norm_of(square):
+    """|x| for <x, x>, or None."""
+    two = (square.left, square.right) if type(square) is F.Inner else None
+    if type(square) is F.MatMul and square.kind == F.SCALAR and len(square.factors) == 2:
+        two = transpose(square.factors[0]), square.factors[1]
+    return F.Apply("norm", two[:1], (), F.SCALAR) if two and two[0] == two[1] else None
+
+
+def _base(f, order):
+    atom, axes = f.atom, [(i,) for i in order]
+    if type(atom) is Group:
+        return to_form(atom.sum, axes)
+    if type(atom) is Point:
+        args = tuple(to_form(a, axes, loose=True) for a in atom.args)
+        kind = kind_of(len(axes))
+        if isinstance(atom.function, str):
+            return F.Compare(atom.function, *args, kind)
+        return F.Apply(atom.function, args, atom.params, kind)
+    if any(len(slot) != 1 for slot in f.slots):
+        raise NoMatrix
+    natural = [slot[0] for slot in f.slots]
+    n = len(natural)
+    if type(atom) is Leaf:
+        made = F.Name(atom.name, kind_of(n), atom.role, "symmetric" in atom.properties)
+    elif type(atom) is Data:
+        made = F.Name(atom.name, kind_of(n), "data")
+    elif type(atom) is Delta:
+        made = F.Eye(size_name(natural[0].size))
+    elif name_of(atom.function) == "np.linalg.inv" and n == 2:
+        made = F.Inverse(to_form(atom.args[0][1], atom.args[0][0]), F.MATRIX, "symmetric" in atom.properties)
+    else:
+        args = tuple(to_form(s, [axis for axis in axes if axis]) for axes, s in atom.args)
+        made = F.Apply(atom.function, args, atom.params, kind_of(n))
+    if n == 2 and natural[0] is natural[1]:
+        return F.DiagOf(made)
+    if len(set(natural)) != n:
+        raise NoMatrix
+    if natural == order or "symmetric" in getattr(atom, "properties", ()):
+        return made
+    if n == 2:
+        return transpose(made)
+    raise NoMatrix
+
+
+def kind_of(n):
+    return (F.SCALAR, F.COLUMN, F.MATRIX)[n] if n < 3 else F.ARRAY
+
+
+# What has no matrix notation
+
+
+def special(term, axes):
+    """Kronecker products and entries in a row, or None."""
+    if len(axes) == 2 and all(len(a) == 2 for a in axes):
+        (i, k), (j, l) = axes
+        left = [f for f in term.factors if set(f.indices) & {i, j}]
+        right = [f for f in term.factors if set(f.indices) & {k, l}]
+        if not set(map(id, left)) & set(map(id, right)):
+            rest = [f for f in term.factors if not any(f is g for g in left + right)]
+            try:
+                a = Graph(term._replace(coefficient=Fraction(1), factors=tuple(left)), [i, j]).form(False)
+                b = Graph(term._replace(coefficient=Fraction(1), factors=tuple(right)), [k, l]).form(False)
+                c = Graph(term._replace(factors=tuple(rest)), []).form(False)
+            except NoMatrix:
+                return None
+            return times(Fraction(1), [c], F.Kron(a, b))
+    if len(axes) == 1 and len(axes[0]) == 2:
+        try:
+            return F.Vec(Graph(term, list(axes[0])).form(False))
+        except NoMatrix:
+            return None
+    return None
+
+
+def indexed(term, axes):
+    """Index notation."""
+    everything = [i for axis in axes for i in axis] + [i for i in term.indices]
+    letters = {}
+    for i in everything:
+        if i not in letters:
+            letters[i] = "ijklmnopqrstuvw"[len(letters)]
+    factors = []
+    for f in term.factors:
+        if type(f.atom) in (Group, Point) or any(len(s) != 1 for s in f.slots) is False and len(set(f.indices)) == len(f.slots):
+            order = natural_order(f)
+            factors.append((atom_form(f, order), tuple(letters[i] for i in order)))
+        else:
+            name = F.Name(f.atom.name if type(f.atom) in (Leaf, Data) else name_of(getattr(f.atom, "function", "I")), F.ARRAY,
+                          getattr(f.atom, "role", "data"))
+            subscripts = tuple(letters[s[0]] if len(s) == 1 else tuple(letters[i] for i in s) for s in f.slots)
+            factors.append((name if f.power == 1 else F.Power(name, f.power, F.ARRAY), subscripts))
+    free = tuple(letters[a[0]] if len(a) == 1 else tuple(letters[i] for i in a) for a in axes)
+    sizes = tuple((letter, size_name(i.size)) for i, letter in letters.items())
+    body = F.Indexed(tuple(factors), free, sizes, kind_of(len(axes)))
+    return times(term.coefficient, [], body)

@@ -1,0 +1,540 @@
+"""What NumPy's functions do to symbols: each primitive in index notation."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from fractions import Fraction
+
+import numpy as np
+
+from ..primitive import TABLE
+from ..rules.linalg import contraction, log_abs_det, matmul, sign_det, solve
+from ..rules.shape import cast, scatter_add
+from .index import (Call, Data, Delta, Factor, Index, Point, Size, Sum, Term, add, collected, power, product, scaled, sum_of,
+                    summed)
+from .simplify import as_factor, given_data, reduced
+from .symbol import MEANING, NoFormula, Symbol, aligned, as_symbol, call, exact, paired, point, same_size, size_of
+
+
+def means(*functions):
+    """Declare what these functions (of NumPy, or primitives) do to symbols."""
+    def declare(rule):
+        for f in functions:
+            MEANING[TABLE.get(f, f)] = rule
+        return rule
+    return declare
+
+
+def tidy(s):
+    return Sum(tuple(t for t in (reduced(t, s.free) for t in s.terms) if t.coefficient), s.free)
+
+
+# Arithmetic
+
+
+@means(np.add)
+def _add(a, b):
+    axes, (x, y) = aligned(a, b)
+    return Symbol(axes, add(x, y))
+
+
+@means(np.subtract)
+def _subtract(a, b):
+    axes, (x, y) = aligned(a, b)
+    return Symbol(axes, add(x, scaled(y, -1)))
+
+
+@means(np.multiply)
+def _multiply(a, b):
+    axes, (x, y) = aligned(a, b)
+    return Symbol(axes, tidy(product(x, y)))
+
+
+@means(np.divide)
+def _divide(a, b):
+    axes, (x, y) = aligned(a, b)
+    return Symbol(axes, tidy(product(x, power(y, -1))))
+
+
+@means(np.negative)
+def _negative(x):
+    x = as_symbol(x)
+    return Symbol(x.axes, scaled(x.sum, -1))
+
+
+@means(np.positive, np.conjugate, np.copy)
+def _same(x):
+    return as_symbol(x)
+
+
+@means(cast)
+def _cast(x, dtype):
+    return as_symbol(x)
+
+
+def to_the(exponent):
+    def rule(x):
+        x = as_symbol(x)
+        return Symbol(x.axes, tidy(power(x.sum, exponent)))
+    return rule
+
+
+for _function, _exponent in [(np.reciprocal, -1), (np.square, 2), (np.sqrt, Fraction(1, 2))]:
+    MEANING[TABLE[_function]] = to_the(_exponent)
+
+
+def _power(function):
+    def rule(x, p):
+        if not isinstance(p, Symbol) and np.ndim(p) == 0 and exact(p).denominator < 1000:
+            return to_the(exact(p))(x)
+        return point(TABLE[np.power], x, p)
+    return rule
+
+
+for _function in np.power, np.float_power:
+    MEANING[TABLE[_function]] = _power(_function)
+
+
+@means(np.hypot)
+def _hypot(a, b):
+    return np.sqrt(np.square(as_symbol(a)) + np.square(as_symbol(b)))
+
+
+def undone(function, inverse):
+    """A function of an entry that its inverse may have made."""
+    rule, other = TABLE[function], TABLE[inverse]
+
+    def apply(x):
+        x = as_symbol(x)
+        f = as_factor(x.sum)
+        if type(f.atom) is Point and f.atom.function is other and f.power == 1:
+            return Symbol(x.axes, f.atom.args[0])
+        if function is np.exp and type(f.atom) is Call and f.atom.function.name == "log_softmax" and f.power == 1:
+            softmax = next(p for p in TABLE.values() if p.name == "softmax")
+            ones = (dict(f.atom.params)["axis"] % len(f.slots),)
+            return Symbol.of_factors(x.axes, [f._replace(atom=f.atom._replace(function=softmax, ones=ones))])
+        return point(rule, x)
+    return apply
+
+
+for _f, _g in [(np.exp, np.log), (np.expm1, np.log1p), (np.sinh, np.arcsinh), (np.tan, np.arctan)]:
+    MEANING[TABLE[_f]], MEANING[TABLE[_g]] = undone(_f, _g), undone(_g, _f)
+
+# Comparisons and choices.  At a place where two formulas are equal by accident a convention holds, which is not a formula's matter.
+
+OPPOSITE = {">": "<=", "<": ">=", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}
+
+
+def comparison(relation):
+    def rule(a, b):
+        axes, sums = aligned(a, b)
+        return Symbol.of_factors(axes, [Factor(Point(relation, tuple(sums)), (), Fraction(1))])
+    return rule
+
+
+for _function, _relation in [(np.greater, ">"), (np.less, "<"), (np.greater_equal, ">="), (np.less_equal, "<=")]:
+    MEANING[TABLE[_function]] = comparison(_relation)
+
+
+def _extreme(x):
+    """Whether the largest or smallest entry of an array stands in an expression."""
+    return isinstance(x, Symbol) and any(type(f.atom) is Call and f.atom.function.kind.value == "kinked"
+                                         for t in x.sum.terms for f in t.factors)
+
+
+@means(np.equal)
+def _equal(a, b):
+    if _extreme(a) or _extreme(b):
+        return comparison("==")(a, b)
+    return np.zeros(np.broadcast_shapes(np.shape(a), np.shape(b)), bool)
+
+
+@means(np.not_equal)
+def _not_equal(a, b):
+    return np.ones(np.broadcast_shapes(np.shape(a), np.shape(b)), bool)
+
+
+@means(np.logical_and)
+def _and(a, b):
+    return as_symbol(a) * b
+
+
+@means(np.logical_or)
+def _or(a, b):
+    return a + as_symbol(b) - as_symbol(a) * b
+
+
+@means(np.logical_not)
+def _not(a):
+    f = as_factor(as_symbol(a).sum)
+    if type(f.atom) is Point and f.atom.function in OPPOSITE:
+        return Symbol.of_factors(a.axes, [f._replace(atom=f.atom._replace(function=OPPOSITE[f.atom.function]))])
+    return 1 - as_symbol(a)
+
+
+for _ufunc, _rule in [(np.bitwise_and, _and), (np.bitwise_or, _or), (np.invert, _not)]:
+    MEANING[_ufunc] = _rule
+
+
+@means(np.where)
+def _where(c, a, b):
+    if not isinstance(c, Symbol):
+        c = np.asarray(c)
+        if c.all() or not c.any():
+            axes, sums = aligned(a, b, Symbol([() if n == 1 else (Index(n),) for n in c.shape], Sum.number(1)))
+            return Symbol(axes, sums[0 if c.all() else 1])
+    return c * as_symbol(a) + _not(c) * as_symbol(b)
+
+
+@means(np.sign, np.floor, np.ceil, np.rint, np.trunc, np.round)
+def _step(x):
+    raise NoFormula("rounding")
+
+
+MEANING[TABLE[np.sign]] = functools.partial(point, TABLE[np.sign])
+
+
+def no_special_values(value):
+    return lambda x: np.full(np.shape(x), value)
+
+
+for _function, _value in [(np.isnan, False), (np.isinf, False), (np.isfinite, True), (np.signbit, False)]:
+    MEANING[TABLE[_function]] = no_special_values(_value)
+
+# Shapes
+
+
+@means(np.shape)
+def _shape(a):
+    return a.shape
+
+
+@means(np.ndim)
+def _ndim(a):
+    return a.ndim
+
+
+@means(np.size)
+def _size(a, axis=None):
+    return a.size if axis is None else a.shape[axis]
+
+
+def constant(value):
+    def rule(a, dtype=None, order="K", subok=True, shape=None, **options):
+        return full(value, a, shape)
+    return rule
+
+
+def full(value, a, shape):
+    axes = [tuple(Index(i.size) for i in axis) for axis in as_symbol(a).axes] if shape is None else axes_of(shape)
+    return Symbol(axes, Sum.number(value))
+
+
+def axes_of(shape):
+    return [() if n == 1 else (Index(n),) for n in (shape if isinstance(shape, tuple) else (shape,))]
+
+
+for _function, _value in [(np.zeros_like, 0), (np.ones_like, 1), (np.empty_like, 0)]:
+    MEANING[TABLE[_function]] = constant(_value)
+
+
+@means(np.full_like)
+def _full_like(a, fill_value, dtype=None, shape=None):
+    fill = as_symbol(fill_value)
+    if shape == ():
+        return fill
+    target = full(1, a, shape)
+    return target * fill
+
+
+@means(np.broadcast_to)
+def _broadcast_to(x, shape):
+    x = as_symbol(x)
+    target = Symbol(axes_of(shape), Sum.number(1))
+    axes, (s, _) = aligned(x, target)
+    return Symbol(axes, s)
+
+
+@means(np.transpose)
+def _transpose(x, axes):
+    x = as_symbol(x)
+    return Symbol([x.axes[k] for k in axes], x.sum)
+
+
+@means(np.reshape)
+def _reshape(x, shape):
+    x = as_symbol(x)
+    shape = shape if isinstance(shape, (tuple, list)) else (shape,)
+    if -1 in shape:
+        rest = int(np.prod([n for n in shape if n != -1], dtype=int))
+        shape = tuple(x.size // rest if n == -1 else n for n in shape)
+    x = without_size_one(x)
+    flat, new, axes = [i for axis in x.axes for i in axis], {}, []
+    for n in shape:
+        axis, left = [], int(n)
+        while left > 1:
+            if not flat:
+                raise NoFormula(f"a reshape from {x.shape} to {shape}")
+            i = flat.pop(0)
+            if i.size > left:
+                if i.size % left:
+                    raise NoFormula(f"a reshape from {x.shape} to {shape}, which cuts axes")
+                parts = Index(n if left == n else left), Index(i.size // left)
+                for old in [old for old, to in new.items() if i in to]:
+                    new[old] = tuple(p for j in new[old] for p in (parts if j is i else (j,)))
+                new.setdefault(i, parts)
+                flat.insert(0, parts[1])
+                i = parts[0]
+            elif left % i.size:
+                raise NoFormula(f"a reshape from {x.shape} to {shape}, which cuts axes")
+            elif i.size == n and isinstance(n, Size) and not isinstance(i.size, Size):
+                known = Index(n)
+                for old in [old for old, to in new.items() if i in to]:
+                    new[old] = tuple(known if j is i else j for j in new[old])
+                new.setdefault(i, (known,))
+                i = known
+            axis.append(i)
+            left //= int(i.size)
+        axes.append(tuple(axis))
+    return Symbol(axes, x.sum.substituted(new))
+
+
+def without_size_one(x):
+    """Axes of size 1 as axes without an index."""
+    lonely = [i for axis in x.axes for i in axis if i.size == 1]
+    return Symbol([tuple(i for i in axis if i.size != 1) for axis in x.axes], summed(x.sum, lonely)) if lonely else x
+
+
+# Sums and products
+
+
+@means(np.sum)
+def _sum(x, axis, keepdims):
+    x = as_symbol(x)
+    gone = [k % x.ndim for k in axis]
+    axes = [() if k in gone else a for k, a in enumerate(x.axes) if keepdims or k not in gone]
+    return Symbol(axes, tidy(summed(x.sum, [i for k in gone for i in x.axes[k]])))
+
+
+@means(np.mean)
+def _mean(x, axis, keepdims):
+    x = as_symbol(x)
+    n = size_of([i for k in axis for i in x.axes[k]])
+    return np.sum(x, axis=axis, keepdims=keepdims) / n
+
+
+@means(matmul)
+def _matmul(a, b):
+    a, b = as_symbol(a), as_symbol(b)
+    if a.axes[-1] and b.axes[-2]:
+        same_size(size_of(a.axes[-1]), size_of(b.axes[-2]))
+    return np.sum(a[..., :, :, None] * b[..., None, :, :], axis=-2)
+
+
+@means(contraction)
+def _contraction(*operands, subscripts, optimize):
+    inputs, output = subscripts.split("->")
+    letters = list(dict.fromkeys(subscripts.replace(",", "").replace("->", "")))
+    total = None
+    for labels, x in zip(inputs.split(","), operands):
+        x = as_symbol(x)
+        order = sorted(range(x.ndim), key=lambda k: letters.index(labels[k]))
+        place = [labels[k] for k in order]
+        axes = iter(x.axes[k] for k in order)
+        spread = Symbol([next(axes) if letter in place else () for letter in letters], x.sum)
+        total = spread if total is None else total * spread
+    total = np.sum(total, axis=tuple(k for k, letter in enumerate(letters) if letter not in output))
+    left = [letter for letter in letters if letter in output]
+    return np.transpose(total, [left.index(letter) for letter in output])
+
+
+@means(np.cumsum)
+def _cumsum(x, axis):
+    n = np.shape(x)[axis]
+    lower = as_symbol(np.tri(int(n)))
+    moved = np.moveaxis(as_symbol(x), axis, -1)
+    return np.moveaxis(np.sum(moved[..., None, :] * lower, axis=-1), -1, axis)
+
+
+# Matrices
+
+
+def matrix_function(function):
+    """det and its logarithm: of a transpose the same, of an inverse the inverse."""
+    def rule(A):
+        A = _upright(as_symbol(A))
+        return call(function, (A,), {})
+    return rule
+
+
+def _is_transposed(f, axes):
+    return len(f.slots) == 2 and f.slots == (axes[1], axes[0])
+
+
+def _upright(A):
+    """A' as A, for a single factor."""
+    if A.ndim != 2:
+        return A
+    same_size(*A.shape)
+    f = as_factor(A.sum)
+    return Symbol(A.axes[::-1], A.sum) if _is_transposed(f, A.axes) else A
+
+
+MEANING[TABLE[np.linalg.det]] = matrix_function(TABLE[np.linalg.det])
+MEANING[log_abs_det] = matrix_function(log_abs_det)
+
+
+@means(np.linalg.inv)
+def _inv(A):
+    A = as_symbol(A)
+    if A.ndim != 2:
+        return call(TABLE[np.linalg.inv], (A,), {})
+    same_size(*A.shape)
+    f = as_factor(A.sum)
+    turned = _is_transposed(f, A.axes)
+    if turned:
+        A = Symbol(A.axes[::-1], A.sum)
+    if type(f.atom) is Call and f.atom.function is TABLE[np.linalg.inv] and f.power == 1:
+        (a, b), s = f.atom.args[0]
+        result = Symbol(A.axes, s.substituted(paired(a, A.axes[0]) | paired(b, A.axes[1])))
+    elif type(f.atom) is Delta:
+        result = A
+    else:
+        result = call(TABLE[np.linalg.inv], (A,), {})
+        if Symbol(A.axes, A.sum).key() == Symbol(A.axes[::-1], A.sum).key():
+            t = result.sum.terms[0]
+            symmetric = t.factors[0].atom._replace(properties=frozenset({"symmetric"}))
+            result = Symbol.of_factors(result.axes, [t.factors[0]._replace(atom=symmetric)])
+    return result.T if turned else result
+
+
+@means(solve)
+def _solve(A, B):
+    return np.linalg.inv(as_symbol(A)) @ as_symbol(B)
+
+
+MEANING[sign_det] = lambda A: as_symbol(1)
+
+# Choosing entries: y_o = S_ok x_k with an array S of zeros and ones, and back: x_k = S_ok y_o
+
+
+def selection(axes, index):
+    """(axes of x[index], factors that link them to `axes`, indices to put in the place of others)."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    taking = sum(1 for p in parts if p is not None and p is not Ellipsis)
+    if Ellipsis not in [p if isinstance(p, type(Ellipsis)) else None for p in parts]:
+        parts.append(Ellipsis)
+    spot = next(k for k, p in enumerate(parts) if p is Ellipsis)
+    parts[spot:spot + 1] = [slice(None)] * (len(axes) - taking)
+    out, links, arrays, position = [], [], [], []
+    k = 0
+    for part in parts:
+        if part is None:
+            out.append(())
+            continue
+        axis, n = axes[k], int(size_of(axes[k]))
+        k += 1
+        if isinstance(part, slice):
+            if part.indices(n) == (0, n, 1):
+                out.append(axis)
+                continue
+            chosen = np.arange(n)[part]
+            new = _one_axis(len(chosen))
+            out.append(new)
+            links.append((new, axis, chosen, n))
+        else:
+            part = np.asarray(part)
+            if part.dtype == bool:
+                if part.ndim != 1:
+                    raise NoFormula("a mask of several axes")
+                part = np.flatnonzero(part)
+            arrays.append((axis, part, n))
+            position.append(len(out))
+    if arrays:
+        shape = np.broadcast_shapes(*(np.shape(p) for _, p, _ in arrays))
+        widest = max((axis for axis, _, _ in arrays), key=len)
+        whole = len(shape) == 1 and len(widest) > 1 and shape[0] == size_of(widest)
+        new = [tuple(Index(i.size) for i in widest)] if whole else [_one_axis(m) for m in shape]
+        adjacent = all(isinstance(p, slice) is False for p in _between(parts))
+        place = position[0] if adjacent else 0
+        out[place:place] = new
+        flat = tuple(i for axis in new for i in axis)
+        for axis, part, n in arrays:
+            links.append((flat, axis, np.ravel(np.broadcast_to(part, shape)), n))
+    factors = []
+    for new, axis, chosen, n in links:
+        chosen = np.where(chosen < 0, chosen + n, chosen)
+        table = np.zeros((len(chosen), n))
+        table[np.arange(len(chosen)), chosen] = 1
+        if not axis:
+            continue
+        identity = len(chosen) == n and np.array_equal(table, np.eye(n))
+        if not new:
+            factors.append(Factor(given_data(table[0]), (axis,), Fraction(1)))
+        elif identity and len(new) == len(axis):
+            factors.extend(Factor(Delta(), ((i,), (j,)), Fraction(1)) for i, j in zip(new, axis))
+        elif identity:
+            raise NoFormula("an index along axes that were merged in different ways")
+        else:
+            factors.append(Factor(given_data(table), (new, axis), Fraction(1)))
+    return out, factors
+
+
+def _between(parts):
+    """The parts from the first array to the last."""
+    where = [k for k, p in enumerate(parts) if p is not None and not isinstance(p, slice)]
+    return parts[where[0]:where[-1] + 1]
+
+
+def _one_axis(n):
+    return () if n == 1 else (Index(n),)
+
+
+@means(operator.getitem)
+def taken(x, index):
+    x = as_symbol(x)
+    if any(isinstance(p, Symbol) for p in (index if isinstance(index, tuple) else (index,))):
+        raise NoFormula("an index computed from formulas")
+    axes, factors = selection(x.axes, index)
+    if not factors:
+        gone = [i for axis in x.axes for i in axis if i not in {j for a in axes for j in a}]
+        return Symbol(axes, summed(x.sum, gone))
+    link = Sum((Term(Fraction(1), tuple(factors)),), frozenset(i for f in factors for i in f.indices))
+    whole = product(x.sum, link)
+    kept = {i for axis in axes for i in axis}
+    return Symbol(axes, tidy(summed(whole, [i for i in whole.free if i not in kept])))
+
+
+@means(scatter_add)
+def _scattered(x, index, shape):
+    x = as_symbol(x)
+    target = axes_of(tuple(shape))
+    axes, factors = selection(target, index)
+    new, merged_axes = {}, {}
+    for mine, wanted in zip(x.axes, axes):
+        if len(mine) > 1 and len(wanted) == 1:
+            merged_axes[wanted[0]] = mine
+        elif mine and wanted:
+            new.update(paired(mine, wanted))
+    target = [tuple(j for i in axis for j in merged_axes.get(i, (i,))) for axis in target]
+    factors = [f.substituted(merged_axes) for f in factors]
+    link = Sum((Term(Fraction(1), tuple(factors)),), frozenset(i for f in factors for i in f.indices))
+    whole = product(x.sum.substituted(new), link)
+    kept = {i for axis in target for i in axis}
+    return Symbol(target, tidy(summed(whole, [i for i in whole.free if i not in kept])))
+
+
+@means(np.concatenate)
+def _concatenate(*arrays, axis):
+    arrays = [as_symbol(a) for a in arrays]
+    sizes = [int(a.shape[axis]) for a in arrays]
+    ends = np.cumsum(sizes)
+    total = None
+    for a, n, end in zip(arrays, sizes, ends):
+        moved = np.moveaxis(a, axis, -1)
+        place = np.zeros((int(ends[-1]), n))
+        place[np.arange(end - n, end), np.arange(n)] = 1
+        part = np.moveaxis(np.sum(moved[..., None, :] * place, axis=-1), -1, axis)
+        total = part if total is None else total + part
+    return total

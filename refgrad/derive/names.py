@@ -1,0 +1,166 @@
+"""Intermediate results with names, as a derivation on paper has them."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from ..primitive import TABLE
+from .index import Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, collected, fresh, name_of
+from .simplify import as_factor, expanded
+from .symbol import Symbol
+
+
+class Defined(NamedTuple):
+    """A name and what it stands for."""
+
+    name: str
+    symbol: Symbol       # the name, as a symbol
+    definition: Symbol   # what it stands for
+    because: tuple = ()  # the primitives that made it
+
+
+def is_simple(symbol):
+    """Whether an expression is a name (perhaps transposed) or a number: nothing that would deserve a name."""
+    if len(symbol.sum.terms) != 1:
+        return not symbol.sum.terms
+    term = symbol.sum.terms[0]
+    return not term.factors or (term.coefficient == 1 and len(term.factors) == 1 and term.factors[0].power == 1
+                                and type(term.factors[0].atom) is Leaf)
+
+
+def named(name, symbol, role="intermediate"):
+    """A symbol of that name, in the shape of another; symmetric if that one is."""
+    properties = {"symmetric"} if symbol.ndim == 2 and symbol.key() == Symbol(symbol.axes[::-1], symbol.sum).key() else set()
+    axes = tuple(tuple(Index(i.size) for i in axis) for axis in symbol.axes)
+    atom = Leaf(name, symbol.shape, role, frozenset(properties))
+    return Symbol.of_factors(axes, [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
+
+
+def atoms_in(s):
+    """All atoms of an expression, those inside functions too."""
+    for t in s.terms:
+        for f in t.factors:
+            yield f.atom
+            inside = ([f.atom.sum] if type(f.atom) is Group else f.atom.args if type(f.atom) is Point
+                      else [a for _, a in f.atom.args] if type(f.atom) is Call else [])
+            for a in inside:
+                yield from atoms_in(a)
+
+
+def names_in(s):
+    """The names that an expression uses: a dict of their leaves."""
+    return {a.name: a for a in atoms_in(s) if type(a) is Leaf}
+
+
+def data_in(s):
+    """The given arrays that an expression uses, by their names."""
+    return {a.name: a for a in atoms_in(s) if type(a) is Data}
+
+
+def inlined(symbol, definitions):
+    """The expression with names replaced by what they stand for; `definitions` maps a name to a symbol."""
+    return Symbol(symbol.axes, _inlined(symbol.sum, definitions))
+
+
+def _inlined(s, definitions):
+    return Sum(tuple(Term(t.coefficient, tuple(_inlined_factor(f, definitions) for f in t.factors)) for t in s.terms), s.free)
+
+
+def _inlined_factor(f, definitions):
+    atom = f.atom
+    if type(atom) is Leaf and atom.name in definitions:
+        d = definitions[atom.name]
+        inside = _inlined(d.sum, definitions)
+        new = {}
+        for axis, slot in zip((axis for axis in d.axes if axis), f.slots):
+            if len(axis) == len(slot):
+                new.update({i: (j,) for i, j in zip(axis, slot)})
+            else:
+                new.update({axis[0]: slot})
+        return Factor(Group(inside.substituted(new)), (), f.power)
+    if type(atom) is Group:
+        return f._replace(atom=Group(_inlined(atom.sum, definitions)))
+    if type(atom) is Point:
+        return f._replace(atom=atom._replace(args=tuple(_inlined(a, definitions) for a in atom.args)))
+    if type(atom) is Call:
+        return f._replace(atom=atom._replace(args=tuple((axes, _inlined(s, definitions)) for axes, s in atom.args)))
+    return f
+
+
+def coefficient(term, name, free):
+    """What a term that is linear in a differential multiplies it with: a symbol in the differential's shape, or None."""
+    term = fresh(term, free)
+    mine = [f for f in term.factors if type(f.atom) is Leaf and f.atom.name == name]
+    if len(mine) != 1 or mine[0].power != 1:
+        return None
+    rest = tuple(f for f in term.factors if f is not mine[0])
+    axes, links, seen = [], [], set()
+    for slot in mine[0].slots:
+        axis = []
+        for i in slot:
+            if i in seen:  # an index that stands twice: the diagonal
+                j = Index(i.size)
+                links.append(Factor(Delta(), ((i,), (j,)), Fraction(1)))
+                i = j
+            seen.add(i)
+            axis.append(i)
+        axes.append(tuple(axis))
+    return Symbol(axes, Sum((Term(term.coefficient, rest + tuple(links)),), frozenset()))
+
+
+
+def jacobian_of(dy, name):
+    """The matrix J of dy = J dx, for a vector dx of that name."""
+    total = None
+    for t in collected(expanded(dy.sum)).terms:
+        c = coefficient(t, name, dy.sum.free)
+        matrix = Symbol([*dy.axes, *c.axes], c.sum)
+        total = matrix if total is None else total + matrix
+    return total
+
+
+def abbreviated(symbol, definitions):
+    """The expression with names for what they stand for, where that is a single factor; the reverse of `inlined`."""
+    known = [(d, as_factor(d.definition.sum)) for d in definitions]
+    known = [(d, f) for d, f in known if type(f.atom) is not Leaf]
+    return Symbol(symbol.axes, _abbreviated(symbol.sum, known)) if known else symbol
+
+
+def _abbreviated(s, known):
+    return Sum(tuple(Term(t.coefficient, tuple(_by_name(f, known) for f in t.factors)) for t in s.terms), s.free)
+
+
+def _by_name(f, known):
+    for d, g in known:
+        slots = _places(f, g, d)
+        if slots is not None:
+            return Factor(d.symbol.sum.terms[0].factors[0].atom, slots, f.power / g.power)
+        if type(g.atom) is Call and name_of(g.atom.function) == "softmax" and type(f.atom) is Call \
+                and name_of(f.atom.function) == "log_softmax":
+            slots = _places(f._replace(atom=f.atom._replace(function=g.atom.function)), g, d)
+            if slots is not None:
+                s = Factor(d.symbol.sum.terms[0].factors[0].atom, slots, Fraction(1))
+                inside = Sum((Term(Fraction(1), (s,)),), frozenset(i for slot in slots for i in slot))
+                return Factor(Point(TABLE[np.log], (inside,)), (), f.power)
+    if type(f.atom) is Group:
+        return f._replace(atom=Group(_abbreviated(f.atom.sum, known)))
+    if type(f.atom) is Point:
+        return f._replace(atom=f.atom._replace(args=tuple(_abbreviated(a, known) for a in f.atom.args)))
+    return f
+
+
+def _places(f, g, d):
+    """The slots of a name that stands for the factor g, where f is that factor; None if it is not."""
+    if type(f.atom) is not type(g.atom) or len(f.indices) != len(g.indices) or (f.power / g.power).denominator != 1:
+        return None
+    one, theirs = Fraction(1), list(g.indices)
+    target = g._replace(power=one).key({i: f"x{n}" for n, i in enumerate(theirs)})
+    for order in itertools.permutations(f.indices):
+        if f._replace(power=one).key({i: f"x{n}" for n, i in enumerate(order)}) == target:
+            place = dict(zip(theirs, order))
+            return tuple(tuple(place[i] for i in axis) for axis in d.definition.axes if axis)
+    return None

@@ -1,0 +1,128 @@
+"""Formulas as text: ``2/n X' (X W - Y)``, and as LaTeX and MathML.
+
+Text knows no letters beyond ASCII.  ``X'`` is the transpose, ``A . B`` the product entry by entry, ``A / B`` the
+quotient entry by entry, ``X.^2`` the square of each entry of a matrix, ``1`` a column of ones, ``[X > 0]`` is 1 where
+the comparison holds and 0 elsewhere, ``A (x) B`` the Kronecker product, ``A[i,j]`` an entry.
+"""
+
+from __future__ import annotations
+
+from .form import MATRIX, SCALAR, Num, Plus, Times
+from .layout import ATOM, ENTRYWISE, PRODUCT, TIGHT, Layout, Piece, reciprocal
+from .typeset import Latex, MathML
+
+
+def text(form) -> str:
+    """A formula as plain text."""
+    return Text().write(form)
+
+
+def latex(form) -> str:
+    """A formula in LaTeX's mathematical mode; needs amsmath."""
+    return Latex().write(form)
+
+
+def mathml(form) -> str:
+    """A formula in Presentation MathML, to stand inside a <math> element."""
+    return MathML().write(form)
+
+
+def mathml_element(form, display=True) -> str:
+    """The whole <math> element: a displayed formula, or one in a line of text."""
+    return f'<math display="{"block" if display else "inline"}">{mathml(form)}</math>'
+
+
+class Text(Layout):
+    field = "text"
+    ones, identity = "1", "I"
+
+    def digits(self, n):
+        return str(n)
+
+    def symbol(self, name):
+        return name.text
+
+    word = str
+
+    def group(self, out):
+        return f"({out})"
+
+    def bracket(self, out, left, right):
+        return left + out + right
+
+    def relation(self, sign):
+        return f" {sign} "
+
+    def plus(self, outs):
+        (negative, first), *rest = outs
+        return ("-" if negative else "") + first + "".join((" - " if n else " + ") + out for n, out in rest)
+
+    def minus(self, out):
+        return "-" + out
+
+    def side_by_side(self, outs):
+        return " ".join(outs)
+
+    def dots(self, outs):
+        return " . ".join(outs)
+
+    def over(self, above, below):
+        return f"{above}/{below}"
+
+    def divided(self, above, below):
+        return f"{above} / {below}"
+
+    def kron(self, left, right):
+        return f"{left} (x) {right}"
+
+    def scaled(self, numerators, denominators, body):
+        """X / n where nothing but a quotient by a name is meant; 2/n X, a b X, 1/2 X otherwise."""
+        above = self.side_by_side([self.at(f, TIGHT) for f in numerators])
+        below = self.side_by_side([self.at(f, TIGHT) for f in denominators])
+        below = self.group(below) if len(denominators) > 1 else below
+        if body is None:
+            return Piece(self.over(above or "1", below), PRODUCT) if below else Piece(above or "1", PRODUCT)
+        piece = self.piece(body)
+        named = any(not isinstance(f, Num) for f in denominators)
+        if named and not above and (piece.level >= TIGHT or isinstance(body, Plus) or body.kind == SCALAR):
+            return Piece(self.divided(self.factor(body), below), ENTRYWISE)
+        return Piece(self.side_by_side([*filter(None, [self.over(above or "1", below) if below else above]),
+                                        self.factor(body)]), PRODUCT)
+
+    def factor(self, body):
+        """What scalars multiply: without parentheses where it is a product of matrices."""
+        return self.group(self.write(body)) if isinstance(body, Times) else self.at(body, PRODUCT)
+
+    def transposed(self, out):
+        return out + "'"
+
+    def inverse(self, out, transposed):
+        return out + ("^-T" if transposed else "^-1")
+
+    def powered(self, out, exponent, form):
+        exponent = exponent if exponent.isdigit() else self.group(exponent)
+        return out + (".^" if form.kind == MATRIX else "^") + exponent
+
+    def root(self, body):
+        return Piece(f"sqrt({self.write(body)})", ATOM)
+
+    def one_over(self, power):
+        return Piece(self.divided("1", self.at(reciprocal(power), TIGHT)), ENTRYWISE)
+
+    def call(self, name, outs):
+        return f"{name}({', '.join(outs)})"
+
+    def applied(self, name, out):
+        return f"{name} {out}"
+
+    def pair(self, left, right):
+        return f"<{left}, {right}>"
+
+    def subscripted(self, out, subscripts):
+        return f"{out}[{','.join(map(self.subscript, subscripts))}]" if subscripts else out
+
+    def subscript(self, s):
+        return f"({','.join(map(self.subscript, s))})" if isinstance(s, tuple) else s
+
+    def summed(self, letters, out):
+        return f"sum_{''.join(letters)} {out}"

@@ -1,0 +1,212 @@
+"""The shapes of an expression's arrays: what their names suggest, what is given, and what makes the expression run.
+
+Sizes start as unknowns.  The expression runs; where two sizes meet that have to be equal they become one; and again,
+until nothing is left to object.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+
+from .expression import RUNNING_ERRORS, Expression, ExpressionError
+from .index import Size, SizeMismatch
+from .symbol import PROPERTIES
+
+_GREEK = set("alpha beta gamma delta epsilon eps zeta eta theta iota kappa lambda lam mu nu xi omicron rho sigma tau "
+             "upsilon phi chi psi omega".split())
+_SIZES = "mnkpqrstuvw"
+_SQUARE = {"symmetric", "diagonal", "positive definite"} & set(PROPERTIES)
+_MOST_TRIALS = 400
+
+
+def shape_of(text):
+    """A name and its shape, as derive takes it, from text such as "X=m,n".
+
+    "A=n,n,symmetric" is ('A', ('n', 'n', 'symmetric')); "a=" and "a=scalar" are ('a', ()); words alone ("A=symmetric")
+    leave the sizes open.
+    """
+    name, equals, rest = text.partition("=")
+    if not equals or not name.strip().isidentifier():
+        raise ExpressionError(text, 0, "--shape: expected NAME=SIZES, as in X=m,n or A=n,n,symmetric or a=scalar")
+    column, shape = len(name) + 1, []
+    for part in rest.split(",") if rest.strip() not in ("", "scalar") else ():
+        size = " ".join(part.split())
+        if re.fullmatch("[0-9]+", size) and int(size):
+            size = int(size)
+        elif size not in PROPERTIES and not size.isidentifier():
+            raise ExpressionError(text, column + len(part) - len(part.lstrip()), "--shape: expected a positive whole "
+                                  f"number, the name of a size, or one of {', '.join(PROPERTIES)}")
+        shape.append(size)
+        column += len(part) + 1
+    return name.strip(), tuple(shape)
+
+
+def infer(expression: Expression, given, run):
+    """A shape for each array of the expression, with which it runs.
+
+    given   shapes that are known: from names to tuples of sizes (integers, or names) and properties
+    run     run(shapes) runs the expression on symbols of these shapes; raises SizeMismatch
+
+    An array whose shape is not given is a scalar if its name is that of a Greek letter (alpha, sigma2), a matrix if it
+    starts with a capital, else a vector.  Unknown sizes are called m, n, k, p, ... in the order of appearance; a lone
+    one n.  Raises ExpressionError where the expression cannot run.
+    """
+    unknown = [name for name in given if name not in expression.names]
+    if unknown:
+        raise ExpressionError(expression.text, 0, f"a shape is given for {unknown[0]}, which is not among the arrays "
+                                                  f"{', '.join(expression.names)}")
+    search = _Search(expression, given, run)
+    search.settle()
+    return search.named()
+
+
+class _Search:
+    """Sizes that are equal, by union-find.
+
+    equal   from each size that is a name (given, or made up for an unknown) to an equal one, at last to itself
+    names   how sizes are called: given ones by their own names, unknown ones once all is known
+    """
+
+    def __init__(self, expression, given, run):
+        self.expression, self.given, self.run = expression, given, run
+        self.names = {size: size for shape in given.values() for size in shape
+                      if isinstance(size, str) and size not in PROPERTIES}
+        self.equal = dict(self.names)
+        self.shapes = {name: self.start(name) for name in expression.names}
+
+    def start(self, name):
+        """The shape that is given, or a new unknown size for each axis that the name suggests."""
+        shape = self.given.get(name)
+        if shape is not None and (not shape or any(size not in PROPERTIES for size in shape)):
+            return tuple(shape)
+        words = tuple(shape or ())
+        axes = [f"size_{axis}_of_{name}" for axis in range(_axes(name))]
+        self.equal.update((size, size) for size in axes)
+        if _SQUARE & set(words):
+            self.equal.update((size, axes[0]) for size in axes)
+        return (*axes, *words)
+
+    def root(self, size):
+        while self.equal.get(size, size) != size:
+            size = self.equal[size]
+        return size
+
+    def current(self):
+        return {name: tuple(map(self.root, shape)) for name, shape in self.shapes.items()}
+
+    def unite(self, first, second):
+        """Make two sizes equal; whether that was news, and possible: two that are given are what they are."""
+        low, high = sorted((self.root(first), self.root(second)), key=self.rank)
+        if None in (low, high) or low == high or self.rank(low) == self.rank(high) > 0:
+            return False
+        self.equal[low] = high
+        return True
+
+    def rank(self, size):
+        """An unknown gives way to a name that was given, and that to a number."""
+        return 2 if size not in self.equal else 1 if size in self.names else 0
+
+    def attempt(self):
+        """The error of running with the present sizes, made equal wherever they meet; None if it runs."""
+        while True:
+            try:
+                self.run(self.current())
+            except SizeMismatch as error:
+                error.roots = [self.root(self.known(size)) for size in error.sizes]
+                if not self.unite(*error.roots):
+                    return error
+            except RUNNING_ERRORS as error:
+                return error
+            else:
+                return None
+
+    def known(self, size):
+        """A size that was met, as it was given: a name or a number; None if it was computed from sizes with names."""
+        size = _plain(size)
+        given = {n for shape in self.given.values() for n in shape}
+        if not isinstance(size, int) or size in given:
+            return size
+        others = (n for n in itertools.count(11) if n not in given)
+        values = {name: next(others) for name in self.equal}
+        try:
+            self.run({name: tuple(values.get(n, n) for n in shape) for name, shape in self.current().items()})
+        except SizeMismatch as error:
+            return size if size in error.sizes else None  # does it stay what it is when the sizes with names change?
+        return None
+
+    def settle(self):
+        """Run until it runs; raise where it does not."""
+        error = self.attempt()
+        while error is not None:
+            if self.expression.column_of(error) is None:  # a shape that no array can have
+                raise ExpressionError(self.expression.text, 0, str(error)) from error
+            remaining = self.equalities(error)
+            if remaining is error:
+                raise self.explained(error) from error
+            error = remaining
+
+    def equalities(self, error):
+        """Make the fewest sizes equal with which a function takes its arguments; the next error, or this one again."""
+        column, before = self.expression.column_of(error), dict(self.equal)
+        sizes = [self.root(_plain(size)) for shape in getattr(error, "shapes", ()) for size in shape
+                 if _plain(size) is not None]
+        pairs = [p for p in itertools.combinations(dict.fromkeys(sizes), 2) if set(p) & set(self.equal)]
+        trials = itertools.chain.from_iterable(itertools.combinations(pairs, n) for n in (1, 2, 3))
+        for trial in itertools.islice(trials, _MOST_TRIALS):
+            for pair in trial:
+                self.unite(*pair)
+            remaining = self.attempt()
+            if remaining is None or self.expression.column_of(remaining) != column:
+                return remaining
+            self.equal = dict(before)
+        return error
+
+    def explained(self, error):
+        """The error, where it happened, and which arrays could be given another shape."""
+        expression, column = self.expression, self.expression.column_of(error)
+        shapes = self.named()
+        message = str(error)
+        if isinstance(error, SizeMismatch):
+            told = ["one computed from others" if size is None else str(size) for size in error.roots]
+            message = "two sizes meet that have to be equal: " + " and ".join(told)
+            message += "; write them as numbers (--shape X=2,3)" * (None in error.roots)
+        for size in sorted(self.names, key=len, reverse=True):
+            message = message.replace(size, self.names[size])
+        there = expression.names_at(column)
+        advice = "; ".join(f"{name} is taken for {_said(shapes[name])}" for name in there)
+        free = min((name for name in there if name not in self.given), key=lambda name: len(shapes[name]), default=None)
+        if free:
+            other = [shape for n, shape in enumerate(("scalar", "n", "m,n")) if n != len(shapes[free])]
+            advice += f". Say otherwise with --shape {free}={other[0]} or --shape {free}={other[1]}"
+        return ExpressionError(expression.text, column, message, advice)
+
+    def named(self):
+        """The shapes with names for the unknown sizes."""
+        current = self.current()
+        sizes = list(dict.fromkeys(size for shape in current.values() for size in shape))
+        open_ = [size for size in sizes if size in self.equal and size not in self.names]
+        taken = {*map(str, sizes), *self.expression.names}
+        letters = (name for n in itertools.count() for name in (f"{c}{n or ''}" for c in _SIZES) if name not in taken)
+        self.names |= zip(open_, ["n"] if len(open_) == 1 and "n" not in taken else letters)
+        return {name: tuple(self.names.get(size, size) for size in shape) for name, shape in current.items()}
+
+
+def _axes(name):
+    """How many axes an array has by its name."""
+    if re.sub(r"[_0-9]+$", "", name) in _GREEK or unicodedata.name(name[0], "").startswith("GREEK SMALL"):
+        return 0
+    return 2 if name[0].isupper() else 1
+
+
+def _plain(size):
+    """A size of a symbol's as text or a plain integer: its name, or its value; None for one computed from names."""
+    if not isinstance(size, Size):
+        return int(size)
+    return str(size) if Size.named(str(size), int(size)).sum == size.sum else None
+
+
+def _said(shape):
+    sizes = [str(size) for size in shape if size not in PROPERTIES]
+    return ("a scalar", f"a vector of {''.join(sizes)}", f"a matrix, {' x '.join(sizes)}")[min(len(sizes), 2)]

@@ -1,0 +1,431 @@
+"""The one form of an expression: multiplied out, like terms together, and then what is common taken out again.
+
+Every step is exact wherever the expression is defined.  Equal products have equal keys (see `index`), so what is multiplied
+out does not depend on the way that led there; and neither does what is then taken out, which follows the order of the keys.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from fractions import Fraction
+
+import numpy as np
+
+from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, collected, fresh, is_indicator, labels,
+                    merged, name_of, power, scaled, times_sizes)
+
+#: An expression of more terms than this stays in parentheses.
+MOST_TERMS = 60
+
+
+def simplified(s, label=None):
+    """The simplest form that is known of an expression; `label` names its free indices (by default canonically)."""
+    s = collected(expanded(s))
+    s = in_front(factored(s, canonical_labels(s) if label is None else label))
+    return Sum(tuple(map(positive, s.terms)), s.free)
+
+
+def positive(term):
+    """-(b - a) as a - b."""
+    for n, f in enumerate(term.factors):
+        if type(f.atom) is Group and f.power == 1:
+            inside = f.atom.sum
+            f = f._replace(atom=Group(Sum(tuple(map(positive, inside.terms)), inside.free)))
+            if term.coefficient < 0 and any(t.coefficient < 0 for t in inside.terms):
+                f = f._replace(atom=Group(scaled(f.atom.sum, -1)))
+                term = term._replace(coefficient=-term.coefficient)
+            term = term._replace(factors=(*term.factors[:n], f, *term.factors[n + 1:]))
+    return term
+
+
+def canonical_labels(s):
+    """Labels for the free indices that do not depend on what they are called: of all orders the one of the smallest key."""
+    free = sorted(s.free, key=lambda i: i.serial)
+    if len(free) > 3:
+        return labels(free)
+    orders = [{i: f"f{n}" for n, i in enumerate(order)} for order in itertools.permutations(free)]
+    return min(orders, key=s.key)
+
+
+# Multiplying out
+
+
+def expanded(s):
+    terms = []
+    for t in s.terms:
+        terms.extend(_expand(t, s.free))
+        if len(terms) > MOST_TERMS:
+            return s
+    return Sum(tuple(t for t in terms if t.coefficient), s.free)
+
+
+def _expand(term, free):
+    """The terms that a term is, multiplied out."""
+    term = reduced(merged(term.coefficient, [_inner(f) for f in term.factors], free), free)
+    for n, f in enumerate(term.factors):
+        if type(f.atom) is Group and f.power == 1:
+            rest = term.factors[:n] + term.factors[n + 1:]
+            all_indices = set(term.indices)
+            result = []
+            for t in f.atom.sum.terms:
+                t = fresh(t, f.atom.sum.free)
+                made = merged(term.coefficient * t.coefficient, rest + t.factors, free)
+                present = set(made.indices) | {i for g in rest + t.factors for i in g.indices}
+                result.extend(_expand(times_sizes(made, all_indices - present - free), free))
+                if len(result) > MOST_TERMS:
+                    return [term]
+            return result
+    return [term] if term.coefficient else []
+
+
+def _inner(f):
+    """The factor with its own arguments simplified."""
+    atom = f.atom
+    if type(atom) is Group:
+        inside = simplified(atom.sum)
+        if f.power == 1:
+            return f._replace(atom=Group(inside))
+        found = power(inside, f.power)
+        if len(found.terms) == 1 and len(found.terms[0].factors) == 1 and found.terms[0].coefficient == 1:
+            return found.terms[0].factors[0]
+        return Factor(Group(found), (), Fraction(1))
+    if type(atom) is Point:
+        return f._replace(atom=atom._replace(args=tuple(simplified(a) for a in atom.args)))
+    if type(atom) is Call:
+        from_axes = [(axes, simplified(s, {i: f"a{n}" for n, i in enumerate(dict.fromkeys(i for x in axes for i in x))}))
+                     for axes, s in atom.args]
+        return f._replace(atom=atom._replace(args=tuple(from_axes)))
+    return f
+
+
+# Rules for a single product
+
+
+def reduced(term, free):
+    """Apply the rules of a product until none applies."""
+    changed = True
+    while changed and term.coefficient:
+        changed = False
+        for rule in RULES:
+            new = rule(term, free)
+            if new is not None:
+                term = merged(new.coefficient, new.factors, free)
+                changed = True
+                break
+    return term
+
+
+def delta(term, free):
+    """sum_i 1_ij x_i = x_j;  1_ii = 1, and its sum is the size."""
+    for n, f in enumerate(term.factors):
+        if type(f.atom) is not Delta:
+            continue
+        first, second = f.slots
+        rest = Term(term.coefficient, term.factors[:n] + term.factors[n + 1:])
+        if len(first) == len(second) > 1:  # of merged axes
+            pairs = tuple(Factor(Delta(), ((i,), (j,)), Fraction(1)) for i, j in zip(first, second))
+            return Term(term.coefficient, rest.factors + pairs)
+        if len(first) != len(second):
+            (single,), several = sorted((first, second), key=len)
+            return None if single in free else rest.substituted({single: several})
+        (i,), (j,) = f.slots
+        if i is j:
+            return times_sizes(rest, [] if i in free or i in rest.indices else [i])
+        gone, kept = (i, j) if i not in free else (j, i)
+        if gone not in free:
+            rest = rest.substituted({gone: (kept,)})
+            return times_sizes(rest, [] if kept in free or kept in rest.indices else [kept])
+        if f.power != 1:
+            return Term(term.coefficient, term.factors[:n] + (f._replace(power=Fraction(1)),) + term.factors[n + 1:])
+    return None
+
+
+def inverse(term, free):
+    """A^-1 A = I = A A^-1"""
+    for n, f in enumerate(term.factors):
+        if type(f.atom) is not Call or name_of(f.atom.function) != "np.linalg.inv" or f.power != 1 or len(f.slots) != 2:
+            continue
+        axes, s = f.atom.args[0]
+        if any(len(axis) != 1 for axis in (*axes, *f.slots)):
+            continue
+        (a,), (b,) = axes
+        target = as_factor(s).key({a: "p", b: "q"})
+        (i,), (j,) = f.slots
+        for m, g in enumerate(term.factors):
+            if m == n or len(g.indices) != 2 or g.power != 1:
+                continue
+            for meet, end, other in ((j, i, "right"), (i, j, "left")):
+                if meet in free or meet not in g.indices or i is j:
+                    continue
+                if any(meet in h.indices for k, h in enumerate(term.factors) if k not in (n, m)):
+                    continue
+                far = next(x for x in g.indices if x is not meet)
+                if g.key({meet: "p", far: "q"} if other == "right" else {far: "p", meet: "q"}) == target:
+                    rest = tuple(h for k, h in enumerate(term.factors) if k not in (n, m))
+                    return Term(term.coefficient, rest + (Factor(Delta(), ((end,), (far,)), Fraction(1)),))
+    return None
+
+
+def as_factor(s):
+    """An expression as one factor."""
+    if len(s.terms) == 1 and len(s.terms[0].factors) == 1 and s.terms[0].coefficient == 1 and set(s.terms[0].indices) <= s.free:
+        return s.terms[0].factors[0]
+    return Factor(Group(s), (), Fraction(1))
+
+
+def unit_sum(term, free):
+    """Entries that sum to 1 along axes, where nothing else stands on those axes."""
+    for n, f in enumerate(term.factors):
+        ones = f.atom.ones if type(f.atom) is Call else (
+            (len(f.slots) - 1,) if type(f.atom) is Leaf and "probabilities" in f.atom.properties else ())
+        if not ones or f.power != 1:
+            continue
+        along = [i for k in ones for i in f.slots[k]]
+        others = dict.fromkeys(i for k, slot in enumerate(f.slots) if k not in ones for i in slot)
+        rest = term.factors[:n] + term.factors[n + 1:]
+        elsewhere = {i for g in rest for i in g.indices} | set(free)
+        if not any(i in elsewhere or i in others for i in along):
+            return times_sizes(Term(term.coefficient, rest), [i for i in others if i not in elsewhere])
+    return None
+
+
+def data_product(term, free):
+    """Two given arrays that meet on an index of their own are one."""
+    given = [(n, f) for n, f in enumerate(term.factors) if type(f.atom) is Data and f.power == 1
+             and all(len(slot) == 1 for slot in f.slots)]
+    for (n, f), (m, g) in itertools.combinations(given, 2):
+        rest = tuple(h for k, h in enumerate(term.factors) if k not in (n, m))
+        outside = {i for h in rest for i in h.indices} | set(free)
+        mine, yours = [s[0] for s in f.slots], [s[0] for s in g.slots]
+        meet = [i for i in mine if i in yours and i not in outside]
+        kept = [i for i in dict.fromkeys(mine + yours) if i not in meet]
+        if meet and len(kept) <= 2:
+            letter = {i: k for k, i in enumerate(dict.fromkeys(mine + yours))}
+            array = np.einsum(f.atom.array, [letter[i] for i in mine], g.atom.array, [letter[i] for i in yours],
+                              [letter[i] for i in kept])
+            return Term(term.coefficient, rest + (Factor(given_data(array), tuple((i,) for i in kept), Fraction(1)),))
+    return None
+
+
+def given_data(array):
+    """Given numbers, by a name that tells what they are."""
+    if array.ndim == 2 and array.shape[0] == array.shape[1] and np.array_equal(array, np.eye(len(array))):
+        return Delta()
+    if array.ndim == 1 and np.count_nonzero(array) == 1 and array.sum() == 1:
+        return Data(f"e{int(np.argmax(array)) + 1}", array)
+    if array.ndim == 2 and np.array_equal(array, np.tri(*array.shape)):
+        return Data("Lower", array)
+    if array.ndim == 2 and np.array_equal(array, np.tri(*array.shape).T):
+        return Data("Upper", array)
+    contents = zlib.crc32(array.tobytes() + bytes(str(array.shape), "ascii")) % 1000
+    return Data(f"{'E' if np.isin(array, (0, 1)).all() else 'C'}{contents}", array)
+
+
+def indicator(term, free):
+    """[x > 0] to any power is itself;  sign^2 = 1 and |x|^2 = x^2 (but where x = 0, a convention's matter)."""
+    for n, f in enumerate(term.factors):
+        if type(f.atom) is not Point:
+            continue
+        name = name_of(f.atom.function)
+        rest = term.factors[:n] + term.factors[n + 1:]
+        if is_indicator(f.atom) and f.power != 1 and f.power > 0:
+            return Term(term.coefficient, rest + (f._replace(power=Fraction(1)),))
+        if name == "np.sign" and f.power != 1 and f.power.denominator == 1:
+            p = f.power % 2
+            return Term(term.coefficient, rest + ((f._replace(power=Fraction(1)),) if p else ())) \
+                if p or set(f.indices) <= {i for g in rest for i in g.indices} | set(free) else None
+        if name == "np.absolute" and f.power.denominator == 1 and f.power % 2 == 0:
+            inside = power(f.atom.args[0], f.power)
+            if len(inside.terms) == 1:
+                return Term(term.coefficient * inside.terms[0].coefficient, rest + fresh(inside.terms[0], inside.free).factors)
+        if name == "np.absolute":
+            sign = f.atom._replace(function=_sign())
+            k = Factor(sign, (), Fraction(1)).key(labels(sign.args[0].free))
+            for m, g in enumerate(rest):
+                if g.power == 1 and type(g.atom) is Point and g.key(labels(g.indices)) == k and f.power == 1:
+                    others = rest[:m] + rest[m + 1:]
+                    return Term(term.coefficient, others + (Factor(Group(f.atom.args[0]), (), Fraction(1)),))
+    return None
+
+
+def _sign():
+    from ..primitive import TABLE
+    return TABLE[np.sign]
+
+
+RULES = delta, inverse, unit_sum, data_product, indicator
+
+
+# Taking out what is common
+
+
+def factored(s, label):
+    """Terms that share factors as one: the shared ones times the rest in parentheses."""
+    if len(s.terms) < 2:
+        return s
+    terms = sorted(s.terms, key=lambda t: (t.key(label), t.coefficient))
+    while len(terms) > 1:
+        best = None
+        for a, b in itertools.combinations(range(len(terms)), 2):
+            shared = _common(terms[a], terms[b], s.free)
+            if shared and (best is None or len(shared[0]) > len(best[0])):
+                best = *shared, a
+        if best is None:
+            break
+        taken, _, a = best
+        gathered, left = [], []
+        for n, t in enumerate(terms):
+            rest = _without(t, taken, s.free, same=n == a)
+            if rest is None or not _in_one_piece(rest, {i for f in taken for i in f.indices} | s.free, s.free):
+                left.append(t)
+            else:
+                gathered.append(rest)
+        if len(gathered) < 2:
+            break
+        outside = {i for f in taken for i in f.indices} | s.free
+        inner_free = frozenset(i for t in gathered for i in t.indices if i in outside)
+        inside = collected(Sum(tuple(gathered), inner_free))
+        content, sizes, inside = shared_scalars(inside)
+        names = label | {i: f"c{n}" for n, i in enumerate(dict.fromkeys(i for f in taken for i in f.indices if i not in label))}
+        group = factored(inside, {i: names[i] for i in inner_free})
+        if not group.terms:
+            terms = left
+            continue
+        if len(group.terms) > 1 and group.terms[0].coefficient < 0:  # so that a - b and b - a are known to be of one kind
+            content, group = -content, scaled(group, -1)
+        factors = group.terms[0].factors if len(group.terms) == 1 else (Factor(Group(group), (), Fraction(1)),)
+        c = content * (group.terms[0].coefficient if len(group.terms) == 1 else 1)
+        terms = sorted([*left, Term(c, (*taken, *sizes, *factors))], key=lambda t: (t.key(label), t.coefficient))
+    return Sum(tuple(terms), s.free)
+
+
+def in_front(s):
+    """Numbers and sizes that all terms share in front of parentheses."""
+    c, sizes, inside = shared_scalars(s)
+    if len(s.terms) < 2 or abs(c) == 1 and not sizes:
+        return s
+    if c < 0:
+        c, inside = -c, scaled(inside, -1)
+    return Sum((Term(c, (*sizes, Factor(Group(inside), (), Fraction(1)))),), s.free)
+
+
+def shared_scalars(s):
+    """(number, powers of sizes, the rest) of a sum."""
+    c, inside = _content(s)
+    sizes = None
+    for t in s.terms:
+        mine = {f.atom.name: f for f in t.factors if getattr(f.atom, "role", None) == "size" and f.power < 0}
+        sizes = mine if sizes is None else {
+            name: f._replace(power=max(f.power, mine[name].power)) for name, f in sizes.items() if name in mine}
+    sizes = tuple((sizes or {}).values())
+    undo = tuple(f._replace(power=-f.power) for f in sizes)
+    return c, sizes, Sum(tuple(merged(t.coefficient, t.factors + undo, s.free) for t in inside.terms), s.free)
+
+
+def _content(s):
+    """A simple number that all coefficients are integer multiples of (negative, if all are), and the rest."""
+    numerators = [abs(t.coefficient.numerator) for t in s.terms]
+    denominators = [t.coefficient.denominator for t in s.terms]
+    if not numerators:
+        return Fraction(1), s
+    c = Fraction(int(np.gcd.reduce(np.array(numerators, object))), int(np.lcm.reduce(np.array(denominators, object))))
+    if max(c.numerator, c.denominator) > 999:
+        return Fraction(1), s
+    if all(t.coefficient < 0 for t in s.terms):
+        c = -c
+    return c, Sum(tuple(Term(t.coefficient / c, t.factors) for t in s.terms), s.free)
+
+
+def _matches(f, g, free, known):
+    """How the indices of g have to be called so that g is f, given what is known: a dict, or None."""
+    if type(f.atom) is not type(g.atom) or len(f.indices) != len(g.indices):
+        return None
+    if f.power != g.power and (f.power.denominator != 1 or g.power.denominator != 1 or (f.power > 0) != (g.power > 0)):
+        return None
+    mine, yours = list(f.indices), list(g.indices)
+    if len(mine) > 4:
+        return None
+    one = Fraction(1)
+    target = f._replace(power=one).key({i: f"x{n}" for n, i in enumerate(mine)})
+    taken = set(known.values())
+    for order in itertools.permutations(yours):
+        pairs = list(zip(mine, order))
+        if any((i in free or j in free) and i is not j for i, j in pairs):
+            continue
+        if any(known.get(j, i) is not i or (j not in known and i in taken and i not in free) for i, j in pairs):
+            continue
+        if g._replace(power=one).key({j: f"x{n}" for n, (_, j) in enumerate(pairs)}) == target:
+            return {j: i for i, j in pairs}
+    return None
+
+
+def _common(s, t, free):
+    """The largest product that divides both terms: (its factors, in the indices of s), or None."""
+    best = None
+    mine = [f for f in s.factors if getattr(f.atom, "role", None) != "size"]
+    yours = [g for g in t.factors if getattr(g.atom, "role", None) != "size"]
+    for f, g in itertools.product(mine, yours):
+        start = _matches(f, g, free, {})
+        if start is None:
+            continue
+        known, pairs, used = dict(start), [(f, g)], [g]
+        grown = True
+        while grown:
+            grown = False
+            for f2 in mine:
+                if any(f2 is p[0] for p in pairs):
+                    continue
+                for g2 in yours:
+                    if any(g2 is u for u in used):
+                        continue
+                    more = _matches(f2, g2, free, known)
+                    if more is not None and (grown_by := known | more) is not None:
+                        if not f2.indices or set(f2.indices) & ({i for p in pairs for i in p[0].indices} | set(free)):
+                            known, grown = grown_by, True
+                            pairs.append((f2, g2))
+                            used.append(g2)
+                            break
+        taken = [_smaller(f, g) for f, g in pairs]
+        if best is None or len(taken) > len(best[0]):
+            outside = {i for f in taken for i in f.indices} | free
+            rests = [_without(s, taken, free, same=True), _without(t, taken, free)]
+            if None not in rests and len({i for r in rests for i in r.indices if i in outside}) <= 2 \
+                    and all(_in_one_piece(r, outside, free) for r in rests):
+                best = taken, known
+    return best
+
+
+def _in_one_piece(rest, outside, free):
+    """Whether the factors hang together, if they are to stand in parentheses within a matrix product."""
+    if all(i in free for i in rest.indices if i in outside):
+        return True
+    groups = []
+    for f in rest.factors:
+        mine = set(f.indices)
+        if mine:
+            touching = [g for g in groups if g & mine]
+            groups = [g for g in groups if not g & mine] + [mine.union(*touching)]
+    return len(groups) <= 1
+
+
+def _smaller(f, g):
+    return f if abs(f.power) <= abs(g.power) else f._replace(power=g.power)
+
+
+def _without(term, taken, free, same=False):
+    """The term divided by the factors, its indices called as theirs; None if they do not divide it."""
+    known, left = {i: i for f in taken for i in f.indices} if same else {}, list(term.factors)
+    for f in taken:
+        for n, g in enumerate(left):
+            found = _matches(f, g, free, known)
+            if found is not None and abs(g.power) >= abs(f.power) and (g.power > 0) == (f.power > 0):
+                known |= found
+                rest = g.power - f.power
+                left[n:n + 1] = [g._replace(power=rest)] if rest else []
+                break
+        else:
+            return None
+    new = {j: (i,) for j, i in known.items() if j is not i}
+    private = {i: (Index(i.size),) for g in left for i in g.indices if i not in known and i not in free}
+    return Term(term.coefficient, tuple(g.substituted(private | new) for g in left))

@@ -1,0 +1,169 @@
+"""The steps of a derivation, as a person writes them on paper.
+
+    1  names         Z = X W + 1 b'
+    2  differentials dZ = dX W + X dW + 1 db'
+    3  d to the right, one name after the other from the result back:
+                     <G_Z, X dW> = tr(G_Z' X dW) = <X' G_Z, dW>
+    4  what stands before dW is the gradient
+
+The differentials come from the jvp rules.  Moving d to the right is done here, on the formulas; that what is read off is what
+the vjp rules give is checked, and is the proof that the two rules of a primitive are adjoint.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from ..primitive import LINEAR, MULTILINEAR
+from . import form as F
+from .index import Sum, collected
+from .level import tidied
+from .matrix import matrix_form, mm, plus, transpose
+from .names import coefficient, names_in
+from .simplify import expanded
+from .symbol import Symbol
+
+
+class Line(NamedTuple):
+    """Formulas that are equal: written a = b = c."""
+
+    formulas: tuple
+
+
+class Step(NamedTuple):
+    """One step: its rule in a few words, its lines, and why they hold."""
+
+    rule: str
+    lines: tuple
+    why: tuple = ()
+
+
+def inner(g, x):
+    """<g, x>, which for numbers is their product."""
+    if g.kind == F.SCALAR:
+        return F.Times((g, x), None, F.SCALAR) if g != F.Num(1) else x
+    return F.Inner(g, x)
+
+
+def moved(g, differential):
+    """Move d to the right in <g, differential>: (lines, {name of d: its coefficient}).
+
+    g             the cotangent, a symbol
+    differential  a symbol that is linear in differentials
+    Returns None in the place of the dict if a term is not plainly linear in one differential.
+    """
+    d = Symbol(differential.axes, collected(expanded(differential.sum)))
+    lines, found = [], {}
+    for t in d.sum.terms:
+        part = Symbol(d.axes, Sum((t,), d.sum.free))
+        scalar = g * part
+        whole = np.sum(scalar)
+        names = [n for n, leaf in names_in(part.sum).items() if leaf.role == "differential"]
+        c = coefficient(whole.sum.terms[0], names[0], whole.sum.free) if len(names) == 1 and whole.sum.terms else None
+        if c is None:
+            return lines, None
+        c = tidied(c)
+        leaf = names_in(part.sum)[names[0]]
+        dx = F.Name(names[0], matrix_form(c).kind, "differential", "symmetric" in leaf.properties)
+        chain = dict.fromkeys([inner(matrix_form(g), matrix_form(part)), *as_traces(matrix_form(g), matrix_form(part), matrix_form(c), dx),
+                               inner(matrix_form(c), dx)])
+        if len(chain) > 1 and dx.kind != F.SCALAR and not only_scalars(*chain):
+            lines.append(Line(tuple(chain)))
+        found[names[0]] = found[names[0]] + c if names[0] in found else c
+    return lines, {name: tidied(c) for name, c in found.items()}
+
+
+def only_scalars(first, *rest):
+    """Whether nothing has moved but scalars: s <A, dX> = <s A, dX>."""
+    one, other = inner_part(first), inner_part(rest[-1])
+    return one is not None and other is not None and without_scalars(other.left) in (one.left, one.right)
+
+
+def inner_part(x):
+    """The inner product in a product of scalars."""
+    scalars = [*x.scalars, x.body] if type(x) is F.Times else [x]
+    return next((s for s in scalars if type(s) is F.Inner), None)
+
+
+def without_scalars(x):
+    return x.body if type(x) is F.Times and x.body is not None else x
+
+
+def total_change(change):
+    """The differential of a number: each entrywise part as <C, dX>, the others term by term, as the product rule has them."""
+    d = Symbol(change.axes, collected(expanded(change.sum)))
+    _, found = moved(Symbol((), Sum.number(1)), d)
+    if found is None:
+        return matrix_form(change)
+    terms = {}
+    for t in d.sum.terms:
+        part = Symbol((), Sum((t,), d.sum.free))
+        (name,) = {n for n, leaf in names_in(part.sum).items() if leaf.role == "differential"}
+        terms.setdefault(name, []).append(matrix_form(part))
+    forms = []
+    for name, parts in terms.items():
+        if len(parts) > 1 and all(inner_part(x) is not None for x in parts):
+            c = matrix_form(found[name])
+            parts = [inner(c, F.Name(name, c.kind, "differential"))]
+        forms += parts
+    return plus(forms) if len(forms) > 1 else forms[0]
+
+
+def as_traces(g, part, c, dx):
+    """The traces between <g, part> and <c, dx>, where a product of matrices stands before d: tr(g' part), and d turned to its end."""
+    scalars, body = (c.scalars, c.body) if type(c) is F.Times and c.body is not None else ((), c)
+    if body.kind != F.MATRIX or type(body) is not F.MatMul:
+        return []
+    traces = [F.Trace(mm([transpose(body), dx]))]
+    if g.kind == F.MATRIX and type(g) is F.Name and type(part) is F.MatMul:
+        traces.insert(0, F.Trace(mm([transpose(g), part])))
+    return [F.Times(scalars, t, F.SCALAR) if scalars and t is traces[-1] else t for t in traces]
+
+
+def reasons(primitives):
+    """Why a differential is what it is: the rules of calculus that were used, each once."""
+    found = []
+    for p in primitives:
+        if p.kind is LINEAR:
+            text = None
+        elif p.kind is MULTILINEAR:
+            text = "product rule: d(A B) = dA B + A dB"
+        elif p.pointwise:
+            text = f"entry by entry, {p.name}: {one_line(p.derivation)}"
+        else:
+            text = f"{p.name}: {one_line(p.derivation)}"
+        if text and text not in found:
+            found.append(text)
+    return tuple(found or ["d passes through linear functions"])
+
+
+def one_line(derivation):
+    """The differential, without the adjoint and the prose."""
+    lines = [line.strip() for line in derivation.strip().splitlines()]
+    found = [line for line in lines if re.search(r"\bd\w* = ", line) and not line.startswith("<")]
+    return "; ".join(found[:3]) or lines[0]
+
+
+def adjoint_reasons(lines, by_rule):
+    """Which properties of the inner product the lines use."""
+    if by_rule:
+        return ("a rule without a formula: what it does to a cotangent is its vjp",)
+    found = []
+    kinds = [kind for line in lines for x in line.formulas for kind in types_in(x)]
+    if F.Trace in kinds:
+        found.append("<A, B> = tr(A' B), and tr(A B) = tr(B A), tr(M) = tr(M')")
+    if F.Hadamard in kinds:
+        found.append("an entrywise factor moves across: <G, A . dX> = <A . G, dX>")
+    if F.Ones in kinds:
+        found.append("the adjoint of repeating is summing: <G, 1 db'> = <G' 1, db>")
+    return tuple(found)
+
+
+def types_in(x):
+    if isinstance(x, tuple):
+        yield type(x)
+        for y in x:
+            yield from types_in(y)

@@ -1,0 +1,238 @@
+"""Symbol: an array that derives.  A NumPy program that runs on Symbols gives its result as an expression.
+
+A Symbol has axes and an expression in their indices.  An axis is a tuple of indices: of one as a rule, of several where axes
+were merged (the last one runs fastest), of none where broadcasting may stretch it.  What NumPy's functions do to Symbols is told
+in `meaning`; what has no meaning there stays whole, as a function of whole arrays.
+"""
+
+from __future__ import annotations
+
+import operator
+from fractions import Fraction
+
+import numpy as np
+
+from ..cases import DOMAINS
+from ..errors import InPlaceWrite, LostTrace, NoRule
+from ..face import Face
+from ..primitive import TABLE, Composition, Primitive, qualified
+from ..tracer import Tracer
+from .index import Call, Factor, Index, Leaf, Point, Size, SizeMismatch, Sum, Term, sum_of, summed
+from .simplify import given_data
+
+#: What may be said of an array beside its shape: of a matrix its structure, of any array the domain of its entries.
+PROPERTIES = "diagonal", *(name for name in DOMAINS if name)
+STRUCTURES = "symmetric", "diagonal", "positive definite"
+
+
+class NoFormula(Exception):
+    """An operation has no expression in index notation."""
+
+
+class Symbol(np.lib.mixins.NDArrayOperatorsMixin, Face):
+    """An array of formulas: `axes`, and the expression `sum`, whose free indices are those of the axes."""
+
+    __slots__ = ("axes", "sum")
+    __hash__ = None
+
+    def __init__(self, axes, sum):
+        self.axes = tuple(axes)
+        self.sum = sum.with_free(i for axis in self.axes for i in axis)
+
+    @classmethod
+    def leaf(cls, name, shape, role="variable", properties=()):
+        """A new symbol with a name."""
+        properties = frozenset(properties)
+        if "positive definite" in properties or "diagonal" in properties:
+            properties |= {"symmetric"}
+        axes = [(Index(n),) for n in shape]
+        atom = Leaf(name, tuple(shape), role, properties)
+        return cls.of_factors(axes, (Factor(atom, tuple(axes), Fraction(1)),))
+
+    @classmethod
+    def of_factors(cls, axes, factors, coefficient=1):
+        return cls(axes, Sum((Term(Fraction(coefficient), tuple(factors)),), frozenset()))
+
+    # NumPy's two protocols
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        if any(type(x) is Tracer for x in inputs):
+            return NotImplemented
+        if options.get("out") is not None:
+            raise InPlaceWrite(f"np.{ufunc.__name__}")
+        rule = TABLE.get(ufunc)
+        if rule is None or options or method != "__call__":
+            raise NoRule(f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}"))
+        return evaluate(rule, inputs, {})
+
+    def __array_function__(self, function, types, args, kwargs):
+        if any(t is Tracer for t in types):
+            return NotImplemented
+        if isinstance(function, Primitive):
+            return operate(function, args, kwargs)
+        rule = TABLE.get(function)
+        if rule is None:
+            raise NoRule(f"np.{qualified(function)}")
+        return evaluate(rule, args, {k: v for k, v in kwargs.items() if k != "out"})
+
+    def __getitem__(self, index):
+        return operate(TABLE[operator.getitem], (self,), {"index": index})
+
+    def __setitem__(self, index, value):
+        raise InPlaceWrite("x[index] = value")
+
+    def __array__(self, dtype=None, copy=None):
+        raise LostTrace("a conversion to a plain array", self, "A formula has no numbers: write it with NumPy's functions.")
+
+    def __bool__(self):
+        raise NoFormula("a branch on the value of a formula, which has none")
+
+    # what ndarray knows of itself
+
+    @property
+    def shape(self): return tuple(size_of(axis) for axis in self.axes)
+    @property
+    def ndim(self): return len(self.axes)
+    @property
+    def size(self): return int(np.prod(self.shape, dtype=int))
+    @property
+    def dtype(self): return np.dtype(float)
+
+    def __repr__(self):
+        return f"Symbol({', '.join(map(str, self.shape))})"
+
+    def key(self):
+        """A text that is equal for equal expressions (of simplified ones)."""
+        return self.sum.key({i: f"{n}.{k}" for n, axis in enumerate(self.axes) for k, i in enumerate(axis)})
+
+
+def size_of(axis):
+    size = 1
+    for i in axis:
+        size = i.size if size == 1 else size * i.size
+    return size
+
+
+def evaluate(rule, args, kwargs):
+    """A call in NumPy's signature."""
+    if isinstance(rule, Composition):
+        return rule.program(*args, **kwargs)
+    arrays, params = rule.call(*args, **kwargs)
+    return operate(rule, arrays, params)
+
+
+#: What primitives do to symbols: from a primitive to a function of its arguments.  `meaning` fills it.
+MEANING: dict = {}
+
+
+def operate(primitive, arrays, params):
+    """A primitive on symbols: by its meaning, else entry by entry, else by what it is made of, else whole."""
+    if primitive in MEANING:
+        return MEANING[primitive](*arrays, **params)
+    if primitive.pointwise and (primitive.keep is None or primitive.function is not None):
+        return point(primitive, *arrays, **params)
+    if primitive.function is None and primitive.name not in WHOLE:
+        return primitive.run(arrays, params)[0]
+    return call(primitive, arrays, params)
+
+
+#: Functions of refgrad's own that are known by their names, and better left whole than written out.
+WHOLE = "softmax", "log_softmax", "log_abs_det"
+
+
+def point(function, *arrays, **params):
+    """A function of each entry."""
+    if any(isinstance(p, (Symbol, np.ndarray)) for p in params.values()):
+        raise NoFormula(f"{function.name} with arrays as parameters")
+    axes, sums = aligned(*arrays)
+    return Symbol.of_factors(axes, [Factor(Point(function, tuple(sums), tuple(sorted(params.items()))), (), Fraction(1))])
+
+
+def call(primitive, arrays, params):
+    """A function of whole arrays, with the shape that it has on plain ones."""
+    if primitive.constant or primitive.multiple or any(isinstance(p, (Symbol, np.ndarray)) for p in params.values()):
+        raise NoFormula(f"{primitive.name} of formulas")
+    symbols = [as_symbol(a) for a in arrays]
+    shape = np.shape(primitive.run([np.ones(a.shape) + np.eye(*a.shape[-2:]) if a.ndim > 1 else np.ones(a.shape)
+                                    for a in symbols], params)[0])
+    known = {int(n): n for a in symbols for n in a.shape if isinstance(n, Size)}
+    axes = [() if n == 1 else (Index(known.get(n, n)),) for n in shape]
+    if shape == symbols[0].shape:
+        axes = [tuple(Index(i.size) for i in axis) for axis in symbols[0].axes]
+    atom = Call(primitive, tuple((a.axes, a.sum) for a in symbols), tuple(sorted(params.items())),
+                tuple(size_of(axis) for axis in axes), ones=unit_axes(primitive, params, len(axes)))
+    return Symbol.of_factors(axes, [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
+
+
+def unit_axes(primitive, params, ndim):
+    """The axes along which a softmax sums to 1."""
+    return (params["axis"] % ndim,) if primitive.name == "softmax" else ()
+
+
+def as_symbol(x):
+    """A number or a plain array as a symbol."""
+    if isinstance(x, Symbol):
+        return x
+    if isinstance(x, Size):
+        return Symbol((), sum_of(x))
+    x = np.asarray(x)
+    if x.dtype.kind not in "biuf":
+        raise NoFormula(f"data of type {x.dtype}")
+    if not np.all(np.isfinite(x)):
+        raise NoFormula("data that is not finite")
+    axes = [() if n == 1 else (Index(n),) for n in x.shape]
+    if x.size and np.all(x == x.flat[0]):
+        return Symbol(axes, Sum.number(exact(x.flat[0])))
+    squeezed = np.array(np.squeeze(x), dtype=float)
+    slots = tuple(axis for axis in axes if axis)
+    return Symbol.of_factors(axes, [Factor(given_data(squeezed), slots, Fraction(1))])
+
+
+def exact(number):
+    return Fraction(number.item() if isinstance(number, np.generic) else number)
+
+
+def aligned(*arrays):
+    """The arrays broadcast: (axes, expressions in the indices of these axes)."""
+    arrays = [renamed(as_symbol(a)) for a in arrays]
+    n = max(a.ndim for a in arrays)
+    padded = [((),) * (n - a.ndim) + a.axes for a in arrays]
+    columns, new = [], [{} for _ in arrays]
+    lonely = [[] for _ in arrays]
+    for column in zip(*padded):
+        widest = max(column, key=lambda axis: (size_of(axis) != 1, len(axis)))
+        chosen = next((axis for axis in column if len(axis) == len(widest) and size_of(axis) != 1
+                       and any(isinstance(i.size, Size) for i in axis)), widest)
+        for k, axis in enumerate(column):
+            if axis == chosen or not axis:
+                continue
+            if size_of(axis) == 1:
+                lonely[k].extend(axis)
+            else:
+                new[k].update(paired(axis, chosen))
+        columns.append(chosen)
+    return columns, [summed(a.sum, alone).substituted(to) if alone else a.sum.substituted(to)
+                     for a, alone, to in zip(arrays, lonely, new)]
+
+
+def renamed(a):
+    """The same array with indices of its own: another may have it along other axes."""
+    new = {i: (Index(i.size),) for axis in a.axes for i in axis}
+    return Symbol([tuple(j for i in axis for j in new[i]) for axis in a.axes], a.sum.substituted(new))
+
+
+def paired(axis, chosen):
+    """Which indices an axis has to take to be the chosen one."""
+    if len(axis) == 1:
+        same_size(axis[0].size, size_of(chosen))
+        return {axis[0]: chosen}
+    if len(axis) != len(chosen):
+        raise NoFormula("axes that were merged in different ways")
+    for i, j in zip(axis, chosen):
+        same_size(i.size, j.size)
+    return {i: (j,) for i, j in zip(axis, chosen)}
+
+
+def same_size(first, second):
+    if first != second or isinstance(first, Size) and isinstance(second, Size) and repr(first) != repr(second):
+        raise SizeMismatch(first, second)

@@ -1,0 +1,242 @@
+"""Formulas typeset: LaTeX, and MathML for browsers."""
+
+from __future__ import annotations
+
+import re
+from xml.sax.saxutils import escape
+
+from .form import SCALAR, Num, Times
+from .layout import ATOM, PRODUCT, TIGHT, Layout, Piece, reciprocal
+
+APPLIED = "<mo>\u2061</mo>"  # the invisible sign between a function and its argument
+GREEK = dict(zip(
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa mu nu xi pi rho sigma tau phi chi psi omega".split()
+    + "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega lam".split(), "αβγδϵζηθικμνξπρστϕχψωΓΔΘΛΞΠΣΦΨΩλ"))
+
+
+def parts(text, role=None):
+    """What a name is made of: ("sub", "Z", "1") of Z1, ("d", "X") of a differential dX, ("hat", "x") of x_hat."""
+    if role == "differential" and len(text) > 1 and text.startswith("d"):
+        return "d", parts(text[1:])
+    head, _, tail = text.rpartition("_")
+    if head and tail == "hat":
+        return "hat", parts(head)
+    head, _, tail = text.partition("_")
+    if head and tail:
+        return "sub", parts(head), parts(tail)
+    numbered = re.fullmatch(r"([A-Za-z]+)(\d+)", text)
+    return ("sub", parts(numbered[1]), ("word", numbered[2])) if numbered else ("word", text)
+
+
+class Typeset(Layout):
+    """What fractions, roots and raised exponents have in common."""
+
+    def symbol(self, name):
+        return self.assembled(*parts(name.text, name.role))
+
+    def scaled(self, numerators, denominators, body):
+        above, below = self.product(numerators), self.product(denominators)
+        if body is None:
+            return Piece(self.over(above, below) if denominators else above, PRODUCT)
+        if denominators and not numerators and body.kind == SCALAR:
+            return Piece(self.over(self.write(body), below), PRODUCT)
+        coefficient = [self.over(above, below)] if denominators else [self.at(f, TIGHT) for f in numerators]
+        inner = self.group(self.write(body)) if isinstance(body, Times) else self.at(body, PRODUCT)
+        return Piece(self.side_by_side([*coefficient, inner]), PRODUCT)
+
+    def product(self, factors):
+        if not factors:
+            return self.digits(1)
+        return self.write(factors[0]) if len(factors) == 1 else self.side_by_side([self.at(f, TIGHT) for f in factors])
+
+    def one_over(self, power):
+        if power.kind == SCALAR:
+            return Piece(self.over(self.digits(1), self.write(reciprocal(power))), PRODUCT)
+        return Piece(self.powered(self.at(power.body, ATOM), self.write(Num(power.exponent)), power), TIGHT)
+
+
+class Latex(Typeset):
+    field = "latex"
+    ones, identity = r"\mathbf{1}", "I"
+
+    def digits(self, n):
+        return str(n)
+
+    def assembled(self, what, *inner):
+        if what == "word":
+            return self.letters(inner[0])
+        inner = [self.assembled(*i) for i in inner]
+        if what == "d":
+            return r"\mathrm{d}" + inner[0]
+        if what == "hat":
+            return r"\hat{%s}" % inner[0]
+        head = inner[0] if "_" not in inner[0] else "{%s}" % inner[0]
+        return "%s_{%s}" % (head, inner[1])
+
+    def letters(self, word):
+        if word in GREEK:
+            return "\\" + ("lambda" if word == "lam" else word)
+        return word if len(word) == 1 or word.isdigit() else r"\mathit{%s}" % word.replace("_", r"\_")
+
+    def word(self, text):
+        return r"\operatorname{%s}" % re.sub(r"([_&%#$])", r"\\\1", text) if len(text) > 1 else text
+
+    def group(self, out):
+        return self.bracket(out, "(", ")")
+
+    def bracket(self, out, left, right):
+        return rf"\left{left} {out} \right{right}" if r"\frac" in out or r"\sum" in out else left + out + right
+
+    def relation(self, sign):
+        return {">=": r" \ge ", "<=": r" \le ", "==": " = ", "!=": r" \ne "}.get(sign, f" {sign} ")
+
+    def plus(self, outs):
+        (negative, first), *rest = outs
+        return ("-" if negative else "") + first + "".join((" - " if n else " + ") + out for n, out in rest)
+
+    def minus(self, out):
+        return "-" + out
+
+    def side_by_side(self, outs):
+        return (r" \, " if any(r"\mathit" in out for out in outs) else " ").join(outs)
+
+    def dots(self, outs):
+        return r" \odot ".join(outs)
+
+    def over(self, above, below):
+        return (r"\tfrac{%s}{%s}" if above.isdigit() and below.isdigit() else r"\frac{%s}{%s}") % (above, below)
+
+    def divided(self, above, below):
+        return rf"{above} \oslash {below}"
+
+    def kron(self, left, right):
+        return rf"{left} \otimes {right}"
+
+    def transposed(self, out):
+        return self.raised(out, r"\top")
+
+    def inverse(self, out, transposed):
+        return self.raised(out, r"-\top" if transposed else "-1")
+
+    def powered(self, out, exponent, form):
+        exponent = exponent.replace("tfrac", "frac")
+        return self.raised(out, exponent if form.kind == SCALAR else rf"\odot {exponent}" if exponent[0] != "-"
+                           else rf"\odot ({exponent})")
+
+    def raised(self, out, exponent):
+        return "%s^{%s}" % (out, exponent)
+
+    def root(self, body):
+        return Piece(r"\sqrt{%s}" % self.write(body), ATOM)
+
+    def call(self, name, outs):
+        return name + self.group(", ".join(outs))
+
+    def applied(self, name, out):
+        return name + " " + out
+
+    def pair(self, left, right):
+        return self.bracket(f"{left}, {right}", r"\langle ", r"\rangle ").strip()
+
+    def subscripted(self, out, subscripts):
+        return "{%s}_{%s}" % (out, " ".join(map(self.subscript, subscripts))) if subscripts else out
+
+    def subscript(self, s):
+        return f"({' '.join(map(self.subscript, s))})" if isinstance(s, tuple) else s
+
+    def summed(self, letters, out):
+        return r"\sum_{%s} %s" % (" ".join(letters), out)
+
+
+class MathML(Typeset):
+    field = "mathml"
+    ones, identity = '<mn mathvariant="bold">𝟏</mn>', "<mi>I</mi>"
+
+    def digits(self, n):
+        return f"<mn>{n}</mn>"
+
+    def assembled(self, what, *inner):
+        if what == "word":
+            word = inner[0]
+            return f"<mn>{word}</mn>" if word.isdigit() else f"<mi>{GREEK.get(word, escape(word))}</mi>"
+        inner = [self.assembled(*i) for i in inner]
+        if what == "d":
+            return f'<mrow><mi mathvariant="normal">d</mi>{inner[0]}</mrow>'
+        if what == "hat":
+            return f'<mover accent="true">{inner[0]}<mo stretchy="false">^</mo></mover>'
+        return f"<msub>{inner[0]}{inner[1]}</msub>"
+
+    def word(self, text):
+        return f"<mi>{escape(text)}</mi>" if len(text) > 1 else f'<mi mathvariant="normal">{escape(text)}</mi>'
+
+    def row(self, out):
+        return f"<mrow>{out}</mrow>"
+
+    def group(self, out):
+        return self.bracket(out, "(", ")")
+
+    def bracket(self, out, left, right):
+        return self.row(f'<mo form="prefix">{left}</mo>{out}<mo form="postfix">{right}</mo>')
+
+    def sign(self, text):
+        return f'<mo form="infix">{escape(text)}</mo>'
+
+    def relation(self, sign):
+        return self.sign({">=": "≥", "<=": "≤", "==": "=", "!=": "≠"}.get(sign, sign))
+
+    def plus(self, outs):
+        (negative, first), *rest = outs
+        return (self.minus(first) if negative else first) + "".join(self.sign("−" if n else "+") + o for n, o in rest)
+
+    def minus(self, out):
+        return f'<mo form="prefix">−</mo>{out}'
+
+    def side_by_side(self, outs):
+        return '<mspace width="0.17em"/>'.join(outs)
+
+    def dots(self, outs):
+        return self.sign("⊙").join(outs)
+
+    def over(self, above, below):
+        return f"<mfrac>{self.row(above)}{self.row(below)}</mfrac>"
+
+    def divided(self, above, below):
+        return above + self.sign("⊘") + below
+
+    def kron(self, left, right):
+        return left + self.sign("⊗") + right
+
+    def raised(self, out, exponent):
+        return f"<msup>{self.row(out)}{self.row(exponent)}</msup>"
+
+    def transposed(self, out):
+        return self.raised(out, '<mo lspace="0" rspace="0">⊤</mo>')
+
+    def inverse(self, out, transposed):
+        return self.raised(out, self.minus("<mo>⊤</mo>" if transposed else "<mn>1</mn>"))
+
+    def powered(self, out, exponent, form):
+        return self.raised(out, exponent if form.kind == SCALAR else '<mo lspace="0" rspace="0">⊙</mo>' + (
+            exponent if form.exponent > 0 else self.group(exponent)))
+
+    def root(self, body):
+        return Piece(f"<msqrt>{self.write(body)}</msqrt>", ATOM)
+
+    def applied(self, name, out):
+        return name + APPLIED + '<mspace width="0.17em"/>' + out
+
+    def call(self, name, outs):
+        return name + APPLIED + self.group(self.sign(",").join(outs))
+
+    def pair(self, left, right):
+        return self.bracket(left + '<mo separator="true">,</mo>' + right, "⟨", "⟩")
+
+    def subscripted(self, out, subscripts):
+        below = self.row("".join(map(self.subscript, subscripts)))
+        return f"<msub>{self.row(out)}{below}</msub>" if subscripts else out
+
+    def subscript(self, s):
+        return self.group("".join(map(self.subscript, s))) if isinstance(s, tuple) else f"<mi>{s}</mi>"
+
+    def summed(self, letters, out):
+        return f"<munder><mo>∑</mo>{self.row(''.join(f'<mi>{x}</mi>' for x in letters))}</munder>{self.row(out)}"

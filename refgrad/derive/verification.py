@@ -1,0 +1,92 @@
+"""A derived formula at random inputs: against the engine's gradient, and against differences of the program."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import transforms
+from ..cases import DOMAINS
+from .symbol import STRUCTURES
+
+
+class Verification(NamedTuple):
+    """How far the formula is from the engine's gradient and from central differences, relative to the largest entry."""
+
+    engine: float
+    differences: float
+
+    def __str__(self):
+        return (f"formula and engine differ by {self.engine:.1e}, formula and differences by {self.differences:.1e} (relative; "
+                f"differences of floats know about 1e-9)")
+
+
+def random_inputs(derivation, sizes, rng):
+    """Arrays of the shapes and properties of a derivation's arguments.
+
+    sizes   an integer for each name of a dimension
+    """
+    arrays = []
+    for v in derivation.variables:
+        shape = tuple(sizes.get(n, n) for n in v.shape)
+        z = rng.standard_normal(shape)
+        if "diagonal" in v.properties:
+            z = np.diag(np.abs(np.diagonal(z)) + 0.25)
+        for domain in DOMAINS:
+            if domain in v.properties:
+                z = DOMAINS[domain](z)
+        arrays.append(z)
+    return arrays
+
+
+def verify(derivation, seed=0):
+    """Compare at random inputs; nan where the program is not defined there.
+
+    What sizes a program makes sense for (X' X can be inverted for tall X alone) only it knows: named dimensions are tried in
+    growing and in falling order, and the point is taken at which engine and differences agree best.
+    """
+    names = list(derivation.sizes)
+    growing = dict(zip(names, range(3, 3 + len(names))))
+    falling = dict(zip(names, reversed(growing.values())))
+    found = [_compare(derivation, sizes, np.random.default_rng(seed)) for sizes in (growing, falling)]
+    return min(found, key=lambda pair: (not pair[0] == pair[0], pair[0]))[1]
+
+
+def _compare(derivation, sizes, rng):
+    """(how far engine and differences differ, the Verification)."""
+    arrays = random_inputs(derivation, sizes, rng)
+    places = [n for n, v in enumerate(derivation.variables) if v.name in derivation.wrt]
+    try:
+        value, pull = transforms.vjp(lambda *chosen: derivation.f(*_put(arrays, places, chosen)), *[arrays[n] for n in places])
+        g = np.ones(()) if derivation.scalar else rng.standard_normal(np.shape(value))
+        formula = derivation.numpy()(*arrays, *([] if derivation.scalar else [g]))
+    except np.linalg.LinAlgError:  # a singular matrix: these sizes make no sense for the program
+        return np.nan, Verification(np.nan, np.nan)
+    formula = list(formula.values()) if isinstance(formula, dict) else [formula]
+    engine = pull(g)
+    directions = [_direction(rng, derivation.variables[n], arrays[n]) for n in places]
+    h = np.cbrt(np.finfo(float).eps)
+    ends = [derivation.f(*_put(arrays, places, [arrays[n] + s * h * v for n, v in zip(places, directions)])) for s in (1, -1)]
+    slope = np.sum(g * (ends[0] - ends[1])) / (2 * h)
+    mine = sum(np.sum(a * v) for a, v in zip(formula, directions))
+    along = sum(np.sum(a * v) for a, v in zip(engine, directions))
+    size = sum(np.sum(np.abs(a * v)) for a, v in zip(formula, directions)) or 1.0
+    entries = [np.max(np.abs(a - b), initial=0) / (np.max(np.abs(b), initial=0) or 1.0)
+               for a, b, n in zip(formula, engine, places) if not set(derivation.variables[n].properties) & set(STRUCTURES)]
+    return abs(along - slope) / size, Verification(float(max([abs(mine - along) / size, *entries])), float(abs(mine - slope) / size))
+
+
+def _put(arrays, places, chosen):
+    full = list(arrays)
+    for n, x in zip(places, chosen):
+        full[n] = x
+    return full
+
+
+def _direction(rng, v, x):
+    """A direction in which the argument keeps its properties."""
+    z = rng.standard_normal(np.shape(x))
+    if "diagonal" in v.properties:
+        return np.diag(np.diagonal(z))
+    return z + z.T if {"symmetric", "positive definite"} & set(v.properties) else z

@@ -1,0 +1,565 @@
+"""Formulas as text, LaTeX, MathML and NumPy: random trees, evaluated from their source and entry by entry."""
+
+import itertools
+import random
+import re
+import xml.etree.ElementTree as ET
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import refgrad as rg
+from refgrad import nn
+from refgrad.derive.form import (COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Diag, DiagOf, Eye, Hadamard, Indexed,
+                                 Inner, Inverse, Kron, MatMul, Name, Num, Ones, Plus, Power, T, Times, Total, Trace,
+                                 Vec)
+from refgrad.derive.notation import NOTATION, is_pattern, notation
+from refgrad.derive.numpy_source import NoSource, definition, source
+from refgrad.derive.printing import latex, mathml, mathml_element, text
+from refgrad.primitive import TABLE
+
+PRIMITIVES = {rule.name: rule for rule in TABLE.values()}
+SIZES = {"m": 3, "n": 4, "k": 2}
+
+
+def num(p, q=1):
+    return Num(Fraction(p, q))
+
+
+def over(form, exponent=-1):
+    return Power(form, Fraction(exponent), form.kind)
+
+
+def minus(form):
+    return Times((num(-1),), form, form.kind)
+
+
+def t(form):
+    return T(form, {COLUMN: ROW, ROW: COLUMN, MATRIX: MATRIX}[form.kind])
+
+
+def apply(name, *args, kind=None, **params):
+    return Apply(PRIMITIVES[name], args, tuple(params.items()), kind or args[0].kind)
+
+
+A, B, C, X, W, Y = (Name(s, MATRIX) for s in "ABCXWY")
+a, b, c, s = (Name(s, SCALAR) for s in "abcs")
+x, y, u, v = (Name(s, COLUMN) for s in "xyuv")
+m, n = Name("m", SCALAR, "size"), Name("n", SCALAR, "size")
+residual = Plus((MatMul((X, W), MATRIX), minus(Y)), MATRIX)
+gradient = MatMul((t(X), residual), MATRIX)
+softmax = apply("softmax", X, axis=-1)
+
+
+# Examples, in every notation
+
+@pytest.mark.parametrize("form, plain, numpy", [
+    (gradient, "X' (X W - Y)", "X.T @ (X @ W - Y)"),
+    (Times((num(2), over(n)), gradient, MATRIX), "2/n X' (X W - Y)", "2 * X.T @ (X @ W - Y) / n"),
+    (Times((num(1, 2), over(n)), gradient, MATRIX), "1/(2 n) X' (X W - Y)", "X.T @ (X @ W - Y) / (2 * n)"),
+    (Times((over(n),), X, MATRIX), "X / n", "X / n"),
+    (Times((num(1, 3),), X, MATRIX), "1/3 X", "X / 3"),
+    (Times((num(1, 2),), X, MATRIX), "1/2 X", "0.5 * X"),
+    (Times((over(n),), Plus((softmax, minus(Y)), MATRIX), MATRIX), "(softmax(X) - Y) / n",
+     "(nn.softmax(X, dim=-1) - Y) / n"),
+    (Plus((minus(X), Y), MATRIX), "-X + Y", "Y - X"),
+    (minus(Plus((X, Y), MATRIX)), "-(X + Y)", "-(X + Y)"),
+    (minus(MatMul((X, Y), MATRIX)), "-X Y", "-X @ Y"),
+    (Trace(MatMul((t(A), X), MATRIX)), "tr(A' X)", "np.trace(A.T @ X)"),
+    (Inner(A, B), "<A, B>", "np.sum(A * B)"),
+    (Inner(Hadamard((A, A), MATRIX), Plus((A, A), MATRIX)), "<A . A, A + A>", "np.sum(A * A * (A + A))"),
+    (Inner(A, A), "<A, A>", "np.sum(A ** 2)"),
+    (t(Inverse(A)), "A^-T", "np.linalg.inv(A).T"),
+    (Inverse(A), "A^-1", "np.linalg.inv(A)"),
+    (MatMul((t(x), A, y), SCALAR), "x' A y", "x @ A @ y"),
+    (MatMul((A, B, y), COLUMN), "A B y", "A @ (B @ y)"),
+    (MatMul((x, t(y), A), MATRIX), "x y' A", "np.outer(x, y @ A)"),
+    (MatMul((t(Ones("m")), X), ROW), "1' X", "np.sum(X, axis=0)"),
+    (MatMul((X, Ones("n")), COLUMN), "X 1", "np.sum(X, axis=1)"),
+    (MatMul((t(Ones("m")), X, Ones("n")), SCALAR), "1' X 1", "np.sum(X)"),
+    (MatMul((t(Ones("m")), Ones("m")), SCALAR), "1' 1", "m"),
+    (Plus((MatMul((X, W), MATRIX), MatMul((Ones("m"), t(y)), MATRIX)), MATRIX), "X W + 1 y'", "X @ W + y"),
+    (Plus((X, minus(MatMul((y, t(Ones("n"))), MATRIX))), MATRIX), "X - y 1'", "X - y[:, None]"),
+    (Hadamard((apply("np.exp", X), over(MatMul((apply("np.exp", X), Ones("n"), t(Ones("n"))), MATRIX))), MATRIX),
+     "exp(X) / (exp(X) 1 1')", "np.exp(X) / np.sum(np.exp(X), axis=1, keepdims=True)"),
+    (MatMul((Diag(u), X), MATRIX), "diag(u) X", "u[:, None] * X"),
+    (MatMul((X, Diag(v)), MATRIX), "X diag(v)", "X * v"),
+    (MatMul((Diag(u), X, v), COLUMN), "diag(u) X v", "u * (X @ v)"),
+    (Hadamard((Compare(">", X, num(0), MATRIX), Y), MATRIX), "[X > 0] . Y", "Y * (X > 0)"),
+    (Compare(">", X, num(0), MATRIX), "[X > 0]", "np.where(X > 0, 1, 0)"),
+    (minus(Compare(">", X, num(0), MATRIX)), "-[X > 0]", "-np.where(X > 0, 1, 0)"),
+    (over(x, 2), "x^2", "x ** 2"),
+    (over(X, 2), "X.^2", "X ** 2"),
+    (over(x, Fraction(1, 2)), "sqrt(x)", "np.sqrt(x)"),
+    (over(x, Fraction(-1, 2)), "1 / sqrt(x)", "1 / np.sqrt(x)"),
+    (over(x, Fraction(2, 3)), "x^(2/3)", "np.cbrt(x) ** 2"),
+    (Plus((x, num(1, 3)), COLUMN), "x + 1/3", "(3 * x + 1) / 3"),
+    (Plus((X, Times((num(-1), over(n)), MatMul((Ones("m"), t(Ones("n"))), MATRIX), MATRIX)), MATRIX), "X - 1/n 1 1'",
+     "(n * X - 1) / n"),
+    (Times((over(MatMul((t(x), x), SCALAR)),), MatMul((t(x), A, x), SCALAR), SCALAR), "x' A x / (x' x)",
+     "x @ A @ x / (x @ x)"),
+    (apply("np.log", apply("np.linalg.det", A, kind=SCALAR)), "log det(A)", "np.log(np.linalg.det(A))"),
+    (apply("log_abs_det", A, kind=SCALAR), "log |det A|", "np.linalg.slogdet(A)[1]"),
+    (apply("sech_squared", X), "sech^2(X)", "1 / np.cosh(X) ** 2"),
+    (apply("softmax", X, axis=-2), "softmax(X, axis=-2)", "nn.softmax(X, dim=-2)"),
+    (Vec(X), "vec(X)", "np.ravel(X)"),
+    (Kron(A, MatMul((A, B), MATRIX)), "A (x) (A B)", "np.kron(A, A @ B)"),
+    (Indexed(((A, ("i", "j")), (B, ("j", "k")), (a, ())), ("i", "k"), (("i", 3), ("j", 3), ("k", 3)), MATRIX),
+     "(sum_j A[i,j] B[j,k] a)[i,k]", 'a * np.einsum("ij,jk->ik", A, B)'),
+    (Indexed(((X, (("i", "j"), "k")),), ("k", ("j", "i")), (("i", 3), ("j", "n"), ("k", 2)), MATRIX),
+     "(X[(i,j),k])[k,(j,i)]", 'np.reshape(np.einsum("ijk->kji", np.reshape(X, (3, n, 2))), (2, n * 3))'),
+    (Apply("vjp", (Y, X), (("primitive", PRIMITIVES["softmax"]), ("argument", 0), ("params", (("axis", -1),))), MATRIX),
+     "softmax.vjp[0](Y, X)", "rg.vjp(lambda _: nn.softmax(_, dim=-1), X)[1](Y)[0]"),
+])
+def test_examples(form, plain, numpy):
+    assert (text(form), source(form)) == (plain, numpy)
+    well_formed(form)
+
+
+@pytest.mark.parametrize("form, expected", [
+    (gradient, r"X^{\top} (X W - Y)"), (Inner(A, B), r"\langle A, B\rangle"), (t(Inverse(A)), r"A^{-\top}"),
+    (Hadamard((A, B), MATRIX), r"A \odot B"), (Kron(A, B), r"A \otimes B"), (over(X, 2), r"X^{\odot 2}"),
+    (over(a, 2), r"a^{2}"), (num(1, 2), r"\tfrac{1}{2}"), (Times((num(2), over(n)), X, MATRIX), r"\frac{2}{n} X"),
+    (Name("Z1", MATRIX), "Z_{1}"), (Name("G_Z1", MATRIX, "cotangent"), "G_{Z_{1}}"),
+    (Name("x_hat", COLUMN), r"\hat{x}"),
+    (Name("dX", MATRIX, "differential"), r"\mathrm{d}X"), (Name("lam", SCALAR), r"\lambda"),
+    (Name("dX", MATRIX), r"\mathit{dX}"), (MatMul((t(Ones("m")), X), ROW), r"\mathbf{1}^{\top} X"),
+    (Indexed(((A, ("i", "i")),), (), (("i", 3),), SCALAR), r"\sum_{i} {A}_{i i}"),
+    (apply("np.absolute", X), r"\lvert X \rvert"), (apply("np.tanh", X), r"\tanh(X)"),
+])
+def test_latex(form, expected):
+    assert latex(form) == expected
+
+
+def well_formed(form):
+    out = latex(form)
+    depth = list(itertools.accumulate((ch == "{") - (ch == "}") for ch in out))
+    assert depth[-1] == 0 and min(depth) >= 0, out
+    assert out.count(r"\left") - out.count(r"\leftarrow") == out.count(r"\right"), out
+    assert not re.search(r"[\^_]\{[^{}]*\}[\^]\{[^{}]*\}[\^]", out), out
+    root = ET.fromstring(mathml_element(form))
+    arity = {"mfrac": 2, "msup": 2, "msub": 2, "mover": 2, "munder": 2}
+    for element in root.iter():
+        assert len(element) == arity.get(element.tag, len(element)), mathml(form)
+        if element.tag in ("mi", "mo", "mn"):
+            assert element.text and not len(element)
+    assert text(form).isascii()
+
+
+# Random trees, evaluated twice
+
+class Trees:
+    """Random formulas: `shape` is a pair of sizes, 1 for a column's, row's or scalar's missing axis."""
+
+    def __init__(self, seed):
+        self.rng = random.Random(seed)
+        self.names = {}
+
+    def name(self, rows, columns):
+        kind = kind_of(rows, columns)
+        stem = "s" if kind == SCALAR else f"{'v' if 1 in (rows, columns) else 'M'}_{max(rows, columns, key=str)}" if (
+            kind != MATRIX) else f"M_{rows}{columns}"
+        one = Name(f"{stem}{self.rng.choice('ab')}", COLUMN if kind == ROW else kind)
+        self.names[one.text] = one, (rows, columns) if kind != ROW else (columns, rows)
+        return t(one) if kind == ROW else one
+
+    def draw(self, rows, columns, depth):
+        kind, pick = kind_of(rows, columns), self.rng.random()
+        if depth <= 0 or pick < 0.08:
+            if kind == COLUMN and self.rng.random() < 0.25:
+                return Ones(rows)
+            if kind == ROW and self.rng.random() < 0.25:
+                return t(Ones(columns))
+            if kind == MATRIX and rows == columns and self.rng.random() < 0.15:
+                return Eye(rows)
+            if kind == SCALAR and self.rng.random() < 0.4:
+                return self.rng.choice([num(2), num(1, 3), num(-3, 2), Name("n", SCALAR, "size")])
+            return self.name(rows, columns)
+        again = lambda r=rows, c=columns: self.draw(r, c, depth - 1)
+        scalar = lambda: self.draw(1, 1, depth - 2)
+        choices = ["plus", "plus", "times", "matmul", "matmul", "hadamard", "power", "apply", "compare"]
+        choices += {SCALAR: ["inner", "trace", "total"], MATRIX: ["t", "diag", "ones", "ones", "inverse", "indexed"],
+                    ROW: ["t"], COLUMN: ["diagof", "indexed"]}[kind]
+        what = self.rng.choice(choices)
+        if what == "plus":
+            terms = [again() for _ in range(self.rng.choice([2, 2, 3]))]
+            if kind != SCALAR and self.rng.random() < 0.2:
+                terms.append(scalar())
+            return Plus(tuple(terms), kind)
+        if what == "times":
+            scalars = [scalar() for _ in range(self.rng.choice([0, 1, 1]))]
+            scalars = [f for f in scalars if not isinstance(f, Num)]
+            scalars += [over(self.positive(1, 1, depth - 2))] if self.rng.random() < 0.4 else []
+            first = self.rng.choice([[], [num(-1)], [num(2)], [num(-1, 3)], [num(1, 2)], [num(3, 4)]])
+            return Times((*(first if scalars else first or [num(-2)]), *scalars), again(), kind)
+        if what == "matmul":
+            inner = [self.rng.choice([1, "m", "n", "k"]) for _ in range(self.rng.choice([1, 1, 2, 3]))]
+            dims = [rows, *inner, columns]
+            if all(1 in d for d in zip(dims, dims[1:])) and set(dims) == {1}:
+                dims = [1, "m", 1]
+            factors = [self.factor(r, q, depth - 2) for r, q in zip(dims, dims[1:]) if (r, q) != (1, 1)]
+            return MatMul(tuple(factors), kind)
+        if what == "hadamard":
+            factors = [again() for _ in range(2)]
+            if self.rng.random() < 0.3:
+                factors.append(over(self.positive(rows, columns, depth - 1), self.rng.choice([-1, -2])))
+            self.rng.shuffle(factors)
+            return Hadamard(tuple(factors), kind)
+        if what == "power":
+            e = Fraction(self.rng.choice(["2", "3", "1/2", "-1", "-1/2", "3/2", "2/3", "2/5"]))
+            return over(again(), e) if e in (2, 3) else over(self.positive(rows, columns, depth - 1), e)
+        if what == "apply":
+            return apply(self.rng.choice(["np.tanh", "np.sin", "sech_squared", "sigmoid"]), again())
+        if what == "compare":
+            return Compare(self.rng.choice([">", "<="]), again(), self.rng.choice([num(0), again()]), kind)
+        if what == "inner":
+            shape = self.rng.choice([("m", "n"), ("n", 1), ("k", "k")])
+            return Inner(again(*shape), again(*shape))
+        if what == "trace":
+            return Trace(again("n", "n"))
+        if what == "total":
+            return Total(again("m", "k"))
+        if what == "t":
+            return t(again(columns, rows))
+        if what == "diag" and rows == columns:
+            return Diag(again(rows, 1))
+        if what == "inverse" and rows == columns:
+            return Inverse(Plus((Times((num(9),), Eye(rows), MATRIX), apply("np.tanh", again())), MATRIX))
+        if what == "ones":
+            left, right = Ones(rows), t(Ones(columns))
+            return MatMul(self.rng.choice([(left, again(1, columns)), (again(rows, 1), right), (left, right),
+                                           (left, t(left), again()), (again(), t(right), right)]), MATRIX)
+        if what == "diagof":
+            return DiagOf(again(rows, rows))
+        if what == "indexed":
+            f = [(again("k", rows), ("j", "i")), (again("k", "n"), ("j", "l")), (self.draw(1, 1, 0), ())]
+            free, sizes = ("i",), (("i", rows), ("j", "k"), ("l", "n"), ("p", columns))
+            if kind == MATRIX:
+                f.append((again("n", columns), ("l", "p")))
+                free = ("i", "p")
+            return Indexed(tuple(f), free, sizes, kind)
+        return again()
+
+    def positive(self, rows, columns, depth):
+        if kind_of(rows, columns) == SCALAR and self.rng.random() < 0.5:
+            return self.rng.choice([Name("n", SCALAR, "size"), Name("m", SCALAR, "size")])
+        return apply("np.exp", apply("np.tanh", self.draw(rows, columns, depth)))
+
+    def factor(self, rows, columns, depth):
+        if rows == columns and self.rng.random() < 0.3:
+            return Diag(self.draw(rows, 1, depth))
+        if columns == 1 and self.rng.random() < 0.3:
+            return Ones(rows)
+        if rows == 1 and self.rng.random() < 0.3:
+            return t(Ones(columns))
+        return self.draw(rows, columns, depth)
+
+
+def kind_of(rows, columns):
+    return (SCALAR if columns == 1 else ROW) if rows == 1 else COLUMN if columns == 1 else MATRIX
+
+
+FUNCTIONS = {"np.tanh": np.tanh, "np.sin": np.sin, "np.exp": np.exp, "sech_squared": lambda x: 1 / np.cosh(x) ** 2,
+             "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "np.absolute": np.abs,
+             "log1pexp": lambda x: np.log(1 + np.exp(x))}
+RELATIONS = {">": np.greater, "<=": np.less_equal}
+
+
+def value(form, env, seen=lambda form, value: None):
+    """The formula's value as a matrix, whatever it is: columns have one column, rows one row, scalars both.
+
+    Ones are written out, and nothing broadcasts but scalars.
+    """
+    result = evaluate(form, lambda f: value(f, env, seen), env)
+    seen(form, result)
+    return result
+
+
+def evaluate(form, go, env):
+    match form:
+        case Num(): return np.array([[float(form.value)]])
+        case Name(): return env[form.text]
+        case Ones(): return np.ones((SIZES[form.size], 1))
+        case Eye(): return np.eye(SIZES[form.size])
+        case Plus(): return total(map(go, form.terms))
+        case Times():
+            result = np.ones((1, 1)) if form.body is None else go(form.body)
+            for f in form.scalars:
+                result = same(go(f), (1, 1)) * result
+            return result
+        case MatMul():
+            result = go(form.factors[0])
+            for f in form.factors[1:]:
+                result = np.einsum("ij,jk->ik", result, go(f))
+            return result
+        case T(): return np.transpose(go(form.body))
+        case Hadamard():
+            result = go(form.factors[0])
+            for f in form.factors[1:]:
+                result = result * same(go(f), result.shape)
+            return result
+        case Power(): return go(form.body) ** float(form.exponent)
+        case Inverse(): return np.linalg.solve(go(form.body), np.eye(len(go(form.body))))
+        case Diag(): return np.eye(len(go(form.body))) * go(form.body)
+        case DiagOf(): return np.array([[go(form.body)[i, i]] for i in range(len(go(form.body)))])
+        case Trace(): return np.array([[sum(go(form.body)[i, i] for i in range(len(go(form.body))))]])
+        case Inner(): return np.array([[np.sum(go(form.left) * same(go(form.right), go(form.left).shape))]])
+        case Total(): return np.array([[np.sum(go(form.body))]])
+        case Kron(): return np.kron(go(form.left), go(form.right))
+        case Apply(): return FUNCTIONS[form.function.name](*map(go, form.args))
+        case Compare(): return np.where(RELATIONS[form.relation](go(form.left), go(form.right)), 1.0, 0.0)
+        case Indexed(): return indexed(form, go)
+
+
+def indexed(form, go):
+    """Index notation, by loops over all subscripts."""
+    sizes = {k: SIZES[v] if v in SIZES else v for k, v in form.sizes}
+    arrays = [(go(f), s) for f, s in form.factors]
+    used = list(dict.fromkeys(itertools.chain(form.free, *(s for _, s in arrays))))
+    result = np.zeros([sizes[k] for k in form.free] + [1] * (2 - len(form.free)))
+    for at in itertools.product(*(range(sizes[k]) for k in used)):
+        where = dict(zip(used, at))
+        entry = lambda s: tuple(where[k] for k in s) + (0,) * (2 - len(s))
+        result[entry(form.free)] += np.prod([array[entry(s)] for array, s in arrays])
+    return result
+
+
+def same(array, shape):
+    assert array.shape == shape
+    return array
+
+
+def total(terms):
+    terms = list(terms)
+    shape = max((f.shape for f in terms), key=np.prod)
+    assert all(f.shape in (shape, (1, 1)) for f in terms)
+    return sum(terms)
+
+
+def drawn(seed):
+    """A random formula, and its names' values as matrices."""
+    rng = random.Random(seed)
+    trees = Trees(seed)
+    form = trees.draw(*rng.choice([("m", "n"), ("n", "n"), ("n", 1), (1, 1), (1, "k")]), rng.choice([2, 3, 4]))
+    numbers = np.random.default_rng(seed)
+    env = {name: numbers.uniform(0.25, 1.5, [SIZES.get(d, d) for d in shape]) * numbers.choice([-1, 1], size=[
+        SIZES.get(d, d) for d in shape]) for name, (_, shape) in sorted(trees.names.items())}
+    env |= {size: np.array([[float(n)]]) for size, n in SIZES.items()}
+    return form, env
+
+
+def arrays(env):
+    """What a user passes: columns with one axis, scalars with none, sizes as integers."""
+    return {k: SIZES[k] if k in SIZES else v[0, 0] if v.shape == (1, 1) else v[:, 0] if v.shape[1] == 1 else v
+            for k, v in env.items()}
+
+
+def run(code, env):
+    return eval(code, {"np": np, "nn": nn, "rg": rg}, arrays(env))
+
+
+def in_kind(matrix, kind):
+    return matrix[0, 0] if kind == SCALAR else matrix.ravel() if kind in (COLUMN, ROW) else matrix
+
+
+def agrees(got, want, magnitude):
+    """To rounding: `magnitude` bounds what was added up on the way."""
+    return np.shape(got) == np.shape(want) and np.max(np.abs(got - want), initial=0) <= 1e-11 * magnitude
+
+
+def evaluated(form, env):
+    """The value, and the largest number on the way to it, which is what rounding is measured by."""
+    peaks = [1.0]
+    result = value(form, env, lambda f, v: peaks.append(float(np.max(np.abs(v)))))
+    return result, max(peaks) if np.all(np.isfinite(peaks)) else np.inf
+
+
+def wrong_sources(seeds):
+    """The seeds whose source computes another value (or none), and how many were tried."""
+    wrong, tried = [], 0
+    with np.errstate(all="ignore"):
+        for seed in seeds:
+            form, env = drawn(seed)
+            want, magnitude = evaluated(form, env)
+            if magnitude > 1e4:
+                continue
+            tried += 1
+            code = source(form)
+            try:
+                if not agrees(run(code, env), in_kind(want, form.kind), magnitude ** 2):
+                    wrong.append((seed, text(form), code))
+            except (TypeError, ValueError, SyntaxError, IndexError) as error:
+                wrong.append((seed, text(form), code, repr(error)))
+    return wrong, tried
+
+
+@pytest.mark.parametrize("block", range(8))
+def test_random_sources(block):
+    wrong, tried = wrong_sources(range(100 * block, 100 * block + 100))
+    assert not wrong and tried > 60
+
+
+@pytest.mark.parametrize("seed", range(0, 800, 5))
+def test_random_formulas_are_well_formed(seed):
+    well_formed(drawn(seed)[0])
+
+
+def test_sources_run_on_balls_and_stay_exact():
+    """A third is a division by 3, not a float: 80 digits of the formula from its source and from integers."""
+    from crosscheck.ball import Ball, arithmetic
+    form = Plus((Times((num(1, 3), over(n)), X, MATRIX), num(1, 7), Times((num(2), over(m)), None, SCALAR)), MATRIX)
+    with arithmetic(300):
+        got = eval(source(form), {"np": np, "X": Ball([[1.0, 2.0]]), "n": 7, "m": 3})
+        want = (Ball([[1.0, 2.0]]) + 3 + 14) / 21
+        assert np.all(got.overlaps(want)) and np.all(got.radius() < 1e-80)
+
+
+def test_sources_run_on_tracers():
+    form = Times((num(1, 2),), Inner(residual, residual), SCALAR)
+    rng = np.random.default_rng(0)
+    env = {"X": rng.standard_normal((4, 3)), "Y": rng.standard_normal((4, 2))}
+    got = rg.grad(lambda W: eval(source(form), {"np": np, **env, "W": W}))(w := rng.standard_normal((3, 2)))
+    assert np.allclose(got, run_plain(source(gradient), W=w, **env))
+
+
+def run_plain(code, **env):
+    return eval(code, {"np": np, "nn": nn, "rg": rg, **env})
+
+
+# Nothing is ambiguous: formulas that are written alike have the same value
+
+def small_formulas(kind=MATRIX, depth=2):
+    """All formulas of a few operations, of square matrices and scalars."""
+    if depth == 0:
+        return [A, B] if kind == MATRIX else [a, b]
+    matrices, few = small_formulas(MATRIX, depth - 1), small_formulas(MATRIX, 0)
+    pairs = [p for f in matrices for g in few for p in ((f, g), (g, f))]
+    found = list(matrices)
+    for f, g in pairs:
+        found += [Plus((f, g), MATRIX), Plus((f, minus(g)), MATRIX), MatMul((f, g), MATRIX), Hadamard((f, g), MATRIX),
+                  Hadamard((f, over(g)), MATRIX), Kron(f, g), Compare(">", f, g, MATRIX)]
+    for f in matrices:
+        found += [minus(f), Times((num(2),), f, MATRIX), Times((num(1, 2),), f, MATRIX), Times((a,), f, MATRIX),
+                  Times((over(a),), f, MATRIX), Times((num(2), over(a)), f, MATRIX), t(f), Inverse(f), over(f, 2),
+                  over(f), over(f, Fraction(-2)), over(apply("np.absolute", f), Fraction(1, 2)), apply("np.tanh", f),
+                  apply("log1pexp", f), Times((Trace(f),), A, MATRIX), Times((over(Trace(f)),), A, MATRIX),
+                  Times((Inner(f, B), b), A, MATRIX), Times((Total(f),), B, MATRIX)]
+    return found
+
+
+def written_alike(printer, depth=2):
+    """Pairs of formulas that `printer` writes alike though their values differ."""
+    numbers = np.random.default_rng(1)
+    env = {"A": numbers.uniform(0.5, 2, (2, 2)), "B": numbers.uniform(0.5, 2, (2, 2)), "a": np.array([[0.75]]),
+           "b": np.array([[3.25]])}
+    memo, first, pairs = {}, {}, []
+
+    def known(form):
+        if id(form) not in memo:
+            memo[id(form)] = evaluate(form, known, env), form
+        return memo[id(form)][0]
+
+    with np.errstate(all="ignore"):
+        for form in small_formulas(depth=depth):
+            try:
+                got = known(form)
+            except (ValueError, AssertionError, np.linalg.LinAlgError):
+                continue  # a Kronecker product is larger than its neighbours; a singular matrix
+            other, shown = first.setdefault(printer(form), (got, form))
+            if other.shape != got.shape or not np.allclose(other, got, equal_nan=True):
+                pairs.append((printer(form), form, shown))
+    return pairs, len(memo)
+
+
+@pytest.mark.parametrize("printer", [text, latex, mathml])
+def test_formulas_that_are_written_alike_are_equal(printer):
+    pairs, tried = written_alike(printer)
+    assert not pairs and tried > 2000
+
+
+# Faults that the tests above must see
+
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")
+def test_a_missing_parenthesis_is_seen(monkeypatch):
+    from refgrad.derive import numpy_code, printing, typeset
+    with monkeypatch.context() as patch:
+        patch.setattr(numpy_code.Code, "at", lambda self, level: self.text)
+        assert wrong_sources(range(100))[0]
+    for backend, printer in ((printing.Text, text), (typeset.Latex, latex), (typeset.MathML, mathml)):
+        with monkeypatch.context() as patch:
+            patch.setattr(backend, "at", lambda self, form, level: self.write(form))
+            assert written_alike(printer)[0]
+        with monkeypatch.context() as patch:  # one step too loose
+            at = backend.at
+            patch.setattr(backend, "at", lambda self, form, level: at(self, form, level - 1))
+            assert written_alike(printer)[0]
+
+
+@pytest.mark.parametrize("fault", ["transpose", "outer", "axis", "divide"])
+def test_a_planted_fault_is_seen(monkeypatch, fault):
+    from refgrad.derive import numpy_code, numpy_source
+    if fault == "transpose":
+        monkeypatch.setitem(numpy_source.WRITERS, "T", lambda form, need: numpy_source.spread(form.body, need))
+    elif fault == "outer":
+        outer = numpy_source.outer
+        monkeypatch.setattr(numpy_source, "outer", lambda column, row, need: outer(row, column, need))
+    elif fault == "axis":
+        call = numpy_code.call
+        monkeypatch.setattr(numpy_code, "call",
+                            lambda f, *args: call(f, *(a.replace("axis=1", "axis=0") for a in args)))
+    else:
+        monkeypatch.setattr(numpy_source, "reciprocal", lambda power: power.body)
+    assert wrong_sources(range(300))[0]
+
+
+# The table of notation, and whole functions
+
+@pytest.mark.parametrize("name", sorted(p.name for p in NOTATION))
+def test_notation_computes_its_primitive(name):
+    primitive, rng = PRIMITIVES[name], np.random.default_rng(0)
+    square = name.startswith("np.linalg") or name == "log_abs_det"
+    z = rng.uniform(0.5, 1.5, (3, 3))
+    z = z @ z.T if square else z
+    params = {"axis": -1} if "softmax" in name else {"negative_slope": 0.25, "alpha": 0.5, "beta": 2, "threshold": 20}
+    accepted = {k: v for k, v in params.items() if k in (primitive.cases[0].params if primitive.cases else {})}
+    args = (X, Y)[:2 if name in ("np.maximum", "np.minimum", "np.power") else 1]
+    kind = SCALAR if name in ("np.linalg.det", "log_abs_det") else MATRIX
+    form = Apply(primitive, args, tuple(accepted.items()), kind)
+    want = primitive.evaluate(*(z, z + 0.25)[:len(args)], **accepted)
+    assert np.allclose(run_plain(source(form), X=z, Y=z + 0.25), want, rtol=1e-13, atol=0)
+    well_formed(form)
+
+
+def test_functions_that_stay_whole():
+    assert {p.name for p, entry in NOTATION.items() if entry.whole} == {
+        "softmax", "log_softmax", "np.linalg.inv", "np.linalg.det", "log_abs_det", "np.linalg.cholesky"}
+
+
+def test_a_function_that_users_cannot_call_has_no_source():
+    assert text(apply("sinc_derivative", x, order=2)) == "sinc_derivative(x, order=2)"
+    with pytest.raises(NoSource, match="sinc_derivative is not a function that users"):
+        source(apply("sinc_derivative", x, order=2))
+    assert notation(PRIMITIVES["np.tanh"]).source == "np.tanh" and not is_pattern("np.tanh")
+
+
+# Whole definitions
+
+def test_definition():
+    weights = Times((over(m),), MatMul((t(X), Name("R", MATRIX)), MATRIX), MATRIX)
+    result = {"W": weights, "Y": apply("softmax", Y, axis=-1)}
+    code = definition("gradient", ["X", "W", "Y"], result, [("R", residual)], ["m, n = X.shape"], "The gradient.")
+    assert code == '''from refgrad import nn
+
+
+def gradient(X, W, Y):
+    """The gradient."""
+    m, n = X.shape
+    R = X @ W - Y
+    return {"W": X.T @ R / m, "Y": nn.softmax(Y, dim=-1)}
+'''
+    module = {}
+    exec(code, module)
+    rng = np.random.default_rng(0)
+    X_, W_, Y_ = (rng.standard_normal(shape) for shape in ((4, 3), (3, 2), (4, 2)))
+    assert np.allclose(module["gradient"](X_, W_, Y_)["W"], X_.T @ (X_ @ W_ - Y_) / 4)
