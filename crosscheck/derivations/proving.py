@@ -169,8 +169,9 @@ def agreement(first, second, arrays):
 
 
 def _scale(b):
-    """The largest absolute value; 1 where all are zero."""
-    largest = np.max(np.abs(Ball(b).mid()), initial=0.0)
+    """The largest absolute value among entries that are certainly not zero; 1 if none is."""
+    b = Ball(b)
+    largest = float(np.max(np.maximum(b.lower(), -b.upper()), initial=0.0))
     return largest if largest > 0 else 1.0
 
 
@@ -188,8 +189,10 @@ class Posed:
         shapes = identity.arrays
         self.arrays = drawn(shapes, np.random.default_rng(seed))
         self.properties = {identity.wrt: property_of(shapes[identity.wrt])}
-        self.value, formula = program(identity.function), program(identity.formula)
-        self.cotangent = "" if np.shape(self.value(self.arrays)) == () else "G" if "G" in shapes else "g"
-        self.function = weighted(self.value, self.cotangent) if self.cotangent else self.value
+        self.text, formula = parse(identity.function), program(identity.formula)
+        # An array that only the formula has is the cotangent.
+        self.cotangent = next((name for name in shapes if name not in self.text.names), "")
+        value = program(identity.function)
+        self.function = weighted(value, self.cotangent) if self.cotangent else value
         self.book = lambda arrays: {identity.wrt: formula(arrays)}
         self.own = own_gradient(self.function, self.properties)

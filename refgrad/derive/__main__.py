@@ -8,8 +8,10 @@ import os
 import re
 import sys
 
+from . import printing
 from .derivation import Derivation, trial, variable
 from .expression import FUNCTIONS, ExpressionError, parse
+from .form import Name
 from .shapes import infer, shape_of
 from .symbol import NoFormula
 
@@ -113,19 +115,20 @@ def _run(options):
 def _shown(derivation, options, coloured):
     if options.form == "numpy":
         return derivation.source.rstrip()
-    latex = options.form == "latex"
     if options.steps:
-        whole = derivation.latex() if latex else derivation.text()
-        return whole.rstrip() if latex or not coloured else _coloured(whole.rstrip())
-    lines = [] if derivation.scalar else [_formula("dY", derivation.differential, latex)]
+        whole = (derivation.latex() if options.form == "latex" else derivation.text()).rstrip()
+        return _coloured(whole) if coloured and options.form == "text" else whole
+    write, part = (printing.latex, "\\quad \\text{with } ") if options.form == "latex" else (printing.text, "  with ")
+
+    def line(name, role, formula):
+        return f"{write(Name(name, formula.form.kind, role))} = {write(formula.form)}"
+
+    result = "y" if derivation.result.ndim == 1 else "Y"
+    lines = [] if derivation.scalar else [line("d" + result, "differential", derivation.differential)]
     for name, gradient in derivation.gradients.items():
-        lines.append(_formula(f"dL/d{name}" if derivation.scalar else f"G_{name}", gradient, latex))
-        lines += ["  with " + _formula(part, formula, latex) for part, formula in gradient.where]
+        lines.append(line(("dL/d" if derivation.scalar else "G_") + name, "cotangent", gradient))
+        lines += [part + line(defined, "intermediate", formula) for defined, formula in gradient.where]
     return "\n".join(dict.fromkeys(lines))
-
-
-def _formula(name, formula, latex):
-    return f"{name} = {formula.latex() if latex else formula}"
 
 
 def _coloured(text):

@@ -14,7 +14,7 @@ from . import form as F
 from .index import Size
 from .level import Deriving, tidied
 from .matrix import matrix_form
-from .names import data_in, inlined, jacobian_of, names_in
+from .names import data_in, extent, inlined, jacobian_of, names_in
 from .numpy_source import definition
 from .printing import latex, mathml, text
 from .steps import Line, Step, adjoint_reasons, moved, reasons, total_change
@@ -185,14 +185,14 @@ class Derivation:
             if v.name in self.wrt:
                 g = self.cotangents.get(x.mark.slot, np.zeros_like(x.value))
                 self.in_names[v.name] = level.tidy(structured(tidied(as_symbol(g)), v.properties))
-        whole = {name: tidied(inlined(g, everything)) for name, g in self.in_names.items()}
-        short = all(parts(matrix_form(g)) <= LONG for g in whole.values())
-        self.gradients = {name: Formula(g) if short else with_names(self.in_names[name], everything)
-                          for name, g in whole.items()}
+        whole = {name: written_out(g, everything) for name, g in self.in_names.items()}
+        short = all(g is not None for g in whole.values())
+        self.gradients = {name: Formula(whole[name]) if short else with_names(g, everything)
+                          for name, g in self.in_names.items()}
         self.gradient = next(iter(self.gradients.values()))
         self.differential, self.value_formula = (
-            Formula(g) if parts(matrix_form(g)) <= LONG else with_names(in_names, everything)
-            for g, in_names in ((tidied(inlined(x, everything)), x) for x in (self.change, self.value)))
+            with_names(x, everything) if out is None else Formula(out)
+            for x, out in ((x, written_out(x, everything)) for x in (self.change, self.value)))
         self.fallback = self._fallback()
 
     def _fallback(self):
@@ -280,10 +280,10 @@ class Derivation:
         names = {n: d for n, d in self.everything.items() if n[0] != "d"}
         known = {"d" + v.name: v.properties for v in self.variables}
 
-        def written_out(name, g):
+        def key(name, g):
             return tidied(structured(tidied(inlined(g, names)), known.get(name, ()))).key()
 
-        return {name: None if open_ends else written_out(name, read.get(name, as_symbol(0))) == written_out(name, g)
+        return {name: None if open_ends else key(name, read.get(name, as_symbol(0))) == key(name, g)
                 for name, g in given.items()}
 
     # how it looks
@@ -425,6 +425,14 @@ def given_in(formulas):
     for formula in formulas:
         found |= data_in(formula.symbol.sum)
     return list(found.values())
+
+
+def written_out(symbol, definitions):
+    """The expression without names, or None if that is long."""
+    if extent(symbol.sum, definitions) > 3 * LONG:
+        return None
+    whole = tidied(inlined(symbol, definitions))
+    return whole if parts(matrix_form(whole)) <= LONG else None
 
 
 def with_names(symbol, definitions):

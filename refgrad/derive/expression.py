@@ -224,7 +224,7 @@ class _Reader:
 
     def expression(self, tree):
         called = {n.func for n in ast.walk(tree) if isinstance(n, ast.Call)}
-        self.arrays = {n.id: n for n in ast.walk(tree) if isinstance(n, ast.Name) and n not in called}
+        self.arrays = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n not in called}
         try:
             self.operand(tree.body)
             if not self.names:
@@ -329,8 +329,6 @@ class _Reader:
                                     f"product, {name} * (...) entry by entry")
             advice = f"; did you mean {' or '.join(close)}?" if close else f". Known are {', '.join(sorted(FUNCTIONS))}"
             self.fail(function, f"there is no function {name}{advice}")
-        if name in self.arrays:
-            self.name(self.arrays[name], name)
         below = [self.argument(a) for a in node.args]
         for k in node.keywords:
             if k.arg is None:

@@ -17,7 +17,7 @@ from ..reverse import Node
 from ..tracer import Level, Tracer
 from .index import Call, Factor, Index, Point, name_of
 from .names import Defined, abbreviated, is_simple, named, names_in
-from .simplify import simplified
+from .simplify import as_factor, simplified
 from .symbol import NoFormula, Symbol, as_symbol, size_of
 
 #: Primitives whose rules are programs (running products) rather than formulas.
@@ -83,7 +83,7 @@ class Deriving(Level):
     # names
 
     def deserves_name(self, primitive, i, a):
-        if a.mark.name or is_simple(a.value):
+        if a.mark.name or is_simple(a.value) or any(len(axis) > 1 for axis in a.value.axes) or is_root(a.value):
             return False
         if primitive.kind is LINEAR or LINEAR_IN.get(primitive) == i:
             return False
@@ -132,7 +132,8 @@ class Deriving(Level):
         """S for the softmax that has just been computed, or its logarithm."""
         for f in (f for t in x.sum.terms for f in t.factors if type(f.atom) is Call):
             if name_of(f.atom.function) in ("softmax", "log_softmax"):
-                logs = Symbol.of_factors(f.slots, [f._replace(power=Fraction(1))])
+                axes = tuple((Index(n),) for n in f.atom.sizes if n != 1)
+                logs = Symbol.of_factors(axes, [Factor(f.atom, axes, Fraction(1))])
                 self.define(self.tidy(np.exp(logs) if name_of(f.atom.function) == "log_softmax" else logs), f.atom.function)
 
     def tidy(self, symbol):
@@ -198,6 +199,11 @@ def tidied(symbol):
     """A symbol in its simplest form."""
     label = {i: f"{n}.{k}" for n, axis in enumerate(symbol.axes) for k, i in enumerate(axis)}
     return Symbol(symbol.axes, simplified(symbol.sum, label))
+
+
+def is_root(symbol):
+    """Whether it is the root of something, which its own powers undo."""
+    return as_factor(symbol.sum).power.denominator > 1
 
 
 def letter_for(symbol):

@@ -18,7 +18,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from . import form as F
-from .index import Call, Data, Delta, Group, Leaf, Point, Size, labels, name_of
+from .index import Data, Delta, Group, Leaf, Point, Size, name_of
 
 HALF = Fraction(1, 2)
 
@@ -78,12 +78,8 @@ def _ones(axes):
 
 def size_name(size):
     if isinstance(size, Size):
-        return F_text(size)
+        return repr(size)
     return int(size)
-
-
-def F_text(size):
-    return repr(size)
 
 
 # Building formulas, in their simplest shape
@@ -274,34 +270,43 @@ class Graph:
         for k in self.bound:
             if self.at(k):
                 continue
-            columns = self.columns.get(k, [])
-            if len(columns) == 2:
-                self.scalars.append(scalar_product([transpose(columns[0]), columns[1]]))
-            else:
-                one = self.column(k)
-                two = pair(one)
-                self.scalars.append(scalar_product([transpose(two[0]), two[1]]) if two
-                                    else F.Trace(one.body) if type(one) is F.DiagOf else F.Total(one))
+            columns = sorted(self.columns.get(k, []), key=_d_last)
+            one = self.column(k)
+            two = (columns[0], columns[1]) if len(columns) == 2 else pair(one)
+            if len(columns) > 2 and _is_d(columns[-1]):
+                two = hadamard(columns[:-1]), columns[-1]
+            self.scalars.append(scalar_product([transpose(two[0]), two[1]]) if two
+                                else F.Trace(one.body) if type(one) is F.DiagOf else F.Total(one))
             self.forget(k)
             return True
 
     def circle(self):
-        """Two matrices between the same two indices, both bound and alone."""
+        """Matrices between the same two indices."""
         for k in self.bound:
             meet = self.at(k)
-            if len(meet) != 2 or k in self.columns:
+            if len(meet) < 2 or k in self.columns:
                 continue
             a = meet[0][0] if meet[0][1] is k else meet[0][1]
-            x, y = (self.oriented(e, a) for e in meet)
-            if a in self.bound and len(self.at(a)) == 2 and a not in self.columns:
-                self.scalars.append(trace(x, y))
+            if any(a not in e[:2] for e in meet):
+                continue
+            if a in self.bound and len(self.at(a)) == len(meet) and a not in self.columns:
+                self.scalars.append(trace(*self.two_of(meet, a, k)))
                 self.forget(a)
-            else:
+            elif len(meet) == 2:
                 self.columns.setdefault(a, []).append(self.row_sums(*meet, a, k))
+            else:
+                continue
             for e in meet:
                 self.edges.remove(e)
             self.forget(k)
             return True
+
+    def two_of(self, meet, a, k):
+        """Matrices side by side as two, a differential alone."""
+        sides = [[self.oriented(e, end) for e in meet] for end in (a, k)]
+        forms = min(sides, key=transposes_of)
+        forms.sort(key=_d_last)
+        return hadamard(forms[:-1]), forms[-1]
 
     def parallel(self):
         """Matrices side by side are one."""
@@ -353,7 +358,7 @@ def times(number, scalars, body):
             number *= s.value
         else:
             flat.append(s)
-    flat.sort(key=lambda s: (type(s) is F.Power and s.exponent < 0, repr(s)))
+    flat.sort(key=lambda s: (type(s) is F.Power and s.exponent < 0, type(s) is not F.Name, repr(s)))
     front = ([] if number == 1 else [F.Num(number)]) + flat
     if not front:
         return body if body is not None else F.Num(Fraction(1))
@@ -448,17 +453,7 @@ def _base(f, order):
         raise NoMatrix
     natural = [slot[0] for slot in f.slots]
     n = len(natural)
-    if type(atom) is Leaf:
-        made = F.Name(atom.name, kind_of(n), atom.role, "symmetric" in atom.properties)
-    elif type(atom) is Data:
-        made = F.Name(atom.name, kind_of(n), "data")
-    elif type(atom) is Delta:
-        made = F.Eye(size_name(natural[0].size))
-    elif name_of(atom.function) == "np.linalg.inv" and n == 2:
-        made = F.Inverse(to_form(atom.args[0][1], atom.args[0][0]), F.MATRIX, "symmetric" in atom.properties)
-    else:
-        args = tuple(to_form(s, [axis for axis in axes if axis]) for axes, s in atom.args)
-        made = F.Apply(atom.function, args, atom.params, kind_of(n))
+    made = whole_form(f)
     if n == 2 and natural[0] is natural[1]:
         return F.DiagOf(made)
     if len(set(natural)) != n:
@@ -468,6 +463,21 @@ def _base(f, order):
     if n == 2:
         return transpose(made)
     raise NoMatrix
+
+
+def whole_form(f):
+    """A factor with axes of its own, without its subscripts."""
+    atom, n = f.atom, len(f.slots)
+    if type(atom) is Leaf:
+        return F.Name(atom.name, kind_of(n), atom.role, "symmetric" in atom.properties)
+    if type(atom) is Data:
+        return F.Name(atom.name, kind_of(n), "data")
+    if type(atom) is Delta:
+        return F.Eye(size_name(f.slots[0][0].size))
+    args = tuple(to_form(s, [axis for axis in axes if axis]) for axes, s in atom.args)
+    if name_of(atom.function) == "np.linalg.inv" and n == 2:
+        return F.Inverse(*args, F.MATRIX, "symmetric" in atom.properties)
+    return F.Apply(atom.function, args, atom.params, kind_of(n))
 
 
 def kind_of(n):
@@ -509,14 +519,13 @@ def indexed(term, axes):
             letters[i] = "ijklmnopqrstuvw"[len(letters)]
     factors = []
     for f in term.factors:
-        if type(f.atom) in (Group, Point) or any(len(s) != 1 for s in f.slots) is False and len(set(f.indices)) == len(f.slots):
+        if type(f.atom) in (Group, Point):
             order = natural_order(f)
             factors.append((atom_form(f, order), tuple(letters[i] for i in order)))
         else:
-            name = F.Name(f.atom.name if type(f.atom) in (Leaf, Data) else name_of(getattr(f.atom, "function", "I")), F.ARRAY,
-                          getattr(f.atom, "role", "data"))
+            made = whole_form(f)
             subscripts = tuple(letters[s[0]] if len(s) == 1 else tuple(letters[i] for i in s) for s in f.slots)
-            factors.append((name if f.power == 1 else F.Power(name, f.power, F.ARRAY), subscripts))
+            factors.append((made if f.power == 1 else F.Power(made, f.power, made.kind), subscripts))
     free = tuple(letters[a[0]] if len(a) == 1 else tuple(letters[i] for i in a) for a in axes)
     sizes = tuple((letter, size_name(i.size)) for i, letter in letters.items())
     body = F.Indexed(tuple(factors), free, sizes, kind_of(len(axes)))

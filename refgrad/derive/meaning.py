@@ -8,10 +8,11 @@ from fractions import Fraction
 
 import numpy as np
 
+from ..nn.losses import _squared_error
 from ..primitive import TABLE
 from ..rules.linalg import contraction, log_abs_det, matmul, sign_det, solve
 from ..rules.shape import cast, scatter_add
-from .index import (Call, Data, Delta, Factor, Index, Point, Size, Sum, Term, add, collected, power, product, scaled, sum_of,
+from .index import (Call, Data, Delta, Factor, Index, Leaf, Point, Size, Sum, Term, add, collected, power, product, scaled, sum_of,
                     summed)
 from .simplify import as_factor, given_data, reduced
 from .symbol import MEANING, NoFormula, Symbol, aligned, as_symbol, call, exact, paired, point, same_size, size_of
@@ -96,9 +97,17 @@ for _function in np.power, np.float_power:
     MEANING[TABLE[_function]] = _power(_function)
 
 
+@means(_squared_error)
+def _square_of_difference(x, t):
+    return np.square(as_symbol(x) - t)
+
+
 @means(np.hypot)
 def _hypot(a, b):
     return np.sqrt(np.square(as_symbol(a)) + np.square(as_symbol(b)))
+
+
+PI = Leaf("pi", (), "constant")
 
 
 def undone(function, inverse):
@@ -110,6 +119,8 @@ def undone(function, inverse):
         f = as_factor(x.sum)
         if type(f.atom) is Point and f.atom.function is other and f.power == 1:
             return Symbol(x.axes, f.atom.args[0])
+        if function is np.arctan and x.sum == Sum.number(1):
+            return Symbol((), Sum((Term(Fraction(1, 4), (Factor(PI, (), Fraction(1)),)),), frozenset()))
         if function is np.exp and type(f.atom) is Call and f.atom.function.name == "log_softmax" and f.power == 1:
             softmax = next(p for p in TABLE.values() if p.name == "softmax")
             ones = (dict(f.atom.params)["axis"] % len(f.slots),)
@@ -360,12 +371,34 @@ def _cumsum(x, axis):
 # Matrices
 
 
-def matrix_function(function):
-    """det and its logarithm: of a transpose the same, of an inverse the inverse."""
+def kronecker(A):
+    """The two matrices of which a matrix is the Kronecker product, or None."""
+    if A.ndim != 2 or [len(axis) for axis in A.axes] != [2, 2] or len(A.sum.terms) != 1:
+        return None
+    (i, k), (j, l) = A.axes
+    term = A.sum.terms[0]
+    right = {k, l}
+    for _ in term.factors:  # all that hangs together with the second matrix
+        right |= {x for f in term.factors if set(f.indices) & right for x in f.indices}
+    if right & {i, j}:
+        return None
+    parts = [tuple(f for f in term.factors if bool(set(f.indices) & right) == second) for second in (False, True)]
+    return (Symbol.of_factors([(i,), (j,)], parts[0], term.coefficient), Symbol.of_factors([(k,), (l,)], parts[1]))
+
+
+def matrix_function(function, of_kronecker):
+    """det and its logarithm: of a transpose the same; of a Kronecker product by those of its parts and their sizes."""
     def rule(A):
         A = _upright(as_symbol(A))
+        parts = kronecker(A)
+        if parts is not None and parts[0].shape[0] == parts[0].shape[1]:
+            return of_kronecker(*map(rule, parts), *(p.shape[0] for p in parts))
         return call(function, (A,), {})
     return rule
+
+
+def _no_power_of_a_size():
+    raise NoFormula("a determinant to the power of a size")
 
 
 def _is_transposed(f, axes):
@@ -381,8 +414,8 @@ def _upright(A):
     return Symbol(A.axes[::-1], A.sum) if _is_transposed(f, A.axes) else A
 
 
-MEANING[TABLE[np.linalg.det]] = matrix_function(TABLE[np.linalg.det])
-MEANING[log_abs_det] = matrix_function(log_abs_det)
+MEANING[TABLE[np.linalg.det]] = matrix_function(TABLE[np.linalg.det], lambda a, b, m, n: _no_power_of_a_size())
+MEANING[log_abs_det] = matrix_function(log_abs_det, lambda a, b, m, n: n * a + m * b)
 
 
 @means(np.linalg.inv)
@@ -391,6 +424,9 @@ def _inv(A):
     if A.ndim != 2:
         return call(TABLE[np.linalg.inv], (A,), {})
     same_size(*A.shape)
+    parts = kronecker(A)
+    if parts is not None:
+        return np.kron(*map(_inv, parts))
     f = as_factor(A.sum)
     turned = _is_transposed(f, A.axes)
     if turned:
@@ -454,7 +490,7 @@ def selection(axes, index):
     if arrays:
         shape = np.broadcast_shapes(*(np.shape(p) for _, p, _ in arrays))
         widest = max((axis for axis, _, _ in arrays), key=len)
-        whole = len(shape) == 1 and len(widest) > 1 and shape[0] == size_of(widest)
+        whole = len(shape) == 1 and shape[0] == size_of(widest)
         new = [tuple(Index(i.size) for i in widest)] if whole else [_one_axis(m) for m in shape]
         adjacent = all(isinstance(p, slice) is False for p in _between(parts))
         place = position[0] if adjacent else 0

@@ -61,6 +61,14 @@ def data_in(s):
     return {a.name: a for a in atoms_in(s) if type(a) is Data}
 
 
+def extent(s, definitions):
+    """How many atoms an expression would have, were all names written out."""
+    sizes = {}
+    for name, d in definitions.items():  # in the order in which they use each other, if not so an estimate
+        sizes[name] = sum(sizes.get(a.name, 1) if type(a) is Leaf else 1 for a in atoms_in(d.sum))
+    return sum(sizes.get(a.name, 1) if type(a) is Leaf else 1 for a in atoms_in(s))
+
+
 def inlined(symbol, definitions):
     """The expression with names replaced by what they stand for; `definitions` maps a name to a symbol."""
     return Symbol(symbol.axes, _inlined(symbol.sum, definitions))

@@ -81,7 +81,7 @@ def is_short(decimals, value):
 
 
 def _name(form, need):
-    return atom(form.text, form.kind)
+    return atom("np.pi" if form.role == "constant" else form.text, form.kind)
 
 
 def _ones(form, need):

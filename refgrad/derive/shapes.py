@@ -93,8 +93,10 @@ class _Search:
             size = self.equal[size]
         return size
 
-    def current(self):
-        return {name: tuple(map(self.root, shape)) for name, shape in self.shapes.items()}
+    def current(self, values={}):
+        """The shapes as far as they are known, with values for names."""
+        roots = {name: map(self.root, shape) for name, shape in self.shapes.items()}
+        return {name: tuple(values.get(size, size) for size in shape) for name, shape in roots.items()}
 
     def unite(self, first, second):
         """Make two sizes equal; whether that was news, and possible: two that are given are what they are."""
@@ -109,12 +111,19 @@ class _Search:
         return 2 if size not in self.equal else 1 if size in self.names else 0
 
     def attempt(self):
-        """The error of running with the present sizes, made equal wherever they meet; None if it runs."""
+        """The error of running with the present sizes, made equal wherever they meet; None if it runs.
+
+        It has to run on sizes with names, and on numbers: some are equal by chance to what is computed from others.
+        """
         while True:
+            numbers = {}
             try:
                 self.run(self.current())
+                numbers = self.numbers(31, 7)
+                self.run(self.current(numbers))
             except SizeMismatch as error:
-                error.roots = [self.root(self.known(size)) for size in error.sizes]
+                names = {number: name for name, number in numbers.items()}
+                error.roots = [self.root(self.known(names.get(size, size))) for size in error.sizes]
                 if not self.unite(*error.roots):
                     return error
             except RUNNING_ERRORS as error:
@@ -122,16 +131,18 @@ class _Search:
             else:
                 return None
 
+    def numbers(self, first, step):
+        """A number for each size that has a name, none of them given."""
+        given = {n for shape in self.given.values() for n in shape}
+        return dict(zip(self.equal, (n for n in itertools.count(first, step) if n not in given)))
+
     def known(self, size):
         """A size that was met, as it was given: a name or a number; None if it was computed from sizes with names."""
         size = _plain(size)
-        given = {n for shape in self.given.values() for n in shape}
-        if not isinstance(size, int) or size in given:
+        if isinstance(size, str) or size is None or any(size in shape for shape in self.given.values()):
             return size
-        others = (n for n in itertools.count(11) if n not in given)
-        values = {name: next(others) for name in self.equal}
         try:
-            self.run({name: tuple(values.get(n, n) for n in shape) for name, shape in self.current().items()})
+            self.run(self.current(self.numbers(13, 5)))
         except SizeMismatch as error:
             return size if size in error.sizes else None  # does it stay what it is when the sizes with names change?
         return None
@@ -203,7 +214,7 @@ def _axes(name):
 def _plain(size):
     """A size of a symbol's as text or a plain integer: its name, or its value; None for one computed from names."""
     if not isinstance(size, Size):
-        return int(size)
+        return size
     return str(size) if Size.named(str(size), int(size)).sum == size.sum else None
 
 

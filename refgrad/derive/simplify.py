@@ -297,7 +297,22 @@ def factored(s, label):
         factors = group.terms[0].factors if len(group.terms) == 1 else (Factor(Group(group), (), Fraction(1)),)
         c = content * (group.terms[0].coefficient if len(group.terms) == 1 else 1)
         terms = sorted([*left, Term(c, (*taken, *sizes, *factors))], key=lambda t: (t.key(label), t.coefficient))
-    return Sum(tuple(terms), s.free)
+    return Sum(tuple(terms), s.free) if len(terms) < 2 else under_one_sum(Sum(tuple(terms), s.free))
+
+
+def under_one_sum(s):
+    """A' 1 + B' 1 as (A + B)' 1, where every term is summed over an index of which one factor alone has to know."""
+    shared, parts = None, []
+    for t in s.terms:
+        bound = [i for i in t.indices if i not in s.free]
+        if len(bound) != 1 or sum(bound[0] in f.indices for f in t.factors) != 1 or len(s.free) > 1:
+            return s
+        shared = shared or Index(bound[0].size)
+        if bound[0].size != shared.size:
+            return s
+        parts.append(t.substituted({bound[0]: (shared,)}))
+    group = Sum(tuple(parts), s.free | {shared})
+    return Sum((Term(Fraction(1), (Factor(Group(group), (), Fraction(1)),)),), s.free)
 
 
 def in_front(s):

@@ -84,8 +84,12 @@ def only_scalars(first, *rest):
 
 def inner_part(x):
     """The inner product in a product of scalars."""
-    scalars = [*x.scalars, x.body] if type(x) is F.Times else [x]
-    return next((s for s in scalars if type(s) is F.Inner), None)
+    for s in [*x.scalars, x.body] if type(x) is F.Times else [x]:
+        if type(s) is F.Inner:
+            return s
+        if type(s) is F.MatMul and s.kind == F.SCALAR and len(s.factors) == 2:
+            return F.Inner(transpose(s.factors[0]), s.factors[1])
+    return None
 
 
 def without_scalars(x):

@@ -132,6 +132,7 @@ WRONG = [
     ("X' (X @ W)", "   ^", "operator is missing"),
     ("X (X @ W)", "^", "X is an array and cannot be called"),
     ("(A)(B)", "   ^", "operator is missing"),
+    ("X.T (A)", "    ^", "operator is missing"),
     ("A + lambda x: x", "    ^", "lambda is a word of Python's"),
     ("A if x else y", "  ^", "if is a word"),
     ("y = A", "  ^", "assignment"),
@@ -235,6 +236,8 @@ SHAPES = [
     ("A @ x", ("A=d,d,diagonal",), "A=d,d,diagonal x=d"),
     ("vec(X) @ y", ("X=2,3",), "X=2,3 y=6"),
     ("x[1:] @ y", ("x=4",), "x=4 y=3"),
+    ("norm(y) + x @ z", ("x=31",), "y=n x=31 z=31"),
+    ("norm(y) + X[:31] @ x + z", ("X=40,n",), "y=m X=40,n x=n z=31"),
     ("X[2:5] @ x + y", ("X=8,n",), "X=8,n x=n y=3"),
 ]
 
@@ -243,9 +246,8 @@ SHAPES = [
 def test_shapes_are_what_makes_it_run(text, given, expected):
     shapes = shapes_of(text, *given)
     assert written(shapes) == expected
-    sizes = {}
-    for shape in shapes.values():
-        sizes |= {n: n if isinstance(n, int) else 5 + len(sizes) for n in shape if n not in sizes | dict.fromkeys(PROPERTIES)}
+    sizes = dict.fromkeys(n for shape in shapes.values() for n in shape if n not in PROPERTIES)
+    sizes = {n: n if isinstance(n, int) else 5 + k for k, n in enumerate(sizes)}
     parse(text)(*(RNG.standard_normal([sizes[n] for n in shape if n in sizes]) for shape in shapes.values()))
 
 
@@ -257,6 +259,7 @@ UNFIT = [
     ("x + alpha @ y", (), "          ^", r"(?s)no axes.*alpha is taken for a scalar.*--shape alpha=n"),
     ("cross_entropy(X, y)", (), "^", r"(?s)target is .*\(m, n\).*--shape y=scalar"),
     ("vec(X) + y", (), "       ^", "equal: .*one computed from others.* as numbers"),
+    ("y @ x[1:]", ("y=m", "x=n"), "  ^", "equal: .*one computed from others.* as numbers"),
     ("cumsum(x)[1:] @ y", ("x=n",), "              ^", "equal: .*one computed from others.* as numbers"),
     ("X[5] @ y", ("X=3,n",), " ^", "out of bounds"),
     ("norm(A)", ("A=m,n,symmetric",), "^", "expected a square matrix"),
