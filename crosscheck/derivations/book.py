@@ -13,10 +13,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from refgrad.cases import Case, Fixed, sample
-from refgrad.derive import NoFormula, SizeMismatch, derive
+from refgrad.cases import Fixed, sample
+from refgrad.derive import NoFormula, derive
 from refgrad.derive import form as F
-from refgrad.derive.derivation import Formula, with_signature
+from refgrad.derive.derivation import with_signature
 from refgrad.derive.expression import parse
 from refgrad.derive.numpy_source import NoSource
 from refgrad.derive.printing import mathml, text
@@ -28,14 +28,19 @@ from ..proof import prove
 from ..sharing import share_out
 from .examples import EXAMPLES
 from .identities import FAMILIES
-from .proving import Posed, agreement, declared, derived_gradient, digits, drawn, own_gradient, property_of, weighted
+from .proving import (Posed, agreement, declared, derived_gradient, digits, dimensions, drawn, own_gradient,
+                      weighted)
+from .written import NotWritten, written
 
 #: The parts, in the order of the page.
 EXAMPLE, RULE, COMPOSITION, CONSTANT_RULE, IDENTITY = PARTS = ("example", "rule", "composition", "constant", "identity")
 
 #: Columns of derivations.csv: a row for each derivation.
 COLUMNS = ("part", "family", "id", "function", "wrt", "gradient", "book", "source", "digits", "book_digits",
-           "engine_digits", "rule_digits", "symbolic", "torch_ulps_float64", "torch_ulps_float32", "fallback", "note")
+           "engine_digits", "rule_digits", "symbolic", "torch_ulps_float64", "torch_ulps_float32", "fallback", "failed", "note")
+
+PROOFS = tuple(c for c in COLUMNS if "digits" in c)
+NUMBERS = (*PROOFS, *(c for c in COLUMNS if "ulps" in c))
 
 #: Digits that each proof must reach.
 REQUIRED = 40
@@ -54,6 +59,8 @@ class Entry:
     failed    why it is not proved; empty if it is
     shown     lines of formulas in MathML: each a chain of equals
     steps     (rule, lines, reasons) of a worked example
+    code      the NumPy function of the formula
+    written, book   an identity's function and gradient, as the book writes them, in MathML
     about     text that explains it: what an example teaches, a rule's own derivation, a book's remark
     """
 
@@ -67,6 +74,8 @@ class Entry:
     shown: list = field(default_factory=list)
     steps: list = field(default_factory=list)
     code: str = ""
+    written: str = ""
+    book: str = ""
 
 
 @dataclass
@@ -116,22 +125,22 @@ def entry(task, seed=0):
     """One entry; what cannot be derived or proved is said in it, and does not end the book."""
     part, name, id = task
     found = Entry(part, name, id, dict.fromkeys(COLUMNS, "") | {
-        "part": part, "family": name, "id": id, **dict.fromkeys([c for c in COLUMNS if "digits" in c], np.nan)})
+        "part": part, "family": name, "id": id, **dict.fromkeys(NUMBERS, np.nan)})
     try:
         WRITERS[part](found, seed)
     except Exception as error:  # a derivation that breaks is a finding
         found.failed = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-    short = [f"{c.replace('_', ' ')}: {found.row[c]:.1f}" for c in COLUMNS if "digits" in c and found.row[c] < REQUIRED]
-    found.failed = "; ".join(filter(None, [found.failed, *short]))
-    found.row["note"] = "; ".join(filter(None, [found.row["note"], found.failed]))
+    short = [f"{c.replace('_', ' ')}: {found.row[c]:.1f}" for c in PROOFS if found.row[c] < REQUIRED]
+    found.row["failed"] = found.failed = "; ".join(filter(None, [found.failed, *short]))
     return found
 
 
 # A derivation and its proofs
 
 
-def _derived(found, derivation, arrays, properties, seed):
-    """Put a derivation into an entry: its formulas, and to how many digits they agree with differences and engine."""
+def _derived(found, derivation, arrays, properties, seed, book=None):
+    """Put a derivation into an entry: its formulas, and to how many digits they agree with differences, with the engine
+    and with a book's gradient."""
     names = [v.name for v in derivation.variables]
     value = lambda arrays: derivation.f(*(arrays[n] for n in names))
     cotangent = "" if derivation.scalar else derivation.cotangent_name(derivation.result.ndim)
@@ -139,19 +148,23 @@ def _derived(found, derivation, arrays, properties, seed):
         arrays = arrays | {cotangent: sample(np.random.default_rng([seed, 1]), np.shape(value(arrays)))}
     function = weighted(value, cotangent) if cotangent else value
     properties = {k: properties.get(k, "") for k in derivation.wrt}
-    gradient = derived_gradient(derivation, cotangent)
     where = {}
     for formula in derivation.gradients.values():
         where |= dict(formula.where)
-    found.row |= {
-        "wrt": ", ".join(derivation.wrt), "gradient": _as_text(derivation.gradients, where),
-        "digits": digits(gradient, function, arrays, properties, seed),
-        "engine_digits": agreement(gradient, own_gradient(function, properties), arrays),
-        "symbolic": _symbolic(derivation.proof()), "fallback": derivation.fallback or ""}
+    found.row |= {"wrt": ", ".join(derivation.wrt), "gradient": _as_text(derivation.gradients, where),
+                  "symbolic": _symbolic(derivation.proof()), "fallback": derivation.fallback or ""}
     found.shapes = ", ".join(_described(v) for v in derivation.variables)
-    found.code = derivation.source
     found.shown = _formulas(derivation, where)
-    return gradient, arrays
+    try:
+        found.code = derivation.source
+    except NoSource as error:
+        found.row["note"] = f"the formula is not a program: {error}"
+        return
+    gradient = derived_gradient(derivation, cotangent)
+    found.row |= {"digits": digits(gradient, function, arrays, properties, seed),
+                  "engine_digits": agreement(gradient, own_gradient(function, properties), arrays)}
+    if book is not None:
+        found.row["book_digits"] = agreement(gradient, book, arrays)
 
 
 def _as_text(gradients, where):
@@ -216,9 +229,16 @@ def _identity(found, seed):
     shapes = declared(identity.arrays)
     found.row |= {"function": identity.function, "book": identity.formula, "source": identity.source,
                   "note": identity.note, "wrt": identity.wrt}
+    found.written, found.book = _as_written(identity.function, identity), _as_written(identity.formula, identity)
     derivation = derive(function, identity.wrt, **{n: shapes[n] for n in function.names})
-    gradient, arrays = _derived(found, derivation, posed.arrays, posed.properties, seed)
-    found.row["book_digits"] = agreement(gradient, posed.book, arrays)
+    _derived(found, derivation, posed.arrays, posed.properties, seed, posed.book)
+
+
+def _as_written(formula, identity):
+    try:
+        return mathml(written(formula, {n: dimensions(shape) for n, shape in identity.arrays.items()}))
+    except NotWritten:
+        return ""
 
 
 def _constant(found, seed):
@@ -245,8 +265,7 @@ def _rule_or_composition(found, seed):
         return
     derivation, case, domains = ready
     found.row["function"] = f"{found.id}{'' if repr(case) == '()' else ' ' + _params(case)}".strip()
-    shapes = {v.name: (*v.shape, *filter(None, [domains[v.name]])) for v in derivation.variables}
-    _derived(found, derivation, drawn(shapes, np.random.default_rng(seed)), {}, seed)
+    _derived(found, derivation, _point(derivation, domains, seed), {}, seed)
 
 
 def _params(case):
@@ -270,7 +289,7 @@ def _attempts(rule):
             try:
                 derivation = derive(with_signature(case.program(rule.function or rule), names), None,
                                     **dict(zip(names, sizes)))
-            except (NoFormula, SizeMismatch, ValueError) as error:
+            except (NoFormula, NoRule, ValueError) as error:
                 yield None, case, f"no formula: {str(error).splitlines()[0]}"
                 continue
             if sizes is not shapes and not _any_sizes(derivation, domains):
@@ -281,11 +300,25 @@ def _attempts(rule):
 
 
 def _any_sizes(derivation, domains):
-    """Whether function and formula run at other sizes than those of the case, which parameters may be bound to."""
+    """Whether function and formula run at other sizes than those of the case: parameters may be bound to these."""
+    point = _point(derivation, domains, 0)
     try:
-        return np.isfinite(derivation.verify().engine)
-    except (ValueError, IndexError, NoRule, NoSource):
+        arrays = [point[v.name] for v in derivation.variables]
+        cotangent = [] if derivation.scalar else [np.ones(np.shape(derivation.f(*arrays)))]
+        with np.errstate(all="ignore"):
+            found = derivation.numpy()(*arrays, *cotangent)
+    except NoSource:
+        return True
+    except (ValueError, IndexError, TypeError):
         return False
+    found = found if isinstance(found, dict) else {derivation.wrt[0]: found}
+    return all(np.shape(g) == np.shape(point[name]) for name, g in found.items())
+
+
+def _point(derivation, domains, seed):
+    """Arrays in the domains of a case, at which to prove."""
+    shapes = {v.name: (*v.shape, *filter(None, [domains[v.name]])) for v in derivation.variables}
+    return drawn(shapes, np.random.default_rng(seed))
 
 
 def _names(rule, case):
@@ -333,16 +366,23 @@ WRITERS = {EXAMPLE: _example, RULE: _rule_or_composition, COMPOSITION: _rule_or_
 # Tables
 
 
-def derivations_table(entries):
-    frame = pd.DataFrame([e.row for e in entries], columns=list(COLUMNS))
-    return frame.astype({c: float for c in COLUMNS if "digits" in c})
+def derivations_table(entries, ulps):
+    """The table; `ulps` has torch's errors: {(primitive, dtype): ulps}."""
+    frame = pd.DataFrame([e.row for e in entries], columns=list(COLUMNS)).astype({c: float for c in NUMBERS})
+    rules = frame["part"] == RULE
+    for dtype in ("float64", "float32"):
+        frame.loc[rules, f"torch_ulps_{dtype}"] = [ulps.get((id, dtype), np.nan) for id in frame.loc[rules, "id"]]
+    return frame
 
 
 def sentence(frame):
     """What the book has, in one sentence."""
-    derived = frame[frame["digits"].notna()]
+    proved = frame[frame["failed"].fillna("") == ""]
+    derived = proved[proved["digits"].notna()]
     left = int(derived["fallback"].fillna("").astype(bool).sum())
     least = derived[["digits", "book_digits", "engine_digits"]].min().min()
-    return (f"{len(derived):,} derivations, {len(derived) - left:,} of them in matrix notation alone, agree with differences "
+    text = (f"{len(derived):,} derivations, {len(derived) - left:,} of them in matrix notation alone, agree with differences "
             f"in ball arithmetic, with the engine and with the books' formulas "
-            + ("exactly" if np.isinf(least) and least > 0 else f"to at least {int(max(least, 0))} digits"))
+            + ("exactly" if np.isinf(least) else f"to at least {int(least)} digits") if len(derived) else "no derivation")
+    failed = len(frame) - len(proved)
+    return text + (f"; {failed:,} {'is' if failed == 1 else 'are'} not proved" if failed else "")

@@ -14,6 +14,7 @@ from refgrad import custom, grad
 from refgrad.cases import DOMAINS, sample
 from refgrad.derive.expression import parse
 from refgrad.derive.symbol import PROPERTIES
+from refgrad.rules.constants import number
 
 from ..ball import Ball, arithmetic
 from ..ball import digits as digits_of
@@ -113,6 +114,10 @@ def derived_gradient(derivation, cotangent=""):
 
 class ExactNumPy:
     """NumPy for programs on balls: constants, as in ``np.ones(n) / n`` or ``np.sqrt(2)``, are balls too."""
+
+    @property
+    def pi(self):
+        return number("pi", Ball(1.0))
 
     def __getattr__(self, name):
         function = getattr(np, name)

@@ -158,9 +158,11 @@ class Derivation:
                     x = level.variable(x, dx)
                 arguments.append(x)
             result = self.f(*arguments)
+            if isinstance(result, (Symbol, int, float, np.ndarray)):  # it does not depend on the variables
+                constant = as_symbol(result)
+                result = level.variable(constant, np.zeros_like(constant))
             if not level.traces(result):
-                raise NoFormula(f"{self.name} does not depend on {', '.join(self.wrt)}, or returned {describe(result)}: expected "
-                                f"one array")
+                raise NoFormula(f"{self.name} returned {describe(result)}; expected one array")
             self.level, self.result, self.arguments = level, result, arguments
             self.scalar = result.ndim == 0
             seed = as_symbol(1) if self.scalar else Symbol.leaf(self.cotangent_name(result.ndim), result.shape, "cotangent")

@@ -106,7 +106,7 @@ def coefficient(term, name, free):
     if len(mine) != 1 or mine[0].power != 1:
         return None
     rest = tuple(f for f in term.factors if f is not mine[0])
-    axes, links, seen = [], [], set()
+    axes, links, seen = [], [], set(free)
     for slot in mine[0].slots:
         axis = []
         for i in slot:

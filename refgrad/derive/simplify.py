@@ -7,6 +7,7 @@ out does not depend on the way that led there; and neither does what is then tak
 from __future__ import annotations
 
 import itertools
+import math
 import zlib
 from fractions import Fraction
 
@@ -16,7 +17,7 @@ from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, T
                     merged, name_of, power, scaled, times_sizes)
 
 #: An expression of more terms than this stays in parentheses.
-MOST_TERMS = 60
+MOST_TERMS = 24
 
 
 def simplified(s, label=None):
@@ -52,17 +53,22 @@ def canonical_labels(s):
 
 
 def expanded(s):
-    terms = []
-    for t in s.terms:
-        terms.extend(_expand(t, s.free))
-        if len(terms) > MOST_TERMS:
-            return s
-    return Sum(tuple(t for t in terms if t.coefficient), s.free)
+    """Multiplied out, unless that makes it too long; what stands inside functions and parentheses is simplified either way."""
+    s = Sum(tuple(Term(t.coefficient, tuple(map(_inner, t.factors))) for t in s.terms), s.free)
+    if number_of_terms(s) > MOST_TERMS:
+        return Sum(tuple(t for t in (reduced(merged(*t, s.free), s.free) for t in s.terms) if t.coefficient), s.free)
+    return Sum(tuple(made for t in s.terms for made in _expand(t, s.free)), s.free)
+
+
+def number_of_terms(s):
+    """How many terms an expression has when it is multiplied out."""
+    return sum(math.prod(number_of_terms(f.atom.sum) for f in t.factors if type(f.atom) is Group and f.power == 1)
+               for t in s.terms)
 
 
 def _expand(term, free):
     """The terms that a term is, multiplied out."""
-    term = reduced(merged(term.coefficient, [_inner(f) for f in term.factors], free), free)
+    term = reduced(merged(*term, free), free)
     for n, f in enumerate(term.factors):
         if type(f.atom) is Group and f.power == 1:
             rest = term.factors[:n] + term.factors[n + 1:]
@@ -73,8 +79,6 @@ def _expand(term, free):
                 made = merged(term.coefficient * t.coefficient, rest + t.factors, free)
                 present = set(made.indices) | {i for g in rest + t.factors for i in g.indices}
                 result.extend(_expand(times_sizes(made, all_indices - present - free), free))
-                if len(result) > MOST_TERMS:
-                    return [term]
             return result
     return [term] if term.coefficient else []
 
@@ -265,10 +269,14 @@ def factored(s, label):
     if len(s.terms) < 2:
         return s
     terms = sorted(s.terms, key=lambda t: (t.key(label), t.coefficient))
+    known = {}  # what two terms have in common, by their identities; the terms are kept, so that these stay unique
     while len(terms) > 1:
         best = None
         for a, b in itertools.combinations(range(len(terms)), 2):
-            shared = _common(terms[a], terms[b], s.free)
+            pair = id(terms[a]), id(terms[b])
+            if pair not in known:
+                known[pair] = _common(terms[a], terms[b], s.free), terms[a], terms[b]
+            shared = known[pair][0]
             if shared and (best is None or len(shared[0]) > len(best[0])):
                 best = *shared, a
         if best is None:
@@ -354,7 +362,7 @@ def _content(s):
 
 def _matches(f, g, free, known):
     """How the indices of g have to be called so that g is f, given what is known: a dict, or None."""
-    if type(f.atom) is not type(g.atom) or len(f.indices) != len(g.indices):
+    if resemblance(f) != resemblance(g):
         return None
     if f.power != g.power and (f.power.denominator != 1 or g.power.denominator != 1 or (f.power > 0) != (g.power > 0)):
         return None
@@ -375,11 +383,22 @@ def _matches(f, g, free, known):
     return None
 
 
+def resemblance(f):
+    """Something quickly known that is equal for factors that are equal but for their indices."""
+    atom = f.atom
+    if type(atom) is Group:
+        return "()", len(atom.sum.terms), len(atom.sum.free)
+    return (atom.name if type(atom) in (Leaf, Data) else "1=" if type(atom) is Delta else name_of(atom.function),
+            len(f.slots) or len(f.indices))
+
+
 def _common(s, t, free):
     """The largest product that divides both terms: (its factors, in the indices of s), or None."""
     best = None
     mine = [f for f in s.factors if getattr(f.atom, "role", None) != "size"]
     yours = [g for g in t.factors if getattr(g.atom, "role", None) != "size"]
+    alike = {resemblance(f) for f in mine} & {resemblance(g) for g in yours}
+    mine, yours = ([f for f in factors if resemblance(f) in alike] for factors in (mine, yours))
     for f, g in itertools.product(mine, yours):
         start = _matches(f, g, free, {})
         if start is None:
@@ -395,12 +414,11 @@ def _common(s, t, free):
                     if any(g2 is u for u in used):
                         continue
                     more = _matches(f2, g2, free, known)
-                    if more is not None and (grown_by := known | more) is not None:
-                        if not f2.indices or set(f2.indices) & ({i for p in pairs for i in p[0].indices} | set(free)):
-                            known, grown = grown_by, True
-                            pairs.append((f2, g2))
-                            used.append(g2)
-                            break
+                    if more is not None and (not f2.indices or any(i in free or i in known.values() for i in f2.indices)):
+                        known, grown = known | more, True
+                        pairs.append((f2, g2))
+                        used.append(g2)
+                        break
         taken = [_smaller(f, g) for f, g in pairs]
         if best is None or len(taken) > len(best[0]):
             outside = {i for f in taken for i in f.indices} | free
