@@ -47,8 +47,8 @@ def everything(context: typer.Context, quick: Quick = False, seed: Seed = 0, out
                workers: Workers = 2):
     """Prove gradients: the same random networks through refgrad, torch and finite differences in ball arithmetic.
 
-    Without a command: the main job. It checks networks, trains one on real data, measures how the cost of gradients
-    grows, and writes tables, plots and **index.html** into the folder **reports**.
+    Without a command: the main job. It checks networks, derives gradients, trains a network on real data, measures how
+    the cost of gradients grows, and writes tables, plots and **index.html** into the folder **reports**.
 
     Examples:
 
@@ -63,9 +63,12 @@ def everything(context: typer.Context, quick: Quick = False, seed: Seed = 0, out
     if context.invoked_subcommand is None:
         parts.prepare(out)
         parts.networks(seed, None, out, quick, workers, _dtypes(None))
+        proved = parts.derivations(seed, out, quick, workers)
         parts.training(seed, out, quick)
         parts.scaling(seed, out, quick)
         parts.page(out)
+        if not proved:
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -89,6 +92,21 @@ def scaling(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False):
     parts.prepare(out)
     parts.scaling(seed, out, quick)
     parts.page(out)
+
+
+@app.command()
+def derivations(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False, workers: Workers = 2):
+    """Derive the gradients of worked examples, of every rule and of the classical identities, and prove them.
+
+    Writes **derivations.html**, the book of derivations, and derivations.csv; exit status 1 if anything in it is not
+    proved. The errors of torch are those of layers.csv, if it is in the folder.
+
+    Example: `python -m crosscheck derivations --quick --out /tmp/try`
+    """
+    parts.prepare(out)
+    proved = parts.derivations(seed, out, quick, workers)
+    parts.page(out)
+    raise typer.Exit(0 if proved else 1)
 
 
 @app.command()

@@ -37,10 +37,14 @@ EXAMPLE, RULE, COMPOSITION, CONSTANT_RULE, IDENTITY = PARTS = ("example", "rule"
 
 #: Columns of derivations.csv: a row for each derivation.
 COLUMNS = ("part", "family", "id", "function", "wrt", "gradient", "book", "source", "digits", "book_digits",
-           "engine_digits", "rule_digits", "symbolic", "torch_ulps_float64", "torch_ulps_float32", "fallback", "failed", "note")
+           "engine_digits", "rule_digits", "symbolic", "torch_ulps_float64", "torch_ulps_float32", "fallback", "failed",
+           "note")
 
 PROOFS = tuple(c for c in COLUMNS if "digits" in c)
 NUMBERS = (*PROOFS, *(c for c in COLUMNS if "ulps" in c))
+
+#: Signs, and how many characters of a formula (as text) stand in a line.
+EQUALS, PLUS, MINUS, WIDE = '<mo form="infix">=</mo>', '<mo form="infix">+</mo>', '<mo form="prefix">−</mo>', 50
 
 #: Digits that each proof must reach.
 REQUIRED = 40
@@ -57,7 +61,8 @@ class Entry:
     """One derivation: its row of the table, and what the page shows of it.
 
     failed    why it is not proved; empty if it is
-    shown     lines of formulas in MathML: each a chain of equals
+    shown     the function, its differential and its gradients, and the names in them, in MathML: a line is a list of
+              pieces, between which it may be broken
     steps     (rule, lines, reasons) of a worked example
     code      the NumPy function of the formula
     written, book   an identity's function and gradient, as the book writes them, in MathML
@@ -74,8 +79,8 @@ class Entry:
     shown: list = field(default_factory=list)
     steps: list = field(default_factory=list)
     code: str = ""
-    written: str = ""
-    book: str = ""
+    written: list = field(default_factory=list)
+    book: list = field(default_factory=list)
 
 
 @dataclass
@@ -152,13 +157,14 @@ def _derived(found, derivation, arrays, properties, seed, book=None):
     for formula in derivation.gradients.values():
         where |= dict(formula.where)
     found.row |= {"wrt": ", ".join(derivation.wrt), "gradient": _as_text(derivation.gradients, where),
-                  "symbolic": _symbolic(derivation.proof()), "fallback": derivation.fallback or ""}
+                  "symbolic": _symbolic(derivation.proof()), "fallback": derivation.fallback or "",
+                  "note": "; ".join(filter(None, [found.row["note"], *derivation.notes]))}
     found.shapes = ", ".join(_described(v) for v in derivation.variables)
     found.shown = _formulas(derivation, where)
     try:
         found.code = derivation.source
     except NoSource as error:
-        found.row["note"] = f"the formula is not a program: {error}"
+        found.row["fallback"] = f"the formula is not a program: {error}"
         return
     gradient = derived_gradient(derivation, cotangent)
     found.row |= {"digits": digits(gradient, function, arrays, properties, seed),
@@ -198,7 +204,18 @@ def _formulas(derivation, where):
 
 
 def _chain(forms):
-    return [gradient_of(x.text) if type(x) is F.Name and x.text.startswith("dL/d") else mathml(x) for x in forms]
+    """Equal formulas, in pieces between which a line may be broken; all but the first begin with their sign."""
+    first, *rest = ([gradient_of(x.text)] if type(x) is F.Name and x.text.startswith("dL/d") else pieces(x)
+                    for x in forms)
+    return first + [p for x in rest for p in (EQUALS + x[0], *x[1:])]
+
+
+def pieces(form):
+    """A formula in MathML, a long sum term by term."""
+    if type(form) is not F.Plus or len(text(form)) <= WIDE:
+        return [mathml(form)]
+    first, *rest = map(mathml, form.terms)
+    return [first, *(t.replace('form="prefix"', 'form="infix"', 1) if t.startswith(MINUS) else PLUS + t for t in rest)]
 
 
 def gradient_of(text):
@@ -236,9 +253,9 @@ def _identity(found, seed):
 
 def _as_written(formula, identity):
     try:
-        return mathml(written(formula, {n: dimensions(shape) for n, shape in identity.arrays.items()}))
+        return pieces(written(formula, {n: dimensions(shape) for n, shape in identity.arrays.items()}))
     except NotWritten:
-        return ""
+        return []
 
 
 def _constant(found, seed):
@@ -277,7 +294,7 @@ def _rule(name):
 
 
 def _attempts(rule):
-    """Derivations of a rule's cases, as (Derivation, case, domains) or (None, case, why not), until one has a formula."""
+    """Derivations of a rule's cases, (Derivation, case, domains) or (None, case, why not), until one has a formula."""
     for case in rule.cases:
         kept = [(s, d) for s, d in zip(case.arrays, case.domains) if not isinstance(s, Fixed)]
         names = _names(rule, case)
@@ -375,14 +392,21 @@ def derivations_table(entries, ulps):
     return frame
 
 
+def filled(column):
+    """Where a column of text has some; what was read from a file has nan for none."""
+    return column.notna() & (column.astype(str) != "")
+
+
 def sentence(frame):
     """What the book has, in one sentence."""
-    proved = frame[frame["failed"].fillna("") == ""]
+    proved = frame[~filled(frame["failed"])]
     derived = proved[proved["digits"].notna()]
-    left = int(derived["fallback"].fillna("").astype(bool).sum())
+    left = int(filled(derived["fallback"]).sum())
     least = derived[["digits", "book_digits", "engine_digits"]].min().min()
-    text = (f"{len(derived):,} derivations, {len(derived) - left:,} of them in matrix notation alone, agree with differences "
-            f"in ball arithmetic, with the engine and with the books' formulas "
-            + ("exactly" if np.isinf(least) else f"to at least {int(least)} digits") if len(derived) else "no derivation")
+    text = "no derivation"
+    if len(derived):
+        text = (f"{len(derived):,} derivations, {len(derived) - left:,} of them in matrix notation alone, agree with "
+                f"differences in ball arithmetic, with the engine and with the books' formulas " +
+                ("exactly" if np.isinf(least) else f"to at least {int(least)} digits"))
     failed = len(frame) - len(proved)
     return text + (f"; {failed:,} {'is' if failed == 1 else 'are'} not proved" if failed else "")

@@ -36,7 +36,8 @@ def primitives_of(layer):
 def ulps_of_primitives(layers):
     """{(primitive, dtype): torch's error in ulps} from layers.csv: the median over networks with the layer.
 
-    A layer tells of a primitive if it has its name, or is made of it alone (beside NumPy's); where several do, the first.
+    A layer tells of a primitive if it has its name, or is made of it alone (beside NumPy's); where several do, the
+    first.
     """
     own = {r.name for r in TABLE.values() if r.function is None}
     found = {}

@@ -130,7 +130,8 @@ def product(left, right):
     if left.kind == F.COLUMN:
         factors[0] = transposed(factors[0])
     first, last = factors[0].kind, factors[-1].kind
-    kind = {(F.ROW, F.COLUMN): F.SCALAR, (F.MATRIX, F.COLUMN): F.COLUMN, (F.ROW, F.MATRIX): F.ROW}.get((first, last), F.MATRIX)
+    kinds = {(F.ROW, F.COLUMN): F.SCALAR, (F.MATRIX, F.COLUMN): F.COLUMN, (F.ROW, F.MATRIX): F.ROW}
+    kind = kinds.get((first, last), F.MATRIX)
     return scaled(scalars, F.MatMul(tuple(factors), kind)) if scalars else F.MatMul(tuple(factors), kind)
 
 
@@ -155,7 +156,8 @@ def power(left, right):
     return F.Power(left, right.value, left.kind)
 
 
-OPERATORS = {ast.Add: plus, ast.Sub: minus, ast.Mult: entrywise, ast.Div: quotient, ast.MatMult: product, ast.Pow: power}
+OPERATORS = {ast.Add: plus, ast.Sub: minus, ast.Mult: entrywise, ast.Div: quotient, ast.MatMult: product,
+             ast.Pow: power}
 CALLS = {
     "tr": F.Trace, "inv": F.Inverse, "sum": F.Total, "vec": F.Vec, "kron": F.Kron,
     "diag": lambda x: F.Diag(x) if x.kind == F.COLUMN else F.DiagOf(x), "inner": F.Inner,

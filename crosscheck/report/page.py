@@ -12,6 +12,7 @@ import jinja2
 import numpy as np
 
 from ..verdict import KINK, NO_ANSWER, NOT_FINITE, RIGHT, VERDICTS, WRONG
+from .page_derivations import derivations_section
 from .page_trial import checkers_section, faults_section
 from .sections import images, table
 from .tables import REQUIRED, ReportError, read_table, replacing, verdict_counts
@@ -44,6 +45,8 @@ def write_page(folder):
         sections[2:2] = [_programs_section(who, frame) for who, frame in programs if len(frame)]
     if "coverage.csv" in tables:
         sections.append(_coverage_section(folder, tables["coverage.csv"]))
+    if "derivations.csv" in tables:
+        sections.append(derivations_section(tables["derivations.csv"]))
     if "faults.csv" in tables:
         sections.append(faults_section(folder, tables["faults.csv"]))
     if "checkers.csv" in tables:

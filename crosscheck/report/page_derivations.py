@@ -22,18 +22,19 @@ TEMPLATE = Path(__file__).with_name("page_derivations.html")
 
 #: The parts of the page: their titles and what is said of each.
 PARTS = {
-    book.EXAMPLE: ("Basics", "Each example is derived by the rules of the engine; the NumPy function below it is printed "
-                             "from its formula."),
+    book.EXAMPLE: ("Basics", "Each example is derived by the rules of the engine; the NumPy function below it is "
+                             "printed from its formula."),
     book.RULE: ("Layers, losses and primitives",
-                "Every rule of the engine with its own derivation, and the formulas that come out when it runs on symbols: "
-                "the function, its differential (forward mode) and its vjp (reverse mode) with the cotangent G, or its "
-                "gradient where it is a number."),
-    book.COMPOSITION: ("Functions made of these", "They need no rules of their own: the formulas come out of those of their "
-                                                  "parts."),
+                "Every rule of the engine with its own derivation, and the formulas that come out when it runs on "
+                "symbols: the function, its differential (forward mode) and its vjp (reverse mode) with the cotangent "
+                "G, or its gradient where it is a number."),
+    book.COMPOSITION: ("Functions made of these", "They need no rules of their own: the formulas come out of those of "
+                                                  "their parts."),
     book.CONSTANT_RULE: ("Constant almost everywhere", "Their differential is 0 wherever they have one."),
     book.IDENTITY: ("Classical identities",
-                    "The gradient as a book has it and as it is derived: both are proved, and they agree. For a function "
-                    "that is no number it is the vjp with a given G or g. Among symmetric matrices a gradient is symmetric."),
+                    "The gradient as a book has it and as it is derived: both are proved, and they agree. For a "
+                    "function that is no number it is the vjp with a given G or g. Among symmetric matrices a gradient "
+                    "is symmetric."),
 }
 
 
@@ -63,21 +64,22 @@ def write_derivations(entries, frame, path):
 def derivations_section(derivations):
     """What index.html says of the book."""
     link = Markup('All of them, step by step: <a href="derivations.html">the book of derivations</a>.')
-    counts = derivations.groupby("part", sort=False).agg(
-        derivations=("id", "count"), in_matrix_notation=("fallback", lambda c: int((c.fillna("") == "").sum())),
-        digits=("digits", "min"), engine_digits=("engine_digits", "min"), book_digits=("book_digits", "min"))
+    derived = derivations[derivations["part"] != book.CONSTANT_RULE]
+    counts = derived.groupby("part", sort=False).agg(**{
+        "derivations": ("id", "count"), "in matrix notation": ("fallback", lambda c: int((~book.filled(c)).sum())),
+        "digits": ("digits", "min"), "digits, engine": ("engine_digits", "min"),
+        "digits, books": ("book_digits", "min")})
     return {"title": "Derivations", "text": [book.sentence(derivations) + ".", link], "images": [],
             "tables": [table(counts.reset_index())]}
 
 
 def anchor(*words):
-    return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")
+    return re.sub(r"[^a-zA-Z0-9]+", "-", "-".join(words).replace("'", "t")).strip("-")
 
 
-def chain(formulas):
-    """Equal formulas in a line, which may be broken before each sign of equality."""
-    first, *rest = formulas
-    return Markup(" ").join([math(first), *(math('<mo form="infix">=</mo>' + x) for x in rest)])
+def chain(pieces):
+    """A formula, which may be broken between its pieces."""
+    return Markup(" ").join(map(math, pieces))
 
 
 def math(xml):
@@ -86,22 +88,25 @@ def math(xml):
 
 def _shown(e, row):
     """What the template asks of an entry."""
-    gradients = [line for line in e.shown[2:]]
+    gradients = e.shown[2:]
+    if len(gradients) == 1:  # whose name says nothing
+        gradients = [[x.removeprefix(book.EQUALS) for x in line[1:]] for line in gradients]
     return {
         "part": e.part, "family": e.family, "id": e.id, "anchor": anchor(e.part, e.family, e.id), "about": e.about,
-        "shapes": e.shapes, "failed": e.failed, "code": re.sub(r"\n{3,}", "\n\n", e.code).strip(), "function": row["function"],
+        "shapes": e.shapes, "failed": e.failed, "code": re.sub(r"\n{3,}", "\n\n", e.code).strip(),
+        "function": row["function"],
+        "wrt": row["wrt"],
         "call": "; ".join(filter(None, [row["function"].removeprefix(e.id).strip(), e.shapes])),
-        "shown": [chain(line) for line in e.shown], "gradients": [chain(line[1:] if len(gradients) == 1 else line)
-                                                                  for line in gradients],
+        "shown": [chain(line) for line in e.shown], "gradients": [chain(line) for line in gradients],
         "steps": [(rule, [chain(line) for line in lines], why) for rule, lines, why in e.steps],
         "fallback": row["fallback"], "source": row["source"], "note": row["note"],
         "written": _written(e.written, row["function"]), "book": _written(e.book, row["book"]),
         "digits": _count(row["digits"]), "rule_digits": _count(row["rule_digits"]), "checks": _checks(row)}
 
 
-def _written(xml, text):
+def _written(pieces, text):
     """A formula as the book has it; as text where it cannot be set."""
-    return math(xml) if xml else Markup("<code>{}</code>").format(text)
+    return chain(pieces) if pieces else Markup("<code>{}</code>").format(text)
 
 
 def _count(digits):
@@ -113,7 +118,7 @@ def _checks(row):
     said = [f"{what}: {_count(row[column])}" for what, column in (
         ("digits", "digits"), ("engine", "engine_digits"), ("rule", "rule_digits")) if not np.isnan(row[column])]
     if row["symbolic"]:
-        said.append(f"read off the differential and by the reverse rule: {row['symbolic']}")
+        said.append(f"differential and reverse rule: {row['symbolic']}")
     said += [f"torch in {dtype}: {row[c]:.2g} ulps" for dtype, c in (
         ("float64", "torch_ulps_float64"), ("float32", "torch_ulps_float32")) if not np.isnan(row[c])]
     return "; ".join(said)
@@ -121,22 +126,26 @@ def _checks(row):
 
 def _notation():
     """The formulas of the introduction, set by the same printer."""
-    shapes = dict.fromkeys(("A", "B", "G", "X", "Y", "Z", "dA", "dB", "dX", "dY"), ("m", "n")) | {"b": ("n",), "r": ("m",)}
+    matrices = "A", "B", "G", "X", "Y", "dA", "dB", "dX"
+    shapes = dict.fromkeys(matrices, ("m", "n")) | {"b": ("n",), "r": ("m",)}
 
     def formula(text):
         return mathml(written(text, shapes))
 
-    def equal(*parts):
-        return '<mo form="infix">=</mo>'.join(parts)
+    def equal(*sides):
+        return book.EQUALS.join(sides)
 
     def d(xml):
-        return f'<mrow><mi mathvariant="normal">d</mi><mrow><mo form="prefix">(</mo>{xml}<mo form="postfix">)</mo></mrow></mrow>'
+        return f'<mrow><mi mathvariant="normal">d</mi>{bracket(xml)}</mrow>'
+
+    def bracket(xml):
+        return f'<mrow><mo form="prefix">(</mo>{xml}<mo form="postfix">)</mo></mrow>'
 
     def name(text, role="cotangent"):
         return mathml(F.Name(text, F.MATRIX, role))
 
     phi = "<mi>ϕ</mi><mo>\u2061</mo>", "<msup><mi>ϕ</mi><mo>′</mo></msup><mo>\u2061</mo>"
-    of_x = f'<mrow><mo form="prefix">(</mo>{formula("X")}<mo form="postfix">)</mo></mrow>'
+    of_x = bracket(formula("X"))
     change = mathml(F.Name("dL", F.SCALAR, "differential"))
     pairing = mathml(F.Inner(F.Name("G_Y", F.MATRIX, "cotangent"), F.Name("dY", F.MATRIX, "differential")))
     return {key: math(xml) for key, xml in {

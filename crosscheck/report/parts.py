@@ -17,7 +17,7 @@ from rich.markup import escape
 from .terminal import bar, complain, console, plain_table
 
 #: The parts in the order of the page.
-ORDER = ("networks", "faults", "checkers", "training", "scaling")
+ORDER = ("networks", "derivations", "faults", "checkers", "training", "scaling")
 
 
 def prepare(out):
@@ -70,6 +70,35 @@ def write_networks(result, out, what):
     with tables.replacing(out / "coverage.png") as path:
         plots.plot_coverage(coverage, path)
     show(tables.verdict_counts(errors).reset_index(), ("differentiator", "dtype", "mode"))
+
+
+def derivations(seed, out, quick, workers):
+    """The book of derivations: derivations.html and derivations.csv.  Returns whether all of it is proved."""
+    from ..derivations import book
+    from ..derivations.layers import ulps_of_primitives
+    from . import tables
+    from .page_derivations import write_derivations
+    count = len(book.contents(quick))
+    with bar() as progress:
+        task = progress.add_task("deriving", total=count)
+        result = book.book(seed, quick, workers, lambda entry: progress.advance(task))
+    finished = len(result.entries)
+    if finished:
+        try:
+            ulps = ulps_of_primitives(tables.read_table(out / "layers.csv"))
+        except tables.ReportError:
+            ulps = {}  # torch's errors are what a run of networks finds
+        frame = book.derivations_table(result.entries, ulps)
+        tables.write_table(frame, out / "derivations.csv")
+        write_derivations(result.entries, frame, out / "derivations.html")
+        about(out, "derivations", f"the book of derivations: {finished:,} entries, proved at points of seed {seed}" +
+              (" (a few of each family)" if quick else "") +
+              (f"; {result.stopped}, {count:,} were to be made" if result.stopped else ""))
+        console.print(book.sentence(frame), markup=False)
+        for entry in result.failed:
+            complain(f"not proved: {entry.id}: {entry.failed}")
+    _end_if(result.stopped, f"{finished:,} of {count:,} derivations are made", finished, out)
+    return not result.failed
 
 
 def faults(seed, out, quick, workers):

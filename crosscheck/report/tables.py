@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..derivations.book import COLUMNS as DERIVATIONS_COLUMNS
+from ..derivations.book import NUMBERS as DERIVATIONS_NUMBERS
 from ..faults.trial import COLUMNS as FAULTS_COLUMNS
 from ..locate.findings import REFGRAD_COLUMNS, TORCH_COLUMNS
 from ..networks import Coverage
@@ -26,6 +28,7 @@ REQUIRED = {
     "torch_findings.csv": TORCH_COLUMNS,
     "refgrad_findings.csv": REFGRAD_COLUMNS,
     "coverage.csv": ("kind", "first", "second", "met"),
+    "derivations.csv": DERIVATIONS_COLUMNS,
     "faults.csv": FAULTS_COLUMNS,
     "checkers.csv": CHECKERS_COLUMNS,
     "false_alarms.csv": FALSE_ALARMS,
@@ -36,10 +39,10 @@ REQUIRED = {
 
 NUMERIC = {"ulp_max", "ulp_median", "rel_error", "error_over_bound", "digits", "digits_min", "met", "networks",
            "with_layer", "torch", "refgrad", "exact", "ulps", "factor", "seconds", "step", "loss", "cases", "rejected",
-           "errors", "not_taken", "share", "scale", "ratio", "numbers"}
+           "errors", "not_taken", "share", "scale", "ratio", "numbers", *DERIVATIONS_NUMBERS}
 
 #: The command that makes a table, where it is not `run`.
-COMMANDS = {"scaling.csv": "scaling", "training.csv": "training", **dict.fromkeys(
+COMMANDS = {"scaling.csv": "scaling", "training.csv": "training", "derivations.csv": "derivations", **dict.fromkeys(
     ("faults.csv", "checkers.csv", "false_alarms.csv", "checker_seconds.csv"), "faults")}
 
 #: Verdicts whose cause is looked for, the worst first.

@@ -72,17 +72,16 @@ def _listed(words, width=110):
 
 
 def main(argv=None):
-    """Run the command; the exit code is 2 for a wrong expression or one that has no derivative, and 0 else."""
+    """Run the command; the exit code is 2 for a wrong expression or one that has no formula, 1 if --verify fails, else 0."""
     parser = arguments()
     options = parser.parse_args([_no_option(a) for a in (sys.argv[1:] if argv is None else argv)])
     if options.seed < 0:
         parser.error(f"--seed {options.seed}: expected a number that is not negative")
     try:
-        _run(options)
+        return _run(options)
     except (ExpressionError, NoFormula) as error:
         print(error, file=sys.stderr)
         return 2
-    return 0
 
 
 def _no_option(argument):
@@ -108,8 +107,10 @@ def _run(options):
         for name, formula in (second if isinstance(second, dict) else {wrt[0]: second}).items():
             written = formula.latex() if options.form == "latex" else formula
             print(f"second derivative with respect to {name}: {written}")
-    if options.verify:
-        print(derivation.verify(options.seed))
+    verification = derivation.verify(options.seed) if options.verify else None
+    if verification:
+        print(verification)
+    return 0 if verification is None or verification.ok else 1
 
 
 def _shown(derivation, options, coloured):

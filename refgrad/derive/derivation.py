@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import transforms
 from ..errors import describe
+from ..primitive import KINKED
 from . import form as F
 from .index import Size
 from .level import Deriving, tidied
@@ -59,7 +60,7 @@ class Variable(NamedTuple):
     properties: tuple
 
 
-def derive(f, wrt=None, **shapes):
+def derive(f, /, wrt=None, **shapes):
     """Derive the gradient of a NumPy program.
 
     f       a function of arrays, written with NumPy or refgrad.nn; the shapes are given by its arguments' names
@@ -114,7 +115,8 @@ def dimensions(variables):
     """A size for each name of a dimension, all different, and different from the sizes that are given."""
     given = {n for v in variables for n in v.shape if isinstance(n, int)}
     names = dict.fromkeys(n for v in variables for n in v.shape if isinstance(n, str))
-    free = (n for n in range(3, 1000) if n not in given)
+    # Primes: a reshape cannot cut them by accident.
+    free = (n for n in range(5, 10000) if n not in given and all(n % p for p in range(2, n)))
     return {name: Size.named(name, next(free)) for name in names}
 
 
@@ -135,6 +137,7 @@ class Derivation:
     gradients     the same for each name of `wrt`
     differential  the formula of the differential
     steps         the steps of the derivation
+    notes         what a reader has to know beside the formulas: conventions at kinks, sizes that are fixed
     fallback      None, or what has no formula in matrix notation and how it is written instead
     """
 
@@ -196,6 +199,21 @@ class Derivation:
             with_names(x, everything) if out is None else Formula(out)
             for x, out in ((x, written_out(x, everything)) for x in (self.change, self.value)))
         self.fallback = self._fallback()
+        expressions = self.value, self.change, *self.in_names.values(), *everything.values()
+        self.given = list({name: d for x in expressions for name, d in data_in(x.sum).items()}.values())
+        self.by_position = bool(self.sizes and self.given)
+        self.notes = tuple(self._notes())
+
+    def _notes(self):
+        """What a reader has to know beside the formulas."""
+        if self.by_position:
+            sizes = ", ".join(f"{name} = {int(n)}" for name, n in self.sizes.items())
+            yield f"entries are chosen by their position, so the formulas hold for {sizes} alone"
+        for d in self.given:
+            yield f"{d.name} = {d.array.astype(int).tolist() if np.isin(d.array, (0, 1)).all() else d.array.tolist()}"
+        kinked = dict.fromkeys(node.primitive.name for node in self.level.nodes if node.primitive.kind is KINKED)
+        if kinked:
+            yield f"where {', '.join(kinked)} has a kink, the engine's convention holds instead"
 
     def _fallback(self):
         if self.level.whole:
@@ -298,6 +316,7 @@ class Derivation:
             lines += ["     " + " = ".join(text(x) for x in line.formulas) for line in step.lines]
             lines += [f"   {'because' if k == 0 else '       '} {w}" for k, w in enumerate(step.why)]
             lines.append("")
+        lines += [f"Note: {note}" for note in self.notes] + [""] * bool(self.notes)
         if self.fallback:
             lines += [f"Not all of it in matrix notation; {self.fallback}", ""]
         return "\n".join(lines)
@@ -385,7 +404,7 @@ class Derivation:
         everything = {d.name: d.definition for d in self.level.names}
         everything |= {"d" + n: d.definition for n, d in self.level.differentials.items()}
         dy = tidied(inlined(self.change, everything))
-        return Formula(tidied(jacobian_of(dy, "d" + name)))
+        return Formula(tidied(jacobian_of(dy, Symbol.leaf("d" + name, x.shape, "differential"))))
 
     @property
     def vjp(self):

@@ -121,13 +121,13 @@ def coefficient(term, name, free):
 
 
 
-def jacobian_of(dy, name):
-    """The matrix J of dy = J dx, for a vector dx of that name."""
-    total = None
+def jacobian_of(dy, dx):
+    """The matrix J of dy = J dx, for vectors; dx is a name, as a symbol."""
+    (atom,) = names_in(dx.sum).values()
+    name, total = atom.name, Symbol([*dy.axes, *dx.axes], Sum((), frozenset()))
     for t in collected(expanded(dy.sum)).terms:
         c = coefficient(t, name, dy.sum.free)
-        matrix = Symbol([*dy.axes, *c.axes], c.sum)
-        total = matrix if total is None else total + matrix
+        total = total + Symbol([*dy.axes, *c.axes], c.sum)
     return total
 
 

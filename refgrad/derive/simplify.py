@@ -362,8 +362,6 @@ def _content(s):
 
 def _matches(f, g, free, known):
     """How the indices of g have to be called so that g is f, given what is known: a dict, or None."""
-    if resemblance(f) != resemblance(g):
-        return None
     if f.power != g.power and (f.power.denominator != 1 or g.power.denominator != 1 or (f.power > 0) != (g.power > 0)):
         return None
     mine, yours = list(f.indices), list(g.indices)
@@ -394,23 +392,24 @@ def resemblance(f):
 
 def _common(s, t, free):
     """The largest product that divides both terms: (its factors, in the indices of s), or None."""
-    best = None
-    mine = [f for f in s.factors if getattr(f.atom, "role", None) != "size"]
-    yours = [g for g in t.factors if getattr(g.atom, "role", None) != "size"]
-    alike = {resemblance(f) for f in mine} & {resemblance(g) for g in yours}
-    mine, yours = ([f for f in factors if resemblance(f) in alike] for factors in (mine, yours))
-    for f, g in itertools.product(mine, yours):
-        start = _matches(f, g, free, {})
+    best, seen = None, set()
+    mine = [(f, resemblance(f)) for f in s.factors if getattr(f.atom, "role", None) != "size"]
+    yours = {}
+    for g in t.factors:
+        yours.setdefault(resemblance(g), []).append(g)
+    seeds = [(f, g) for f, kind in mine for g in yours.get(kind, ())]
+    for f, g in seeds:
+        start = None if (id(f), id(g)) in seen else _matches(f, g, free, {})
         if start is None:
             continue
         known, pairs, used = dict(start), [(f, g)], [g]
         grown = True
         while grown:
             grown = False
-            for f2 in mine:
+            for f2, kind in mine:
                 if any(f2 is p[0] for p in pairs):
                     continue
-                for g2 in yours:
+                for g2 in yours.get(kind, ()):
                     if any(g2 is u for u in used):
                         continue
                     more = _matches(f2, g2, free, known)
@@ -426,6 +425,8 @@ def _common(s, t, free):
             if None not in rests and len({i for r in rests for i in r.indices if i in outside}) <= 2 \
                     and all(_in_one_piece(r, outside, free) for r in rests):
                 best = taken, known
+        if len(seeds) > 16:  # from each of them the same would grow; in short products all are tried nevertheless
+            seen.update((id(f), id(g)) for f, g in pairs)
     return best
 
 
@@ -450,8 +451,9 @@ def _without(term, taken, free, same=False):
     """The term divided by the factors, its indices called as theirs; None if they do not divide it."""
     known, left = {i: i for f in taken for i in f.indices} if same else {}, list(term.factors)
     for f in taken:
+        kind = resemblance(f)
         for n, g in enumerate(left):
-            found = _matches(f, g, free, known)
+            found = _matches(f, g, free, known) if resemblance(g) == kind else None
             if found is not None and abs(g.power) >= abs(f.power) and (g.power > 0) == (f.power > 0):
                 known |= found
                 rest = g.power - f.power

@@ -100,7 +100,7 @@ def total_change(change):
     """The differential of a number: each entrywise part as <C, dX>, the others term by term, as the product rule has them."""
     d = Symbol(change.axes, collected(expanded(change.sum)))
     _, found = moved(Symbol((), Sum.number(1)), d)
-    if found is None:
+    if not found:
         return matrix_form(change)
     terms = {}
     for t in d.sum.terms:

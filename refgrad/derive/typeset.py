@@ -32,6 +32,9 @@ class Typeset(Layout):
     """What fractions, roots and raised exponents have in common."""
 
     def symbol(self, name):
+        of, by, wrt = name.text.partition("/d")
+        if by:  # dL/dX
+            return self.over(*(self.assembled(*parts(part, "differential")) for part in (of, "d" + wrt)))
         return self.assembled(*parts(name.text, name.role))
 
     def scaled(self, numerators, denominators, body):
