@@ -95,8 +95,10 @@ def scaling(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False):
 
 
 @app.command()
-def derivations(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False, workers: Workers = 2):
-    """Derive the gradients of worked examples, of every rule and of the classical identities, and prove them.
+def derivations(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False, workers: Workers = 2,
+                random: Annotated[int | None, typer.Option(min=0, show_default="100, 10 if quick", help=(
+                    "How many random expressions to derive beside."))] = None):
+    """Derive gradients, of worked examples, of every rule, of classical and of random expressions, and prove them.
 
     Writes **derivations.html**, the book of derivations, and derivations.csv; exit status 1 if anything in it is not
     proved. The errors of torch are those of layers.csv, if it is in the folder.
@@ -104,7 +106,7 @@ def derivations(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False
     Example: `python -m crosscheck derivations --quick --out /tmp/try`
     """
     parts.prepare(out)
-    proved = parts.derivations(seed, out, quick, workers)
+    proved = parts.derivations(seed, out, quick, workers, random)
     parts.page(out)
     raise typer.Exit(0 if proved else 1)
 

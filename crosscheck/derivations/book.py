@@ -1,7 +1,7 @@
 """The book of derivations: worked examples, the engine's own rules and the classical identities, derived and proved.
 
 Nothing here is a list of its own: the examples and identities are data beside this file, the rules are those of
-refgrad's table, each at the first of its cases for which there is a formula.
+refgrad's table, each at the first of its cases for which there is a formula; and random expressions are drawn.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ from .examples import EXAMPLES
 from .identities import FAMILIES
 from .proving import (Posed, agreement, declared, derived_gradient, digits, dimensions, drawn, own_gradient,
                       weighted)
+from .random_expressions import draw
 from .written import NotWritten, written
 
 #: The parts, in the order of the page.
-EXAMPLE, RULE, COMPOSITION, CONSTANT_RULE, IDENTITY = PARTS = ("example", "rule", "composition", "constant", "identity")
+EXAMPLE, RULE, COMPOSITION, CONSTANT_RULE, IDENTITY, RANDOM = PARTS = (
+    "example", "rule", "composition", "constant", "identity", "random")
 
 #: Columns of derivations.csv: a row for each derivation.
 COLUMNS = ("part", "family", "id", "function", "wrt", "gradient", "book", "source", "digits", "book_digits",
@@ -49,8 +51,8 @@ EQUALS, PLUS, MINUS, WIDE = '<mo form="infix">=</mo>', '<mo form="infix">+</mo>'
 #: Digits that each proof must reach.
 REQUIRED = 40
 
-#: How many of each family a quick book has.
-FEW = 2
+#: How many of each family a quick book has, and how many random expressions a quick and a whole one.
+FEW, RANDOM_FEW, RANDOM_MANY = 2, 10, 100
 
 #: Names for dimensions and for arrays that have none of their own, and names that formulas need for themselves.
 DIMENSIONS, ARRAYS, RESERVED = "mnkpqrsthlj", "ABCDEFH", "dgyGLY"
@@ -96,18 +98,20 @@ class Book:
 # What is in it
 
 
-def contents(quick=False):
-    """(part, family, id) of every entry, in the order of the page."""
+def contents(quick=False, random=None):
+    """(part, family, id) of every entry, in the order of the page; `random` counts the random expressions."""
+    random = (RANDOM_FEW if quick else RANDOM_MANY) if random is None else random
+    drawn_ones = [(RANDOM, "", str(n)) for n in range(random)]
     found = [(EXAMPLE, e.section, e.title) for e in EXAMPLES]
     rules = [(_part(rule), _family(rule), rule.name) for rule in TABLE.values()]
     found += sorted(rules, key=lambda r: PARTS.index(r[0]))  # which leaves the table's order within a part
     found += [(IDENTITY, name, i.id) for name, identities in FAMILIES.items() for i in identities]
     if not quick:
-        return found
+        return found + drawn_ones
     seen = {}
     for part, name, id in found:
         seen.setdefault((part, name), []).append((part, name, id))
-    return [entry for entries in seen.values() for entry in entries[:FEW]]
+    return [entry for entries in seen.values() for entry in entries[:FEW]] + drawn_ones
 
 
 def _part(rule):
@@ -120,9 +124,9 @@ def _family(rule):
     return rule.program.__module__.rsplit(".", 1)[-1]
 
 
-def book(seed=0, quick=False, workers=2, tick=lambda task: None):
+def book(seed=0, quick=False, workers=2, tick=lambda task: None, random=None):
     """All entries, made by several processes.  Interrupted (Ctrl-C), it has what is finished."""
-    found, stopped = share_out(partial(entry, seed=seed), contents(quick), workers, tick)
+    found, stopped = share_out(partial(entry, seed=seed), contents(quick, random), workers, tick)
     return Book([found[n] for n in sorted(found)], stopped)
 
 
@@ -251,6 +255,14 @@ def _identity(found, seed):
     _derived(found, derivation, posed.arrays, posed.properties, seed, posed.book)
 
 
+def _random(found, seed):
+    rng = np.random.default_rng([seed, int(found.id)])
+    expression = draw(rng)
+    found.row["function"] = expression.text
+    derivation = derive(parse(expression.text), expression.wrt, **declared(expression.shapes))
+    _derived(found, derivation, drawn(expression.shapes, rng), {}, seed)
+
+
 def _as_written(formula, identity):
     try:
         return pieces(written(formula, {n: dimensions(shape) for n, shape in identity.arrays.items()}))
@@ -377,7 +389,7 @@ def _named(shapes, names):
 
 
 WRITERS = {EXAMPLE: _example, RULE: _rule_or_composition, COMPOSITION: _rule_or_composition, CONSTANT_RULE: _constant,
-           IDENTITY: _identity}
+           IDENTITY: _identity, RANDOM: _random}
 
 
 # Tables

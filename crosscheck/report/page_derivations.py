@@ -55,7 +55,8 @@ def write_derivations(entries, frame, path):
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
                                      undefined=jinja2.StrictUndefined)
     text = environment.from_string(TEMPLATE.read_text()).render(
-        verdict=book.sentence(frame) + ".", good=not failed, failed=failed, parts=[p for p in parts if p["families"]],
+        verdict=book.sentence(frame) + ".", good=not failed, failed=failed,
+        random=[e for e in shown if e["part"] == book.RANDOM], parts=[p for p in parts if p["families"]],
         m=NOTATION)
     with replacing(path) as temporary:
         Path(temporary).write_text(text)

@@ -72,16 +72,16 @@ def write_networks(result, out, what):
     show(tables.verdict_counts(errors).reset_index(), ("differentiator", "dtype", "mode"))
 
 
-def derivations(seed, out, quick, workers):
+def derivations(seed, out, quick, workers, random=None):
     """The book of derivations: derivations.html and derivations.csv.  Returns whether all of it is proved."""
     from ..derivations import book
     from ..derivations.layers import ulps_of_primitives
     from . import tables
     from .page_derivations import write_derivations
-    count = len(book.contents(quick))
+    count = len(book.contents(quick, random))
     with bar() as progress:
         task = progress.add_task("deriving", total=count)
-        result = book.book(seed, quick, workers, lambda entry: progress.advance(task))
+        result = book.book(seed, quick, workers, lambda entry: progress.advance(task), random)
     finished = len(result.entries)
     if finished:
         try:

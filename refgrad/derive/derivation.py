@@ -143,7 +143,7 @@ class Derivation:
 
     def __init__(self, f, variables, wrt):
         self.f, self.variables, self.wrt = f, variables, wrt
-        self.name = transforms._name(f)
+        self.name = transforms._name(f) if transforms._name(f).isidentifier() else "f"
         first = self._run(None)
         if first.names:
             self._run(first.counts)
@@ -210,7 +210,7 @@ class Derivation:
             sizes = ", ".join(f"{name} = {int(n)}" for name, n in self.sizes.items())
             yield f"entries are chosen by their position, so the formulas hold for {sizes} alone"
         for d in self.given:
-            yield f"{d.name} = {d.array.astype(int).tolist() if np.isin(d.array, (0, 1)).all() else d.array.tolist()}"
+            yield f"{d.name} = {entries(d.array)}"
         kinked = dict.fromkeys(node.primitive.name for node in self.level.nodes if node.primitive.kind is KINKED)
         if kinked:
             yield f"where {', '.join(kinked)} has a kink, the engine's convention holds instead"
@@ -241,11 +241,13 @@ class Derivation:
         made = dict.fromkeys(p for d in level.differentials.values() for p in d.because) | dict.fromkeys(result.made)
         yield Step("Differentials", tuple(lines), reasons(made))
         yield from self._back(label, d_label, named)
+        lines, why = [], ["what stands before a d is the " + ("gradient" if self.scalar else "vjp")]
         for name, formula in self.gradients.items():
             chain = [F.Name(("G_" if not self.scalar else "dL/d") + name, formula.form.kind, "cotangent"),
                      matrix_form(self.in_names[name]), formula.form]
-            yield Step(f"The {'gradient' if self.scalar else 'vjp'} with respect to {name}", (Line(tuple(dict.fromkeys(chain))),),
-                       ("what stands before the d, read off" + properties_note(self._variable(name)),))
+            lines.append(Line(tuple(dict.fromkeys(chain))))
+            why += structure_note(self._variable(name))
+        yield Step(f"The {'gradient' if self.scalar else 'vjp'} with respect to {', '.join(self.gradients)}", tuple(lines), tuple(why))
 
     def _variable(self, name):
         return next(v for v in self.variables if v.name == name)
@@ -353,7 +355,10 @@ class Derivation:
         lines = [(n, where[n].form) for n in order if n in where]
         forms = {name: formula.form for name, formula in self.gradients.items()}
         every = [form for _, form in lines] + list(forms.values())
-        data = [f"{d.name} = np.array({d.array.tolist()})" for d in given_in([*where.values(), *self.gradients.values()])]
+        data = [f"{d.name} = np.array({entries(d.array)})" for d in given_in([*where.values(), *self.gradients.values()])]
+        for v in self.variables:
+            if v.name in forms and 1 in v.shape:  # a formula does not know axes of size 1
+                forms[v.name] = F.Apply("reshape", (forms[v.name],), (("like", v.name),), forms[v.name].kind)
         return definition("gradient" if self.scalar else "vjp",
                           [v.name for v in self.variables] + ([] if self.scalar else [self.cotangent_name(self.result.ndim)]),
                           forms if len(forms) > 1 else forms[self.wrt[0]] if len(self.wrt) == 1 else next(iter(forms.values())),
@@ -432,12 +437,18 @@ def structured(g, properties):
     return g
 
 
-def properties_note(v):
+def structure_note(v):
     if "diagonal" in v.properties:
-        return "; of it the diagonal, since d" + v.name + " is diagonal"
+        return [f"of it the diagonal, since d{v.name} is diagonal"]
     if {"symmetric", "positive definite"} & set(v.properties):
-        return "; of it the symmetric part, since d" + v.name + " is symmetric"
-    return ""
+        return [f"of it the symmetric part, since d{v.name} is symmetric"]
+    return []
+
+
+def entries(array):
+    """The entries of given data as nested lists, integers where all are."""
+    whole = array.astype(int)
+    return whole.tolist() if np.array_equal(whole, array) else array.tolist()
 
 
 def given_in(formulas):

@@ -74,7 +74,8 @@ class Deriving(Level):
             tangent = primitive.push(tangents, kept, values, params, result)
         except (NoFormula, NoRule):
             tangent = sum(self.left_whole("jvp", primitive, [tangents[i], *values], i, params, result) for i in wanted)
-        made = tuple(dict.fromkeys([*(p for i in wanted for p in arrays[i].mark.made), primitive]))
+        mine = [] if primitive.kind is MULTILINEAR and len(wanted) == 1 else [primitive]  # linear in that one
+        made = tuple(dict.fromkeys([*(p for i in wanted for p in arrays[i].mark.made), *mine]))
         traced = self.variable(result, as_symbol(tangent), made)
         self.nodes.append(Node(primitive, kept, values, params, wanted, [arrays[i].mark.slot for i in wanted],
                                traced.mark.slot, None))

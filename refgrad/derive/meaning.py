@@ -12,7 +12,7 @@ from ..nn.losses import _squared_error
 from ..primitive import TABLE
 from ..rules.linalg import contraction, log_abs_det, matmul, sign_det, solve
 from ..rules.shape import cast, scatter_add
-from .index import (Call, Data, Delta, Factor, Index, Leaf, Point, Size, Sum, Term, add, collected, power, product, scaled, sum_of,
+from .index import (Call, Data, Delta, Factor, Index, Leaf, Point, Size, Sum, Term, add, power, product, scaled, sum_of,
                     summed)
 from .simplify import as_factor, given_data, reduced
 from .symbol import MEANING, NoFormula, Symbol, aligned, as_symbol, call, exact, paired, point, same_size, size_of
@@ -87,8 +87,9 @@ for _function, _exponent in [(np.reciprocal, -1), (np.square, 2), (np.sqrt, Frac
 
 def _power(function):
     def rule(x, p):
-        if not isinstance(p, Symbol) and np.ndim(p) == 0 and exact(p).denominator < 1000:
-            return to_the(exact(p))(x)
+        constant = as_symbol(p)
+        if constant.ndim == 0 and all(not t.factors and t.coefficient.denominator < 1000 for t in constant.sum.terms):
+            return to_the(sum(t.coefficient for t in constant.sum.terms))(x)
         return point(TABLE[np.power], x, p)
     return rule
 
@@ -106,31 +107,6 @@ def _square_of_difference(x, t):
 def _hypot(a, b):
     return np.sqrt(np.square(as_symbol(a)) + np.square(as_symbol(b)))
 
-
-PI = Leaf("pi", (), "constant")
-
-
-def undone(function, inverse):
-    """A function of an entry that its inverse may have made."""
-    rule, other = TABLE[function], TABLE[inverse]
-
-    def apply(x):
-        x = as_symbol(x)
-        f = as_factor(x.sum)
-        if type(f.atom) is Point and f.atom.function is other and f.power == 1:
-            return Symbol(x.axes, f.atom.args[0])
-        if function is np.arctan and x.sum == Sum.number(1):
-            return Symbol((), Sum((Term(Fraction(1, 4), (Factor(PI, (), Fraction(1)),)),), frozenset()))
-        if function is np.exp and type(f.atom) is Call and f.atom.function.name == "log_softmax" and f.power == 1:
-            softmax = next(p for p in TABLE.values() if p.name == "softmax")
-            ones = (dict(f.atom.params)["axis"] % len(f.slots),)
-            return Symbol.of_factors(x.axes, [f._replace(atom=f.atom._replace(function=softmax, ones=ones))])
-        return point(rule, x)
-    return apply
-
-
-for _f, _g in [(np.exp, np.log), (np.expm1, np.log1p), (np.sinh, np.arcsinh), (np.tan, np.arctan)]:
-    MEANING[TABLE[_f]], MEANING[TABLE[_g]] = undone(_f, _g), undone(_g, _f)
 
 # Comparisons and choices.  At a place where two formulas are equal by accident a convention holds, which is not a formula's matter.
 

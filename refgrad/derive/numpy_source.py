@@ -329,6 +329,8 @@ def _inner(form, need):
 
 
 def _apply(form, need):
+    if form.function == "reshape":
+        return atom(call("np.reshape", full(form.args[0]).text, f"{dict(form.params)['like']}.shape"), form.kind)
     if form.function == "norm":
         return atom(call("np.linalg.norm", full(form.args[0]).text), SCALAR)
     if isinstance(form.function, str):

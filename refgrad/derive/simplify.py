@@ -13,6 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from ..primitive import TABLE
 from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, collected, fresh, is_indicator, labels,
                     merged, name_of, power, scaled, times_sizes)
 
@@ -95,11 +96,35 @@ def _inner(f):
             return found.terms[0].factors[0]
         return Factor(Group(found), (), Fraction(1))
     if type(atom) is Point:
-        return f._replace(atom=atom._replace(args=tuple(simplified(a) for a in atom.args)))
+        return undone(f._replace(atom=atom._replace(args=tuple(simplified(a) for a in atom.args))))
     if type(atom) is Call:
         from_axes = [(axes, simplified(s, {i: f"a{n}" for n, i in enumerate(dict.fromkeys(i for x in axes for i in x))}))
                      for axes, s in atom.args]
         return f._replace(atom=atom._replace(args=tuple(from_axes)))
+    return f
+
+
+#: Functions of an entry that undo each other.
+INVERSES = [("np.exp", "np.log"), ("np.expm1", "np.log1p"), ("np.sinh", "np.arcsinh"), ("np.tan", "np.arctan")]
+UNDOES = dict(INVERSES + [(b, a) for a, b in INVERSES])
+
+PI = Leaf("pi", (), "constant")
+
+
+def undone(f):
+    """exp(log x) = x and its kin;  exp(log softmax x) = softmax x;  arctan 1 = pi / 4."""
+    name, s = name_of(f.atom.function), f.atom.args[0]
+    inside = as_factor(s)
+    if name == "np.arctan" and s.terms == Sum.number(1).terms:
+        return Factor(Group(Sum((Term(Fraction(1, 4), (Factor(PI, (), Fraction(1)),)),), s.free)), (), f.power)
+    if name not in UNDOES or inside.power != 1 or type(inside.atom) not in (Point, Call):
+        return f
+    if name_of(inside.atom.function) == UNDOES[name]:
+        return Factor(Group(inside.atom.args[0]), (), f.power)
+    if name == "np.exp" and name_of(inside.atom.function) == "log_softmax":
+        ones = (dict(inside.atom.params)["axis"] % len(inside.slots),)
+        softmax = next(p for p in TABLE.values() if p.name == "softmax")
+        return inside._replace(atom=inside.atom._replace(function=softmax, ones=ones), power=f.power)
     return f
 
 
@@ -244,18 +269,13 @@ def indicator(term, free):
             if len(inside.terms) == 1:
                 return Term(term.coefficient * inside.terms[0].coefficient, rest + fresh(inside.terms[0], inside.free).factors)
         if name == "np.absolute":
-            sign = f.atom._replace(function=_sign())
+            sign = f.atom._replace(function=TABLE[np.sign])
             k = Factor(sign, (), Fraction(1)).key(labels(sign.args[0].free))
             for m, g in enumerate(rest):
                 if g.power == 1 and type(g.atom) is Point and g.key(labels(g.indices)) == k and f.power == 1:
                     others = rest[:m] + rest[m + 1:]
                     return Term(term.coefficient, others + (Factor(Group(f.atom.args[0]), (), Fraction(1)),))
     return None
-
-
-def _sign():
-    from ..primitive import TABLE
-    return TABLE[np.sign]
 
 
 RULES = delta, inverse, unit_sum, data_product, indicator
@@ -319,8 +339,8 @@ def under_one_sum(s):
         if bound[0].size != shared.size:
             return s
         parts.append(t.substituted({bound[0]: (shared,)}))
-    group = Sum(tuple(parts), s.free | {shared})
-    return Sum((Term(Fraction(1), (Factor(Group(group), (), Fraction(1)),)),), s.free)
+    c, sizes, group = shared_scalars(Sum(tuple(parts), s.free | {shared}))
+    return Sum((Term(c, (*sizes, Factor(Group(group), (), Fraction(1)))),), s.free)
 
 
 def in_front(s):

@@ -350,9 +350,10 @@ def _pad(array, pad_width, mode="constant", *, constant_values=0):
         raise NoRule("np.pad", f"with mode={mode!r}")
     shape = tuple(n + int(w.sum()) for n, w in zip(np.shape(array), widths))
     inside = tuple(slice(int(w[0]), int(w[0]) + n) for n, w in zip(np.shape(array), widths))
-    border = np.pad(np.zeros_like(array), widths, constant_values=constant_values)
     placed = scatter_add(array, index=inside, shape=shape)
-    return placed + border if np.any(border) else placed
+    if not np.any(constant_values):
+        return placed
+    return placed + np.pad(np.zeros(np.shape(array), array.dtype), widths, constant_values=constant_values)
 
 
 def _sort(a, axis=-1, kind=None, order=None, *, stable=None):

@@ -9,7 +9,7 @@ from refgrad.derive import NoFormula, SizeMismatch, derive
 from refgrad.primitive import TABLE
 
 MATRICES = {"X": ("m", "n"), "W": ("n", "k"), "Y": ("m", "k"), "A": ("n", "n"), "B": ("n", "n"), "S": ("n", "n", "symmetric"),
-            "P": ("m", "k", "probabilities"), "D": ("n", "n", "diagonal"), "x": ("n",), "y": ("n",), "b": ("k",), "c": ()}
+            "P": ("m", "k", "probabilities"), "D": ("n", "n", "diagonal"), "x": ("n",), "y": ("n",), "b": ("k",), "c": (), "p": ("n", "positive")}
 
 
 def of(program, wrt):
@@ -32,7 +32,7 @@ TEXTBOOK = [
     (lambda x, S: x @ S @ x / (x @ x), "x", "2/(x' x) (S x - (x' S x)/(x' x) x)"),
     (lambda X, W, b, P: nn.cross_entropy(X @ W + b, P), "W", "1/m X' (softmax(X W + 1 b') - P)"),
     (lambda x, y: np.linalg.norm(x - y), "x", "(x - y) / |x - y|"),
-    (lambda x: -np.sum(x * np.log(x)), "x", "-log(x) - 1"),
+    (lambda p: -np.sum(p * np.log(p)), "p", "-log(p) - 1"),
     (lambda x: np.var(x), "x", "2/n (x - sum(x) / n)"),
     (lambda A, B: np.trace(np.kron(A, B)), "A", "tr(B) I"),
     (lambda A, B: np.sum(A * B * B), "B", "2 (A . B)"),
@@ -65,6 +65,7 @@ EQUAL = [
     (lambda A, B: np.trace(A @ B) * A, lambda A, B: np.sum(B.T * A) * A),
     (lambda A, B: np.exp(np.log(A)) + 2 * (B / 2), lambda A, B: A + B),
     (lambda A, B: np.sqrt(A) ** 2 - (A - B) * (A + B) / (A + B), lambda A, B: B),
+    (lambda A, B: nn.softmax(A, -1) + B, lambda A, B: np.exp(nn.log_softmax(A, -1)) + B),
     (lambda A, B: np.reshape(np.reshape(A, -1), A.shape) + B[::-1][::-1], lambda A, B: B + A),
 ]
 
@@ -135,7 +136,7 @@ def test_second_derivatives_by_a_matrix_are_a_map():
 def test_an_array_has_a_vjp_and_a_differential():
     d = of(lambda A, B: A @ B, ("A", "B"))
     assert str(d.gradients["A"]) == "G B'" and str(d.differential) == "A dB + dA B"
-    assert str(of(lambda x: nn.softmax(x, -1), "x").jacobian) == "diag(softmax(x)) - softmax(x) softmax(x)'"
+    assert str(of(lambda x: nn.softmax(x, -1), "x").jacobian) == "diag(softmax(x)) (I - 1 softmax(x)')"
 
 
 def test_what_has_no_matrix_form_says_so():

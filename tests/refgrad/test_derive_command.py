@@ -107,9 +107,9 @@ def test_a_mistake_is_shown_with_a_caret(capsys, arguments, says):
     assert says in message and "^" in message.split("\n")[2] and "Traceback" not in message
 
 
-def test_what_has_no_derivative_says_so(capsys):
-    assert main(["sum(sign(X))"]) == 2
-    assert "does not depend on X" in capsys.readouterr().err
+def test_what_is_constant_has_the_gradient_zero(capsys):
+    assert main(["sum(sign(X))", "--no-steps"]) == 0
+    assert "dL/dX = 0" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [
