@@ -1,6 +1,7 @@
 """The README's tour prints what the README says."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,14 @@ def test_the_checker_says_what_is_shown(tmp_path):
     program = next(text for language, text in blocks() if "print(check(" in text)
     shown = next(text for language, text in blocks() if text.startswith("Gelu("))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert words(done.stdout) == words(shown)
+
+
+def test_the_derivation_is_what_is_shown(tmp_path):
+    command = next(text for _, text in blocks() if text.startswith("python -m refgrad.derive"))
+    shown = next(text for _, text in blocks() if text.startswith("f(X: m x n"))
+    done = subprocess.run([sys.executable, *shlex.split(command)[1:]], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert words(done.stdout) == words(shown)
 

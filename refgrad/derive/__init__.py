@@ -1,9 +1,10 @@
 """Derivations: the engine's own rules run on symbols, and give gradients as formulas with the steps that lead there."""
 
 from . import meaning as meaning
+from . import selection as selection
 from .derivation import Derivation as Derivation
-from .derivation import Formula as Formula
 from .derivation import derive as derive
 from .derivation import trial as trial
+from .formula import Formula as Formula
 from .index import SizeMismatch as SizeMismatch
 from .symbol import NoFormula as NoFormula

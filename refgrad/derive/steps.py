@@ -21,7 +21,8 @@ from ..primitive import LINEAR, MULTILINEAR
 from . import form as F
 from .index import Sum, collected
 from .level import tidied
-from .matrix import matrix_form, mm, plus, transpose
+from .build import mm, plus, transpose
+from .matrix import matrix_form
 from .names import coefficient, names_in
 from .simplify import expanded
 from .symbol import Symbol

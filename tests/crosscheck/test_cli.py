@@ -35,8 +35,9 @@ def wide(monkeypatch):
 
 @pytest.fixture
 def studies(monkeypatch):
-    """The main job's other two parts, which take long, as notes of how they were called."""
+    """The main job's other parts, which take long, as notes of how they were called."""
     called = []
+    monkeypatch.setattr(parts, "derivations", lambda *a: called.append(("derive", *a)) or True)
     monkeypatch.setattr(parts, "training", lambda *a: called.append(("train", *a)))
     monkeypatch.setattr(parts, "scaling", lambda *a: called.append(("scale", *a)))
     return called
@@ -180,7 +181,7 @@ def test_without_a_command_all_parts_are_run(tmp_path, monkeypatch, studies, sma
     result = call("--quick", "--seed", 3, "--out", tmp_path, "--workers", 1)
     assert result.exit_code == 0, result.output
     assert asked == [(3, PROFILES["quick"].networks, "quick", ("float64", "float32"), 1)]
-    assert studies == [("train", 3, tmp_path, True), ("scale", 3, tmp_path, True)]
+    assert studies == [("derive", 3, tmp_path, True, 1), ("train", 3, tmp_path, True), ("scale", 3, tmp_path, True)]
     assert (tmp_path / "index.html").exists()
 
 

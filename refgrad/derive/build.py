@@ -1,0 +1,154 @@
+"""Building formulas in their simplest shape: products flat, transposes inside, scalars in front."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from . import form as F
+
+
+def plus(terms):
+    kind = max((t.kind for t in terms), key=[F.SCALAR, F.ROW, F.COLUMN, F.MATRIX, F.ARRAY].index)
+    return F.Plus(tuple(sorted(terms, key=_place)), kind)
+
+
+def _place(t):
+    """Positive terms first, products before names before numbers."""
+    coefficient = t.scalars[0].value if type(t) is F.Times and type(t.scalars[0]) is F.Num else (
+        t.value if type(t) is F.Num else 1)
+    body = t.body if type(t) is F.Times and t.body is not None else t
+    rank = 2 if type(body) is F.Num else 1 if type(body) in (F.Name, F.Eye) else 0
+    if type(body) is F.T and type(body.body) is F.Name:
+        return coefficient < 0, 1, repr(body.body) + "'"
+    return coefficient < 0, rank, repr(body)
+
+
+def transpose(x):
+    if type(x) is F.T:
+        return x.body
+    if x.kind == F.SCALAR or type(x) in (F.Eye, F.Diag) or getattr(x, "symmetric", False):
+        return x
+    if type(x) is F.MatMul:
+        return mm([transpose(f) for f in reversed(x.factors)])
+    if type(x) is F.Times:
+        return F.Times(x.scalars, transpose(x.body), transpose(x.body).kind)
+    return F.T(x, F.ROW if x.kind == F.COLUMN else F.MATRIX)
+
+
+def mm(factors):
+    """A matrix product; products inside it are part of it."""
+    flat = []
+    for f in factors:
+        flat.extend(f.factors if type(f) is F.MatMul else [f])
+    flat = [f for f in flat if type(f) is not F.Eye] or flat[:1]
+    if len(flat) == 1:
+        return flat[0]
+    left = flat[0].kind == F.ROW
+    right = flat[-1].kind == F.COLUMN
+    return F.MatMul(tuple(flat), F.SCALAR if left and right else F.ROW if left else F.COLUMN if right else F.MATRIX)
+
+
+def hadamard(factors):
+    flat = []
+    for f in factors:
+        flat.extend(f.factors if type(f) is F.Hadamard else [f])
+    if len(flat) == 1:
+        return flat[0]
+    if any(type(f) is F.Eye for f in flat):  # I . A
+        return F.Diag(F.DiagOf(hadamard([f for f in flat if type(f) is not F.Eye])))
+    return F.Hadamard(tuple(sorted(flat, key=lambda f: (type(f) is F.Power and f.exponent < 0, repr(f)))), flat[0].kind)
+
+
+def pair(x):
+    """An entrywise product of two as its two factors, or None."""
+    if type(x) is F.Hadamard and len(x.factors) == 2:
+        return x.factors
+    return (x.body, x.body) if type(x) is F.Power and x.exponent == 2 else None
+
+
+def turns(x):
+    """How many matrices are transposed in a product."""
+    factors = x.factors if type(x) is F.MatMul else [x]
+    return sum(type(f) is F.T and f.kind == F.MATRIX for f in factors)
+
+
+def scalar_product(factors):
+    """row . matrices . column, in the direction that transposes less, a differential at the end."""
+    x = mm(factors)
+    y = transpose_scalar(x)
+    return min((x, y), key=lambda z: (not is_d(z.factors[-1]), turns(z), repr(z)))
+
+
+def is_d(x):
+    return type(x) is F.Name and x.role == "differential"
+
+
+def d_last(x):
+    return is_d(x), repr(x)
+
+
+def transposes_of(forms):
+    return sum(map(transposes, forms))
+
+
+def transpose_scalar(x):
+    return mm([transpose(f) for f in reversed(x.factors)]) if type(x) is F.MatMul else x
+
+
+def trace(a, b):
+    """The circle of a from i to k and b from i to k: sum_ik a_ik b_ik."""
+    as_inner = min((sorted(two, key=d_last) for two in ([a, b], [transpose(a), transpose(b)])), key=transposes_of)
+    circle = mm([a, transpose(b)])
+    if type(circle) is not F.MatMul:
+        return F.Trace(circle)
+    rolled = []
+    for way in (circle.factors, tuple(transpose(f) for f in reversed(circle.factors))):
+        rolled.extend(F.MatMul(way[n:] + way[:n], F.MATRIX) for n in range(len(way)))
+    best = min(rolled, key=lambda x: (turns(x), repr(x)))
+    simple = all(type(x) is not F.MatMul for x in as_inner)
+    if simple and transposes_of(as_inner) <= turns(best):
+        return F.Inner(*as_inner)
+    return F.Trace(best)
+
+
+def times(number, scalars, body):
+    """A product with scalars in front."""
+    if type(body) is F.Times:
+        inner = list(body.scalars)
+        if type(inner[0]) is F.Num:
+            number *= inner.pop(0).value
+        scalars, body = [*scalars, *inner], body.body
+    flat = []
+    for s in scalars:
+        if type(s) is F.Times:
+            inner = list(s.scalars) + ([s.body] if s.body is not None else [])
+            if type(inner[0]) is F.Num:
+                number *= inner.pop(0).value
+            flat.extend(inner)
+        elif type(s) is F.Num:
+            number *= s.value
+        else:
+            flat.append(s)
+    flat.sort(key=lambda s: (type(s) is F.Power and s.exponent < 0, type(s) is not F.Name, repr(s)))
+    front = ([] if number == 1 else [F.Num(number)]) + flat
+    if not front:
+        return body if body is not None else F.Num(Fraction(1))
+    if body is None and len(front) == 1:
+        return front[0]
+    return F.Times(tuple(front), body, F.SCALAR if body is None else body.kind)
+
+
+def transposes(x):
+    """How many transposes of matrices a formula has."""
+    if not isinstance(x, tuple):
+        return 0
+    here = type(x) is F.T and x.kind == F.MATRIX
+    return here + sum(map(transposes, x))
+
+
+def norm_of(square):
+    """|x| for <x, x>, or None."""
+    two = (square.left, square.right) if type(square) is F.Inner else None
+    if type(square) is F.MatMul and square.kind == F.SCALAR and len(square.factors) == 2:
+        two = transpose(square.factors[0]), square.factors[1]
+    return F.Apply("norm", two[:1], (), F.SCALAR) if two and two[0] == two[1] else None

@@ -1,0 +1,139 @@
+"""Choosing entries by position, and joining arrays: products with arrays of zeros and ones.
+
+    y = x[index]      y_o = S_ok x_k
+    scatter_add       x_k = S_ok y_o, the adjoint
+"""
+
+from __future__ import annotations
+
+import operator
+from fractions import Fraction
+
+import numpy as np
+
+from ..rules.shape import scatter_add
+from .index import Delta, Factor, Index, Sum, Term, product, summed
+from .meaning import axes_of, means, tidy
+from .simplify import given_data
+from .symbol import NoFormula, Symbol, as_symbol, paired, size_of
+
+
+def selection(axes, index):
+    """(axes of x[index], factors that link them to `axes`, indices to put in the place of others)."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    taking = sum(1 for p in parts if p is not None and p is not Ellipsis)
+    if Ellipsis not in [p if isinstance(p, type(Ellipsis)) else None for p in parts]:
+        parts.append(Ellipsis)
+    spot = next(k for k, p in enumerate(parts) if p is Ellipsis)
+    parts[spot:spot + 1] = [slice(None)] * (len(axes) - taking)
+    out, links, arrays, position = [], [], [], []
+    k = 0
+    for part in parts:
+        if part is None:
+            out.append(())
+            continue
+        axis, n = axes[k], int(size_of(axes[k]))
+        k += 1
+        if isinstance(part, slice):
+            if part.indices(n) == (0, n, 1):
+                out.append(axis)
+                continue
+            chosen = np.arange(n)[part]
+            new = _one_axis(len(chosen))
+            out.append(new)
+            links.append((new, axis, chosen, n))
+        else:
+            part = np.asarray(part)
+            if part.dtype == bool:
+                if part.ndim != 1:
+                    raise NoFormula("a mask of several axes")
+                part = np.flatnonzero(part)
+            arrays.append((axis, part, n))
+            position.append(len(out))
+    if arrays:
+        shape = np.broadcast_shapes(*(np.shape(p) for _, p, _ in arrays))
+        widest = max((axis for axis, _, _ in arrays), key=len)
+        whole = len(shape) == 1 and shape[0] == size_of(widest)
+        new = [tuple(Index(i.size) for i in widest)] if whole else [_one_axis(m) for m in shape]
+        adjacent = all(isinstance(p, slice) is False for p in _between(parts))
+        place = position[0] if adjacent else 0
+        out[place:place] = new
+        flat = tuple(i for axis in new for i in axis)
+        for axis, part, n in arrays:
+            links.append((flat, axis, np.ravel(np.broadcast_to(part, shape)), n))
+    factors = []
+    for new, axis, chosen, n in links:
+        chosen = np.where(chosen < 0, chosen + n, chosen)
+        table = np.zeros((len(chosen), n))
+        table[np.arange(len(chosen)), chosen] = 1
+        if not axis:
+            continue
+        identity = len(chosen) == n and np.array_equal(table, np.eye(n))
+        if not new:
+            factors.append(Factor(given_data(table[0]), (axis,), Fraction(1)))
+        elif identity and len(new) == len(axis):
+            factors.extend(Factor(Delta(), ((i,), (j,)), Fraction(1)) for i, j in zip(new, axis))
+        elif identity:
+            raise NoFormula("an index along axes that were merged in different ways")
+        else:
+            factors.append(Factor(given_data(table), (new, axis), Fraction(1)))
+    return out, factors
+
+
+def _between(parts):
+    """The parts from the first array to the last."""
+    where = [k for k, p in enumerate(parts) if p is not None and not isinstance(p, slice)]
+    return parts[where[0]:where[-1] + 1]
+
+
+def _one_axis(n):
+    return () if n == 1 else (Index(n),)
+
+
+@means(operator.getitem)
+def taken(x, index):
+    x = as_symbol(x)
+    if any(isinstance(p, Symbol) for p in (index if isinstance(index, tuple) else (index,))):
+        raise NoFormula("an index computed from formulas")
+    axes, factors = selection(x.axes, index)
+    if not factors:
+        gone = [i for axis in x.axes for i in axis if i not in {j for a in axes for j in a}]
+        return Symbol(axes, summed(x.sum, gone))
+    link = Sum((Term(Fraction(1), tuple(factors)),), frozenset(i for f in factors for i in f.indices))
+    whole = product(x.sum, link)
+    kept = {i for axis in axes for i in axis}
+    return Symbol(axes, tidy(summed(whole, [i for i in whole.free if i not in kept])))
+
+
+@means(scatter_add)
+def _scattered(x, index, shape):
+    x = as_symbol(x)
+    target = axes_of(tuple(shape))
+    axes, factors = selection(target, index)
+    new, merged_axes = {}, {}
+    for mine, wanted in zip(x.axes, axes):
+        if len(mine) > 1 and len(wanted) == 1:
+            merged_axes[wanted[0]] = mine
+        elif mine and wanted:
+            new.update(paired(mine, wanted))
+    target = [tuple(j for i in axis for j in merged_axes.get(i, (i,))) for axis in target]
+    factors = [f.substituted(merged_axes) for f in factors]
+    link = Sum((Term(Fraction(1), tuple(factors)),), frozenset(i for f in factors for i in f.indices))
+    whole = product(x.sum.substituted(new), link)
+    kept = {i for axis in target for i in axis}
+    return Symbol(target, tidy(summed(whole, [i for i in whole.free if i not in kept])))
+
+
+@means(np.concatenate)
+def _concatenate(*arrays, axis):
+    arrays = [as_symbol(a) for a in arrays]
+    sizes = [int(a.shape[axis]) for a in arrays]
+    ends = np.cumsum(sizes)
+    total = None
+    for a, n, end in zip(arrays, sizes, ends):
+        moved = np.moveaxis(a, axis, -1)
+        place = np.zeros((int(ends[-1]), n))
+        place[np.arange(end - n, end), np.arange(n)] = 1
+        part = np.moveaxis(np.sum(moved[..., None, :] * place, axis=-1), -1, axis)
+        total = part if total is None else total + part
+    return total
