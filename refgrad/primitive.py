@@ -19,6 +19,7 @@ can be differentiated and `params` all the others.
 from __future__ import annotations
 
 import enum
+import functools
 from functools import partial
 
 import numpy as np
@@ -40,6 +41,10 @@ LINEAR, MULTILINEAR, SMOOTH, KINKED, CONSTANT = Kind
 
 #: From a function (of NumPy, or a refgrad primitive) to the Primitive or Composition that differentiates it.
 TABLE: dict = {}
+
+
+#: From the type of arrays that trace to what an operation on them is handed to: they go before all other arrays.
+TRACING: dict = {}
 
 
 class Each:
@@ -95,11 +100,15 @@ class Primitive:
 
     def __call__(self, *arrays, **params):
         """Compute; an array type may override it through ``__array_function__``, as it overrides NumPy's functions."""
-        overriding = [a for a in (*arrays, *params.values()) if type(a) is not np.ndarray and _overrides(type(a))]
-        if overriding:
-            result = offer(self, overriding, arrays, params)
-            if result is not NotImplemented:
-                return result
+        for a in arrays if not params else (*arrays, *params.values()):
+            kind = type(a)
+            if kind in TRACING:
+                return TRACING[kind](self, arrays, params)
+            if kind is not np.ndarray and _overrides(kind):
+                result = offer(self, arrays, params)
+                if result is not NotImplemented:
+                    return result
+                break
         return self.run(arrays, params)[0]
 
     def run(self, arrays, params):
@@ -118,7 +127,7 @@ class Primitive:
         return result, result
 
     def differentiable(self, argument):
-        return not self.constant and (isinstance(self.vjp, Each) or self.vjp[argument] is not None)
+        return not self.constant and (type(self.vjp) is Each or self.vjp[argument] is not None)
 
     def pull(self, g, kept, arrays, params, wanted):
         """The adjoint: for each argument in `wanted` its cotangent, in the argument's own shape and dtype."""
@@ -183,14 +192,16 @@ def every_argument_is_an_array(*arrays):
     return arrays, {}
 
 
+@functools.cache
 def _overrides(kind):
     """Whether a type has an ``__array_function__`` of its own; a subclass of ndarray need not."""
     plain = np.ndarray.__array_function__
     return getattr(kind, "__array_function__", plain) is not plain
 
 
-def offer(function, overriding, arrays, params):
+def offer(function, arrays, params):
     """NumPy's override protocol for a function of our own: ask each type in order; NotImplemented if none can."""
+    overriding = [a for a in (*arrays, *params.values()) if _overrides(type(a))]
     types = tuple({type(a): None for a in overriding})
     for a in overriding:
         result = type(a).__array_function__(a, function, types, arrays, params)
@@ -201,6 +212,8 @@ def offer(function, overriding, arrays, params):
 
 def fit(c, x, primitive, argument):
     """A cotangent in the shape and dtype of its primal: broadcasting is linear, and summing is its adjoint."""
+    if type(c) is type(x) is np.ndarray and c.shape == x.shape and c.dtype == x.dtype:
+        return c
     shape = np.shape(x)
     if np.shape(c) != shape:
         c = unbroadcast(c, shape, primitive, argument)
@@ -208,13 +221,16 @@ def fit(c, x, primitive, argument):
 
 
 def unbroadcast(c, shape, primitive, argument):
-    extra = np.ndim(c) - len(shape)
-    if extra < 0 or any(n != 1 and n != m for n, m in zip(shape, np.shape(c)[extra:])):
+    have = np.shape(c)
+    extra = len(have) - len(shape)
+    if extra < 0 or any(n != 1 and n != m for n, m in zip(shape, have[extra:])):
         raise ValueError(
-            f"the vjp of {primitive.name} gave a cotangent of shape {np.shape(c)} for argument {argument}, "
+            f"the vjp of {primitive.name} gave a cotangent of shape {have} for argument {argument}, "
             f"which has shape {shape}; a rule must return the argument's shape (or one that broadcasting made of it)")
     stretched = tuple(range(extra)) + tuple(
-        extra + k for k, n in enumerate(shape) if n == 1 and np.shape(c)[extra + k] != 1)
+        extra + k for k, n in enumerate(shape) if n == 1 and have[extra + k] != 1)
+    if type(c) is np.ndarray:  # the same without NumPy's dispatch
+        return np.add.reduce(c, stretched).reshape(shape)
     return np.reshape(np.sum(c, axis=stretched), shape)
 
 

@@ -14,6 +14,10 @@ import numpy as np
 from .tracer import Level, Tracer
 
 
+#: Below this many entries an array is copied sooner than it is known to need no copy.
+SMALL = 2048
+
+
 class Node:
     """One operation on the tape."""
 
@@ -52,15 +56,13 @@ class Tape(Level):
         return Tracer(value, self, next(self.slots))
 
     def process(self, primitive, arrays, params):
-        values, wanted, parents = [], [], []
+        values, wanted, parents = list(arrays), [], []
         for i, a in enumerate(arrays):
             if type(a) is Tracer and a.level is self:
-                values.append(a.value)
+                values[i] = a.value
                 if primitive.differentiable(i):
                     wanted.append(i)
                     parents.append(a.mark)
-            else:
-                values.append(a)
         result, kept = primitive.trace(values, params)
         if not wanted:
             return result
@@ -68,7 +70,7 @@ class Tape(Level):
             traced = tuple(map(self.variable, result))
             slots, results = [y.mark for y in traced], result
         else:
-            traced = self.variable(result)
+            traced = Tracer(result, self, next(self.slots))
             slots, results = traced.mark, None
         self.nodes.append(Node(primitive, kept, values, params, wanted, parents, slots, results))
         return traced
@@ -89,7 +91,8 @@ class Tape(Level):
                 if c is not None:
                     _accumulate(cotangents, fresh, slot, c, slot in keep and _is_new(c, g, node, contributions))
         found = [(slot, cotangents.get(slot)) for slot in targets]
-        handed_out = lambda slot, c: c if type(c) is Tracer or slot in fresh and type(c) is np.ndarray else np.copy(c)
+        handed_out = lambda slot, c: (c if type(c) is Tracer or slot in fresh and type(c) is np.ndarray
+                                      else c.copy() if type(c) is np.ndarray else np.copy(c))
         return [None if c is None else handed_out(slot, c) for slot, c in found]
 
 
@@ -107,17 +110,21 @@ def _accumulate(cotangents, fresh, slot, c, is_new):
 
 
 def _is_new(c, g, node, contributions):
-    """Whether a rule's result shares memory with nothing: not a view, and none of the arrays the rule was handed."""
-    others = [d for d in contributions if d is not c]
-    if type(c) is not np.ndarray or c.base is not None or len(others) < len(contributions) - 1:
+    """Whether a rule's result shares memory with nothing: not a view, and none of the arrays the rule was handed.
+
+    Of a small array it is not worth asking: a copy costs less than the answer.
+    """
+    if type(c) is not np.ndarray or c.size < SMALL or c.base is not None or sum(d is c for d in contributions) > 1:
         return False
-    handed = [g, node.kept, *others, *node.arrays, *node.params.values()]
+    handed = [g, node.kept, *(d for d in contributions if d is not c), *node.arrays, *node.params.values()]
     while handed:
         x = handed.pop()
-        if x is c or getattr(x, "base", None) is c:
-            return False
-        if isinstance(x, (tuple, list)):
+        kind = type(x)
+        if kind is np.ndarray:
+            if x is c or x.base is c:
+                return False
+        elif kind is tuple or kind is list:
             handed.extend(x)
-        elif isinstance(x, dict):
+        elif kind is dict:
             handed.extend(x.values())
     return True

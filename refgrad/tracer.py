@@ -20,7 +20,7 @@ import numpy as np
 
 from .errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule, describe, describe_call
 from .face import Face
-from .primitive import TABLE, Composition, Primitive, every_argument_is_an_array, qualified
+from .primitive import TABLE, TRACING, Composition, Primitive, every_argument_is_an_array, qualified
 
 _numbers = itertools.count(1)
 
@@ -195,9 +195,9 @@ class Tracer(Face):
     # what the array below knows
 
     @property
-    def shape(self): return np.shape(self.value)
+    def shape(self): return self.value.shape
     @property
-    def ndim(self): return len(np.shape(self.value))
+    def ndim(self): return len(self.value.shape)
     @property
     def size(self): return np.size(self.value)
     @property
@@ -266,6 +266,9 @@ def dispatch(primitive: Primitive, arrays, params):
     if not top.open:
         raise ClosedLevel(primitive.name)
     return top.process(primitive, arrays, params)
+
+
+TRACING[Tracer] = dispatch
 
 
 def bare(x):

@@ -148,7 +148,7 @@ class _Recording:
         """Cotangents of the inputs, one leaf each, given those of the results."""
         seeds = [(r.mark, g) for r, g in zip(self.results, cotangents) if self.tape.traces(r)]
         found = self.tape.sweep(seeds, [x.mark for x in self.inputs])
-        return [np.zeros_like(x) if g is None else g for x, g in zip(self.leaves, found)]
+        return [np.zeros_like(x) if g is None else in_dtype_of(x, g) for x, g in zip(self.leaves, found)]
 
     def pull(self, g):
         """The map that `vjp` returns."""

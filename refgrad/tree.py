@@ -7,6 +7,7 @@ None is an empty container: it has no leaves.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 
@@ -45,6 +46,8 @@ def children(x):
 
 
 def rebuild(kind, keys, values):
+    if kind is tuple or kind is list:
+        return kind(values)
     if issubclass(kind, dict):
         new = kind()  # by its own update, since a subclass may want other arguments (defaultdict)
         new.update(zip(keys, values))
@@ -68,14 +71,22 @@ def flatten(x):
 
 
 def _flatten(x, leaves):
+    kind = type(x)
+    if kind is tuple or kind is list:
+        return Structure(kind, _positions(len(x)), tuple([_flatten(v, leaves) for v in x]))
     if x is None:
         return _empty
-    parts = children(x)
+    parts = None if hasattr(x, "dtype") else children(x)
     if parts is None:
         leaves.append(x)
         return _leaf
     kind, keys, values = parts
     return Structure(kind, keys, tuple([_flatten(v, leaves) for v in values]))
+
+
+@functools.cache
+def _positions(n):
+    return tuple(range(n))
 
 
 def unflatten(structure, leaves):
@@ -84,11 +95,12 @@ def unflatten(structure, leaves):
 
 
 def _unflatten(s, leaves):
-    if s.kind is LEAF:
+    kind, keys, inner = s
+    if kind is LEAF:
         return next(leaves)
-    if s.kind is EMPTY:
+    if kind is EMPTY:
         return None
-    return rebuild(s.kind, s.keys, [_unflatten(c, leaves) for c in s.children])
+    return rebuild(kind, keys, [next(leaves) if c is _leaf else _unflatten(c, leaves) for c in inner])
 
 
 def paths(structure, prefix=""):

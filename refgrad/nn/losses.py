@@ -154,7 +154,7 @@ def _without(shape, axis):
 
 def _entries(target, axis):
     """The index of each position's target class."""
-    positions = np.indices(target.shape, sparse=True)
+    positions = (np.arange(target.shape[0]),) if target.ndim == 1 else np.indices(target.shape, sparse=True)
     return (*positions[:1], target, *positions[1:])
 
 

@@ -24,7 +24,7 @@ def axes_of(a, axis):
 
 def widen(g, axis, keepdims):
     """Something in the shape of the result of a reduction, with the reduced axes as axes of size 1."""
-    return g if keepdims or not axis else np.expand_dims(g, axis)
+    return g if keepdims or not axis or not np.ndim(g) else np.expand_dims(g, axis)
 
 
 def count(a, axis):
