@@ -38,6 +38,7 @@ vector; sizes follow from how the arrays are used. --shape says it otherwise:
 
 
 def arguments():
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m refgrad.derive", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Derive the gradient of an expression as a formula, step by step.",
@@ -72,7 +73,7 @@ def _listed(words, width=110):
 
 
 def main(argv=None):
-    """Run the command; the exit code is 2 for a wrong expression or one that has no formula, 1 if --verify fails, else 0."""
+    """Run the command; exit code 2 for a wrong expression or one without a formula, 1 if --verify fails, else 0."""
     parser = arguments()
     options = parser.parse_args([_no_option(a) for a in (sys.argv[1:] if argv is None else argv)])
     if options.seed < 0:

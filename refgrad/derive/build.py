@@ -8,6 +8,7 @@ from . import form as F
 
 
 def plus(terms):
+    """A sum, its terms in their order."""
     kind = max((t.kind for t in terms), key=[F.SCALAR, F.ROW, F.COLUMN, F.MATRIX, F.ARRAY].index)
     return F.Plus(tuple(sorted(terms, key=_place)), kind)
 
@@ -24,6 +25,7 @@ def _place(t):
 
 
 def transpose(x):
+    """The transpose, taken inside products."""
     if type(x) is F.T:
         return x.body
     if x.kind == F.SCALAR or type(x) in (F.Eye, F.Diag) or getattr(x, "symmetric", False):
@@ -49,6 +51,7 @@ def mm(factors):
 
 
 def hadamard(factors):
+    """An entrywise product; products inside it are part of it."""
     flat = []
     for f in factors:
         flat.extend(f.factors if type(f) is F.Hadamard else [f])
@@ -80,18 +83,22 @@ def scalar_product(factors):
 
 
 def is_d(x):
+    """Whether a formula is a differential."""
     return type(x) is F.Name and x.role == "differential"
 
 
 def d_last(x):
+    """The key that sorts a differential to the end."""
     return is_d(x), repr(x)
 
 
 def transposes_of(forms):
+    """How many transposes several formulas have together."""
     return sum(map(transposes, forms))
 
 
 def transpose_scalar(x):
+    """A number that is a product, read from its other end."""
     return mm([transpose(f) for f in reversed(x.factors)]) if type(x) is F.MatMul else x
 
 

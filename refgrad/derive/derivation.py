@@ -12,15 +12,7 @@ from .. import transforms
 from ..errors import describe
 from ..primitive import KINKED
 from . import form as F
-from .formula import (
-    Formula,
-    entries,
-    given_in,
-    has_indices,
-    size_names,
-    with_names,
-    written_out,
-)
+from .formula import Formula, entries, given_in, has_indices, size_names, with_names, written_out
 from .index import Size
 from .level import Deriving, tidied
 from .matrix import matrix_form
@@ -45,9 +37,9 @@ def derive(f, /, wrt=None, **shapes):
 
     f       a function of arrays, written with NumPy or refgrad.nn; the shapes are given by its arguments' names
     wrt     the name of the argument to differentiate with respect to, or a tuple of names; all arguments if None
-    shapes  for each argument a tuple of sizes, integers or names of dimensions, ``X=("m", "n")``, () for a number; among
-            them words for what is known of a matrix: "symmetric", "diagonal", "positive definite", "probabilities" (the
-            last axis sums to 1)
+    shapes  for each argument a tuple of sizes, integers or names of dimensions, ``X=("m", "n")``, () for a number;
+            among them words for what is known of a matrix: "symmetric", "diagonal", "positive definite",
+            "probabilities" (the last axis sums to 1)
 
     Returns a Derivation.  The gradient has the shape of its argument; with respect to a symmetric matrix it is the
     symmetric one, (G + G')/2, and with respect to a diagonal one it is diagonal.
@@ -58,9 +50,11 @@ def derive(f, /, wrt=None, **shapes):
     missing = [n for n in arguments if n not in shapes]
     unknown = [n for n in shapes if n not in arguments]
     if missing or unknown:
-        raise TypeError(f"derive: {transforms._name(f)} has the arguments {', '.join(arguments)}; "
-                        + (f"no shape was given for {', '.join(missing)}: {missing[0]}=(\"m\", \"n\"), {missing[0]}=(3,) or "
-                           f"{missing[0]}=() for a number" if missing else f"{', '.join(unknown)} is none of them"))
+        wrong = f"{', '.join(unknown)} is none of them"
+        if missing:
+            x = missing[0]
+            wrong = f"no shape was given for {', '.join(missing)}: {x}=(\"m\", \"n\"), {x}=(3,) or {x}=() for a number"
+        raise TypeError(f"derive: {transforms._name(f)} has the arguments {', '.join(arguments)}; {wrong}")
     variables = [variable(name, shapes[name]) for name in arguments]
     wrt = tuple(arguments) if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
     for name in wrt:
@@ -71,6 +65,7 @@ def derive(f, /, wrt=None, **shapes):
 
 
 def argument_names(f):
+    """The names of a function's arguments; TypeError for *args, **kwargs and keyword-only ones."""
     parameters = inspect.signature(f).parameters.values()
     for p in parameters:
         if p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
@@ -79,16 +74,22 @@ def argument_names(f):
 
 
 def variable(name, shape):
+    """A Variable from its name and its shape as `derive` takes it; ValueError for a wrong one."""
     shape = (shape,) if isinstance(shape, (int, str)) else tuple(shape)
     sizes = tuple(n for n in shape if n not in PROPERTIES)
     for n in sizes:
-        if isinstance(n, str) and not n.isidentifier() or not isinstance(n, (str, int)) or not isinstance(n, str) and n < 1:
-            raise ValueError(f"derive: {name} has {n!r} in its shape; expected a size (an integer above 0), the name of a "
-                             f"dimension, or one of {', '.join(PROPERTIES)}")
+        if not _is_size(n):
+            raise ValueError(f"derive: {name} has {n!r} in its shape; expected a size (an integer above 0), the name "
+                             f"of a dimension, or one of {', '.join(PROPERTIES)}")
     properties = tuple(n for n in shape if n in PROPERTIES)
     if set(properties) & set(STRUCTURES) and (len(sizes) != 2 or sizes[0] != sizes[1]):
         raise ValueError(f"derive: {name} is {properties[0]} and has the shape {sizes}; expected a square matrix")
     return Variable(name, sizes, properties)
+
+
+def _is_size(n):
+    """Whether this is the name of a dimension or an integer above 0."""
+    return n.isidentifier() if isinstance(n, str) else isinstance(n, int) and n >= 1
 
 
 def dimensions(variables):
@@ -101,6 +102,7 @@ def dimensions(variables):
 
 
 def symbols_of(variables, sizes):
+    """A symbol for each variable."""
     return [Symbol.leaf(v.name, tuple(sizes.get(n, n) for n in v.shape), "variable", v.properties) for v in variables]
 
 
@@ -137,8 +139,8 @@ class Derivation:
             arguments = []
             for v, x in zip(self.variables, self.inputs):
                 if v.name in self.wrt:
-                    dx = Symbol.leaf("d" + v.name, x.shape, "differential", {"symmetric"} if set(v.properties) & set(STRUCTURES) else ())
-                    x = level.variable(x, dx)
+                    symmetric = {"symmetric"} if set(v.properties) & set(STRUCTURES) else ()
+                    x = level.variable(x, Symbol.leaf("d" + v.name, x.shape, "differential", symmetric))
                 arguments.append(x)
             result = self.f(*arguments)
             if isinstance(result, (Symbol, int, float, np.ndarray)):  # it does not depend on the variables
@@ -148,9 +150,9 @@ class Derivation:
                 raise NoFormula(f"{self.name} returned {describe(result)}; expected one array")
             self.level, self.result, self.arguments = level, result, arguments
             self.scalar = result.ndim == 0
-            seed = as_symbol(1) if self.scalar else Symbol.leaf(self.cotangent_name(result.ndim), result.shape, "cotangent")
-            self.seed = seed
-            self.cotangents, self.defined = level.sweep(result.mark.slot, seed)
+            g = self.cotangent_name(result.ndim)
+            self.seed = as_symbol(1) if self.scalar else Symbol.leaf(g, result.shape, "cotangent")
+            self.cotangents, self.defined = level.sweep(result.mark.slot, self.seed)
         return level
 
     def cotangent_name(self, ndim):
@@ -197,7 +199,8 @@ class Derivation:
 
     def _fallback(self):
         if self.level.whole:
-            return "left as rules of the engine: " + ", ".join(dict.fromkeys(f"{rule} of {p.name}" for rule, p in self.level.whole))
+            rules = dict.fromkeys(f"{rule} of {p.name}" for rule, p in self.level.whole)
+            return "left as rules of the engine: " + ", ".join(rules)
         forms = [formula.form for formula in self.gradients.values()]
         if any(has_indices(x) for x in forms):
             return "index notation: the product has no form in matrix notation"
@@ -209,7 +212,8 @@ class Derivation:
 
     def _steps(self):
         level = self.level
-        label = F.Name("L" if self.scalar else "y" if self.result.ndim == 1 else "Y", self.value_formula.form.kind, "intermediate")
+        letter = "L" if self.scalar else "y" if self.result.ndim == 1 else "Y"
+        label = F.Name(letter, self.value_formula.form.kind, "intermediate")
         d_label = F.Name("d" + label.text, label.kind, "differential")
         result = self.result.mark
         named = level.by_slot.get(result.slot)
@@ -221,13 +225,14 @@ class Derivation:
         made = dict.fromkeys(p for d in level.differentials.values() for p in d.because) | dict.fromkeys(result.made)
         yield Step("Differentials", tuple(lines), reasons(made))
         yield from self._back(label, d_label, named)
-        lines, why = [], ["what stands before a d is the " + ("gradient" if self.scalar else "vjp")]
+        sought = "gradient" if self.scalar else "vjp"
+        lines, why = [], [f"what stands before a d is the {sought}"]
         for name, formula in self.gradients.items():
             chain = [F.Name(("G_" if not self.scalar else "dL/d") + name, formula.form.kind, "cotangent"),
                      matrix_form(self.in_names[name]), formula.form]
             lines.append(Line(tuple(dict.fromkeys(chain))))
             why += structure_note(self._variable(name))
-        yield Step(f"The {'gradient' if self.scalar else 'vjp'} with respect to {', '.join(self.gradients)}", tuple(lines), tuple(why))
+        yield Step(f"The {sought} with respect to {', '.join(self.gradients)}", tuple(lines), tuple(why))
 
     def _variable(self, name):
         return next(v for v in self.variables if v.name == name)
@@ -246,27 +251,30 @@ class Derivation:
                     continue
                 g = self.cotangents[slot_of[name]]
                 if name in self.defined:
-                    lines.append(Line((matrix_form(self.defined[name].symbol), matrix_form(self.defined[name].definition))))
+                    d = self.defined[name]
+                    lines.append(Line((matrix_form(d.symbol), matrix_form(d.definition))))
             elif named:
                 continue
             made, found = moved(g, differential)
             lines += made
             why = adjoint_reasons(made, found is None)
-            rule = f"From d{name} back" if name else ("d to the right" if self.scalar else f"d to the right, in <{self.cotangent_name(self.result.ndim)}, {d_label.text}>")
+            rule = f"From d{name} back" if name else "d to the right"
+            if not name and not self.scalar:
+                rule += f", in <{self.cotangent_name(self.result.ndim)}, {d_label.text}>"
             if lines or found is None:
                 yield Step(rule, tuple(lines), why)
 
     def proof(self):
-        """Whether what is read off the jvp rules is what the vjp rules give, as expressions: {name: True, False or None}.
+        """Whether what is read off the jvp rules is what the vjp rules give: {name: True, False or None}.
 
-        None where a rule has no formula, so that nothing can be read off.
+        The two are compared as expressions; None where a rule has no formula, so that nothing can be read off.
         """
         level = self.level
-        slot_of = {name: slot for slot, name in level.by_slot.items()}
+        cotangent_of = {name: self.cotangents[slot] for slot, name in level.by_slot.items() if slot in self.cotangents}
         read, open_ends = {}, False
         todo = [(self.seed, self.change)] if level.by_slot.get(self.result.mark.slot) is None else []
-        todo += [(self.cotangents[slot_of[d.name]], level.differentials[d.name].definition) for d in reversed(level.names)
-                 if d.name in level.differentials and slot_of[d.name] in self.cotangents]
+        todo += [(cotangent_of[d.name], level.differentials[d.name].definition) for d in reversed(level.names)
+                 if d.name in level.differentials and d.name in cotangent_of]
         for g, differential in todo:
             _, found = moved(g, differential)
             if found is None:
@@ -274,8 +282,8 @@ class Derivation:
                 continue
             for name, c in found.items():
                 read[name] = tidied(read[name] + c) if name in read else c
-        given = {"d" + d.name: self.defined[d.name].definition if d.name in self.defined else self.cotangents[slot_of[d.name]]
-                 for d in level.names if d.name in slot_of and slot_of[d.name] in self.cotangents}
+        given = {"d" + d.name: self.defined[d.name].definition if d.name in self.defined else cotangent_of[d.name]
+                 for d in level.names if d.name in cotangent_of}
         for v, x in zip(self.variables, self.arguments):
             if v.name in self.wrt:
                 given["d" + v.name] = tidied(as_symbol(self.cotangents.get(x.mark.slot, 0)))
@@ -335,14 +343,16 @@ class Derivation:
         lines = [(n, where[n].form) for n in order if n in where]
         forms = {name: formula.form for name, formula in self.gradients.items()}
         every = [form for _, form in lines] + list(forms.values())
-        data = [f"{d.name} = np.array({entries(d.array)})" for d in given_in([*where.values(), *self.gradients.values()])]
+        data = [f"{d.name} = np.array({entries(d.array)})"
+                for d in given_in([*where.values(), *self.gradients.values()])]
         for v in self.variables:
             if v.name in forms and 1 in v.shape:  # a formula does not know axes of size 1
                 forms[v.name] = F.Apply("reshape", (forms[v.name],), (("like", v.name),), forms[v.name].kind)
-        return definition("gradient" if self.scalar else "vjp",
-                          [v.name for v in self.variables] + ([] if self.scalar else [self.cotangent_name(self.result.ndim)]),
-                          forms if len(forms) > 1 else forms[self.wrt[0]] if len(self.wrt) == 1 else next(iter(forms.values())),
-                          lines=lines, sizes=self._size_statements(every) + data)
+        arguments = [v.name for v in self.variables]
+        arguments += [] if self.scalar else [self.cotangent_name(self.result.ndim)]
+        returned = forms if len(forms) > 1 else next(iter(forms.values()))
+        return definition("gradient" if self.scalar else "vjp", arguments, returned, lines=lines,
+                          sizes=self._size_statements(every) + data)
 
     def _size_statements(self, forms):
         """Statements that compute the named sizes that the formulas use."""
@@ -418,6 +428,7 @@ def structured(g, properties):
 
 
 def structure_note(v):
+    """Which part of what stands before d is the gradient, and why; [] if it is all of it."""
     if "diagonal" in v.properties:
         return [f"of it the diagonal, since d{v.name} is diagonal"]
     if {"symmetric", "positive definite"} & set(v.properties):

@@ -44,6 +44,7 @@ def trace(A):
 
 
 def log_abs_det(A):
+    """The logarithm of the absolute value of the determinant."""
     return np.linalg.slogdet(A)[1]
 
 

@@ -13,7 +13,7 @@ SCALAR, COLUMN, ROW, MATRIX, ARRAY = "scalar", "column", "row", "matrix", "array
 
 
 def told_apart(node):
-    """Equal only to what is of the same class: to tuples alone, a sum and a product of the same factors would be equal."""
+    """Equal only to what is of the same class: as tuples, a sum and a product of the same factors would be equal."""
     node.__eq__ = lambda self, other: type(self) is type(other) and tuple.__eq__(self, other)
     node.__ne__ = lambda self, other: not self == other
     node.__hash__ = lambda self: hash((type(self).__name__, *self))
@@ -135,6 +135,8 @@ class DiagOf(NamedTuple):
 
 @told_apart
 class Trace(NamedTuple):
+    """The trace of a matrix."""
+
     body: object
     kind: str = SCALAR
 
@@ -158,6 +160,8 @@ class Total(NamedTuple):
 
 @told_apart
 class Kron(NamedTuple):
+    """The Kronecker product of two matrices."""
+
     left: object
     right: object
     kind: str = MATRIX

@@ -88,6 +88,7 @@ def parts(x):
 
 
 def has_indices(x):
+    """Whether a formula, or a part of it, is written with indices."""
     return type(x) is F.Indexed or isinstance(x, tuple) and any(map(has_indices, x))
 
 

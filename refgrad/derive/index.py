@@ -2,9 +2,9 @@
 
     (X' (X W - Y))_ij  is  X_ki (X W - Y)_kj,  summed over k
 
-Matrix notation is for people; here a product is a set of factors, a transpose is an order of indices, a trace is an index that
-stands twice, and a column of ones is an index that no factor has.  So (X')' = X, tr(A B) = tr(B A) and all their kin need no
-rules: equal expressions have equal keys once they are multiplied out.
+Matrix notation is for people; here a product is a set of factors, a transpose is an order of indices, a trace is an
+index that stands twice, and a column of ones is an index that no factor has.  So (X')' = X, tr(A B) = tr(B A) and all
+their kin need no rules: equal expressions have equal keys once they are multiplied out.
 
 An expression (`Sum`) says which indices are free; all others are bound, and belong to it alone.
 """
@@ -22,8 +22,8 @@ class SizeMismatch(ValueError):
     """Two axes that have to be of one size are not."""
 
     def __init__(self, first, second):
-        super().__init__(f"an axis of size {first} meets one of size {second}; expected the same size. Give both the same name "
-                         f"or number in the shapes of the arrays")
+        super().__init__(f"an axis of size {first} meets one of size {second}; expected the same size. Give both the "
+                         f"same name or number in the shapes of the arrays")
         self.sizes = first, second
 
 
@@ -40,10 +40,14 @@ class Size(int):
         return cls(value, Sum((Term(Fraction(1), (Factor(Leaf(name, (), "size"), (), Fraction(1)),)),), frozenset()))
 
     def __mul__(self, other):
-        return Size(int(self) * int(other), product(self.sum, sum_of(other))) if isinstance(other, int) else NotImplemented
+        if not isinstance(other, int):
+            return NotImplemented
+        return Size(int(self) * int(other), product(self.sum, sum_of(other)))
 
     def __add__(self, other):
-        return Size(int(self) + int(other), add(self.sum, sum_of(other))) if isinstance(other, int) else NotImplemented
+        if not isinstance(other, int):
+            return NotImplemented
+        return Size(int(self) + int(other), add(self.sum, sum_of(other)))
 
     def __sub__(self, other):
         return self + -other
@@ -144,8 +148,9 @@ class Point(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A function of whole arrays: pairs (axes, expression) with indices of their own; the factor has the result's indices.
+    """A function of whole arrays; the factor has the result's indices.
 
+    args        pairs (axes, expression), with indices of their own
     sizes       of the result's axes
     properties  "symmetric"
     ones        axes of the result along which (jointly) the entries sum to 1; empty for none
@@ -164,6 +169,7 @@ class Call(NamedTuple):
 
 
 def name_of(function):
+    """The name of a function, which is a primitive or a name."""
     return function if isinstance(function, str) else function.name
 
 
@@ -173,7 +179,7 @@ def numbered(axes):
 
 
 class Factor(NamedTuple):
-    """An atom to a power, with the indices of its axes: each axis a tuple, of one index or of several that it merges."""
+    """An atom to a power, with the indices of its axes: each axis a tuple of one index or of several that it merges."""
 
     atom: object
     slots: tuple
@@ -206,6 +212,8 @@ class Factor(NamedTuple):
 
 
 class Term(NamedTuple):
+    """A product: a rational number times factors."""
+
     coefficient: Fraction
     factors: tuple
 
@@ -255,8 +263,8 @@ def labels(indices):
 def canonical(factors, label):
     """(text, bound indices in the order in which the text numbers them).
 
-    Each bound index gets a colour: what it sees of the factors that it stands in; the colours are refined until they settle;
-    where some are still equal, all orders of those are tried and the smallest text is taken.
+    Each bound index gets a colour: what it sees of the factors that it stands in; the colours are refined until they
+    settle; where some are still equal, all orders of those are tried and the smallest text is taken.
     """
     bound = list(dict.fromkeys(i for f in factors for i in f.indices if i not in label))
     for f in factors:  # 1_ij A_i is 1_ij A_j
@@ -329,6 +337,7 @@ def merged(coefficient, factors, free):
 
 
 def with_powers(factors):
+    """The factors with equal ones as one, their powers added; an indicator to any power is itself."""
     label = labels({i for f in factors for i in f.indices})
     powers, first = {}, {}
     for f in factors:
@@ -340,6 +349,7 @@ def with_powers(factors):
 
 
 def is_indicator(atom):
+    """Whether an atom is a comparison: 1 where it holds, 0 elsewhere."""
     return type(atom) is Point and isinstance(atom.function, str)
 
 
@@ -353,14 +363,17 @@ def times_sizes(term, indices):
 
 
 def is_number(s):
+    """Whether an expression is a number other than 0."""
     return len(s.terms) == 1 and not s.terms[0].factors
 
 
 def scaled(s, c):
+    """An expression times a number."""
     return Sum(tuple(Term(t.coefficient * c, t.factors) for t in s.terms) if c else (), s.free)
 
 
 def add(a, b):
+    """The sum of two expressions."""
     return collected(Sum(a.terms + b.terms, a.free | b.free))
 
 
@@ -396,6 +409,7 @@ def power(s, p):
 
 
 def is_positive(f):
+    """Whether a factor is never negative: a size, or a root."""
     return f.power.denominator > 1 or getattr(f.atom, "role", None) == "size"
 
 

@@ -176,6 +176,7 @@ class Layout:
 
 
 def letters_of(subscripts):
+    """The letters of subscripts, those of merged axes one by one."""
     for s in subscripts:
         if isinstance(s, tuple):
             yield from letters_of(s)
@@ -205,7 +206,10 @@ def reciprocal(power):
 
 
 def floating(value):
-    """The decimals of a float that is no simple fraction; else None.  They are exact: that float is what they are read as."""
+    """The decimals of a float that is no simple fraction; else None.
+
+    They are exact: that float is what they are read as.
+    """
     simple = value.denominator < 1000 and abs(value.numerator) < 10 ** 9
     return None if simple or float(value) != value else repr(float(value))
 

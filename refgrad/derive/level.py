@@ -1,7 +1,8 @@
 """The level on which a derivation runs: the engine's own rules, forward and backward, on symbols.
 
-Each operation is handed to its primitive as in the other two levels: `push` gives its differential, `pull` its adjoint.  What
-a person would give a name on paper gets one: the argument of a nonlinear function, and an activation that enters a product.
+Each operation is handed to its primitive as in the other two levels: `push` gives its differential, `pull` its
+adjoint.  What a person would give a name on paper gets one: the argument of a nonlinear function, and an activation
+that enters a product.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ LINEAR_IN = {TABLE[np.divide]: 0}
 
 
 class Mark:
-    """What the level keeps with an array: its slot, its differential, the primitives that made it since the last name."""
+    """What the level keeps with an array: slot, differential, the primitives that made it since the last name."""
 
     __slots__ = ("slot", "tangent", "made", "name")
 
@@ -90,7 +91,8 @@ class Deriving(Level):
             return False
         if primitive.kind is MULTILINEAR or primitive.name == "linear":
             several = len(a.value.sum.terms) > 1 and primitive.pointwise
-            return several or any(type(f.atom) in (Point, Call) and self.uses_names(f) for t in a.value.sum.terms for f in t.factors)
+            factors = [f for t in a.value.sum.terms for f in t.factors]
+            return several or any(type(f.atom) in (Point, Call) and self.uses_names(f) for f in factors)
         return True
 
     def uses_names(self, f):
@@ -104,8 +106,9 @@ class Deriving(Level):
         a.mark.name = name
         a.value = named(name, definition)
         self.names.append(Defined(name, a.value, definition, a.mark.made))
-        self.differentials[name] = Defined(name, named("d" + name, a.value, "differential"), self.tidy(a.mark.tangent), a.mark.made)
-        a.mark.tangent = self.differentials[name].symbol
+        differential = named("d" + name, a.value, "differential")
+        self.differentials[name] = Defined(name, differential, self.tidy(a.mark.tangent), a.mark.made)
+        a.mark.tangent = differential
         a.mark.made = ()
         self.by_slot[a.mark.slot] = name
 
@@ -134,8 +137,9 @@ class Deriving(Level):
         for f in (f for t in x.sum.terms for f in t.factors if type(f.atom) is Call):
             if name_of(f.atom.function) in ("softmax", "log_softmax"):
                 axes = tuple((Index(n),) for n in f.atom.sizes if n != 1)
-                logs = Symbol.of_factors(axes, [Factor(f.atom, axes, Fraction(1))])
-                self.define(self.tidy(np.exp(logs) if name_of(f.atom.function) == "log_softmax" else logs), f.atom.function)
+                computed = Symbol.of_factors(axes, [Factor(f.atom, axes, Fraction(1))])
+                softmax = np.exp(computed) if name_of(f.atom.function) == "log_softmax" else computed
+                self.define(self.tidy(softmax), f.atom.function)
 
     def tidy(self, symbol):
         """A symbol in its simplest form, with the names that there are."""

@@ -18,8 +18,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from . import form as F
-from .build import (d_last, hadamard, is_d, mm, norm_of, pair, plus, scalar_product, times, trace, transpose, transposes,
-                    transposes_of)
+from .build import (d_last, hadamard, is_d, mm, norm_of, pair, plus, scalar_product, times, trace, transpose,
+                    transposes, transposes_of)
 from .index import Data, Delta, Group, Leaf, Point, Size, name_of
 
 HALF = Fraction(1, 2)
@@ -43,6 +43,7 @@ def to_form(s, axes, loose=False):
 
 
 def term_form(term, axes, loose=False):
+    """A product as a formula: in matrix notation if there is one, else with indices."""
     if len(axes) <= 2 and all(len(a) == 1 for a in axes):
         try:
             return Graph(term, [a[0] for a in axes]).form(loose)
@@ -63,6 +64,7 @@ def _ones(axes):
 
 
 def size_name(size):
+    """A size as it is written: with names, if it has any, else an integer."""
     if isinstance(size, Size):
         return repr(size)
     return int(size)
@@ -99,8 +101,9 @@ class Graph:
         return e[2] if e[0] is first else e[3]
 
     def form(self, loose):
+        ways = self.alone, self.chain, self.end, self.weighted, self.circle, self.lonely, self.parallel
         while self.bound:
-            if not any(step() for step in (self.alone, self.chain, self.end, self.weighted, self.circle, self.lonely, self.parallel)):
+            if not any(remove() for remove in ways):
                 raise NoMatrix
         return self.result(loose)
 
@@ -122,8 +125,11 @@ class Graph:
                 return True
 
     def chain(self, weighted=False):
+        def entrywise(k):
+            return sum(type(e[2]) in (F.Apply, F.Compare, F.Hadamard) for e in self.at(k))
+
         # What is a function of entries stays whole, to be multiplied entry by entry.
-        for k in sorted(self.bound, key=lambda k: sum(type(e[2]) in (F.Apply, F.Compare, F.Hadamard) for e in self.at(k))):
+        for k in sorted(self.bound, key=entrywise):
             meet = self.at(k)
             if len(meet) != 2 or (k in self.columns) != weighted:
                 continue
@@ -333,6 +339,7 @@ def whole_form(f):
 
 
 def kind_of(n):
+    """The kind of an array with n axes."""
     return (F.SCALAR, F.COLUMN, F.MATRIX)[n] if n < 3 else F.ARRAY
 
 

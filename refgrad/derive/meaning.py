@@ -11,33 +11,9 @@ from ..nn.losses import _squared_error
 from ..primitive import TABLE
 from ..rules.linalg import contraction, log_abs_det, matmul, sign_det, solve
 from ..rules.shape import cast
-from .index import (
-    Call,
-    Delta,
-    Factor,
-    Index,
-    Point,
-    Size,
-    Sum,
-    add,
-    power,
-    product,
-    scaled,
-    summed,
-)
+from .index import Call, Delta, Factor, Index, Point, Size, Sum, add, power, product, scaled, summed
 from .simplify import as_factor, reduced
-from .symbol import (
-    MEANING,
-    NoFormula,
-    Symbol,
-    aligned,
-    as_symbol,
-    call,
-    paired,
-    point,
-    same_size,
-    size_of,
-)
+from .symbol import MEANING, NoFormula, Symbol, aligned, as_symbol, call, paired, point, same_size, size_of
 
 
 def means(*functions):
@@ -50,6 +26,7 @@ def means(*functions):
 
 
 def tidy(s):
+    """An expression with its terms reduced, without those that are 0."""
     return Sum(tuple(t for t in (reduced(t, s.free) for t in s.terms) if t.coefficient), s.free)
 
 
@@ -97,6 +74,7 @@ def _cast(x, dtype):
 
 
 def to_the(exponent):
+    """The meaning of a power with a constant exponent."""
     def rule(x):
         x = as_symbol(x)
         return Symbol(x.axes, tidy(power(x.sum, exponent)))
@@ -130,12 +108,14 @@ def _hypot(a, b):
     return np.sqrt(np.square(as_symbol(a)) + np.square(as_symbol(b)))
 
 
-# Comparisons and choices.  At a place where two formulas are equal by accident a convention holds, which is not a formula's matter.
+# Comparisons and choices.  At a place where two formulas are equal by accident a convention holds, which is not a
+# formula's matter.
 
 OPPOSITE = {">": "<=", "<": ">=", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}
 
 
 def comparison(relation):
+    """The meaning of a comparison."""
     def rule(a, b):
         axes, sums = aligned(a, b)
         return Symbol.of_factors(axes, [Factor(Point(relation, tuple(sums)), (), Fraction(1))])
@@ -205,6 +185,7 @@ MEANING[TABLE[np.sign]] = functools.partial(point, TABLE[np.sign])
 
 
 def no_special_values(value):
+    """The meaning of a test for special values, which comes out the same for every formula."""
     return lambda x: np.full(np.shape(x), value)
 
 
@@ -230,17 +211,20 @@ def _size(a, axis=None):
 
 
 def constant(value):
+    """The meaning of zeros_like and its kin."""
     def rule(a, dtype=None, order="K", subok=True, shape=None, **options):
         return full(value, a, shape)
     return rule
 
 
 def full(value, a, shape):
+    """A number in each entry of an array in that shape, or in the shape of `a`."""
     axes = [tuple(Index(i.size) for i in axis) for axis in as_symbol(a).axes] if shape is None else axes_of(shape)
     return Symbol(axes, Sum.number(value))
 
 
 def axes_of(shape):
+    """New axes for a shape; one of size 1 has no index."""
     return [() if n == 1 else (Index(n),) for n in (shape if isinstance(shape, tuple) else (shape,))]
 
 

@@ -34,9 +34,9 @@ def is_simple(symbol):
 
 def named(name, symbol, role="intermediate"):
     """A symbol of that name, in the shape of another; symmetric if that one is."""
-    properties = {"symmetric"} if symbol.ndim == 2 and symbol.key() == Symbol(symbol.axes[::-1], symbol.sum).key() else set()
+    symmetric = symbol.ndim == 2 and symbol.key() == Symbol(symbol.axes[::-1], symbol.sum).key()
     axes = tuple(tuple(Index(i.size) for i in axis) for axis in symbol.axes)
-    atom = Leaf(name, symbol.shape, role, frozenset(properties))
+    atom = Leaf(name, symbol.shape, role, frozenset({"symmetric"} if symmetric else ()))
     return Symbol.of_factors(axes, [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
 
 
@@ -75,7 +75,8 @@ def inlined(symbol, definitions):
 
 
 def _inlined(s, definitions):
-    return Sum(tuple(Term(t.coefficient, tuple(_inlined_factor(f, definitions) for f in t.factors)) for t in s.terms), s.free)
+    terms = [Term(t.coefficient, tuple(_inlined_factor(f, definitions) for f in t.factors)) for t in s.terms]
+    return Sum(tuple(terms), s.free)
 
 
 def _inlined_factor(f, definitions):
@@ -100,7 +101,7 @@ def _inlined_factor(f, definitions):
 
 
 def coefficient(term, name, free):
-    """What a term that is linear in a differential multiplies it with: a symbol in the differential's shape, or None."""
+    """What a term linear in a differential multiplies it with: a symbol in the differential's shape, or None."""
     term = fresh(term, free)
     mine = [f for f in term.factors if type(f.atom) is Leaf and f.atom.name == name]
     if len(mine) != 1 or mine[0].power != 1:
@@ -118,7 +119,6 @@ def coefficient(term, name, free):
             axis.append(i)
         axes.append(tuple(axis))
     return Symbol(axes, Sum((Term(term.coefficient, rest + tuple(links)),), frozenset()))
-
 
 
 def jacobian_of(dy, dx):

@@ -111,4 +111,5 @@ def fill(pattern, arguments, signs, params):
 
 
 def is_pattern(entry):
+    """Whether an entry has places for arguments or parameters."""
     return bool(re.search(r"[#@](\d|[a-z])", entry))

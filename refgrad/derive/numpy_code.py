@@ -35,18 +35,22 @@ AXES = {SCALAR: NONE, COLUMN: VECTOR, ROW: VECTOR, MATRIX: BOTH, ARRAY: BOTH}
 
 
 def call(function, *arguments):
+    """The text of a call."""
     return f"{function}({', '.join(arguments)})"
 
 
 def atom(text, kind):
+    """Code that never needs parentheses, and spans all axes of its kind."""
     return Code(text, ATOM, AXES[kind])
 
 
 def united(codes):
+    """The axes that any of these codes spans."""
     return frozenset().union(*(c.axes for c in codes))
 
 
 def level_of(text):
+    """How tightly the outermost operation of a text binds."""
     node = ast.parse(text, mode="eval").body
     if isinstance(node, ast.BinOp):
         return SUM if isinstance(node.op, (ast.Add, ast.Sub)) else POWER if isinstance(node.op, ast.Pow) else PRODUCT
@@ -100,6 +104,7 @@ def chain(factors):
 
 
 def product(a, b):
+    """The matrix product of two neighbours, as one factor."""
     one_row, one_column = a.kind == ROW, b.kind == COLUMN
     kind = (SCALAR if one_column else ROW) if one_row else COLUMN if one_column else MATRIX
     axes = AXES[kind]
@@ -127,5 +132,6 @@ def product(a, b):
 
 
 def only_matmuls(text):
+    """Whether the outermost operation of a text is @."""
     node = ast.parse(text, mode="eval").body
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)

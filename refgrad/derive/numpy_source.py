@@ -77,6 +77,7 @@ def short(value):
 
 
 def is_short(decimals, value):
+    """Whether these decimals are few, and exactly the value."""
     return len(decimals) <= 6 and "e" not in decimals and Fraction(decimals) == float(value) == value
 
 
@@ -143,6 +144,7 @@ def rounded_divisors(term):
 
 
 def is_constant(form):
+    """Whether a formula is made of numbers, ones and sizes alone."""
     inner = form.factors if hasattr(form, "factors") else (form.body,) if isinstance(form, (T, Power)) else None
     if inner is None:
         return isinstance(form, (Num, Ones)) or isinstance(form, Name) and form.role == "size"
@@ -261,6 +263,7 @@ def _power(form, need):
 # Products of matrices
 
 def factor(form):
+    """A formula as a factor of a matrix product."""
     inner = form.body if isinstance(form, T) else form
     if isinstance(inner, Ones):
         return Factor(Code(str(inner.size), ATOM, NONE), form.kind, "ones")
@@ -385,10 +388,12 @@ def _indexed(form, need):
 
 
 def nested(subscripts):
+    """Whether subscripts have an axis that several are merged into."""
     return any(isinstance(s, tuple) for s in subscripts)
 
 
 def shape(letters, sizes):
+    """The text of a shape, from the letters of its axes."""
     axes = [str(sizes[x]) for x in letters]
     return f"({', '.join(axes)}{',' * (len(axes) == 1)})"
 

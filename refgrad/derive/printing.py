@@ -33,6 +33,8 @@ def mathml_element(form, display=True) -> str:
 
 
 class Text(Layout):
+    """Formulas as plain text."""
+
     field = "text"
     ones, identity = "1", "I"
 

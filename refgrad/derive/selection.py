@@ -92,6 +92,7 @@ def _one_axis(n):
 
 @means(operator.getitem)
 def taken(x, index):
+    """The entries that an index selects."""
     x = as_symbol(x)
     if any(isinstance(p, Symbol) for p in (index if isinstance(index, tuple) else (index,))):
         raise NoFormula("an index computed from formulas")

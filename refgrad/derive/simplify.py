@@ -1,7 +1,8 @@
 """The one form of an expression: multiplied out, like terms together, and then what is common taken out again.
 
-Every step is exact wherever the expression is defined.  Equal products have equal keys (see `index`), so what is multiplied
-out does not depend on the way that led there; and neither does what is then taken out, which follows the order of the keys.
+Every step is exact wherever the expression is defined.  Equal products have equal keys (see `index`), so what is
+multiplied out does not depend on the way that led there; and neither does what is then taken out, which follows the
+order of the keys.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from fractions import Fraction
 import numpy as np
 
 from ..primitive import TABLE
-from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, collected, fresh, is_indicator, labels,
-                    merged, name_of, power, scaled, times_sizes)
+from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, collected, fresh, is_indicator,
+                    labels, merged, name_of, power, scaled, times_sizes)
 
 #: An expression of more terms than this stays in parentheses.
 MOST_TERMS = 24
@@ -42,7 +43,7 @@ def positive(term):
 
 
 def canonical_labels(s):
-    """Labels for the free indices that do not depend on what they are called: of all orders the one of the smallest key."""
+    """Labels for the free indices, whatever these are called: of all orders the one of the smallest key."""
     free = sorted(s.free, key=lambda i: i.serial)
     if len(free) > 3:
         return labels(free)
@@ -54,7 +55,10 @@ def canonical_labels(s):
 
 
 def expanded(s):
-    """Multiplied out, unless that makes it too long; what stands inside functions and parentheses is simplified either way."""
+    """Multiplied out, unless that makes it too long.
+
+    What stands inside functions and parentheses is simplified either way.
+    """
     s = Sum(tuple(Term(t.coefficient, tuple(map(_inner, t.factors))) for t in s.terms), s.free)
     if number_of_terms(s) > MOST_TERMS:
         return Sum(tuple(t for t in (reduced(merged(*t, s.free), s.free) for t in s.terms) if t.coefficient), s.free)
@@ -98,9 +102,11 @@ def _inner(f):
     if type(atom) is Point:
         return undone(f._replace(atom=atom._replace(args=tuple(simplified(a) for a in atom.args))))
     if type(atom) is Call:
-        from_axes = [(axes, simplified(s, {i: f"a{n}" for n, i in enumerate(dict.fromkeys(i for x in axes for i in x))}))
-                     for axes, s in atom.args]
-        return f._replace(atom=atom._replace(args=tuple(from_axes)))
+        arguments = []
+        for axes, s in atom.args:
+            indices = dict.fromkeys(i for axis in axes for i in axis)
+            arguments.append((axes, simplified(s, {i: f"a{n}" for n, i in enumerate(indices)})))
+        return f._replace(atom=atom._replace(args=tuple(arguments)))
     return f
 
 
@@ -198,8 +204,10 @@ def inverse(term, free):
 
 def as_factor(s):
     """An expression as one factor."""
-    if len(s.terms) == 1 and len(s.terms[0].factors) == 1 and s.terms[0].coefficient == 1 and set(s.terms[0].indices) <= s.free:
-        return s.terms[0].factors[0]
+    if len(s.terms) == 1:
+        (t,) = s.terms
+        if len(t.factors) == 1 and t.coefficient == 1 and set(t.indices) <= s.free:
+            return t.factors[0]
     return Factor(Group(s), (), Fraction(1))
 
 
@@ -267,7 +275,8 @@ def indicator(term, free):
         if name == "np.absolute" and f.power.denominator == 1 and f.power % 2 == 0:
             inside = power(f.atom.args[0], f.power)
             if len(inside.terms) == 1:
-                return Term(term.coefficient * inside.terms[0].coefficient, rest + fresh(inside.terms[0], inside.free).factors)
+                (t,) = inside.terms
+                return Term(term.coefficient * t.coefficient, rest + fresh(t, inside.free).factors)
         if name == "np.absolute":
             sign = f.atom._replace(function=TABLE[np.sign])
             k = Factor(sign, (), Fraction(1)).key(labels(sign.args[0].free))
@@ -315,12 +324,14 @@ def factored(s, label):
         inner_free = frozenset(i for t in gathered for i in t.indices if i in outside)
         inside = collected(Sum(tuple(gathered), inner_free))
         content, sizes, inside = shared_scalars(inside)
-        names = label | {i: f"c{n}" for n, i in enumerate(dict.fromkeys(i for f in taken for i in f.indices if i not in label))}
+        unnamed = dict.fromkeys(i for f in taken for i in f.indices if i not in label)
+        names = label | {i: f"c{n}" for n, i in enumerate(unnamed)}
         group = factored(inside, {i: names[i] for i in inner_free})
         if not group.terms:
             terms = left
             continue
-        if len(group.terms) > 1 and group.terms[0].coefficient < 0:  # so that a - b and b - a are known to be of one kind
+        if len(group.terms) > 1 and group.terms[0].coefficient < 0:
+            # So that a - b and b - a are known to be of one kind.
             content, group = -content, scaled(group, -1)
         factors = group.terms[0].factors if len(group.terms) == 1 else (Factor(Group(group), (), Fraction(1)),)
         c = content * (group.terms[0].coefficient if len(group.terms) == 1 else 1)
@@ -433,7 +444,9 @@ def _common(s, t, free):
                     if any(g2 is u for u in used):
                         continue
                     more = _matches(f2, g2, free, known)
-                    if more is not None and (not f2.indices or any(i in free or i in known.values() for i in f2.indices)):
+                    if more is None:
+                        continue
+                    if not f2.indices or any(i in free or i in known.values() for i in f2.indices):
                         known, grown = known | more, True
                         pairs.append((f2, g2))
                         used.append(g2)

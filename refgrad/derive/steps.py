@@ -6,8 +6,8 @@
                      <G_Z, X dW> = tr(G_Z' X dW) = <X' G_Z, dW>
     4  what stands before dW is the gradient
 
-The differentials come from the jvp rules.  Moving d to the right is done here, on the formulas; that what is read off is what
-the vjp rules give is checked, and is the proof that the two rules of a primitive are adjoint.
+The differentials come from the jvp rules.  Moving d to the right is done here, on the formulas; that what is read off
+is what the vjp rules give is checked, and is the proof that the two rules of a primitive are adjoint.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def moved(g, differential):
             return lines, None
         c = tidied(c)
         leaf = names_in(part.sum)[names[0]]
-        dx = F.Name(names[0], matrix_form(c).kind, "differential", "symmetric" in leaf.properties)
-        chain = dict.fromkeys([inner(matrix_form(g), matrix_form(part)), *as_traces(matrix_form(g), matrix_form(part), matrix_form(c), dx),
-                               inner(matrix_form(c), dx)])
+        before, change, after = matrix_form(g), matrix_form(part), matrix_form(c)
+        dx = F.Name(names[0], after.kind, "differential", "symmetric" in leaf.properties)
+        chain = dict.fromkeys([inner(before, change), *as_traces(before, change, after, dx), inner(after, dx)])
         if len(chain) > 1 and dx.kind != F.SCALAR and not only_scalars(*chain):
             lines.append(Line(tuple(chain)))
         found[names[0]] = found[names[0]] + c if names[0] in found else c
@@ -94,11 +94,12 @@ def inner_part(x):
 
 
 def without_scalars(x):
+    """A formula without the scalars before it."""
     return x.body if type(x) is F.Times and x.body is not None else x
 
 
 def total_change(change):
-    """The differential of a number: each entrywise part as <C, dX>, the others term by term, as the product rule has them."""
+    """The differential of a number: each entrywise part as <C, dX>, the others term by term, as in the product rule."""
     d = Symbol(change.axes, collected(expanded(change.sum)))
     _, found = moved(Symbol((), Sum.number(1)), d)
     if not found:
@@ -118,7 +119,10 @@ def total_change(change):
 
 
 def as_traces(g, part, c, dx):
-    """The traces between <g, part> and <c, dx>, where a product of matrices stands before d: tr(g' part), and d turned to its end."""
+    """The traces between <g, part> and <c, dx>, where a product of matrices stands before d.
+
+    These are tr(g' part), and the same with d turned to its end.
+    """
     scalars, body = (c.scalars, c.body) if type(c) is F.Times and c.body is not None else ((), c)
     if body.kind != F.MATRIX or type(body) is not F.MatMul:
         return []
@@ -168,6 +172,7 @@ def adjoint_reasons(lines, by_rule):
 
 
 def types_in(x):
+    """The types of a formula and of all its parts."""
     if isinstance(x, tuple):
         yield type(x)
         for y in x:

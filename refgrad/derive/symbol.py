@@ -1,8 +1,8 @@
 """Symbol: an array that derives.  A NumPy program that runs on Symbols gives its result as an expression.
 
-A Symbol has axes and an expression in their indices.  An axis is a tuple of indices: of one as a rule, of several where axes
-were merged (the last one runs fastest), of none where broadcasting may stretch it.  What NumPy's functions do to Symbols is told
-in `meaning`; what has no meaning there stays whole, as a function of whole arrays.
+A Symbol has axes and an expression in their indices.  An axis is a tuple of indices: of one as a rule, of several
+where axes were merged (the last one runs fastest), of none where broadcasting may stretch it.  What NumPy's functions
+do to Symbols is told in `meaning`; what has no meaning there stays whole, as a function of whole arrays.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin, Face):
         raise InPlaceWrite("x[index] = value")
 
     def __array__(self, dtype=None, copy=None):
-        raise LostTrace("a conversion to a plain array", self, "A formula has no numbers: write it with NumPy's functions.")
+        raise LostTrace("a conversion to a plain array", self,
+                        "A formula has no numbers: write it with NumPy's functions.")
 
     def __bool__(self):
         raise NoFormula("a branch on the value of a formula, which has none")
@@ -107,6 +108,7 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin, Face):
 
 
 def size_of(axis):
+    """The size of an axis: the product of the sizes of its indices."""
     size = 1
     for i in axis:
         size = i.size if size == 1 else size * i.size
@@ -145,7 +147,8 @@ def point(function, *arrays, **params):
     if any(isinstance(p, (Symbol, np.ndarray)) for p in params.values()):
         raise NoFormula(f"{function.name} with arrays as parameters")
     axes, sums = aligned(*arrays)
-    return Symbol.of_factors(axes, [Factor(Point(function, tuple(sums), tuple(sorted(params.items()))), (), Fraction(1))])
+    atom = Point(function, tuple(sums), tuple(sorted(params.items())))
+    return Symbol.of_factors(axes, [Factor(atom, (), Fraction(1))])
 
 
 def call(primitive, arrays, params):
@@ -189,6 +192,7 @@ def as_symbol(x):
 
 
 def exact(number):
+    """A number as the fraction that it is."""
     return Fraction(number.item() if isinstance(number, np.generic) else number)
 
 
@@ -234,5 +238,6 @@ def paired(axis, chosen):
 
 
 def same_size(first, second):
+    """Raise SizeMismatch if two sizes differ, or have different names."""
     if first != second or isinstance(first, Size) and isinstance(second, Size) and repr(first) != repr(second):
         raise SizeMismatch(first, second)

@@ -11,7 +11,8 @@ from .layout import ATOM, PRODUCT, TIGHT, Layout, Piece, reciprocal
 APPLIED = "<mo>\u2061</mo>"  # the invisible sign between a function and its argument
 GREEK = dict(zip(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa mu nu xi pi rho sigma tau phi chi psi omega".split()
-    + "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega lam".split(), "αβγδϵζηθικμνξπρστϕχψωΓΔΘΛΞΠΣΦΨΩλ"))
+    + "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega lam".split(),
+    "αβγδϵζηθικμνξπρστϕχψωΓΔΘΛΞΠΣΦΨΩλ"))
 
 
 def parts(text, role=None):
@@ -59,6 +60,8 @@ class Typeset(Layout):
 
 
 class Latex(Typeset):
+    """Formulas as LaTeX."""
+
     field = "latex"
     ones, identity = r"\mathbf{1}", "I"
 
@@ -152,6 +155,8 @@ class Latex(Typeset):
 
 
 class MathML(Typeset):
+    """Formulas as MathML."""
+
     field = "mathml"
     ones, identity = '<mn mathvariant="bold">𝟏</mn>', "<mi>I</mi>"
 

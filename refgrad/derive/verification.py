@@ -23,8 +23,8 @@ class Verification(NamedTuple):
         return self.engine < np.sqrt(np.finfo(float).eps)
 
     def __str__(self):
-        return (f"formula and engine differ by {self.engine:.1e}, formula and differences by {self.differences:.1e} (relative; "
-                f"differences of floats know about 1e-9)")
+        return (f"formula and engine differ by {self.engine:.1e}, formula and differences by {self.differences:.1e} "
+                f"(relative; differences of floats know about 1e-9)")
 
 
 def random_inputs(derivation, sizes, rng):
@@ -48,8 +48,8 @@ def random_inputs(derivation, sizes, rng):
 def verify(derivation, seed=0):
     """Compare at random inputs; nan where the program is not defined there.
 
-    What sizes a program makes sense for (X' X can be inverted for tall X alone) only it knows: named dimensions are tried in
-    growing and in falling order, and the point is taken at which engine and differences agree best.
+    What sizes a program makes sense for (X' X can be inverted for tall X alone) only it knows: named dimensions are
+    tried in growing and in falling order, and the point is taken at which engine and differences agree best.
     """
     names = list(derivation.sizes)
     if derivation.by_position:
@@ -66,8 +66,9 @@ def _compare(derivation, sizes, rng):
     """(how far engine and differences differ, the Verification)."""
     arrays = random_inputs(derivation, sizes, rng)
     places = [n for n, v in enumerate(derivation.variables) if v.name in derivation.wrt]
+    program = lambda *chosen: derivation.f(*_put(arrays, places, chosen))
     try:
-        value, pull = transforms.vjp(lambda *chosen: derivation.f(*_put(arrays, places, chosen)), *[arrays[n] for n in places])
+        value, pull = transforms.vjp(program, *[arrays[n] for n in places])
         g = np.ones(()) if derivation.scalar else rng.standard_normal(np.shape(value))
         formula = derivation.numpy()(*arrays, *([] if derivation.scalar else [g]))
     except np.linalg.LinAlgError:  # a singular matrix: these sizes make no sense for the program
@@ -76,14 +77,16 @@ def _compare(derivation, sizes, rng):
     engine = pull(g)
     directions = [_direction(rng, derivation.variables[n], arrays[n]) for n in places]
     h = np.cbrt(np.finfo(float).eps)
-    ends = [derivation.f(*_put(arrays, places, [arrays[n] + s * h * v for n, v in zip(places, directions)])) for s in (1, -1)]
+    ends = [program(*[arrays[n] + s * h * v for n, v in zip(places, directions)]) for s in (1, -1)]
     slope = np.sum(g * (ends[0] - ends[1])) / (2 * h)
     mine = sum(np.sum(a * v) for a, v in zip(formula, directions))
     along = sum(np.sum(a * v) for a, v in zip(engine, directions))
     size = sum(np.sum(np.abs(a * v)) for a, v in zip(formula, directions)) or 1.0
+    structures = [set(derivation.variables[n].properties) & set(STRUCTURES) for n in places]
     entries = [np.max(np.abs(a - b), initial=0) / (np.max(np.abs(b), initial=0) or 1.0)
-               for a, b, n in zip(formula, engine, places) if not set(derivation.variables[n].properties) & set(STRUCTURES)]
-    return abs(along - slope) / size, Verification(float(max([abs(mine - along) / size, *entries])), float(abs(mine - slope) / size))
+               for a, b, structure in zip(formula, engine, structures) if not structure]
+    from_engine = max([abs(mine - along) / size, *entries])
+    return abs(along - slope) / size, Verification(float(from_engine), float(abs(mine - slope) / size))
 
 
 def _put(arrays, places, chosen):
