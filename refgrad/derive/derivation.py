@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,10 @@ from .printing import latex, text
 from .steps import Line, Step, adjoint_reasons, moved, reasons, total_change
 from .symbol import PROPERTIES, STRUCTURES, NoFormula, Symbol, as_symbol
 from .verification import verify
+
+
+#: What arguments and dimensions cannot be called: the source of a formula uses these names.
+RESERVED = "np", "nn", "rg", "pi"
 
 
 class Variable(NamedTuple):
@@ -56,6 +61,11 @@ def derive(f, /, wrt=None, **shapes):
             wrong = f"no shape was given for {', '.join(missing)}: {x}=(\"m\", \"n\"), {x}=(3,) or {x}=() for a number"
         raise TypeError(f"derive: {transforms._name(f)} has the arguments {', '.join(arguments)}; {wrong}")
     variables = [variable(name, shapes[name]) for name in arguments]
+    for v in variables:
+        clash = v.name if v.name in RESERVED else next((n for n in v.shape if n in arguments or n in RESERVED), None)
+        if clash:
+            raise ValueError(f"derive: {clash!r} is {'an argument and' if clash in arguments else ''} the name of a dimension "
+                             f"of {v.name}, or a name that formulas need ({', '.join(RESERVED)}); rename one")
     wrt = tuple(arguments) if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
     for name in wrt:
         if name not in arguments:
@@ -156,9 +166,16 @@ class Derivation:
         return level
 
     def cotangent_name(self, ndim):
-        """G for the cotangent of a matrix, g of a vector, unless an argument has that name."""
-        name = "g" if ndim == 1 else "G"
-        return name if name not in {v.name for v in self.variables} else name + "_Y"
+        """G for the cotangent of a matrix, g of a vector, unless an argument or a size has that name."""
+        return self._free_name("g" if ndim == 1 else "G")
+
+    def label(self):
+        """How the result is called: L, or y for a vector and Y for more, unless an argument or a size has that name."""
+        return self._free_name("L" if self.scalar else "y" if self.result.ndim == 1 else "Y")
+
+    def _free_name(self, name):
+        taken = {v.name for v in self.variables} | set(self.sizes)
+        return next(n for n in itertools.chain([name], (f"{name}_{k}" for k in itertools.count())) if n not in taken)
 
     def _read(self):
         level = self.level
@@ -181,8 +198,9 @@ class Derivation:
             with_names(x, everything) if out is None else Formula(out)
             for x, out in ((x, written_out(x, everything)) for x in (self.change, self.value)))
         self.fallback = self._fallback()
-        expressions = self.value, self.change, *self.in_names.values(), *everything.values()
-        self.given = list({name: d for x in expressions for name, d in data_in(x.sum).items()}.values())
+        formulas = [self.value_formula, self.differential, *self.gradients.values()]
+        shown = [self.value, self.change, *self.in_names.values(), *everything.values(), *(f.symbol for f in formulas)]
+        self.given = list({name: d for x in shown for name, d in data_in(x.sum).items()}.values())
         self.by_position = bool(self.sizes and self.given)
         self.notes = tuple(self._notes())
 
@@ -212,8 +230,7 @@ class Derivation:
 
     def _steps(self):
         level = self.level
-        letter = "L" if self.scalar else "y" if self.result.ndim == 1 else "Y"
-        label = F.Name(letter, self.value_formula.form.kind, "intermediate")
+        label = F.Name(self.label(), self.value_formula.form.kind, "intermediate")
         d_label = F.Name("d" + label.text, label.kind, "differential")
         result = self.result.mark
         named = level.by_slot.get(result.slot)
@@ -228,7 +245,7 @@ class Derivation:
         sought = "gradient" if self.scalar else "vjp"
         lines, why = [], [f"what stands before a d is the {sought}"]
         for name, formula in self.gradients.items():
-            chain = [F.Name(("G_" if not self.scalar else "dL/d") + name, formula.form.kind, "cotangent"),
+            chain = [F.Name(("G_" if not self.scalar else f"d{label.text}/d") + name, formula.form.kind, "cotangent"),
                      matrix_form(self.in_names[name]), formula.form]
             lines.append(Line(tuple(dict.fromkeys(chain))))
             why += structure_note(self._variable(name))
@@ -360,7 +377,7 @@ class Derivation:
         statements = []
         for v in self.variables:
             if wanted & {n for n in v.shape if isinstance(n, str)}:
-                names = [n if n in wanted else "_" for n in v.shape]
+                names = [n if n in wanted and n not in v.shape[:k] else "_" for k, n in enumerate(v.shape)]
                 statements.append(f"{', '.join(names)}{',' if len(names) == 1 else ''} = {v.name}.shape")
                 wanted -= set(v.shape)
         return statements

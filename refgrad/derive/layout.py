@@ -206,12 +206,9 @@ def reciprocal(power):
 
 
 def floating(value):
-    """The decimals of a float that is no simple fraction; else None.
-
-    They are exact: that float is what they are read as.
-    """
+    """The decimals of a number that is no simple fraction, but came of floats; else None."""
     simple = value.denominator < 1000 and abs(value.numerator) < 10 ** 9
-    return None if simple or float(value) != value else repr(float(value))
+    return None if simple else repr(float(value))
 
 
 def fraction(scalars):

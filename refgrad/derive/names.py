@@ -11,7 +11,7 @@ import numpy as np
 from ..primitive import TABLE
 from .index import Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, collected, fresh, name_of
 from .simplify import as_factor, expanded
-from .symbol import Symbol
+from .symbol import NoFormula, Symbol
 
 
 class Defined(NamedTuple):
@@ -127,6 +127,8 @@ def jacobian_of(dy, dx):
     name, total = atom.name, Symbol([*dy.axes, *dx.axes], Sum((), frozenset()))
     for t in collected(expanded(dy.sum)).terms:
         c = coefficient(t, name, dy.sum.free)
+        if c is None:
+            raise NoFormula(f"a differential within a rule that has no formula ({name})")
         total = total + Symbol([*dy.axes, *c.axes], c.sum)
     return total
 

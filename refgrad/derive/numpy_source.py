@@ -17,7 +17,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from .form import (COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Diag, Eye, Hadamard, Name, Num, Ones, Plus, Power, T,
+from .form import (ARRAY, COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Diag, Eye, Hadamard, Name, Num, Ones, Plus, Power, T,
                    Times)
 from .layout import floating, letters_of, reciprocal
 from .notation import NOTATION, fill, is_pattern, notation
@@ -72,8 +72,14 @@ def _num(form, need):
 
 
 def short(value):
-    """The decimals of a number that is a float, and best written as one; else None."""
-    return floating(value) or (repr(float(value)) if is_short(repr(float(value)), value) else None)
+    """The decimals of a number that is a float, or a sum of floats, and best written as one; else None.
+
+    A quotient of moderate integers stays one, which is exact.
+    """
+    came_of_floats = float(value) == value or value.denominator > 10 ** 9
+    if came_of_floats and floating(value):
+        return floating(value)
+    return repr(float(value)) if is_short(repr(float(value)), value) else None
 
 
 def is_short(decimals, value):
@@ -324,10 +330,9 @@ def function(name):
 
 def _inner(form, need):
     left, right = form.left, form.right
-    if left.kind != MATRIX:
+    if left.kind not in (MATRIX, ARRAY):
         return Code(f"{full(left).at(POWER)} @ {full(right).at(POWER)}", PRODUCT, NONE)
-    same = repr(left) == repr(right)  # as tuples, a sum and a product of the same formulas are equal
-    squared = Power(left, Fraction(2), MATRIX) if same else Hadamard((left, right), MATRIX)
+    squared = Power(left, Fraction(2), left.kind) if left == right else Hadamard((left, right), left.kind)
     return atom(call("np.sum", full(squared).text), SCALAR)
 
 

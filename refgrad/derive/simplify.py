@@ -287,7 +287,22 @@ def indicator(term, free):
     return None
 
 
-RULES = delta, inverse, unit_sum, data_product, indicator
+def root(term, free):
+    """<x, x> / |x| = |x|: a sum beside a root of itself is a power of it."""
+    for n, f in enumerate(term.factors):
+        if type(f.atom) is not Group or f.power.denominator == 1 or len(f.atom.sum.terms) != 1:
+            continue
+        inside = fresh(f.atom.sum.terms[0], f.atom.sum.free)
+        if inside.coefficient != 1 or set(inside.indices) <= f.atom.sum.free:
+            continue
+        others = Term(term.coefficient, term.factors[:n] + term.factors[n + 1:])
+        rest = _without(others, inside.factors, free | f.atom.sum.free)
+        if rest is not None and not any(i in rest.indices for i in inside.indices if i not in f.atom.sum.free):
+            return Term(rest.coefficient, rest.factors + (f._replace(power=f.power + 1),))
+    return None
+
+
+RULES = delta, inverse, unit_sum, data_product, indicator, root
 
 
 # Taking out what is common

@@ -60,6 +60,8 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin, Face):
             return NotImplemented
         if options.get("out") is not None:
             raise InPlaceWrite(f"np.{ufunc.__name__}")
+        if ufunc in MEANING:  # of truth values, which carry no derivative
+            return MEANING[ufunc](*inputs)
         rule = TABLE.get(ufunc)
         if rule is None or options or method != "__call__":
             raise NoRule(f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}"))

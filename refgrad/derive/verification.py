@@ -49,29 +49,34 @@ def verify(derivation, seed=0):
     """Compare at random inputs; nan where the program is not defined there.
 
     What sizes a program makes sense for (X' X can be inverted for tall X alone) only it knows: named dimensions are
-    tried in growing and in falling order, and the point is taken at which engine and differences agree best.
+    tried in growing and in falling order, and the point is taken at which engine and differences agree best.  Where the
+    program is defined at none of them, positive numbers are tried.
     """
     names = list(derivation.sizes)
-    if derivation.by_position:
-        sizes = {name: int(n) for name, n in derivation.sizes.items()}
-        return _compare(derivation, sizes, np.random.default_rng(seed))[1]
     growing = dict(zip(names, range(3, 3 + len(names))))
     falling = dict(zip(names, reversed(growing.values())))
+    orders = [{n: int(size) for n, size in derivation.sizes.items()}] if derivation.by_position else [growing, falling]
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = [_compare(derivation, sizes, np.random.default_rng(seed)) for sizes in (growing, falling)]
-    return min(found, key=lambda pair: (not pair[0] == pair[0], pair[0]))[1]
+        for positive in (False, True):
+            found = [_compare(derivation, sizes, np.random.default_rng(seed), positive) for sizes in orders]
+            best = min(found, key=lambda pair: (not pair[0] == pair[0], pair[0]))
+            if best[0] == best[0]:
+                break
+    return best[1]
 
 
-def _compare(derivation, sizes, rng):
+def _compare(derivation, sizes, rng, positive):
     """(how far engine and differences differ, the Verification)."""
     arrays = random_inputs(derivation, sizes, rng)
+    if positive:
+        arrays = [x if v.properties else np.abs(x) + 0.25 for v, x in zip(derivation.variables, arrays)]
     places = [n for n, v in enumerate(derivation.variables) if v.name in derivation.wrt]
     program = lambda *chosen: derivation.f(*_put(arrays, places, chosen))
     try:
         value, pull = transforms.vjp(program, *[arrays[n] for n in places])
         g = np.ones(()) if derivation.scalar else rng.standard_normal(np.shape(value))
         formula = derivation.numpy()(*arrays, *([] if derivation.scalar else [g]))
-    except np.linalg.LinAlgError:  # a singular matrix: these sizes make no sense for the program
+    except (np.linalg.LinAlgError, ValueError):  # a singular matrix, say: these sizes make no sense for the program
         return np.nan, Verification(np.nan, np.nan)
     formula = list(formula.values()) if isinstance(formula, dict) else [formula]
     engine = pull(g)

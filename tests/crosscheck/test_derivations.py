@@ -151,9 +151,9 @@ def test_every_derivation_is_on_the_page(html, whole):
 
 
 def test_what_has_no_formula_says_so(html):
-    card = html[html.index('id="rule-elementwise-np-fmax"'):]
+    card = html[html.index('id="rule-reductions-np-prod"'):]
     card = card[:card.index("</article>")]
-    assert "Not in matrix notation alone" in card and rule("np.fmax").derivation.split("\n")[0][:20] in card
+    assert "Not in matrix notation alone" in card and rule("np.prod").derivation.split("\n")[0][:20] in card
 
 
 def test_the_same_book_makes_the_same_page(whole, frame, html, tmp_path):
