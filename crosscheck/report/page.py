@@ -13,6 +13,7 @@ import numpy as np
 
 from ..verdict import KINK, NO_ANSWER, NOT_FINITE, RIGHT, VERDICTS, WRONG
 from .page_derivations import derivations_section
+from .page_speed import speed_section
 from .page_trial import checkers_section, faults_section
 from .sections import images, table
 from .tables import REQUIRED, ReportError, read_table, replacing, verdict_counts
@@ -56,6 +57,8 @@ def write_page(folder):
         sections.append(_training_section(folder, tables["training.csv"]))
     if "scaling.csv" in tables:
         sections.append(_scaling_section(folder, tables["scaling.csv"]))
+    if "speed.csv" in tables:
+        sections.append(speed_section(folder, tables["speed.csv"]))
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
                                      undefined=jinja2.StrictUndefined)
     text = environment.from_string(TEMPLATE.read_text()).render(

@@ -17,7 +17,7 @@ from rich.markup import escape
 from .terminal import bar, complain, console, plain_table
 
 #: The parts in the order of the page.
-ORDER = ("networks", "derivations", "faults", "checkers", "training", "scaling")
+ORDER = ("networks", "derivations", "faults", "checkers", "training", "scaling", "speed")
 
 
 def prepare(out):
@@ -186,6 +186,30 @@ def scaling(seed, out, quick):
         with tables.replacing(out / f"{name}.png") as path:
             plot(frame, path)
     about(out, "scaling", f"the cost of gradients up to {int(frame['parameters'].max()):,} parameters, on {_machine()}")
+
+
+def speed(seed, out, quick):
+    """Value and gradient, against NumPy by hand and other frameworks: speed.csv and its plot."""
+    from ..speed import aims, measure
+    from . import tables
+    from .plots_speed import plot_speed
+    count = len(measure.tasks(quick))
+    with bar() as progress:
+        task = progress.add_task("comparing speed", total=count)
+        result = measure.run_speed(seed, quick, lambda description: progress.advance(task))
+    frame = result.frame
+    finished = len(frame[["problem", "dtype"]].drop_duplicates())
+    if finished:
+        tables.write_table(frame, out / "speed.csv")
+        with tables.replacing(out / "speed.png") as path:
+            plot_speed(frame, path)
+        about(out, "speed", f"the speed of {frame['contender'].nunique()} contenders on "
+                            f"{frame['problem'].nunique()} programs, one thread each, seed {seed}, on "
+                            f"{measure.machine()}" + (f"; {result.stopped}" if result.stopped else ""))
+        console.print(aims.sentence(frame), markup=False)
+        for note in dict.fromkeys(f"{r.contender}, {r.problem}: {r.note}" for r in frame.itertuples() if r.note):
+            complain(note)
+    _end_if(result.stopped, f"{finished} of {count} comparisons are made", finished, out)
 
 
 def page(out):

@@ -18,6 +18,8 @@ from ..locate.findings import REFGRAD_COLUMNS, TORCH_COLUMNS
 from ..networks import Coverage
 from ..peers.tables import CHECKERS_COLUMNS, FALSE_ALARMS, SECONDS_COLUMNS
 from ..run import COLUMNS
+from ..speed.measure import COLUMNS as SPEED_COLUMNS
+from ..speed.measure import NUMBERS as SPEED_NUMBERS
 from ..verdict import KINK, LESS_ACCURATE, NO_ANSWER, NOT_FINITE, VERDICTS, WRONG
 
 #: Columns that each table must have; a file without them is not the table that it claims to be.
@@ -35,14 +37,15 @@ REQUIRED = {
     "checker_seconds.csv": SECONDS_COLUMNS,
     "scaling.csv": ("study", "library", "method", "seconds", "projected"),
     "training.csv": ("step", "library", "loss"),
+    "speed.csv": SPEED_COLUMNS,
 }
 
 NUMERIC = {"ulp_max", "ulp_median", "rel_error", "error_over_bound", "digits", "digits_min", "met", "networks",
            "with_layer", "torch", "refgrad", "exact", "ulps", "factor", "seconds", "step", "loss", "cases", "rejected",
-           "errors", "not_taken", "share", "scale", "ratio", "numbers", *DERIVATIONS_NUMBERS}
+           "errors", "not_taken", "share", "scale", "ratio", "numbers", *DERIVATIONS_NUMBERS, *SPEED_NUMBERS}
 
 #: The command that makes a table, where it is not `run`.
-COMMANDS = {"scaling.csv": "scaling", "training.csv": "training", "derivations.csv": "derivations", **dict.fromkeys(
+COMMANDS = {"scaling.csv": "scaling", "training.csv": "training", "derivations.csv": "derivations", "speed.csv": "speed", **dict.fromkeys(
     ("faults.csv", "checkers.csv", "false_alarms.csv", "checker_seconds.csv"), "faults")}
 
 #: Verdicts whose cause is looked for, the worst first.
