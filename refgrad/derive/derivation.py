@@ -64,8 +64,8 @@ def derive(f, /, wrt=None, **shapes):
     for v in variables:
         clash = v.name if v.name in RESERVED else next((n for n in v.shape if n in arguments or n in RESERVED), None)
         if clash:
-            raise ValueError(f"derive: {clash!r} is {'an argument and' if clash in arguments else ''} the name of a dimension "
-                             f"of {v.name}, or a name that formulas need ({', '.join(RESERVED)}); rename one")
+            raise ValueError(f"derive: {clash!r} names an argument and a dimension, or is a name that formulas need "
+                             f"({', '.join(RESERVED)}); rename it in the shape of {v.name}")
     wrt = tuple(arguments) if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
     for name in wrt:
         if name not in arguments:

@@ -17,8 +17,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from .form import (ARRAY, COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Diag, Eye, Hadamard, Name, Num, Ones, Plus, Power, T,
-                   Times)
+from .form import (ARRAY, COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Diag, Eye, Hadamard, Name, Num, Ones, Plus,
+                   Power, T, Times)
 from .layout import floating, letters_of, reciprocal
 from .notation import NOTATION, fill, is_pattern, notation
 from .numpy_code import (ATOM, AXES, NONE, POWER, PRODUCT, SUM, UNARY, Code, Factor, alone, atom, call, chain,
