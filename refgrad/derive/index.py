@@ -432,8 +432,3 @@ def summed(s, indices):
     for t in (s.terms if len(s.terms) == 1 else [as_term(s)] if s.terms else []):
         terms.append(times_sizes(t, [i for i in indices if i not in t.indices]))
     return Sum(tuple(t for t in terms if t.coefficient), free)
-
-
-def contract(*factors):
-    """A term of these factors, as pairs (atom, slots)."""
-    return Term(Fraction(1), tuple(Factor(a, s, Fraction(1)) for a, s in factors))

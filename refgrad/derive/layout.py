@@ -41,6 +41,15 @@ class Layout:
         piece = self.piece(form)
         return piece.out if piece.level >= level else self.group(piece.out)
 
+    # signs, as text and LaTeX have them
+
+    def plus(self, outs):
+        (negative, first), *rest = outs
+        return ("-" if negative else "") + first + "".join((" - " if n else " + ") + out for n, out in rest)
+
+    def minus(self, out):
+        return "-" + out
+
     # leaves
 
     def of_num(self, form):

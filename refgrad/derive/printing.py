@@ -55,13 +55,6 @@ class Text(Layout):
     def relation(self, sign):
         return f" {sign} "
 
-    def plus(self, outs):
-        (negative, first), *rest = outs
-        return ("-" if negative else "") + first + "".join((" - " if n else " + ") + out for n, out in rest)
-
-    def minus(self, out):
-        return "-" + out
-
     def side_by_side(self, outs):
         return " ".join(outs)
 

@@ -18,6 +18,7 @@ from ..face import Face
 from ..primitive import TABLE, Composition, Primitive, qualified
 from ..tracer import Tracer
 from .index import Call, Factor, Index, Leaf, Point, Size, SizeMismatch, Sum, Term, sum_of, summed
+from .notation import notation
 from .simplify import given_data
 
 #: What may be said of an array beside its shape: of a matrix its structure, of any array the domain of its entries.
@@ -135,13 +136,9 @@ def operate(primitive, arrays, params):
         return MEANING[primitive](*arrays, **params)
     if primitive.pointwise and (primitive.keep is None or primitive.function is not None):
         return point(primitive, *arrays, **params)
-    if primitive.function is None and primitive.name not in WHOLE:
+    if primitive.function is None and not notation(primitive).whole:
         return primitive.run(arrays, params)[0]
     return call(primitive, arrays, params)
-
-
-#: Functions of refgrad's own that are known by their names, and better left whole than written out.
-WHOLE = "softmax", "log_softmax", "log_abs_det"
 
 
 def point(function, *arrays, **params):

@@ -96,13 +96,6 @@ class Latex(Typeset):
     def relation(self, sign):
         return {">=": r" \ge ", "<=": r" \le ", "==": " = ", "!=": r" \ne "}.get(sign, f" {sign} ")
 
-    def plus(self, outs):
-        (negative, first), *rest = outs
-        return ("-" if negative else "") + first + "".join((" - " if n else " + ") + out for n, out in rest)
-
-    def minus(self, out):
-        return "-" + out
-
     def side_by_side(self, outs):
         return (r" \, " if any(r"\mathit" in out for out in outs) else " ").join(outs)
 
