@@ -141,7 +141,7 @@ def training(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False):
 def speed(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False):
     """Measure how fast refgrad is: against NumPy by hand, torch, JAX and others. Writes speed.csv and speed.png.
 
-    Everything has one thread; it takes about four minutes, --quick half a minute. torch.compile (not with --quick), JAX,
+    Everything has one thread; it takes four minutes, --quick half a minute. torch.compile (not with --quick), JAX,
     HIPS autograd and MyGrad take part if they are installed.
 
     Example: `python -m crosscheck speed --quick --out /tmp/try`
