@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .primitive import Primitive, fit
+from .primitive import EVERY, Primitive, fit
 from .tracer import Tracer
 from .transforms import _named, jvp, vjp
 from .tree import flatten, unflatten
@@ -10,9 +10,6 @@ from .tree import flatten, unflatten
 
 class _Recomputed(Primitive):
     """A program as one operation: the tape keeps its arguments alone, the sweep runs it a second time."""
-
-    def differentiable(self, argument):
-        return True
 
     def pull(self, g, kept, arrays, params, wanted):
         def of_wanted(*chosen):
@@ -48,7 +45,7 @@ def _forward(*arrays, program, below):
 
 _recomputed = _Recomputed(
     None, "y = f(x), the program itself: dy = f'(x)[dx], <g, dy> = <f'(x)*[g], dx>", name="checkpoint",
-    forward=_forward, multiple=True, listed=False)
+    forward=_forward, vjp=EVERY, multiple=True, listed=False)
 
 
 def checkpoint(f):

@@ -22,7 +22,7 @@ from __future__ import annotations
 import numpy as np
 
 from .errors import describe
-from .primitive import Primitive, fit, in_dtype_of
+from .primitive import EVERY, Primitive, fit, in_dtype_of, shape_of
 
 
 class Custom(Primitive):
@@ -32,7 +32,7 @@ class Custom(Primitive):
         if not callable(function):
             raise TypeError(f"custom: expected a function, got {describe(function)}")
         super().__init__(None, function.__doc__ or "", name=getattr(function, "__name__", "custom"),
-                         forward=function, listed=False)
+                         forward=function, vjp=EVERY, listed=False)
         self.user_jvp = self.user_vjp = None
 
     def def_jvp(self, rule):
@@ -51,9 +51,6 @@ class Custom(Primitive):
             raise TypeError(f"custom {self.name}: the function returned {describe(result)}; expected one array. "
                             f"Declare a primitive for each result, or stack them.")
         return result, kept
-
-    def differentiable(self, argument):
-        return True
 
     def pull(self, g, kept, arrays, params, wanted):
         if self.user_vjp is None:
@@ -74,9 +71,9 @@ class Custom(Primitive):
                                       f"@{self.name}.def_jvp")
         filled = tuple(np.zeros_like(a) if v is None else v for v, a in zip(tangents, arrays))
         tangent = self.user_jvp(filled, kept, *arrays, **params)
-        if np.shape(tangent) != np.shape(result):
-            raise ValueError(f"custom {self.name}: its jvp returned shape {np.shape(tangent)}; expected "
-                             f"{np.shape(result)}, the shape of the result")
+        if shape_of(tangent) != shape_of(result):
+            raise ValueError(f"custom {self.name}: its jvp returned shape {shape_of(tangent)}; expected "
+                             f"{shape_of(result)}, the shape of the result")
         return in_dtype_of(result, tangent)
 
 

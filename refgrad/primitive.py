@@ -59,6 +59,14 @@ class Each:
         return partial(self.rule, argument)
 
 
+def _in_pull(argument, *_):
+    raise NotImplementedError("a primitive whose rules are EVERY must override pull")
+
+
+#: The rules of a primitive that overrides `pull`: it has something for every argument.
+EVERY = Each(_in_pull)
+
+
 class Primitive:
     """A function, its differential and its adjoint.
 
@@ -100,11 +108,13 @@ class Primitive:
 
     def __call__(self, *arrays, **params):
         """Compute; an array type may override it through ``__array_function__``, as it overrides NumPy's functions."""
-        for a in arrays if not params else (*arrays, *params.values()):
+        for a in (*arrays, *params.values()) if params else arrays:
             kind = type(a)
+            if kind is np.ndarray:
+                continue
             if kind in TRACING:
                 return TRACING[kind](self, arrays, params)
-            if kind is not np.ndarray and _overrides(kind):
+            if _overrides(kind):
                 result = offer(self, arrays, params)
                 if result is not NotImplemented:
                     return result
@@ -127,11 +137,12 @@ class Primitive:
         return result, result
 
     def differentiable(self, argument):
-        return not self.constant and (type(self.vjp) is Each or self.vjp[argument] is not None)
+        return not self.constant and self.vjp[argument] is not None
 
     def pull(self, g, kept, arrays, params, wanted):
         """The adjoint: for each argument in `wanted` its cotangent, in the argument's own shape and dtype."""
-        return [fit(self.vjp[i](g, kept, *arrays, **params), arrays[i], self, i) for i in wanted]
+        rules = self.vjp
+        return [fit(rules[i](g, kept, *arrays, **params), arrays[i], self, i) for i in wanted]
 
     def push(self, tangents, kept, arrays, params, result):
         """The differential: the tangent of the result; `tangents` has None for arguments that do not vary."""
@@ -150,7 +161,7 @@ class Primitive:
     def push_stack(self, tangents, kept, arrays, params, result, count):
         """`push` for `count` tangents at once, stacked on a new first axis."""
         if self.stacked:
-            widest = max(np.ndim(a) for a in arrays)
+            widest = max(ndim_of(a) for a in arrays)
             aligned = [v if v is None else align(v, widest) for v in tangents]
             return spread(self._tangent(aligned, kept, arrays, params), result, (count,))
         each = [self.push([v if v is None else v[n] for v in tangents], kept, arrays, params, result)
@@ -163,7 +174,7 @@ class Composition:
 
     def __init__(self, function, program, *, cases=(), kind=Kind.SMOOTH, kinks=()):
         self.name = f"np.{qualified(function)}"
-        self.function, self.program, self.cases = function, program, tuple(cases)
+        self.function, self.call, self.cases = function, program, tuple(cases)
         self.kind, self.kinks = kind, tuple(kinks)
         self.__doc__ = program.__doc__
         TABLE[function] = self
@@ -186,6 +197,18 @@ def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, 
              for s in shapes for named in params]
     return Primitive(function, derivation, kind=kind, jvp=rules, vjp=rules, cases=cases, kinks=kinks, stacked=True,
                      pointwise=True, name=name, forward=forward)
+
+
+def shape_of(x):
+    """np.shape, which NumPy would hand to whoever traces an array."""
+    try:
+        return x.shape
+    except AttributeError:
+        return np.shape(x)
+
+
+def ndim_of(x):
+    return len(shape_of(x))
 
 
 def every_argument_is_an_array(*arrays):
@@ -212,26 +235,37 @@ def offer(function, arrays, params):
 
 def fit(c, x, primitive, argument):
     """A cotangent in the shape and dtype of its primal: broadcasting is linear, and summing is its adjoint."""
-    if type(c) is type(x) is np.ndarray and c.shape == x.shape and c.dtype == x.dtype:
+    if type(c) is np.ndarray is type(x) and c.shape == x.shape and c.dtype is x.dtype:
         return c
-    shape = np.shape(x)
-    if np.shape(c) != shape:
+    shape = shape_of(x)
+    if shape_of(c) != shape:
         c = unbroadcast(c, shape, primitive, argument)
     return in_dtype_of(x, c)
 
 
 def unbroadcast(c, shape, primitive, argument):
-    have = np.shape(c)
+    have = shape_of(c)
     extra = len(have) - len(shape)
-    if extra < 0 or any(n != 1 and n != m for n, m in zip(shape, have[extra:])):
-        raise ValueError(
-            f"the vjp of {primitive.name} gave a cotangent of shape {have} for argument {argument}, "
-            f"which has shape {shape}; a rule must return the argument's shape (or one that broadcasting made of it)")
-    stretched = tuple(range(extra)) + tuple(
-        extra + k for k, n in enumerate(shape) if n == 1 and have[extra + k] != 1)
-    if type(c) is np.ndarray:  # the same without NumPy's dispatch
-        return np.add.reduce(c, stretched).reshape(shape)
+    stretched = tuple(range(extra))
+    if have[extra:] != shape:
+        if extra < 0 or any(n != 1 and n != m for n, m in zip(shape, have[extra:])):
+            raise ValueError(
+                f"the vjp of {primitive.name} gave a cotangent of shape {have} for argument {argument}, which has "
+                f"shape {shape}; a rule must return the argument's shape (or one that broadcasting made of it)")
+        stretched += tuple(extra + k for k, n in enumerate(shape) if n == 1 and have[extra + k] != 1)
+    if type(c) is np.ndarray:
+        total = add_up(c, stretched)
+        return total if total.shape == shape else total.reshape(shape)
     return np.reshape(np.sum(c, axis=stretched), shape)
+
+
+def add_up(c, axes):
+    """The sum of an array along axes: NumPy's, but 1' C for the sum of a matrix' rows, which is faster."""
+    if axes == (0,) and c.ndim == 2 and c.dtype.char in "fd":
+        ones = np.empty(len(c), c.dtype)
+        ones.fill(1)
+        return ones @ c
+    return np.add.reduce(c, axes)
 
 
 def in_dtype_of(x, c):
@@ -248,13 +282,13 @@ def spread(t, result, stack=()):
     """A tangent in the shape and dtype of the result (a term may lack the axes that broadcasting adds)."""
     if isinstance(result, tuple):
         return tuple(spread(u, r, stack) for u, r in zip(t, result))
-    shape = stack + np.shape(result)
-    return in_dtype_of(result, t if np.shape(t) == shape else np.broadcast_to(t, shape))
+    shape = stack + shape_of(result)
+    return in_dtype_of(result, t if shape_of(t) == shape else np.broadcast_to(t, shape))
 
 
-def align(v, ndim):
+def align(v, axes):
     """Stacked tangents (N, *shape) with axes of size 1 after the first, which then broadcast like (N, ..., *shape)."""
-    missing = ndim + 1 - np.ndim(v)
+    missing = axes + 1 - ndim_of(v)
     return v if missing <= 0 else np.reshape(v, v.shape[:1] + (1,) * missing + v.shape[1:])
 
 

@@ -35,9 +35,13 @@ class Node:
 
     def collect(self, cotangents):
         """Take the result's cotangent, which no other node wants; of several a tuple, with zeros for the unused."""
+        slots = self.slots
         if self.results is None:
-            return cotangents.pop(self.slots, None)
-        gs = [cotangents.pop(slot, None) for slot in self.slots]
+            g, cotangents[slots] = cotangents[slots], None
+            return g
+        gs = [cotangents[slot] for slot in slots]
+        for slot in slots:
+            cotangents[slot] = None
         if all(g is None for g in gs):
             return None
         return tuple(np.zeros_like(y) if g is None else g for g, y in zip(gs, self.results))
@@ -56,13 +60,16 @@ class Tape(Level):
         return Tracer(value, self, next(self.slots))
 
     def process(self, primitive, arrays, params):
-        values, wanted, parents = list(arrays), [], []
+        values, wanted, parents = [], [], []
+        rules = primitive.vjp
         for i, a in enumerate(arrays):
             if type(a) is Tracer and a.level is self:
-                values[i] = a.value
-                if primitive.differentiable(i):
+                values.append(a.value)
+                if rules[i] is not None:
                     wanted.append(i)
                     parents.append(a.mark)
+            else:
+                values.append(a)
         result, kept = primitive.trace(values, params)
         if not wanted:
             return result
@@ -70,43 +77,50 @@ class Tape(Level):
             traced = tuple(map(self.variable, result))
             slots, results = [y.mark for y in traced], result
         else:
-            traced = Tracer(result, self, next(self.slots))
-            slots, results = traced.mark, None
+            slots, results = next(self.slots), None
+            traced = Tracer(result, self, slots)
         self.nodes.append(Node(primitive, kept, values, params, wanted, parents, slots, results))
         return traced
 
-    def sweep(self, seeds, targets):
-        """Cotangents of the slots `targets`, given pairs (slot, cotangent); None where nothing flows."""
-        cotangents = {}
+    def sweep(self, seeds, targets, once=False):
+        """Cotangents of the slots `targets`, given pairs (slot, cotangent); None where nothing flows.
+
+        With `once` the tape is used up: what an operation kept is freed as soon as the sweep has passed it.
+        """
+        cotangents = [None] * next(self.slots)
         fresh = set()  # slots whose cotangent the sweep made itself, so that nobody else can hold it
-        for slot, g in seeds:
-            _accumulate(cotangents, fresh, slot, g, False)
         keep = set(targets)
-        for node in reversed(self.nodes):
+        for slot, g in seeds:
+            old = cotangents[slot]
+            cotangents[slot] = g if old is None else old + g
+        nodes = self.nodes if once else self.nodes.copy()
+        while nodes:
+            node = nodes.pop()
             g = node.collect(cotangents)
             if g is None:
                 continue
             contributions = node.primitive.pull(g, node.kept, node.arrays, node.params, node.wanted)
             for slot, c in zip(node.parents, contributions):
-                if c is not None:
-                    _accumulate(cotangents, fresh, slot, c, slot in keep and _is_new(c, g, node, contributions))
-        found = [(slot, cotangents.get(slot)) for slot in targets]
-        handed_out = lambda slot, c: (c if type(c) is Tracer or slot in fresh and type(c) is np.ndarray
-                                      else c.copy() if type(c) is np.ndarray else np.copy(c))
-        return [None if c is None else handed_out(slot, c) for slot, c in found]
+                if c is None:
+                    continue
+                old = cotangents[slot]
+                if old is None:
+                    cotangents[slot] = c
+                    if slot in keep and _is_new(c, g, node, contributions):
+                        fresh.add(slot)
+                elif slot in fresh and type(old) is np.ndarray is type(c):
+                    old += c
+                else:
+                    cotangents[slot] = old + c
+                    fresh.add(slot)
+        return [_handed_out(cotangents[slot], slot in fresh) for slot in targets]
 
 
-def _accumulate(cotangents, fresh, slot, c, is_new):
-    old = cotangents.get(slot)
-    if old is None:
-        cotangents[slot] = c
-        if is_new:
-            fresh.add(slot)
-    elif slot in fresh and type(old) is np.ndarray and type(c) is np.ndarray:
-        old += c
-    else:
-        cotangents[slot] = old + c
-        fresh.add(slot)
+def _handed_out(c, is_ours):
+    """A cotangent that its receiver may overwrite: what somebody else may hold is copied."""
+    if type(c) is np.ndarray:
+        return c if is_ours else c.copy()
+    return c if c is None or type(c) is Tracer else np.copy(c)
 
 
 def _is_new(c, g, node, contributions):

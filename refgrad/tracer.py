@@ -62,18 +62,10 @@ class Tracer(Face):
     # NumPy's two protocols
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
-        if options.get("out") is not None:
-            raise InPlaceWrite(f"np.{ufunc.__name__}", f"the argument out={describe(options['out'][0])}")
-        if method == "at":
-            raise InPlaceWrite(f"np.{ufunc.__name__}.at")
-        if method != "__call__":
-            return _reduction(ufunc, method)(*inputs, **options)
         rule = TABLE.get(ufunc)
-        if rule is None:
-            raise NoRule(f"np.{ufunc.__name__}")
-        if options:
-            raise NoRule(f"np.{ufunc.__name__}", f"with {', '.join(sorted(options))}=")
-        return run(rule, [np.asarray(x) if isinstance(x, (list, tuple)) else x for x in inputs], {})
+        if rule is None or options or method != "__call__":
+            return _unusual(rule, ufunc, method, inputs, options)
+        return run(rule, [np.asarray(x) if type(x) in (list, tuple) else x for x in inputs], {})
 
     def __array_function__(self, function, types, args, kwargs):
         if isinstance(function, Primitive):  # one of refgrad's own, which is called with its arrays
@@ -218,23 +210,20 @@ _INSTEAD = {"flat": "write np.ravel(x)", "view": "write x.astype(dtype)", "choos
 
 
 def binary(function, a, b):
-    if isinstance(a, (list, tuple)):
+    if type(a) in (list, tuple):
         a = np.asarray(a)
-    elif isinstance(b, (list, tuple)):
+    elif type(b) in (list, tuple):
         b = np.asarray(b)
     return dispatch(TABLE[function], (a, b), {})
 
 
 def run(rule, args, kwargs):
     """A call in NumPy's signature, by its primitive or composition."""
-    composed = isinstance(rule, Composition)
-    call = rule.program if composed else rule.call
+    call = rule.call
+    if call is every_argument_is_an_array and not kwargs:
+        return dispatch(rule, args, kwargs)
     try:
-        if composed:
-            return call(*args, **kwargs)
-        if call is every_argument_is_an_array and not kwargs:
-            return dispatch(rule, args, {})
-        arrays, params = call(*args, **kwargs)
+        called = call(*args, **kwargs)
     except LostTrace as error:
         raise error.within(describe_call(rule.name, rule.function, args, kwargs))
     except TypeError as error:
@@ -242,7 +231,7 @@ def run(rule, args, kwargs):
         if refused is None:
             raise
         raise refused from error
-    return dispatch(rule, arrays, params)
+    return called if type(rule) is Composition else dispatch(rule, *called)
 
 
 def dispatch(primitive: Primitive, arrays, params):
@@ -250,17 +239,11 @@ def dispatch(primitive: Primitive, arrays, params):
     if primitive.constant:
         return primitive.evaluate(*map(bare, arrays), **{k: bare(p) for k, p in params.items()})
     top = None
-    number = 0
     for a in arrays:
-        if type(a) is Tracer and a.level.number > number:
+        if type(a) is Tracer and a.level is not top and (top is None or a.level.number > top.number):
             top = a.level
-            number = top.number
-    for name, p in params.items():
-        if type(p) is Tracer or type(p) in (tuple, list) and any(type(q) is Tracer for q in p):
-            traced = p if type(p) is Tracer else next(q for q in p if type(q) is Tracer)
-            raise LostTrace(f"the parameter {name}= of {primitive.name}", traced,
-                            "It is differentiated with respect to its arrays alone: take the parameter from other "
-                            "data, or write x.astype(int), which is a plain array.")
+    for name in params:
+        _not_traced(primitive, name, params[name])
     if top is None:
         return primitive.evaluate(*arrays, **params)
     if not top.open:
@@ -271,11 +254,32 @@ def dispatch(primitive: Primitive, arrays, params):
 TRACING[Tracer] = dispatch
 
 
+def _not_traced(primitive, name, p):
+    kind = type(p)
+    if kind is Tracer or (kind is tuple or kind is list) and Tracer in map(type, p):
+        traced = p if kind is Tracer else next(q for q in p if type(q) is Tracer)
+        raise LostTrace(f"the parameter {name}= of {primitive.name}", traced,
+                        "It is differentiated with respect to its arrays alone: take the parameter from other "
+                        "data, or write x.astype(int), which is a plain array.")
+
+
 def bare(x):
     """The plain array below all levels, for functions that carry no derivative; in lists and tuples too."""
     while type(x) is Tracer:
         x = x.value
     return type(x)(map(bare, x)) if type(x) in (tuple, list) else x
+
+
+def _unusual(rule, ufunc, method, inputs, options):
+    """What is not a plain call of a ufunc: a reduction, or an error."""
+    if options.get("out") is not None:
+        raise InPlaceWrite(f"np.{ufunc.__name__}", f"the argument out={describe(options['out'][0])}")
+    if method == "at":
+        raise InPlaceWrite(f"np.{ufunc.__name__}.at")
+    if method != "__call__":
+        return _reduction(ufunc, method)(*inputs, **options)
+    how = f"with {', '.join(sorted(options))}=" if rule is not None else ""
+    raise NoRule(f"np.{ufunc.__name__}", how)
 
 
 def _reduction(ufunc, method):

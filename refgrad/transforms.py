@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import ClosedLevel, check_leaf, check_result, describe
 from .forward import Tangents
-from .primitive import in_dtype_of
+from .primitive import in_dtype_of, shape_of
 from .reverse import Tape
 from .tracer import Tracer
 from .tree import LEAF, flatten, flatten_like, paths, unflatten
@@ -25,7 +25,7 @@ def vjp(f, *primals, has_aux=False):
     between the calls.)
     Raises TypeError for arguments that are not floating point, ValueError for a cotangent of the wrong shape.
     """
-    leaves, structure = _leaves(primals, "vjp", [f"argument {k}" for k in range(len(primals))])
+    leaves, structure = _leaves(primals, "vjp", range(len(primals)))
     run = _Recording(f, [own(x) for x in leaves], structure, has_aux, "vjp")
     return (run.value, run.pull, run.aux) if has_aux else (run.value, run.pull)
 
@@ -38,7 +38,7 @@ def jvp(f, primals, tangents, has_aux=False):
     Raises TypeError for arguments that are not floating point, ValueError for tangents that do not match.
     """
     primals, tangents = tuple(primals), tuple(tangents)
-    leaves, structure = _leaves(primals, "jvp", [f"argument {k}" for k in range(len(primals))])
+    leaves, structure = _leaves(primals, "jvp", range(len(primals)))
     directions = flatten_like(structure, tangents, "jvp: tangents")
     directions = _matching(leaves, directions, ["tangents" + p for p in paths(structure)], "jvp")
     values, found, shape, aux = _push(f, leaves, structure, directions, has_aux, "jvp")
@@ -86,8 +86,8 @@ def jacobian(f, argnums=0, mode="reverse", batched=True):
 
     @_named("jacobian", f)
     def matrix(*args, **kwargs):
-        g, chosen, labels = _choose(f, args, kwargs, argnums, "jacobian")
-        leaves, structure = _leaves(chosen, "jacobian", labels)
+        g, chosen, positions = _choose(f, args, kwargs, argnums, "jacobian")
+        leaves, structure = _leaves(chosen, "jacobian", positions)
         if mode == "reverse":
             rows, results = _rows_by_sweeps(g, leaves, structure)
         else:
@@ -121,14 +121,14 @@ def own(x):
 
 def _gradient(f, args, kwargs, argnums, has_aux, name):
     """The recording of f, and its gradient."""
-    g, chosen, labels = _choose(f, args, kwargs, argnums, name)
-    leaves, structure = _leaves(chosen, name, labels)
+    g, chosen, positions = _choose(f, args, kwargs, argnums, name)
+    leaves, structure = _leaves(chosen, name, positions)
     run = _Recording(g, leaves, structure, has_aux, name)
-    if run.shape.kind is not LEAF or np.shape(run.value) != ():
+    if run.shape.kind is not LEAF or shape_of(run.value) != ():
         raise TypeError(f"{name}: {_name(f)} returned {describe(run.value)}; expected a scalar. Reduce it (np.sum, "
                         f"np.mean), return what is not differentiated with has_aux=True, or use vjp or jacobian for "
                         f"a function with many outputs.")
-    gradients = unflatten(structure, run.sweep([np.ones_like(run.value)]))
+    gradients = unflatten(structure, run.sweep([np.ones_like(run.value)], once=True))
     return run, gradients if isinstance(argnums, tuple) else gradients[0]
 
 
@@ -144,10 +144,10 @@ class _Recording:
         self.values = _values(self.results, self.tape, f, name)
         self.value = unflatten(self.shape, map(own, self.values))
 
-    def sweep(self, cotangents):
+    def sweep(self, cotangents, once=False):
         """Cotangents of the inputs, one leaf each, given those of the results."""
         seeds = [(r.mark, g) for r, g in zip(self.results, cotangents) if self.tape.traces(r)]
-        found = self.tape.sweep(seeds, [x.mark for x in self.inputs])
+        found = self.tape.sweep(seeds, [x.mark for x in self.inputs], once)
         return [np.zeros_like(x) if g is None else in_dtype_of(x, g) for x, g in zip(self.leaves, found)]
 
     def pull(self, g):
@@ -166,7 +166,7 @@ def _push(f, leaves, structure, directions, has_aux, name, count=None):
     values = _values(results, level, f, name)
     stack = () if count is None else (count,)
     tangents = [level.tangent(r) for r in results]
-    tangents = [np.zeros_like(v, shape=stack + np.shape(v)) if t is None else own(t) for v, t in zip(values, tangents)]
+    tangents = [np.zeros_like(v, shape=stack + shape_of(v)) if t is None else own(t) for v, t in zip(values, tangents)]
     return values, tangents, shape, aux
 
 
@@ -177,9 +177,9 @@ def _rows_by_sweeps(f, leaves, structure):
         sweeps = []
         for i in range(np.size(v)):
             seeds = [np.zeros_like(u) for u in run.values]
-            seeds[k] = in_dtype_of(v, _one_hot(i, np.shape(v)))
+            seeds[k] = in_dtype_of(v, _one_hot(i, shape_of(v)))
             sweeps.append(run.sweep(seeds))
-        rows.append([_assemble([s[j] for s in sweeps], np.shape(v) + np.shape(x), x) for j, x in enumerate(leaves)])
+        rows.append([_assemble([s[j] for s in sweeps], shape_of(v) + shape_of(x), x) for j, x in enumerate(leaves)])
     return rows, run.shape
 
 
@@ -188,13 +188,13 @@ def _rows_by_tangents(f, leaves, structure, batched):
     total = sum(sizes)
     if batched and total:
         eye = np.split(np.eye(total), np.cumsum(sizes)[:-1], axis=1)
-        directions = [in_dtype_of(x, e.reshape((total, *np.shape(x)))) for x, e in zip(leaves, eye)]
+        directions = [in_dtype_of(x, e.reshape((total, *shape_of(x)))) for x, e in zip(leaves, eye)]
         values, columns, shape, _ = _push(f, leaves, structure, directions, False, "jacobian", total)
     else:
         columns = []
         for k, x in enumerate(leaves):
             for i in range(sizes[k]):
-                directions = [in_dtype_of(y, _one_hot(i if j == k else None, np.shape(y)))
+                directions = [in_dtype_of(y, _one_hot(i if j == k else None, shape_of(y)))
                               for j, y in enumerate(leaves)]
                 values, tangents, shape, _ = _push(f, leaves, structure, directions, False, "jacobian")
                 columns.append(tangents)
@@ -209,7 +209,7 @@ def _rows_by_tangents(f, leaves, structure, batched):
         row = []
         for x, n, end in zip(leaves, sizes, ends):
             block = [np.reshape(column[i], (-1, 1)) for i in range(end - n, end)]
-            full = np.shape(v) + np.shape(x)
+            full = shape_of(v) + shape_of(x)
             row.append(np.reshape(np.concatenate(block, axis=1), full) if block else np.zeros_like(x, shape=full))
         rows.append(row)
     return rows, shape
@@ -227,13 +227,13 @@ def _one_hot(i, shape):
 
 
 def _choose(f, args, kwargs, argnums, name):
-    """The arguments to differentiate, f as a function of them alone, and their names for messages."""
+    """f as a function of the arguments to differentiate alone, these arguments, and their positions."""
     chosen = argnums if isinstance(argnums, tuple) else (argnums,)
     for k in chosen:
         if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not -len(args) <= k < len(args):
             raise ValueError(f"{name}: argnums={argnums!r}, but {_name(f)} was called with {len(args)} positional "
                              f"argument{'s' * (len(args) != 1)}; argnums counts positional arguments from 0")
-    chosen = tuple(k % len(args) for k in chosen)
+    chosen = [k % len(args) for k in chosen]
     if len(set(chosen)) != len(chosen):
         raise ValueError(f"{name}: argnums={argnums!r} names an argument twice")
 
@@ -244,15 +244,15 @@ def _choose(f, args, kwargs, argnums, name):
         return f(*full, **kwargs)
 
     of_chosen.__name__ = _name(f)
-    return of_chosen, tuple(args[k] for k in chosen), [f"argument {k}" for k in chosen]
+    return of_chosen, tuple([args[k] for k in chosen]), chosen
 
 
-def _leaves(primals, name, labels):
+def _leaves(primals, name, positions):
     """Flatten arguments; every leaf must be something that can be differentiated."""
     leaves, structure = flatten(primals)
     for i, x in enumerate(leaves):
         if type(x) is not np.ndarray or x.dtype.kind != "f":
-            names = [label + p for label, c in zip(labels, structure.children) for p in paths(c)]
+            names = [f"argument {k}{p}" for k, c in zip(positions, structure.children) for p in paths(c)]
             leaves[i] = check_leaf(x, name, names[i])
     return leaves, structure
 
@@ -261,8 +261,8 @@ def _matching(leaves, vectors, labels, name):
     """Tangents or cotangents for the leaves: same shapes, and the leaves' dtypes."""
     matched = []
     for x, v, label in zip(leaves, vectors, labels):
-        if np.shape(v) != np.shape(x):
-            raise ValueError(f"{name}: {label} has shape {np.shape(v)}; expected {np.shape(x)}, the shape of what it "
+        if shape_of(v) != shape_of(x):
+            raise ValueError(f"{name}: {label} has shape {shape_of(v)}; expected {shape_of(x)}, the shape of what it "
                              f"belongs to, {describe(x)}")
         if not hasattr(v, "dtype") or v.dtype.kind in "biu":
             v = np.asarray(v, dtype=float)

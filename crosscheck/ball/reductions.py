@@ -48,7 +48,7 @@ def trace(a, offset=0, axis1=0, axis2=1, dtype=None):
     return summed(lambda x: np.add.reduce(x, axis=-1), diagonal)
 
 
-def scatter_add(values, index, shape):
+def scatter_add(values, index, shape, distinct=False):
     """zeros(shape) with `values` added at `index`, as ``np.add.at`` does: repeated indices accumulate."""
     def scattered(x):
         result = np.full(shape, ZERO, object) if x.dtype == object else np.zeros(shape)

@@ -121,7 +121,7 @@ def _part(rule):
 def _family(rule):
     if isinstance(rule, Primitive):
         return "" if rule.kind is CONSTANT else family(rule)
-    return rule.program.__module__.rsplit(".", 1)[-1]
+    return rule.call.__module__.rsplit(".", 1)[-1]
 
 
 def book(seed=0, quick=False, workers=2, tick=lambda task: None, random=None):
@@ -365,7 +365,7 @@ def _names(rule, case):
 def _parameters(rule):
     """The names of a rule's arrays, as its own text has them."""
     if not isinstance(rule, Primitive):
-        return _plain(rule.program)
+        return _plain(rule.call)
     if isinstance(rule.vjp, Each):
         return []
     first = next(r for r in rule.vjp if r is not None)

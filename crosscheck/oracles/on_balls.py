@@ -38,4 +38,4 @@ register(np.nan_to_num, lambda x, **replacements: x)
 for _rule in TABLE.values():
     if isinstance(_rule, Composition) and _rule.function not in ball.FUNCTIONS:
         if not isinstance(_rule.function, np.ufunc):
-            register(_rule.function, _rule.program)
+            register(_rule.function, _rule.call)

@@ -107,7 +107,7 @@ def taken(x, index):
 
 
 @means(scatter_add)
-def _scattered(x, index, shape):
+def _scattered(x, index, shape, distinct=False):
     x = as_symbol(x)
     target = axes_of(tuple(shape))
     axes, factors = selection(target, index)

@@ -121,7 +121,7 @@ def size_of(axis):
 def evaluate(rule, args, kwargs):
     """A call in NumPy's signature."""
     if isinstance(rule, Composition):
-        return rule.program(*args, **kwargs)
+        return rule.call(*args, **kwargs)
     arrays, params = rule.call(*args, **kwargs)
     return operate(rule, arrays, params)
 

@@ -14,14 +14,13 @@ def _rows(X):
     return X if X.ndim == 2 else np.reshape(X, (math.prod(X.shape[:-1]), X.shape[-1]))
 
 
-def _times(X, W):
-    """X W', with all leading axes of X as rows of one product."""
-    Y = _rows(X) @ W.mT
-    return Y if X.ndim == 2 else np.reshape(Y, (*X.shape[:-1], W.shape[0]))
+def _times(X, A):
+    """X A, with all leading axes of X as rows of one product."""
+    return X @ A if X.ndim == 2 else np.reshape(_rows(X) @ A, (*X.shape[:-1], A.shape[1]))
 
 
 def _affine(X, W, b):
-    Y = _times(X, W)
+    Y = _times(X, W.mT)
     return Y if b is None else Y + b
 
 
@@ -32,8 +31,8 @@ _linear = Primitive(
     <G, 1 db'> = tr(G' 1 db') = <G' 1, db>                                     so  G_b = G' 1, the sum of the rows of G
     Leading axes of X are rows too.""",
     name="linear", forward=_affine, stacked=True,
-    jvp=(lambda dX, Y, X, W, b: _times(dX, W), lambda dW, Y, X, W, b: X @ dW.mT, lambda db, Y, X, W, b: db),
-    vjp=(lambda G, Y, X, W, b: _times(G, W.mT), lambda G, Y, X, W, b: _rows(G).mT @ _rows(X),
+    jvp=(lambda dX, Y, X, W, b: _times(dX, W.mT), lambda dW, Y, X, W, b: X @ dW.mT, lambda db, Y, X, W, b: db),
+    vjp=(lambda G, Y, X, W, b: _times(G, W), lambda G, Y, X, W, b: _rows(G).mT @ _rows(X),
          lambda G, Y, X, W, b: G),
     cases=[Case((3, 4), (2, 4), (2,)), Case((1, 4), (2, 4), Fixed(None)), Case((2, 3, 4), (5, 4), (5,)),
            Case((2, 1, 3, 2), (1, 2), Fixed(None)), Case((0, 3), (2, 3), (2,))])

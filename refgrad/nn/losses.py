@@ -24,7 +24,7 @@ _cross_entropy = Primitive(
     forward=lambda logs, x, index, axis: -logs[(..., *index)],
     jvp=(lambda v, logs, x, index, axis: np.sum(np.exp(logs) * v, axis=axis) - v[(..., *index)],),
     vjp=(lambda g, logs, x, index, axis: np.exp(logs) * np.expand_dims(g, axis)
-         - scatter_add(g, index=index, shape=np.shape(x)),),
+         - scatter_add(g, index=index, shape=x.shape, distinct=True),),
     cases=[Case((3, 4), index=(np.arange(3), np.array([1, 0, 3])), axis=-1), Case((3,), index=(np.array(2),), axis=-1),
            Case((1, 2), index=(np.array([0]), np.array([1])), axis=-1),
            Case((2, 3, 2), index=(np.arange(2)[:, None], np.array([[0, 2], [1, 1]]), np.arange(2)[None]), axis=-2)])
@@ -44,7 +44,7 @@ _cross_entropy_of_probabilities = Primitive(
 
 
 def _logit_slope(logs, q, axis):
-    q = np.broadcast_to(q, np.broadcast_shapes(np.shape(q), np.shape(logs)))
+    q = np.broadcast_to(q, np.broadcast_shapes(q.shape, logs.shape))
     return np.sum(q, axis=axis, keepdims=True) * np.exp(logs) - q
 
 

@@ -13,12 +13,25 @@ peak = Primitive(
     cases=[Case((3, 4), axis=-1)])
 
 
+#: Below this many entries NumPy reduces along the last axis of memory slower than across it.
+SHORT = 64
+
+
+def _across(x, axis):
+    """x itself, but with a short axis as the first one in memory; its results are laid out like it."""
+    if type(x) is not np.ndarray or x.ndim < 2 or x.shape[axis] >= SHORT:
+        return x
+    return x.swapaxes(0, axis).copy().swapaxes(0, axis)
+
+
 def _exponentials(x, axis):
+    x = _across(x, axis)
     e = np.exp(x - peak(x, axis=axis))
     return e / np.sum(e, axis=axis, keepdims=True)
 
 
 def _logarithms(x, axis):
+    x = _across(x, axis)
     z = x - peak(x, axis=axis)
     return z - np.log(np.sum(np.exp(z), axis=axis, keepdims=True))
 

@@ -11,13 +11,14 @@ import numpy as np
 
 from ..cases import Case, Kink
 from ..errors import NoRule
-from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, Composition, Each, Primitive, in_dtype_of
+from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, Composition, Each, Primitive, in_dtype_of, ndim_of, \
+    shape_of
 from .reductions import axes_of, norm, p_norm
 
 
 def T(a):
     """The transpose of each matrix in a stack."""
-    return np.swapaxes(a, -1, -2)
+    return a.mT if hasattr(a, "mT") else np.swapaxes(a, -1, -2)  # a list has none
 
 
 # Products
@@ -33,9 +34,12 @@ matmul = Primitive(
 
 def _matmul(a, b):
     """Vectors are matrices with one row (on the left) or one column (on the right)."""
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
+    m, n = ndim_of(a), ndim_of(b)
+    if m > 1 and n > 1:
+        return matmul(a, b)
+    if m == 0 or n == 0:
         raise ValueError("np.matmul: an operand has no axes; multiply by a scalar with *")
-    row, column = np.ndim(a) == 1, np.ndim(b) == 1
+    row, column = m == 1, n == 1
     product = matmul(a[None, :] if row else a, b[:, None] if column else b)
     if row:
         product = product[..., 0, :]
@@ -43,35 +47,35 @@ def _matmul(a, b):
 
 
 def _dot(a, b):
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
+    if ndim_of(a) == 0 or ndim_of(b) == 0:
         return a * b
-    return np.tensordot(a, b, axes=([-1], [max(-2, -np.ndim(b))]))
+    return np.tensordot(a, b, axes=([-1], [max(-2, -ndim_of(b))]))
 
 
 def _inner(a, b):
-    return a * b if np.ndim(a) == 0 or np.ndim(b) == 0 else np.tensordot(a, b, axes=([-1], [-1]))
+    return a * b if ndim_of(a) == 0 or ndim_of(b) == 0 else np.tensordot(a, b, axes=([-1], [-1]))
 
 
 def _tensordot(a, b, axes=2):
     """Contracted axes to the middle, the others flattened: a matrix product."""
-    n, m = np.ndim(a), np.ndim(b)
+    n, m = ndim_of(a), ndim_of(b)
     if isinstance(axes, int):
         left, right = range(n - axes, n), range(axes)
     else:
         left, right = ([k % d for k in np.atleast_1d(x)] for x, d in zip(axes, (n, m)))
     rows = [k for k in range(n) if k not in left]
     columns = [k for k in range(m) if k not in right]
-    outer = [np.shape(a)[k] for k in rows], [np.shape(b)[k] for k in columns]
-    inner = int(np.prod([np.shape(a)[k] for k in left], dtype=int))
+    outer = [shape_of(a)[k] for k in rows], [shape_of(b)[k] for k in columns]
+    inner = int(np.prod([shape_of(a)[k] for k in left], dtype=int))
     product = matmul(np.reshape(np.transpose(a, (*rows, *left)), (int(np.prod(outer[0], dtype=int)), inner)),
                      np.reshape(np.transpose(b, (*right, *columns)), (inner, int(np.prod(outer[1], dtype=int)))))
     return np.reshape(product, (*outer[0], *outer[1]))
 
 
 def _kron(a, b):
-    n = max(np.ndim(a), np.ndim(b))
-    a, b = (np.reshape(x, (1,) * (n - np.ndim(x)) + np.shape(x)) for x in (a, b))
-    rows, columns = np.shape(a), np.shape(b)
+    n = max(ndim_of(a), ndim_of(b))
+    a, b = (np.reshape(x, (1,) * (n - ndim_of(x)) + shape_of(x)) for x in (a, b))
+    rows, columns = shape_of(a), shape_of(b)
     a = np.reshape(a, tuple(size for k in rows for size in (k, 1)))
     b = np.reshape(b, tuple(size for k in columns for size in (1, k)))
     return np.reshape(a * b, tuple(k * m for k, m in zip(rows, columns)))
@@ -81,8 +85,8 @@ def _cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     if axis is not None:
         axisa = axisb = axisc = axis
     a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
-    if (np.shape(a)[-1], np.shape(b)[-1]) != (3, 3):
-        raise NoRule("np.cross", f"of vectors of {np.shape(a)[-1]} and {np.shape(b)[-1]} entries (expected 3 and 3)")
+    if (shape_of(a)[-1], shape_of(b)[-1]) != (3, 3):
+        raise NoRule("np.cross", f"of vectors of {shape_of(a)[-1]} and {shape_of(b)[-1]} entries (expected 3 and 3)")
     nxt, last = np.array([1, 2, 0]), np.array([2, 0, 1])
     return np.moveaxis(a[..., nxt] * b[..., last] - a[..., last] * b[..., nxt], -1, axisc)
 
@@ -122,12 +126,12 @@ def _contraction_vjp(i, g, y, *operands, subscripts, optimize):
 
 def _contraction_jvp(i, v, y, *operands, subscripts, optimize):
     """The function itself; a stack of tangents has one more subscript, which stays."""
-    if np.ndim(v) > np.ndim(operands[i]):
+    if ndim_of(v) > ndim_of(operands[i]):
         inputs, output = subscripts.split("->")
         inputs = inputs.split(",")
         stack = next(c for c in string.ascii_letters if c not in subscripts)
         inputs[i] = stack + inputs[i]
-        v = np.reshape(v, np.shape(v)[:1] + np.shape(operands[i]))  # without axes that were there to broadcast
+        v = np.reshape(v, shape_of(v)[:1] + shape_of(operands[i]))  # without axes that were there to broadcast
         subscripts = ",".join(inputs) + "->" + stack + output
     return np.einsum(subscripts, *operands[:i], v, *operands[i + 1:], optimize=optimize)
 
@@ -144,11 +148,11 @@ def _einsum(subscripts, *operands, optimize=False):
     """Written out so that a subscript stands once in its operand, and elsewhere too: then the adjoint is one einsum."""
     if not isinstance(subscripts, str):
         raise NoRule("np.einsum", "with subscripts as lists of integers (write them as a string)")
-    inputs, output = _written_out(subscripts.replace(" ", ""), [np.ndim(x) for x in operands])
-    wide = {label for labels, x in zip(inputs, operands) for label, n in zip(labels, np.shape(x)) if n != 1}
+    inputs, output = _written_out(subscripts.replace(" ", ""), [ndim_of(x) for x in operands])
+    wide = {label for labels, x in zip(inputs, operands) for label, n in zip(labels, shape_of(x)) if n != 1}
     simple = list(operands)
     for k, (labels, x) in enumerate(zip(inputs, operands)):  # an axis of size 1 under a longer one need not be there
-        stretched = tuple(j for j, label in enumerate(labels) if label in wide and np.shape(x)[j] == 1)
+        stretched = tuple(j for j, label in enumerate(labels) if label in wide and shape_of(x)[j] == 1)
         if stretched:
             simple[k] = np.squeeze(x, stretched)
             inputs[k] = "".join(label for j, label in enumerate(labels) if j not in stretched)
@@ -210,7 +214,7 @@ def _cofactors(y, A):
     """y A^-T; where A is singular entry by entry, (-1)^(i+j) times the determinant without row i and column j."""
     if np.all(y != 0):
         return y[..., None, None] * T(np.linalg.inv(A))
-    n = np.shape(A)[-1]
+    n = shape_of(A)[-1]
     others = np.array([[k for k in range(n) if k != i] for i in range(n)], int).reshape(n, n - 1)
     minors = A[..., others[:, None, :, None], others[None, :, None, :]]
     return (-1) ** np.add.outer(np.arange(n), np.arange(n)) * np.linalg.det(minors)
@@ -241,7 +245,7 @@ solve = Primitive(
     vjp=(lambda G, X, A, B: -np.linalg.solve(T(A), G) @ T(X), lambda G, X, A, B: np.linalg.solve(T(A), G)),
     cases=[Case((3, 3), (3, 2), domain=("positive definite", None)),
            Case((2, 3, 3), (3, 1), domain=("positive definite", None))])
-Composition(np.linalg.solve, lambda a, b: solve(a, np.expand_dims(b, 1))[..., 0] if np.ndim(b) == 1 else solve(a, b),
+Composition(np.linalg.solve, lambda a, b: solve(a, np.expand_dims(b, 1))[..., 0] if ndim_of(b) == 1 else solve(a, b),
             cases=[Case((3, 3), (3,), domain=("positive definite", None)), *solve.cases])
 
 
@@ -271,8 +275,8 @@ def _refuse_upper():
 
 
 def _norm(x, ord=None, axis=None, keepdims=False):
-    if axis is None and ord is not None and np.ndim(x) not in (1, 2):
-        raise ValueError(f"np.linalg.norm: ord={ord!r} for an array with {np.ndim(x)} axes; choose one or two (axis=)")
+    if axis is None and ord is not None and ndim_of(x) not in (1, 2):
+        raise ValueError(f"np.linalg.norm: ord={ord!r} for an array with {ndim_of(x)} axes; choose one or two (axis=)")
     axis = axes_of(x, axis)
     if np.size(x) == 0 and not isinstance(ord, str) and ord in (np.inf, 1):
         return np.sum(np.abs(x), axis=axis, keepdims=keepdims)  # nothing is largest: 0, as NumPy has it
@@ -308,7 +312,7 @@ def _matrix_power(a, n):
     if n < 0:
         return _matrix_power(np.linalg.inv(a), -n)
     if n == 0:
-        return in_dtype_of(a, np.zeros_like(a) + np.eye(np.shape(a)[-1]))
+        return in_dtype_of(a, np.zeros_like(a) + np.eye(shape_of(a)[-1]))
     half = _matrix_power(a, n // 2) if n > 1 else None
     return a if n == 1 else half @ half if n % 2 == 0 else half @ half @ a
 

@@ -6,13 +6,13 @@ Axes are counted from the end (-1, -2, ...), so that a rule reads the same when 
 import numpy as np
 
 from ..cases import Case, Fixed, Kink
-from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Primitive
+from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Primitive, ndim_of, shape_of
 from .constants import number
 
 
 def axes_of(a, axis):
     """NumPy's axis argument (None, an int or a tuple) as a tuple of negative axes."""
-    n = np.ndim(a)
+    n = ndim_of(a)
     if axis is None:
         return tuple(range(-n, 0))
     chosen = axis if isinstance(axis, tuple) else (axis,)
@@ -24,14 +24,14 @@ def axes_of(a, axis):
 
 def widen(g, axis, keepdims):
     """Something in the shape of the result of a reduction, with the reduced axes as axes of size 1."""
-    return g if keepdims or not axis or not np.ndim(g) else np.expand_dims(g, axis)
+    return g if keepdims or not axis or not ndim_of(g) else np.expand_dims(g, axis)
 
 
 def count(a, axis):
     """How many entries a reduction along these axes takes together."""
     n = 1
     for k in axis:
-        n *= np.shape(a)[k]
+        n *= shape_of(a)[k]
     return n
 
 
@@ -52,11 +52,11 @@ REDUCTIONS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, -1), 
               Case((3, 1), axis=1)]
 
 Primitive(np.sum, "s = <1, x>,  ds = <1, dx>;  <g, <1, dx>> = <g 1, dx>", kind=LINEAR, call=reduction, stacked=True,
-          vjp=(lambda g, y, x, axis, keepdims: np.broadcast_to(widen(g, axis, keepdims), np.shape(x)),),
+          vjp=(lambda g, y, x, axis, keepdims: np.broadcast_to(widen(g, axis, keepdims), shape_of(x)),),
           cases=[*REDUCTIONS, Case((0, 3), axis=0)])
 Primitive(np.mean, "m = <1, x> / n,  dm = <1, dx> / n;  <g, dm> = <g 1 / n, dx>", kind=LINEAR, call=reduction,
           stacked=True, vjp=(lambda g, y, x, axis, keepdims: np.broadcast_to(
-              widen(g, axis, keepdims) / count(x, axis), np.shape(x)),), cases=REDUCTIONS)
+              widen(g, axis, keepdims) / count(x, axis), shape_of(x)),), cases=REDUCTIONS)
 
 # Products
 
@@ -67,11 +67,11 @@ def _others(x, axis):
     No division, so zeros are no exception.
     """
     moved = np.moveaxis(x, axis, range(-len(axis), 0)) if axis else x
-    flat = np.reshape(moved, np.shape(moved)[:np.ndim(x) - len(axis)] + (count(x, axis),))
+    flat = np.reshape(moved, shape_of(moved)[:ndim_of(x) - len(axis)] + (count(x, axis),))
     one = np.ones_like(flat[..., :1])
     before = np.cumprod(np.concatenate([one, flat[..., :-1]], axis=-1), axis=-1)
     after = np.flip(np.cumprod(np.concatenate([one, np.flip(flat[..., 1:], -1)], axis=-1), axis=-1), -1)
-    rest = np.reshape(before * after, np.shape(moved))
+    rest = np.reshape(before * after, shape_of(moved))
     return np.moveaxis(rest, range(-len(axis), 0), axis) if axis else rest
 
 
@@ -183,9 +183,9 @@ def _std(a, axis=None, dtype=None, *, ddof=0, keepdims=False):
 def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):
     if weights is None:
         weights = np.ones_like(a)
-    elif np.shape(weights) != np.shape(a):
-        weights = np.reshape(weights, tuple(n if k - np.ndim(a) in axes_of(a, axis) else 1
-                                            for k, n in enumerate(np.shape(a))))
+    elif shape_of(weights) != shape_of(a):
+        weights = np.reshape(weights, tuple(n if k - ndim_of(a) in axes_of(a, axis) else 1
+                                            for k, n in enumerate(shape_of(a))))
     total = np.sum(weights * np.ones_like(a), axis=axis, keepdims=keepdims)
     mean = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
     return (mean, total) if returned else mean
@@ -196,7 +196,7 @@ def _median(a, axis=None, *, keepdims=False):
     axis = axes_of(a, axis)
     moved = np.moveaxis(a, axis, range(-len(axis), 0))
     n = count(a, axis)
-    ordered = np.sort(np.reshape(moved, np.shape(moved)[:np.ndim(a) - len(axis)] + (n,)))
+    ordered = np.sort(np.reshape(moved, shape_of(moved)[:ndim_of(a) - len(axis)] + (n,)))
     last = ordered[..., -1]
     middle = np.where(np.isnan(last), last, np.mean(ordered[..., (n - 1) // 2:n // 2 + 1], axis=-1))
     return np.expand_dims(middle, axis) if keepdims else middle

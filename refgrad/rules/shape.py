@@ -14,7 +14,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..cases import Case, Fixed, Kink
 from ..errors import NoRule
-from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Each, Primitive, align
+from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Each, Primitive, align, ndim_of, shape_of
 
 # The primitives
 
@@ -27,18 +27,18 @@ def _reshape(a, shape, order="C", *, copy=None):
 
 def _leading(v, x):
     """The shape of the axis that a stack of tangents has before those of x: (N,), or () for a single tangent."""
-    return np.shape(v)[:np.ndim(v) - np.ndim(x)]
+    return shape_of(v)[:ndim_of(v) - ndim_of(x)]
 
 
 Primitive(np.reshape, "y = the entries of x in the same order", kind=LINEAR, call=_reshape, stacked=True,
-          jvp=(lambda v, y, x, shape: np.reshape(v, _leading(v, x) + np.shape(y)),),
-          vjp=(lambda g, y, x, shape: np.reshape(g, np.shape(x)),),
+          jvp=(lambda v, y, x, shape: np.reshape(v, _leading(v, x) + shape_of(y)),),
+          vjp=(lambda g, y, x, shape: np.reshape(g, shape_of(x)),),
           cases=[Case((3, 4), shape=(2, 6)), Case((2, 3), shape=-1), Case((), shape=(1, 1)),
                  Case((0, 2), shape=(4, 0))])
 
 
 def _permutation(a, axes=None):
-    n = np.ndim(a)
+    n = ndim_of(a)
     if axes is not None and len(axes) != n:
         raise ValueError(f"np.transpose: axes={axes!r} for an array with {n} axes")
     return (a,), {"axes": tuple(reversed(range(n))) if axes is None else normalize_axis_tuple(axes, n)}
@@ -56,14 +56,14 @@ Primitive(np.transpose, "Y = X';  <G, dX'> = <G', dX>: axes permuted back", kind
 
 Primitive(np.broadcast_to, "y = x, repeated along new axes and axes of size 1; <g, dy> sums over the repetitions",
           kind=LINEAR, call=lambda array, shape, subok=False: ((array,), {"shape": shape}), stacked=True,
-          jvp=(lambda v, y, x, shape: align(v, np.ndim(y)) if _leading(v, x) else v,),  # the broadcast, too
+          jvp=(lambda v, y, x, shape: align(v, ndim_of(y)) if _leading(v, x) else v,),  # the broadcast, too
           vjp=(lambda g, y, x, shape: g,),  # the sum over broadcast axes happens centrally
           cases=[Case((3, 1), shape=(2, 3, 4)), Case((), shape=(2,)), Case((1,), shape=(0,))])
 
 
 def _slice_of(i, g, y, *arrays, axis):
-    start = sum(np.shape(a)[axis] for a in arrays[:i])
-    return g[(slice(None),) * (axis % np.ndim(y)) + (slice(start, start + np.shape(arrays[i])[axis]),)]
+    start = sum(shape_of(a)[axis] for a in arrays[:i])
+    return g[(slice(None),) * (axis % ndim_of(y)) + (slice(start, start + shape_of(arrays[i])[axis]),)]
 
 
 def _concatenate(arrays, axis=0, *, dtype=None, casting="same_kind"):
@@ -79,9 +79,9 @@ Primitive(np.concatenate, "y = [a b ...];  <g, dy> = <g_1, da> + <g_2, db> + ...
                  Case((2, 2), (3,), call=lambda *x: np.concatenate(x, axis=None))])
 
 
-def _scatter_add(x, *, index, shape):
+def _scatter_add(x, *, index, shape, distinct=False):
     y = np.zeros(shape, dtype=x.dtype)
-    if _takes_each_once(index):
+    if distinct or _takes_each_once(index):
         y[index] = x
     else:
         np.add.at(y, index, x)
@@ -96,9 +96,10 @@ def _takes_each_once(index):
 
 
 scatter_add = Primitive(
-    None, "y = 0 but for y[index], to which x is added, as often as an entry is indexed;  <g, dy> = <g[index], dx>",
+    None, """y = 0 but for y[index], to which x is added, as often as an entry is indexed;  <g, dy> = <g[index], dx>
+    Where it is known that no entry is indexed twice, it may be said (distinct): that is faster.""",
     name="scatter_add", kind=LINEAR, forward=_scatter_add,
-    vjp=(lambda g, y, x, index, shape: g[index],),
+    vjp=(lambda g, y, x, index, shape, distinct=False: g[index],),
     cases=[Case((3,), index=np.array([0, 2, 0]), shape=(4,)), Case((2,), index=(slice(0, 2), 1), shape=(3, 2))])
 
 
@@ -113,7 +114,7 @@ def _getitem_jvp(v, y, x, index):
 
 Primitive(operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: entries used twice receive both",
           kind=LINEAR, name="getitem", jvp=(_getitem_jvp,), stacked=True, forward=lambda x, index: x[index],
-          vjp=(lambda g, y, x, index: scatter_add(g, index=index, shape=np.shape(x)),),
+          vjp=(lambda g, y, x, index: scatter_add(g, index=index, shape=shape_of(x)),),
           cases=[Case((3, 4), call=lambda x: x[1]), Case((3, 4), call=lambda x: x[..., None, ::-2]),
                  Case((3, 4), call=lambda x: x[np.array([0, 2, 0])]),
                  Case((3, 4), call=lambda x: x[np.array([[0], [2]]), np.array([1, 1, 3])]),
@@ -157,7 +158,7 @@ Primitive(np.full_like, "y = c 1, constant in a:  dy = dc 1,  <g, dc 1> = <sum g
 
 
 def _moved(a, source, destination):
-    n = np.ndim(a)
+    n = ndim_of(a)
     source, destination = normalize_axis_tuple(source, n), normalize_axis_tuple(destination, n)
     if len(source) != len(destination):
         raise ValueError(f"np.moveaxis: source={source!r} and destination={destination!r} differ in length")
@@ -168,13 +169,13 @@ def _moved(a, source, destination):
 
 
 def _rolled_axis(a, axis, start=0):
-    n = np.ndim(a)
+    n = ndim_of(a)
     axis, start = normalize_axis_index(axis, n), normalize_axis_index(start, n + 1)
     return _moved(a, axis, start - (axis < start))
 
 
 def _squeezed(a, axis=None):
-    shape = np.shape(a)
+    shape = shape_of(a)
     axes = [k for k, n in enumerate(shape) if n == 1] if axis is None else normalize_axis_tuple(axis, len(shape))
     if any(shape[k] != 1 for k in axes):
         raise ValueError(f"np.squeeze: axis={axis!r} chooses an axis that is not of size 1 in the shape {shape}")
@@ -182,20 +183,20 @@ def _squeezed(a, axis=None):
 
 
 def _expanded(a, axis):
-    n = np.ndim(a) + np.size(axis)
+    n = ndim_of(a) + np.size(axis)
     new = normalize_axis_tuple(axis, n)
-    sizes = iter(np.shape(a))
+    sizes = iter(shape_of(a))
     return np.reshape(a, tuple(1 if k in new else next(sizes) for k in range(n)))
 
 
 def _at_least(n, a):
     """NumPy's own placement of the new axes, read off an index array of that shape."""
-    return np.reshape(a, np.shape((np.atleast_1d, np.atleast_2d, np.atleast_3d)[n - 1](np.empty(np.shape(a)))))
+    return np.reshape(a, shape_of((np.atleast_1d, np.atleast_2d, np.atleast_3d)[n - 1](np.empty(shape_of(a)))))
 
 
 def _swapped(a, axis1, axis2):
-    order = list(range(np.ndim(a)))
-    axis1, axis2 = (normalize_axis_index(k, np.ndim(a)) for k in (axis1, axis2))
+    order = list(range(ndim_of(a)))
+    axis1, axis2 = (normalize_axis_index(k, ndim_of(a)) for k in (axis1, axis2))
     order[axis1], order[axis2] = order[axis2], order[axis1]
     return np.transpose(a, order)
 
@@ -211,7 +212,7 @@ Composition(np.expand_dims, _expanded, cases=[Case((2, 3), axis=1), Case((3,), a
 for _n, _function in enumerate((np.atleast_1d, np.atleast_2d, np.atleast_3d), 1):
     Composition(_function, lambda *arrays, _n=_n: _at_least(_n, arrays[0]) if len(arrays) == 1
                 else tuple(_at_least(_n, a) for a in arrays), cases=[Case(()), Case((3,))], kind=LINEAR)
-Composition(np.broadcast_arrays, lambda *arrays: tuple(np.broadcast_to(a, np.broadcast_shapes(*map(np.shape, arrays)))
+Composition(np.broadcast_arrays, lambda *arrays: tuple(np.broadcast_to(a, np.broadcast_shapes(*map(shape_of, arrays)))
                                                        for a in arrays),
             cases=[Case((3, 1), (2,), call=lambda a, b: np.broadcast_arrays(a, b)[0])], kind=LINEAR)
 
@@ -220,21 +221,21 @@ Composition(np.broadcast_arrays, lambda *arrays: tuple(np.broadcast_to(a, np.bro
 
 def _stack(arrays, axis=0):
     arrays = list(arrays)
-    if len(set(map(np.shape, arrays))) != 1:
-        raise ValueError(f"np.stack: arrays of the shapes {[np.shape(a) for a in arrays]}; expected one shape, of one "
+    if len(set(map(shape_of, arrays))) != 1:
+        raise ValueError(f"np.stack: arrays of the shapes {[shape_of(a) for a in arrays]}; expected one shape, of one "
                          f"array or more")
     return np.concatenate([np.expand_dims(a, axis) for a in arrays],
-                          axis=normalize_axis_index(axis, np.ndim(arrays[0]) + 1))
+                          axis=normalize_axis_index(axis, ndim_of(arrays[0]) + 1))
 
 
 def _column(a):
-    return np.expand_dims(a, 1) if np.ndim(a) == 1 else a
+    return np.expand_dims(a, 1) if ndim_of(a) == 1 else a
 
 
 def _pieces(ary, indices_or_sections, axis=0, cut=np.split):
     """The parts of np.split, cut by the places at which NumPy cuts an array of positions."""
-    parts = cut(np.arange(np.shape(ary)[axis]), indices_or_sections)
-    return [ary[along(axis, slice(p[0], p[-1] + 1) if len(p) else slice(0, 0), np.ndim(ary))] for p in parts]
+    parts = cut(np.arange(shape_of(ary)[axis]), indices_or_sections)
+    return [ary[along(axis, slice(p[0], p[-1] + 1) if len(p) else slice(0, 0), ndim_of(ary))] for p in parts]
 
 
 def joined(call):
@@ -246,7 +247,7 @@ Composition(np.stack, _stack, cases=[Case((2, 3), (2, 3), call=lambda a, b: np.s
                                      Case((), (), call=lambda a, b: np.stack([a, b]))], kind=LINEAR)
 Composition(np.vstack, lambda tup: np.concatenate([np.atleast_2d(a) for a in tup]), cases=joined(np.vstack),
             kind=LINEAR)
-Composition(np.hstack, lambda tup: np.concatenate([np.atleast_1d(a) for a in tup], axis=int(np.ndim(tup[0]) > 1)),
+Composition(np.hstack, lambda tup: np.concatenate([np.atleast_1d(a) for a in tup], axis=int(ndim_of(tup[0]) > 1)),
             cases=joined(np.hstack), kind=LINEAR)
 Composition(np.dstack, lambda tup: np.concatenate([np.atleast_3d(a) for a in tup], axis=2), cases=joined(np.dstack),
             kind=LINEAR)
@@ -263,11 +264,11 @@ Composition(np.array_split, lambda ary, indices_or_sections, axis=0: _pieces(
     cases=[Case((5,), call=lambda x: np.array_split(x, 2)[0])])
 Composition(np.vsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections),
             cases=[Case((4, 2), call=lambda x: _last(np.vsplit(x, 2)))], kind=LINEAR)
-Composition(np.hsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections, min(1, np.ndim(ary) - 1)),
+Composition(np.hsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections, min(1, ndim_of(ary) - 1)),
             cases=[Case((2, 4), call=lambda x: _last(np.hsplit(x, 2)))], kind=LINEAR)
 Composition(np.dsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections, 2),
             cases=[Case((1, 2, 4), call=lambda x: _last(np.dsplit(x, 2)))], kind=LINEAR)
-Composition(np.unstack, lambda x, /, *, axis=0: tuple(x[along(axis, k, np.ndim(x))] for k in range(np.shape(x)[axis])),
+Composition(np.unstack, lambda x, /, *, axis=0: tuple(x[along(axis, k, ndim_of(x))] for k in range(shape_of(x)[axis])),
             cases=[Case((2, 3), call=lambda x: _last(np.unstack(x, axis=1)))], kind=LINEAR)
 
 # Compositions: taking entries by position.  Where NumPy can rearrange an array of positions, indexing does the rest.
@@ -282,17 +283,17 @@ def positions_along(a, axis, rearranged):
     """Entries of `a` along an axis (None: of the flattened array) at the positions ``rearranged(0, 1, 2, ...)``."""
     if axis is None:
         a, axis = np.ravel(a), 0
-    return a[along(axis, rearranged(np.arange(np.shape(a)[axis])), np.ndim(a))]
+    return a[along(axis, rearranged(np.arange(shape_of(a)[axis])), ndim_of(a))]
 
 
 def _flip(m, axis=None):
-    axes = range(np.ndim(m)) if axis is None else normalize_axis_tuple(axis, np.ndim(m))
-    return m[tuple(slice(None, None, -1) if k in axes else slice(None) for k in range(np.ndim(m)))]
+    axes = range(ndim_of(m)) if axis is None else normalize_axis_tuple(axis, ndim_of(m))
+    return m[tuple(slice(None, None, -1) if k in axes else slice(None) for k in range(ndim_of(m)))]
 
 
 def _roll(a, shift, axis=None):
     if axis is None:
-        return np.reshape(_roll(np.ravel(a), shift, 0), np.shape(a))
+        return np.reshape(_roll(np.ravel(a), shift, 0), shape_of(a))
     for s, k in np.broadcast(shift, axis):
         a = positions_along(a, k, lambda p, s=s: np.roll(p, s))
     return a
@@ -309,7 +310,7 @@ def _rotated(m, k=1, axes=(0, 1)):
 
 def _tile(A, reps):
     reps = tuple(np.atleast_1d(reps))
-    shape = (1,) * (len(reps) - np.ndim(A)) + np.shape(A)
+    shape = (1,) * (len(reps) - ndim_of(A)) + shape_of(A)
     reps = (1,) * (len(shape) - len(reps)) + reps
     spread = np.broadcast_to(np.reshape(A, tuple(m for n in shape for m in (1, n))),
                              tuple(m for r, n in zip(reps, shape) for m in (r, n)))
@@ -320,20 +321,20 @@ def _take(a, indices, axis=None, *, mode="raise"):
     indices = np.asarray(indices)
     if axis is None:
         a, axis = np.ravel(a), 0
-    n = np.shape(a)[axis]
+    n = shape_of(a)[axis]
     if mode == "wrap":
         indices = indices % n
     elif mode == "clip":
         indices = np.clip(indices, 0, n - 1)
-    return a[along(axis, indices, np.ndim(a))]
+    return a[along(axis, indices, ndim_of(a))]
 
 
 def _take_along_axis(arr, indices, axis=-1):
     if axis is None:
         arr, axis = np.ravel(arr), 0
-    axis = normalize_axis_index(axis, np.ndim(arr))
-    grid = [np.reshape(np.arange(n), tuple(n if j == k else 1 for j in range(np.ndim(arr))))
-            for k, n in enumerate(np.shape(arr))]
+    axis = normalize_axis_index(axis, ndim_of(arr))
+    grid = [np.reshape(np.arange(n), tuple(n if j == k else 1 for j in range(ndim_of(arr))))
+            for k, n in enumerate(shape_of(arr))]
     grid[axis] = indices
     return arr[tuple(grid)]
 
@@ -341,19 +342,19 @@ def _take_along_axis(arr, indices, axis=-1):
 def _pad(array, pad_width, mode="constant", *, constant_values=0):
     if isinstance(pad_width, dict):
         raise NoRule("np.pad", "with pad_width as a dict (write it as a list of pairs)")
-    widths = np.broadcast_to(pad_width, (np.ndim(array), 2))
+    widths = np.broadcast_to(pad_width, (ndim_of(array), 2))
     if mode in ("edge", "reflect", "symmetric", "wrap"):
         for k, width in enumerate(widths):
             array = positions_along(array, k, lambda p, w=tuple(width): np.pad(p, w, mode=mode))
         return array
     if mode != "constant":
         raise NoRule("np.pad", f"with mode={mode!r}")
-    shape = tuple(n + int(w.sum()) for n, w in zip(np.shape(array), widths))
-    inside = tuple(slice(int(w[0]), int(w[0]) + n) for n, w in zip(np.shape(array), widths))
+    shape = tuple(n + int(w.sum()) for n, w in zip(shape_of(array), widths))
+    inside = tuple(slice(int(w[0]), int(w[0]) + n) for n, w in zip(shape_of(array), widths))
     placed = scatter_add(array, index=inside, shape=shape)
     if not np.any(constant_values):
         return placed
-    return placed + np.pad(np.zeros(np.shape(array), array.dtype), widths, constant_values=constant_values)
+    return placed + np.pad(np.zeros(shape_of(array), array.dtype), widths, constant_values=constant_values)
 
 
 def _sort(a, axis=-1, kind=None, order=None, *, stable=None):
@@ -390,14 +391,14 @@ Composition(np.extract, lambda condition, arr: np.compress(np.ravel(condition), 
 
 def _diagonal(a, offset=0, axis1=0, axis2=1):
     a = np.moveaxis(a, (axis1, axis2), (-2, -1))
-    rows = np.arange(np.shape(np.diagonal(np.empty(np.shape(a)[-2:]), offset))[0])
+    rows = np.arange(shape_of(np.diagonal(np.empty(shape_of(a)[-2:]), offset))[0])
     return a[..., rows + max(0, -offset), rows + max(0, offset)]
 
 
 def _diag(v, k=0):
-    if np.ndim(v) == 2:
+    if ndim_of(v) == 2:
         return _diagonal(v, k)
-    n = np.shape(v)[0]
+    n = shape_of(v)[0]
     return scatter_add(v, index=(np.arange(n) + max(0, -k), np.arange(n) + max(0, k)), shape=(n + abs(k),) * 2)
 
 
@@ -405,26 +406,26 @@ Composition(np.diagonal, _diagonal, cases=[Case((3, 4)), Case((3, 4), offset=-1)
             kind=LINEAR)
 Composition(np.diag, _diag, cases=[Case((3,)), Case((2,), k=-1), Case((3, 4), k=1)], kind=LINEAR)
 Composition(np.diagflat, lambda v, k=0: _diag(np.ravel(v), k), cases=[Case((2, 2))], kind=LINEAR)
-Composition(np.tril, lambda m, k=0: np.where(np.tri(*np.shape(m)[-2:], k=k, dtype=bool), m, 0),
+Composition(np.tril, lambda m, k=0: np.where(np.tri(*shape_of(m)[-2:], k=k, dtype=bool), m, 0),
             cases=[Case((3, 4)), Case((2, 3, 3), k=-1)], kind=LINEAR)
-Composition(np.triu, lambda m, k=0: np.where(np.tri(*np.shape(m)[-2:], k=k - 1, dtype=bool), 0, m),
+Composition(np.triu, lambda m, k=0: np.where(np.tri(*shape_of(m)[-2:], k=k - 1, dtype=bool), 0, m),
             cases=[Case((3, 4)), Case((2, 3, 3), k=1)], kind=LINEAR)
 
 
 def _difference(a, n=1, axis=-1):
     for _ in range(n):
-        a = a[along(axis, slice(1, None), np.ndim(a))] - a[along(axis, slice(None, -1), np.ndim(a))]
+        a = a[along(axis, slice(1, None), ndim_of(a))] - a[along(axis, slice(None, -1), ndim_of(a))]
     return a
 
 
 def _trapezoid(y, x=None, dx=1.0, axis=-1):
     """Each interval times the mean of its two ends."""
-    y, n = y if hasattr(y, "dtype") else np.asarray(y), np.ndim(y)
+    y, n = y if hasattr(y, "dtype") else np.asarray(y), ndim_of(y)
     ends = (y[along(axis, slice(1, None), n)] + y[along(axis, slice(None, -1), n)]) / 2
     if x is None:
         return np.sum(dx * ends, axis=axis)
-    widths = np.diff(x, axis=axis if np.ndim(x) > 1 else -1)
-    if np.ndim(x) == 1:
+    widths = np.diff(x, axis=axis if ndim_of(x) > 1 else -1)
+    if ndim_of(x) == 1:
         widths = np.reshape(widths, tuple(-1 if k == normalize_axis_index(axis, n) else 1 for k in range(n)))
     return np.sum(widths * ends, axis=axis)
 

@@ -87,8 +87,8 @@ def test_a_fault_in_both_modes_is_seen_by_differences(primitive, argument, monke
 
 @pytest.mark.parametrize("composition", [r for r in RULES if isinstance(r, Composition)], ids=lambda r: r.name)
 def test_a_fault_in_a_composition_is_seen(composition, monkeypatch):
-    program = composition.program
-    monkeypatch.setattr(composition, "program", lambda *args, **kwargs: rg.tree_map(
+    program = composition.call
+    monkeypatch.setattr(composition, "call", lambda *args, **kwargs: rg.tree_map(
         lambda y: y * 1.00001, program(*args, **kwargs)))
     assert noticed(composition, lambda program, arrays, rng: checks.agrees_with_numpy(program, arrays))
 
