@@ -90,7 +90,7 @@ def _filled(leaves, arrays):
 
 
 def _levels(x):
-    while type(x) is Tracer:
+    while type(x) is Tracer and not x.level.records:
         yield x.level.number
         x = x.value
 

@@ -59,7 +59,7 @@ class LostTrace(TypeError):
 
     def __init__(self, function, tracer, way_out=""):
         self.message = (
-            f"{function} was given {describe(tracer)} that is being differentiated, and would lose the trace. "
+            f"{function} was given {describe(tracer)} that {tracer.level.purpose}, and would lose the trace. "
             + (way_out or "Keep it an array: np.stack([x, y]) for np.array([x, y]), np.where(mask, x, a) for "
                           "a[mask] = x, NumPy's functions for math's, has_aux=True to return a value as it is."))
         self.inside = None

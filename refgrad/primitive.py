@@ -108,7 +108,7 @@ class Primitive:
 
     def __call__(self, *arrays, **params):
         """Compute; an array type may override it through ``__array_function__``, as it overrides NumPy's functions."""
-        for a in (*arrays, *params.values()) if params else arrays:
+        for a in (*arrays, *_within(params)) if params else arrays:
             kind = type(a)
             if kind is np.ndarray:
                 continue
@@ -209,6 +209,12 @@ def shape_of(x):
 
 def ndim_of(x):
     return len(shape_of(x))
+
+
+def _within(params):
+    """The parameters, and what is in tuples among them (an index)."""
+    for p in params.values():
+        yield from p if type(p) is tuple else (p,)
 
 
 def every_argument_is_an_array(*arrays):

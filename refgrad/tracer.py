@@ -28,6 +28,9 @@ _numbers = itertools.count(1)
 class Level:
     """One transform in progress.  `process` computes an operation and notes what the derivative will need."""
 
+    records = False  # whether it must see functions too that carry no derivative
+    purpose = "is being differentiated"
+
     def __init__(self):
         self.number = next(_numbers)
         self.open = True
@@ -47,6 +50,13 @@ class Level:
     def strip(self, x):
         """The array below, if `x` is traced by this level."""
         return x.value if self.traces(x) else x
+
+    def concrete(self, x, convert):
+        """One of the level's arrays as a plain bool, int or float; raises LostTrace."""
+        if convert is bool:  # a branch is taken on the value; the program that runs is the one differentiated
+            return bool(x.value)
+        how, instead = _LOST.get(convert, (".item()", ""))
+        raise LostTrace(how, x, instead)
 
 
 class Tracer(Face):
@@ -99,6 +109,13 @@ class Tracer(Face):
     def __rmatmul__(self, other): return np.matmul(other, self)
     def __divmod__(self, other): return np.divmod(self, other)
     def __rdivmod__(self, other): return np.divmod(other, self)
+    def __and__(self, other): return binary(np.bitwise_and, self, other)
+    def __rand__(self, other): return binary(np.bitwise_and, other, self)
+    def __or__(self, other): return binary(np.bitwise_or, self, other)
+    def __ror__(self, other): return binary(np.bitwise_or, other, self)
+    def __xor__(self, other): return binary(np.bitwise_xor, self, other)
+    def __rxor__(self, other): return binary(np.bitwise_xor, other, self)
+    def __invert__(self): return dispatch(TABLE[np.invert], (self,), {})
     def __neg__(self): return dispatch(TABLE[np.negative], (self,), {})
     def __pos__(self): return dispatch(TABLE[np.positive], (self,), {})
     def __abs__(self): return dispatch(TABLE[np.absolute], (self,), {})
@@ -126,28 +143,16 @@ class Tracer(Face):
     def __array__(self, dtype=None, copy=None):
         raise LostTrace("a conversion to a plain array (np.array, np.asarray, a[index] = x, inside a function)", self)
 
-    def __float__(self):
-        raise LostTrace("float(), or a[index] = x with a plain array a,", self)
-
-    def __complex__(self):
-        raise LostTrace("complex()", self)
-
-    def __int__(self):
-        raise LostTrace("int()", self, "np.floor(x), np.round(x) and x.astype(int) give plain arrays: they are "
-                                       "constant almost everywhere.")
-
-    def __index__(self):
-        raise LostTrace("an index or a size", self, "Take it from data that is not differentiated, or write "
-                                                    "x.astype(int): that is a plain array.")
-
-    def __round__(self, digits=None):
-        raise LostTrace("round()", self, "np.round(x) gives a plain array: it is constant almost everywhere.")
+    def __bool__(self): return self.level.concrete(self, bool)
+    def __float__(self): return self.level.concrete(self, float)
+    def __complex__(self): return self.level.concrete(self, complex)
+    def __int__(self): return self.level.concrete(self, int)
+    def __index__(self): return self.level.concrete(self, operator.index)
+    def __round__(self, digits=None): return self.level.concrete(self, round)
+    def item(self, *args): return self.level.concrete(self, operator.methodcaller("item", *args))
 
     def __reduce__(self):
         raise LostTrace("pickle", self)
-
-    def item(self, *args):
-        raise LostTrace(".item()", self)
 
     def tolist(self):
         raise LostTrace(".tolist()", self)
@@ -181,9 +186,6 @@ class Tracer(Face):
     def __deepcopy__(self, memo):
         return self
 
-    def __bool__(self):
-        return bool(self.value)  # a branch is taken on the value; the program that runs is the one differentiated
-
     # what the array below knows
 
     @property
@@ -201,6 +203,14 @@ class Tracer(Face):
     def __format__(self, spec):
         return format(self.value, spec) if spec else repr(self)
 
+
+#: How a traced array would become a plain number -> what to do instead.
+_LOST = {
+    float: ("float(), or a[index] = x with a plain array a,", ""), complex: ("complex()", ""), 
+    int: ("int()", "np.floor(x), np.round(x) and x.astype(int) give plain arrays: they are constant almost everywhere."),
+    operator.index: ("an index or a size", "Take it from data that is not differentiated, or write x.astype(int): that "
+                                           "is a plain array."),
+    round: ("round()", "np.round(x) gives a plain array: it is constant almost everywhere.")}
 
 #: Functions that overwrite their first argument.
 WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
@@ -237,13 +247,14 @@ def run(rule, args, kwargs):
 def dispatch(primitive: Primitive, arrays, params):
     """Give the operation to the highest level among its arguments."""
     if primitive.constant:
-        return primitive.evaluate(*map(bare, arrays), **{k: bare(p) for k, p in params.items()})
+        arrays, params = [bare(a) for a in arrays], {k: bare(p) for k, p in params.items()}
     top = None
     for a in arrays:
         if type(a) is Tracer and a.level is not top and (top is None or a.level.number > top.number):
             top = a.level
     for name in params:
-        _not_traced(primitive, name, params[name])
+        level = _level_of_parameter(primitive, name, params[name])
+        top = top or level
     if top is None:
         return primitive.evaluate(*arrays, **params)
     if not top.open:
@@ -254,18 +265,22 @@ def dispatch(primitive: Primitive, arrays, params):
 TRACING[Tracer] = dispatch
 
 
-def _not_traced(primitive, name, p):
+def _level_of_parameter(primitive, name, p):
+    """A parameter is not differentiated; but it may be recorded."""
     kind = type(p)
     if kind is Tracer or (kind is tuple or kind is list) and Tracer in map(type, p):
         traced = p if kind is Tracer else next(q for q in p if type(q) is Tracer)
+        if traced.level.records:
+            return traced.level
         raise LostTrace(f"the parameter {name}= of {primitive.name}", traced,
                         "It is differentiated with respect to its arrays alone: take the parameter from other "
                         "data, or write x.astype(int), which is a plain array.")
+    return None
 
 
 def bare(x):
-    """The plain array below all levels, for functions that carry no derivative; in lists and tuples too."""
-    while type(x) is Tracer:
+    """The array below all levels that differentiate, for functions that carry no derivative; in lists and tuples too."""
+    while type(x) is Tracer and not x.level.records:
         x = x.value
     return type(x)(map(bare, x)) if type(x) in (tuple, list) else x
 

@@ -118,11 +118,13 @@ PI = Leaf("pi", (), "constant")
 
 
 def undone(f):
-    """exp(log x) = x and its kin;  exp(log softmax x) = softmax x;  arctan 1 = pi / 4."""
+    """exp(log x) = x and its kin;  exp(log softmax x) = softmax x;  arctan 1 = pi / 4;  max(x, 0) > 0 where x > 0."""
     name, s = name_of(f.atom.function), f.atom.args[0]
     inside = as_factor(s)
     if name == "np.arctan" and s.terms == Sum.number(1).terms:
         return Factor(Group(Sum((Term(Fraction(1, 4), (Factor(PI, (), Fraction(1)),)),), s.free)), (), f.power)
+    if name == ">" and type(inside.atom) is Point and name_of(inside.atom.function) == "relu" and not f.atom.args[1].terms:
+        return f._replace(atom=f.atom._replace(args=(inside.atom.args[0], f.atom.args[1])))
     if name not in UNDOES or inside.power != 1 or type(inside.atom) not in (Point, Call):
         return f
     if name_of(inside.atom.function) == UNDOES[name]:

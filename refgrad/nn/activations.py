@@ -54,7 +54,7 @@ def _normal_density(x):
 # Rectifiers
 
 _relu = elementwise(
-    None, "y = max(x, 0),  dy = dx where x > 0, else 0", lambda y, x: x > 0, name="relu", kind=KINKED,
+    None, "y = max(x, 0),  dy = dx where y > 0, else 0", lambda y, x: y > 0, name="relu", kind=KINKED,
     forward=lambda x: np.maximum(x, 0), domain="nonzero", kinks=[Kink((0.0,), (0.0,), "0 at 0")])
 
 

@@ -130,7 +130,8 @@ def _are_indices(target):
 
 def _checked(function, target, shape, axis, ignore_index):
     """The target classes with 0 for those to ignore, and where they count (None: everywhere)."""
-    target, positions, classes = np.asarray(target), _without(shape, axis), shape[axis]
+    target = target if hasattr(target, "dtype") else np.asarray(target)
+    positions, classes = _without(shape, axis), shape[axis]
     ignore_index = plain(function, "ignore_index", ignore_index)
     if target.dtype.kind == "b":
         raise TypeError(f"{function}: target is {describe(target)}; expected integers, the classes")

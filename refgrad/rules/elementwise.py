@@ -245,3 +245,8 @@ for _function in (np.floor_divide, np.heaviside, np.less, np.less_equal, np.grea
                   np.not_equal, np.logical_and, np.logical_or, np.logical_xor, np.isclose):
     Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called,
               cases=[Case((3, 4), (4,), domain="nonzero")])
+for _function in np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.left_shift, np.right_shift:
+    Primitive(_function, "of integers, which have no derivative", kind=CONSTANT, call=_as_called,
+              cases=[Case((3, 4), (4,), call=lambda a, b, _f=_function: _f(np.isfinite(a) + 5, 1 + (b > 0)))])
+Primitive(np.invert, "of integers, which have no derivative", kind=CONSTANT, call=_as_called,
+          cases=[Case((3, 4), call=lambda a: np.invert(a > 0))])

@@ -1,0 +1,388 @@
+"""Straight-line programs: a list of NumPy operations, made short, and written as Python.
+
+Nothing here knows of derivatives.  The list is in single assignment form: every operation makes new arrays, numbered in
+order.  Written as Python some of them share memory:
+
+- what no result and no check needs is left out, and views of one array that are equal are taken once;
+- an array that is not needed any more is overwritten by the next result of its shape (z += b);
+- a broadcast that its only use would make anyway is not made.
+"""
+
+from __future__ import annotations
+
+import keyword
+import operator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .primitive import TABLE
+from .tracer import Tracer
+from .tree import unflatten
+
+
+class Changed(Exception):
+    """A number on which the program turns is another one this time."""
+
+
+class Array(NamedTuple):
+    """A reference to the array of that number."""
+
+    number: int
+
+
+@dataclass
+class Operation:
+    """`results`: the numbers of the arrays it makes, `made` what they were when it was written down.
+    With `check` it makes none: its function must return just that.  `errors`: what NumPy was told to do about them."""
+
+    function: Any
+    arrays: Any
+    params: Any
+    results: list
+    made: tuple
+    check: Any = None
+
+    def __post_init__(self):
+        self.errors = np.geterr()
+        self.arrays, self.params = self.reference(self.arrays), self.reference(self.params)
+
+    @staticmethod
+    def reference(x):
+        """References in place of traced arrays, in tuples, lists and dicts too."""
+        if type(x) is Tracer:
+            return Array(x.mark)
+        if type(x) in (tuple, list):
+            return type(x)(map(Operation.reference, x))
+        return {k: Operation.reference(v) for k, v in x.items()} if type(x) is dict else x
+
+    @property
+    def reads(self):
+        return list(_references((self.arrays, self.params)))
+
+    @property
+    def is_ufunc(self):
+        return type(self.function) is np.ufunc and self.function.nout == 1 and not self.params
+
+    @property
+    def is_fresh(self):
+        """Whether its result is an array that nobody else holds."""
+        return (self.is_ufunc or self.function in REDUCTIONS or self.function is operator.pow) and \
+            type(self.made[0]) is np.ndarray
+
+    @property
+    def is_view(self):
+        return self.function in VIEWS
+
+
+def _references(x):
+    if type(x) is Array:
+        yield x.number
+    elif type(x) in (tuple, list):
+        for v in x:
+            yield from _references(v)
+    elif type(x) is dict:
+        yield from _references(tuple(x.values()))
+
+
+#: NumPy's functions that are a loop of a ufunc, called by way of several functions in Python.
+REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum}
+VIEWS = {np.transpose, np.reshape, np.broadcast_to}
+#: An axis with fewer entries is reduced faster across memory than along it.
+SHORT = 64
+#: Below this many entries a new array costs less than to find an old one for it.
+LARGE = 2048
+
+INFIX = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.matmul: "@", np.greater: ">",
+         np.greater_equal: ">=", np.less: "<", np.less_equal: "<=", operator.pow: "**"}
+IN_PLACE = {np.add: "+=", np.subtract: "-=", np.multiply: "*=", np.divide: "/="}
+
+
+class Program:
+    """Call it with the list of input arrays; `source` shows it.
+
+    ignored     floating point errors that some operation was told to ignore (an overflow that does no harm, since its
+                reciprocal is taken): the whole program ignores them
+    """
+
+    def __init__(self, name, inputs, values, operations, outputs, structure, ignored=()):
+        self.ignored = ignored
+        self.name, self.inputs, self.outputs, self.structure = name, inputs, outputs, structure
+        self.shapes = {n: np.shape(x) for n, x in zip(inputs, values)}
+        self.shapes.update((n, np.shape(y)) for op in operations for n, y in zip(op.results, op.made))
+        self.operations = self.needed(self.without_broadcasts(self.views_once(operations)))
+        self.source, constants = Writer(self).written()
+        for op in self.operations:
+            op.made = tuple(None for _ in op.made)  # only their shapes were wanted
+        scope = {}
+        exec(compile(self.source, f"<jit {name}>", "exec"), {**constants, "Changed": Changed}, scope)
+        self.function = scope["program"]
+
+    def __call__(self, arrays):
+        return unflatten(self.structure, self.function(*arrays))
+
+    def __repr__(self):
+        return f"<program of {self.name}: {len(self.operations)} operations>\n{self.source}"
+
+    # passes
+
+    def views_once(self, operations):
+        """Equal views of one array are one."""
+        known, same, kept = {}, {}, []
+        for op in operations:
+            op.arrays, op.params = _renamed(op.arrays, same), _renamed(op.params, same)
+            if op.is_view:
+                key = op.function, op.arrays, repr(op.params)
+                first = known.setdefault(key, op.results[0])
+                if op.function is np.reshape and self.shape(op.arrays[0]) == np.shape(op.made[0]):
+                    first = op.arrays[0].number
+                if first != op.results[0]:
+                    same[op.results[0]] = first
+                    continue
+            kept.append(op)
+        self.outputs = _renamed(self.outputs, same)
+        return kept
+
+    def without_broadcasts(self, operations):
+        """An array goes into an elementwise operation as it is if the others broadcast it."""
+        source = {}
+        for op in operations:
+            if op.function is np.broadcast_to and type(op.arrays[0]) is Array:
+                source[op.results[0]] = op.arrays[0]
+            elif op.is_ufunc and op.function is not np.matmul:
+                for i, a in enumerate(op.arrays):
+                    if type(a) is Array and a.number in source:
+                        instead = (*op.arrays[:i], source[a.number], *op.arrays[i + 1:])
+                        if np.broadcast_shapes(*map(self.shape, instead)) == np.shape(op.made[0]):
+                            op.arrays = instead
+        return operations
+
+    def needed(self, operations):
+        wanted = set(_references(self.outputs))
+        kept = []
+        for op in reversed(operations):
+            if op.check is not None or wanted.intersection(op.results):
+                kept.append(op)
+                wanted.update(op.reads)
+        return kept[::-1]
+
+    def shape(self, x):
+        return self.shapes[x.number] if type(x) is Array else np.shape(x)
+
+
+def _renamed(x, same):
+    if type(x) is Array:
+        return Array(same.get(x.number, x.number))
+    if type(x) in (tuple, list):
+        return type(x)(_renamed(v, same) for v in x)
+    return {k: _renamed(v, same) for k, v in x.items()} if type(x) is dict else x
+
+
+def _kind(x):
+    return x.shape, x.dtype
+
+
+def _reverses(axes):
+    return axes == tuple(reversed(range(len(axes))))
+
+
+class Writer:
+    """Writes a program as Python: who has which name, which memory is whose, and when it is free."""
+
+    def __init__(self, program):
+        self.program = program
+        self.constants, self.by_id, self.vectors = {}, {}, {}
+        self.names = {n: f"x{i}" for i, n in enumerate(program.inputs)}
+        self.made = {n: y for op in program.operations for n, y in zip(op.results, op.made)}
+        self.taken = set()  # arrays whose memory a result has taken over
+        self.memory = {}   # the arrays whose memory an array may look into
+        self.last = {}     # position of the last operation that looks into an array's memory
+        self.to_come = {}  # shape and dtype -> position of the last operation that could use old memory for its result
+        self.free = []     # names of arrays that nobody needs any more, with their shapes and dtypes
+        self.fresh = 0
+        for position, op in enumerate(program.operations):
+            for n in op.reads:
+                for m in {n, *self.memory_of(n)}:
+                    self.last[m] = position
+            if op.is_ufunc and op.is_fresh:
+                self.to_come[_kind(op.made[0])] = position
+            for n in op.results:
+                self.memory[n] = {n} if op.is_fresh else {n, *(m for r in op.reads for m in self.memory_of(r))}
+        self.owners = {op.results[0] for op in program.operations if op.check is None and op.is_fresh}
+        for n in _references(program.outputs):
+            for m in self.memory_of(n):
+                self.last[m] = len(program.operations)
+
+    def memory_of(self, n):
+        return self.memory.get(n, {n})
+
+    def written(self):
+        """(source, constants by name)"""
+        lines = []
+        for position, op in enumerate(self.program.operations):
+            if op.check is not None:
+                lines.append(f"if {self.differs(op)}: raise Changed")
+            elif (line := self.line(op, position)) is not None:
+                lines.append(line)
+            if gone := self.release(op, position):
+                lines.append(f"del {', '.join(gone)}")
+        outputs, seen = [], set()
+        for x in self.program.outputs:
+            outputs.append(self.output(x, seen))
+        head = f"def program({', '.join(self.names[n] for n in self.program.inputs)}):"
+        body = [*lines, f"return [{', '.join(outputs)}]"]
+        if self.program.ignored:
+            ignored = ", ".join(f"{k}='ignore'" for k in self.program.ignored)
+            body = [f"with {self.constant(np.errstate)}({ignored}):", *("    " + line for line in body)]
+        return "\n    ".join([head, *body]) + "\n", self.constants
+
+    def differs(self, op):
+        """The condition that a number is not what it was."""
+        call, known = self.call(op), op.check
+        if op.function is bool:
+            return f"not {call}" if known else call
+        if type(known) is int or type(known) is tuple:
+            return f"{call} != {known!r}"
+        return f"repr({call}) != {repr(known)!r}"  # nan is nan, and -0.0 is not 0.0
+
+    def line(self, op, position):
+        """The operation as a statement; None if it is written where it is used."""
+        if op.function is np.transpose and _reverses(op.params["axes"]):
+            self.names[op.results[0]] = f"{self.text(op.arrays[0])}.T"
+            return None
+        if op.is_ufunc and op.is_fresh:
+            place = self.place_for(op, position)
+            if place is not None:
+                self.names[op.results[0]] = place
+                return self.in_place(op, place)
+        call = self.call(op)
+        for n in op.results:
+            self.names[n] = self.new_name()
+        names = ", ".join(self.names[n] for n in op.results)
+        return f"{names}{',' if type(op.made) is tuple and len(op.results) > 1 else ''} = {call}"
+
+    def place_for(self, op, position):
+        """The name of an array that the result may overwrite: an argument's, or a free one."""
+        like = _kind(op.made[0])
+        if op.function is not np.matmul:
+            for a in op.arrays:
+                if type(a) is Array and self.is_done_with(a.number, position) and _kind(self.made[a.number]) == like:
+                    self.owners.discard(a.number)
+                    self.taken.add(a.number)
+                    return self.names[a.number]
+        if op.made[0].size >= LARGE:
+            for k, (name, kind) in enumerate(self.free):
+                if kind == like:
+                    del self.free[k]
+                    return name
+        return None
+
+    def is_done_with(self, n, position):
+        return n in self.owners and self.last.get(n) == position
+
+    def release(self, op, position):
+        """After an operation: keep the memory that it was the last to need for a result to come; the names to delete."""
+        gone = []
+        for n in dict.fromkeys(m for r in op.reads for m in (r, *sorted(self.memory_of(r)))):
+            if self.last[n] != position or n not in self.made or self.made[n].size < LARGE:
+                continue
+            name = self.names[n]
+            if n in self.owners and self.to_come.get(_kind(self.made[n]), -1) > position:
+                self.owners.discard(n)
+                self.free.append((name, _kind(self.made[n])))
+            elif name.isidentifier() and n not in self.taken:
+                gone.append(name)
+        return list(dict.fromkeys(gone))
+
+    def new_name(self):
+        self.fresh += 1
+        return f"v{self.fresh - 1}"
+
+    def in_place(self, op, place):
+        if op.function in IN_PLACE and self.text(op.arrays[0]) == place:
+            return f"{place} {IN_PLACE[op.function]} {self.text(op.arrays[1])}"
+        return f"{self.constant(op.function)}({', '.join([*map(self.text, op.arrays), place])})"
+
+    def call(self, op):
+        """The operation as an expression."""
+        args, params = [self.text(a) for a in op.arrays], op.params
+        if op.function is bool:
+            return args[0]
+        if op.function is np.shape:
+            return f"{args[0]}.shape"
+        if op.function in INFIX and not params:
+            return f"{args[0]} {INFIX[op.function]} {args[1]}"
+        if op.function is np.negative:
+            return f"-{args[0]}"
+        if op.function in REDUCTIONS:
+            return self.reduction(op, args[0])
+        if op.function is np.mean and op.made[0].dtype.char in "fd":
+            n = np.prod([self.program.shape(op.arrays[0])[k] for k in params["axis"]], dtype=int)
+            return f"{self.reduction(op, args[0], np.add)} / {n}"
+        if op.function is np.transpose:
+            return f"{args[0]}.transpose({self.text(params['axes'])})"
+        if op.function is np.reshape:
+            return f"{args[0]}.reshape({self.text(params['shape'])})"
+        if op.function is TABLE[operator.getitem].evaluate:
+            return f"{args[0]}[{self.text(params['index'])}]"
+        args += [f"{k}={self.text(v)}" for k, v in params.items()]
+        return f"{self.constant(op.function)}({', '.join(args)})"
+
+    def reduction(self, op, x, ufunc=None):
+        ufunc, params, shape = ufunc or REDUCTIONS[op.function], op.params, self.program.shape(op.arrays[0])
+        axis, keep = params["axis"], params["keepdims"]
+        if len(shape) == 2 and len(axis) == 1 and op.made[0].dtype.char in "fd":
+            if ufunc is np.add and axis == (-2,) and not keep:  # the sum of the rows, which BLAS has fast
+                return f"{self.ones(shape[0], op.made[0].dtype)} @ {x}"
+            if axis == (-1,) and shape[1] < SHORT and 16 <= shape[0]:  # NumPy reduces faster across memory
+                return f"{self.constant(ufunc)}.reduce({x}.T.copy(), axis=0){'[:, None]' if keep else ''}"
+        axis = self.text(axis[0] if len(axis) == 1 else axis)
+        others = "".join(f", {k}={self.text(v)}" for k, v in params.items() if k not in ("axis", "keepdims"))
+        return f"{self.constant(ufunc)}.reduce({x}, axis={axis}{', keepdims=True' if keep else ''}{others})"
+
+    def ones(self, n, dtype):
+        """The name of a vector of ones."""
+        return self.constant(self.vectors.setdefault((n, dtype), np.ones(n, dtype)))
+
+    def output(self, x, seen):
+        """A result: an array that belongs to the caller."""
+        text = self.text(x)
+        if type(x) is not Array:
+            return f"{text}.copy()" if isinstance(x, np.ndarray) else text
+        mine = x.number in self.owners and x.number not in seen
+        seen.update(self.memory_of(x.number))
+        known = self.made.get(x.number)
+        return text if mine or isinstance(known, np.generic) else f"{text}.copy()"
+
+    # texts
+
+    def text(self, x):
+        if type(x) is Array:
+            return self.names[x.number]
+        if x is None or x is Ellipsis or type(x) in (bool, int, str):
+            return "..." if x is Ellipsis else repr(x)
+        if type(x) is float and np.isfinite(x):
+            return repr(x)
+        if type(x) is tuple:
+            return f"({', '.join(map(self.text, x))}{',' * (len(x) == 1)})"
+        if type(x) is list:
+            return f"[{', '.join(map(self.text, x))}]"
+        if type(x) is slice:
+            return f"slice({self.text(x.start)}, {self.text(x.stop)}, {self.text(x.step)})"
+        return self.constant(x)
+
+    def constant(self, x):
+        """The name of something that the program holds."""
+        if id(x) in self.by_id:
+            return self.by_id[id(x)]
+        name = getattr(x, "__name__", "")
+        if not name.isidentifier() or keyword.iskeyword(name) or name == "program":
+            name = "c" if isinstance(x, (np.ndarray, np.generic, float)) else "f"
+        taken, k = name, 0
+        while taken in self.constants or taken[:1] in "vx" and taken[1:].isdigit() or name in "cf" and not k:
+            k += 1
+            taken = f"{name}{k}"
+        self.constants[taken] = x
+        self.by_id[id(x)] = taken
+        return taken

@@ -1,0 +1,290 @@
+"""Functions written down: the same values and derivatives, on other numbers too, and nothing shared with anybody."""
+
+import numpy as np
+import pytest
+
+import refgrad as rg
+from refgrad import nn, recording, straight_line
+from refgrad.errors import LostTrace
+from refgrad.primitive import Kind
+from refgrad.tree import flatten
+
+from .checks import close
+from .test_rules import CASES, VARYING, callable_of, each
+
+
+def drawn(rule, case):
+    """The program of a case, and numbers for it: those that it is written down with, and others."""
+    return case.program(callable_of(rule)), *(case.draw(np.random.default_rng(seed)) for seed in (1, 2))
+
+
+def curved(program):
+    """A scalar of the program's results that has all derivatives."""
+    def scalar(*arrays):
+        return sum(np.sum(y * np.cos(y)) for y in flatten(program(*arrays))[0] if hasattr(y, "dtype") and y.dtype.kind == "f")
+    return scalar
+
+
+def floating(arrays):
+    return tuple(i for i, a in enumerate(arrays) if np.asarray(a).dtype.kind == "f")
+
+
+def agrees(f, *calls):
+    """The jit-ted function gives what f gives, call by call; the results belong to the caller, the arguments stay."""
+    fast = rg.jit(f)
+    for args in (*calls, calls[-1]):
+        before = rg.tree_map(np.copy, args)
+        found, expected = flatten(fast(*args))[0], flatten(f(*args))[0]
+        for a, e in zip(found, expected, strict=True):
+            if isinstance(e, (np.ndarray, np.generic)):
+                assert a.dtype == e.dtype
+                close(a, e, "jit", 1e-12)
+            else:
+                assert repr(a) == repr(e)
+        for a, b in zip(flatten(args)[0], flatten(before)[0]):
+            np.testing.assert_array_equal(a, b)
+        mine = [a for a in found if isinstance(a, np.ndarray)]
+        for i, a in enumerate(mine):
+            assert not any(np.shares_memory(a, b) for b in [*mine[i + 1:], *flatten(args)[0]] if isinstance(b, np.ndarray))
+            a[...] = 7  # the next call must not see it
+    return fast
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@each([(r, c) for r, c in CASES if r.name not in ("np.array_str", "np.array_repr", "np.empty_like")])
+def test_values(rule, case):
+    agrees(*drawn(rule, case))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@each(VARYING)
+def test_derivatives(rule, case):
+    program, *calls = drawn(rule, case)
+    chosen = floating(calls[0])
+    agrees(rg.value_and_grad(curved(program), chosen), *calls)
+
+    def product(arrays, direction):
+        def of_chosen(*xs):
+            full = list(arrays)
+            for i, x in zip(chosen, xs):
+                full[i] = x
+            return curved(program)(*full)
+        return rg.hvp(of_chosen, tuple(arrays[i] for i in chosen), direction)
+
+    direction = tuple(np.random.default_rng(3).standard_normal(np.shape(calls[0][i])) for i in chosen)
+    agrees(product, *((tuple(arrays), direction) for arrays in calls))
+
+
+def network(batch=128, width=8, dtype=np.float64, seed=0):
+    rng = np.random.default_rng(seed)
+    draw = lambda *shape: rng.standard_normal(shape).astype(dtype)
+    return ([(draw(width, width), draw(width)), (draw(5, width), draw(5))], draw(batch, width),
+            rng.integers(5, size=batch))
+
+
+def loss(parameters, x, y):
+    (V, a), (W, b) = parameters
+    return nn.cross_entropy(nn.linear(nn.relu(nn.linear(x, V, a)), W, b), y)
+
+
+@pytest.mark.parametrize("width", [8, 64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_network_whose_minibatches_change(dtype, width):
+    f = rg.value_and_grad(loss)
+    fast = rg.jit(f)
+    for seed in range(3):
+        args = network(dtype=dtype, width=width, seed=seed)
+        (value, found), (expected, gradient) = fast(*args), f(*args)
+        close(value, expected, "value", 1e-4 if dtype == np.float32 else 1e-12)
+        for a, e in zip(flatten(found)[0], flatten(gradient)[0], strict=True):
+            assert a.dtype == dtype
+            close(a, e, "gradient", 1e-4 if dtype == np.float32 else 1e-11)
+
+
+def test_the_source_is_backpropagation_as_one_writes_it():
+    source = rg.jit(rg.grad(loss)).program(*network()).source
+    for line in ("v0 = x4 @ x0.T", "v0 += x1", "maximum(v0, 0, v0)", "v1 = v0 @ x2.T"):
+        assert line in source
+    assert source.count("@") == 3 + 1 + 2 + 2 - 1  # two layers forward, two weights, one input; ones for two biases
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("n", [0, 1, 3, 100])
+def test_sizes_and_layouts(n, order):
+    x = lambda seed: np.asarray(np.random.default_rng(seed).standard_normal((n, 40)), order=order)
+    f = rg.value_and_grad(lambda a, b: np.sum(np.tanh(a + b) * (a @ b.T @ a) / (1 + np.sum(a * a, axis=1, keepdims=True))))
+    agrees(f, (x(0), x(1)), (x(2), x(3)))
+    y = x(4)
+    y.flags.writeable = False
+    agrees(f, (y, y), (y[::-1], y))
+
+
+def test_large_arrays_are_used_again():
+    def f(x):
+        for _ in range(10):
+            x = np.tanh(x @ x.T) @ x
+        return np.sum(x)
+
+    x = np.random.default_rng(0).standard_normal((64, 64)) / 64
+    fast = agrees(rg.value_and_grad(f), (x,), (x.T,))
+    lines = fast.program(x).source.splitlines()
+    made = [line for line in lines if " = " in line]
+    assert len(made) < 45 < 80 < len(lines)
+
+
+def test_branches_and_numbers_are_checked():
+    ran = []
+
+    def f(x):
+        ran.append(1)
+        n = int(np.argmax(x))
+        return np.sum(x * x) * n if x[0] > 0 else np.sum(x) * float(np.floor(x[1]))
+
+    fast = rg.jit(rg.value_and_grad(f))
+    for x, times in (([1.0, 2.0, 0.5], 1), ([2.0, 3.0, 1.0], 1), ([2.0, 1.0, 3.0], 2), ([-1.0, 1.5, 0.0], 3),
+                     ([-2.0, 1.25, 0.0], 3), ([-1.0, 2.5, 0.0], 4), ([1.0, 2.0, 0.5], 4)):
+        ran.clear()
+        x = np.array(x)
+        value, gradient = fast(x)
+        count = len(ran)
+        expected = rg.value_and_grad(f)(x)
+        assert value == expected[0] and (gradient == expected[1]).all()
+        assert count == (1 if times > getattr(test_branches_and_numbers_are_checked, "seen", 0) else 0)
+        test_branches_and_numbers_are_checked.seen = times
+    test_branches_and_numbers_are_checked.seen = 0
+
+
+def test_how_many_entries_there_are_may_depend_on_the_numbers():
+    f = rg.value_and_grad(lambda x: np.mean(x[x > 0] ** 2))
+    agrees(f, (np.array([1.0, -1.0, 2.0]),), (np.array([-3.0, -1.0, 2.0]),), (np.array([4.0, 1.0, 2.0]),))
+    g = rg.value_and_grad(lambda x: np.mean(x[np.flatnonzero(x > 0)] ** 3))
+    agrees(g, (np.array([1.0, -1.0, 2.0]),), (np.array([-3.0, -1.0, 2.0]),))
+
+
+def test_nan_among_the_numbers_that_are_checked():
+    fast = rg.jit(lambda x: x * float(x[0]))
+    for _ in range(2):
+        assert np.isnan(fast(np.array([np.nan, 1.0]))).all()
+
+
+def test_other_shapes_dtypes_and_arguments_make_other_programs():
+    f = lambda x, how, scale=1.0: np.sum(x) * scale if how == "sum" else np.max(x) * scale
+    fast = rg.jit(f)
+    x = np.arange(6.0)
+    for args, kwargs in (((x, "sum"), {}), ((x, "max"), {}), ((x.reshape(2, 3), "sum"), {"scale": 2.0}), ((x, "sum"), {}),
+                         ((x.astype(np.float32), "sum"), {"scale": -0.0}), ((x.astype(np.float32), "sum"), {"scale": 0.0})):
+        found, expected = fast(*args, **kwargs), f(*args, **kwargs)
+        assert repr(found) == repr(expected)
+
+
+def test_inside_another_transform_it_is_the_function_itself():
+    f = lambda x: np.sum(np.sin(x) * x)
+    x = np.arange(3.0)
+    np.testing.assert_array_equal(rg.grad(rg.jit(f))(x), rg.grad(f)(x))
+    np.testing.assert_array_equal(rg.jit(rg.grad(rg.jit(f)))(x), rg.grad(f)(x))
+
+
+def test_dropout_and_other_random_numbers_are_part_of_the_program():
+    rng = np.random.default_rng(0)
+    fast = rg.jit(lambda x: x * rng.standard_normal(3))
+    assert (fast(np.ones(3)) == fast(np.ones(3))).all()
+
+
+def test_results_that_are_no_arrays_of_the_program():
+    constant = np.arange(3.0)
+    fast = rg.jit(lambda x: {"x": x, "again": x, "constant": constant, "name": "f", "none": None, "view": x[1:], "one": 1})
+    x = np.ones(3)
+    for _ in range(2):
+        found = fast(x)
+        assert found["name"] == "f" and found["none"] is None and found["one"] == 1
+        arrays = [found[k] for k in ("x", "again", "constant", "view")]
+        for i, a in enumerate(arrays):
+            assert not any(np.shares_memory(a, b) for b in (*arrays[i + 1:], x, constant))
+            a[...] = 5
+    assert (constant == np.arange(3.0)).all() and (x == 1).all()
+
+
+def test_what_cannot_be_written_down_says_so():
+    with pytest.raises(LostTrace, match="may change from call to call of a jit-ted function"):
+        rg.jit(lambda x: np.sum(np.asarray(x)))(np.ones(3))
+    with pytest.raises(TypeError, match=r"jit: argument.* of <lambda> is set; expected an array, or something hashable"):
+        rg.jit(lambda x, s: x)(np.ones(3), {1, 2})
+
+
+def test_an_error_of_the_function_leaves_nothing_behind():
+    def f(x):
+        if np.sum(x) < 0:
+            raise ValueError("negative")
+        return np.sum(x)
+
+    fast = rg.jit(f)
+    assert fast(np.ones(2)) == 2
+    for _ in range(2):
+        with pytest.raises(ValueError, match="negative"):
+            fast(-np.ones(2))
+    assert fast(np.ones(2)) == 2
+
+
+def test_old_programs_make_room():
+    fast = rg.jit(lambda x, k: x * k)
+    x = np.ones(2)
+    first = fast.program(x, 0)
+    for k in range(recording.MOST + 1):
+        assert (fast(x, k) == k).all()
+    assert fast.program(x, 0) is not first and fast.program(x, 5) is fast.program(x, 5)
+
+
+def test_checkpoint_and_custom_primitives():
+    @rg.custom
+    def cube(x):
+        return np.array([float(v) ** 3 for v in np.ravel(x)]).reshape(np.shape(x))  # not NumPy alone
+
+    cube.def_vjp(lambda g, y, x: g * 3 * x * x)
+    cube.def_jvp(lambda v, y, x: 3 * x * x * v[0])
+    f = rg.value_and_grad(lambda x: np.sum(rg.checkpoint(lambda x: np.sin(x) * cube(x))(x)))
+    agrees(f, (np.array([1.0, 2.0]),), (np.array([-1.0, 0.5]),))
+
+
+def test_an_overflow_that_does_no_harm_is_not_announced():
+    fast = rg.jit(rg.grad(lambda x: np.sum(np.tanh(x))))
+    for x in (np.array([1.0, 2.0]), np.array([1e4, -1e4])):
+        with np.errstate(all="raise", under="ignore"):
+            np.testing.assert_array_equal(fast(x), rg.grad(lambda x: np.sum(np.tanh(x)))(x))
+
+
+# Each of these checks can fail
+
+
+def spoilt(monkeypatch, name, instead):
+    monkeypatch.setattr(straight_line.Writer, name, instead)
+
+
+FAULTS = {
+    "memory that is still needed is overwritten": ("is_done_with", lambda self, n, position: n in self.owners),
+    "a view does not keep its memory": ("memory_of", lambda self, n: {n}),
+    "results are not copied": ("output", lambda self, x, seen: self.text(x)),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_the_writer_is_seen(fault, monkeypatch):
+    x, y = np.random.default_rng(0).standard_normal((2, 6, 6))
+    programs = (lambda x, y: (x, np.sum(x)), rg.value_and_grad(lambda x, y: np.sum(np.tanh(x @ y) * (x - y) * np.sin(x))),
+                lambda x, y: (lambda a: ((a * a + 1) @ a.T, a + 1))(x + y),
+                lambda x, y: (lambda a: (lambda t: (np.exp(a) * 2, t @ y))(a[::-1]))(x + y))
+    for f in programs:
+        agrees(f, (x, y), (y, x))
+    spoilt(monkeypatch, *FAULTS[fault])
+    with pytest.raises(AssertionError):
+        for f in programs:
+            agrees(f, (x, y), (y, x))
+
+
+def test_a_check_left_out_is_seen(monkeypatch):
+    monkeypatch.setattr(recording.Recording, "check", lambda *args: None)
+    with pytest.raises(AssertionError):
+        agrees(lambda x: x if x[0] > 0 else -x, (np.ones(2),), (-np.ones(2),))
+
+
+def test_the_kinds_of_all_rules_are_met():
+    assert {rule.kind for rule, _ in CASES} == set(Kind)
