@@ -9,10 +9,10 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 from matplotlib.ticker import FixedLocator, NullLocator  # noqa: E402
 
-from ..speed.contenders import CONTENDERS, HAND, OURS  # noqa: E402
+from ..speed.contenders import CONTENDERS, HAND, OURS, WRITTEN  # noqa: E402
 from .plots import COLORS, DPI, STYLE  # noqa: E402
 
-OF = {**COLORS, "torch.compile": "#E69F00", "jax.jit": "#009E73", "HIPS autograd": "#CC79A7", "MyGrad": "#777777"}
+OF = {**COLORS, WRITTEN: "#56B4E9", "torch.compile": "#E69F00", "jax.jit": "#009E73", "HIPS autograd": "#CC79A7", "MyGrad": "#777777"}
 TICKS = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -29,7 +29,7 @@ def plot_speed(table, path):
                 rows = timed[(timed["dtype"] == dtype) & (timed["contender"] == name)]
                 y = np.array([problems.index(p) for p in rows["problem"]]) + 0.64 * ((lane + 0.5) / len(who) - 0.5)
                 ax.hlines(y, rows["low"], rows["high"], color=OF[name], lw=1.5, zorder=2)
-                ours = name == OURS
+                ours = name in (OURS, WRITTEN)
                 ax.plot(rows["ratio"], y, "D" if ours else "o", ms=6 if ours else 4.5, color=OF[name], zorder=3)
             for k in range(0, len(problems), 2):
                 ax.axhspan(k - 0.5, k + 0.5, color="#f3f3f3", zorder=0)
@@ -41,7 +41,7 @@ def plot_speed(table, path):
             ax.xaxis.set_minor_locator(NullLocator())
             ax.grid(axis="x", lw=0.4, alpha=0.6)
             ax.tick_params(axis="y", length=0)
-        keys = [plt.Line2D([], [], marker="D" if n == OURS else "o", ms=5, color=OF[n], lw=1.5, label=n) for n in who]
+        keys = [plt.Line2D([], [], marker="D" if n in (OURS, WRITTEN) else "o", ms=5, color=OF[n], lw=1.5, label=n) for n in who]
         figure.legend(handles=keys, loc="outside upper right", ncols=len(who), frameon=False)
         figure.suptitle("Value and gradient: left is faster", x=0.01, ha="left", fontsize=11)
         figure.savefig(path, dpi=DPI)

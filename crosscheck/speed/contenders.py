@@ -18,7 +18,7 @@ ONE_THREAD = {**dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_N
                                "VECLIB_MAXIMUM_THREADS", "NPROC", "TORCHINDUCTOR_COMPILE_THREADS"), str(THREADS)),
               "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "JAX_PLATFORMS": "cpu"}
 
-HAND, OURS = "NumPy by hand", "refgrad"
+HAND, OURS, WRITTEN = "NumPy by hand", "refgrad", "refgrad.jit"
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Contender:
 CONTENDERS = (
     Contender(HAND, "crosscheck.speed.numpy_by_hand", "numpy", second_order=True),
     Contender(OURS, "crosscheck.speed.refgrad_side", "refgrad", second_order=True),
+    Contender(WRITTEN, "crosscheck.speed.refgrad_side", "refgrad", function="prepare_jit", second_order=True),
     Contender("torch", "crosscheck.speed.peers.torch_speed", "torch", second_order=True),
     Contender("torch.compile", "crosscheck.speed.peers.torch_speed", "torch", function="prepare_compiled",
               full_only=True, needs=(os.environ.get("CXX", "g++"), "clang++")),

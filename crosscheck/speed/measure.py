@@ -18,21 +18,21 @@ import numpy as np
 import pandas as pd
 
 from . import numpy_by_hand
-from .contenders import HAND, OURS, THREADS, Failed, Worker, present
+from .contenders import HAND, OURS, THREADS, WRITTEN, Failed, Worker, present
 from .problems import DTYPES, chosen, draw, rounding
 
 #: One row for each problem, dtype and contender.
 #: seconds       of a call, the median of the rounds
 #: ratio         to the hand-written version: the median over the rounds; low, high: its 95 % confidence interval, or
 #:               the whole range if there are fewer than six rounds
-#: over_refgrad  the same, in parts of refgrad's time
+#: over_refgrad  the same, in parts of refgrad's time; over_jit: of that of refgrad.jit
 #: rounds        that count; thrown_away: blocks during which something else had the processor
 #: busy          processor time over wall time, the median: more than 1 would be more than one thread
 #: off           the largest error of the gradients, in parts of what rounding explains; see problems.rounding
 #: note          why there is no time: it computes something else, or it failed
-COLUMNS = ("problem", "dtype", "contender", "seconds", "ratio", "low", "high", "over_refgrad", "rounds", "thrown_away",
-           "busy", "off", "threads", "version", "note")
-NUMBERS = COLUMNS[3:13]
+COLUMNS = ("problem", "dtype", "contender", "seconds", "ratio", "low", "high", "over_refgrad", "over_jit", "rounds",
+           "thrown_away", "busy", "off", "threads", "version", "note")
+NUMBERS = COLUMNS[3:14]
 
 PAUSE = 3e-3             # seconds, before a block
 QUIET = 0.98             # of the wall time a process must have had its processor, or the block is thrown away
@@ -157,8 +157,8 @@ class Rounds:
         seconds = np.array(self.seconds[who])
         ratio, low, high, rounds = median_interval(seconds / self.seconds.get(HAND, np.nan))
         return {"seconds": _median(seconds), "ratio": ratio, "low": low, "high": high,
-                "over_refgrad": _median(seconds / self.seconds.get(OURS, np.nan)), "rounds": rounds,
-                "thrown_away": self.thrown_away[who], "busy": _median(np.array(self.busy[who]))}
+                "over_refgrad": _median(seconds / self.seconds.get(OURS, np.nan)),
+                "over_jit": _median(seconds / self.seconds.get(WRITTEN, np.nan)), "rounds": rounds, "thrown_away": self.thrown_away[who], "busy": _median(np.array(self.busy[who]))}
 
 
 def machine():

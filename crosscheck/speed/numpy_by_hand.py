@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .problems import STEPS, WEIGHT_DECAY
+from .problems import RATE, STEPS, WEIGHT_DECAY
 
 
 def prepare(problem, data):
@@ -22,6 +22,8 @@ def prepare(problem, data):
         return lambda: hessian_vector(data.parameters, data.along, data.x, data.y, ones)
     if problem.batch_norm:
         return lambda: batch_normalized(data.parameters, data.x, data.y, ones)
+    if problem.kind == "train":
+        return lambda: descent(data.parameters, *perceptron(data.parameters, data.x, data.y, ones, problem.activation))
     return lambda: perceptron(data.parameters, data.x, data.y, ones, problem.activation, problem.kind == "regress")
 
 
@@ -88,6 +90,14 @@ def perceptron(p, x, y, ones, activation="relu", regress=False):
             W = p[k].ravel()
             value += WEIGHT_DECAY / 2 * (W @ W)
             gradients[k] += WEIGHT_DECAY * p[k]
+    return value, gradients
+
+
+def descent(p, value, gradients):
+    """The new parameters p - RATE G, in the place of the gradients."""
+    for a, G in zip(p, gradients):
+        G *= -RATE
+        G += a
     return value, gradients
 
 

@@ -12,16 +12,19 @@ import numpy as np
 BATCH, CLASSES = 128, 10
 DTYPES = ("float32", "float64")
 WEIGHT_DECAY = 1e-3
+RATE = 1.0  # of a step of gradient descent: so large that an error of the gradient shows in the new parameters
 NUMBERS, STEPS = 10, 50  # of the chain, each step of which has four operations
 
 
 @dataclass(frozen=True)
 class Problem:
-    """`kind`: classify (softmax cross-entropy), regress (mean square and L2), chain, hvp (a Hessian times a vector)."""
+    """`kind`: classify (softmax cross-entropy), train (the same, and the new parameters in place of the gradient), regress
+    (mean square and L2), chain, hvp (a Hessian times a vector)."""
 
     name: str
     kind: str
     width: int = 32
+    inputs: int = 0  # 0: as many as the width
     depth: int = 3  # hidden layers
     activation: str = "relu"
     batch_norm: bool = False
@@ -39,10 +42,13 @@ PROBLEMS = (
     Problem("MLP 128", "classify", 128),
     Problem("MLP 512", "classify", 512),
     Problem("MLP 1024", "classify", 1024, full_only=True),
+    Problem("MLP 2048", "classify", 2048, full_only=True),
     Problem("tanh MLP 32", "classify", 32, activation="tanh"),
+    Problem("tanh MLP 128", "classify", 128, activation="tanh"),
     Problem("64 tanh layers of 32", "classify", 32, depth=64, activation="tanh"),
     Problem("batch norm 32", "classify", 32, batch_norm=True),
     Problem("MSE with L2 32", "regress", 32),
+    Problem("SGD step, digits", "train", 32, inputs=64, depth=2),
     Problem("200 elementwise", "chain"),
     Problem("Hessian-vector 32", "hvp", 32),
 )
@@ -74,12 +80,12 @@ def draw(problem, seed=0):
     if problem.kind == "chain":
         start, factor, shift = (_exact(rng.uniform(*span, NUMBERS)) for span in ((-1, 1), (0.9, 1.6), (-0.2, 0.2)))
         return Data([start], factor, shift, [])
-    x = _exact(rng.standard_normal((BATCH, problem.width)))
+    x = _exact(rng.standard_normal((BATCH, problem.inputs or problem.width)))
     y = rng.integers(CLASSES, size=BATCH) if problem.kind != "regress" else \
         _exact(rng.standard_normal((BATCH, CLASSES)))
     parameters, h = [], x
     for _ in range(problem.depth):
-        W = _exact(rng.standard_normal((problem.width, problem.width)) * np.sqrt(2 / problem.width))
+        W = _exact(rng.standard_normal((problem.width, h.shape[1])) * np.sqrt(2 / h.shape[1]))
         z, scale = h @ W.T, []
         if problem.batch_norm:
             scale = [_exact(rng.uniform(0.5, 1.5, problem.width))]
@@ -129,6 +135,11 @@ def loss(F, problem, parameters, x, y):
     if problem.kind == "regress":
         return F.mse_loss(h, y) + F.l2_penalty([*hidden[::n], W], WEIGHT_DECAY)
     return F.cross_entropy(h, y)
+
+
+def stepped(parameters, gradients):
+    """Gradient descent: new parameters."""
+    return [p - RATE * g for p, g in zip(parameters, gradients)]
 
 
 def rounding(problem, dtype):

@@ -1,4 +1,4 @@
-"""refgrad: the transform of a program that its user would write."""
+"""refgrad: the transform of a program that its user would write, run as it is and written down (jit)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,41 @@ import numpy as np
 import refgrad as rg
 from refgrad import nn
 
-from .problems import loss
+from .problems import loss, stepped
 
 F = SimpleNamespace(**{name: getattr(nn, name) for name in (
     "linear", "relu", "tanh", "batch_norm", "cross_entropy", "mse_loss", "l2_penalty")}, sin=np.sin, sum=np.sum)
 
 
 def prepare(problem, data):
-    def program(p):
-        return loss(F, problem, p, data.x, data.y)
+    f, arguments = _function(problem, data)
+    return lambda: f(*arguments)
 
-    if problem.kind == "hvp":
-        return lambda: (None, rg.hvp(program, (data.parameters,), (data.along,))[0])
+
+def prepare_jit(problem, data):
+    f, arguments = _function(problem, data)
+    fast = rg.jit(f)
+    return lambda: fast(*arguments)
+
+
+def _function(problem, data):
+    """What is timed, as a function of the arrays that change from call to call in use."""
+    def program(p, x, y):
+        return loss(F, problem, p, x, y)
+
     both = rg.value_and_grad(program)
-    return lambda: both(data.parameters)
+
+    def step(p, x, y):
+        value, gradients = both(p, x, y)
+        return value, stepped(p, gradients)
+
+    def product(p, v, x, y):
+        return None, rg.hvp(lambda p: program(p, x, y), (p,), (v,))[0]
+
+    p, x, y = data.parameters, data.x, data.y
+    if problem.kind == "hvp":
+        return product, (p, data.along, x, y)
+    return (step if problem.kind == "train" else both), (p, x, y)
 
 
 def arrays(result):

@@ -12,7 +12,7 @@ import pytest
 
 from crosscheck.report import page_speed, parts, plots_speed, tables
 from crosscheck.speed import aims, contenders, measure, numpy_by_hand, refgrad_side
-from crosscheck.speed.contenders import CONTENDERS, HAND, OURS, Contender, Worker
+from crosscheck.speed.contenders import CONTENDERS, HAND, OURS, WRITTEN, Contender, Worker
 from crosscheck.speed.problems import DTYPES, PROBLEMS, draw, rounding
 
 NO_TIME = measure.Effort(0, 0, 0)
@@ -173,14 +173,14 @@ def small(monkeypatch):
     monkeypatch.setattr(measure, "PAUSE", 0)
     monkeypatch.setattr(measure, "QUICK", NO_TIME)
     monkeypatch.setattr(measure, "chosen", lambda quick: [replace(TINY, name="MLP 8"), PROBLEMS[-1]])
-    monkeypatch.setattr(measure, "present", lambda quick: [BY_NAME[HAND], BY_NAME[OURS]])
+    monkeypatch.setattr(measure, "present", lambda quick: [BY_NAME[HAND], BY_NAME[OURS], BY_NAME[WRITTEN]])
 
 
 def test_the_part_writes_table_plot_and_page(small, tmp_path, capsys):
     parts.speed(0, tmp_path, quick=True)
     parts.page(tmp_path)
     frame = tables.read_table(tmp_path / "speed.csv")
-    assert tuple(frame.columns) == measure.COLUMNS and len(frame) == 8
+    assert tuple(frame.columns) == measure.COLUMNS and len(frame) == 12
     assert set(frame["dtype"]) == set(DTYPES) and (frame["threads"] == 1).all() and frame["note"].isna().all()
     assert frame["version"].str.match(r"(numpy|refgrad) \d").all() and (frame["off"] <= 1).all()
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
@@ -199,21 +199,22 @@ def test_interrupted_it_keeps_what_is_finished(small):
 
 def rows(**ratios):
     return [{"problem": problem.replace("_", " "), "dtype": "float64", "contender": who, "ratio": ratio,
-             "over_refgrad": over, "low": ratio, "high": ratio, "seconds": 1e-4, "threads": 1, "version": "x 1",
+             "over_refgrad": over, "over_jit": 2 * over, "low": ratio, "high": ratio, "seconds": 1e-4, "threads": 1, "version": "x 1",
              "thrown_away": 0, "note": np.nan}
             for problem, of in ratios.items() for who, (ratio, over) in of.items()]
 
 
 def test_aims_are_judged_by_their_worst_case():
-    frame = pd.DataFrame(rows(MLP_8={HAND: (1, 1), OURS: (1.3, 1), "torch": (2.6, 2.0)},
-                              MLP_32={HAND: (1, 1), OURS: (2.1, 1), "torch": (6.3, 3.0)}))
+    frame = pd.DataFrame(rows(MLP_8={HAND: (1, 1), OURS: (2.8, 1), WRITTEN: (1.1, 1), "torch": (2.6, 1.0)},
+                              MLP_32={HAND: (1, 1), OURS: (4.2, 1), WRITTEN: (2.1, 1), "torch": (6.3, 3.0)}))
     ours, torch = aims.judged(frame).to_dict("records")
-    assert (ours["the worst"], ours["of"], ours["met"]) == (2.1, "MLP 32", "missed")
-    assert ours["by the factor"] == pytest.approx(1.5)
-    assert (torch["the worst"], torch["of"]) == (2.0, "MLP 8") and torch["by the factor"] == pytest.approx(1.25)
+    assert (ours[OURS], ours[f"{OURS}: the worst of"]) == (4.2, "MLP 32, float64")
+    assert (ours[WRITTEN], ours["met by"]) == (2.1, "none") and ours["missed by the factor"] == pytest.approx(1.5)
+    assert (torch[OURS], torch[WRITTEN], torch[f"{WRITTEN}: the worst of"]) == (1.0, 2.0, "MLP 8, float64")
+    assert torch["missed by the factor"] == pytest.approx(1.25)
     assert aims.sentence(frame).endswith("of 2 aims 0 are met, the others missed by factors of 1.25 to 1.50")
-    met = aims.judged(pd.DataFrame(rows(MLP_8={OURS: (1.2, 1)})))
-    assert met["met"].to_list() == ["met"] and met["by the factor"].isna().all()
+    met = aims.judged(pd.DataFrame(rows(MLP_8={OURS: (1.5, 1), WRITTEN: (1.2, 1)})))
+    assert met["met by"].to_list() == [WRITTEN] and met["missed by the factor"].isna().all()
     assert aims.sentence(frame.head(0)) == "Nothing was measured"
 
 

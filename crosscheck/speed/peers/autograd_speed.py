@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import autograd.numpy as np
 from autograd import value_and_grad
 
-from ..problems import CLASSES, loss
+from ..problems import CLASSES, loss, stepped
 
 
 def _batch_norm(x, mean, variance, scale, shift, training):
@@ -29,10 +29,17 @@ F = SimpleNamespace(
 
 def prepare(problem, data):
     y = data.y
-    if problem.kind == "classify":  # a product is faster here than indices, whose gradient is scattered
+    if problem.kind in ("classify", "train"):  # a product is faster here than indices, whose gradient is scattered
         y = np.eye(CLASSES, dtype=data.x.dtype)[y]
     both = value_and_grad(lambda p: loss(F, problem, p, data.x, y))
-    return lambda: both(data.parameters)
+    if problem.kind != "train":
+        return lambda: both(data.parameters)
+
+    def step():
+        value, gradients = both(data.parameters)
+        return value, stepped(data.parameters, gradients)
+
+    return step
 
 
 def arrays(result):

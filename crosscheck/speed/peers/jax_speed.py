@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..problems import loss
+from ..problems import loss, stepped
 
 jax.config.update("jax_enable_x64", True)
 
@@ -36,8 +36,14 @@ def prepare(problem, data):
     if problem.kind == "hvp":
         product = jax.jit(lambda p, v, x, y: jax.jvp(lambda q: jax.grad(program)(q, x, y), (p,), (v,))[1])
         return lambda: (None, jax.block_until_ready(product(p, along, x, y)))
-    both = jax.jit(jax.value_and_grad(program))
-    return lambda: jax.block_until_ready(both(p, x, y))
+    both = jax.value_and_grad(program)
+
+    def step(p, x, y):
+        value, gradients = both(p, x, y)
+        return value, stepped(p, gradients)
+
+    compiled = jax.jit(step if problem.kind == "train" else both)
+    return lambda: jax.block_until_ready(compiled(p, x, y))
 
 
 def arrays(result):

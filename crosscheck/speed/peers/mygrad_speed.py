@@ -5,11 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import mygrad as mg
-from mygrad.nnet import losses
+from mygrad.nnet import loss, steppedes
 from mygrad.nnet.activations import relu
 from mygrad.nnet.layers import batchnorm
 
-from ..problems import loss
+from ..problems import loss, stepped
 
 mg.turn_memory_guarding_off()  # as its manual advises for speed
 
@@ -34,7 +34,7 @@ def prepare(problem, data):
         gradients = [a.grad for a in p]
         for a in p:
             a.null_grad()
-        return value, gradients
+        return value, stepped(data.parameters, gradients) if problem.kind == "train" else gradients
 
     return both
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import torch
 import torch.nn.functional
 
-from ..problems import loss
+from ..problems import loss, stepped
 
 
 def _l2_penalty(parameters, weight_decay):
@@ -37,7 +37,13 @@ def prepare(problem, data, compiled=False):
         value = program(p)
         return value, torch.autograd.grad(value, p)
 
-    return both
+    @torch.no_grad()
+    def step():
+        with torch.enable_grad():
+            value, gradients = both()
+        return value, stepped(p, gradients)
+
+    return step if problem.kind == "train" else both
 
 
 def prepare_compiled(problem, data):
