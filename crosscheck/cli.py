@@ -148,6 +148,7 @@ def speed(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False):
     """
     parts.prepare(out)
     parts.speed(seed, out, quick)
+    parts.memory(seed, out, quick)
     parts.page(out)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .primitive import EVERY, Primitive, fit
 from .tracer import Tracer
-from .transforms import _named, jvp, vjp
+from .transforms import _named, _Recording, jvp
 from .tree import flatten, unflatten
 
 
@@ -18,8 +18,9 @@ class _Recomputed(Primitive):
                 full[i] = x
             return params["program"](*full)
 
-        _, back = vjp(of_wanted, *(arrays[i] for i in wanted))
-        return [fit(c, arrays[i], self, i) for c, i in zip(back(g), wanted)]
+        primals, structure = flatten(tuple(arrays[i] for i in wanted))
+        run = _Recording(of_wanted, primals, structure, False, "checkpoint")
+        return [fit(c, x, self, i) for c, x, i in zip(run.sweep(g, once=True), primals, wanted)]
 
     def push(self, tangents, kept, arrays, params, result):
         varying = [i for i, v in enumerate(tangents) if v is not None]

@@ -13,13 +13,15 @@ rules' business: they happen once, in `Primitive.pull` and `Primitive.push`.
 
 Every rule is called as ``rule(v, kept, *arrays, **params)``: `v` is the tangent or the cotangent, `kept` is what the
 forward pass hands on (the result, unless the primitive says otherwise with `keep`), `arrays` are the arguments that
-can be differentiated and `params` all the others.
+can be differentiated and `params` all the others.  An underscore before a name says that the rule does not read the
+numbers of that array (its shape and dtype at most), so that reverse mode need not keep them.
 """
 
 from __future__ import annotations
 
 import enum
 import functools
+import inspect
 from functools import partial
 
 import numpy as np
@@ -59,7 +61,7 @@ class Each:
         return partial(self.rule, argument)
 
 
-def _in_pull(argument, *_):
+def _in_pull(argument, v, kept, *arrays):
     raise NotImplementedError("a primitive whose rules are EVERY must override pull")
 
 
@@ -100,6 +102,7 @@ class Primitive:
         self.call = call or every_argument_is_an_array
         self.vjp, self.jvp = vjp, jvp
         self.constant = kind is Kind.CONSTANT
+        self.known_reads = {}
         if listed:
             TABLE[function or self] = self
 
@@ -138,6 +141,25 @@ class Primitive:
 
     def differentiable(self, argument):
         return not self.constant and self.vjp[argument] is not None
+
+    def reads(self, argument, count):
+        """Whether the vjp of an argument reads the numbers of what is kept, and of each of `count` arrays."""
+        each = type(self.vjp) is Each
+        rule = self.vjp.rule if each else self.vjp[argument]
+        if (rule, count) not in self.known_reads:
+            self.known_reads[rule, count] = self._reads(rule, count, each)
+        return self.known_reads[rule, count]
+
+    def _reads(self, rule, count, each):
+        partial_derivative = (getattr(rule, "__kwdefaults__", None) or {}).get("_p")  # see `elementwise`
+        try:
+            parameters = inspect.signature(partial_derivative or rule).parameters.values()
+        except (TypeError, ValueError):  # a function of C has none
+            return (True,) * (1 + count)
+        names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        names += [p.name for p in parameters if p.kind is p.VAR_POSITIONAL] * (count + 3)
+        first = 0 if partial_derivative else 2 if each else 1
+        return tuple(not name.startswith("_") for name in names[first:first + 1 + count])
 
     def pull(self, g, kept, arrays, params, wanted):
         """The adjoint: for each argument in `wanted` its cotangent, in the argument's own shape and dtype."""

@@ -177,6 +177,6 @@ def _unhashable(f, leaves, structure):
             try:
                 hash(x)
             except TypeError:
-                return TypeError(f"jit: {name} of {_name(f)} is {describe(x)}; expected an array, or something hashable "
-                                 f"that is part of the program. Convert it, or let the function close over it.")
+                return TypeError(f"jit: {name} of {_name(f)} is {describe(x)}; expected an array, or something "
+                                 f"hashable that is part of the program. Convert it, or let the function close over it.")
     return TypeError(f"jit: an argument of {_name(f)} is not hashable")

@@ -16,6 +16,8 @@ from .tracer import Level, Tracer
 
 #: Below this many entries an array is copied sooner than it is known to need no copy.
 SMALL = 2048
+#: From so many entries on it is worth the time to find out whether an array must be kept.
+LARGE = 1 << 15
 
 
 class Node:
@@ -79,6 +81,7 @@ class Tape(Level):
         else:
             slots, results = next(self.slots), None
             traced = Tracer(result, self, slots)
+        kept, values = _worth_keeping(primitive, kept, values, wanted)
         self.nodes.append(Node(primitive, kept, values, params, wanted, parents, slots, results))
         return traced
 
@@ -114,6 +117,24 @@ class Tape(Level):
                     cotangents[slot] = old + c
                     fresh.add(slot)
         return [_handed_out(cotangents[slot], slot in fresh) for slot in targets]
+
+
+def _worth_keeping(primitive, kept, arrays, wanted):
+    """Of large arrays whose numbers no rule will read the shape and dtype alone."""
+    if not (_is_large(kept) or any(map(_is_large, arrays))):
+        return kept, arrays
+    read = [any(column) for column in zip(*(primitive.reads(i, len(arrays)) for i in wanted))]
+    kept, *arrays = [x if r or not _is_large(x) else _outline(x) for x, r in zip((kept, *arrays), read)]
+    return kept, arrays
+
+
+def _is_large(x):
+    return type(x) is np.ndarray and x.size >= LARGE
+
+
+def _outline(x):
+    """An array of this shape and dtype that takes no memory: nan all over, to be seen if it is read after all."""
+    return np.broadcast_to(np.asarray(np.nan if x.dtype.kind == "f" else 0, x.dtype), x.shape)
 
 
 def _handed_out(c, is_ours):

@@ -282,7 +282,7 @@ class Writer:
         return n in self.owners and self.last.get(n) == position
 
     def release(self, op, position):
-        """After an operation: keep the memory that it was the last to need for a result to come; the names to delete."""
+        """Memory that the operation was the last to need: kept for a result to come, or its name is returned."""
         gone = []
         for n in dict.fromkeys(m for r in op.reads for m in (r, *sorted(self.memory_of(r)))):
             if self.last[n] != position or n not in self.made or self.made[n].size < LARGE:
@@ -302,7 +302,7 @@ class Writer:
     def in_place(self, op, place):
         if op.function in IN_PLACE and self.text(op.arrays[0]) == place:
             return f"{place} {IN_PLACE[op.function]} {self.text(op.arrays[1])}"
-        return f"{self.constant(op.function)}({', '.join([*map(self.text, op.arrays), place])})"
+        return f"{self.constant(op.function)}({', '.join(map(self.text, op.arrays))}, out={place})"
 
     def call(self, op):
         """The operation as an expression."""

@@ -206,8 +206,9 @@ class Tracer(Face):
 
 #: How a traced array would become a plain number -> what to do instead.
 _LOST = {
-    float: ("float(), or a[index] = x with a plain array a,", ""), complex: ("complex()", ""), 
-    int: ("int()", "np.floor(x), np.round(x) and x.astype(int) give plain arrays: they are constant almost everywhere."),
+    float: ("float(), or a[index] = x with a plain array a,", ""), complex: ("complex()", ""),
+    int: ("int()", "np.floor(x), np.round(x) and x.astype(int) give plain arrays: they are constant almost "
+                   "everywhere."),
     operator.index: ("an index or a size", "Take it from data that is not differentiated, or write x.astype(int): that "
                                            "is a plain array."),
     round: ("round()", "np.round(x) gives a plain array: it is constant almost everywhere.")}
@@ -279,7 +280,7 @@ def _level_of_parameter(primitive, name, p):
 
 
 def bare(x):
-    """The array below all levels that differentiate, for functions that carry no derivative; in lists and tuples too."""
+    """The array below all levels that differentiate, for functions without a derivative; in lists and tuples too."""
     while type(x) is Tracer and not x.level.records:
         x = x.value
     return type(x)(map(bare, x)) if type(x) in (tuple, list) else x

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..verdict import KINK, NO_ANSWER, NOT_FINITE, RIGHT, VERDICTS, WRONG
 from .page_derivations import derivations_section
+from .page_memory import memory_section
 from .page_speed import speed_section
 from .page_trial import checkers_section, faults_section
 from .sections import images, table
@@ -59,6 +60,8 @@ def write_page(folder):
         sections.append(_scaling_section(folder, tables["scaling.csv"]))
     if "speed.csv" in tables:
         sections.append(speed_section(folder, tables["speed.csv"]))
+    if "memory.csv" in tables:
+        sections.append(memory_section(folder, tables["memory.csv"]))
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
                                      undefined=jinja2.StrictUndefined)
     text = environment.from_string(TEMPLATE.read_text()).render(

@@ -17,7 +17,7 @@ from rich.markup import escape
 from .terminal import bar, complain, console, plain_table
 
 #: The parts in the order of the page.
-ORDER = ("networks", "derivations", "faults", "checkers", "training", "scaling", "speed")
+ORDER = ("networks", "derivations", "faults", "checkers", "training", "scaling", "speed", "memory")
 
 
 def prepare(out):
@@ -210,6 +210,27 @@ def speed(seed, out, quick):
         for note in dict.fromkeys(f"{r.contender}, {r.problem}: {r.note}" for r in frame.itertuples() if r.note):
             complain(note)
     _end_if(result.stopped, f"{finished} of {count} comparisons are made", finished, out)
+
+
+def memory(seed, out, quick):
+    """Peak memory of value and gradient, with checkpoint and without: memory.csv and its plot."""
+    from ..speed import memory as study
+    from . import tables
+    from .plots_memory import plot_memory
+    count = len(study.tasks(quick))
+    with bar() as progress:
+        task = progress.add_task("measuring memory", total=count)
+        result = study.run_memory(seed, quick, lambda description: progress.advance(task))
+    frame = result.frame
+    finished = len(frame) // 2
+    if finished:
+        tables.write_table(frame, out / "memory.csv")
+        with tables.replacing(out / "memory.png") as path:
+            plot_memory(frame, path)
+        about(out, "memory", f"the peak memory of {frame['problem'].nunique()} programs of up to {frame['depth'].max()} "
+                             f"layers, seed {seed}" + (f"; {result.stopped}" if result.stopped else ""))
+        console.print(study.sentence(frame), markup=False)
+    _end_if(result.stopped, f"{finished} of {count} programs are measured", finished, out)
 
 
 def page(out):

@@ -12,7 +12,8 @@ from matplotlib.ticker import FixedLocator, NullLocator  # noqa: E402
 from ..speed.contenders import CONTENDERS, HAND, OURS, WRITTEN  # noqa: E402
 from .plots import COLORS, DPI, STYLE  # noqa: E402
 
-OF = {**COLORS, WRITTEN: "#56B4E9", "torch.compile": "#E69F00", "jax.jit": "#009E73", "HIPS autograd": "#CC79A7", "MyGrad": "#777777"}
+OF = {**COLORS, WRITTEN: "#56B4E9", "torch.compile": "#E69F00", "jax.jit": "#009E73", "HIPS autograd": "#CC79A7",
+      "MyGrad": "#777777"}
 TICKS = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -41,7 +42,8 @@ def plot_speed(table, path):
             ax.xaxis.set_minor_locator(NullLocator())
             ax.grid(axis="x", lw=0.4, alpha=0.6)
             ax.tick_params(axis="y", length=0)
-        keys = [plt.Line2D([], [], marker="D" if n in (OURS, WRITTEN) else "o", ms=5, color=OF[n], lw=1.5, label=n) for n in who]
+        keys = [plt.Line2D([], [], marker="D" if n in (OURS, WRITTEN) else "o", ms=5, color=OF[n], lw=1.5, label=n)
+                for n in who]
         figure.legend(handles=keys, loc="outside upper right", ncols=len(who), frameon=False)
         figure.suptitle("Value and gradient: left is faster", x=0.01, ha="left", fontsize=11)
         figure.savefig(path, dpi=DPI)

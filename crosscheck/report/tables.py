@@ -20,6 +20,8 @@ from ..peers.tables import CHECKERS_COLUMNS, FALSE_ALARMS, SECONDS_COLUMNS
 from ..run import COLUMNS
 from ..speed.measure import COLUMNS as SPEED_COLUMNS
 from ..speed.measure import NUMBERS as SPEED_NUMBERS
+from ..speed.memory import COLUMNS as MEMORY_COLUMNS
+from ..speed.memory import NUMBERS as MEMORY_NUMBERS
 from ..verdict import KINK, LESS_ACCURATE, NO_ANSWER, NOT_FINITE, VERDICTS, WRONG
 
 #: Columns that each table must have; a file without them is not the table that it claims to be.
@@ -38,14 +40,18 @@ REQUIRED = {
     "scaling.csv": ("study", "library", "method", "seconds", "projected"),
     "training.csv": ("step", "library", "loss"),
     "speed.csv": SPEED_COLUMNS,
+    "memory.csv": MEMORY_COLUMNS,
 }
 
 NUMERIC = {"ulp_max", "ulp_median", "rel_error", "error_over_bound", "digits", "digits_min", "met", "networks",
            "with_layer", "torch", "refgrad", "exact", "ulps", "factor", "seconds", "step", "loss", "cases", "rejected",
-           "errors", "not_taken", "share", "scale", "ratio", "numbers", *DERIVATIONS_NUMBERS, *SPEED_NUMBERS}
+           "errors", "not_taken", "share", "scale", "ratio", "numbers", *DERIVATIONS_NUMBERS, *SPEED_NUMBERS,
+           *MEMORY_NUMBERS}
 
 #: The command that makes a table, where it is not `run`.
-COMMANDS = {"scaling.csv": "scaling", "training.csv": "training", "derivations.csv": "derivations", "speed.csv": "speed", **dict.fromkeys(
+COMMANDS = {
+    "scaling.csv": "scaling", "training.csv": "training", "derivations.csv": "derivations",
+    **dict.fromkeys(("speed.csv", "memory.csv"), "speed"), **dict.fromkeys(
     ("faults.csv", "checkers.csv", "false_alarms.csv", "checker_seconds.csv"), "faults")}
 
 #: Verdicts whose cause is looked for, the worst first.

@@ -18,8 +18,8 @@ NUMBERS, STEPS = 10, 50  # of the chain, each step of which has four operations
 
 @dataclass(frozen=True)
 class Problem:
-    """`kind`: classify (softmax cross-entropy), train (the same, and the new parameters in place of the gradient), regress
-    (mean square and L2), chain, hvp (a Hessian times a vector)."""
+    """`kind`: classify (softmax cross-entropy), train (the same, and the new parameters in place of the gradient),
+    regress (mean square and L2), chain, hvp (a Hessian times a vector)."""
 
     name: str
     kind: str

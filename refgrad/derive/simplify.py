@@ -123,7 +123,8 @@ def undone(f):
     inside = as_factor(s)
     if name == "np.arctan" and s.terms == Sum.number(1).terms:
         return Factor(Group(Sum((Term(Fraction(1, 4), (Factor(PI, (), Fraction(1)),)),), s.free)), (), f.power)
-    if name == ">" and type(inside.atom) is Point and name_of(inside.atom.function) == "relu" and not f.atom.args[1].terms:
+    rectified = type(inside.atom) is Point and name_of(inside.atom.function) == "relu"
+    if name == ">" and rectified and not f.atom.args[1].terms:
         return f._replace(atom=f.atom._replace(args=(inside.atom.args[0], f.atom.args[1])))
     if name not in UNDOES or inside.power != 1 or type(inside.atom) not in (Point, Call):
         return f

@@ -33,12 +33,12 @@ def _logistic_slope(x):
 
 logistic = elementwise(
     None, """y = 1 / (1 + e^-x),  dy = e^-x / (1 + e^-x)^2 dx = dx / (e^(x/2) + e^(-x/2))^2 = dx / (4 cosh^2(x/2))
-    Computed as e^min(x, 0) / (1 + e^-|x|), which does not overflow.""", lambda y, x: _logistic_slope(x),
+    Computed as e^min(x, 0) / (1 + e^-|x|), which does not overflow.""", lambda _y, x: _logistic_slope(x),
     name="sigmoid", forward=lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))))
 
 log1pexp = elementwise(
     None, """y = log(1 + e^x),  dy = e^x / (1 + e^x) dx = sigma(x) dx
-    Computed as max(x, 0) + log(1 + e^-|x|), which does not overflow.""", lambda y, x: logistic(x),
+    Computed as max(x, 0) + log(1 + e^-|x|), which does not overflow.""", lambda _y, x: logistic(x),
     name="log1pexp", forward=lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
 
 
@@ -54,7 +54,7 @@ def _normal_density(x):
 # Rectifiers
 
 _relu = elementwise(
-    None, "y = max(x, 0),  dy = dx where y > 0, else 0", lambda y, x: y > 0, name="relu", kind=KINKED,
+    None, "y = max(x, 0),  dy = dx where y > 0, else 0", lambda y, _x: y > 0, name="relu", kind=KINKED,
     forward=lambda x: np.maximum(x, 0), domain="nonzero", kinks=[Kink((0.0,), (0.0,), "0 at 0")])
 
 
@@ -67,14 +67,14 @@ _leaky_relu = Primitive(
     name="leaky_relu", kind=KINKED, forward=lambda x, negative_slope: _leaky(x, x, negative_slope), stacked=True,
     pointwise=True,
     jvp=(lambda v, y, x, negative_slope: _leaky(v, x, negative_slope),),
-    vjp=(lambda g, y, x, negative_slope: _leaky(g, x, negative_slope),),
+    vjp=(lambda g, _y, x, negative_slope: _leaky(g, x, negative_slope),),
     cases=[Case((3, 4), domain="nonzero", negative_slope=0.25), Case((), domain="nonzero", negative_slope=-0.5)],
     kinks=[Kink((0.0,), (0.25,), "the negative slope at 0", {"negative_slope": 0.25})])
 
 _elu = elementwise(
     None, """y = x where x > 0, else a (e^x - 1);  dy = dx where x > 0, else a e^x dx
     The exponent is set to 0 where it is not used: it might overflow.""",
-    lambda y, x, alpha: np.where(x > 0, 1, alpha * np.exp(np.where(x > 0, 0, x))), name="elu", kind=KINKED,
+    lambda _y, x, alpha: np.where(x > 0, 1, alpha * np.exp(np.where(x > 0, 0, x))), name="elu", kind=KINKED,
     forward=lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))), domain="nonzero",
     params=({"alpha": 1.0}, {"alpha": 0.5}), kinks=[Kink((0.0,), (0.5,), "alpha at 0", {"alpha": 0.5})])
 
@@ -82,7 +82,7 @@ _elu = elementwise(
 
 _softplus = elementwise(
     None, "y = log(1 + e^(b x)) / b,  dy = sigma(b x) dx;  beyond the threshold, b x > t, the identity: dy = dx",
-    lambda y, x, beta, threshold: np.where(beta * x > threshold, 1, logistic(beta * x)), name="softplus", kind=KINKED,
+    lambda _y, x, beta, threshold: np.where(beta * x > threshold, 1, logistic(beta * x)), name="softplus", kind=KINKED,
     forward=lambda x, beta, threshold: np.where(beta * x > threshold, x, log1pexp(beta * x) / beta),
     params=({"beta": 1, "threshold": 20}, {"beta": 0.5, "threshold": 0.25}),
     kinks=[Kink((20.0,), (1 / (1 + math.exp(-20.0)),), "sigma at the threshold, which the identity then replaces",

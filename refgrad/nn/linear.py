@@ -32,8 +32,8 @@ _linear = Primitive(
     Leading axes of X are rows too.""",
     name="linear", forward=_affine, stacked=True,
     jvp=(lambda dX, Y, X, W, b: _times(dX, W.mT), lambda dW, Y, X, W, b: X @ dW.mT, lambda db, Y, X, W, b: db),
-    vjp=(lambda G, Y, X, W, b: _times(G, W), lambda G, Y, X, W, b: _rows(G).mT @ _rows(X),
-         lambda G, Y, X, W, b: G),
+    vjp=(lambda G, _Y, _X, W, _b: _times(G, W), lambda G, _Y, X, _W, _b: _rows(G).mT @ _rows(X),
+         lambda G, _Y, _X, _W, _b: G),
     cases=[Case((3, 4), (2, 4), (2,)), Case((1, 4), (2, 4), Fixed(None)), Case((2, 3, 4), (5, 4), (5,)),
            Case((2, 1, 3, 2), (1, 2), Fixed(None)), Case((0, 3), (2, 3), (2,))])
 

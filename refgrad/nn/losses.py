@@ -23,8 +23,8 @@ _cross_entropy = Primitive(
     name="cross_entropy", keep=lambda x, index, axis: _log_softmax(x, axis=axis), stacked=True,
     forward=lambda logs, x, index, axis: -logs[(..., *index)],
     jvp=(lambda v, logs, x, index, axis: np.sum(np.exp(logs) * v, axis=axis) - v[(..., *index)],),
-    vjp=(lambda g, logs, x, index, axis: np.exp(logs) * np.expand_dims(g, axis)
-         - scatter_add(g, index=index, shape=x.shape, distinct=True),),
+    vjp=(lambda g, logs, _x, index, axis: np.exp(logs) * np.expand_dims(g, axis)
+         - scatter_add(g, index=index, shape=_x.shape, distinct=True),),
     cases=[Case((3, 4), index=(np.arange(3), np.array([1, 0, 3])), axis=-1), Case((3,), index=(np.array(2),), axis=-1),
            Case((1, 2), index=(np.array([0]), np.array([1])), axis=-1),
            Case((2, 3, 2), index=(np.arange(2)[:, None], np.array([[0, 2], [1, 1]]), np.arange(2)[None]), axis=-2)])
@@ -37,8 +37,8 @@ _cross_entropy_of_probabilities = Primitive(
     forward=lambda logs, x, q, axis: -np.sum(q * logs, axis=axis),
     jvp=(lambda v, logs, x, q, axis: np.sum(_logit_slope(logs, q, axis) * v, axis=axis),
          lambda v, logs, x, q, axis: -np.sum(logs * v, axis=axis)),
-    vjp=(lambda g, logs, x, q, axis: _logit_slope(logs, q, axis) * np.expand_dims(g, axis),
-         lambda g, logs, x, q, axis: -logs * np.expand_dims(g, axis)),
+    vjp=(lambda g, logs, _x, q, axis: _logit_slope(logs, q, axis) * np.expand_dims(g, axis),
+         lambda g, logs, _x, _q, axis: -logs * np.expand_dims(g, axis)),
     cases=[Case((3, 4), (3, 4), axis=-1, domain=(None, "probabilities")), Case((3,), (3,), axis=-1),
            Case((2, 3, 2), (2, 3, 2), axis=-2), Case((1, 4), (1, 4), axis=-1)])
 
@@ -178,11 +178,11 @@ def _reduced_over(valid, losses, factors, reduction):
 # Entry by entry
 
 _squared_error = elementwise(
-    None, "y = (x - t)^2,  dy = 2 (x - t) (dx - dt)", lambda y, x, t: 2 * (x - t), lambda y, x, t: 2 * (t - x),
+    None, "y = (x - t)^2,  dy = 2 (x - t) (dx - dt)", lambda _y, x, t: 2 * (x - t), lambda _y, x, t: 2 * (t - x),
     name="squared_error", forward=lambda x, t: np.square(x - t))
 
 _absolute_error = elementwise(
-    None, "y = |x - t|,  dy = sign(x - t) (dx - dt)", lambda y, x, t: np.sign(x - t), lambda y, x, t: np.sign(t - x),
+    None, "y = |x - t|,  dy = sign(x - t) (dx - dt)", lambda _y, x, t: np.sign(x - t), lambda _y, x, t: np.sign(t - x),
     name="absolute_error", forward=lambda x, t: np.abs(x - t), kind=KINKED,
     kinks=[Kink((1.0, 1.0), (0.0, 0.0), "0 where input and target are equal")])
 
@@ -201,7 +201,7 @@ def _huber_forward(x, t, delta):
 _huber = elementwise(
     None, """z = x - t,  y = z^2 / 2 where |z| < d, else d (|z| - d/2):  y = c (z - c/2)  with  c = min(max(z, -d), d)
     dy = c dz + (z - c) dc = c (dx - dt), because dc = 0 where z and c differ: continuous, also at |z| = d""",
-    lambda y, x, t, delta: _clipped(x - t, delta), lambda y, x, t, delta: _clipped(t - x, delta), name="huber",
+    lambda _y, x, t, delta: _clipped(x - t, delta), lambda _y, x, t, delta: _clipped(t - x, delta), name="huber",
     forward=_huber_forward, params=({"delta": 1.0}, {"delta": 0.25}))
 
 
@@ -214,17 +214,17 @@ _binary_cross_entropy = elementwise(
     None, """y = -p t log sigma(x) - (1 - t) log sigma(-x) = p t l(-x) + (1 - t) l(x)  with  l(x) = log(1 + e^x)
     dy = ((1 - t) sigma(x) - p t sigma(-x)) dx + (p l(-x) - l(x)) dt + t l(-x) dp,  for l' = sigma;  l(x) = x + l(-x)
     Computed with l(x) = max(x, 0) + log(1 + e^-|x|), which does not overflow.""",
-    lambda y, x, t, p: (1 - t) * logistic(x) - p * t * logistic(-x), lambda y, x, t, p: (p - 1) * log1pexp(-x) - x,
-    lambda y, x, t, p: t * log1pexp(-x), name="binary_cross_entropy", forward=_binary_forward)
+    lambda _y, x, t, p: (1 - t) * logistic(x) - p * t * logistic(-x), lambda _y, x, _t, p: (p - 1) * log1pexp(-x) - x,
+    lambda _y, x, t, _p: t * log1pexp(-x), name="binary_cross_entropy", forward=_binary_forward)
 
 _divergence = elementwise(
-    None, "y = t (log t - x), and 0 for t = 0;  dy = -t dx + (log t + 1 - x) dt", lambda y, x, t: -t,
-    lambda y, x, t: np.log(t) + 1 - x, name="kl_div", forward=lambda x, t: t * (np.log(np.where(t == 0, 1, t)) - x),
+    None, "y = t (log t - x), and 0 for t = 0;  dy = -t dx + (log t + 1 - x) dt", lambda _y, _x, t: -t,
+    lambda _y, x, t: np.log(t) + 1 - x, name="kl_div", forward=lambda x, t: t * (np.log(np.where(t == 0, 1, t)) - x),
     domain=(None, "positive"))
 
 _log_divergence = elementwise(
-    None, "y = e^s (s - x),  dy = -e^s dx + e^s (s - x + 1) ds", lambda y, x, s: -np.exp(s),
-    lambda y, x, s: np.exp(s) * (s - x + 1), name="kl_div_log_target", forward=lambda x, s: np.exp(s) * (s - x))
+    None, "y = e^s (s - x),  dy = -e^s dx + e^s (s - x + 1) ds", lambda _y, _x, s: -np.exp(s),
+    lambda _y, x, s: np.exp(s) * (s - x + 1), name="kl_div_log_target", forward=lambda x, s: np.exp(s) * (s - x))
 
 
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):

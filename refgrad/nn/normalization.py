@@ -50,8 +50,8 @@ def _norm(name, cases):
         None, __doc__, name=name, keep=_standardized, forward=_forward, stacked=True, cases=cases,
         jvp=(lambda v, kept, x, w, b, axes, eps: _scaled(_project(v, kept, axes), w),
              lambda v, kept, x, w, b, axes, eps: v * kept[0], lambda v, kept, x, w, b, axes, eps: v),
-        vjp=(lambda g, kept, x, w, b, axes, eps: _project(_scaled(g, w), kept, axes),
-             lambda g, kept, x, w, b, axes, eps: g * kept[0], lambda g, kept, x, w, b, axes, eps: g))
+        vjp=(lambda g, kept, _x, w, _b, axes, eps: _project(_scaled(g, w), kept, axes),
+             lambda g, kept, _x, _w, _b, axes, eps: g * kept[0], lambda g, _kept, _x, _w, _b, axes, eps: g))
 
 
 _layer_norm = _norm("layer_norm", [

@@ -12,7 +12,7 @@ from .arguments import expected, not_in_place, plain, shape_of
 _dropout = Primitive(
     None, "y = m . x / (1 - p) with a mask m of zeros and ones;  <g, m . dx / (1 - p)> = <m . g / (1 - p), dx>",
     name="dropout", kind=LINEAR, forward=lambda x, mask, p: x * mask / (1 - p * number(1, x)),
-    vjp=(lambda g, y, x, mask, p: _dropout(g, mask=mask, p=p),), stacked=True, pointwise=True,
+    vjp=(lambda g, _y, _x, mask, p: _dropout(g, mask=mask, p=p),), stacked=True, pointwise=True,
     cases=[Case((2, 3), mask=np.array([[True, False, True], [False, True, True]]), p=0.25),
            Case((), mask=np.array(True), p=0.5)])
 
@@ -48,7 +48,7 @@ _l2_penalty = Primitive(
     None, "y = k/2 (<W_1, W_1> + <W_2, W_2> + ...),  dy = k (<W_1, dW_1> + ...);  <g, k <W, dW>> = <g k W, dW>",
     name="l2_penalty", forward=_half_squares,
     jvp=Each(lambda i, v, y, *arrays, weight_decay: weight_decay * np.sum(arrays[i] * v)),
-    vjp=Each(lambda i, g, y, *arrays, weight_decay: (g * weight_decay) * arrays[i]),
+    vjp=Each(lambda i, g, _y, *arrays, weight_decay: (g * weight_decay) * arrays[i]),
     cases=[Case((2, 3), (3,), weight_decay=0.25), Case((), weight_decay=1.0)])
 
 

@@ -36,7 +36,7 @@ def _logarithms(x, axis):
     return z - np.log(np.sum(np.exp(z), axis=axis, keepdims=True))
 
 
-def _along(v, y, x, axis):
+def _along(v, y, _x, axis):
     """(diag(y) - y y') v"""
     return y * (v - np.sum(y * v, axis=axis, keepdims=True))
 
@@ -55,7 +55,7 @@ _log_softmax = Primitive(
     Computed with x - max x, which leaves y as it is.""",
     name="log_softmax", forward=_logarithms, stacked=True, cases=CASES,
     jvp=(lambda v, y, x, axis: v - np.sum(np.exp(y) * v, axis=axis, keepdims=True),),
-    vjp=(lambda g, y, x, axis: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True),))
+    vjp=(lambda g, y, _x, axis: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True),))
 
 
 def softmax(input, dim=None, _stacklevel=3, dtype=None):

@@ -19,28 +19,28 @@ from .constants import number
 
 # Arithmetic
 
-same = lambda v, y, *arrays: v
-opposite = lambda v, y, *arrays: -v
+same = lambda v, _y, *_arrays: v
+opposite = lambda v, _y, *_arrays: -v
 PAIRS = [Case((3, 4), (4,)), Case((2, 1), (1, 3)), Case((), (2,)), Case((0, 3), (3,))]
 
 Primitive(np.add, "y = a + b,  dy = da + db", kind=LINEAR, jvp=(same, same), vjp=(same, same), cases=PAIRS,
           stacked=True, pointwise=True)
 Primitive(np.subtract, "y = a - b,  dy = da - db", kind=LINEAR, jvp=(same, opposite), vjp=(same, opposite),
           cases=PAIRS, stacked=True, pointwise=True)
-elementwise(np.multiply, "y = a b,  dy = b da + a db", lambda y, a, b: b, lambda y, a, b: a, kind=MULTILINEAR)
+elementwise(np.multiply, "y = a b,  dy = b da + a db", lambda _y, _a, b: b, lambda _y, a, _b: a, kind=MULTILINEAR)
 # v / b rather than v (1 / b): one rounding instead of two, and exact where b is a plain integer and v is not a float.
-_over = (lambda v, y, a, b: v / b, lambda v, y, a, b: -v * y / b)
+_over = (lambda v, _y, _a, b: v / b, lambda v, y, _a, b: -v * y / b)
 Primitive(np.divide, "y = a / b,  dy = (da - y db) / b", jvp=_over, vjp=_over, stacked=True, pointwise=True,
           cases=[Case((3, 4), (4,), domain="nonzero"), Case((2, 1), (1, 3), domain="nonzero"),
                  Case((), (2,), domain="nonzero"), Case((2, 3), call=lambda a: a / 3)])
-elementwise(np.negative, "y = -x", lambda y, x: -1, kind=LINEAR)
-elementwise(np.positive, "y = x", lambda y, x: 1, kind=LINEAR)
-elementwise(np.conjugate, "y = x for real x", lambda y, x: 1, kind=LINEAR)
-elementwise(np.reciprocal, "y = 1 / x,  dy = -y^2 dx", lambda y, x: -y * y, domain="nonzero")
-elementwise(np.square, "y = x^2,  dy = 2 x dx", lambda y, x: 2 * x)
+elementwise(np.negative, "y = -x", lambda _y, _x: -1, kind=LINEAR)
+elementwise(np.positive, "y = x", lambda _y, _x: 1, kind=LINEAR)
+elementwise(np.conjugate, "y = x for real x", lambda _y, _x: 1, kind=LINEAR)
+elementwise(np.reciprocal, "y = 1 / x,  dy = -y^2 dx", lambda y, _x: -y * y, domain="nonzero")
+elementwise(np.square, "y = x^2,  dy = 2 x dx", lambda _y, x: 2 * x)
 
 
-def _power_slope(y, x, p):
+def _power_slope(_y, x, p):
     """p x^(p-1), and 0 for p = 0 at x = 0, where x^(p-1) is not finite."""
     if not hasattr(p, "dtype"):  # a plain number as exponent stays one
         return p * x ** (p - 1) if p != 0 else 0
@@ -48,7 +48,7 @@ def _power_slope(y, x, p):
     return np.where(constant, 0, p * x ** np.where(constant, 1, p - 1))
 
 
-def _exponent_slope(y, x, p):
+def _exponent_slope(y, x, _p):
     """y log x; at x = 0 the limit for p > 0, which is 0."""
     return y * np.log(np.where(x == 0, 1, x))
 
@@ -61,33 +61,33 @@ for _function, _forward in [(np.power, operator.pow), (np.float_power, np.float_
 
 # Roots, exponentials, logarithms
 
-elementwise(np.sqrt, "y = sqrt x,  dy = dx / (2 y)", lambda y, x: 1 / (2 * y), domain="positive")
-elementwise(np.cbrt, "y = cbrt x,  dy = dx / (3 y^2)", lambda y, x: 1 / (3 * y * y), domain="nonzero")
-elementwise(np.exp, "y = e^x,  dy = y dx", lambda y, x: y)
-elementwise(np.exp2, "y = 2^x,  dy = y log 2 dx", lambda y, x: y * np.log(number(2, y)))
-elementwise(np.expm1, "y = e^x - 1,  dy = e^x dx", lambda y, x: np.exp(x))
-elementwise(np.log, "y = log x,  dy = dx / x", lambda y, x: 1 / x, domain="positive")
-elementwise(np.log2, "y = log x / log 2", lambda y, x: 1 / (x * np.log(number(2, x))), domain="positive")
-elementwise(np.log10, "y = log x / log 10", lambda y, x: 1 / (x * np.log(number(10, x))), domain="positive")
-elementwise(np.log1p, "y = log(1 + x),  dy = dx / (1 + x)", lambda y, x: 1 / (1 + x), domain="above minus one")
+elementwise(np.sqrt, "y = sqrt x,  dy = dx / (2 y)", lambda y, _x: 1 / (2 * y), domain="positive")
+elementwise(np.cbrt, "y = cbrt x,  dy = dx / (3 y^2)", lambda y, _x: 1 / (3 * y * y), domain="nonzero")
+elementwise(np.exp, "y = e^x,  dy = y dx", lambda y, _x: y)
+elementwise(np.exp2, "y = 2^x,  dy = y log 2 dx", lambda y, _x: y * np.log(number(2, y)))
+elementwise(np.expm1, "y = e^x - 1,  dy = e^x dx", lambda _y, x: np.exp(x))
+elementwise(np.log, "y = log x,  dy = dx / x", lambda _y, x: 1 / x, domain="positive")
+elementwise(np.log2, "y = log x / log 2", lambda _y, x: 1 / (x * np.log(number(2, x))), domain="positive")
+elementwise(np.log10, "y = log x / log 10", lambda _y, x: 1 / (x * np.log(number(10, x))), domain="positive")
+elementwise(np.log1p, "y = log(1 + x),  dy = dx / (1 + x)", lambda _y, x: 1 / (1 + x), domain="above minus one")
 # a - y would cancel where a and b are large, so the slope 1 / (1 + e^(b-a)) is written with the logarithm of its own.
 elementwise(np.logaddexp, "y = log(e^a + e^b),  dy = e^(a-y) da + e^(b-y) db,  y - a = log(1 + e^(b-a))",
-            lambda y, a, b: np.exp(-np.logaddexp(0, b - a)), lambda y, a, b: np.exp(-np.logaddexp(0, a - b)))
+            lambda _y, a, b: np.exp(-np.logaddexp(0, b - a)), lambda _y, a, b: np.exp(-np.logaddexp(0, a - b)))
 elementwise(np.logaddexp2, "y = log2(2^a + 2^b),  dy = 2^(a-y) da + 2^(b-y) db,  y - a = log2(1 + 2^(b-a))",
-            lambda y, a, b: np.exp2(-np.logaddexp2(0, b - a)), lambda y, a, b: np.exp2(-np.logaddexp2(0, a - b)))
+            lambda _y, a, b: np.exp2(-np.logaddexp2(0, b - a)), lambda _y, a, b: np.exp2(-np.logaddexp2(0, a - b)))
 
 # Trigonometric and hyperbolic functions
 
-elementwise(np.sin, "dy = cos x dx", lambda y, x: np.cos(x))
-elementwise(np.cos, "dy = -sin x dx", lambda y, x: -np.sin(x))
-elementwise(np.tan, "dy = (1 + y^2) dx", lambda y, x: 1 + y * y)
-elementwise(np.arcsin, "dy = dx / sqrt((1 - x)(1 + x))", lambda y, x: 1 / np.sqrt((1 - x) * (1 + x)),
+elementwise(np.sin, "dy = cos x dx", lambda _y, x: np.cos(x))
+elementwise(np.cos, "dy = -sin x dx", lambda _y, x: -np.sin(x))
+elementwise(np.tan, "dy = (1 + y^2) dx", lambda y, _x: 1 + y * y)
+elementwise(np.arcsin, "dy = dx / sqrt((1 - x)(1 + x))", lambda _y, x: 1 / np.sqrt((1 - x) * (1 + x)),
             domain="inside one")
-elementwise(np.arccos, "dy = -dx / sqrt((1 - x)(1 + x))", lambda y, x: -1 / np.sqrt((1 - x) * (1 + x)),
+elementwise(np.arccos, "dy = -dx / sqrt((1 - x)(1 + x))", lambda _y, x: -1 / np.sqrt((1 - x) * (1 + x)),
             domain="inside one")
-elementwise(np.arctan, "dy = dx / (1 + x^2)", lambda y, x: 1 / (1 + x * x))
-elementwise(np.sinh, "dy = cosh x dx", lambda y, x: np.cosh(x))
-elementwise(np.cosh, "dy = sinh x dx", lambda y, x: np.sinh(x))
+elementwise(np.arctan, "dy = dx / (1 + x^2)", lambda _y, x: 1 / (1 + x * x))
+elementwise(np.sinh, "dy = cosh x dx", lambda _y, x: np.cosh(x))
+elementwise(np.cosh, "dy = sinh x dx", lambda _y, x: np.sinh(x))
 
 
 def _over_cosh(x):
@@ -98,15 +98,15 @@ def _over_cosh(x):
 # A primitive, since the quotient's own derivative would be 0 times infinity where cosh x overflows.
 sech_squared = elementwise(None, "y = 1 / cosh^2 x,  dy = -2 tanh x y dx", lambda y, x: -2 * np.tanh(x) * y,
                            name="sech_squared", forward=_over_cosh)
-elementwise(np.tanh, "dy = dx / cosh^2 x", lambda y, x: sech_squared(x))
-elementwise(np.arcsinh, "dy = dx / sqrt(1 + x^2)", lambda y, x: 1 / np.hypot(1, x))
-elementwise(np.arccosh, "dy = dx / sqrt((x - 1)(x + 1))", lambda y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
+elementwise(np.tanh, "dy = dx / cosh^2 x", lambda _y, x: sech_squared(x))
+elementwise(np.arcsinh, "dy = dx / sqrt(1 + x^2)", lambda _y, x: 1 / np.hypot(1, x))
+elementwise(np.arccosh, "dy = dx / sqrt((x - 1)(x + 1))", lambda _y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
             domain="above one")
-elementwise(np.arctanh, "dy = dx / ((1 - x)(1 + x))", lambda y, x: 1 / ((1 - x) * (1 + x)), domain="inside one")
+elementwise(np.arctanh, "dy = dx / ((1 - x)(1 + x))", lambda _y, x: 1 / ((1 - x) * (1 + x)), domain="inside one")
 
 for _function in np.deg2rad, np.radians, np.rad2deg, np.degrees:
     Primitive(_function, "y = c x with a constant c: dy = c dx, <g, c dx> = <c g, dx>", kind=LINEAR,
-              vjp=(lambda g, y, x, _f=_function: _f(g),), cases=[Case((3, 4))], stacked=True, pointwise=True)
+              vjp=(lambda g, _y, _x, _f=_function: _f(g),), cases=[Case((3, 4))], stacked=True, pointwise=True)
 
 
 def _or_one(x):
@@ -120,8 +120,8 @@ def _turn(y, a, b):
     return a / r / r
 
 
-elementwise(np.hypot, "y^2 = a^2 + b^2,  y dy = a da + b db", lambda y, a, b: a / _or_one(y),
-            lambda y, a, b: b / _or_one(y), kind=KINKED, kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at the origin")])
+elementwise(np.hypot, "y^2 = a^2 + b^2,  y dy = a da + b db", lambda y, a, _b: a / _or_one(y),
+            lambda y, _a, b: b / _or_one(y), kind=KINKED, kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at the origin")])
 elementwise(np.arctan2, "y = angle of (b, a),  dy = (b da - a db) / (a^2 + b^2)",
             lambda y, a, b: _turn(y, b, a), lambda y, a, b: -_turn(y, a, b), kind=KINKED,
             kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at the origin")])
@@ -141,15 +141,16 @@ def _sinc_derivative(x, *, order):
 sinc_derivative = elementwise(
     None, """s_n = the n-th derivative of s = sin(pi x) / (pi x),  ds_n = s_(n+1) dx
     x s = sin(pi x) / pi, differentiated n times: x s_n + n s_(n-1) = pi^(n-1) sin(pi x + n pi / 2)""",
-    lambda y, x, order: sinc_derivative(x, order=order + 1), domain="nonzero", name="sinc_derivative",
+    lambda _y, x, order: sinc_derivative(x, order=order + 1), domain="nonzero", name="sinc_derivative",
     forward=_sinc_derivative, params=[{"order": 1}, {"order": 2}])
-elementwise(np.sinc, "y = sin(pi x) / (pi x),  dy = s_1 dx", lambda y, x: sinc_derivative(x, order=1), domain="nonzero")
+elementwise(np.sinc, "y = sin(pi x) / (pi x),  dy = s_1 dx", lambda _y, x: sinc_derivative(x, order=1),
+            domain="nonzero")
 
 # Kinked
 
-elementwise(np.absolute, "dy = sign x dx", lambda y, x: np.sign(x), kind=KINKED, domain="nonzero",
+elementwise(np.absolute, "dy = sign x dx", lambda _y, x: np.sign(x), kind=KINKED, domain="nonzero",
             kinks=[Kink((0.0,), (0.0,), "0 at 0")])
-elementwise(np.fabs, "dy = sign x dx", lambda y, x: np.sign(x), kind=KINKED, domain="nonzero",
+elementwise(np.fabs, "dy = sign x dx", lambda _y, x: np.sign(x), kind=KINKED, domain="nonzero",
             kinks=[Kink((0.0,), (0.0,), "0 at 0")])
 _tie = [Kink((1.0, 1.0), (0.5, 0.5), "a tie is shared evenly")]
 _half = lambda y: number(1, y) / 2
@@ -167,9 +168,9 @@ elementwise(np.fmin, "dy = da where a is chosen, db where b is; nan is never cho
 _jump = Kink((2.0, 1.0), (1.0, -2.0), "jumps at multiples of b: the slope of the piece that begins there")
 # The integer that y was computed with: a / b itself may be rounded up to the next one.
 _slope_of_divisor = lambda y, a, b: -np.rint((a - y) / b)
-elementwise(np.remainder, "y = a - b floor(a / b),  dy = da - floor(a / b) db", lambda y, a, b: 1, _slope_of_divisor,
+elementwise(np.remainder, "y = a - b floor(a / b),  dy = da - floor(a / b) db", lambda _y, _a, _b: 1, _slope_of_divisor,
             kind=KINKED, domain="nonzero", kinks=[_jump])
-elementwise(np.fmod, "y = a - b trunc(a / b),  dy = da - trunc(a / b) db", lambda y, a, b: 1, _slope_of_divisor,
+elementwise(np.fmod, "y = a - b trunc(a / b),  dy = da - trunc(a / b) db", lambda _y, _a, _b: 1, _slope_of_divisor,
             kind=KINKED, domain="nonzero", kinks=[_jump])
 Composition(np.divmod, lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)), kind=KINKED,
             cases=[Case((3,), (3,), domain="nonzero", call=lambda a, b: np.divmod(a, b)[1])],
@@ -178,9 +179,9 @@ Composition(np.modf, lambda x: (np.fmod(np.where(np.isinf(x), 0, x), 1), np.trun
             cases=[Case((3,), call=lambda x: np.modf(x)[0])],
             kinks=[Kink((2.0,), (1.0,), "jumps at integers: 1 on both sides", call=lambda x: np.modf(x)[0])])
 elementwise(np.copysign, "y = |a| with the sign of b,  dy = sign a sign b da",
-            lambda y, a, b: np.sign(a) * np.copysign(1, b), None, kind=KINKED, domain="nonzero",
+            lambda _y, a, b: np.sign(a) * np.copysign(1, b), None, kind=KINKED, domain="nonzero",
             kinks=[Kink((0.0, 1.0), (0.0, 0.0), "0 at a = 0")])
-Primitive(np.ldexp, "y = x 2^n,  dy = 2^n dx", kind=LINEAR, vjp=(lambda g, y, x, n: np.ldexp(g, n), None),
+Primitive(np.ldexp, "y = x 2^n,  dy = 2^n dx", kind=LINEAR, vjp=(lambda g, _y, _x, n: np.ldexp(g, n), None),
           cases=[Case((3,), Fixed(np.array([1, -2, 0])))], stacked=True, pointwise=True)
 
 
@@ -196,16 +197,16 @@ def _inside(x, low, high):
     return np.logical_not(below | above)
 
 
-_clip_rules = (lambda g, y, x, low, high: g * _inside(x, low, high),
-               lambda g, y, x, low, high: g * ((x < low) & (high is None or low <= high)),
-               lambda g, y, x, low, high: g * ((x > high) | (low is not None and low > high)))
+_clip_rules = (lambda g, _y, x, low, high: g * _inside(x, low, high),
+               lambda g, _y, x, low, high: g * ((x < low) & (high is None or low <= high)),
+               lambda g, _y, x, low, high: g * ((x > high) | (low is not None and low > high)))
 Primitive(np.clip, "y = x between the bounds, else the bound that was crossed (the upper one wins)", kind=KINKED,
           call=_bounded, stacked=True, pointwise=True, jvp=_clip_rules, vjp=_clip_rules,
           cases=[Case((3, 4), a_min=-0.5, a_max=0.75), Case((5,), min=0.25),
                  Case((3, 4), (4,), (1,), domain=(None, "inside one", "unit interval"))],
           kinks=[Kink((x, -1.0, 1.0), (1.0, 0.0, 0.0), "1 at a bound") for x in (-1.0, 1.0)])
 
-_chosen = (None, lambda g, y, c, a, b: np.where(c, g, 0), lambda g, y, c, a, b: np.where(c, 0, g))
+_chosen = (None, lambda g, _y, c, _a, _b: np.where(c, g, 0), lambda g, _y, c, _a, _b: np.where(c, 0, g))
 Primitive(np.where, "y = a where c, else b:  dy = da where c, else db;  <g, dy> = <g where c, da> + <g else, db>",
           kind=LINEAR, stacked=True, pointwise=True, jvp=_chosen, vjp=_chosen,
           cases=[Case(Fixed(np.array([True, False, True])), (2, 3), (3,)),
@@ -231,7 +232,7 @@ def _finite(x, copy=True, nan=0.0, posinf=None, neginf=None):
     return (x,), {"nan": nan, "posinf": posinf, "neginf": neginf}
 
 
-_where_finite = (lambda v, y, x, **replacements: np.where(np.isfinite(x), v, 0),)
+_where_finite = (lambda v, _y, x, **replacements: np.where(np.isfinite(x), v, 0),)
 Primitive(np.nan_to_num, "y = x where x is finite, else a constant:  dy = dx where x is finite, else 0", kind=LINEAR,
           call=_finite, jvp=_where_finite, vjp=_where_finite, stacked=True, pointwise=True, cases=[Case((3,))])
 

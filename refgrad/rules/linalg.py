@@ -28,7 +28,7 @@ matmul = Primitive(
     <G, dA B> = tr(G' dA B) = tr(B G' dA) = <G B', dA>    so  G_A = G B'
     <G, A dB> = tr(G' A dB)               = <A' G, dB>    so  G_B = A' G""",
     name="matmul", kind=MULTILINEAR, forward=np.matmul, stacked=True,
-    vjp=(lambda G, C, A, B: G @ T(B), lambda G, C, A, B: T(A) @ G),
+    vjp=(lambda G, _C, _A, B: G @ T(B), lambda G, _C, A, _B: T(A) @ G),
     cases=[Case((2, 3), (3, 4)), Case((5, 2, 3), (3, 4)), Case((5, 1, 2, 3), (4, 3, 1)), Case((2, 0), (0, 3))])
 
 
@@ -115,7 +115,7 @@ Composition(np.trace, lambda a, offset=0, axis1=0, axis2=1, dtype=None: np.sum(
 # Einstein's sums
 
 
-def _contraction_vjp(i, g, y, *operands, subscripts, optimize):
+def _contraction_vjp(i, g, _y, *operands, subscripts, optimize):
     """y = sum of products, linear in each operand: the adjoint exchanges the operand's subscripts with the result's."""
     inputs, output = subscripts.split("->")
     inputs = inputs.split(",")
@@ -206,7 +206,7 @@ SQUARE = [Case((3, 3), domain="positive definite"), Case((2, 2, 2), domain="posi
 inv = Primitive(
     np.linalg.inv, call=lambda a: ((a,), {}), derivation="""Y = A^-1:  A Y = I,  dA Y + A dY = 0,  dY = -Y dA Y
     <G, -Y dA Y> = -tr(G' Y dA Y) = -tr(Y G' Y dA) = <-Y' G Y', dA>""",
-    jvp=(lambda dA, Y, A: -Y @ dA @ Y,), vjp=(lambda G, Y, A: -T(Y) @ G @ T(Y),), cases=SQUARE, stacked=True)
+    jvp=(lambda dA, Y, A: -Y @ dA @ Y,), vjp=(lambda G, Y, _A: -T(Y) @ G @ T(Y),), cases=SQUARE, stacked=True)
 
 
 
@@ -230,7 +230,7 @@ log_abs_det = Primitive(
     None, "y = log |det A|,  dy = tr(A^-1 dA) = <A^-T, dA>", name="log_abs_det",
     forward=lambda A: np.linalg.slogdet(A)[1],
     jvp=(lambda dA, y, A: np.trace(np.linalg.solve(A, dA), axis1=-2, axis2=-1),),
-    vjp=(lambda g, y, A: g[..., None, None] * T(np.linalg.inv(A)),), cases=SQUARE, stacked=True)
+    vjp=(lambda g, _y, A: g[..., None, None] * T(np.linalg.inv(A)),), cases=SQUARE, stacked=True)
 sign_det = Primitive(None, "the sign of det A is constant where A can be inverted", name="sign_det", kind=CONSTANT,
                      forward=lambda A: np.linalg.slogdet(A)[0], cases=SQUARE)
 _SignAndLog = type(np.linalg.slogdet(np.eye(1)))
@@ -242,7 +242,7 @@ solve = Primitive(
     <G, A^-1 dB> = <A^-T G, dB>             so  G_B = A^-T G
     <G, -A^-1 dA X> = <-A^-T G X', dA>      so  G_A = -G_B X'""", name="solve", forward=np.linalg.solve, stacked=True,
     jvp=(lambda dA, X, A, B: -np.linalg.solve(A, dA @ X), lambda dB, X, A, B: np.linalg.solve(A, dB)),
-    vjp=(lambda G, X, A, B: -np.linalg.solve(T(A), G) @ T(X), lambda G, X, A, B: np.linalg.solve(T(A), G)),
+    vjp=(lambda G, X, A, _B: -np.linalg.solve(T(A), G) @ T(X), lambda G, _X, A, _B: np.linalg.solve(T(A), G)),
     cases=[Case((3, 3), (3, 2), domain=("positive definite", None)),
            Case((2, 3, 3), (3, 1), domain=("positive definite", None))])
 Composition(np.linalg.solve, lambda a, b: solve(a, np.expand_dims(b, 1))[..., 0] if ndim_of(b) == 1 else solve(a, b),
@@ -254,7 +254,7 @@ def _lower_half(M):
     return np.tril(M, -1) + np.tril(np.triu(M)) / 2
 
 
-def _cholesky_vjp(G, L, A):
+def _cholesky_vjp(G, L, _A):
     P = _lower_half(T(L) @ G)
     S = np.linalg.solve(T(L), T(np.linalg.solve(T(L), T(P))))  # L^-T P L^-1
     return (S + T(S)) / 2

@@ -52,11 +52,11 @@ REDUCTIONS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, -1), 
               Case((3, 1), axis=1)]
 
 Primitive(np.sum, "s = <1, x>,  ds = <1, dx>;  <g, <1, dx>> = <g 1, dx>", kind=LINEAR, call=reduction, stacked=True,
-          vjp=(lambda g, y, x, axis, keepdims: np.broadcast_to(widen(g, axis, keepdims), shape_of(x)),),
+          vjp=(lambda g, _y, _x, axis, keepdims: np.broadcast_to(widen(g, axis, keepdims), shape_of(_x)),),
           cases=[*REDUCTIONS, Case((0, 3), axis=0)])
 Primitive(np.mean, "m = <1, x> / n,  dm = <1, dx> / n;  <g, dm> = <g 1 / n, dx>", kind=LINEAR, call=reduction,
-          stacked=True, vjp=(lambda g, y, x, axis, keepdims: np.broadcast_to(
-              widen(g, axis, keepdims) / count(x, axis), shape_of(x)),), cases=REDUCTIONS)
+          stacked=True, vjp=(lambda g, _y, _x, axis, keepdims: np.broadcast_to(
+              widen(g, axis, keepdims) / count(_x, axis), shape_of(_x)),), cases=REDUCTIONS)
 
 # Products
 
@@ -77,7 +77,7 @@ def _others(x, axis):
 
 Primitive(np.prod, "p = x_1 ... x_n,  dp = sum_i (prod_{j != i} x_j) dx_i", call=reduction, stacked=True,
           jvp=(lambda v, y, x, axis, keepdims: np.sum(v * _others(x, axis), axis=axis, keepdims=keepdims),),
-          vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _others(x, axis),), cases=REDUCTIONS)
+          vjp=(lambda g, _y, x, axis, keepdims: widen(g, axis, keepdims) * _others(x, axis),), cases=REDUCTIONS)
 
 
 def running(a, axis=None, dtype=None):
@@ -87,7 +87,7 @@ def running(a, axis=None, dtype=None):
 
 
 Primitive(np.cumsum, "y_k = sum_{i <= k} x_i;  <g, dy> = sum_i (sum_{k >= i} g_k) dx_i", kind=LINEAR, call=running,
-          vjp=(lambda g, y, x, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis),), stacked=True,
+          vjp=(lambda g, _y, _x, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis),), stacked=True,
           cases=[Case((3, 4), axis=1), Case((2, 3)), Case((2, 3), axis=0)])
 
 

@@ -32,7 +32,7 @@ def _leading(v, x):
 
 Primitive(np.reshape, "y = the entries of x in the same order", kind=LINEAR, call=_reshape, stacked=True,
           jvp=(lambda v, y, x, shape: np.reshape(v, _leading(v, x) + shape_of(y)),),
-          vjp=(lambda g, y, x, shape: np.reshape(g, shape_of(x)),),
+          vjp=(lambda g, _y, _x, shape: np.reshape(g, shape_of(_x)),),
           cases=[Case((3, 4), shape=(2, 6)), Case((2, 3), shape=-1), Case((), shape=(1, 1)),
                  Case((0, 2), shape=(4, 0))])
 
@@ -51,19 +51,19 @@ def _transpose_jvp(v, y, x, axes):
 
 Primitive(np.transpose, "Y = X';  <G, dX'> = <G', dX>: axes permuted back", kind=LINEAR, call=_permutation,
           jvp=(_transpose_jvp,), stacked=True,
-          vjp=(lambda g, y, x, axes: np.transpose(g, tuple(np.argsort(axes))),),
+          vjp=(lambda g, _y, _x, axes: np.transpose(g, tuple(np.argsort(axes))),),
           cases=[Case((3, 4)), Case((2, 3, 4), axes=(1, 2, 0)), Case(())])
 
 Primitive(np.broadcast_to, "y = x, repeated along new axes and axes of size 1; <g, dy> sums over the repetitions",
           kind=LINEAR, call=lambda array, shape, subok=False: ((array,), {"shape": shape}), stacked=True,
           jvp=(lambda v, y, x, shape: align(v, ndim_of(y)) if _leading(v, x) else v,),  # the broadcast, too
-          vjp=(lambda g, y, x, shape: g,),  # the sum over broadcast axes happens centrally
+          vjp=(lambda g, _y, _x, shape: g,),  # the sum over broadcast axes happens centrally
           cases=[Case((3, 1), shape=(2, 3, 4)), Case((), shape=(2,)), Case((1,), shape=(0,))])
 
 
-def _slice_of(i, g, y, *arrays, axis):
-    start = sum(shape_of(a)[axis] for a in arrays[:i])
-    return g[(slice(None),) * (axis % ndim_of(y)) + (slice(start, start + shape_of(arrays[i])[axis]),)]
+def _slice_of(i, g, _y, *_arrays, axis):
+    start = sum(shape_of(a)[axis] for a in _arrays[:i])
+    return g[(slice(None),) * (axis % ndim_of(_y)) + (slice(start, start + shape_of(_arrays[i])[axis]),)]
 
 
 def _concatenate(arrays, axis=0, *, dtype=None, casting="same_kind"):
@@ -99,7 +99,7 @@ scatter_add = Primitive(
     None, """y = 0 but for y[index], to which x is added, as often as an entry is indexed;  <g, dy> = <g[index], dx>
     Where it is known that no entry is indexed twice, it may be said (distinct): that is faster.""",
     name="scatter_add", kind=LINEAR, forward=_scatter_add,
-    vjp=(lambda g, y, x, index, shape, distinct=False: g[index],),
+    vjp=(lambda g, _y, _x, index, shape, distinct=False: g[index],),
     cases=[Case((3,), index=np.array([0, 2, 0]), shape=(4,)), Case((2,), index=(slice(0, 2), 1), shape=(3, 2))])
 
 
@@ -114,7 +114,7 @@ def _getitem_jvp(v, y, x, index):
 
 Primitive(operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: entries used twice receive both",
           kind=LINEAR, name="getitem", jvp=(_getitem_jvp,), stacked=True, forward=lambda x, index: x[index],
-          vjp=(lambda g, y, x, index: scatter_add(g, index=index, shape=shape_of(x)),),
+          vjp=(lambda g, _y, _x, index: scatter_add(g, index=index, shape=shape_of(_x)),),
           cases=[Case((3, 4), call=lambda x: x[1]), Case((3, 4), call=lambda x: x[..., None, ::-2]),
                  Case((3, 4), call=lambda x: x[np.array([0, 2, 0])]),
                  Case((3, 4), call=lambda x: x[np.array([[0], [2]]), np.array([1, 1, 3])]),
@@ -122,10 +122,10 @@ Primitive(operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: en
                  Case((2, 3), call=lambda x: x[:, 1:1])])
 
 Primitive(np.copy, "y = x", kind=LINEAR, call=lambda a, order="K", subok=False: ((a,), {}),
-          vjp=(lambda g, y, x: g,), stacked=True, cases=[Case((3,))])
+          vjp=(lambda g, _y, _x: g,), stacked=True, cases=[Case((3,))])
 cast = Primitive(
     None, "y = x, rounded to another precision; the rounding carries no derivative", name="cast", kind=LINEAR,
-    forward=lambda x, dtype: x.astype(dtype), vjp=(lambda g, y, x, dtype: g,), stacked=True,
+    forward=lambda x, dtype: x.astype(dtype), vjp=(lambda g, _y, _x, dtype: g,), stacked=True,
     cases=[Case((3,), dtype=np.dtype(float))])
 truncate = Primitive(
     None, "integers and truth values are constant almost everywhere: dy = 0", name="truncate", kind=CONSTANT,
@@ -151,7 +151,7 @@ def _filled(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, dev
 
 
 Primitive(np.full_like, "y = c 1, constant in a:  dy = dc 1,  <g, dc 1> = <sum g, dc>", kind=LINEAR, call=_filled,
-          vjp=(None, lambda g, y, a, c, dtype, shape: g),
+          vjp=(None, lambda g, _y, _a, _c, dtype, shape: g),
           cases=[Case((3, 4), ()), Case((3, 4), (4,)), Case((3,), fill_value=2)])
 
 # Compositions: axes

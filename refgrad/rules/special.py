@@ -24,7 +24,7 @@ def _bell(x):
 
 erf = elementwise(
     None, "y = 2/sqrt(pi) int_0^x e^(-t^2) dt,  dy = 2/sqrt(pi) e^(-x^2) dx",
-    lambda y, x: _bell(x), name="erf", forward=_each(math.erf))
+    lambda _y, x: _bell(x), name="erf", forward=_each(math.erf))
 erfc = elementwise(
     None, "y = 1 - erf x = 2/sqrt(pi) int_x^oo e^(-t^2) dt,  dy = -2/sqrt(pi) e^(-x^2) dx",
-    lambda y, x: -_bell(x), name="erfc", forward=_each(math.erfc))
+    lambda _y, x: -_bell(x), name="erfc", forward=_each(math.erfc))

@@ -199,8 +199,8 @@ def test_interrupted_it_keeps_what_is_finished(small):
 
 def rows(**ratios):
     return [{"problem": problem.replace("_", " "), "dtype": "float64", "contender": who, "ratio": ratio,
-             "over_refgrad": over, "over_jit": 2 * over, "low": ratio, "high": ratio, "seconds": 1e-4, "threads": 1, "version": "x 1",
-             "thrown_away": 0, "note": np.nan}
+             "over_refgrad": over, "over_jit": 2 * over, "low": ratio, "high": ratio, "seconds": 1e-4, "threads": 1,
+             "version": "x 1", "thrown_away": 0, "note": np.nan}
             for problem, of in ratios.items() for who, (ratio, over) in of.items()]
 
 

@@ -21,7 +21,8 @@ def drawn(rule, case):
 def curved(program):
     """A scalar of the program's results that has all derivatives."""
     def scalar(*arrays):
-        return sum(np.sum(y * np.cos(y)) for y in flatten(program(*arrays))[0] if hasattr(y, "dtype") and y.dtype.kind == "f")
+        results = flatten(program(*arrays))[0]
+        return sum(np.sum(y * np.cos(y)) for y in results if hasattr(y, "dtype") and y.dtype.kind == "f")
     return scalar
 
 
@@ -43,9 +44,9 @@ def agrees(f, *calls):
                 assert repr(a) == repr(e)
         for a, b in zip(flatten(args)[0], flatten(before)[0]):
             np.testing.assert_array_equal(a, b)
-        mine = [a for a in found if isinstance(a, np.ndarray)]
+        mine, theirs = ([a for a in leaves if isinstance(a, np.ndarray)] for leaves in (found, flatten(args)[0]))
         for i, a in enumerate(mine):
-            assert not any(np.shares_memory(a, b) for b in [*mine[i + 1:], *flatten(args)[0]] if isinstance(b, np.ndarray))
+            assert not any(np.shares_memory(a, b) for b in [*mine[i + 1:], *theirs])
             a[...] = 7  # the next call must not see it
     return fast
 
@@ -103,7 +104,7 @@ def test_a_network_whose_minibatches_change(dtype, width):
 
 def test_the_source_is_backpropagation_as_one_writes_it():
     source = rg.jit(rg.grad(loss)).program(*network()).source
-    for line in ("v0 = x4 @ x0.T", "v0 += x1", "maximum(v0, 0, v0)", "v1 = v0 @ x2.T"):
+    for line in ("v0 = x4 @ x0.T", "v0 += x1", "maximum(v0, 0, out=v0)", "v1 = v0 @ x2.T"):
         assert line in source
     assert source.count("@") == 3 + 1 + 2 + 2 - 1  # two layers forward, two weights, one input; ones for two biases
 
@@ -112,7 +113,8 @@ def test_the_source_is_backpropagation_as_one_writes_it():
 @pytest.mark.parametrize("n", [0, 1, 3, 100])
 def test_sizes_and_layouts(n, order):
     x = lambda seed: np.asarray(np.random.default_rng(seed).standard_normal((n, 40)), order=order)
-    f = rg.value_and_grad(lambda a, b: np.sum(np.tanh(a + b) * (a @ b.T @ a) / (1 + np.sum(a * a, axis=1, keepdims=True))))
+    f = rg.value_and_grad(lambda a, b: np.sum(
+        np.tanh(a + b) * (a @ b.T @ a) / (1 + np.sum(a * a, axis=1, keepdims=True))))
     agrees(f, (x(0), x(1)), (x(2), x(3)))
     y = x(4)
     y.flags.writeable = False
@@ -171,9 +173,9 @@ def test_other_shapes_dtypes_and_arguments_make_other_programs():
     f = lambda x, how, scale=1.0: np.sum(x) * scale if how == "sum" else np.max(x) * scale
     fast = rg.jit(f)
     x = np.arange(6.0)
-    for args, kwargs in (((x, "sum"), {}), ((x, "max"), {}), ((x.reshape(2, 3), "sum"), {"scale": 2.0}), ((x, "sum"), {}),
-                         ((x.astype(np.float32), "sum"), {"scale": -0.0}), ((x.astype(np.float32), "sum"), {"scale": 0.0})):
-        found, expected = fast(*args, **kwargs), f(*args, **kwargs)
+    for y, how, kwargs in ((x, "sum", {}), (x, "max", {}), (x.reshape(2, 3), "sum", {"scale": 2.0}), (x, "sum", {}),
+                           (x.astype(np.float32), "sum", {"scale": -0.0}), (x.astype(np.float32), "sum", {"scale": 0.0})):
+        found, expected = fast(y, how, **kwargs), f(y, how, **kwargs)
         assert repr(found) == repr(expected)
 
 
@@ -192,7 +194,8 @@ def test_dropout_and_other_random_numbers_are_part_of_the_program():
 
 def test_results_that_are_no_arrays_of_the_program():
     constant = np.arange(3.0)
-    fast = rg.jit(lambda x: {"x": x, "again": x, "constant": constant, "name": "f", "none": None, "view": x[1:], "one": 1})
+    fast = rg.jit(lambda x: {"x": x, "again": x, "constant": constant, "view": x[1:], "name": "f", "none": None,
+                             "one": 1})
     x = np.ones(3)
     for _ in range(2):
         found = fast(x)
@@ -207,7 +210,7 @@ def test_results_that_are_no_arrays_of_the_program():
 def test_what_cannot_be_written_down_says_so():
     with pytest.raises(LostTrace, match="may change from call to call of a jit-ted function"):
         rg.jit(lambda x: np.sum(np.asarray(x)))(np.ones(3))
-    with pytest.raises(TypeError, match=r"jit: argument.* of <lambda> is set; expected an array, or something hashable"):
+    with pytest.raises(TypeError, match=r"jit: argument.* of <lambda> is set; expected an array, or something hash"):
         rg.jit(lambda x, s: x)(np.ones(3), {1, 2})
 
 
@@ -269,7 +272,8 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_of_the_writer_is_seen(fault, monkeypatch):
     x, y = np.random.default_rng(0).standard_normal((2, 6, 6))
-    programs = (lambda x, y: (x, np.sum(x)), rg.value_and_grad(lambda x, y: np.sum(np.tanh(x @ y) * (x - y) * np.sin(x))),
+    programs = (lambda x, y: (x, np.sum(x)),
+                rg.value_and_grad(lambda x, y: np.sum(np.tanh(x @ y) * (x - y) * np.sin(x))),
                 lambda x, y: (lambda a: ((a * a + 1) @ a.T, a + 1))(x + y),
                 lambda x, y: (lambda a: (lambda t: (np.exp(a) * 2, t @ y))(a[::-1]))(x + y))
     for f in programs:
