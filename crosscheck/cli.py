@@ -139,16 +139,19 @@ def training(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False):
 
 @app.command()
 def speed(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False):
-    """Measure how fast refgrad is: against NumPy by hand, torch, JAX and others. Writes speed.csv and speed.png.
+    """Measure speed, memory and throughput: refgrad against NumPy by hand, torch, JAX and others; the peak of its memory
+    against what must be kept; networks checked in a second against torch's gradcheck. Writes speed.csv, memory.csv,
+    throughput.csv, throughput_time.csv and their plots.
 
-    Everything has one thread; it takes four minutes, --quick half a minute. torch.compile (not with --quick), JAX,
-    HIPS autograd and MyGrad take part if they are installed.
+    Everything has one thread; it takes eight minutes, --quick one. torch.compile (not with --quick), JAX, HIPS autograd
+    and MyGrad take part if they are installed.
 
     Example: `python -m crosscheck speed --quick --out /tmp/try`
     """
     parts.prepare(out)
     parts.speed(seed, out, quick)
     parts.memory(seed, out, quick)
+    parts.throughput(seed, out, quick)
     parts.page(out)
 
 

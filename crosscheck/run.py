@@ -38,16 +38,21 @@ class Run:
 def run(seed=0, count=100, profile="full", dtypes=DTYPES, workers=2, tick=lambda network: None):
     """Check `count` networks of `seed`.  Interrupted (Ctrl-C), it returns what is finished."""
     networks, coverage = draw_networks(seed, count, profile)
-    # The largest first, so that no worker is left alone with one at the end.
-    order = sorted(networks, key=lambda n: (-n.size * len(n.calls), n.id))
-    done, stopped = share_out(partial(check_network, dtypes=dtypes), order, workers, tick)
-    found = {order[k].id: rows for k, rows in done.items()}
+    found, stopped = check_networks(networks, dtypes, workers, tick)
     if stopped:
         networks = [n for n in networks if n.id in found]
         coverage = Coverage()
         for n in networks:
             coverage.meet(n)
     return Run(networks, coverage, [row for n in networks for row in found[n.id]], stopped)
+
+
+def check_networks(networks, dtypes=DTYPES, workers=2, tick=lambda network: None):
+    """(id -> rows of each network that is finished, why it stopped or "")."""
+    # The largest first, so that no worker is left alone with one at the end.
+    order = sorted(networks, key=lambda n: (-n.size * len(n.calls), n.id))
+    done, stopped = share_out(partial(check_network, dtypes=dtypes), order, workers, tick)
+    return {order[k].id: rows for k, rows in done.items()}, stopped
 
 
 def check_network(network: Network, dtypes=DTYPES):
@@ -57,15 +62,12 @@ def check_network(network: Network, dtypes=DTYPES):
 
 def examine(network: Network, dtypes=DTYPES):
     """(the `Truth` about one network, its rows)."""
-    from .ball import Ball
     from .oracles import exact, modes, torch_modes
     leaves, constants = network.draw()
-    rng = np.random.default_rng([len(network.calls), network.size])
-    u, v = ({k: _direction(rng, a.shape) for k, a in leaves.items()} for _ in range(2))
-    balls = {k: Ball(a) if a.dtype.kind == "f" else a for k, a in constants.items()}
+    u, v = directions(network, leaves)
     thorough = PROFILES[network.profile].thorough
-    truth = exact.differentiate(lambda x: interpret(network, modes.function, x, balls), leaves, u, v, network.size,
-                                dtypes=dtypes, coordinates=3 if thorough else 1,
+    truth = exact.differentiate(on_balls(network, constants), leaves, u, v, network.size, dtypes=dtypes,
+                                coordinates=3 if thorough else 1,
                                 proven=tuple(modes.MODES) if thorough else ("reverse",))
     rows = []
     for library in LIBRARIES:
@@ -77,6 +79,21 @@ def examine(network: Network, dtypes=DTYPES):
             for mode, answer in found[dtype].items():
                 rows += _rows(network, truth, library, mode, dtype, answer, twin[mode])
     return truth, rows
+
+
+def on_balls(network, constants):
+    """The network as a function of a dict of Balls: its constants are exact, too."""
+    from .ball import Ball
+    from .oracles import modes
+    balls = {k: Ball(a) if a.dtype.kind == "f" else a for k, a in constants.items()}
+    return lambda x: interpret(network, modes.function, x, balls)
+
+
+def directions(network, leaves):
+    """(u, v), the same for the same network: normal numbers, exactly representable in float32."""
+    rng = np.random.default_rng([len(network.calls), network.size])
+    return [{k: rng.standard_normal(a.shape).astype(np.float32).astype(np.float64) for k, a in leaves.items()}
+            for _ in range(2)]
 
 
 def _answers(network, library, dtype, leaves, constants, u, v):
@@ -124,8 +141,3 @@ def _rows(network, truth, library, mode, dtype, answer, twin):
 
 def _arrays(arrays, dtype):
     return {k: a.astype(dtype) if a.dtype.kind == "f" else a for k, a in arrays.items()}
-
-
-def _direction(rng, shape):
-    """Normal numbers, exactly representable in float32."""
-    return rng.standard_normal(shape).astype(np.float32).astype(np.float64)

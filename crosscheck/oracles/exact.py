@@ -180,10 +180,10 @@ def _truth(f, balls, u, v, rng, modes, coordinates, bits):
     truth = Truth(bits=bits, program=(f, balls, u, v))
     try:
         with arithmetic(bits):
-            _exact(truth, f, balls, u, v, modes)
-            _first_order(truth, f, balls, v, rng, coordinates)
+            value, here = _exact(truth, f, balls, u, v, modes)
+            _first_order(truth, f, balls, v, rng, coordinates, value, here)
             if truth.product:
-                _second_order(truth, f, balls, u, v)
+                _second_order(truth, f, balls, u, v, here)
     except Undecided as error:
         truth.undecided = str(error)
     return truth
@@ -195,11 +195,14 @@ def enclosures(mode, f, x, u, v):
 
 
 def _exact(truth, f, balls, u, v, modes):
+    """What the rules say; returns the value of f, and the branches that it takes here."""
     gradient = enclosures("reverse", f, balls, u, v)
     slopes = {k: np.sum(gradient[k] * v[k]) for k in gradient}
     known = {"reverse": gradient, "forward": slopes}
     # What to measure against where a derivative is zero: the next lower order, and at last 1.
-    truth.magnitude = np.abs(f(balls))
+    with branches() as here:
+        value = f(balls)
+    truth.magnitude = np.abs(value)
     truth.value = float(truth.magnitude.upper())
     first = _largest(gradient)
     truth.gradient, truth.scale = gradient, {1: float(_certain(first, truth.magnitude).upper())}
@@ -210,6 +213,7 @@ def _exact(truth, f, balls, u, v, modes):
         known.update({mode: product for mode in MODES if mode not in known})
         known["forward over forward"] = {"*": truth.curvature}
     truth.derivatives = {mode: known[mode] for mode in modes}
+    return value, here
 
 
 def _largest(balls):
@@ -226,10 +230,8 @@ def _certain(*sizes):
     return Ball(1.0)
 
 
-def _first_order(truth, f, balls, v, rng, coordinates):
+def _first_order(truth, f, balls, v, rng, coordinates, value, here):
     """Each array along its part of v, and a few single coordinates."""
-    with branches() as here:
-        value = f(balls)
     h = step_of_order(1, truth.bits)
     sizes = {k: np.sum(np.abs(truth.gradient[k] * v[k])) for k in balls}
     everywhere = sum(sizes.values(), start=Ball(0.0))
@@ -267,11 +269,9 @@ def _difference(f, balls, k, direction, h, value, here, slope, scale):
     return Agreement(float(digits(quotient, slope, scale)), quotient=quotient, rule=slope)
 
 
-def _second_order(truth, f, balls, u, v):
+def _second_order(truth, f, balls, u, v, here):
     """u' H v by four values of f, along u and v over all arrays at once."""
     h = step_of_order(2, truth.bits)
-    with branches() as here:
-        f(balls)
     corners, same = [], True
     for s, t in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
         with branches() as there:

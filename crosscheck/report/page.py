@@ -15,6 +15,7 @@ from ..verdict import KINK, NO_ANSWER, NOT_FINITE, RIGHT, VERDICTS, WRONG
 from .page_derivations import derivations_section
 from .page_memory import memory_section
 from .page_speed import speed_section
+from .page_throughput import throughput_section
 from .page_trial import checkers_section, faults_section
 from .sections import images, table
 from .tables import REQUIRED, ReportError, read_table, replacing, verdict_counts
@@ -62,6 +63,8 @@ def write_page(folder):
         sections.append(speed_section(folder, tables["speed.csv"]))
     if "memory.csv" in tables:
         sections.append(memory_section(folder, tables["memory.csv"]))
+    if "throughput.csv" in tables and "throughput_time.csv" in tables:
+        sections.append(throughput_section(folder, tables["throughput.csv"], tables["throughput_time.csv"]))
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
                                      undefined=jinja2.StrictUndefined)
     text = environment.from_string(TEMPLATE.read_text()).render(

@@ -17,7 +17,7 @@ from rich.markup import escape
 from .terminal import bar, complain, console, plain_table
 
 #: The parts in the order of the page.
-ORDER = ("networks", "derivations", "faults", "checkers", "training", "scaling", "speed", "memory")
+ORDER = ("networks", "derivations", "faults", "checkers", "training", "scaling", "speed", "memory", "throughput")
 
 
 def prepare(out):
@@ -231,6 +231,27 @@ def memory(seed, out, quick):
                              f"layers, seed {seed}" + (f"; {result.stopped}" if result.stopped else ""))
         console.print(study.sentence(frame), markup=False)
     _end_if(result.stopped, f"{finished} of {count} programs are measured", finished, out)
+
+
+def throughput(seed, out, quick):
+    """Networks checked in a second, and torch's gradcheck: throughput.csv, throughput_time.csv and their plot."""
+    from ..speed import throughput as study
+    from . import tables
+    from .plots_throughput import plot_throughput
+    count = study.count(quick)
+    with bar() as progress:
+        task = progress.add_task("measuring throughput", total=count)
+        result = study.run_throughput(seed, quick, lambda description: progress.advance(task))
+    frame, time = result.frame, result.time_frame
+    if len(frame):
+        tables.write_table(frame, out / "throughput.csv")
+        tables.write_table(time, out / "throughput_time.csv")
+        with tables.replacing(out / "throughput.png") as path:
+            plot_throughput(frame, time, path)
+        about(out, "throughput", f"{len(frame)} networks of seed {seed} checked by crosscheck and by torch's gradcheck"
+                                 + (f"; {result.stopped}" if result.stopped else ""))
+        console.print(study.sentence(frame, time), markup=False)
+    _end_if(result.stopped, f"{len(frame)} of {count // 2} networks are measured", len(frame), out)
 
 
 def page(out):

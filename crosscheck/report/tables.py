@@ -22,6 +22,9 @@ from ..speed.measure import COLUMNS as SPEED_COLUMNS
 from ..speed.measure import NUMBERS as SPEED_NUMBERS
 from ..speed.memory import COLUMNS as MEMORY_COLUMNS
 from ..speed.memory import NUMBERS as MEMORY_NUMBERS
+from ..speed.throughput import COLUMNS as THROUGHPUT_COLUMNS
+from ..speed.throughput import NUMBERS as THROUGHPUT_NUMBERS
+from ..speed.throughput import TIME_COLUMNS, TIME_NUMBERS
 from ..verdict import KINK, LESS_ACCURATE, NO_ANSWER, NOT_FINITE, VERDICTS, WRONG
 
 #: Columns that each table must have; a file without them is not the table that it claims to be.
@@ -41,17 +44,19 @@ REQUIRED = {
     "training.csv": ("step", "library", "loss"),
     "speed.csv": SPEED_COLUMNS,
     "memory.csv": MEMORY_COLUMNS,
+    "throughput.csv": THROUGHPUT_COLUMNS,
+    "throughput_time.csv": TIME_COLUMNS,
 }
 
 NUMERIC = {"ulp_max", "ulp_median", "rel_error", "error_over_bound", "digits", "digits_min", "met", "networks",
            "with_layer", "torch", "refgrad", "exact", "ulps", "factor", "seconds", "step", "loss", "cases", "rejected",
            "errors", "not_taken", "share", "scale", "ratio", "numbers", *DERIVATIONS_NUMBERS, *SPEED_NUMBERS,
-           *MEMORY_NUMBERS}
+           *MEMORY_NUMBERS, *THROUGHPUT_NUMBERS, *TIME_NUMBERS}
 
 #: The command that makes a table, where it is not `run`.
 COMMANDS = {
     "scaling.csv": "scaling", "training.csv": "training", "derivations.csv": "derivations",
-    **dict.fromkeys(("speed.csv", "memory.csv"), "speed"), **dict.fromkeys(
+    **dict.fromkeys(("speed.csv", "memory.csv", "throughput.csv", "throughput_time.csv"), "speed"), **dict.fromkeys(
     ("faults.csv", "checkers.csv", "false_alarms.csv", "checker_seconds.csv"), "faults")}
 
 #: Verdicts whose cause is looked for, the worst first.
