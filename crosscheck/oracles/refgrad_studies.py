@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 
-from refgrad import grad, jacobian, jvp, nn, value_and_grad
+from refgrad import grad, jacobian, jit, jvp, nn, value_and_grad
 
 STEP = 2.0 ** -17  # of central differences: a power of two near eps^(1/3), where truncation and rounding balance
 
@@ -125,6 +125,22 @@ class DeepNet:
 
     def value_and_gradient(self):
         return value_and_grad(self.loss)(self.weights)
+
+
+class WrittenDeepNet(DeepNet):
+    """The same, written down."""
+
+    library = "refgrad.jit"
+
+    def __init__(self, x, weights):
+        super().__init__(x, weights)
+        self.written_value, self.written_both = jit(self.loss), jit(value_and_grad(self.loss))
+
+    def value(self):
+        return self.written_value(self.weights)
+
+    def value_and_gradient(self):
+        return self.written_both(self.weights)
 
 
 class DigitsNet:

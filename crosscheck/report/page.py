@@ -11,6 +11,7 @@ from pathlib import Path
 import jinja2
 import numpy as np
 
+from ..studies import cheap_gradient
 from ..verdict import KINK, NO_ANSWER, NOT_FINITE, RIGHT, VERDICTS, WRONG
 from .page_derivations import derivations_section
 from .page_memory import memory_section
@@ -174,8 +175,16 @@ def _training_section(folder, training):
 def _scaling_section(folder, scaling):
     columns = [c for c in ("study", "library", "method", "slope", "slope_low", "slope_high") if c in scaling.columns]
     fitted = scaling[columns].dropna().drop_duplicates() if "slope" in columns else scaling.head(0)
+    text = ["Cost grows as parameters^slope; slopes with 95 % confidence intervals. Hollow marks are projections from "
+            "single passes."]
+    cheap = scaling[(scaling["study"] == "cheap gradient") & (scaling["method"] == cheap_gradient.BOTH)]
+    if len(cheap):
+        widest = cheap[cheap["width"] == cheap["width"].max()]
+        text.append(f"Value and gradient of {cheap_gradient.LAYERS} layers of width {int(widest['width'].iloc[0]):,} cost, "
+                    f"in values, {', '.join(f'{r.ratio:.2f} by {r.library}' for r in widest.itertuples())}; counting "
+                    f"matrix products it is {cheap_gradient.expected_constant():.2f}, and the aim is at most "
+                    f"{cheap_gradient.MOST}.")
     return {"title": "Reverse against forward",
-            "text": ["Cost grows as parameters^slope; slopes with 95 % confidence intervals. Hollow marks are "
-                     "projections from single passes."],
+            "text": text,
             "images": images(folder, "scaling.png", "jacobian.png", "cheap_gradient.png"),
             "tables": [table(fitted, "Fitted slopes")] if len(fitted) else []}

@@ -12,6 +12,7 @@ from matplotlib.colors import LogNorm  # noqa: E402
 from .tables import by_layer  # noqa: E402
 
 COLORS = {"refgrad": "#0072B2", "torch": "#D55E00"}
+WITH_JIT = {**COLORS, "refgrad.jit": "#56B4E9"}
 STYLE = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9, "axes.titlesize": 10}
 DPI = 130
 NEVER = "#d55e00"

@@ -10,9 +10,9 @@ import numpy as np  # noqa: E402
 from matplotlib.ticker import FixedLocator, NullLocator  # noqa: E402
 
 from ..speed.contenders import CONTENDERS, HAND, OURS, WRITTEN  # noqa: E402
-from .plots import COLORS, DPI, STYLE  # noqa: E402
+from .plots import DPI, STYLE, WITH_JIT  # noqa: E402
 
-OF = {**COLORS, WRITTEN: "#56B4E9", "torch.compile": "#E69F00", "jax.jit": "#009E73", "HIPS autograd": "#CC79A7",
+OF = {**WITH_JIT, "torch.compile": "#E69F00", "jax.jit": "#009E73", "HIPS autograd": "#CC79A7",
       "MyGrad": "#777777"}
 TICKS = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128)
 

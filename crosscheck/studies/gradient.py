@@ -75,8 +75,8 @@ class InPasses:
 
 
 def sizes(quick):
-    """Widths of the hidden layer; a hundred parameters to a million, in the quick study to ten thousand."""
-    return [2 ** k for k in ((1, 4, 7) if quick else (1, 3, 5, 7, *range(8, 15)))]
+    """Widths of the hidden layer; a hundred parameters to two million, in the quick study to ten thousand."""
+    return [2 ** k for k in ((1, 4, 7) if quick else (1, 3, 5, 7, *range(8, 16)))]
 
 
 def nets(seed, width):
