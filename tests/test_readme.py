@@ -21,6 +21,14 @@ def test_the_tour_prints_what_is_shown(tmp_path):
     assert done.stdout == shown
 
 
+def test_the_program_is_what_is_shown(tmp_path):
+    program = next(text for language, text in blocks() if "rg.jit(" in text)
+    shown = next(text for language, text in blocks() if text.startswith("def program("))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip() == shown.rstrip()
+
+
 def test_the_checker_says_what_is_shown(tmp_path):
     """To the last word; of the digits those that noise decides are left out."""
     program = next(text for language, text in blocks() if "print(check(" in text)
