@@ -140,8 +140,8 @@ def training(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False):
 @app.command()
 def speed(out: Out = Path("reports"), seed: Seed = 0, quick: Quick = False):
     """Measure speed, memory and throughput: refgrad against NumPy by hand, torch, JAX and others; the peak of its memory
-    against what must be kept; networks checked in a second against torch's gradcheck. Writes speed.csv, memory.csv,
-    throughput.csv, throughput_time.csv and their plots.
+    against what must be kept; networks checked in a second against torch's gradcheck. Writes speed.csv, speed_profile.csv,
+    memory.csv, throughput.csv, throughput_time.csv and their plots.
 
     Everything has one thread; it takes eight minutes, --quick one. torch.compile (not with --quick), JAX, HIPS autograd
     and MyGrad take part if they are installed.

@@ -61,7 +61,7 @@ def write_page(folder):
     if "scaling.csv" in tables:
         sections.append(_scaling_section(folder, tables["scaling.csv"]))
     if "speed.csv" in tables:
-        sections.append(speed_section(folder, tables["speed.csv"]))
+        sections.append(speed_section(folder, tables["speed.csv"], tables.get("speed_profile.csv")))
     if "memory.csv" in tables:
         sections.append(memory_section(folder, tables["memory.csv"]))
     if "throughput.csv" in tables and "throughput_time.csv" in tables:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from ..speed import aims
+from ..speed import profile as profiling
 from ..speed.contenders import HAND
 from .sections import images, table
 
 
-def speed_section(folder, speed):
-    """What was found, the aims, every ratio with its interval, and who was refused or failed."""
+def speed_section(folder, speed, profile=None):
+    """What was found, the aims, every ratio with its interval, where the time goes, and who was refused or failed."""
     threads = "one thread" if (speed["threads"] == 1).all() else f"{speed['threads'].max()} threads"
     versions = ", ".join(dict.fromkeys(speed["version"]))
     text = [aims.sentence(speed) + ".",
@@ -22,6 +23,9 @@ def speed_section(folder, speed):
     judged = aims.judged(speed)
     shown = [table(judged, "What the project set out to reach, and the worst case of each")] if len(judged) else []
     shown.append(table(side_by_side(speed), "Time in parts of NumPy by hand"))
+    if profile is not None:
+        shown.append(table(profiling.side_by_side(profile),
+                           "Where refgrad's time goes, float32 (a profile, to which calls look dearer than they are)"))
     noted = speed[speed["note"].notna()]
     if len(noted):
         shown.append(table(noted[["contender", "problem", "dtype", "note"]], "Not timed", long=("note",)))

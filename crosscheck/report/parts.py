@@ -190,7 +190,7 @@ def scaling(seed, out, quick):
 
 def speed(seed, out, quick):
     """Value and gradient, against NumPy by hand and other frameworks: speed.csv and its plot."""
-    from ..speed import aims, measure
+    from ..speed import aims, measure, profile
     from . import tables
     from .plots_speed import plot_speed
     count = len(measure.tasks(quick))
@@ -201,6 +201,8 @@ def speed(seed, out, quick):
     finished = len(frame[["problem", "dtype"]].drop_duplicates())
     if finished:
         tables.write_table(frame, out / "speed.csv")
+        if not result.stopped:
+            tables.write_table(profile.run_profile(seed, 0.1 if quick else 0.5), out / "speed_profile.csv")
         with tables.replacing(out / "speed.png") as path:
             plot_speed(frame, path)
         about(out, "speed", f"the speed of {frame['contender'].nunique()} contenders on "

@@ -22,6 +22,8 @@ from ..speed.measure import COLUMNS as SPEED_COLUMNS
 from ..speed.measure import NUMBERS as SPEED_NUMBERS
 from ..speed.memory import COLUMNS as MEMORY_COLUMNS
 from ..speed.memory import NUMBERS as MEMORY_NUMBERS
+from ..speed.profile import COLUMNS as PROFILE_COLUMNS
+from ..speed.profile import NUMBERS as PROFILE_NUMBERS
 from ..speed.throughput import COLUMNS as THROUGHPUT_COLUMNS
 from ..speed.throughput import NUMBERS as THROUGHPUT_NUMBERS
 from ..speed.throughput import TIME_COLUMNS, TIME_NUMBERS
@@ -43,6 +45,7 @@ REQUIRED = {
     "scaling.csv": ("study", "library", "method", "seconds", "projected"),
     "training.csv": ("step", "library", "loss"),
     "speed.csv": SPEED_COLUMNS,
+    "speed_profile.csv": PROFILE_COLUMNS,
     "memory.csv": MEMORY_COLUMNS,
     "throughput.csv": THROUGHPUT_COLUMNS,
     "throughput_time.csv": TIME_COLUMNS,
@@ -51,13 +54,13 @@ REQUIRED = {
 NUMERIC = {"ulp_max", "ulp_median", "rel_error", "error_over_bound", "digits", "digits_min", "met", "networks",
            "with_layer", "torch", "refgrad", "exact", "ulps", "factor", "seconds", "step", "loss", "cases", "rejected",
            "errors", "not_taken", "share", "scale", "ratio", "numbers", *DERIVATIONS_NUMBERS, *SPEED_NUMBERS,
-           *MEMORY_NUMBERS, *THROUGHPUT_NUMBERS, *TIME_NUMBERS}
+           *MEMORY_NUMBERS, *THROUGHPUT_NUMBERS, *TIME_NUMBERS, *PROFILE_NUMBERS}
 
 #: The command that makes a table, where it is not `run`.
 COMMANDS = {
     "scaling.csv": "scaling", "training.csv": "training", "derivations.csv": "derivations",
-    **dict.fromkeys(("speed.csv", "memory.csv", "throughput.csv", "throughput_time.csv"), "speed"), **dict.fromkeys(
-    ("faults.csv", "checkers.csv", "false_alarms.csv", "checker_seconds.csv"), "faults")}
+    **dict.fromkeys(("speed.csv", "speed_profile.csv", "memory.csv", "throughput.csv", "throughput_time.csv"), "speed"),
+    **dict.fromkeys(("faults.csv", "checkers.csv", "false_alarms.csv", "checker_seconds.csv"), "faults")}
 
 #: Verdicts whose cause is looked for, the worst first.
 FINDINGS = [WRONG, NOT_FINITE, NO_ANSWER, LESS_ACCURATE, KINK]

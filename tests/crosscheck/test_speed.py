@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from crosscheck.report import page_speed, parts, plots_speed, tables
-from crosscheck.speed import aims, contenders, measure, numpy_by_hand, refgrad_side
+from crosscheck.speed import aims, contenders, measure, numpy_by_hand, profile, refgrad_side
 from crosscheck.speed.contenders import CONTENDERS, HAND, OURS, WRITTEN, Contender, Worker
 from crosscheck.speed.problems import DTYPES, PROBLEMS, draw, rounding
 
@@ -187,6 +187,24 @@ def test_the_part_writes_table_plot_and_page(small, tmp_path, capsys):
     html = (tmp_path / "index.html").read_text()
     assert "<h2>Speed</h2>" in html and "NumPy by hand" in html and "one thread each, seed 0, on " in html
     assert "of 1 aims" in capsys.readouterr().out
+
+
+def test_a_profile_says_where_the_time_goes(small, tmp_path):
+    frame = profile.run_profile(seconds=0.01)
+    assert tuple(frame.columns) == profile.COLUMNS and set(frame["way"]) == {OURS, WRITTEN}
+    for _, rows in frame.groupby(["problem", "way"]):
+        assert rows["share"].sum() == pytest.approx(1) and (rows["microseconds"] > 0).all()
+    assert profile.PROGRAM in set(frame.loc[frame["way"] == WRITTEN, "part"])
+    assert {"tape and sweep", "tracing: dispatch"} <= set(frame.loc[frame["way"] == OURS, "part"])
+    lines = profile.side_by_side(frame)
+    assert len(lines) == frame["part"].nunique() and len(lines.columns) == 1 + 2 * len(profile.SHOWN)
+
+
+def test_every_room_of_the_engine_has_a_part():
+    root = profile.ROOT
+    assert all((root / name).exists() for name in profile.PARTS)
+    assert profile.part_of(str(root / "rules" / "shape.py")) == profile.PARTS["rules"]
+    assert profile.part_of("~") == profile.OTHERS and profile.part_of("<jit f>") == profile.PROGRAM
 
 
 def test_interrupted_it_keeps_what_is_finished(small):
