@@ -19,6 +19,8 @@ Rules written with NumPy functions can be differentiated again.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from .errors import describe
@@ -32,7 +34,7 @@ class Custom(Primitive):
         if not callable(function):
             raise TypeError(f"custom: expected a function, got {describe(function)}")
         super().__init__(None, function.__doc__ or "", name=getattr(function, "__name__", "custom"),
-                         forward=function, vjp=EVERY, listed=False)
+                         forward=partial(self._checked, function), vjp=EVERY, listed=False)
         self.user_jvp = self.user_vjp = None
 
     def def_jvp(self, rule):
@@ -45,12 +47,12 @@ class Custom(Primitive):
         self.user_vjp = rule
         return rule
 
-    def run(self, arrays, params):
-        result, kept = super().run(arrays, params)
+    def _checked(self, function, *arrays, **params):
+        result = function(*arrays, **params)
         if isinstance(result, (tuple, list, dict)):
             raise TypeError(f"custom {self.name}: the function returned {describe(result)}; expected one array. "
                             f"Declare a primitive for each result, or stack them.")
-        return result, kept
+        return result
 
     def pull(self, g, kept, arrays, params, wanted):
         if self.user_vjp is None:

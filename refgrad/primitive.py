@@ -122,7 +122,7 @@ class Primitive:
                 if result is not NotImplemented:
                     return result
                 break
-        return self.run(arrays, params)[0]
+        return self.forward(*arrays, **params) if self.keep is None else self.run(arrays, params)[0]
 
     def run(self, arrays, params):
         """The result and what the rules need of it."""
@@ -163,8 +163,13 @@ class Primitive:
 
     def pull(self, g, kept, arrays, params, wanted):
         """The adjoint: for each argument in `wanted` its cotangent, in the argument's own shape and dtype."""
-        rules = self.vjp
-        return [fit(rules[i](g, kept, *arrays, **params), arrays[i], self, i) for i in wanted]
+        rules, cotangents = self.vjp, []
+        for i in wanted:
+            c, x = rules[i](g, kept, *arrays, **params), arrays[i]
+            if not (type(c) is np.ndarray is type(x) and c.shape == x.shape and c.dtype is x.dtype):
+                c = fit(c, x, self, i)
+            cotangents.append(c)
+        return cotangents
 
     def push(self, tangents, kept, arrays, params, result):
         """The differential: the tangent of the result; `tangents` has None for arguments that do not vary."""
@@ -263,8 +268,6 @@ def offer(function, arrays, params):
 
 def fit(c, x, primitive, argument):
     """A cotangent in the shape and dtype of its primal: broadcasting is linear, and summing is its adjoint."""
-    if type(c) is np.ndarray is type(x) and c.shape == x.shape and c.dtype is x.dtype:
-        return c
     shape = shape_of(x)
     if shape_of(c) != shape:
         c = unbroadcast(c, shape, primitive, argument)

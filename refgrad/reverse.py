@@ -81,7 +81,8 @@ class Tape(Level):
         else:
             slots, results = next(self.slots), None
             traced = Tracer(result, self, slots)
-        kept, values = _worth_keeping(primitive, kept, values, wanted)
+        if _is_large(result) or _is_large(values[0]):  # so is nearly every operation with a large array
+            kept, values = _worth_keeping(primitive, kept, values, wanted)
         self.nodes.append(Node(primitive, kept, values, params, wanted, parents, slots, results))
         return traced
 
@@ -121,8 +122,6 @@ class Tape(Level):
 
 def _worth_keeping(primitive, kept, arrays, wanted):
     """Of large arrays whose numbers no rule will read the shape and dtype alone."""
-    if not (_is_large(kept) or any(map(_is_large, arrays))):
-        return kept, arrays
     read = [any(column) for column in zip(*(primitive.reads(i, len(arrays)) for i in wanted))]
     kept, *arrays = [x if r or not _is_large(x) else _outline(x) for x, r in zip((kept, *arrays), read)]
     return kept, arrays

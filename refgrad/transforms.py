@@ -128,7 +128,8 @@ def _gradient(f, args, kwargs, argnums, has_aux, name):
         raise TypeError(f"{name}: {_name(f)} returned {describe(run.value)}; expected a scalar. Reduce it (np.sum, "
                         f"np.mean), return what is not differentiated with has_aux=True, or use vjp or jacobian for "
                         f"a function with many outputs.")
-    gradients = unflatten(structure, run.sweep([np.ones_like(run.value)], once=True))
+    one = type(run.value)(1) if isinstance(run.value, np.floating) else np.ones_like(run.value)
+    gradients = unflatten(structure, run.sweep([one], once=True))
     return run, gradients if isinstance(argnums, tuple) else gradients[0]
 
 
@@ -148,7 +149,8 @@ class _Recording:
         """Cotangents of the inputs, one leaf each, given those of the results."""
         seeds = [(r.mark, g) for r, g in zip(self.results, cotangents) if self.tape.traces(r)]
         found = self.tape.sweep(seeds, [x.mark for x in self.inputs], once)
-        return [np.zeros_like(x) if g is None else in_dtype_of(x, g) for x, g in zip(self.leaves, found)]
+        return [np.zeros_like(x) if g is None else g if type(g) is np.ndarray and g.dtype is x.dtype else
+                in_dtype_of(x, g) for x, g in zip(self.leaves, found)]
 
     def pull(self, g):
         """The map that `vjp` returns."""

@@ -10,6 +10,8 @@ import dataclasses
 import functools
 from typing import Any, NamedTuple
 
+import numpy as np
+
 
 class Structure(NamedTuple):
     """How to rebuild a nest: the container (a type, or LEAF or EMPTY), the keys of its children, their structures."""
@@ -73,7 +75,14 @@ def flatten(x):
 def _flatten(x, leaves):
     kind = type(x)
     if kind is tuple or kind is list:
-        return Structure(kind, _positions(len(x)), tuple([_flatten(v, leaves) for v in x]))
+        inner = []
+        for v in x:
+            if type(v) is np.ndarray:  # most are
+                leaves.append(v)
+                inner.append(_leaf)
+            else:
+                inner.append(_flatten(v, leaves))
+        return Structure(kind, _positions(len(x)), tuple(inner))
     if x is None:
         return _empty
     parts = None if hasattr(x, "dtype") else children(x)
