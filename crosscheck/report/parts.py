@@ -38,9 +38,7 @@ def networks(seed, count, out, quick, workers, dtypes):
     from ..run import run
     profile = PROFILES["quick" if quick else "full"]
     count = count or profile.networks
-    with bar() as progress:
-        task = progress.add_task("checking networks", total=count)
-        result = run(seed, count, profile.name, dtypes, workers, lambda n: progress.advance(task))
+    result = _watched("checking networks", count, lambda tick: run(seed, count, profile.name, dtypes, workers, tick))
     finished = len(result.networks)
     what = (f"{finished} random networks of seed {seed} ({profile.name}), "
             f"{sum(n.size for n in result.networks):,} numbers to differentiate, in {' and '.join(dtypes)}")
@@ -79,9 +77,7 @@ def derivations(seed, out, quick, workers, random=None):
     from . import tables
     from .page_derivations import write_derivations
     count = len(book.contents(quick, random))
-    with bar() as progress:
-        task = progress.add_task("deriving", total=count)
-        result = book.book(seed, quick, workers, lambda entry: progress.advance(task), random)
+    result = _watched("deriving", count, lambda tick: book.book(seed, quick, workers, tick, random))
     finished = len(result.entries)
     if finished:
         try:
@@ -109,9 +105,7 @@ def faults(seed, out, quick, workers):
     from .plots_faults import plot_faults
     profile = "quick" if quick else "full"
     count = len(chosen(profile))
-    with bar() as progress:
-        task = progress.add_task("planting faults", total=count)
-        result = trial.trial(seed, profile, workers, lambda fault: progress.advance(task))
+    result = _watched("planting faults", count, lambda tick: trial.trial(seed, profile, workers, tick))
     finished = len(result.rows)
     if finished:
         frame = trial.faults_table(result.rows)
@@ -160,9 +154,7 @@ def training(seed, out, quick):
     """A network trained on the digits: training.csv and its plot."""
     from ..studies import training as study
     from . import tables
-    with bar() as progress:
-        task = progress.add_task("training on the digits", total=study.count(quick))
-        frame = study.run_training(seed, quick, lambda description="": progress.advance(task))
+    frame = _watched("training on the digits", study.count(quick), lambda tick: study.run_training(seed, quick, tick))
     if frame is None:
         complain("training skipped: it needs scikit-learn (pip install scikit-learn)")
         return
@@ -177,9 +169,7 @@ def scaling(seed, out, quick):
     """How the cost of gradients grows: scaling.csv and its plots."""
     from ..studies import scaling as study
     from . import plots_scaling, tables
-    with bar() as progress:
-        task = progress.add_task("measuring how cost grows", total=study.count(quick))
-        frame = study.run_scaling(seed, quick, lambda description="": progress.advance(task))
+    frame = _watched("measuring how cost grows", study.count(quick), lambda tick: study.run_scaling(seed, quick, tick))
     tables.write_table(frame, out / "scaling.csv")
     for name, plot in (("scaling", plots_scaling.plot_gradient), ("jacobian", plots_scaling.plot_jacobian),
                        ("cheap_gradient", plots_scaling.plot_cheap_gradient)):
@@ -194,9 +184,7 @@ def speed(seed, out, quick):
     from . import tables
     from .plots_speed import plot_speed
     count = len(measure.tasks(quick))
-    with bar() as progress:
-        task = progress.add_task("comparing speed", total=count)
-        result = measure.run_speed(seed, quick, lambda description: progress.advance(task))
+    result = _watched("comparing speed", count, lambda tick: measure.run_speed(seed, quick, tick))
     frame = result.frame
     finished = len(frame[["problem", "dtype"]].drop_duplicates())
     if finished:
@@ -220,9 +208,7 @@ def memory(seed, out, quick):
     from . import tables
     from .plots_memory import plot_memory
     count = len(study.tasks(quick))
-    with bar() as progress:
-        task = progress.add_task("measuring memory", total=count)
-        result = study.run_memory(seed, quick, lambda description: progress.advance(task))
+    result = _watched("measuring memory", count, lambda tick: study.run_memory(seed, quick, tick))
     frame = result.frame
     finished = len(frame) // 2
     if finished:
@@ -241,9 +227,7 @@ def throughput(seed, out, quick):
     from . import tables
     from .plots_throughput import plot_throughput
     count = study.count(quick)
-    with bar() as progress:
-        task = progress.add_task("measuring throughput", total=count)
-        result = study.run_throughput(seed, quick, lambda description: progress.advance(task))
+    result = _watched("measuring throughput", count, lambda tick: study.run_throughput(seed, quick, tick))
     frame, time = result.frame, result.time_frame
     if len(frame):
         tables.write_table(frame, out / "throughput.csv")
@@ -254,6 +238,13 @@ def throughput(seed, out, quick):
                                  + (f"; {result.stopped}" if result.stopped else ""))
         console.print(study.sentence(frame, time), markup=False)
     _end_if(result.stopped, f"{len(frame)} of {count // 2} networks are measured", len(frame), out)
+
+
+def _watched(doing, count, study):
+    """What ``study(tick)`` returns, while a bar shows how far it is."""
+    with bar() as progress:
+        task = progress.add_task(doing, total=count)
+        return study(lambda *_, **__: progress.advance(task))
 
 
 def page(out):
