@@ -8,10 +8,12 @@ Where the function took a branch on a number, the list checks that it would take
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 
 from .errors import LostTrace, describe
-from .straight_line import Changed, Operation, Program
+from .straight_line import Array, Operation, Program, replaced
 from .tracer import Level, Tracer
 from .transforms import _name, _named
 from .tree import flatten, paths, unflatten
@@ -34,8 +36,13 @@ class Recording(Level):
         self.operations = []
         self.count = 0
         self.inside = []  # primitives that are being written out
+        self.errors = np.geterr()  # what NumPy does about errors if the function does not say
+        self.copies = {}  # plain arrays that the program needs, by id, with the latest copy
 
     def variable(self, value):
+        if value.dtype.kind == "c":
+            raise TypeError(f"jit: expected real arrays, got {describe(value)}. Write real and imaginary part as two "
+                            f"arrays, or do without jit.")
         self.count += 1
         return Tracer(value, self, self.count - 1)
 
@@ -49,7 +56,7 @@ class Recording(Level):
                     return self.written_out(primitive, arrays, params)
                 except Opaque:
                     pass
-        result = function(*_plain(list(arrays), self), **_plain(params, self))
+        result = self.computed(function, arrays, params)
         if primitive.function in STATIC and not any(type(a) is Tracer for a in arrays[1:]):
             return result
         many = result if type(result) is tuple else (result,)
@@ -57,11 +64,19 @@ class Recording(Level):
             self.check(function, arrays, params, result)
             return result
         traced = tuple(map(self.variable, many))
-        self.operations.append(Operation(function, arrays, params, [t.mark for t in traced], many))
-        if primitive.constant and not isinstance(function, np.ufunc) or any(_has_tracer(p) for p in params.values()):
+        self.note(function, arrays, params, [t.mark for t in traced], many)
+        if primitive.constant and not isinstance(function, np.ufunc) or _has_tracer(params):
             for y in traced:  # it may depend on the numbers how many entries there are
                 self.check(np.shape, (y,), {}, y.shape)
         return traced if type(result) is tuple else traced[0]
+
+    def computed(self, function, arrays, params):
+        """What the function is of the arrays below; if it fails, the replay checks that it does so again."""
+        try:
+            return function(*replaced(list(arrays), self.strip), **replaced(params, self.strip))
+        except Exception as error:
+            self.check(_fails(function, type(error)), arrays, params, True)
+            raise
 
     def written_out(self, primitive, arrays, params):
         """The operations that a primitive of refgrad's own is made of; raises Opaque if they are not NumPy's alone."""
@@ -80,30 +95,64 @@ class Recording(Level):
         """A number that the program turns on: the replay checks that it is the same."""
         if self.inside:
             raise Opaque
-        known = convert(x.value)
+        known = self.computed(convert, (x,), {})
         self.check(convert, (x,), {}, known)
         return known
 
     def check(self, function, arrays, params, known):
         """The replay computes this and compares: if it is another, the program may be another."""
-        self.operations.append(Operation(function, arrays, params, [], (), check=known))
+        self.note(function, arrays, params, [], (), self.reference(known))
+
+    def note(self, function, arrays, params, results, made, check=None):
+        errors = {k: v for k, v in np.geterr().items() if v != self.errors[k]}
+        arrays, params = replaced(arrays, self.reference), replaced(params, self.reference)
+        self.operations.append(Operation(function, arrays, params, results, made, errors, check))
+
+    def reference(self, x):
+        """What stands for x in the program.  A plain array is copied, since the function may overwrite it later."""
+        if type(x) is Tracer:
+            if x.level is not self:
+                raise Inside
+            return Array(x.mark)
+        if not isinstance(x, np.ndarray):
+            return x
+        copy = self.copies.get(id(x), (x, None))[1]
+        if copy is None or copy.tobytes() != x.tobytes():
+            copy = np.copy(x)
+            self.copies[id(x)] = x, copy
+        return copy
+
+    def settle(self):
+        """What the function did not overwrite need not be copied."""
+        original = {id(copy): x for x, copy in self.copies.values() if copy.tobytes() == x.tobytes()}
+        for op in self.operations:
+            op.arrays = replaced(op.arrays, lambda x: original.get(id(x), x))
+            op.params = replaced(op.params, lambda x: original.get(id(x), x))
 
 
 class Opaque(Exception):
     """A function looks at the numbers in its arrays, and is called as a whole."""
 
 
+class Inside(BaseException):
+    """The function closes over arrays that another transform traces.  No handler of the function should see it."""
+
+
+def _fails(function, kind):
+    """Whether a call raises such an error."""
+    def fails(*args, **kwargs):
+        try:
+            function(*args, **kwargs)
+        except kind:
+            return True
+        return False
+    return fails
+
+
 def _has_tracer(x):
-    return type(x) is Tracer or type(x) in (tuple, list) and any(map(_has_tracer, x))
-
-
-def _plain(x, level):
-    """The arrays below in place of the level's tracers, in tuples, lists and dicts too."""
-    if type(x) is Tracer:
-        return level.strip(x)
-    if type(x) in (tuple, list):
-        return type(x)(_plain(v, level) for v in x)
-    return {k: _plain(v, level) for k, v in x.items()} if type(x) is dict else x
+    found = []
+    replaced(x, lambda v: found.append(v) if type(v) is Tracer else None)
+    return bool(found)
 
 
 def jit(f):
@@ -119,11 +168,12 @@ def jit(f):
     arguments that are neither arrays nor hashable.
     """
     programs = {}  # structure, shapes, dtypes and all that is no array -> programs
+    lock = threading.Lock()
 
     def found(args, kwargs):
         """(results, the program that computed them); no program inside another transform."""
         leaves, structure = flatten((args, kwargs))
-        arrays, key = [], [structure]
+        arrays, key = [], [structure, *np.geterr().values()]
         for x in leaves:
             kind = type(x)
             if kind is np.ndarray or issubclass(kind, np.generic):
@@ -134,19 +184,27 @@ def jit(f):
             else:
                 key += kind, repr(x) if kind is float else x  # 0.0 == -0.0, but they differ
         try:
-            known = programs.setdefault(tuple(key), [])
+            known = programs.get(key := tuple(key), ())
         except TypeError:
             raise _unhashable(f, leaves, structure) from None
         for program in reversed(known):
             try:
                 return program(arrays), program
-            except Changed:
+            except Exception:  # Changed, or an error that f may have an answer to
                 pass
-        program = _recorded(f, leaves, structure)
-        results = program(arrays)
-        known.append(program)
-        if sum(map(len, programs.values())) > MOST:
-            del next(filter(None, programs.values()))[0]  # the oldest
+        try:
+            program = _recorded(f, leaves, structure)
+        except Inside:
+            return f(*args, **kwargs), None
+        with np.errstate(all="ignore"):  # f has told
+            results = program(arrays)
+        with lock:
+            programs[key] = *programs.get(key, ()), program
+            if sum(map(len, programs.values())) > MOST:
+                oldest = next(iter(programs))
+                if not (left := programs.pop(oldest)[1:]):
+                    return results, program
+                programs[oldest] = left
         return results, program
 
     @_named("jit", f)
@@ -159,24 +217,26 @@ def jit(f):
 
 def _recorded(f, leaves, structure):
     """The program that f is for such arguments."""
-    before = np.geterr()
     with Recording() as level:
         inputs = [level.variable(x) if isinstance(x, (np.ndarray, np.generic)) else x for x in leaves]
         args, kwargs = unflatten(structure, inputs)
         results, shape = flatten(f(*args, **kwargs))
-    ignored = {k for op in level.operations for k in before if op.errors[k] == "ignore" != before[k]}
+    outputs = [level.reference(r) if type(r) is Tracer else r for r in results]
+    level.settle()
+    ignored = {k for op in level.operations for k, v in op.errors.items() if v == "ignore"}
     traced = [x for x in inputs if type(x) is Tracer]
-    return Program(_name(f), [x.mark for x in traced], [x.value for x in traced], level.operations,
-                   [Operation.reference(r) for r in results], shape, sorted(ignored))
+    return Program(_name(f), [x.mark for x in traced], [x.value for x in traced], level.operations, outputs, shape,
+                   sorted(ignored))
 
 
 def _unhashable(f, leaves, structure):
     names = [f"argument{p}" for c in structure.children for p in paths(c)]
     for x, name in zip(leaves, names):
-        if not isinstance(x, (np.ndarray, np.generic)):
+        if type(x) is not np.ndarray and not isinstance(x, np.generic):
             try:
                 hash(x)
             except TypeError:
-                return TypeError(f"jit: {name} of {_name(f)} is {describe(x)}; expected an array, or something "
-                                 f"hashable that is part of the program. Convert it, or let the function close over it.")
+                what = f"a {type(x).__name__}" if isinstance(x, np.ndarray) else describe(x)
+                return TypeError(f"jit: {name} of {_name(f)} is {what}; expected an array, or something hashable that "
+                                 f"is part of the program. Convert it, or let the function close over it.")
     return TypeError(f"jit: an argument of {_name(f)} is not hashable")

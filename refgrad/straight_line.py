@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .primitive import TABLE
-from .tracer import Tracer
 from .tree import unflatten
 
 
@@ -35,31 +34,19 @@ class Array(NamedTuple):
 @dataclass
 class Operation:
     """`results`: the numbers of the arrays it makes, `made` what they were when it was written down.
-    With `check` it makes none: its function must return just that.  `errors`: what NumPy was told to do about them."""
+    With `check` it makes none: its function must return just that.  `errors`: what it tells NumPy to do about them."""
 
     function: Any
     arrays: Any
     params: Any
     results: list
     made: tuple
+    errors: dict
     check: Any = None
-
-    def __post_init__(self):
-        self.errors = np.geterr()
-        self.arrays, self.params = self.reference(self.arrays), self.reference(self.params)
-
-    @staticmethod
-    def reference(x):
-        """References in place of traced arrays, in tuples, lists and dicts too."""
-        if type(x) is Tracer:
-            return Array(x.mark)
-        if type(x) in (tuple, list):
-            return type(x)(map(Operation.reference, x))
-        return {k: Operation.reference(v) for k, v in x.items()} if type(x) is dict else x
 
     @property
     def reads(self):
-        return list(_references((self.arrays, self.params)))
+        return _references((self.arrays, self.params))
 
     @property
     def is_ufunc(self):
@@ -68,7 +55,7 @@ class Operation:
     @property
     def is_fresh(self):
         """Whether its result is an array that nobody else holds."""
-        return (self.is_ufunc or self.function in REDUCTIONS or self.function is operator.pow) and \
+        return (self.is_ufunc or self.function in REDUCTIONS or self.function in (operator.pow, np.where)) and \
             type(self.made[0]) is np.ndarray
 
     @property
@@ -76,19 +63,29 @@ class Operation:
         return self.function in VIEWS
 
 
+def replaced(x, change):
+    """x with change(v) in place of each v within, in tuples, lists, dicts and slices."""
+    kind = type(x)
+    if kind is tuple or kind is list:
+        return kind([replaced(v, change) for v in x])
+    if kind is dict:
+        return {k: replaced(v, change) for k, v in x.items()}
+    if kind is slice:
+        return slice(replaced(x.start, change), replaced(x.stop, change), replaced(x.step, change))
+    return change(x)
+
+
 def _references(x):
-    if type(x) is Array:
-        yield x.number
-    elif type(x) in (tuple, list):
-        for v in x:
-            yield from _references(v)
-    elif type(x) is dict:
-        yield from _references(tuple(x.values()))
+    numbers = []
+    replaced(x, lambda v: numbers.append(v.number) if type(v) is Array else None)
+    return numbers
 
 
 #: NumPy's functions that are a loop of a ufunc, called by way of several functions in Python.
 REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum}
 VIEWS = {np.transpose, np.reshape, np.broadcast_to}
+#: Names that a written program uses itself.
+RESERVED = {"program", "Changed", "repr", "slice"}
 #: An axis with fewer entries is reduced faster across memory than along it.
 SHORT = 64
 #: Below this many entries a new array costs less than to find an old one for it.
@@ -109,8 +106,8 @@ class Program:
     def __init__(self, name, inputs, values, operations, outputs, structure, ignored=()):
         self.ignored = ignored
         self.name, self.inputs, self.outputs, self.structure = name, inputs, outputs, structure
-        self.shapes = {n: np.shape(x) for n, x in zip(inputs, values)}
-        self.shapes.update((n, np.shape(y)) for op in operations for n, y in zip(op.results, op.made))
+        self.kinds = {n: _kind(x) for n, x in zip(inputs, values)}
+        self.kinds.update((n, _kind(y)) for op in operations for n, y in zip(op.results, op.made))
         self.operations = self.needed(self.without_broadcasts(self.views_once(operations)))
         self.source, constants = Writer(self).written()
         for op in self.operations:
@@ -168,15 +165,14 @@ class Program:
         return kept[::-1]
 
     def shape(self, x):
-        return self.shapes[x.number] if type(x) is Array else np.shape(x)
+        return self.kinds[x.number][0] if type(x) is Array else np.shape(x)
+
+    def dtype(self, x):
+        return self.kinds[x.number][1] if type(x) is Array else np.asarray(x).dtype
 
 
 def _renamed(x, same):
-    if type(x) is Array:
-        return Array(same.get(x.number, x.number))
-    if type(x) in (tuple, list):
-        return type(x)(_renamed(v, same) for v in x)
-    return {k: _renamed(v, same) for k, v in x.items()} if type(x) is dict else x
+    return replaced(x, lambda v: Array(same.get(v.number, v.number)) if type(v) is Array else v)
 
 
 def _kind(x):
@@ -196,20 +192,21 @@ class Writer:
         self.names = {n: f"x{i}" for i, n in enumerate(program.inputs)}
         self.made = {n: y for op in program.operations for n, y in zip(op.results, op.made)}
         self.taken = set()  # arrays whose memory a result has taken over
-        self.memory = {}   # the arrays whose memory an array may look into
+        self.memory = {}   # the arrays whose memory (or name) an array may need
         self.last = {}     # position of the last operation that looks into an array's memory
         self.to_come = {}  # shape and dtype -> position of the last operation that could use old memory for its result
         self.free = []     # names of arrays that nobody needs any more, with their shapes and dtypes
         self.fresh = 0
+        self.owners = {op.results[0] for op in program.operations if op.check is None and op.is_fresh}
         for position, op in enumerate(program.operations):
             for n in op.reads:
                 for m in {n, *self.memory_of(n)}:
                     self.last[m] = position
             if op.is_ufunc and op.is_fresh:
                 self.to_come[_kind(op.made[0])] = position
-            for n in op.results:
-                self.memory[n] = {n} if op.is_fresh else {n, *(m for r in op.reads for m in self.memory_of(r))}
-        self.owners = {op.results[0] for op in program.operations if op.check is None and op.is_fresh}
+            for n, y in zip(op.results, op.made):
+                needs = () if op.is_fresh or isinstance(y, np.generic) else op.reads
+                self.memory[n] = {n, *(m for r in needs for m in self.memory_of(r) if op.is_view or m in self.owners)}
         for n in _references(program.outputs):
             for m in self.memory_of(n):
                 self.last[m] = len(program.operations)
@@ -221,10 +218,9 @@ class Writer:
         """(source, constants by name)"""
         lines = []
         for position, op in enumerate(self.program.operations):
-            if op.check is not None:
-                lines.append(f"if {self.differs(op)}: raise Changed")
-            elif (line := self.line(op, position)) is not None:
-                lines.append(line)
+            line = self.line(op, position) if op.check is None else f"if {self.differs(op)}: raise Changed"
+            if line is not None:
+                lines += self.heeding({k: v for k, v in op.errors.items() if v != "ignore"}, [line])
             if gone := self.release(op, position):
                 lines.append(f"del {', '.join(gone)}")
         outputs, seen = [], set()
@@ -232,10 +228,15 @@ class Writer:
             outputs.append(self.output(x, seen))
         head = f"def program({', '.join(self.names[n] for n in self.program.inputs)}):"
         body = [*lines, f"return [{', '.join(outputs)}]"]
-        if self.program.ignored:
-            ignored = ", ".join(f"{k}='ignore'" for k in self.program.ignored)
-            body = [f"with {self.constant(np.errstate)}({ignored}):", *("    " + line for line in body)]
+        body = self.heeding(dict.fromkeys(self.program.ignored, "ignore"), body)
         return "\n    ".join([head, *body]) + "\n", self.constants
+
+    def heeding(self, errors, lines):
+        """The lines, where NumPy does this about errors."""
+        if not errors:
+            return lines
+        how = ", ".join(f"{k}={v!r}" for k, v in errors.items())
+        return [f"with {self.constant(np.errstate)}({how}):", *("    " + line for line in lines)]
 
     def differs(self, op):
         """The condition that a number is not what it was."""
@@ -312,12 +313,14 @@ class Writer:
         if op.function is np.shape:
             return f"{args[0]}.shape"
         if op.function in INFIX and not params:
-            return f"{args[0]} {INFIX[op.function]} {args[1]}"
+            first = f"({args[0]})" if args[0].startswith("-") else args[0]  # -2 ** x is -(2 ** x)
+            return f"{first} {INFIX[op.function]} {args[1]}"
         if op.function is np.negative:
             return f"-{args[0]}"
         if op.function in REDUCTIONS:
             return self.reduction(op, args[0])
-        if op.function is np.mean and op.made[0].dtype.char in "fd":
+        if op.function is np.mean and op.made[0].dtype.char in "fd" and (
+                self.program.dtype(op.arrays[0]) == op.made[0].dtype):
             n = np.prod([self.program.shape(op.arrays[0])[k] for k in params["axis"]], dtype=int)
             return f"{self.reduction(op, args[0], np.add)} / {n}"
         if op.function is np.transpose:
@@ -377,7 +380,7 @@ class Writer:
         if id(x) in self.by_id:
             return self.by_id[id(x)]
         name = getattr(x, "__name__", "")
-        if not name.isidentifier() or keyword.iskeyword(name) or name == "program":
+        if not name.isidentifier() or keyword.iskeyword(name) or name in RESERVED:
             name = "c" if isinstance(x, (np.ndarray, np.generic, float)) else "f"
         taken, k = name, 0
         while taken in self.constants or taken[:1] in "vx" and taken[1:].isdigit() or name in "cf" and not k:

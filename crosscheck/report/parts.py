@@ -128,10 +128,12 @@ def checkers(seed, out, quick, workers):
     from . import tables
     from .plots_checkers import plot_checkers
     tasks = compare.tasks(seed, quick)
-    with bar() as progress:
-        task = progress.add_task("comparing checkers", total=len(tasks) + len(torch_seconds.LAYERS))
-        result = compare.compare(tasks, workers, lambda _: progress.advance(task))
-        seconds = [] if result.stopped else torch_seconds.measure(seed, quick, lambda: progress.advance(task))
+
+    def study(tick):
+        result = compare.compare(tasks, workers, tick)
+        return result, [] if result.stopped else torch_seconds.measure(seed, quick, tick)
+
+    result, seconds = _watched("comparing checkers", len(tasks) + len(torch_seconds.LAYERS), study)
     finished = len(result.right) + len(result.faults)
     if finished:
         frame = of_peers.checkers_table(result.right, result.faults)

@@ -1,5 +1,7 @@
 """Functions written down: the same values and derivatives, on other numbers too, and nothing shared with anybody."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -212,6 +214,114 @@ def test_what_cannot_be_written_down_says_so():
         rg.jit(lambda x: np.sum(np.asarray(x)))(np.ones(3))
     with pytest.raises(TypeError, match=r"jit: argument.* of <lambda> is set; expected an array, or something hash"):
         rg.jit(lambda x, s: x)(np.ones(3), {1, 2})
+
+
+def steps_of_one(x):
+    e, total = np.zeros(3), 0
+    for i in range(3):
+        e[i] = 1
+        total = total + (i + 1) * np.sum(np.exp(x * e)) * e[i]
+        e[i] = 0
+    return total
+
+
+def factor_or_zero(x):
+    try:
+        return np.linalg.cholesky(np.outer(x, x) + np.diag(x))
+    except np.linalg.LinAlgError:
+        return np.zeros((3, 3))
+
+
+def reciprocal_or_zero(x):
+    with np.errstate(divide="raise"):
+        try:
+            return 1 / x
+        except FloatingPointError:
+            return 0 * x
+
+
+@pytest.mark.parametrize("f", [
+    steps_of_one, factor_or_zero, reciprocal_or_zero, lambda x: x[:np.argmax(x)] * 2, lambda x: x[np.argmax(x), None],
+    lambda x: (-2.0) ** np.round(x), lambda x: np.mean(np.array([2**62] * 3) + x.astype(int)),
+    lambda x: rg.jit(lambda y: x * y)(np.ones(3))])
+def test_other_numbers_and_other_errors(f):
+    agrees(f, *((np.array(x),) for x in ([1.0, 2.0, 3.0], [1.0, -2.0, 0.0], [0.0, 5.0, 1.0], [2.0, 1.0, 1.5])))
+
+
+def test_arrays_it_closes_over_are_used_as_they_are():
+    c = np.ones(3)
+    fast = rg.jit(lambda x: x * c)
+    assert (fast(np.ones(3)) == 1).all()
+    c[0] = 5
+    assert (fast(np.ones(3)) == c).all()
+
+
+def test_a_closure_over_what_another_transform_traces():
+    x, held = np.arange(3.0), []
+    for inner, expected in ((lambda x: np.sum(held[-1] * x), x), (lambda x: np.sum(x) * held[-1][0], [3, 0, 0])):
+        inner = rg.jit(inner)
+
+        def f(w):
+            held.append(w)
+            return inner(x)
+
+        for _ in range(2):
+            np.testing.assert_array_equal(rg.grad(f)(np.ones(3)), expected)
+
+
+@pytest.mark.parametrize("name", ["repr", "slice", "Changed", "program", "float", "v0", "x0"])
+def test_any_name_of_a_primitive_will_do(name):
+    def twice(x):
+        return np.array([2 * float(v) for v in x])
+
+    twice.__name__ = name
+    double = rg.custom(twice)
+    agrees(lambda x: double(x)[:np.argmax(x)] * float(x[0]), (np.array([1.0, 2.0]),), (np.array([3.0, 4.0]),),
+           (np.array([3.0, 4.0]),))
+
+
+@pytest.mark.parametrize("f, x", [(lambda x: x.real, 1j), (lambda x: np.sqrt(x + 0j).imag, -1.0)])
+def test_complex_arrays_are_refused(f, x):
+    with pytest.raises(TypeError, match="jit: expected real arrays, got complex128"):
+        rg.jit(f)(np.array([x]))
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_what_errors_do_is_up_to_the_caller():
+    fast = rg.jit(lambda x: 1 / x)
+    with np.errstate(divide="ignore"):
+        assert np.isinf(fast(np.zeros(2))).all()
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        fast(np.zeros(2))
+    with pytest.warns(RuntimeWarning) as told:
+        fast(np.zeros(3))
+    assert len(told) == 1
+
+
+def test_forgotten_programs_leave_nothing_behind():
+    class Part:
+        pass
+
+    fast = rg.jit(lambda x, part: x)
+    parts = [Part() for _ in range(recording.MOST + 5)]
+    for part in parts:
+        fast(np.ones(2), part)
+    kept = [weakref.ref(part) for part in parts]
+    del part, parts
+    assert sum(k() is not None for k in kept) == recording.MOST
+
+
+@pytest.mark.parametrize("step", [lambda x, k: np.where(x > k, x, 0.5 * x + 1), lambda x, k: x * 0.5 + 1,
+                                  lambda x, k: np.cumsum(x)[::-1] / 2])
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_long_programs(step, shape):
+    def f(x):
+        for k in range(2000):
+            x = step(x, k)
+        return x
+
+    x = np.ones(shape)[()]
+    close(rg.jit(f)(x), f(x), "a long program", 1e-12)
 
 
 def test_an_error_of_the_function_leaves_nothing_behind():
