@@ -3,7 +3,8 @@
 `jit` runs a function on arrays that write down every NumPy operation on them, below all other levels.  So gradients of
 any order come out as what they are: straight-line NumPy, the rules multiplied out, without tape, dispatch or checks.
 Later calls run that list of operations alone (see straight_line).  It holds for arrays of the same shapes and dtypes.
-Where the function took a branch on a number, the list checks that it would take it again; else it is written anew.
+Where the function took a branch on a number, or because an operation failed, the list checks that it would take it
+again; else, or if an operation fails that did not, it is written anew.
 """
 
 from __future__ import annotations
@@ -164,8 +165,8 @@ def jit(f):
     Wrap the outermost transform, ``jit(value_and_grad(f))``: inside another transform a jit-ted function is f itself.
     ``jit(f).program(*args)`` is the `Program` for such arguments; its `source` is NumPy code.
 
-    Raises LostTrace if f turns an array argument into a plain one (np.asarray(x), a[i] = x), and TypeError for
-    arguments that are neither arrays nor hashable.
+    Raises LostTrace if f turns an array argument into a plain one (np.asarray(x), a[i] = x), and TypeError for complex
+    arrays and for arguments that are neither arrays nor hashable.
     """
     programs = {}  # structure, shapes, dtypes and all that is no array -> programs
     lock = threading.Lock()
