@@ -57,8 +57,8 @@ AIMS = (
 )
 
 
-COLUMNS = ("aim", "limit", *(c for way in WAYS for c in (way, f"{way}: the worst of")), "met by",
-           "missed by the factor")
+COLUMNS = ("aim", "limit", "met by", "missed by the factor",
+           *(c for way in WAYS for c in (way, f"{way}: the worst of")))
 
 
 def judged(frame):
