@@ -61,7 +61,7 @@ def checkpoint(f):
     def recomputed(*args, **kwargs):
         leaves, structure = flatten((args, kwargs))
         traced = [i for i, x in enumerate(leaves) if type(x) is Tracer]
-        if not traced:
+        if not any(True for i in traced for _ in _levels(leaves[i])):  # recorded at most
             return f(*args, **kwargs)
         # The tape holds the program, so the program must not hold the tape: it keeps no array that is traced.
         rest = [FLOATING if type(x) is Tracer else x for x in leaves]

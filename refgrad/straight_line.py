@@ -380,10 +380,10 @@ class Writer:
         if id(x) in self.by_id:
             return self.by_id[id(x)]
         name = getattr(x, "__name__", "")
-        if not name.isidentifier() or keyword.iskeyword(name) or name in RESERVED:
+        if not name.isidentifier() or keyword.iskeyword(name) or name in RESERVED or name.rstrip("0123456789") in "vx":
             name = "c" if isinstance(x, (np.ndarray, np.generic, float)) else "f"
         taken, k = name, 0
-        while taken in self.constants or taken[:1] in "vx" and taken[1:].isdigit() or name in "cf" and not k:
+        while taken in self.constants or name in "cf" and not k:
             k += 1
             taken = f"{name}{k}"
         self.constants[taken] = x

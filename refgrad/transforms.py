@@ -2,6 +2,9 @@
 
 A function takes and returns arrays, or any nesting of dict, list, tuple, namedtuple and dataclass of arrays;
 derivatives come back in the same nesting.  All transforms nest, in any order and to any depth.
+
+A plain array that a traced one has met must not be overwritten before the transform returns (e[0] = 1; y = x * e;
+e[0] = 0): reverse mode reads it once more on the way back.
 """
 
 from __future__ import annotations

@@ -177,7 +177,8 @@ def _var(a, axis=None, dtype=None, *, ddof=0, keepdims=False):
 def _std(a, axis=None, dtype=None, *, ddof=0, keepdims=False):
     """s = |x - mean| / sqrt(n - ddof): the norm's derivative, and its convention at 0"""
     a, axis = as_dtype(a, dtype), axes_of(a, axis)
-    return norm(_deviations(a, axis), axis=axis, keepdims=bool(keepdims)) / np.sqrt(number(count(a, axis) - ddof, a))
+    d = _deviations(a, axis)
+    return norm(d, axis=axis, keepdims=bool(keepdims)) / np.sqrt(number(count(a, axis) - ddof, d))
 
 
 def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):

@@ -269,15 +269,15 @@ def test_a_closure_over_what_another_transform_traces():
             np.testing.assert_array_equal(rg.grad(f)(np.ones(3)), expected)
 
 
-@pytest.mark.parametrize("name", ["repr", "slice", "Changed", "program", "float", "v0", "x0"])
+@pytest.mark.parametrize("name", ["repr", "slice", "Changed", "program", "float", "v0", "x0", "v"])
 def test_any_name_of_a_primitive_will_do(name):
     def twice(x):
         return np.array([2 * float(v) for v in x])
 
     twice.__name__ = name
-    double = rg.custom(twice)
-    agrees(lambda x: double(x)[:np.argmax(x)] * float(x[0]), (np.array([1.0, 2.0]),), (np.array([3.0, 4.0]),),
-           (np.array([3.0, 4.0]),))
+    double, again = rg.custom(twice), rg.custom(twice)
+    agrees(lambda x: again(x)[0] * double(x)[:np.argmax(x)] * float(x[0]),
+           *((np.array(x),) for x in ([1.0, 2.0], [3.0, 4.0], [3.0, 4.0])))
 
 
 @pytest.mark.parametrize("f, x", [(lambda x: x.real, 1j), (lambda x: np.sqrt(x + 0j).imag, -1.0)])
@@ -402,3 +402,8 @@ def test_a_check_left_out_is_seen(monkeypatch):
 
 def test_the_kinds_of_all_rules_are_met():
     assert {rule.kind for rule, _ in CASES} == set(Kind)
+
+
+def test_a_checkpoint_alone():
+    agrees(rg.checkpoint(np.tanh), (np.array([1.0, 2.0]),), (np.array([-1.0, 0.5]),))
+    agrees(np.std, (np.array([True, False, False]),), (np.array([True, True, False]),))
