@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import mygrad as mg
-from mygrad.nnet import loss, steppedes
+from mygrad.nnet import losses
 from mygrad.nnet.activations import relu
 from mygrad.nnet.layers import batchnorm
 
