@@ -44,7 +44,7 @@ def plot_speed(table, path):
             ax.tick_params(axis="y", length=0)
         keys = [plt.Line2D([], [], marker="D" if n in (OURS, WRITTEN) else "o", ms=5, color=OF[n], lw=1.5, label=n)
                 for n in who]
-        figure.legend(handles=keys, loc="outside upper right", ncols=len(who), frameon=False)
+        figure.legend(handles=keys, loc="outside lower center", ncols=max(len(who), 1), frameon=False)
         figure.suptitle("Value and gradient: left is faster", x=0.01, ha="left", fontsize=11)
         figure.savefig(path, dpi=DPI)
         plt.close(figure)
