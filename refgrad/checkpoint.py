@@ -2,45 +2,72 @@
 
 from __future__ import annotations
 
+import functools
+
+import numpy as np
+
+from .closures import rerun
+from .errors import encloses_itself
 from .primitive import EVERY, Primitive, fit
+from .snapshots import Snapshots
 from .tracer import Tracer
 from .transforms import _named, _Recording, jvp
 from .tree import flatten, unflatten
+from .writing import on_arguments
 
 
 class _Recomputed(Primitive):
     """A program as one operation: the tape keeps its arguments alone, the sweep runs it a second time."""
 
     def pull(self, g, kept, arrays, params, wanted):
-        def of_wanted(*chosen):
-            full = list(arrays)
-            for i, x in zip(wanted, chosen):
-                full[i] = x
-            return params["program"](*full)
-
         primals, structure = flatten(tuple(arrays[i] for i in wanted))
-        run = _Recording(of_wanted, primals, structure, False, "checkpoint")
+        run = _Recording(self._of_some(arrays, params, wanted), primals, structure, False, "checkpoint")
+        self._compare(run.values, kept)
         return [fit(c, x, self, i) for c, x, i in zip(run.sweep(g, once=True), primals, wanted)]
 
     def push(self, tangents, kept, arrays, params, result):
         varying = [i for i, v in enumerate(tangents) if v is not None]
+        values, pushed = jvp(self._of_some(arrays, params, varying), [arrays[i] for i in varying],
+                             [tangents[i] for i in varying])
+        self._compare(values, kept)
+        return pushed
 
-        def of_varying(*chosen):
+    def _of_some(self, arrays, params, positions):
+        """The second run, as a function of the arrays at these positions."""
+        params["snapshots"].verify()
+
+        def again(*chosen):
             full = list(arrays)
-            for i, x in zip(varying, chosen):
+            for i, x in zip(positions, chosen):
                 full[i] = x
-            return params["program"](*full)
+            return params["again"](*full)
 
-        return jvp(of_varying, [arrays[i] for i in varying], [tangents[i] for i in varying])[1]
+        return again
+
+    def _compare(self, found, first):
+        """The second run must have computed what the first one did, but for rounding."""
+        for a, b in zip(found, first):
+            if type(a) is type(b) is np.ndarray and not np.allclose(
+                    a, b, np.sqrt(np.finfo(b.dtype).eps), 0, equal_nan=True) and not _close(a, b):
+                raise RuntimeError("checkpoint: the function computed other numbers when it was run again for the "
+                                   "backward sweep. It depends on something that changes and cannot be copied (a file, "
+                                   "the time, another library's random numbers): pass that as an argument.")
 
 
-def _forward(*arrays, program, below):
+def _close(a, b):
+    """Equal but for rounding, relative to the largest entry."""
+    finite = np.isfinite(b)
+    scale = np.max(np.abs(b[finite]), initial=0)
+    return np.array_equal(np.isfinite(a), finite) and np.all(
+        np.abs(a[finite] - b[finite]) <= np.sqrt(np.finfo(b.dtype).eps) * scale)
+
+
+def _forward(*arrays, program, again, snapshots, below):
     """The program on plain arrays.  What it closes over may be traced by levels below all those of the arguments, which
     see the program's operations one by one; a higher level sees this one operation, and would miss it."""
-    results = program(*arrays)
+    results = on_arguments("checkpoint", program, arrays, {})
     if any(type(y) is Tracer and y.level.number >= below for y in results):
-        raise TypeError("checkpoint: the function closes over a traced array, whose gradient would be lost; "
-                        "pass it as an argument")
+        raise encloses_itself("checkpoint")
     return results
 
 
@@ -55,6 +82,11 @@ def checkpoint(f):
     Of the operations inside f nothing is stored in between.  f takes and returns nests of arrays; arguments that are
     not traced, and results that are not floating point, may be anything.  f must not close over arrays that are
     traced by the transforms that trace its arguments (TypeError): pass them as arguments too.
+
+    The second run sees what the first one saw: arrays, lists, counters, attributes and random generators that f
+    reaches are copied before the first run, and large arrays are watched (see closures).
+    Raises RuntimeError if the second run computes other numbers all the same, and Overwritten if a large array has
+    changed.
     """
 
     @_named("checkpoint", f)
@@ -66,19 +98,30 @@ def checkpoint(f):
         # The tape holds the program, so the program must not hold the tape: it keeps no array that is traced.
         rest = [FLOATING if type(x) is Tracer else x for x in leaves]
         others = shape = None
+        snapshots = Snapshots()
+        state = rerun(functools.partial(_call, f, rest), snapshots)
 
-        def program(*chosen):
+        def first(*chosen):
             nonlocal others, shape
             args, kwargs = unflatten(structure, _filled(rest, chosen))
             results, shape = flatten(f(*args, **kwargs))
             others = [FLOATING if _is_floating(y) else y for y in results]
             return tuple(y for y in results if _is_floating(y))
 
-        floating = _recomputed(*(leaves[i] for i in traced), program=program,
+        def again(*chosen):
+            results, _ = flatten(state(structure, chosen))
+            return tuple(y for y in results if _is_floating(y))
+
+        floating = _recomputed(*(leaves[i] for i in traced), program=first, again=again, snapshots=snapshots,
                                below=min(number for i in traced for number in _levels(leaves[i])))
         return unflatten(shape, _filled(others, floating))
 
     return recomputed
+
+
+def _call(f, rest, structure, chosen):
+    args, kwargs = unflatten(structure, _filled(rest, chosen))
+    return f(*args, **kwargs)
 
 
 #: Stands for an array that `_filled` puts in its place.

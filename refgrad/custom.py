@@ -25,6 +25,9 @@ import numpy as np
 
 from .errors import describe
 from .primitive import EVERY, Primitive, fit, in_dtype_of, shape_of
+from .tracer import Tracer
+from .transforms import own
+from .writing import on_arguments
 
 
 class Custom(Primitive):
@@ -48,35 +51,48 @@ class Custom(Primitive):
         return rule
 
     def _checked(self, function, *arrays, **params):
-        result = function(*arrays, **params)
+        result = on_arguments(f"custom {self.name}", function, arrays, params)
         if isinstance(result, (tuple, list, dict)):
             raise TypeError(f"custom {self.name}: the function returned {describe(result)}; expected one array. "
                             f"Declare a primitive for each result, or stack them.")
-        return result
+        return own(self._floats(result, "the function"))
+
+    def _floats(self, x, who):
+        """What the user's function or rule returned, as an array of floats."""
+        if not hasattr(x, "dtype"):
+            x = np.asarray(x)
+        kind = getattr(x.dtype, "kind", None)
+        if kind in "biu" and type(x) is not Tracer:
+            x = x.astype(float)
+        elif kind not in "fO":
+            raise TypeError(f"custom {self.name}: {who} returned {describe(x)}; expected an array of real numbers")
+        return x
 
     def pull(self, g, kept, arrays, params, wanted):
         if self.user_vjp is None:
             raise NotImplementedError(f"custom {self.name}: reverse mode needs its vjp; declare it with "
                                       f"@{self.name}.def_vjp")
-        given = self.user_vjp(g, kept, *arrays, **params)
+        given = on_arguments(f"custom {self.name}: its vjp", self.user_vjp, (own(g), kept, *arrays), params)
         if not isinstance(given, (tuple, list)):
             given = (given,)
         if len(given) != len(arrays):
             raise ValueError(f"custom {self.name}: its vjp returned {len(given)} cotangents; expected {len(arrays)}, "
                              f"one for each array argument (None for zero)")
         # A user's rule may hand out an array that it keeps, so what it returns is copied.
-        return [None if given[i] is None else np.copy(fit(given[i], arrays[i], self, i)) for i in wanted]
+        return [None if given[i] is None else own(fit(self._floats(given[i], "its vjp"), arrays[i], self, i))
+                for i in wanted]
 
     def push(self, tangents, kept, arrays, params, result):
         if self.user_jvp is None:
             raise NotImplementedError(f"custom {self.name}: forward mode needs its jvp; declare it with "
                                       f"@{self.name}.def_jvp")
-        filled = tuple(np.zeros_like(a) if v is None else v for v, a in zip(tangents, arrays))
-        tangent = self.user_jvp(filled, kept, *arrays, **params)
+        filled = tuple(np.zeros_like(a) if v is None else own(v) for v, a in zip(tangents, arrays))
+        tangent = on_arguments(f"custom {self.name}: its jvp", partial(self.user_jvp, filled), (kept, *arrays), params)
+        tangent = self._floats(tangent, "its jvp")
         if shape_of(tangent) != shape_of(result):
             raise ValueError(f"custom {self.name}: its jvp returned shape {shape_of(tangent)}; expected "
                              f"{shape_of(result)}, the shape of the result")
-        return in_dtype_of(result, tangent)
+        return in_dtype_of(result, own(tangent))
 
 
 def custom(function):

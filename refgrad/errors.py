@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 
 import numpy as np
@@ -45,23 +46,30 @@ class NoRule(TypeError):
 
 
 class InPlaceWrite(TypeError):
-    """A traced array, or an array that a traced value goes into, would have been overwritten."""
+    """An array would have been overwritten that must keep its values, or that cannot hold traced ones."""
 
     def __init__(self, function, what="", way_out=""):
         super().__init__(
-            f"{function} writes in place{' (' + what + ')' if what else ''}, and a traced array is never overwritten. "
+            f"{function} writes in place{' (' + what + ')' if what else ''}, which would leave old numbers behind. "
             f"{way_out or 'Make a new array: x = x + y for x += y, np.where(mask, value, x) for x[mask] = value, '}"
             f"{'' if way_out else 'np.concatenate or np.stack to assemble one from parts.'}")
 
 
 class LostTrace(TypeError):
-    """A traced array would have become a plain number, and its derivative would have been lost."""
+    """A traced array would have become a plain number, and its derivative would have been lost.
+
+    The level remembers it: a program that catches it, or a NumPy function that reports it as another error, does not
+    hide it (see `Level.__exit__`).
+    """
 
     def __init__(self, function, tracer, way_out=""):
+        tracer.level.lost = self
         self.message = (
             f"{function} was given {describe(tracer)} that {tracer.level.purpose}, and would lose the trace. "
-            + (way_out or "Keep it an array: np.stack([x, y]) for np.array([x, y]), np.where(mask, x, a) for "
-                          "a[mask] = x, NumPy's functions for math's, has_aux=True to return a value as it is."))
+            + (way_out or "Keep it an array: np.stack([x, y]) or np.array([x, y], like=x) for np.array([x, y]), A @ x "
+                          "or np.dot(A, x) for A.dot(x), a = np.zeros(shape, like=x) for an array to write into (or "
+                          "np.where(mask, x, a) for a[mask] = x), NumPy's functions for math's, has_aux=True to return "
+                          "a value as it is."))
         self.inside = None
         super().__init__(self.message)
 
@@ -70,6 +78,21 @@ class LostTrace(TypeError):
         self.inside = call
         self.args = (f"{call}: {self.message}",)
         return self
+
+
+class Overwritten(RuntimeError):
+    """An array was overwritten after an operation had read it, and before the backward sweep needed its numbers."""
+
+    def __init__(self, reader, array):
+        super().__init__(
+            f"{reader} read {array}, which the program overwrote before the backward sweep needed those numbers. Give "
+            f"the operation an array of its own: np.copy(x) for x, or x = x + y for x += y.")
+
+
+def encloses_itself(name):
+    """The error for a function that is one operation to the engine, and closes over what that operation traces."""
+    return TypeError(f"{name}: the function closes over a traced array, whose gradient would be lost; pass it as an "
+                     f"argument")
 
 
 class ClosedLevel(RuntimeError):
@@ -82,13 +105,33 @@ class ClosedLevel(RuntimeError):
             f"if it is not part of the result.")
 
 
+#: From the package that defines a type to the way out.
+WAYS_OUT = {
+    "torch": "Convert it: tensor.detach().cpu().numpy()",
+    "jax": "Convert it: np.asarray(x)", "jaxlib": "Convert it: np.asarray(x)",
+    "tensorflow": "Convert it: x.numpy()",
+    "pandas": "Its labels have no meaning here: pass x.to_numpy()",
+    "scipy": "Sparse arrays are not differentiated: pass x.toarray()",
+}
+
+
+@functools.cache
+def way_out_of(kind):
+    """What to write instead of an array of a library whose arrays do not follow NumPy's rules; None for others."""
+    return WAYS_OUT.get(kind.__module__.partition(".")[0])
+
+
 def check_leaf(x, function: str, where: str):
     """`x` as an array that can be differentiated, or an error that says why it cannot."""
+    foreign = way_out_of(type(x))
+    if foreign is not None:
+        raise TypeError(f"{function}: {where} is a {type(x).__name__} of {type(x).__module__}; expected an array of "
+                        f"NumPy's. {foreign}.")
     if not hasattr(x, "dtype"):
         if isinstance(x, bool) or not isinstance(x, (int, float, complex)):
             raise TypeError(f"{function}: {where} is {type(x).__name__}; expected an array or a float. Pass data that "
                             f"is not differentiated through a closure, or leave it out of argnums.")
-        x = np.asarray(x)
+        x = np.float64(x) if isinstance(x, float) else np.asarray(x)
     kind = x.dtype.kind
     if kind in "biu":
         raise TypeError(f"{function}: {where} is {describe(x)}; a derivative needs floating point numbers. Convert it "
@@ -96,7 +139,7 @@ def check_leaf(x, function: str, where: str):
     if kind == "c":
         raise TypeError(f"{function}: {where} is {describe(x)}; complex arrays are not supported. Split it into real "
                         f"and imaginary parts and differentiate with respect to both.")
-    if isinstance(x, (np.ndarray, np.generic)) and kind != "f":
+    if issubclass(type(x), (np.ndarray, np.generic)) and kind != "f":
         raise TypeError(f"{function}: {where} is {describe(x)}; expected floating point numbers. Leave it out of "
                         f"argnums, or pass it through a closure.")
     if isinstance(x, (np.matrix, np.ma.MaskedArray)):
@@ -107,12 +150,12 @@ def check_leaf(x, function: str, where: str):
 
 def check_result(y, function: str, name: str):
     """`y`, a leaf of what the differentiated function `name` returned, or an error that says what may be returned."""
-    if isinstance(y, (int, float)) and not isinstance(y, (bool, np.generic)):
+    if issubclass(type(y), (int, float)) and not isinstance(y, (bool, np.generic)):
         return float(y)
     if not hasattr(y, "dtype"):
         raise TypeError(f"{function}: {name} returned {describe(y)}; expected arrays, or a nesting of dict, list, "
                         f"tuple or dataclass of them. Return other things with has_aux=True.")
-    plain = isinstance(y, (np.ndarray, np.generic))
+    plain = issubclass(type(y), (np.ndarray, np.generic))
     if y.dtype.kind in "biuc" or plain and y.dtype.kind != "f":
         raise TypeError(f"{function}: {name} returned {describe(y)}; expected floating point numbers. Return indices, "
                         f"masks and counts with has_aux=True.")

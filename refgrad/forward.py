@@ -6,6 +6,10 @@ directions the tangents are stacked on a first axis of their own and all go thro
 
 from __future__ import annotations
 
+import numpy as np
+
+from .errors import encloses_itself
+from .primitive import shape_of
 from .tracer import Level, Tracer
 
 
@@ -19,13 +23,19 @@ class Tangents(Level):
     def variable(self, value, tangent):
         return Tracer(value, self, tangent)
 
+    def constant(self, value):
+        stack = () if self.count is None else (self.count,)
+        return Tracer(value, self, np.zeros_like(value, shape=stack + shape_of(value)))
+
     def process(self, primitive, arrays, params):
         values, tangents = [], []
         for i, a in enumerate(arrays):
             mine = type(a) is Tracer and a.level is self
-            values.append(a.value if mine else a)
+            values.append(a.value if mine else a.apart() if type(a) is Tracer else a)
             tangents.append(a.mark if mine and primitive.differentiable(i) else None)
         result, kept = primitive.trace(values, params)
+        if type(result) is Tracer and result.level.number >= self.number:
+            raise encloses_itself(primitive.name)
         if all(v is None for v in tangents):
             return result
         if self.count is None:

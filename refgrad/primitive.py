@@ -84,18 +84,23 @@ class Primitive:
     kinks       for Kind.KINKED: `Kink` records, where it kinks and which convention holds there
     stacked     the jvp accepts tangents with one more leading axis (many tangents at once)
     multiple    forward returns a tuple of arrays; cotangents and tangents are then tuples too
+    view        for a function whose result NumPy makes a view of its first argument: ``view(params)`` gives two
+                functions, ``again(array)``, the view once more, and ``back(array, view)``, the array with the values
+                of a view that was written to (None: the view is read-only)
     pointwise   each entry of the result depends on one entry of each (broadcast) argument alone
     listed      whether TABLE has it (a program's own primitives are not listed)
     """
 
     def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, forward=None, keep=None,
-                 call=None, cases=(), kinks=(), stacked=False, multiple=False, pointwise=False, name=None, listed=True):
+                 call=None, cases=(), kinks=(), stacked=False, multiple=False, pointwise=False, view=None, name=None,
+                 listed=True):
         self.name = name or f"np.{qualified(function)}"
         self.__name__ = self.name
         self.function = function
         self.__doc__ = self.derivation = derivation
         self.kind, self.cases, self.kinks = kind, tuple(cases), tuple(kinks)
         self.keep, self.multiple, self.stacked, self.pointwise = keep, multiple, stacked, pointwise
+        self.view = view
         self.forward = forward or function
         # What a level below is asked to compute: NumPy's functions dispatch by themselves, ours through __call__.
         self.evaluate = self if function is None else self.forward
@@ -151,7 +156,7 @@ class Primitive:
         return self.known_reads[rule, count]
 
     def _reads(self, rule, count, each):
-        partial_derivative = (getattr(rule, "__kwdefaults__", None) or {}).get("_p")  # see `elementwise`
+        partial_derivative = _partial(rule)
         try:
             parameters = inspect.signature(partial_derivative or rule).parameters.values()
         except (TypeError, ValueError):  # a function of C has none
@@ -169,6 +174,29 @@ class Primitive:
             if not (type(c) is np.ndarray is type(x) and c.shape == x.shape and c.dtype is x.dtype):
                 c = fit(c, x, self, i)
             cotangents.append(c)
+        return cotangents
+
+    def pull_zeros(self, g, kept, arrays, params, wanted):
+        """`pull` where 0 times infinity came up: an entry of the cotangent that is 0 contributes 0.
+
+        So does a slope that is 0 under an infinite cotangent: of sqrt(x^4) at 0, say.  nan stays nan.
+        """
+        if self.vjp is EVERY:
+            return self.pull(g, kept, arrays, params, wanted)
+        cotangents = []
+        with np.errstate(invalid="ignore"):
+            for i in wanted:
+                c = self.vjp[i](g, kept, *arrays, **params)
+                if self.pointwise:
+                    nothing = g == 0
+                    partial_derivative = _partial(self.vjp[i])
+                    if partial_derivative is not None:
+                        slope = partial_derivative(kept, *arrays, **params)
+                        nothing = nothing | (slope == 0) & ~np.isnan(g)
+                    c = np.where(nothing, 0, c)
+                elif not np.any(g != 0):
+                    c = np.zeros_like(c)
+                cotangents.append(fit(c, arrays[i], self, i))
         return cotangents
 
     def push(self, tangents, kept, arrays, params, result):
@@ -197,12 +225,15 @@ class Primitive:
 
 
 class Composition:
-    """A function written with other functions that have rules: it needs none of its own."""
+    """A function written with other functions that have rules: it needs none of its own.
 
-    def __init__(self, function, program, *, cases=(), kind=Kind.SMOOTH, kinks=()):
+    shows    NumPy's result is a read-only view of the first argument, though the program makes a copy
+    """
+
+    def __init__(self, function, program, *, cases=(), kind=Kind.SMOOTH, kinks=(), shows=False):
         self.name = f"np.{qualified(function)}"
         self.function, self.call, self.cases = function, program, tuple(cases)
-        self.kind, self.kinks = kind, tuple(kinks)
+        self.kind, self.kinks, self.shows = kind, tuple(kinks), shows
         self.__doc__ = program.__doc__
         TABLE[function] = self
 
@@ -224,6 +255,11 @@ def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, 
              for s in shapes for named in params]
     return Primitive(function, derivation, kind=kind, jvp=rules, vjp=rules, cases=cases, kinks=kinks, stacked=True,
                      pointwise=True, name=name, forward=forward)
+
+
+def _partial(rule):
+    """The partial derivative that a rule of an elementwise function multiplies by, or None."""
+    return (getattr(rule, "__kwdefaults__", None) or {}).get("_p")
 
 
 def shape_of(x):

@@ -61,7 +61,7 @@ class Recording(Level):
         if primitive.function in STATIC and not any(type(a) is Tracer for a in arrays[1:]):
             return result
         many = result if type(result) is tuple else (result,)
-        if not all(isinstance(y, (np.ndarray, np.generic)) for y in many):
+        if not all(issubclass(type(y), (np.ndarray, np.generic)) for y in many):
             self.check(function, arrays, params, result)
             return result
         traced = tuple(map(self.variable, many))
@@ -81,13 +81,13 @@ class Recording(Level):
 
     def written_out(self, primitive, arrays, params):
         """The operations that a primitive of refgrad's own is made of; raises Opaque if they are not NumPy's alone."""
-        written, count = len(self.operations), self.count
+        written, count, lost = len(self.operations), self.count, self.lost
         self.inside.append(primitive)
         try:
             return primitive.run(arrays, params)[0]
         except Exception as error:  # whatever it is that arrays do and tracers do not
             del self.operations[written:]
-            self.count = count
+            self.count, self.lost = count, lost
             raise Opaque from error
         finally:
             self.inside.pop()
@@ -115,7 +115,7 @@ class Recording(Level):
             if x.level is not self:
                 raise Inside
             return Array(x.mark)
-        if not isinstance(x, np.ndarray):
+        if not issubclass(type(x), np.ndarray):
             return x
         copy = self.copies.get(id(x), (x, None))[1]
         if copy is None or copy.tobytes() != x.tobytes():
@@ -219,7 +219,7 @@ def jit(f):
 def _recorded(f, leaves, structure):
     """The program that f is for such arguments."""
     with Recording() as level:
-        inputs = [level.variable(x) if isinstance(x, (np.ndarray, np.generic)) else x for x in leaves]
+        inputs = [level.variable(x) if issubclass(type(x), (np.ndarray, np.generic)) else x for x in leaves]
         args, kwargs = unflatten(structure, inputs)
         results, shape = flatten(f(*args, **kwargs))
     outputs = [level.reference(r) if type(r) is Tracer else r for r in results]

@@ -11,13 +11,12 @@ import itertools
 
 import numpy as np
 
+from .errors import encloses_itself
+from .snapshots import LARGE, Snapshots
 from .tracer import Level, Tracer
-
 
 #: Below this many entries an array is copied sooner than it is known to need no copy.
 SMALL = 2048
-#: From so many entries on it is worth the time to find out whether an array must be kept.
-LARGE = 1 << 15
 
 
 class Node:
@@ -55,26 +54,40 @@ class Tape(Level):
     def __init__(self):
         super().__init__()
         self.nodes = []
+        self.snapshots = Snapshots()
         self.slots = itertools.count()  # counting is atomic, so threads may share a tape
 
     def variable(self, value):
         """A new traced array."""
         return Tracer(value, self, next(self.slots))
 
+    constant = variable
+
     def process(self, primitive, arrays, params):
-        values, wanted, parents = [], [], []
+        values, wanted, parents, plain = [], [], [], []
         rules = primitive.vjp
         for i, a in enumerate(arrays):
-            if type(a) is Tracer and a.level is self:
-                values.append(a.value)
-                if rules[i] is not None:
-                    wanted.append(i)
-                    parents.append(a.mark)
-            else:
-                values.append(a)
+            kind = type(a)
+            if kind is np.ndarray:
+                plain.append(i)
+            elif kind is Tracer:
+                if a.level is not self:
+                    a = a.apart()
+                else:
+                    if rules[i] is not None:
+                        wanted.append(i)
+                        parents.append(a.mark)
+                    a = a.value
+            values.append(a)
+        if plain and wanted:
+            self.take_snapshots(primitive, values, plain, wanted)
         result, kept = primitive.trace(values, params)
+        if type(result) is Tracer and result.level.number >= self.number:
+            raise encloses_itself(primitive.name)
         if not wanted:
             return result
+        if params:
+            params = {k: self.snapshots.within(p, (primitive, k)) for k, p in params.items()}
         if primitive.multiple:
             traced = tuple(map(self.variable, result))
             slots, results = [y.mark for y in traced], result
@@ -85,6 +98,13 @@ class Tape(Level):
             kept, values = _worth_keeping(primitive, kept, values, wanted)
         self.nodes.append(Node(primitive, kept, values, params, wanted, parents, slots, results))
         return traced
+
+    def take_snapshots(self, primitive, values, plain, wanted):
+        """Replace the program's own arrays by what they are now, if a rule will read them."""
+        for i in plain:
+            x = values[i]
+            if x.size < LARGE or any(primitive.reads(j, len(values))[1 + i] for j in wanted):
+                values[i] = self.snapshots.of(x, (primitive, i))
 
     def sweep(self, seeds, targets, once=False):
         """Cotangents of the slots `targets`, given pairs (slot, cotangent); None where nothing flows.
@@ -98,12 +118,24 @@ class Tape(Level):
             old = cotangents[slot]
             cotangents[slot] = g if old is None else old + g
         nodes = self.nodes if once else self.nodes.copy()
+        self.snapshots.verify()
+        outside = np.geterr()
+        with np.errstate(invalid="raise"):
+            self.walk(nodes, cotangents, keep, fresh, outside)
+        return [_handed_out(cotangents[slot], slot in fresh) for slot in targets]
+
+    def walk(self, nodes, cotangents, keep, fresh, outside):
+        """Pull the cotangents through the nodes, last one first."""
         while nodes:
             node = nodes.pop()
             g = node.collect(cotangents)
             if g is None:
                 continue
-            contributions = node.primitive.pull(g, node.kept, node.arrays, node.params, node.wanted)
+            try:
+                contributions = node.primitive.pull(g, node.kept, node.arrays, node.params, node.wanted)
+            except FloatingPointError:  # 0 times infinity, perhaps
+                with np.errstate(**outside):
+                    contributions = node.primitive.pull_zeros(g, node.kept, node.arrays, node.params, node.wanted)
             for slot, c in zip(node.parents, contributions):
                 if c is None:
                     continue
@@ -113,11 +145,21 @@ class Tape(Level):
                     if slot in keep and _is_new(c, g, node, contributions):
                         fresh.add(slot)
                 elif slot in fresh and type(old) is np.ndarray is type(c):
-                    old += c
+                    cotangents[slot] = _added(old, c, outside, old)
                 else:
-                    cotangents[slot] = old + c
+                    cotangents[slot] = _added(old, c, outside)
                     fresh.add(slot)
-        return [_handed_out(cotangents[slot], slot in fresh) for slot in targets]
+
+
+def _added(a, b, outside, out=None):
+    """a + b; infinity minus infinity is nan here, whatever the sweep does about invalid operations."""
+    try:
+        return a + b if out is None else np.add(a, b, out=out)
+    except FloatingPointError:
+        if out is not None:
+            return out  # NumPy looks for errors when its loop is over: the sum is complete
+        with np.errstate(**outside):
+            return a + b
 
 
 def _worth_keeping(primitive, kept, arrays, wanted):

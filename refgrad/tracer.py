@@ -13,14 +13,19 @@ exception leaves nothing behind and threads share nothing.
 
 from __future__ import annotations
 
+import builtins
 import itertools
 import operator
+import sys
 
 import numpy as np
 
+from . import augmented, creation
 from .errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule, describe, describe_call
 from .face import Face
+from .operands import NUMBERS, REAL, admitted, takes_over
 from .primitive import TABLE, TRACING, Composition, Primitive, every_argument_is_an_array, qualified
+from .writing import WRITERS, Writable, add_at, fits
 
 _numbers = itertools.count(1)
 
@@ -34,14 +39,24 @@ class Level:
     def __init__(self):
         self.number = next(_numbers)
         self.open = True
+        self.lost = None  # the first LostTrace of one of the level's arrays
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, kind, error, traceback):
+        """Close the level.  A lost trace is raised, even if the program or NumPy has made something else of it."""
         self.open = False
+        lost, self.lost = self.lost, None
+        if lost is not None and (error is None or isinstance(error, Exception) and error is not lost):
+            raise lost from error
 
     def process(self, primitive, arrays, params):
+        """The result of an operation on arrays of which at least one is traced by this level, traced if it varies."""
+        raise NotImplementedError
+
+    def constant(self, value):
+        """A traced array that depends on nothing yet: one to write into."""
         raise NotImplementedError
 
     def traces(self, x):
@@ -59,34 +74,60 @@ class Level:
         raise LostTrace(how, x, instead)
 
 
-class Tracer(Face):
-    """An array of some level: `value` is the array below, `mark` is what the level keeps with it."""
+class Tracer(Face, Writable):
+    """An array of some level: `value` is the array below, `mark` is what the level keeps with it.
 
-    __slots__ = ("value", "level", "mark")
+    `shown` and `views` say with which other traced arrays it shares memory (see writing).
+    """
+
+    __slots__ = ("value", "level", "mark", "shown", "views", "__weakref__")
 
     def __init__(self, value, level, mark):
         self.value = value
         self.level = level
         self.mark = mark
+        self.shown = self.views = None
+
+    @property
+    def __class__(self):
+        """What NumPy would have here, so that isinstance(x, np.ndarray) takes the branch that it takes on plain arrays.
+
+        The engine itself asks for ``type(x) is Tracer``.
+        """
+        if not self.is_number():
+            return np.ndarray
+        return self.dtype.type if self.dtype.kind != "O" else np.float64  # of an array that is no ndarray
+
+    def apart(self):
+        """The same array under another name, which a write to this one does not reach."""
+        return Tracer(self.value, self.level, self.mark)
 
     # NumPy's two protocols
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         rule = TABLE.get(ufunc)
         if rule is None or options or method != "__call__":
+            if options.get("out") is not None:
+                references = sys.getrefcount(inputs[0])
+                name = augmented.is_only_name(sys._getframe(1), inputs[0], references)
+                return _with_out(ufunc, method, inputs, options, name)
             return _unusual(rule, ufunc, method, inputs, options)
-        return run(rule, [np.asarray(x) if type(x) in (list, tuple) else x for x in inputs], {})
+        return run(rule, _operands(rule, inputs), {})
 
     def __array_function__(self, function, types, args, kwargs):
         if isinstance(function, Primitive):  # one of refgrad's own, which is called with its arrays
             return dispatch(function, args, kwargs)
+        if function in creation.CREATORS:
+            return creation.created(function, args, kwargs, self)
+        if function in WRITERS:
+            return WRITERS[function](*args, **kwargs)
         rule = TABLE.get(function)
         if rule is None:
-            raise (InPlaceWrite if function in WRITERS else NoRule)(f"np.{qualified(function)}")
+            raise NoRule(f"np.{qualified(function)}")
         if "out" in kwargs:
-            if kwargs["out"] is not None:
-                raise InPlaceWrite(rule.name, f"the argument out={describe(kwargs['out'])}")
-            kwargs = {k: v for k, v in kwargs.items() if k != "out"}
+            kwargs = dict(kwargs)
+            out = kwargs.pop("out")
+            return _into(out, run(rule, args, kwargs), rule.name)
         return run(rule, args, kwargs)
 
     # operators
@@ -105,8 +146,8 @@ class Tracer(Face):
     def __rmod__(self, other): return binary(np.remainder, other, self)
     def __floordiv__(self, other): return binary(np.floor_divide, self, other)
     def __rfloordiv__(self, other): return binary(np.floor_divide, other, self)
-    def __matmul__(self, other): return np.matmul(self, other)
-    def __rmatmul__(self, other): return np.matmul(other, self)
+    def __matmul__(self, other): return binary(np.matmul, self, other)
+    def __rmatmul__(self, other): return binary(np.matmul, other, self)
     def __divmod__(self, other): return np.divmod(self, other)
     def __rdivmod__(self, other): return np.divmod(other, self)
     def __and__(self, other): return binary(np.bitwise_and, self, other)
@@ -130,15 +171,21 @@ class Tracer(Face):
     def __getitem__(self, index):
         return dispatch(TABLE[operator.getitem], (self,), {"index": index})
 
+    # in place: the same array with new values, or for a number a new one
+
+    def __iadd__(self, other): return self.augmented(binary(np.add, self, other), "+=")
+    def __isub__(self, other): return self.augmented(binary(np.subtract, self, other), "-=")
+    def __imul__(self, other): return self.augmented(binary(np.multiply, self, other), "*=")
+    def __itruediv__(self, other): return self.augmented(binary(np.divide, self, other), "/=")
+    def __ipow__(self, other): return self.augmented(binary(np.power, self, other), "**=")
+    def __imod__(self, other): return self.augmented(binary(np.remainder, self, other), "%=")
+    def __ifloordiv__(self, other): return self.augmented(binary(np.floor_divide, self, other), "//=")
+    def __imatmul__(self, other): return self.augmented(binary(np.matmul, self, other), "@=")
+    def __iand__(self, other): return self.augmented(binary(np.bitwise_and, self, other), "&=")
+    def __ior__(self, other): return self.augmented(binary(np.bitwise_or, self, other), "|=")
+    def __ixor__(self, other): return self.augmented(binary(np.bitwise_xor, self, other), "^=")
+
     # what cannot keep the trace says so
-
-    def __setitem__(self, index, value):
-        raise InPlaceWrite("x[index] = value")
-
-    def _no_in_place(self, other):
-        raise InPlaceWrite("an augmented assignment (x += y, x *= y, ...)")
-
-    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __imod__ = __imatmul__ = __ifloordiv__ = _no_in_place
 
     def __array__(self, dtype=None, copy=None):
         raise LostTrace("a conversion to a plain array (np.array, np.asarray, a[index] = x, inside a function)", self)
@@ -157,17 +204,20 @@ class Tracer(Face):
     def tolist(self):
         raise LostTrace(".tolist()", self)
 
-    def sort(self, *args, **kwargs):
-        raise InPlaceWrite("x.sort()", way_out="Write x = np.sort(x).")
-
     def partition(self, *args, **kwargs):
-        raise InPlaceWrite("x.partition()", way_out="Write x = np.sort(x).")
-
-    def fill(self, value):
-        raise InPlaceWrite("x.fill()", way_out="Write x = np.full_like(x, value).")
+        raise InPlaceWrite("x.partition()", way_out="Write x.sort(), or x = np.sort(x).")
 
     def put(self, *args, **kwargs):
         raise InPlaceWrite("x.put()")
+
+    def view(self, dtype=None, type=None):
+        for kind in (dtype, type):
+            if isinstance(kind, builtins.type) and issubclass(kind, np.ndarray) and kind is not np.ndarray:
+                raise TypeError(f"a traced array ({describe(self)}) cannot become a {kind.__name__}: the operators of an "
+                                f"np.matrix are not those of an array. Use a plain one, np.asarray(M), and @ for its *.")
+        if dtype in (None, np.ndarray, self.dtype) and type in (None, np.ndarray):
+            return self[...]
+        raise AttributeError(f"a traced array ({describe(self)}) has no .view: write x.astype(dtype)")
 
     def resize(self, *args, **kwargs):
         raise InPlaceWrite("x.resize()", way_out="Write x = np.reshape(x, shape), or np.pad.")
@@ -178,13 +228,11 @@ class Tracer(Face):
             raise AttributeError(f"a traced array ({describe(self)}) has no .{name}: {way_out}")
         raise AttributeError(f"a traced array ({describe(self)}) has no attribute {name!r}")
 
-    # a traced array is never overwritten: it is its own copy
-
     def __copy__(self):
-        return self
+        return self.apart()
 
     def __deepcopy__(self, memo):
-        return self
+        return self.apart()
 
     # what the array below knows
 
@@ -213,19 +261,22 @@ _LOST = {
                                            "is a plain array."),
     round: ("round()", "np.round(x) gives a plain array: it is constant almost everywhere.")}
 
-#: Functions that overwrite their first argument.
-WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
-
-_INSTEAD = {"flat": "write np.ravel(x)", "view": "write x.astype(dtype)", "choose": "write np.where or np.select",
+_INSTEAD = {"flat": "write np.ravel(x)", "choose": "write np.where or np.select",
             "argpartition": "write np.argsort(x)"}
 
 
 def binary(function, a, b):
-    if type(a) in (list, tuple):
-        a = np.asarray(a)
-    elif type(b) in (list, tuple):
-        b = np.asarray(b)
-    return dispatch(TABLE[function], (a, b), {})
+    """An operator; NotImplemented where the other operand's class is to answer."""
+    if takes_over(type(a)) or takes_over(type(b)):
+        return NotImplemented
+    rule = TABLE[function]
+    return run(rule, _operands(rule, (a, b)), {})
+
+
+def _operands(rule, inputs):
+    """The arguments of a ufunc, of which each must be an array or become one."""
+    return [x if type(x) is Tracer or type(x) is np.ndarray or type(x) in NUMBERS else admitted(x, rule.name)
+            for x in inputs]
 
 
 def run(rule, args, kwargs):
@@ -242,17 +293,31 @@ def run(rule, args, kwargs):
         if refused is None:
             raise
         raise refused from error
-    return called if type(rule) is Composition else dispatch(rule, *called)
+    if type(rule) is not Composition:
+        return dispatch(rule, *called)
+    if rule.shows and type(called) is Tracer:
+        called.follow(args[0], lambda x: call(x, *args[1:], **kwargs))
+    return called
 
 
 def dispatch(primitive: Primitive, arrays, params):
     """Give the operation to the highest level among its arguments."""
-    if primitive.constant:
-        arrays, params = [bare(a) for a in arrays], {k: bare(p) for k, p in params.items()}
     top = None
     for a in arrays:
-        if type(a) is Tracer and a.level is not top and (top is None or a.level.number > top.number):
-            top = a.level
+        kind = type(a)
+        if kind is Tracer:
+            if a.level is not top and (top is None or a.level.number > top.number):
+                top = a.level
+        elif kind not in NUMBERS and (kind is not np.ndarray or a.dtype.char not in REAL):
+            if not primitive.constant:
+                arrays = [x if type(x) is Tracer else admitted(x, f"{primitive.name}, argument {i}")
+                          for i, x in enumerate(arrays, 1)]
+    if primitive.constant:
+        arrays, params = [bare(a) for a in arrays], {k: bare(p) for k, p in params.items()}
+        top = None
+        for a in arrays:
+            if type(a) is Tracer and (top is None or a.level.number > top.number):
+                top = a.level
     for name in params:
         level = _level_of_parameter(primitive, name, params[name])
         top = top or level
@@ -260,7 +325,10 @@ def dispatch(primitive: Primitive, arrays, params):
         return primitive.evaluate(*arrays, **params)
     if not top.open:
         raise ClosedLevel(primitive.name)
-    return top.process(primitive, arrays, params)
+    result = top.process(primitive, arrays, params)
+    if primitive.view is not None and type(result) is Tracer:
+        _follow(result, primitive, arrays[0], params)
+    return result
 
 
 TRACING[Tracer] = dispatch
@@ -286,16 +354,53 @@ def bare(x):
     return type(x)(map(bare, x)) if type(x) in (tuple, list) else x
 
 
+def _follow(result, primitive, array, params):
+    """Declare the result of indexing, reshaping, ... a view of the array, if NumPy's own result is one."""
+    if type(array) is Tracer and not result.is_number():
+        above, below = array.value, result.value
+        while type(above) is Tracer and type(below) is Tracer:
+            above, below = above.value, below.value
+        if type(below) is not np.ndarray or type(above) is not np.ndarray or np.may_share_memory(above, below):
+            result.follow(array, *primitive.view(params))
+
+
 def _unusual(rule, ufunc, method, inputs, options):
     """What is not a plain call of a ufunc: a reduction, or an error."""
-    if options.get("out") is not None:
-        raise InPlaceWrite(f"np.{ufunc.__name__}", f"the argument out={describe(options['out'][0])}")
+    options.pop("out", None)
     if method == "at":
-        raise InPlaceWrite(f"np.{ufunc.__name__}.at")
+        return add_at(ufunc, *inputs)
     if method != "__call__":
         return _reduction(ufunc, method)(*inputs, **options)
+    if rule is not None and not options:
+        return run(rule, inputs, {})
     how = f"with {', '.join(sorted(options))}=" if rule is not None else ""
     raise NoRule(f"np.{ufunc.__name__}", how)
+
+
+def _with_out(ufunc, method, inputs, options, is_only_name):
+    """A call with out=; `is_only_name`: it is an augmented assignment, s += x, and s is the array's only name."""
+    name, (out, *others) = f"np.{ufunc.__name__}", options.pop("out")
+    if others:
+        raise InPlaceWrite(name, "the argument out=")
+    new = getattr(ufunc, method)(*inputs, **options)
+    if type(out) is not Tracer and type(new) is Tracer and out is inputs[0] and is_only_name:
+        fits(new, out, name)
+        return new if new.dtype == out.dtype else new.astype(out.dtype)
+    return _into(out, new, name)
+
+
+def _into(out, new, name):
+    """The result of a call with out=, which NumPy would have written there."""
+    if out is None:
+        return new
+    if type(out) is not Tracer and type(new) is Tracer:
+        raise InPlaceWrite(name, f"the argument out={describe(out)}, which is not traced,", augmented.WAY_OUT)
+    fits(new, out, name)
+    if type(out) is Tracer:
+        out.overwrite(new, f"{name} with out=")
+    else:
+        out[...] = new
+    return out
 
 
 def _reduction(ufunc, method):

@@ -3,8 +3,8 @@
 A function takes and returns arrays, or any nesting of dict, list, tuple, namedtuple and dataclass of arrays;
 derivatives come back in the same nesting.  All transforms nest, in any order and to any depth.
 
-A plain array that a traced one has met must not be overwritten before the transform returns (e[0] = 1; y = x * e;
-e[0] = 0): reverse mode reads it once more on the way back.
+A function may use its buffers again: the numbers that an operation reads are those that its derivative uses (see
+snapshots).  It may write into arrays that it has made itself, traced ones included, but not into its arguments.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from .errors import ClosedLevel, check_leaf, check_result, describe
 from .forward import Tangents
 from .primitive import in_dtype_of, shape_of
 from .reverse import Tape
+from .snapshots import Snapshots
 from .tracer import Tracer
 from .tree import LEAF, flatten, flatten_like, paths, unflatten
+from .writing import ARGUMENT
 
 
 def vjp(f, *primals, has_aux=False):
@@ -40,7 +42,7 @@ def jvp(f, primals, tangents, has_aux=False):
     Returns ``(value, tangent)``; with has_aux (f then returns ``(value, aux)``) ``(value, tangent, aux)``.
     Raises TypeError for arguments that are not floating point, ValueError for tangents that do not match.
     """
-    primals, tangents = tuple(primals), tuple(tangents)
+    primals, tangents = _sequence(primals, "jvp: primals"), _sequence(tangents, "jvp: tangents")
     leaves, structure = _leaves(primals, "jvp", range(len(primals)))
     directions = flatten_like(structure, tangents, "jvp: tangents")
     directions = _matching(leaves, directions, ["tangents" + p for p in paths(structure)], "jvp")
@@ -111,6 +113,7 @@ def hvp(f, primals, tangents):
 
     Costs a small multiple of one gradient and never forms the Hessian.  Returns a tuple, one for each primal.
     """
+    primals, tangents = _sequence(primals, "hvp: primals"), _sequence(tangents, "hvp: tangents")
     return jvp(grad(f, tuple(range(len(primals)))), primals, tangents)[1]
 
 
@@ -118,8 +121,21 @@ def hvp(f, primals, tangents):
 
 
 def own(x):
-    """A copy of a plain array, so that nobody else holds it; a traced array is never overwritten."""
-    return np.copy(x) if isinstance(x, np.ndarray) else x
+    """A copy that nobody else holds, so that no write reaches it."""
+    if type(x) is Tracer:
+        return x.apart()
+    return np.copy(x) if issubclass(type(x), np.ndarray) else x
+
+
+def _arguments(variable, leaves, snapshots, f, name):
+    """Traced arrays for the arguments of f: the numbers that came, whatever f does to its caller's arrays."""
+    reader, arguments = f"{name}: an argument of {_name(f)}", []
+    for x in leaves:
+        x = snapshots.of(x, reader) if type(x) is np.ndarray else x.apart() if type(x) is Tracer else x
+        x = variable(x)
+        x.shown = ARGUMENT
+        arguments.append(x)
+    return arguments
 
 
 def _gradient(f, args, kwargs, argnums, has_aux, name):
@@ -131,7 +147,7 @@ def _gradient(f, args, kwargs, argnums, has_aux, name):
         raise TypeError(f"{name}: {_name(f)} returned {describe(run.value)}; expected a scalar. Reduce it (np.sum, "
                         f"np.mean), return what is not differentiated with has_aux=True, or use vjp or jacobian for "
                         f"a function with many outputs.")
-    one = type(run.value)(1) if isinstance(run.value, np.floating) else np.ones_like(run.value)
+    one = type(run.value)(1) if issubclass(type(run.value), np.floating) else np.ones_like(run.value)
     gradients = unflatten(structure, run.sweep([one], once=True))
     return run, gradients if isinstance(argnums, tuple) else gradients[0]
 
@@ -142,8 +158,9 @@ class _Recording:
     def __init__(self, f, leaves, structure, has_aux, name):
         self.name, self.leaves, self.structure = name, leaves, structure
         with Tape() as self.tape:
-            self.inputs = [self.tape.variable(x) for x in leaves]
-            value, self.aux = _split(f(*unflatten(structure, self.inputs)), has_aux, f, self.tape)
+            inputs = _arguments(self.tape.variable, leaves, self.tape.snapshots, f, name)
+            self.inputs = [x.mark for x in inputs]
+            value, self.aux = _split(f(*unflatten(structure, inputs)), has_aux, f, self.tape)
             self.results, self.shape = flatten(value)
         self.values = _values(self.results, self.tape, f, name)
         self.value = unflatten(self.shape, map(own, self.values))
@@ -151,7 +168,7 @@ class _Recording:
     def sweep(self, cotangents, once=False):
         """Cotangents of the inputs, one leaf each, given those of the results."""
         seeds = [(r.mark, g) for r, g in zip(self.results, cotangents) if self.tape.traces(r)]
-        found = self.tape.sweep(seeds, [x.mark for x in self.inputs], once)
+        found = self.tape.sweep(seeds, self.inputs, once)
         return [np.zeros_like(x) if g is None else g if type(g) is np.ndarray and g.dtype is x.dtype else
                 in_dtype_of(x, g) for x, g in zip(self.leaves, found)]
 
@@ -164,10 +181,12 @@ class _Recording:
 
 def _push(f, leaves, structure, directions, has_aux, name, count=None):
     """(value leaves, tangent leaves, structure of the result, aux) of one forward pass."""
+    snapshots, vectors = Snapshots(), iter(directions)
     with Tangents(count) as level:
-        inputs = [level.variable(x, v) for x, v in zip(leaves, directions)]
+        inputs = _arguments(lambda x: level.variable(x, next(vectors)), leaves, snapshots, f, name)
         value, aux = _split(f(*unflatten(structure, inputs)), has_aux, f, level)
         results, shape = flatten(value)
+    snapshots.verify()
     values = _values(results, level, f, name)
     stack = () if count is None else (count,)
     tangents = [level.tangent(r) for r in results]
@@ -250,6 +269,14 @@ def _choose(f, args, kwargs, argnums, name):
 
     of_chosen.__name__ = _name(f)
     return of_chosen, tuple([args[k] for k in chosen]), chosen
+
+
+def _sequence(x, name):
+    """The arguments of a function as a tuple."""
+    if not isinstance(x, (tuple, list)):
+        raise TypeError(f"{name} is {describe(x)}; expected a tuple with an entry for each argument of the function: "
+                        f"write (x,) for x")
+    return tuple(x)
 
 
 def _leaves(primals, name, positions):

@@ -153,7 +153,7 @@ class Derivation:
                     x = level.variable(x, Symbol.leaf("d" + v.name, x.shape, "differential", symmetric))
                 arguments.append(x)
             result = self.f(*arguments)
-            if isinstance(result, (Symbol, int, float, np.ndarray)):  # it does not depend on the variables
+            if issubclass(type(result), (Symbol, int, float, np.ndarray)):  # it does not depend on the variables
                 constant = as_symbol(result)
                 result = level.variable(constant, np.zeros_like(constant))
             if not level.traces(result):

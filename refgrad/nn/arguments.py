@@ -35,7 +35,7 @@ def same_shape(function, input, **others):
 
 def plain(function, argument, value):
     """A parameter as a Python number: NumPy's scalars would promote float32 arrays to float64."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+    if isinstance(value, (bool, np.bool_)) or not issubclass(type(value), (int, float, np.integer, np.floating)):
         raise TypeError(f"{function}: {argument} is {describe(value)}; expected a number (it has no derivative)")
     return value.item() if isinstance(value, np.generic) else value
 
@@ -70,7 +70,7 @@ def axis_of(function, input, dim):
     n = len(shape_of(function, "input", input))
     if dim is None:
         raise expected(function, "dim", "None", "the axis to normalise (torch guesses one and warns), such as dim=-1")
-    if isinstance(dim, (bool, np.bool_)) or not isinstance(dim, (int, np.integer)):
+    if isinstance(dim, (bool, np.bool_)) or not issubclass(type(dim), (int, np.integer)):
         raise TypeError(f"{function}: dim is {describe(dim)}; expected an integer")
     if not -n <= dim < n:
         raise expected(function, "dim", dim, f"one of the axes of input, which has shape {input.shape}")

@@ -33,6 +33,7 @@ def _leading(v, x):
 Primitive(np.reshape, "y = the entries of x in the same order", kind=LINEAR, call=_reshape, stacked=True,
           jvp=(lambda v, y, x, shape: np.reshape(v, _leading(v, x) + shape_of(y)),),
           vjp=(lambda g, _y, _x, shape: np.reshape(g, shape_of(_x)),),
+          view=lambda params: (lambda x: np.reshape(x, **params), lambda x, y: np.reshape(y, shape_of(x))),
           cases=[Case((3, 4), shape=(2, 6)), Case((2, 3), shape=-1), Case((), shape=(1, 1)),
                  Case((0, 2), shape=(4, 0))])
 
@@ -52,12 +53,15 @@ def _transpose_jvp(v, y, x, axes):
 Primitive(np.transpose, "Y = X';  <G, dX'> = <G', dX>: axes permuted back", kind=LINEAR, call=_permutation,
           jvp=(_transpose_jvp,), stacked=True,
           vjp=(lambda g, _y, _x, axes: np.transpose(g, tuple(np.argsort(axes))),),
+          view=lambda params: (lambda x: np.transpose(x, **params),
+                               lambda x, y: np.transpose(y, tuple(np.argsort(params["axes"])))),
           cases=[Case((3, 4)), Case((2, 3, 4), axes=(1, 2, 0)), Case(())])
 
 Primitive(np.broadcast_to, "y = x, repeated along new axes and axes of size 1; <g, dy> sums over the repetitions",
           kind=LINEAR, call=lambda array, shape, subok=False: ((array,), {"shape": shape}), stacked=True,
           jvp=(lambda v, y, x, shape: align(v, ndim_of(y)) if _leading(v, x) else v,),  # the broadcast, too
           vjp=(lambda g, _y, _x, shape: g,),  # the sum over broadcast axes happens centrally
+          view=lambda params: (lambda x: np.broadcast_to(x, **params), None),
           cases=[Case((3, 1), shape=(2, 3, 4)), Case((), shape=(2,)), Case((1,), shape=(0,))])
 
 
@@ -112,14 +116,60 @@ def _getitem_jvp(v, y, x, index):
     return np.stack([d[index] for d in v])  # an array among the indices may move its axis to the front
 
 
+class Taken:
+    """``Taken(index)(x)`` is x[index]: how a view by indexing is computed again."""
+
+    def __init__(self, index):
+        self.index = index
+
+    def __call__(self, x):
+        return x[self.index]
+
+    def back(self, x, view):
+        return setitem(x, view, index=self.index)
+
+
+def _taken(params):
+    again = Taken(params["index"])
+    return again, again.back
+
+
 Primitive(operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: entries used twice receive both",
           kind=LINEAR, name="getitem", jvp=(_getitem_jvp,), stacked=True, forward=lambda x, index: x[index],
-          vjp=(lambda g, _y, _x, index: scatter_add(g, index=index, shape=shape_of(_x)),),
+          vjp=(lambda g, _y, _x, index: scatter_add(g, index=index, shape=shape_of(_x)),), view=_taken,
           cases=[Case((3, 4), call=lambda x: x[1]), Case((3, 4), call=lambda x: x[..., None, ::-2]),
                  Case((3, 4), call=lambda x: x[np.array([0, 2, 0])]),
                  Case((3, 4), call=lambda x: x[np.array([[0], [2]]), np.array([1, 1, 3])]),
                  Case((3,), call=lambda x: x[np.array([True, False, True])]), Case((3,), call=lambda x: x[()]),
                  Case((2, 3), call=lambda x: x[:, 1:1])])
+
+
+
+def _with_item(x, v, *, index):
+    y = np.copy(x)
+    y[index] = v
+    return y
+
+
+def _last_writer(g, _y, _x, _v, index):
+    """g[index], but 0 for what a later value has overwritten."""
+    taken = g[index]
+    if not _takes_each_once(index):
+        writer = np.zeros(shape_of(g), int)
+        numbers = np.arange(taken.size).reshape(taken.shape)
+        writer[index] = numbers
+        taken = np.where(writer[index] == numbers, taken, 0)
+    missing = ndim_of(_v) - ndim_of(taken)
+    return np.reshape(taken, (1,) * missing + shape_of(taken)) if missing > 0 else taken
+
+
+setitem = Primitive(
+    None, """y = x, but y[index] = v (of several values for one entry the last);  dy = dx, but dy[index] = dv
+    <g, dy> = <g with 0 at index, dx> + <g[index], dv>""", name="setitem", kind=LINEAR, forward=_with_item,
+    vjp=(lambda g, _y, _x, _v, index: setitem(g, 0, index=index), _last_writer),
+    cases=[Case((3, 4), (4,), index=1), Case((3, 4), (2, 1), index=(slice(None, None, 2), slice(1, 3))),
+           Case((4,), (3,), index=np.array([0, 2, 0])), Case((3,), (), index=np.array([True, False, True])),
+           Case((2, 3), (1, 1, 3), index=0)])
 
 Primitive(np.copy, "y = x", kind=LINEAR, call=lambda a, order="K", subok=False: ((a,), {}),
           vjp=(lambda g, _y, _x: g,), stacked=True, cases=[Case((3,))])
@@ -397,13 +447,13 @@ def _diagonal(a, offset=0, axis1=0, axis2=1):
 
 def _diag(v, k=0):
     if ndim_of(v) == 2:
-        return _diagonal(v, k)
+        return np.diagonal(v, k)
     n = shape_of(v)[0]
     return scatter_add(v, index=(np.arange(n) + max(0, -k), np.arange(n) + max(0, k)), shape=(n + abs(k),) * 2)
 
 
 Composition(np.diagonal, _diagonal, cases=[Case((3, 4)), Case((3, 4), offset=-1), Case((2, 3, 3), axis1=1, axis2=2)],
-            kind=LINEAR)
+            kind=LINEAR, shows=True)
 Composition(np.diag, _diag, cases=[Case((3,)), Case((2,), k=-1), Case((3, 4), k=1)], kind=LINEAR)
 Composition(np.diagflat, lambda v, k=0: _diag(np.ravel(v), k), cases=[Case((2, 2))], kind=LINEAR)
 Composition(np.tril, lambda m, k=0: np.where(np.tri(*shape_of(m)[-2:], k=k, dtype=bool), m, 0),

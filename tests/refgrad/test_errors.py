@@ -113,49 +113,30 @@ def test_an_axis_that_is_not_there_is_the_same_error_as_numpys(f):
             transform(lambda x: np.sum(f(x)))(M)
 
 
-# In-place writes
-
-
-def augmented(op):
-    def f(x):
-        exec(f"x {op} 2.0", {}, {"x": x})
-    return f
-
-
-@pytest.mark.parametrize("op", ["+=", "-=", "*=", "/=", "**=", "%=", "//=", "@="])
-def test_augmented_assignment(op):
-    raises(InPlaceWrite, r"augmented assignment.*never overwritten.*x = x \+ y for x \+= y", augmented(op))
-
-
-def assign(x):
-    x[0] = 1.0
-
-
-def assign_mask(x):
-    x[x > 0] = 0.0
+# In-place writes that are refused (see test_writing for those that work)
 
 
 def add_to_plain(x):
     a = np.zeros(3)
+    b = a
     a += x
+    return b
 
 
-@pytest.mark.parametrize("f, name", [
-    (assign, r"x\[index\] = value"), (assign_mask, r"x\[index\] = value"),
-    (add_to_plain, r"np\.add writes in place \(the argument out=float64\[3\]\)"),
-    (lambda x: np.add(x, 1, out=np.zeros(3)), r"np\.add writes in place \(the argument out=float64\[3\]\)"),
-    (lambda x: np.sum(x, out=np.zeros(())), r"np\.sum writes in place \(the argument out=float64\[\]\)"),
+@pytest.mark.parametrize("f, message", [
+    (lambda x: np.add(x, 1, out=np.zeros(3)), r"np\.add writes in place \(the argument out=float64\[3\], which is not"),
+    (lambda x: np.sum(x, out=np.zeros(())), r"np\.sum writes in place \(the argument out=float64\[\], which is not"),
     (lambda x: np.clip(x, 0, 1, out=np.zeros(3)), r"np\.clip writes in place \(the argument out="),
     (lambda x: np.add.at(np.zeros(3), [0], x[:1]), r"np\.add\.at writes in place"),
-    (lambda x: np.copyto(np.zeros(3), x), r"np\.copyto writes in place"),
-    (lambda x: np.put(x, 0, 1.0), r"np\.put writes in place"),
+    (lambda x: np.copyto(np.zeros(3), x), r"np\.copyto writes in place \(into float64\[3\], which is not traced"),
+    (lambda x: np.put(x * 1, 0, 1.0), r"np\.put writes in place"),
     (lambda x: np.fill_diagonal(np.diag(x), 0), r"np\.fill_diagonal writes in place"),
     (lambda x: np.nan_to_num(x, copy=False), r"np\.nan_to_num writes in place \(copy=False\)"),
-    (lambda x: x.sort(), r"x\.sort\(\) writes in place"), (lambda x: x.fill(0), r"x\.fill\(\) writes in place"),
     (lambda x: x.put(0, 1), r"x\.put\(\)"), (lambda x: x.resize(2), r"x\.resize\(\)"),
-    (lambda x: x.partition(1), r"x\.partition\(\)")])
-def test_in_place_writes(f, name):
-    raises(InPlaceWrite, f"{name}.*never overwritten.*(Make a new array|Write x = np)", f)
+    (lambda x: x.partition(1), r"x\.partition\(\)"),
+    (add_to_plain, r"np\.add writes in place \(the argument out=float64\[3\], which is not traced")])
+def test_in_place_writes(f, message):
+    raises(InPlaceWrite, f"{message}.*(Make a new array|Write x|np\\.zeros\\(shape, like=x\\))", f)
 
 
 def test_a_traced_value_into_a_plain_array():
@@ -167,18 +148,18 @@ def test_a_traced_value_into_a_plain_array():
         a = np.zeros(3)
         a[a == 0] = x
 
-    raises(LostTrace, r"a\[index\] = x.*float64\[3\].*np\.where\(mask, x, a\) for a\[mask\] = x", all_of_it)
-    raises(LostTrace, r"a\[index\] = x.*float64\[3\].*np\.where\(mask, x, a\) for a\[mask\] = x", by_mask)
-
-    def one_entry(x):
+    def one_entry(x):  # NumPy raises an error of its own
         a = np.zeros(3)
         a[0] = x[0]
 
-    for transform in TRANSFORMS.values():
-        with pytest.raises(ValueError) as caught:  # NumPy's own error, which has ours as its cause
-            transform(one_entry)(X)
-        assert isinstance(caught.value.__cause__, LostTrace)
-        assert re.search(r"a\[index\] = x.*float64\[\].*np\.where\(mask, x, a\)", str(caught.value.__cause__))
+    def caught(x):
+        try:
+            one_entry(x)
+        except ValueError:
+            return np.sum(x)
+
+    for f in (all_of_it, by_mask, one_entry, caught):
+        raises(LostTrace, r"a\[index\] = x.*float64\[3?\].*np\.zeros\(shape, like=x\).*np\.where\(mask, x, a\)", f)
 
 
 # Lost traces
@@ -195,7 +176,7 @@ def test_a_traced_value_into_a_plain_array():
     (lambda x: [1, 2][x[0]], r"an index or a size was given float64\[\].*x\.astype\(int\)"),
     (lambda x: x[0].item(), r"\.item\(\) was given float64\[\]"),
     (lambda x: x.tolist(), r"\.tolist\(\) was given float64\[3\]"),
-    (lambda x: np.array([x[0], x[1]]), r"np\.array.*float64\[\].*np\.stack\(\[x, y\]\) for np\.array\(\[x, y\]\)"),
+    (lambda x: np.array([x[0], x[1]]), r"np\.array.*float64\[\].*np\.stack\(\[x, y\]\).* for np\.array\(\[x, y\]\)"),
     (lambda x: np.asarray(x), r"np\.asarray.*float64\[3\]"), (lambda x: np.float64(x[0]), r"plain array.*float64\[\]"),
     (lambda x: np.sum([x[0], 1.0]), r"np\.array.*float64\[\].*np\.stack"),
     (lambda x: pickle.dumps(x), r"pickle was given float64\[3\]"),
@@ -223,7 +204,7 @@ def test_a_traced_parameter(f, message):
 
 
 @pytest.mark.parametrize("name, way_out", [
-    ("flat", r"np\.ravel"), ("view", r"x\.astype"), ("data", "memory"), ("strides", "memory"), ("tobytes", "memory"),
+    ("flat", r"np\.ravel"), ("data", "memory"), ("strides", "memory"), ("tobytes", "memory"),
     ("base", "memory")])
 def test_attributes_that_a_trace_does_not_have(name, way_out):
     raises(AttributeError, rf"a traced array \(float64\[3\]\) has no \.{name}: .*{way_out}", lambda x: getattr(x, name))

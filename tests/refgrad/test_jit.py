@@ -282,7 +282,7 @@ def test_any_name_of_a_primitive_will_do(name):
 
 @pytest.mark.parametrize("f, x", [(lambda x: x.real, 1j), (lambda x: np.sqrt(x + 0j).imag, -1.0)])
 def test_complex_arrays_are_refused(f, x):
-    with pytest.raises(TypeError, match="jit: expected real arrays, got complex128"):
+    with pytest.raises(TypeError, match="complex128"):
         rg.jit(f)(np.array([x]))
 
 

@@ -1,0 +1,151 @@
+"""The state that a function reaches, as it was at some time: for running the function once more as if no time had passed.
+
+The second run of a checkpointed function must see what its first run saw: counters, buffers and random generators that
+it reaches through its closure, its defaults, its module's variables or its object.  `rerun` copies them, so that the
+second run leaves no trace either.  Modules, classes and what libraries define are not copied.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import random
+import sys
+import types
+
+import numpy as np
+
+from .snapshots import LARGE
+
+#: The packages whose functions and objects have no state of the program's.
+LIBRARIES = {"numpy", "scipy", "refgrad", "builtins"}
+#: The names of the types of random generators, NumPy's and Python's.
+GENERATORS = {"Generator", "RandomState", "Random"}
+
+
+def rerun(f, snapshots):
+    """A function that computes, at each call, what f would have computed when `rerun` was called.
+
+    snapshots  the `Snapshots` that watch large arrays: they are not copied, and must not be overwritten
+    """
+    state, generators = State(snapshots).copied(f), _generators()
+
+    def again(*args, **kwargs):
+        now = _generators()
+        _set(generators)
+        try:
+            return State(None).copied(state)(*args, **kwargs)
+        finally:
+            _set(now)
+
+    return again
+
+
+def _generators():
+    """The states of Python's and of NumPy's global generator (which NumPy loads when it is first used)."""
+    return random.getstate(), sys.modules["numpy.random"].get_state() if "numpy.random" in sys.modules else None
+
+
+def _set(states):
+    random.setstate(states[0])
+    if states[1] is not None:
+        np.random.set_state(states[1])
+
+
+class State:
+    """One copy of all mutable objects that are reached from somewhere; what is one object stays one."""
+
+    def __init__(self, snapshots):
+        self.snapshots = snapshots
+        self.known = {}  # id -> (object, its copy)
+
+    def copied(self, x):
+        if id(x) in self.known:
+            return self.known[id(x)][1]
+        kind = type(x)
+        if kind is np.ndarray:
+            return self.remember(x, self.array(x))
+        if kind in (list, set, dict):
+            return self.container(x, self.remember(x, kind()))
+        if kind is tuple:
+            return self.remember(x, tuple(map(self.copied, x)))
+        if kind is types.FunctionType:
+            return self.function(x)
+        if kind is types.MethodType:
+            return types.MethodType(self.copied(x.__func__), self.copied(x.__self__))
+        if kind is functools.partial:
+            return functools.partial(*map(self.copied, (x.func, *x.args)), **self.copied(x.keywords))
+        if kind.__name__ in GENERATORS or hasattr(x, "apart"):  # a traced array
+            return self.remember(x, copy.deepcopy(x))
+        if _is_of_the_program(kind) and type(getattr(x, "__dict__", None)) is dict:
+            new = self.remember(x, object.__new__(kind))
+            self.container(x.__dict__, new.__dict__)
+            return new
+        return x
+
+    def remember(self, x, new):
+        self.known[id(x)] = x, new
+        return new
+
+    def array(self, x):
+        if self.snapshots is not None:
+            return self.snapshots.of(x, "checkpoint: the function")
+        if x.size < LARGE:
+            return x.copy("K")
+        x = x.view()
+        x.flags.writeable = False
+        return x
+
+    def container(self, x, new):
+        if type(x) is dict:
+            new.update((k, self.copied(v)) for k, v in x.items())
+        elif type(x) is list:
+            new.extend(map(self.copied, x))
+        else:
+            new.update(map(self.copied, x))
+        return new
+
+    def function(self, f):
+        """The function with copies of its cells, defaults and those of its module's variables that it names."""
+        is_library = _is_of_library(f)
+        if is_library and not f.__closure__:
+            return f
+        variables = f.__globals__
+        scope = variables if is_library else self.known.get(id(variables), (None, None))[1] or self.remember(
+            variables, dict(variables))  # one copy for all functions of a module
+        cells = tuple(types.CellType() for _ in f.__closure__ or ())
+        new = self.remember(f, types.FunctionType(f.__code__, scope, f.__name__, None, cells))
+        for name in () if is_library else _names(f.__code__):
+            if name in variables and scope[name] is variables[name]:
+                scope[name] = self.copied(variables[name])
+        new.__defaults__, new.__kwdefaults__ = self.copied(f.__defaults__), self.copied(f.__kwdefaults__)
+        new.__dict__.update(f.__dict__)
+        for cell, old in zip(cells, f.__closure__ or ()):
+            try:
+                cell.cell_contents = self.copied(old.cell_contents)
+            except ValueError:  # it is empty yet
+                pass
+        return new
+
+
+def _names(code):
+    """The names of variables that code looks up in its module, the code of inner functions included."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+def _is_of_library(x):
+    return (x.__module__ or "").partition(".")[0] in LIBRARIES
+
+
+def _is_of_the_program(kind):
+    """Whether a class is written in Python, by neither Python's own library nor one of LIBRARIES: its attributes are
+    all that its objects have."""
+    return all(c is object or type(c) is type and c.__flags__ & _HEAP_TYPE and c.__new__ is object.__new__
+               and c.__module__.partition(".")[0] not in LIBRARIES | sys.stdlib_module_names - {"__main__"}
+               for c in kind.__mro__)
+
+
+_HEAP_TYPE = 1 << 9  # of classes that were made by a class statement

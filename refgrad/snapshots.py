@@ -1,0 +1,103 @@
+"""What a rule reads in the backward sweep is what the operation read when it ran.
+
+A program may overwrite its arrays between an operation and the backward sweep (a buffer that is used again, an index
+list, ``W *= 2``).  So reverse mode never keeps an array of the program's by reference alone:
+
+- a small array is copied, and so is a list or an array in an index;
+- a large array is kept by reference, together with a fingerprint of its numbers.  The sweep computes the fingerprint
+  again, and raises `Overwritten` if it is another one.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+
+from .errors import Overwritten, describe
+
+#: From so many entries on an array is fingerprinted instead of copied.
+LARGE = 1 << 15
+#: Below this many entries an array is copied each time; above, an equal copy is used again.
+SMALL = 1 << 10
+#: The length of a fingerprint: a prime, so that moving entries by a row, a column or a block changes it.
+COLUMNS = 1021
+
+
+def fingerprint(x: np.ndarray) -> bytes:
+    """A position-dependent checksum of an array: `COLUMNS` sums of every COLUMNS-th word, modulo 2^64.
+
+    One changed entry always changes it.  It reads memory once, at the speed of a sum.
+    """
+    if not (x.flags.c_contiguous or x.flags.f_contiguous):
+        x = x.copy()
+    words = x.ravel(order="K").view(np.uint8)
+    size = next(n for n in (8, 4, 2, 1) if words.size % n == 0)
+    words = words.view(f"u{size}")
+    rows = words.size // COLUMNS
+    sums = np.add.reduce(words[:rows * COLUMNS].reshape(rows, COLUMNS), axis=0, dtype=np.uint64)
+    rest = words[rows * COLUMNS:]
+    sums[:rest.size] += rest
+    return sums.tobytes()
+
+
+class Snapshots:
+    """The arrays of the program that one tape keeps."""
+
+    def __init__(self):
+        self.copies = {}   # id -> (array, its latest copy)
+        self.watched = {}  # id -> (array, fingerprint, what read it)
+
+    def of(self, x: np.ndarray, reader) -> np.ndarray:
+        """The array as it is now, for a rule that reads it later.
+
+        reader  who read it, for the error: a primitive and the position or the name of its argument, or a text
+        """
+        if x.size < SMALL:
+            return x.copy("K")
+        if x.size >= LARGE:
+            return self.watch(x, reader)
+        known = self.copies.get(id(x))
+        if known is not None and known[1].tobytes() == x.tobytes():
+            return known[1]
+        copy = x.copy("K")
+        self.copies[id(x)] = x, copy
+        return copy
+
+    def watch(self, x: np.ndarray, reader) -> np.ndarray:
+        """The array itself; `verify` raises if its numbers are others by then."""
+        now = fingerprint(x)
+        known = self.watched.setdefault(id(x), (x, now, reader))
+        if known[1] != now:
+            raise Overwritten(_described(known[2]), describe(x))
+        return x
+
+    def within(self, p, reader):
+        """A parameter (an index, say) with snapshots of the arrays and lists in it."""
+        kind = type(p)
+        if kind is np.ndarray:
+            return self.of(p, reader)
+        if kind is tuple or kind is list:
+            return kind([self.within(q, reader) for q in p])
+        if kind is dict:
+            return {k: self.within(q, reader) for k, q in p.items()}
+        return p
+
+    def verify(self):
+        """Raise `Overwritten` if a large array has changed since an operation read it."""
+        for x, then, reader in self.watched.values():
+            if fingerprint(x) != then:
+                raise Overwritten(_described(reader), describe(x))
+
+
+def _described(reader):
+    """'np.multiply, argument x2,' for a primitive and the position of its argument."""
+    if isinstance(reader, str):
+        return reader
+    primitive, argument = reader
+    if isinstance(argument, int):
+        try:
+            argument = list(inspect.signature(primitive.function or primitive.forward).parameters)[argument]
+        except (TypeError, ValueError, IndexError):
+            argument += 1
+    return f"{primitive.name}, argument {argument},"

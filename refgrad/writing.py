@@ -1,0 +1,177 @@
+"""In-place writes to traced arrays: x[i] = v, x += y, np.copyto, out=.
+
+A trace is made of values that never change, so a write makes a new array, y = x but for y[i] = v, and the traced array
+takes its place: every name of the array sees it.  Views are followed.  A view remembers the array that it shows and
+how it was made; after a write the array at the root is computed anew, and then all that is shown of it.
+
+Refused is what would leave an old value behind: a write to an argument of the differentiated function, since the
+caller's array is not overwritten, and a write to a view that NumPy makes read-only.
+"""
+
+from __future__ import annotations
+
+import weakref
+
+import numpy as np
+
+from .creation import assembled, constant
+from .errors import InPlaceWrite, describe
+from .primitive import shape_of
+from .rules.shape import Taken, scatter_add, setitem
+
+#: Stands in the place of the array that a view shows: this array belongs to the caller of the differentiated function.
+ARGUMENT = "argument"
+
+
+class Writable:
+    """The in-place half of ndarray's face, for a class with the slots value, level, mark, shown and views.
+
+    shown  None, ARGUMENT, or a triple (array, again, back) for a view: ``again(array)`` computes the view, and
+           ``back(array, view)`` the array from a view that was written to (None: NumPy's view is read-only)
+    views  weak references to the views of this array
+    """
+
+    __slots__ = ()
+
+    def is_number(self):
+        """Whether NumPy would have a number here, which is never overwritten, rather than an array without axes."""
+        below = self.value
+        while type(below) is type(self):
+            below = below.value
+        return isinstance(below, np.generic) or type(below) is not np.ndarray and not shape_of(below)
+
+    def becomes(self, other):
+        """Every name of this array stands for the other's value from now on."""
+        self.value, self.level, self.mark = other.value, other.level, other.mark
+
+    def follow(self, array, again, back=None):
+        """Declare this array a view of another traced one (see the class)."""
+        self.shown = array, again, back
+        if array.views is None:
+            array.views = []
+        array.views = [v for v in array.views if v() is not None]
+        array.views.append(weakref.ref(self))
+
+    def overwrite(self, new, how):
+        """Let this array, and all that it shares memory with, take the values of `new`, of the same shape."""
+        below = self
+        while type(below.shown) is tuple:  # before anything is written
+            array, _, back = below.shown
+            if back is None:
+                raise ValueError(f"{how}: the array is a view that NumPy makes read-only; write to np.copy(x)")
+            below = array
+        if below.shown == ARGUMENT:
+            raise InPlaceWrite(how, f"{describe(self)} is an argument of the function, or a view of one, and the "
+                                    f"caller's array would keep its old values",
+                               "Make an array of your own first: x = np.copy(x).")
+        if self.is_number():
+            raise TypeError(f"{how}: the array is a number, {describe(self)}, and numbers are not overwritten")
+        self.becomes(self.traced_like(new))
+        below = self
+        while below.shown is not None:
+            array, _, back = below.shown
+            array.becomes(back(array, below))
+            below = array
+        below.refresh()
+
+    def refresh(self):
+        """Compute anew what is shown of this array."""
+        for reference in self.views or ():
+            view = reference()
+            if view is not None:
+                view.becomes(view.shown[1](self))
+                view.refresh()
+
+    def traced_like(self, new):
+        """A constant as an array traced by this array's level; what is traced already, itself."""
+        return new if type(new) is type(self) else constant(new, self)
+
+    def __setitem__(self, index, value):
+        if type(value) is type(self) and type(value.shown) is tuple and value.shown[0] is self and (
+                type(again := value.shown[1]) is Taken and again.index is index):
+            return  # the end of x[index] += y: the view has written it already
+        if self.is_number():
+            raise TypeError(f"a number ({describe(self)}) does not support item assignment")
+        if isinstance(value, (list, tuple)):
+            value = assembled(value, self)
+        self.overwrite(setitem(self, value, index=index), "x[index] = value")
+
+    def augmented(self, new, operator):
+        """x += y, given x + y: the same array with new values, or for a number the sum."""
+        if new is NotImplemented or self.is_number():
+            return new
+        fits(new, self, f"x {operator} y")
+        self.overwrite(new if new.dtype == self.dtype else new.astype(self.dtype), f"x {operator} y")
+        return self
+
+    def fill(self, value):
+        self[...] = value
+
+    def sort(self, axis=-1, kind=None, order=None):
+        self[...] = np.sort(self, axis=axis, kind=kind)
+
+
+def on_arguments(name, function, arrays, params):
+    """Call a function of the program's on arrays that it must not overwrite: the engine needs them still."""
+    try:
+        return function(*map(_read_only, arrays), **params)
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise InPlaceWrite(name, "an argument of the function", "Make an array of your own first: x = np.copy(x).") \
+            from error
+
+
+def _read_only(x):
+    if type(x) is np.ndarray:
+        x = x.view()
+        x.flags.writeable = False
+    elif isinstance(x, Writable):
+        x = x.apart()
+        x.shown = ARGUMENT
+    return x
+
+
+def fits(new, array, how):
+    """Check that NumPy would write `new` into `array`: the same shape, and a dtype that same-kind casting allows."""
+    if shape_of(new) != array.shape:
+        raise ValueError(f"{how}: the result has shape {shape_of(new)}, which does not fit into {describe(array)}")
+    if not np.can_cast(new.dtype, array.dtype, "same_kind"):
+        raise TypeError(f"{how}: the result is {new.dtype}, which does not fit into {describe(array)}")
+
+
+# NumPy's functions that overwrite their first argument
+
+
+def _writer(function):
+    """The function on a traced first argument; a plain one cannot hold traced numbers."""
+    def write(array, *args, **kwargs):
+        if not isinstance(array, Writable):
+            raise InPlaceWrite(f"np.{function.__name__}", f"into {describe(array)}, which is not traced",
+                               "Make it a traced array: np.zeros(shape, like=x).")
+        if function not in _WRITTEN:
+            raise InPlaceWrite(f"np.{function.__name__}")
+        array[...] = _WRITTEN[function](array, *args, **kwargs)
+    return write
+
+
+def _copied(array, values, casting="same_kind", where=True):
+    return np.broadcast_to(values, array.shape) if where is True else np.where(where, values, array)
+
+
+def _put_at(array, mask, values):
+    return np.where(mask, values, array)
+
+
+_WRITTEN = {np.copyto: _copied, np.putmask: _put_at}
+WRITERS = {function: _writer(function) for function in (
+    np.copyto, np.putmask, np.put, np.place, np.fill_diagonal, np.put_along_axis)}
+
+
+def add_at(ufunc, array, indices, values=None):
+    """np.add.at and np.subtract.at on a traced array."""
+    name = f"np.{ufunc.__name__}.at"
+    if ufunc not in (np.add, np.subtract) or not isinstance(array, Writable):
+        raise InPlaceWrite(name)
+    values = np.broadcast_to(values, shape_of(array[indices]))
+    array[...] = ufunc(array, scatter_add(values, index=indices, shape=array.shape))
