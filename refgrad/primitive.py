@@ -147,13 +147,20 @@ class Primitive:
     def differentiable(self, argument):
         return not self.constant and self.vjp[argument] is not None
 
+    def read_by(self, wanted, count):
+        """Whether the vjps of the arguments `wanted` read the numbers of what is kept, and of each of `count` arrays."""
+        key = (*wanted, count)
+        known = self.known_reads.get(key)
+        if known is None:
+            known = tuple(any(column) for column in zip(*(self.reads(i, count) for i in wanted)))
+            self.known_reads[key] = known
+        return known
+
     def reads(self, argument, count):
         """Whether the vjp of an argument reads the numbers of what is kept, and of each of `count` arrays."""
         each = type(self.vjp) is Each
         rule = self.vjp.rule if each else self.vjp[argument]
-        if (rule, count) not in self.known_reads:
-            self.known_reads[rule, count] = self._reads(rule, count, each)
-        return self.known_reads[rule, count]
+        return self._reads(rule, count, each)
 
     def _reads(self, rule, count, each):
         partial_derivative = _partial(rule)

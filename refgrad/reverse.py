@@ -12,11 +12,14 @@ import itertools
 import numpy as np
 
 from .errors import encloses_itself
-from .snapshots import LARGE, Snapshots
+from .operands import NUMBERS
+from .snapshots import LARGE, REUSED, Snapshots
 from .tracer import Level, Tracer
 
 #: Below this many entries an array is copied sooner than it is known to need no copy.
 SMALL = 2048
+#: Parameters, and parts of a tuple of them, that nobody can overwrite.
+ATOMS = {int, float, bool, str, slice, type(None), type(Ellipsis)}
 
 
 class Node:
@@ -65,46 +68,52 @@ class Tape(Level):
 
     def process(self, primitive, arrays, params):
         values, wanted, parents, plain = [], [], [], []
-        rules = primitive.vjp
+        rules, ordinary = primitive.vjp, True
         for i, a in enumerate(arrays):
             kind = type(a)
             if kind is np.ndarray:
                 plain.append(i)
-            elif kind is Tracer:
-                if a.level is not self:
-                    a = a.apart()
-                else:
-                    if rules[i] is not None:
-                        wanted.append(i)
-                        parents.append(a.mark)
-                    a = a.value
+            elif kind is not Tracer:
+                ordinary = ordinary and kind in NUMBERS
+            elif a.level is self:
+                if rules[i] is not None:
+                    wanted.append(i)
+                    parents.append(a.mark)
+                a = a.value
+                ordinary = ordinary and (type(a) is np.ndarray or type(a) in NUMBERS)
+            else:
+                a, ordinary = a.apart(), False
             values.append(a)
-        if plain and wanted:
-            self.take_snapshots(primitive, values, plain, wanted)
-        result, kept = primitive.trace(values, params)
+        if wanted:
+            if plain:  # the program's own arrays, which it may overwrite
+                read = primitive.read_by(wanted, len(values))
+                for i in plain:
+                    if read[1 + i]:
+                        x = values[i]
+                        values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
+            for p in params.values():
+                kind = type(p)
+                if kind not in ATOMS and (kind is not tuple or not ATOMS.issuperset(map(type, p))):
+                    params = {k: self.snapshots.within(p, (primitive, k)) for k, p in params.items()}
+                    ordinary = False
+                    break
+        # Where all arrays are plain, nobody else needs to be asked what the operation is.
+        result, kept = primitive.run(values, params) if ordinary and wanted else primitive.trace(values, params)
         if type(result) is Tracer and result.level.number >= self.number:
             raise encloses_itself(primitive.name)
         if not wanted:
             return result
-        if params:
-            params = {k: self.snapshots.within(p, (primitive, k)) for k, p in params.items()}
         if primitive.multiple:
             traced = tuple(map(self.variable, result))
             slots, results = [y.mark for y in traced], result
         else:
             slots, results = next(self.slots), None
             traced = Tracer(result, self, slots)
-        if _is_large(result) or _is_large(values[0]):  # so is nearly every operation with a large array
+        x = values[0]
+        if type(result) is np.ndarray and result.size >= LARGE or type(x) is np.ndarray and x.size >= LARGE:
             kept, values = _worth_keeping(primitive, kept, values, wanted)
         self.nodes.append(Node(primitive, kept, values, params, wanted, parents, slots, results))
         return traced
-
-    def take_snapshots(self, primitive, values, plain, wanted):
-        """Replace the program's own arrays by what they are now, if a rule will read them."""
-        for i in plain:
-            x = values[i]
-            if x.size < LARGE or any(primitive.reads(j, len(values))[1 + i] for j in wanted):
-                values[i] = self.snapshots.of(x, (primitive, i))
 
     def sweep(self, seeds, targets, once=False):
         """Cotangents of the slots `targets`, given pairs (slot, cotangent); None where nothing flows.
@@ -119,13 +128,18 @@ class Tape(Level):
             cotangents[slot] = g if old is None else old + g
         nodes = self.nodes if once else self.nodes.copy()
         self.snapshots.verify()
-        outside = np.geterr()
-        with np.errstate(invalid="raise"):
-            self.walk(nodes, cotangents, keep, fresh, outside)
+        while nodes:
+            with np.errstate(invalid="raise"):
+                failed = self.walk(nodes, cotangents, keep, fresh)
+            if failed is not None:  # 0 times infinity, perhaps
+                node, g = failed
+                self.add(node, g, node.primitive.pull_zeros(g, node.kept, node.arrays, node.params, node.wanted),
+                         cotangents, keep, fresh)
         return [_handed_out(cotangents[slot], slot in fresh) for slot in targets]
 
-    def walk(self, nodes, cotangents, keep, fresh, outside):
-        """Pull the cotangents through the nodes, last one first."""
+    def walk(self, nodes, cotangents, keep, fresh):
+        """Pull the cotangents through the nodes, last one first; returns the node and the cotangent where that fails
+        because an operation is invalid."""
         while nodes:
             node = nodes.pop()
             g = node.collect(cotangents)
@@ -133,38 +147,42 @@ class Tape(Level):
                 continue
             try:
                 contributions = node.primitive.pull(g, node.kept, node.arrays, node.params, node.wanted)
-            except FloatingPointError:  # 0 times infinity, perhaps
-                with np.errstate(**outside):
-                    contributions = node.primitive.pull_zeros(g, node.kept, node.arrays, node.params, node.wanted)
-            for slot, c in zip(node.parents, contributions):
-                if c is None:
-                    continue
-                old = cotangents[slot]
-                if old is None:
-                    cotangents[slot] = c
-                    if slot in keep and _is_new(c, g, node, contributions):
-                        fresh.add(slot)
-                elif slot in fresh and type(old) is np.ndarray is type(c):
-                    cotangents[slot] = _added(old, c, outside, old)
-                else:
-                    cotangents[slot] = _added(old, c, outside)
+            except FloatingPointError:
+                return node, g
+            self.add(node, g, contributions, cotangents, keep, fresh)
+        return None
+
+    def add(self, node, g, contributions, cotangents, keep, fresh):
+        """Add what a node's vjp gave to the cotangents of its arguments."""
+        for slot, c in zip(node.parents, contributions):
+            if c is None:
+                continue
+            old = cotangents[slot]
+            if old is None:
+                cotangents[slot] = c
+                if slot in keep and _is_new(c, g, node, contributions):
                     fresh.add(slot)
+            elif slot in fresh and type(old) is np.ndarray is type(c):
+                cotangents[slot] = _added(old, c, old)
+            else:
+                cotangents[slot] = _added(old, c)
+                fresh.add(slot)
 
 
-def _added(a, b, outside, out=None):
+def _added(a, b, out=None):
     """a + b; infinity minus infinity is nan here, whatever the sweep does about invalid operations."""
     try:
         return a + b if out is None else np.add(a, b, out=out)
     except FloatingPointError:
         if out is not None:
             return out  # NumPy looks for errors when its loop is over: the sum is complete
-        with np.errstate(**outside):
+        with np.errstate(invalid="ignore"):
             return a + b
 
 
 def _worth_keeping(primitive, kept, arrays, wanted):
     """Of large arrays whose numbers no rule will read the shape and dtype alone."""
-    read = [any(column) for column in zip(*(primitive.reads(i, len(arrays)) for i in wanted))]
+    read = primitive.read_by(wanted, len(arrays))
     kept, *arrays = [x if r or not _is_large(x) else _outline(x) for x, r in zip((kept, *arrays), read)]
     return kept, arrays
 

@@ -19,7 +19,7 @@ from .errors import Overwritten, describe
 #: From so many entries on an array is fingerprinted instead of copied.
 LARGE = 1 << 15
 #: Below this many entries an array is copied each time; above, an equal copy is used again.
-SMALL = 1 << 10
+REUSED = 1 << 12
 #: The length of a fingerprint: a prime, so that moving entries by a row, a column or a block changes it.
 COLUMNS = 1021
 
@@ -53,7 +53,7 @@ class Snapshots:
 
         reader  who read it, for the error: a primitive and the position or the name of its argument, or a text
         """
-        if x.size < SMALL:
+        if x.size < REUSED:
             return x.copy("K")
         if x.size >= LARGE:
             return self.watch(x, reader)

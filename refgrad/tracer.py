@@ -267,10 +267,13 @@ _INSTEAD = {"flat": "write np.ravel(x)", "choose": "write np.where or np.select"
 
 def binary(function, a, b):
     """An operator; NotImplemented where the other operand's class is to answer."""
-    if takes_over(type(a)) or takes_over(type(b)):
-        return NotImplemented
     rule = TABLE[function]
-    return run(rule, _operands(rule, (a, b)), {})
+    other = type(b if type(a) is Tracer else a)
+    if other is not Tracer and other is not np.ndarray and other not in NUMBERS:
+        if takes_over(other):
+            return NotImplemented
+        a, b = _operands(rule, (a, b))
+    return dispatch(rule, (a, b), {}) if type(rule) is Primitive else run(rule, (a, b), {})
 
 
 def _operands(rule, inputs):
@@ -308,10 +311,9 @@ def dispatch(primitive: Primitive, arrays, params):
         if kind is Tracer:
             if a.level is not top and (top is None or a.level.number > top.number):
                 top = a.level
-        elif kind not in NUMBERS and (kind is not np.ndarray or a.dtype.char not in REAL):
-            if not primitive.constant:
-                arrays = [x if type(x) is Tracer else admitted(x, f"{primitive.name}, argument {i}")
-                          for i, x in enumerate(arrays, 1)]
+        elif (a.dtype.char not in REAL if kind is np.ndarray else kind not in NUMBERS) and not primitive.constant:
+            arrays = [x if type(x) is Tracer else admitted(x, f"{primitive.name}, argument {i}")
+                      for i, x in enumerate(arrays, 1)]
     if primitive.constant:
         arrays, params = [bare(a) for a in arrays], {k: bare(p) for k, p in params.items()}
         top = None

@@ -15,7 +15,7 @@ from .errors import ClosedLevel, check_leaf, check_result, describe
 from .forward import Tangents
 from .primitive import in_dtype_of, shape_of
 from .reverse import Tape
-from .snapshots import Snapshots
+from .snapshots import REUSED, Snapshots
 from .tracer import Tracer
 from .tree import LEAF, flatten, flatten_like, paths, unflatten
 from .writing import ARGUMENT
@@ -129,9 +129,12 @@ def own(x):
 
 def _arguments(variable, leaves, snapshots, f, name):
     """Traced arrays for the arguments of f: the numbers that came, whatever f does to its caller's arrays."""
-    reader, arguments = f"{name}: an argument of {_name(f)}", []
+    arguments = []
     for x in leaves:
-        x = snapshots.of(x, reader) if type(x) is np.ndarray else x.apart() if type(x) is Tracer else x
+        if type(x) is np.ndarray:
+            x = x.copy("K") if x.size < REUSED else snapshots.of(x, f"{name}: an argument of {_name(f)}")
+        elif type(x) is Tracer:
+            x = x.apart()
         x = variable(x)
         x.shown = ARGUMENT
         arguments.append(x)

@@ -202,7 +202,7 @@ def test_a_large_array_that_is_overwritten_is_an_error():
         return y
 
     for transform in (rg.grad(itself), lambda a: rg.hvp(itself, (a,), (LONG,))):
-        with pytest.raises(Overwritten, match="an argument of itself"):
+        with pytest.raises(Overwritten, match="an argument of .*itself"):
             transform(a)
 
 
