@@ -94,9 +94,8 @@ class Tracer(Face, Writable):
 
         The engine itself asks for ``type(x) is Tracer``.
         """
-        if not self.is_number():
-            return np.ndarray
-        return self.dtype.type if self.dtype.kind != "O" else np.float64  # of an array that is no ndarray
+        kind = type(self.bottom())
+        return kind if kind is np.ndarray or issubclass(kind, np.generic) else Tracer
 
     def apart(self):
         """The same array under another name, which a write to this one does not reach."""

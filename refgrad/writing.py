@@ -33,11 +33,16 @@ class Writable:
 
     __slots__ = ()
 
-    def is_number(self):
-        """Whether NumPy would have a number here, which is never overwritten, rather than an array without axes."""
+    def bottom(self):
+        """The array below all levels."""
         below = self.value
         while type(below) is type(self):
             below = below.value
+        return below
+
+    def is_number(self):
+        """Whether NumPy would have a number here, which is never overwritten, rather than an array without axes."""
+        below = self.bottom()
         return isinstance(below, np.generic) or type(below) is not np.ndarray and not shape_of(below)
 
     def becomes(self, other):

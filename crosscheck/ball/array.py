@@ -333,8 +333,8 @@ def _recognise(x):
     if isinstance(x, (list, tuple)):
         for part in x:
             _recognise(part)
-    elif not (isinstance(x, (Ball, int, float, np.generic))
-              or isinstance(x, np.ndarray) and type(x).__array_ufunc__ is np.ndarray.__array_ufunc__):
+    elif not (issubclass(type(x), (Ball, int, float, np.generic))  # what it says it is may be what it stands for
+              or issubclass(type(x), np.ndarray) and type(x).__array_ufunc__ is np.ndarray.__array_ufunc__):
         raise UnknownOperand(x)
 
 

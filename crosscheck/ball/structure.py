@@ -84,3 +84,10 @@ register(np.real, lambda val: val)
 register(np.imag, lambda val: np.zeros_like(val))
 register(np.isrealobj, lambda x: True)
 register(np.iscomplexobj, lambda x: False)
+
+
+def with_item(x, value, index):
+    """A copy of x with `value` at the index: what ``x[index] = value`` does to an array."""
+    cells = np.array(cells_of(x), object)
+    cells[index] = cells_of(value)
+    return wrap(cells)

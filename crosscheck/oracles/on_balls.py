@@ -11,7 +11,7 @@ from refgrad.nn.activations import log1pexp, logistic
 from refgrad.nn.softmax import peak
 from refgrad.primitive import TABLE, Composition
 from refgrad.rules.elementwise import sech_squared
-from refgrad.rules.shape import scatter_add
+from refgrad.rules.shape import scatter_add, setitem
 from refgrad.rules.special import erf, erfc
 
 from .. import ball
@@ -24,6 +24,9 @@ register(logistic, ball.ball_logistic)
 register(log1pexp, ball.ball_log1pexp)
 register(sech_squared, ball.ball_sech_squared)
 register(scatter_add, ball.scatter_add)
+
+
+register(setitem, ball.with_item)
 
 
 @register(peak)
