@@ -28,7 +28,10 @@ def rerun(f, snapshots):
 
     snapshots  the `Snapshots` that watch large arrays: they are not copied, and must not be overwritten
     """
-    state, generators = State(snapshots).copied(f), _generators()
+    if not _reaches_state(f, set()):
+        return f
+    state = State(snapshots).copied(f)
+    generators = _generators()
 
     def again(*args, **kwargs):
         now = _generators()
@@ -52,6 +55,34 @@ def _set(states):
         np.random.set_state(states[1])
 
 
+def _reaches_state(x, seen):
+    """Whether x is or reaches something that a program can change: then a second run may differ from the first."""
+    if id(x) in seen:
+        return False
+    seen.add(id(x))
+    kind = type(x)
+    if kind is types.FunctionType:
+        if "random" in x.__code__.co_names:  # of NumPy's or Python's global generator
+            return True
+        cells = [c.cell_contents for c in x.__closure__ or () if c != types.CellType()]
+        named = [] if _is_of_library(x) else [x.__globals__.get(name) for name in _names(x.__code__)]
+        parts = [*cells, *named, x.__defaults__, *(x.__kwdefaults__ or {}).values()]
+    elif kind is types.MethodType:
+        parts = [x.__func__, x.__self__]
+    elif kind is functools.partial:
+        parts = [x.func, x.args, *x.keywords.values()]
+    elif kind is tuple:
+        parts = x
+    elif kind is types.BuiltinMethodType:
+        parts = [x.__self__]
+    elif getattr(getattr(kind, "__dataclass_params__", None), "frozen", False):
+        parts = vars(x).values()
+    else:
+        return kind in (np.ndarray, list, dict, set) or kind.__name__ in GENERATORS or hasattr(x, "apart") or (
+            _is_of_the_program(kind) and hasattr(x, "__dict__"))
+    return any(_reaches_state(part, seen) for part in parts)
+
+
 class State:
     """One copy of all mutable objects that are reached from somewhere; what is one object stays one."""
 
@@ -62,6 +93,8 @@ class State:
     def copied(self, x):
         if id(x) in self.known:
             return self.known[id(x)][1]
+        if not _reaches_state(x, set()):
+            return x
         kind = type(x)
         if kind is np.ndarray:
             return self.remember(x, self.array(x))
@@ -93,7 +126,7 @@ class State:
         if x.size < LARGE:
             return x.copy("K")
         x = x.view()
-        x.flags.writeable = False
+        x.setflags(write=False)
         return x
 
     def container(self, x, new):

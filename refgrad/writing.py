@@ -130,7 +130,7 @@ def on_arguments(name, function, arrays, params):
 def _read_only(x):
     if type(x) is np.ndarray:
         x = x.view()
-        x.flags.writeable = False
+        x.setflags(write=False)
     elif isinstance(x, Writable):
         x = x.apart()
         x.shown = ARGUMENT
