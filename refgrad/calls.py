@@ -11,8 +11,8 @@ import sys
 
 import numpy as np
 
-from .errors import NoRule, describe
-from .primitive import TABLE, ndim_of, shape_of
+from .errors import NoRule, Refused, describe
+from .primitive import TABLE, every_argument_is_an_array, ndim_of, shape_of
 
 
 @functools.cache
@@ -46,6 +46,8 @@ def fitted(rule, args, kwargs):
         elif p.kind is p.VAR_KEYWORD:
             named.update(value)
         elif p.kind is p.POSITIONAL_ONLY:
+            positional.append(value)
+        elif rule.call is every_argument_is_an_array:
             positional.append(value)
         elif name in ours.parameters or value is not p.default and value is not np._NoValue:
             named[name] = value
@@ -106,17 +108,22 @@ def with_options(rule, ufunc, inputs, options):
     what is computed.  Raises NoRule for where= (what it leaves out has no value) and for axes=.
     """
     inputs = [x if hasattr(x, "dtype") or type(x) in (int, float) else np.asarray(x) for x in inputs]
-    small = [np.ones((1,) * ndim_of(x), getattr(x, "dtype", type(x))) for x in inputs]
+    small = [np.ones((1,) * ndim_of(x), x.dtype) if hasattr(x, "dtype") else type(x)(1) for x in inputs]
     ufunc(*small, **options)  # raises for what NumPy does not take
+    names = ", ".join(name + "=" for name in options)
     if options.pop("where", True) is not True:
         raise NoRule(rule.name, "with where=")
     options.pop("order", None), options.pop("subok", None)
-    how = {name: options.pop(name) for name in ("dtype", "signature", "casting") if options.get(name) is not None}
+    how = {name: options.pop(name, None) for name in ("dtype", "signature", "casting")}
+    how = {name: value for name, value in how.items() if value is not None}
     if how:
         if "dtype" in how:
             how["signature"] = (None,) * ufunc.nin + (np.dtype(how.pop("dtype")),) * ufunc.nout
         types = tuple(getattr(x, "dtype", type(x)) for x in inputs)
-        wanted = ufunc.resolve_dtypes(types + (None,) * ufunc.nout, **how)
+        try:
+            wanted = ufunc.resolve_dtypes(types + (None,) * ufunc.nout, **how)
+        except TypeError as error:
+            raise TypeError(f"{rule.name} with {names}: {error}") from None
         if any(want.kind == "c" for want in wanted):
             raise NoRule(rule.name, "with dtype=complex")
         inputs = [x if t == want else (x if hasattr(x, "dtype") else np.asarray(x)).astype(want)
@@ -129,6 +136,7 @@ def with_options(rule, ufunc, inputs, options):
 _REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min, np.logical_and: np.all,
                np.logical_or: np.any}
 _RUNNING = {np.add: np.cumsum, np.multiply: np.cumprod}
+_FOLDED = {np.subtract, np.divide, np.maximum, np.minimum, np.fmax, np.fmin, np.hypot, np.logaddexp, np.logaddexp2}
 
 
 def ufunc_method(ufunc, method, inputs, options):
@@ -136,23 +144,52 @@ def ufunc_method(ufunc, method, inputs, options):
     name = f"np.{ufunc.__name__}.{method}"
     if ufunc not in TABLE or method == "reduceat":
         raise NoRule(name)
-    if method == "outer":
-        a, b = inputs
-        return ufunc(np.reshape(a, shape_of(a) + (1,) * ndim_of(b)), b, **options)
-    x, axis = inputs[0], options.pop("axis", 0)
+    try:
+        if method == "outer":
+            a, b = inputs
+            return ufunc(np.reshape(a, shape_of(a) + (1,) * ndim_of(b)), b, **options)
+        return _along_axis(ufunc, method, name, *inputs, **options)
+    except Refused as error:
+        if not str(error).startswith(name):
+            error.args = f"{name}: {error}",
+        raise
+
+
+def _along_axis(ufunc, method, name, x, axis=0, **options):
+    """A reduction, or all its steps."""
+    if method == "accumulate":
+        axes = axis if type(axis) is tuple else tuple(range(ndim_of(x))) if axis is None else (axis,)
+        if len(axes) != 1 or not ndim_of(x):
+            raise ValueError(f"{name}: axis={axis!r} of an array with {ndim_of(x)} axes; expected one axis")
+        axis, = axes
     function = {"reduce": _REDUCTIONS, "accumulate": _RUNNING}[method].get(ufunc)
-    if function is None:
-        return _folded(ufunc, method == "accumulate", name, x, axis, options)
-    if options.get("dtype") is not None and function in (np.max, np.min):
+    options = {k: v for k, v in options.items()
+               if v is not None and v is not np._NoValue and v is not (k == "where")}
+    if function in (np.max, np.min) and "dtype" in options:
         x = x.astype(options.pop("dtype"))
-    return function(x, axis=axis, **options)
+    if function is None and ufunc not in _FOLDED:
+        raise NoRule(name)
+    unknown = options.keys() - signature_of(function or _folded).parameters.keys()
+    if unknown:
+        raise NoRule(name, f"with {', '.join(k + '=' for k in sorted(unknown))}")
+    return function(x, axis=axis, **options) if function else _folded(ufunc, name, x, axis, **options)
 
 
-def _folded(ufunc, running, name, x, axis, options):
-    """f(f(f(x_1, x_2), x_3), ...) along one axis: the last, or all of them."""
-    refused = [k for k, v in options.items()
-               if v is not None and v is not np._NoValue and v is not (k == "where")]
-    if refused or TABLE[ufunc].constant or type(axis) is tuple or axis is None or not shape_of(x)[axis]:
-        raise NoRule(name, f"with {refused[0]}=" if refused else f"with axis={axis!r}")
-    steps = list(itertools.accumulate(np.unstack(x, axis=axis), ufunc))
-    return np.stack(steps, axis=axis) if running else steps[-1]
+def _folded(ufunc, name, x, axis, keepdims=False, initial=None):
+    """f(f(f(x_1, x_2), x_3), ...) along one axis, all the steps for accumulate."""
+    if type(axis) is tuple or axis is None:
+        raise NoRule(name, f"with axis={axis!r}")
+    initial = ufunc.identity if initial is None else initial.astype(x.dtype) if hasattr(initial, "dtype") else initial
+    if name.endswith("accumulate"):
+        steps = list(itertools.accumulate(np.unstack(x, axis=axis), ufunc))
+        return np.stack(steps, axis=axis) if steps else np.copy(x)
+    parts = np.unstack(x, axis=axis) if ndim_of(x) or axis not in (0, -1) else (x,)
+    if initial is None and not parts:
+        raise ValueError(f"{name}: nothing to reduce, and no identity")
+    if initial is None:
+        result = functools.reduce(ufunc, parts[1:], +parts[0])
+    elif parts:
+        result = functools.reduce(ufunc, parts, initial)
+    else:
+        result = np.sum(x, axis=axis) + initial
+    return np.expand_dims(result, axis) if keepdims and ndim_of(x) else result

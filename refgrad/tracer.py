@@ -21,7 +21,7 @@ import sys
 import numpy as np
 
 from . import augmented, creation
-from .calls import caller_in_numpy, fitted, ufunc_method, with_options
+from .calls import caller_in_numpy, fitted, signature_of, ufunc_method, with_options
 from .errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule, Refused, describe
 from .face import Face
 from .operands import NUMBERS, REAL, admitted, takes_over
@@ -230,6 +230,9 @@ class Tracer(Face, Writable):
             raise AttributeError(f"a traced array ({describe(self)}) has no .{name}: {way_out}")
         raise AttributeError(f"a traced array ({describe(self)}) has no attribute {name!r}")
 
+    def copy(self, order="C"):
+        return self.apart() if self.is_number() else np.copy(self, order)
+
     def __copy__(self):
         return self.apart()
 
@@ -263,8 +266,7 @@ _LOST = {
                                            "is a plain array."),
     round: ("round()", "np.round(x) gives a plain array: it is constant almost everywhere.")}
 
-_INSTEAD = {"flat": "write np.ravel(x)", "choose": "write np.where or np.select",
-            "argpartition": "write np.argsort(x)"}
+_INSTEAD = {"flat": "write np.ravel(x)", "choose": "write np.where or np.select"}
 
 
 def binary(function, a, b):
@@ -312,7 +314,7 @@ def _shown(call, args, kwargs):
     """The first argument of a call, and the call as a function of it."""
     if args:
         return args[0], lambda x: call(x, *args[1:], **kwargs)
-    first, *_ = kwargs
+    first = next(iter(signature_of(call).parameters))
     return kwargs[first], lambda x: call(**{**kwargs, first: x})
 
 
@@ -409,7 +411,7 @@ def _into(out, new, name):
         return new
     if type(out) is not Tracer and type(new) is Tracer:
         raise InPlaceWrite(name, f"the argument out={describe(out)}, which is not traced,", augmented.WAY_OUT)
-    fits(new, out, name)
+    fits(new, out, f"{name} with out=")
     if type(out) is Tracer:
         out.overwrite(new, f"{name} with out=")
     else:

@@ -184,7 +184,7 @@ elementwise(np.copysign, "y = |a| with the sign of b,  dy = sign a sign b da",
             kinks=[Kink((0.0, 1.0), (0.0, 0.0), "0 at a = 0")])
 _at_zero = (None, lambda v, _y, x, _h: v * (x == 0))
 Primitive(np.heaviside, "y = 0 for x < 0, h at x = 0, 1 for x > 0:  dy = dh at x = 0, else 0", kind=KINKED, jvp=_at_zero,
-          vjp=_at_zero, cases=[Case(Fixed(np.array([-1.0, 0.0, 2.0])), (2, 3)),
+          vjp=_at_zero, cases=[Case(Fixed(np.array([-1, 0, 2])), (2, 3)),
                                Case((3, 4), (4,), domain="nonzero")], stacked=True, pointwise=True,
           kinks=[Kink((0.0, 0.5), (0.0, 1.0), "jumps at 0: the slope in x is 0, as on either side")])
 Primitive(np.ldexp, "y = x 2^n,  dy = 2^n dx", kind=LINEAR, vjp=(lambda g, _y, _x, n: np.ldexp(g, n), None),

@@ -15,7 +15,7 @@ from ..cases import Case, Kink
 from ..errors import NoRule, describe
 from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, Composition, Each, Primitive, in_dtype_of, ndim_of, \
     shape_of
-from .arguments import axes_of, flag
+from .arguments import as_array, axes_of, flag
 from .reductions import norm, p_norm
 
 
@@ -48,6 +48,7 @@ def _matmul(a, b):
 
 
 def _dot(a, b):
+    a, b = as_array(a), as_array(b)
     if ndim_of(a) == 0 or ndim_of(b) == 0:
         return a * b
     if ndim_of(a) == ndim_of(b) == 1:
@@ -56,6 +57,7 @@ def _dot(a, b):
 
 
 def _inner(a, b):
+    a, b = as_array(a), as_array(b)
     if ndim_of(a) == 0 or ndim_of(b) == 0:
         return a * b
     return np.matmul(a, b) if ndim_of(a) == ndim_of(b) == 1 else np.tensordot(a, b, axes=([-1], [-1]))
@@ -99,7 +101,7 @@ def _cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
         axisa = axisb = axisc = operator.index(axis)
     a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
     if (shape_of(a)[-1], shape_of(b)[-1]) != (3, 3):
-        raise NoRule("np.cross", f"of vectors of {shape_of(a)[-1]} and {shape_of(b)[-1]} entries (expected 3 and 3)")
+        raise NoRule("np.cross", f"with a= and b= of {shape_of(a)[-1]} and {shape_of(b)[-1]} entries (expected 3 and 3)")
     nxt, last = np.array([1, 2, 0]), np.array([2, 0, 1])
     return np.moveaxis(a[..., nxt] * b[..., last] - a[..., last] * b[..., nxt], -1, axisc)
 
@@ -110,6 +112,19 @@ def _vecdot(x1, x2, /, *, axis=-1):
     if shape_of(a)[-1] != shape_of(b)[-1]:
         raise ValueError(f"np.vecdot: vectors of {shape_of(a)[-1]} and {shape_of(b)[-1]} entries")
     return np.sum(a * b, axis=-1)
+
+
+def _matrices(a, most=np.inf):
+    if not 2 <= ndim_of(a) <= most:
+        raise np.linalg.LinAlgError(f"expected a matrix{'' if most == 2 else ' or a stack of them'}, got {describe(a)}")
+    return a
+
+
+def _chain(arrays):
+    """The first may be a row, the last a column."""
+    first, *inner, last = arrays
+    ends = [a if ndim_of(a) == 1 else _matrices(a, 2) for a in (first, last)]
+    return functools.reduce(np.matmul, [ends[0], *(_matrices(a, 2) for a in inner), ends[1]])
 
 
 VECTORS = [Case((3,), (3,)), Case((2, 3), (3,)), Case((3,), (3, 2)), Case((2, 3), (3, 4))]
@@ -125,8 +140,8 @@ Composition(np.kron, _kron, kind=MULTILINEAR,
 Composition(np.vecdot, lambda a, b, *, axis=-1, keepdims=False: np.linalg.vecdot(a, b, axis=axis) if not keepdims
             else np.expand_dims(np.linalg.vecdot(a, b, axis=axis), axis), kind=MULTILINEAR,
             cases=[Case((3,), (3,)), Case((2, 3), (3,))])
-Composition(np.matvec, lambda a, b: matmul(a, b[..., None])[..., 0], cases=[Case((2, 3), (4, 3))], kind=MULTILINEAR)
-Composition(np.vecmat, lambda a, b: matmul(a[..., None, :], b)[..., 0, :], cases=[Case((4, 2), (2, 3))],
+Composition(np.matvec, lambda a, b: matmul(_matrices(a), b[..., None])[..., 0], cases=[Case((2, 3), (4, 3))], kind=MULTILINEAR)
+Composition(np.vecmat, lambda a, b: matmul(a[..., None, :], _matrices(b))[..., 0, :], cases=[Case((4, 2), (2, 3))],
             kind=MULTILINEAR)
 Composition(np.cross, _cross, kind=MULTILINEAR,
             cases=[Case((3,), (3,)), Case((2, 3), (3,)), Case((3, 4), (3, 4), axisa=0, axisb=0, axisc=0)])
@@ -171,6 +186,9 @@ def _einsum(subscripts, *operands, optimize=False):
     if not isinstance(subscripts, str):
         subscripts, operands = _from_lists(subscripts, *operands)
     inputs, output = _written_out(subscripts.replace(" ", ""), [ndim_of(x) for x in operands])
+    for labels, x in zip(inputs, operands):
+        if len({*zip(labels, shape_of(x))}) > len({*labels}):
+            raise ValueError(f"np.einsum: {labels} repeats a subscript for axes of different sizes, of shape {shape_of(x)}")
     wide = {label for labels, x in zip(inputs, operands) for label, n in zip(labels, shape_of(x)) if n != 1}
     simple = list(operands)
     for k, (labels, x) in enumerate(zip(inputs, operands)):  # an axis of size 1 under a longer one need not be there
@@ -191,6 +209,8 @@ def _einsum(subscripts, *operands, optimize=False):
             x = np.sum(x, axis=alone)
             labels = "".join(label for j, label in enumerate(labels) if j not in alone)
         inputs[k], simple[k] = labels, x
+    if len(simple) == 1 and output:  # NumPy's result is a view, too
+        return np.transpose(simple[0], [inputs[0].index(label) for label in output])
     return contraction(*simple, subscripts=",".join(inputs) + "->" + output, optimize=optimize)
 
 
@@ -322,10 +342,12 @@ def _vector_norm(x, ord, axis, keepdims):
 
 
 def _matrix_norm(x, ord, axis, keepdims):
+    if not (ord is None or issubclass(type(ord), (int, float, str, np.number))):
+        raise NoRule("np.linalg.norm", "with a traced ord= over two axes")
     if ord in (None, "fro", "f"):
         return norm(x, axis=axis, keepdims=keepdims)
     if ord not in (1, -1, np.inf, -np.inf):
-        if issubclass(type(ord), (int, float, str)) and ord not in (2, -2, "nuc"):
+        if ord not in (2, -2, "nuc"):
             raise ValueError(f"np.linalg.norm: ord={ord!r} for matrices")
         raise NoRule("np.linalg.norm", f"with ord={ord!r} over two axes")
     if not np.size(x) and ord > 0:
@@ -355,7 +377,7 @@ Composition(np.linalg.norm, _norm, kind=KINKED, cases=[
 def _matrix_power(a, n):
     """By squaring."""
     n = operator.index(n)
-    if ndim_of(a) < 2 or shape_of(a)[-1] != shape_of(a)[-2]:
+    if shape_of(_matrices(a))[-1] != shape_of(a)[-2]:
         raise np.linalg.LinAlgError(f"np.linalg.matrix_power: {describe(a)} is no square matrix")
     if n < 0:
         return _matrix_power(np.linalg.inv(a), -n)
@@ -384,7 +406,7 @@ Composition(np.linalg.vecdot, _vecdot, kind=MULTILINEAR,
             cases=[Case((2, 3), (2, 3), axis=0)])
 Composition(np.linalg.cross, lambda x1, x2, /, *, axis=-1: np.cross(x1, x2, axis=operator.index(axis)),
             cases=[Case((2, 3), (2, 3))], kind=MULTILINEAR)
-Composition(np.linalg.multi_dot, lambda arrays: functools.reduce(np.matmul, arrays), kind=MULTILINEAR, cases=[
+Composition(np.linalg.multi_dot, _chain, kind=MULTILINEAR, cases=[
     Case((2, 3), (3, 2), (2,), call=lambda *arrays: np.linalg.multi_dot(arrays))])
 Composition(np.linalg.matrix_transpose, lambda x, /: T(x), cases=[Case((2, 3, 4))], kind=LINEAR)
 Composition(np.linalg.diagonal, lambda x, /, *, offset=0: np.diagonal(x, offset, -2, -1), kind=LINEAR,

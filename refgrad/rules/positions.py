@@ -36,9 +36,11 @@ def _flip(m, axis=None):
 def _roll(a, shift, axis=None):
     if axis is None:
         return np.reshape(_roll(np.ravel(a), shift, 0), shape_of(a))
-    pairs = np.broadcast(shift, axis)
+    pairs = np.broadcast(shift, normalize_axis_tuple(axis, ndim_of(a), allow_duplicate=True))
     if pairs.ndim > 1:
         raise ValueError("np.roll: shift and axis should be numbers or lists of numbers")
+    if not pairs.size:
+        return np.copy(a)
     for s, k in pairs:
         a = positions_along(a, k, lambda p, s=s: np.roll(p, s))
     return a
@@ -59,7 +61,7 @@ def _tile(A, reps):
     reps = (1,) * (len(shape) - len(reps)) + reps
     spread = np.broadcast_to(np.reshape(A, tuple(m for n in shape for m in (1, n))),
                              tuple(m for r, n in zip(reps, shape) for m in (r, n)))
-    return np.reshape(spread, tuple(r * n for r, n in zip(reps, shape)))
+    return np.reshape(np.copy(spread), tuple(r * n for r, n in zip(reps, shape)))
 
 
 def _take(a, indices, axis=None, *, mode="raise"):
@@ -150,8 +152,9 @@ Composition(np.pad, _pad, cases=[Case((2, 3), pad_width=((1, 0), (0, 2))), Case(
 Composition(np.sort, _sort, cases=[Case((3, 4)), Case((3, 4), axis=0), Case((2, 3), axis=None)], kind=KINKED,
             kinks=[Kink(([2.0, 1.0, 1.0],), ([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]],),
                         "equal entries keep their order")])
-Composition(np.delete, lambda arr, obj, axis=None: positions_along(arr, axis, lambda p: np.delete(p, obj)),
-            cases=[Case((2, 3), obj=1, axis=1), Case((2, 3), obj=[0, 4])], kind=LINEAR)
+Composition(np.delete, lambda arr, obj, axis=None: positions_along(
+    arr, axis if axis is None else normalize_axis_index(axis, ndim_of(arr)), lambda p: np.delete(p, obj)),
+    cases=[Case((2, 3), obj=1, axis=1), Case((2, 3), obj=[0, 4])], kind=LINEAR)
 Composition(np.compress, lambda condition, a, axis=None: positions_along(a, axis, lambda p: np.compress(condition, p)),
             cases=[Case(Fixed(np.array([True, False, True])), (2, 3), axis=1)], kind=LINEAR)
 Composition(np.extract, lambda condition, arr: np.compress(np.ravel(condition), arr),

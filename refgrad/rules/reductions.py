@@ -40,8 +40,10 @@ def extreme(function, combine):
         if not given(initial):
             if not everything(where):
                 raise ValueError(f"np.{function.__name__} with where= needs initial=, its value where nothing is left")
-        elif not count(a, axes_of(a, axis, scalar=True)):  # then it is all there is
-            return _arguments(np.sum, a, axis, keepdims, True, initial, 0, np.add)
+        else:
+            initial = as_array(initial).astype(a.dtype)
+            if not count(a, axes_of(a, axis, scalar=True)):  # then it is all there is
+                return _arguments(np.sum, a, axis, keepdims, True, initial, 0, np.add)
         return _arguments(function, a, axis, keepdims, where, initial, initial, combine)
     return call
 

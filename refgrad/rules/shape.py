@@ -199,6 +199,8 @@ def _astype(x, dtype, /, *, copy=True, device=None):
     dtype = np.dtype(dtype)
     if dtype.kind == "c":
         raise NoRule("np.astype", f"with dtype={dtype}")
+    if x.dtype == dtype and not copy:
+        return x
     return (truncate if dtype.kind in "biu" else cast)(x, dtype=dtype)
 
 
@@ -209,6 +211,8 @@ Composition(np.real, lambda val: val, cases=[Case((3,))], kind=LINEAR)
 
 def _filled(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None):
     in_memory("np.full_like", device)
+    if dtype is not None and np.dtype(dtype).kind == "c":
+        raise NoRule("np.full_like", f"with dtype={np.dtype(dtype)}")
     if dtype is not None and hasattr(fill_value, "dtype"):
         fill_value = fill_value.astype(dtype)
     return (a, fill_value), {"dtype": dtype, "shape": shape}
