@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 
 import numpy as np
 
@@ -24,7 +25,21 @@ def describe_call(name, function, args, kwargs) -> str:
     return f"{name}({', '.join(f'{k}={describe(x)}' for k, x in given.items())})"
 
 
-class NoRule(TypeError):
+class Refused(TypeError):
+    """A call that cannot be differentiated, or not as it stands."""
+
+    def __init__(self, message):
+        self.message = message
+        super().__init__(message)
+
+    def within(self, rule, args, kwargs):
+        """The same error, with the (outermost) NumPy function in which it happened, unless it names that already."""
+        if not re.match(re.escape(rule.name) + r"\b(?!\.)", str(self)):
+            self.args = (f"{describe_call(rule.name, rule.function, args, kwargs)}: {self.message}",)
+        return self
+
+
+class NoRule(Refused):
     """A function was called on a traced array that has no differentiation rule."""
 
     def __init__(self, function, how=""):
@@ -32,20 +47,8 @@ class NoRule(TypeError):
             f"{function}{' ' + how if how else ''} has no differentiation rule. Write it with functions that have one "
             f"(refgrad.functions() lists them), or declare its jvp and vjp with refgrad.custom.")
 
-    @classmethod
-    def for_call(cls, name, call, args, kwargs):
-        """The error for a call that a rule's signature does not take, or None if it does take it."""
-        signature = inspect.signature(call)
-        try:
-            signature.bind(*args, **kwargs)
-        except TypeError as error:
-            unknown = sorted(set(kwargs) - set(signature.parameters))
-            how = f"with {', '.join(k + '=' for k in unknown)}" if unknown else f"called like this ({error})"
-            return cls(name, how)
-        return None
 
-
-class InPlaceWrite(TypeError):
+class InPlaceWrite(Refused):
     """An array would have been overwritten that must keep its values, or that cannot hold traced ones."""
 
     def __init__(self, function, what="", way_out=""):
@@ -55,7 +58,7 @@ class InPlaceWrite(TypeError):
             f"{'' if way_out else 'np.concatenate or np.stack to assemble one from parts.'}")
 
 
-class LostTrace(TypeError):
+class LostTrace(Refused):
     """A traced array would have become a plain number, and its derivative would have been lost.
 
     The level remembers it: a program that catches it, or a NumPy function that reports it as another error, does not
@@ -64,20 +67,12 @@ class LostTrace(TypeError):
 
     def __init__(self, function, tracer, way_out=""):
         tracer.level.lost = self
-        self.message = (
+        super().__init__(
             f"{function} was given {describe(tracer)} that {tracer.level.purpose}, and would lose the trace. "
             + (way_out or "Keep it an array: np.stack([x, y]) or np.array([x, y], like=x) for np.array([x, y]), A @ x "
                           "or np.dot(A, x) for A.dot(x), a = np.zeros(shape, like=x) for an array to write into (or "
                           "np.where(mask, x, a) for a[mask] = x), NumPy's functions for math's, has_aux=True to return "
                           "a value as it is."))
-        self.inside = None
-        super().__init__(self.message)
-
-    def within(self, call):
-        """The same error, with the (outermost) NumPy function in which it happened."""
-        self.inside = call
-        self.args = (f"{call}: {self.message}",)
-        return self
 
 
 class Overwritten(RuntimeError):

@@ -30,8 +30,13 @@ class Face:
     def __iter__(self):
         return (self[i] for i in range(len(self)))
 
-    def astype(self, dtype, order="K", casting="unsafe", subok=True, copy=True): return np.astype(self, dtype)
-    def copy(self, order="C"): return np.copy(self)
+    def astype(self, dtype, order="K", casting="unsafe", subok=True, copy=True):
+        dtype = np.dtype(dtype)
+        if not np.can_cast(self.dtype, dtype, casting):
+            raise TypeError(f"x.astype: no casting from {self.dtype} to {dtype} with casting={casting!r}")
+        return np.astype(self, dtype, copy=copy)
+
+    def copy(self, order="C"): return np.copy(self, order)
     def sum(self, *args, **kwargs): return np.sum(self, *args, **kwargs)
     def mean(self, *args, **kwargs): return np.mean(self, *args, **kwargs)
     def prod(self, *args, **kwargs): return np.prod(self, *args, **kwargs)
@@ -46,25 +51,30 @@ class Face:
     def any(self, *args, **kwargs): return np.any(self, *args, **kwargs)
     def all(self, *args, **kwargs): return np.all(self, *args, **kwargs)
     def nonzero(self): return np.nonzero(self)
-    def searchsorted(self, v, **kwargs): return np.searchsorted(self, v, **kwargs)
-    def round(self, decimals=0): return np.round(self, decimals)
-    def conj(self): return np.conjugate(self)
-    def conjugate(self): return np.conjugate(self)
+    def searchsorted(self, *args, **kwargs): return np.searchsorted(self, *args, **kwargs)
+    def round(self, *args, **kwargs): return np.round(self, *args, **kwargs)
+    def conj(self): return self
+    def conjugate(self): return self
     def argsort(self, *args, **kwargs): return np.argsort(self, *args, **kwargs)
-    def clip(self, *args, **kwargs): return np.clip(self, *args, **kwargs)
-    def dot(self, other): return np.dot(self, other)
+    def argpartition(self, *args, **kwargs): return np.argpartition(self, *args, **kwargs)
+    def clip(self, min=None, max=None, out=None, **kwargs): return np.clip(self, min, max, out=out, **kwargs)
+    def dot(self, *args, **kwargs): return np.dot(self, *args, **kwargs)
     def trace(self, *args, **kwargs): return np.trace(self, *args, **kwargs)
     def diagonal(self, *args, **kwargs): return np.diagonal(self, *args, **kwargs)
     def ravel(self, order="C"): return np.ravel(self, order)
-    def flatten(self, order="C"): return np.ravel(self, order)
+    def flatten(self, order="C"): return np.ravel(np.copy(self), order)
     def squeeze(self, axis=None): return np.squeeze(self, axis)
     def swapaxes(self, axis1, axis2): return np.swapaxes(self, axis1, axis2)
     def repeat(self, repeats, axis=None): return np.repeat(self, repeats, axis)
-    def take(self, indices, axis=None, **kwargs): return np.take(self, indices, axis, **kwargs)
-    def compress(self, condition, axis=None): return np.compress(condition, self, axis)
+    def take(self, *args, **kwargs): return np.take(self, *args, **kwargs)
+    def compress(self, condition, axis=None, out=None): return np.compress(condition, self, axis, out)
 
-    def reshape(self, *shape, order="C"):
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
+    def reshape(self, *shape, order="C", copy=None):
+        if not shape:
+            raise TypeError("x.reshape: expected a shape")
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order, copy=copy)
 
     def transpose(self, *axes):
-        return np.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
+        if axes in ((), (None,)):
+            return np.transpose(self)
+        return np.transpose(self, axes[0] if len(axes) == 1 and np.ndim(axes[0]) else axes)

@@ -21,7 +21,8 @@ import sys
 import numpy as np
 
 from . import augmented, creation
-from .errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule, describe, describe_call
+from .calls import caller_in_numpy, fitted, signature_of, ufunc_method, with_options
+from .errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule, Refused, describe
 from .face import Face
 from .operands import NUMBERS, REAL, admitted, takes_over
 from .primitive import TABLE, TRACING, Composition, Primitive, every_argument_is_an_array, qualified
@@ -187,7 +188,9 @@ class Tracer(Face, Writable):
     # what cannot keep the trace says so
 
     def __array__(self, dtype=None, copy=None):
-        raise LostTrace("a conversion to a plain array (np.array, np.asarray, a[index] = x, inside a function)", self)
+        around = caller_in_numpy(self)
+        raise LostTrace(f"{around + ': ' if around else ''}a conversion to a plain array (np.array, np.asarray, "
+                        f"a[index] = x, inside a function)", self)
 
     def __bool__(self): return self.level.concrete(self, bool)
     def __float__(self): return self.level.concrete(self, float)
@@ -227,6 +230,9 @@ class Tracer(Face, Writable):
             raise AttributeError(f"a traced array ({describe(self)}) has no .{name}: {way_out}")
         raise AttributeError(f"a traced array ({describe(self)}) has no attribute {name!r}")
 
+    def copy(self, order="C"):
+        return self.apart() if self.is_number() else np.copy(self, order)
+
     def __copy__(self):
         return self.apart()
 
@@ -260,8 +266,7 @@ _LOST = {
                                            "is a plain array."),
     round: ("round()", "np.round(x) gives a plain array: it is constant almost everywhere.")}
 
-_INSTEAD = {"flat": "write np.ravel(x)", "choose": "write np.where or np.select",
-            "argpartition": "write np.argsort(x)"}
+_INSTEAD = {"flat": "write np.ravel(x)", "choose": "write np.where or np.select"}
 
 
 def binary(function, a, b):
@@ -286,20 +291,31 @@ def run(rule, args, kwargs):
     call = rule.call
     if call is every_argument_is_an_array and not kwargs:
         return dispatch(rule, args, kwargs)
+    out = None
     try:
-        called = call(*args, **kwargs)
-    except LostTrace as error:
-        raise error.within(describe_call(rule.name, rule.function, args, kwargs))
-    except TypeError as error:
-        refused = NoRule.for_call(rule.name, call, args, kwargs)
-        if refused is None:
-            raise
-        raise refused from error
+        try:
+            called = call(*args, **kwargs)
+        except TypeError:
+            again = fitted(rule, args, kwargs)
+            if again is None:
+                raise
+            args, kwargs, out = again
+            called = call(*args, **kwargs)
+    except Refused as error:
+        raise error.within(rule, args, kwargs)
     if type(rule) is not Composition:
-        return dispatch(rule, *called)
-    if rule.shows and type(called) is Tracer:
-        called.follow(args[0], lambda x: call(x, *args[1:], **kwargs))
-    return called
+        called = dispatch(rule, *called)
+    elif rule.shows and type(called) is Tracer:
+        called.follow(*_shown(call, args, kwargs))
+    return called if out is None else _into(out, called, rule.name)
+
+
+def _shown(call, args, kwargs):
+    """The first argument of a call, and the call as a function of it."""
+    if args:
+        return args[0], lambda x: call(x, *args[1:], **kwargs)
+    first = next(iter(signature_of(call).parameters))
+    return kwargs[first], lambda x: call(**{**kwargs, first: x})
 
 
 def dispatch(primitive: Primitive, arrays, params):
@@ -371,11 +387,10 @@ def _unusual(rule, ufunc, method, inputs, options):
     if method == "at":
         return add_at(ufunc, *inputs)
     if method != "__call__":
-        return _reduction(ufunc, method)(*inputs, **options)
-    if rule is not None and not options:
-        return run(rule, inputs, {})
-    how = f"with {', '.join(sorted(options))}=" if rule is not None else ""
-    raise NoRule(f"np.{ufunc.__name__}", how)
+        return ufunc_method(ufunc, method, inputs, options)
+    if rule is None:
+        raise NoRule(f"np.{ufunc.__name__}")
+    return run(rule, *with_options(rule, ufunc, inputs, options)) if options else run(rule, inputs, {})
 
 
 def _with_out(ufunc, method, inputs, options, is_only_name):
@@ -396,21 +411,9 @@ def _into(out, new, name):
         return new
     if type(out) is not Tracer and type(new) is Tracer:
         raise InPlaceWrite(name, f"the argument out={describe(out)}, which is not traced,", augmented.WAY_OUT)
-    fits(new, out, name)
+    fits(new, out, f"{name} with out=")
     if type(out) is Tracer:
         out.overwrite(new, f"{name} with out=")
     else:
         out[...] = new
     return out
-
-
-def _reduction(ufunc, method):
-    known = {(np.add, "reduce"): np.sum, (np.multiply, "reduce"): np.prod, (np.maximum, "reduce"): np.max,
-             (np.minimum, "reduce"): np.min, (np.add, "accumulate"): np.cumsum,
-             (np.multiply, "accumulate"): np.cumprod}
-    try:
-        function = known[ufunc, method]
-    except KeyError:
-        raise NoRule(f"np.{ufunc.__name__}.{method}") from None
-    # A ufunc's methods work along axis 0 unless told otherwise; the functions work on all axes.
-    return lambda x, axis=0, **options: function(x, axis=axis, **options)

@@ -14,8 +14,9 @@ import weakref
 
 import numpy as np
 
+from .calls import caller_in_numpy
 from .creation import assembled, constant
-from .errors import InPlaceWrite, describe
+from .errors import InPlaceWrite, LostTrace, describe
 from .primitive import shape_of
 from .rules.shape import Taken, scatter_add, setitem
 
@@ -152,6 +153,9 @@ def _writer(function):
     """The function on a traced first argument; a plain one cannot hold traced numbers."""
     def write(array, *args, **kwargs):
         if not isinstance(array, Writable):
+            around = function is np.copyto and caller_in_numpy(args[0])
+            if around:
+                raise LostTrace(f"{around}: a copy into a plain array", args[0])
             raise InPlaceWrite(f"np.{function.__name__}", f"into {describe(array)}, which is not traced",
                                "Make it a traced array: np.zeros(shape, like=x).")
         if function not in _WRITTEN:

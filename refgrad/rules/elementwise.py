@@ -12,6 +12,7 @@ import operator
 
 import numpy as np
 
+from ..calls import as_called
 from ..cases import Fixed, Case, Kink
 from ..errors import InPlaceWrite
 from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, Composition, Primitive, elementwise
@@ -181,12 +182,21 @@ Composition(np.modf, lambda x: (np.fmod(np.where(np.isinf(x), 0, x), 1), np.trun
 elementwise(np.copysign, "y = |a| with the sign of b,  dy = sign a sign b da",
             lambda _y, a, b: np.sign(a) * np.copysign(1, b), None, kind=KINKED, domain="nonzero",
             kinks=[Kink((0.0, 1.0), (0.0, 0.0), "0 at a = 0")])
+_at_zero = (None, lambda v, _y, x, _h: v * (x == 0))
+Primitive(np.heaviside, "y = 0 for x < 0, h at x = 0, 1 for x > 0:  dy = dh at x = 0, else 0", kind=KINKED, jvp=_at_zero,
+          vjp=_at_zero, cases=[Case(Fixed(np.array([-1, 0, 2])), (2, 3)),
+                               Case((3, 4), (4,), domain="nonzero")], stacked=True, pointwise=True,
+          kinks=[Kink((0.0, 0.5), (0.0, 1.0), "jumps at 0: the slope in x is 0, as on either side")])
 Primitive(np.ldexp, "y = x 2^n,  dy = 2^n dx", kind=LINEAR, vjp=(lambda g, _y, _x, n: np.ldexp(g, n), None),
           cases=[Case((3,), Fixed(np.array([1, -2, 0])))], stacked=True, pointwise=True)
 
 
-def _bounded(a, a_min=None, a_max=None, *, min=None, max=None):
-    low, high = a_min if min is None else min, a_max if max is None else max
+def _bounded(a, a_min=np._NoValue, a_max=np._NoValue, *, min=np._NoValue, max=np._NoValue):
+    """NumPy has two names for each bound: both old ones, or any of the new ones."""
+    old, new = [v is not np._NoValue for v in (a_min, a_max)], [v is not np._NoValue for v in (min, max)]
+    if old[0] != old[1] or old[0] and any(new):
+        raise TypeError("np.clip: expected a_min and a_max, or min, max or both; give None for no bound")
+    low, high = (a_min, a_max) if old[0] else (None if v is np._NoValue else v for v in (min, max))
     return (a, low, high), {}
 
 
@@ -238,16 +248,15 @@ Primitive(np.nan_to_num, "y = x where x is finite, else a constant:  dy = dx whe
 
 # Constant almost everywhere: the result carries no derivative, and that is declared.
 
-_as_called = lambda *arrays, **params: (arrays, params)
 for _function in (np.sign, np.floor, np.ceil, np.rint, np.trunc, np.isnan, np.isinf, np.isfinite, np.signbit,
                   np.logical_not, np.round, np.around, np.fix):
-    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called, cases=[Case((3, 4))])
-for _function in (np.floor_divide, np.heaviside, np.less, np.less_equal, np.greater, np.greater_equal, np.equal,
+    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=as_called(_function), cases=[Case((3, 4))])
+for _function in (np.floor_divide, np.less, np.less_equal, np.greater, np.greater_equal, np.equal,
                   np.not_equal, np.logical_and, np.logical_or, np.logical_xor, np.isclose):
-    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called,
+    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=as_called(_function),
               cases=[Case((3, 4), (4,), domain="nonzero")])
 for _function in np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.left_shift, np.right_shift:
-    Primitive(_function, "of integers, which have no derivative", kind=CONSTANT, call=_as_called,
+    Primitive(_function, "of integers, which have no derivative", kind=CONSTANT, call=as_called(_function),
               cases=[Case((3, 4), (4,), call=lambda a, b, _f=_function: _f(np.isfinite(a) + 5, 1 + (b > 0)))])
-Primitive(np.invert, "of integers, which have no derivative", kind=CONSTANT, call=_as_called,
+Primitive(np.invert, "of integers, which have no derivative", kind=CONSTANT, call=as_called(np.invert),
           cases=[Case((3, 4), call=lambda a: np.invert(a > 0))])

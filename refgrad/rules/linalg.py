@@ -5,15 +5,18 @@ right; what stands before it is G_X'.
 """
 
 import functools
+import operator
 import string
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..cases import Case, Kink
-from ..errors import NoRule
+from ..errors import NoRule, describe
 from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, Composition, Each, Primitive, in_dtype_of, ndim_of, \
     shape_of
-from .reductions import axes_of, norm, p_norm
+from .arguments import as_array, axes_of, flag
+from .reductions import norm, p_norm
 
 
 def T(a):
@@ -39,32 +42,44 @@ def _matmul(a, b):
         return matmul(a, b)
     if m == 0 or n == 0:
         raise ValueError("np.matmul: an operand has no axes; multiply by a scalar with *")
-    row, column = m == 1, n == 1
-    product = matmul(a[None, :] if row else a, b[:, None] if column else b)
-    if row:
-        product = product[..., 0, :]
-    return product[..., 0] if column else product
+    if m == n == 1:
+        return matmul(a[None, :], b[:, None])[0, 0]
+    return matmul(a[None, :], b)[..., 0, :] if m == 1 else matmul(a, b[:, None])[..., 0]
 
 
 def _dot(a, b):
+    a, b = as_array(a), as_array(b)
     if ndim_of(a) == 0 or ndim_of(b) == 0:
         return a * b
+    if ndim_of(a) == ndim_of(b) == 1:
+        return np.matmul(a, b)
     return np.tensordot(a, b, axes=([-1], [max(-2, -ndim_of(b))]))
 
 
 def _inner(a, b):
-    return a * b if ndim_of(a) == 0 or ndim_of(b) == 0 else np.tensordot(a, b, axes=([-1], [-1]))
+    a, b = as_array(a), as_array(b)
+    if ndim_of(a) == 0 or ndim_of(b) == 0:
+        return a * b
+    return np.matmul(a, b) if ndim_of(a) == ndim_of(b) == 1 else np.tensordot(a, b, axes=([-1], [-1]))
+
+
+def _contracted(axes):
+    """NumPy's argument axes, the last of one array with the first of another or two axes or lists, as two lists."""
+    if np.ndim(axes) == 0:
+        n = operator.index(axes)
+        return range(-n, 0), range(n)
+    left, right = axes
+    return np.atleast_1d(left).tolist(), np.atleast_1d(right).tolist()
 
 
 def _tensordot(a, b, axes=2):
     """Contracted axes to the middle, the others flattened: a matrix product."""
-    n, m = ndim_of(a), ndim_of(b)
-    if isinstance(axes, int):
-        left, right = range(n - axes, n), range(axes)
-    else:
-        left, right = ([k % d for k in np.atleast_1d(x)] for x, d in zip(axes, (n, m)))
-    rows = [k for k in range(n) if k not in left]
-    columns = [k for k in range(m) if k not in right]
+    left, right = ([normalize_axis_index(k, ndim_of(x)) for k in ks] for x, ks in zip((a, b), _contracted(axes)))
+    if [shape_of(a)[k] for k in left] != [shape_of(b)[k] for k in right]:
+        raise ValueError(f"np.tensordot: axes={axes!r} joins axes of different sizes, of arrays of the shapes "
+                         f"{shape_of(a)} and {shape_of(b)}")
+    rows = [k for k in range(ndim_of(a)) if k not in left]
+    columns = [k for k in range(ndim_of(b)) if k not in right]
     outer = [shape_of(a)[k] for k in rows], [shape_of(b)[k] for k in columns]
     inner = int(np.prod([shape_of(a)[k] for k in left], dtype=int))
     product = matmul(np.reshape(np.transpose(a, (*rows, *left)), (int(np.prod(outer[0], dtype=int)), inner)),
@@ -83,12 +98,33 @@ def _kron(a, b):
 
 def _cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     if axis is not None:
-        axisa = axisb = axisc = axis
+        axisa = axisb = axisc = operator.index(axis)
     a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
     if (shape_of(a)[-1], shape_of(b)[-1]) != (3, 3):
-        raise NoRule("np.cross", f"of vectors of {shape_of(a)[-1]} and {shape_of(b)[-1]} entries (expected 3 and 3)")
+        raise NoRule("np.cross", f"with a= and b= of {shape_of(a)[-1]} and {shape_of(b)[-1]} entries (expected 3 and 3)")
     nxt, last = np.array([1, 2, 0]), np.array([2, 0, 1])
     return np.moveaxis(a[..., nxt] * b[..., last] - a[..., last] * b[..., nxt], -1, axisc)
+
+
+def _vecdot(x1, x2, /, *, axis=-1):
+    """The axis is counted in each array by itself."""
+    a, b = (np.moveaxis(x, operator.index(axis), -1) for x in (x1, x2))
+    if shape_of(a)[-1] != shape_of(b)[-1]:
+        raise ValueError(f"np.vecdot: vectors of {shape_of(a)[-1]} and {shape_of(b)[-1]} entries")
+    return np.sum(a * b, axis=-1)
+
+
+def _matrices(a, most=np.inf):
+    if not 2 <= ndim_of(a) <= most:
+        raise np.linalg.LinAlgError(f"expected a matrix{'' if most == 2 else ' or a stack of them'}, got {describe(a)}")
+    return a
+
+
+def _chain(arrays):
+    """The first may be a row, the last a column."""
+    first, *inner, last = arrays
+    ends = [a if ndim_of(a) == 1 else _matrices(a, 2) for a in (first, last)]
+    return functools.reduce(np.matmul, [ends[0], *(_matrices(a, 2) for a in inner), ends[1]])
 
 
 VECTORS = [Case((3,), (3,)), Case((2, 3), (3,)), Case((3,), (3, 2)), Case((2, 3), (3, 4))]
@@ -101,10 +137,11 @@ Composition(np.tensordot, _tensordot, kind=MULTILINEAR, cases=[
     Case((2, 3, 4), (4, 3, 5), axes=([1, 2], [1, 0])), Case((2, 3), (3, 4), axes=1), Case((2,), (3,), axes=0)])
 Composition(np.kron, _kron, kind=MULTILINEAR,
             cases=[Case((2, 3), (3, 2)), Case((2,), (3,)), Case((2, 3), (2,)), Case((), (3,))])
-Composition(np.vecdot, lambda a, b: np.sum(a * b, axis=-1), kind=MULTILINEAR,
+Composition(np.vecdot, lambda a, b, *, axis=-1, keepdims=False: np.linalg.vecdot(a, b, axis=axis) if not keepdims
+            else np.expand_dims(np.linalg.vecdot(a, b, axis=axis), axis), kind=MULTILINEAR,
             cases=[Case((3,), (3,)), Case((2, 3), (3,))])
-Composition(np.matvec, lambda a, b: np.matmul(a, b[..., None])[..., 0], cases=[Case((2, 3), (4, 3))], kind=MULTILINEAR)
-Composition(np.vecmat, lambda a, b: np.matmul(a[..., None, :], b)[..., 0, :], cases=[Case((4, 2), (2, 3))],
+Composition(np.matvec, lambda a, b: matmul(_matrices(a), b[..., None])[..., 0], cases=[Case((2, 3), (4, 3))], kind=MULTILINEAR)
+Composition(np.vecmat, lambda a, b: matmul(a[..., None, :], _matrices(b))[..., 0, :], cases=[Case((4, 2), (2, 3))],
             kind=MULTILINEAR)
 Composition(np.cross, _cross, kind=MULTILINEAR,
             cases=[Case((3,), (3,)), Case((2, 3), (3,)), Case((3, 4), (3, 4), axisa=0, axisb=0, axisc=0)])
@@ -147,8 +184,11 @@ contraction = Primitive(
 def _einsum(subscripts, *operands, optimize=False):
     """Written out so that a subscript stands once in its operand, and elsewhere too: then the adjoint is one einsum."""
     if not isinstance(subscripts, str):
-        raise NoRule("np.einsum", "with subscripts as lists of integers (write them as a string)")
+        subscripts, operands = _from_lists(subscripts, *operands)
     inputs, output = _written_out(subscripts.replace(" ", ""), [ndim_of(x) for x in operands])
+    for labels, x in zip(inputs, operands):
+        if len({*zip(labels, shape_of(x))}) > len({*labels}):
+            raise ValueError(f"np.einsum: {labels} repeats a subscript for axes of different sizes, of shape {shape_of(x)}")
     wide = {label for labels, x in zip(inputs, operands) for label, n in zip(labels, shape_of(x)) if n != 1}
     simple = list(operands)
     for k, (labels, x) in enumerate(zip(inputs, operands)):  # an axis of size 1 under a longer one need not be there
@@ -169,7 +209,17 @@ def _einsum(subscripts, *operands, optimize=False):
             x = np.sum(x, axis=alone)
             labels = "".join(label for j, label in enumerate(labels) if j not in alone)
         inputs[k], simple[k] = labels, x
+    if len(simple) == 1 and output:  # NumPy's result is a view, too
+        return np.transpose(simple[0], [inputs[0].index(label) for label in output])
     return contraction(*simple, subscripts=",".join(inputs) + "->" + output, optimize=optimize)
+
+
+def _from_lists(*operands):
+    """The call with subscripts as text, of one with lists of integers after the operands, and at the end the result's."""
+    texts = ["".join("..." if k is Ellipsis else (string.ascii_uppercase + string.ascii_lowercase)[k] for k in numbers)
+             for numbers in [*operands[1::2], *([operands[-1]] if len(operands) % 2 else [])]]
+    arrays = operands[:-1:2]
+    return ",".join(texts[:len(arrays)]) + "->".join(["", *texts[len(arrays):]]), arrays
 
 
 def _written_out(subscripts, dimensions):
@@ -274,30 +324,47 @@ def _refuse_upper():
     raise NoRule("np.linalg.cholesky", "with upper=True; transpose the lower factor")
 
 
+def _vector_norm(x, ord, axis, keepdims):
+    """Of the entries along any number of axes."""
+    if isinstance(ord, str):
+        raise ValueError(f"np.linalg.norm: ord={ord!r} for vectors")
+    if ord is not None and not issubclass(type(ord), (int, float, np.number)):  # it is traced
+        return p_norm(x, p=ord, axis=axis, keepdims=keepdims)
+    if ord is None or ord == 2:
+        return norm(x, axis=axis, keepdims=keepdims)
+    if ord == 0:
+        return np.sum(np.astype(x != 0, x.dtype), axis=axis, keepdims=keepdims)
+    if ord == 1 or ord == np.inf and not np.size(x):  # nothing is largest: 0, as NumPy has it
+        return np.sum(np.abs(x), axis=axis, keepdims=keepdims)
+    if abs(ord) == np.inf:
+        return (np.max if ord > 0 else np.min)(np.abs(x), axis=axis, keepdims=keepdims)
+    return p_norm(x, p=ord, axis=axis, keepdims=keepdims)
+
+
+def _matrix_norm(x, ord, axis, keepdims):
+    if not (ord is None or issubclass(type(ord), (int, float, str, np.number))):
+        raise NoRule("np.linalg.norm", "with a traced ord= over two axes")
+    if ord in (None, "fro", "f"):
+        return norm(x, axis=axis, keepdims=keepdims)
+    if ord not in (1, -1, np.inf, -np.inf):
+        if ord not in (2, -2, "nuc"):
+            raise ValueError(f"np.linalg.norm: ord={ord!r} for matrices")
+        raise NoRule("np.linalg.norm", f"with ord={ord!r} over two axes")
+    if not np.size(x) and ord > 0:
+        return np.sum(np.abs(x), axis=axis, keepdims=keepdims)
+    rows, columns = axis
+    summed, kept = (rows, columns) if abs(ord) == 1 else (columns, rows)
+    sums = np.sum(np.abs(x), axis=summed, keepdims=keepdims)
+    return (np.max if ord > 0 else np.min)(sums, axis=kept + (kept < summed and not keepdims), keepdims=keepdims)
+
+
 def _norm(x, ord=None, axis=None, keepdims=False):
-    if axis is None and ord is not None and ndim_of(x) not in (1, 2):
-        raise ValueError(f"np.linalg.norm: ord={ord!r} for an array with {ndim_of(x)} axes; choose one or two (axis=)")
-    axis = axes_of(x, axis)
-    if np.size(x) == 0 and not isinstance(ord, str) and ord in (np.inf, 1):
-        return np.sum(np.abs(x), axis=axis, keepdims=keepdims)  # nothing is largest: 0, as NumPy has it
-    if ord is None or len(axis) == 1 and ord == 2 or len(axis) == 2 and isinstance(ord, str) and ord == "fro":
-        return norm(x, axis=axis, keepdims=bool(keepdims))
-    if len(axis) == 1:
-        if ord == np.inf:
-            return np.max(np.abs(x), axis=axis, keepdims=keepdims)
-        if ord == -np.inf:
-            return np.min(np.abs(x), axis=axis, keepdims=keepdims)
-        if ord == 1:
-            return np.sum(np.abs(x), axis=axis, keepdims=keepdims)
-        if not isinstance(ord, str) and ord != 0:
-            return p_norm(x, p=ord, axis=axis, keepdims=bool(keepdims))
-    elif len(axis) == 2 and ord in (1, -1, np.inf, -np.inf):
-        rows, columns = axis
-        summed, kept = (rows, columns) if abs(ord) == 1 else (columns, rows)
-        extreme = np.max if ord > 0 else np.min
-        result = extreme(np.sum(np.abs(x), axis=summed, keepdims=True), axis=kept, keepdims=True)
-        return result if keepdims else np.squeeze(result, axis=axis)
-    raise NoRule("np.linalg.norm", f"with ord={ord!r} over {len(axis)} axes")
+    keepdims, chosen = flag(keepdims), axes_of(x, axis)
+    if axis is None and ord is None:
+        return norm(x, axis=chosen, keepdims=keepdims)
+    if len(chosen) not in (1, 2) or len(set(chosen)) != len(chosen):
+        raise ValueError(f"np.linalg.norm: ord={ord!r} over axis={axis!r} of {describe(x)}; choose one or two axes")
+    return (_vector_norm if len(chosen) == 1 else _matrix_norm)(x, ord, chosen, keepdims)
 
 
 Composition(np.linalg.norm, _norm, kind=KINKED, cases=[
@@ -309,6 +376,9 @@ Composition(np.linalg.norm, _norm, kind=KINKED, cases=[
 
 def _matrix_power(a, n):
     """By squaring."""
+    n = operator.index(n)
+    if shape_of(_matrices(a))[-1] != shape_of(a)[-2]:
+        raise np.linalg.LinAlgError(f"np.linalg.matrix_power: {describe(a)} is no square matrix")
     if n < 0:
         return _matrix_power(np.linalg.inv(a), -n)
     if n == 0:
@@ -323,22 +393,29 @@ Composition(np.linalg.matrix_power, _matrix_power, cases=[
 # The names of the array standard: the same functions, of matrices in the last two axes
 
 Composition(np.linalg.matmul, lambda x1, x2, /: np.matmul(x1, x2), cases=[Case((2, 3), (3, 4))], kind=MULTILINEAR)
-Composition(np.linalg.outer, lambda x1, x2, /: np.outer(x1, x2), cases=[Case((2,), (3,))], kind=MULTILINEAR)
+def _outer(x1, x2, /):
+    if ndim_of(x1) != 1 or ndim_of(x2) != 1:
+        raise ValueError(f"np.linalg.outer: expected vectors, got {describe(x1)} and {describe(x2)}")
+    return np.outer(x1, x2)
+
+
+Composition(np.linalg.outer, _outer, cases=[Case((2,), (3,))], kind=MULTILINEAR)
 Composition(np.linalg.tensordot, lambda x1, x2, /, *, axes=2: np.tensordot(x1, x2, axes=axes),
             cases=[Case((2, 3), (3, 4), axes=1)], kind=MULTILINEAR)
-Composition(np.linalg.vecdot, lambda x1, x2, /, *, axis=-1: np.sum(x1 * x2, axis=axis), kind=MULTILINEAR,
+Composition(np.linalg.vecdot, _vecdot, kind=MULTILINEAR,
             cases=[Case((2, 3), (2, 3), axis=0)])
-Composition(np.linalg.cross, lambda x1, x2, /, *, axis=-1: np.cross(x1, x2, axis=axis), cases=[Case((2, 3), (2, 3))],
-            kind=MULTILINEAR)
-Composition(np.linalg.multi_dot, lambda arrays: functools.reduce(np.matmul, arrays), kind=MULTILINEAR, cases=[
+Composition(np.linalg.cross, lambda x1, x2, /, *, axis=-1: np.cross(x1, x2, axis=operator.index(axis)),
+            cases=[Case((2, 3), (2, 3))], kind=MULTILINEAR)
+Composition(np.linalg.multi_dot, _chain, kind=MULTILINEAR, cases=[
     Case((2, 3), (3, 2), (2,), call=lambda *arrays: np.linalg.multi_dot(arrays))])
 Composition(np.linalg.matrix_transpose, lambda x, /: T(x), cases=[Case((2, 3, 4))], kind=LINEAR)
 Composition(np.linalg.diagonal, lambda x, /, *, offset=0: np.diagonal(x, offset, -2, -1), kind=LINEAR,
             cases=[Case((2, 3, 4), offset=1)])
 Composition(np.linalg.trace, lambda x, /, *, offset=0, dtype=None: np.trace(x, offset, -2, -1, dtype), kind=LINEAR,
             cases=[Case((2, 3, 3))])
-Composition(np.linalg.vector_norm, lambda x, /, *, axis=None, keepdims=False, ord=2: _norm(
-    np.ravel(x) if axis is None and not keepdims else x, ord, axis, keepdims), kind=KINKED,
-    cases=[Case((2, 3)), Case((2, 3), axis=1)], kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0")])
+Composition(np.linalg.vector_norm, lambda x, /, *, axis=None, keepdims=False, ord=2: _vector_norm(
+    x, ord, axes_of(x, axis), bool(keepdims)), kind=KINKED,
+    cases=[Case((2, 3)), Case((2, 3), axis=1), Case((2, 3, 4), axis=(0, 2), ord=1),
+           Case((2, 3), ord=np.inf, keepdims=True)], kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0")])
 Composition(np.linalg.matrix_norm, lambda x, /, *, keepdims=False, ord="fro": _norm(x, ord, (-2, -1), keepdims),
             cases=[Case((2, 3, 2)), Case((2, 3), ord=1)], kind=KINKED, kinks=[Kink(([[0.0]],), ([[0.0]],), "0 at 0")])

@@ -4,22 +4,13 @@ Axes are counted from the end (-1, -2, ...), so that a rule reads the same when 
 """
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from ..calls import as_called
 from ..cases import Case, Fixed, Kink
 from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Primitive, ndim_of, shape_of
+from .arguments import as_array, as_dtype, as_number, axes_of, count, counted, everything, flag, given, masked
 from .constants import number
-
-
-def axes_of(a, axis):
-    """NumPy's axis argument (None, an int or a tuple) as a tuple of negative axes."""
-    n = ndim_of(a)
-    if axis is None:
-        return tuple(range(-n, 0))
-    chosen = axis if isinstance(axis, tuple) else (axis,)
-    for k in chosen:
-        if not -n <= k < n:
-            raise np.exceptions.AxisError(k, n)
-    return tuple(k % n - n for k in chosen)
 
 
 def widen(g, axis, keepdims):
@@ -27,34 +18,52 @@ def widen(g, axis, keepdims):
     return g if keepdims or not axis or not ndim_of(g) else np.expand_dims(g, axis)
 
 
-def count(a, axis):
-    """How many entries a reduction along these axes takes together."""
-    n = 1
-    for k in axis:
-        n *= shape_of(a)[k]
-    return n
+def _arguments(function, a, axis, keepdims, where, initial, neutral, combine):
+    """Arguments of a reduction.  `initial` is one entry more; what is left when it is in is to reduce no axes at all."""
+    axis, keepdims, a = axes_of(a, axis, scalar=True), flag(keepdims), masked(a, where, neutral)
+    if not given(initial):
+        return (a,), {"axis": axis, "keepdims": keepdims}
+    y = function(a, axis=axis, keepdims=keepdims)
+    return (combine(y, as_array(initial).astype(y.dtype)),), {"axis": (), "keepdims": False}
 
 
-def as_dtype(a, dtype):
-    """NumPy's argument dtype: a reduction in another precision is one of the converted array."""
-    return a if dtype is None else np.astype(a, dtype)
+def reduction(function, neutral, combine):
+    """The signature of np.sum and np.prod."""
+    def call(a, axis=None, dtype=None, *, keepdims=False, initial=np._NoValue, where=True):
+        return _arguments(function, as_dtype(a, dtype, True), axis, keepdims, where, initial, neutral, combine)
+    return call
 
 
-def reduction(a, axis=None, dtype=None, *, keepdims=False):
-    return (as_dtype(a, dtype),), {"axis": axes_of(a, axis), "keepdims": bool(keepdims)}
+def extreme(function, combine):
+    """The signature of np.max and np.min."""
+    def call(a, axis=None, *, keepdims=False, initial=np._NoValue, where=True):
+        if not given(initial):
+            if not everything(where):
+                raise ValueError(f"np.{function.__name__} with where= needs initial=, its value where nothing is left")
+        else:
+            initial = as_array(initial).astype(a.dtype)
+            if not count(a, axes_of(a, axis, scalar=True)):  # then it is all there is
+                return _arguments(np.sum, a, axis, keepdims, True, initial, 0, np.add)
+        return _arguments(function, a, axis, keepdims, where, initial, initial, combine)
+    return call
 
 
-def extreme(a, axis=None, *, keepdims=False):
-    return (a,), {"axis": axes_of(a, axis), "keepdims": bool(keepdims)}
+def mean_of(a, axis=None, dtype=None, *, keepdims=False, where=True):
+    a, axis, keepdims = as_dtype(a, dtype), axes_of(a, axis, scalar=not everything(where)), flag(keepdims)
+    if everything(where):
+        return (a,), {"axis": axis, "keepdims": keepdims}
+    total = np.sum(a, axis=axis, keepdims=keepdims, where=where)
+    return (total / counted(a, axis, where, keepdims).astype(a.dtype),), {"axis": (), "keepdims": False}
 
 
 REDUCTIONS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, -1), keepdims=True), Case(()),
               Case((3, 1), axis=1)]
 
-Primitive(np.sum, "s = <1, x>,  ds = <1, dx>;  <g, <1, dx>> = <g 1, dx>", kind=LINEAR, call=reduction, stacked=True,
+Primitive(np.sum, "s = <1, x>,  ds = <1, dx>;  <g, <1, dx>> = <g 1, dx>", kind=LINEAR, stacked=True,
+          call=reduction(np.sum, 0, np.add),
           vjp=(lambda g, _y, _x, axis, keepdims: np.broadcast_to(widen(g, axis, keepdims), shape_of(_x)),),
           cases=[*REDUCTIONS, Case((0, 3), axis=0)])
-Primitive(np.mean, "m = <1, x> / n,  dm = <1, dx> / n;  <g, dm> = <g 1 / n, dx>", kind=LINEAR, call=reduction,
+Primitive(np.mean, "m = <1, x> / n,  dm = <1, dx> / n;  <g, dm> = <g 1 / n, dx>", kind=LINEAR, call=mean_of,
           stacked=True, vjp=(lambda g, _y, _x, axis, keepdims: np.broadcast_to(
               widen(g, axis, keepdims) / count(_x, axis), shape_of(_x)),), cases=REDUCTIONS)
 
@@ -75,15 +84,16 @@ def _others(x, axis):
     return np.moveaxis(rest, range(-len(axis), 0), axis) if axis else rest
 
 
-Primitive(np.prod, "p = x_1 ... x_n,  dp = sum_i (prod_{j != i} x_j) dx_i", call=reduction, stacked=True,
+Primitive(np.prod, "p = x_1 ... x_n,  dp = sum_i (prod_{j != i} x_j) dx_i", stacked=True,
+          call=reduction(np.prod, 1, np.multiply),
           jvp=(lambda v, y, x, axis, keepdims: np.sum(v * _others(x, axis), axis=axis, keepdims=keepdims),),
           vjp=(lambda g, _y, x, axis, keepdims: widen(g, axis, keepdims) * _others(x, axis),), cases=REDUCTIONS)
 
 
 def running(a, axis=None, dtype=None):
-    if axis is None:
+    if axis is None or not ndim_of(a) and axis in (0, -1):
         a, axis = np.ravel(a), 0
-    return (as_dtype(a, dtype),), {"axis": axes_of(a, axis)[0]}
+    return (as_dtype(a, dtype, True),), {"axis": normalize_axis_index(axis, ndim_of(a)) - ndim_of(a)}
 
 
 Primitive(np.cumsum, "y_k = sum_{i <= k} x_i;  <g, dy> = sum_i (sum_{k >= i} g_k) dx_i", kind=LINEAR, call=running,
@@ -123,8 +133,10 @@ def _share(x, y, axis, keepdims):
         return chosen / np.sum(chosen, axis=axis, keepdims=True)
 
 
-for _function, _rest in [(np.max, 1.0), (np.amax, 1.0), (np.min, 3.0), (np.amin, 3.0)]:
-    Primitive(_function, "y = x_k at the extreme entry k,  dy = dx_k", kind=KINKED, call=extreme, stacked=True,
+for _function, _combine, _rest in [(np.max, np.maximum, 1.0), (np.amax, np.maximum, 1.0),
+                                   (np.min, np.minimum, 3.0), (np.amin, np.minimum, 3.0)]:
+    Primitive(_function, "y = x_k at the extreme entry k,  dy = dx_k", kind=KINKED, stacked=True,
+              call=extreme(_function, _combine),
               jvp=(lambda v, y, x, axis, keepdims: np.sum(
                   v * _share(x, y, axis, keepdims), axis=axis, keepdims=keepdims),),
               vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _share(x, y, axis, keepdims),),
@@ -164,43 +176,73 @@ def _p_direction(x, y, p, axis, keepdims):
     return np.sign(x) * np.power(np.abs(_direction(x, y, axis, keepdims)), p - 1)
 
 
-def _deviations(a, axis):
-    return a - np.mean(a, axis=axis, keepdims=True)
+def _deviations(a, axis, dtype, ddof, where, mean, correction, keepdims):
+    """(what the mean leaves, the axes, how many are free of it): n - ddof, and 0 where that is negative."""
+    if given(correction):
+        if ddof:
+            raise ValueError("ddof and correction are two names of one argument: give one of them")
+        ddof = correction
+    axis = axes_of(a, axis, scalar=not everything(where))
+    m = mean if given(mean) else np.mean(a, axis=axis, dtype=dtype, keepdims=True, where=where)
+    d = as_dtype(a - m, dtype)
+    n = counted(a, axis, where, keepdims) - ddof
+    return masked(d, where, 0), axis, np.maximum(n, 0).astype(d.dtype) if hasattr(n, "dtype") else max(n, 0)
 
 
-def _var(a, axis=None, dtype=None, *, ddof=0, keepdims=False):
+def _var(a, axis=None, dtype=None, *, ddof=0, keepdims=False, where=True, mean=np._NoValue, correction=np._NoValue):
     """s^2 = |x - mean|^2 / (n - ddof)"""
-    a, axis = as_dtype(a, dtype), axes_of(a, axis)
-    return np.sum(np.square(_deviations(a, axis)), axis=axis, keepdims=keepdims) / (count(a, axis) - ddof)
+    d, axis, n = _deviations(a, axis, dtype, ddof, where, mean, correction, keepdims := flag(keepdims))
+    return np.sum(np.square(d), axis=axis, keepdims=keepdims) / n
 
 
-def _std(a, axis=None, dtype=None, *, ddof=0, keepdims=False):
+def _std(a, axis=None, dtype=None, *, ddof=0, keepdims=False, where=True, mean=np._NoValue, correction=np._NoValue):
     """s = |x - mean| / sqrt(n - ddof): the norm's derivative, and its convention at 0"""
-    a, axis = as_dtype(a, dtype), axes_of(a, axis)
-    d = _deviations(a, axis)
-    return norm(d, axis=axis, keepdims=bool(keepdims)) / np.sqrt(number(count(a, axis) - ddof, d))
+    d, axis, n = _deviations(a, axis, dtype, ddof, where, mean, correction, keepdims := flag(keepdims))
+    return norm(d, axis=axis, keepdims=keepdims) / np.sqrt(n if hasattr(n, "dtype") else number(n, d))
 
 
 def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):
+    keepdims = flag(keepdims)
+    chosen = axes_of(a, axis) if axis is None else normalize_axis_tuple(axis, ndim_of(a))
     if weights is None:
-        weights = np.ones_like(a)
-    elif shape_of(weights) != shape_of(a):
-        weights = np.reshape(weights, tuple(n if k - ndim_of(a) in axes_of(a, axis) else 1
-                                            for k, n in enumerate(shape_of(a))))
-    total = np.sum(weights * np.ones_like(a), axis=axis, keepdims=keepdims)
-    mean = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
-    return (mean, total) if returned else mean
+        mean = np.mean(a, axis=chosen, keepdims=keepdims)
+        total = np.full_like(mean, count(a, chosen))[()]
+    else:
+        weights = _along(a, chosen, axis, as_array(weights))
+        total = np.sum(weights, axis=chosen, keepdims=keepdims)
+        if np.any(total == 0):
+            raise ZeroDivisionError("np.average: the weights sum to 0")
+        mean = np.sum(a * weights, axis=chosen, keepdims=keepdims) / total
+    if not returned:
+        return mean
+    return mean, total if shape_of(total) == shape_of(mean) else np.copy(np.broadcast_to(total, shape_of(mean)))
 
 
-def _median(a, axis=None, *, keepdims=False):
+def _along(a, chosen, axis, weights):
+    """Weights of a's entries; they may be those of the entries along some axes, in the order in which these are named."""
+    shape = shape_of(a)
+    if shape_of(weights) == shape:
+        return weights
+    if axis is None or shape_of(weights) != tuple(shape[k] for k in chosen):
+        raise ValueError(f"np.average: weights of shape {shape_of(weights)} for an array of shape {shape} along "
+                         f"axis={axis!r}")
+    return np.reshape(np.transpose(weights, np.argsort(chosen)),
+                      tuple(n if k in chosen else 1 for k, n in enumerate(shape)))
+
+
+def _median(a, axis=None, *, overwrite_input=False, keepdims=False):
     """The mean of the one or two entries in the middle; nan, which is sorted last, wins."""
-    axis = axes_of(a, axis)
+    axis = axes_of(a, axis) if axis is None else normalize_axis_tuple(axis, ndim_of(a))
     moved = np.moveaxis(a, axis, range(-len(axis), 0))
     n = count(a, axis)
-    ordered = np.sort(np.reshape(moved, shape_of(moved)[:ndim_of(a) - len(axis)] + (n,)))
-    last = ordered[..., -1]
-    middle = np.where(np.isnan(last), last, np.mean(ordered[..., (n - 1) // 2:n // 2 + 1], axis=-1))
-    return np.expand_dims(middle, axis) if keepdims else middle
+    flat = np.reshape(moved, shape_of(moved)[:ndim_of(a) - len(axis)] + (n,))
+    if n:
+        ordered = np.sort(flat)
+        last = ordered[..., -1]
+        middle = np.where(np.isnan(last), last, np.mean(ordered[..., (n - 1) // 2:n // 2 + 1], axis=-1))
+    else:
+        middle = np.mean(flat, axis=-1)
+    return np.expand_dims(middle, axis) if keepdims and given(keepdims) else as_number(middle)
 
 
 STATISTICS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, 2), keepdims=True),
@@ -214,17 +256,16 @@ Composition(np.average, _average, cases=[Case((3, 4), axis=0), Case((3,), weight
 
 # Constant almost everywhere
 
-_as_called = lambda *arrays, **params: (arrays, params)
 for _function in (np.argmax, np.argmin, np.argsort, np.count_nonzero, np.nonzero, np.flatnonzero, np.any, np.all,
                   np.argwhere, np.isreal, np.iscomplex, np.isrealobj, np.iscomplexobj, np.isposinf, np.isneginf,
                   np.imag, np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.array_str,
                   np.array_repr):
-    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called, cases=[Case((3, 4))])
-Primitive(np.argpartition, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called,
+    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=as_called(_function), cases=[Case((3, 4))])
+Primitive(np.argpartition, "constant almost everywhere: dy = 0", kind=CONSTANT, call=as_called(np.argpartition),
           cases=[Case((5,), kth=2)])
 for _function in (np.allclose, np.array_equal, np.array_equiv, np.isin, np.result_type):
-    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called, cases=[Case((3,), (3,))])
-Primitive(np.searchsorted, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called,
+    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=as_called(_function), cases=[Case((3,), (3,))])
+Primitive(np.searchsorted, "constant almost everywhere: dy = 0", kind=CONSTANT, call=as_called(np.searchsorted),
           cases=[Case(Fixed(np.array([-1.0, 0.0, 1.0])), (4,))])
-Primitive(np.digitize, "constant almost everywhere: dy = 0", kind=CONSTANT, call=_as_called,
+Primitive(np.digitize, "constant almost everywhere: dy = 0", kind=CONSTANT, call=as_called(np.digitize),
           cases=[Case((4,), Fixed(np.array([-1.0, 0.0, 1.0])))])

@@ -15,14 +15,19 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from ..cases import Case, Fixed, Kink
 from ..errors import NoRule
 from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Each, Primitive, align, ndim_of, shape_of
+from .arguments import as_array, axes_of, in_memory, in_order
 
 # The primitives
 
 
 def _reshape(a, shape, order="C", *, copy=None):
-    if order != "C":
-        raise NoRule("np.reshape", f"with order={order!r}, which is np.reshape(a.T, shape[::-1]).T for 'F',")
-    return (a,), {"shape": shape}
+    if copy is False:
+        raise NoRule("np.reshape", "with copy=False")
+    if order == "F" or in_order("np.reshape", a, order):
+        shape = (shape,) if np.ndim(shape) == 0 else tuple(shape)
+        a = np.transpose(np.reshape(np.transpose(a), shape[::-1]))
+        shape = shape_of(a)
+    return (np.copy(a) if copy else a,), {"shape": shape}
 
 
 def _leading(v, x):
@@ -73,7 +78,14 @@ def _slice_of(i, g, _y, *_arrays, axis):
 def _concatenate(arrays, axis=0, *, dtype=None, casting="same_kind"):
     if axis is None:
         arrays, axis = [np.ravel(a) for a in arrays], 0
-    return tuple(a if dtype is None else np.astype(a, dtype) for a in arrays), {"axis": axis}
+    if dtype is not None or casting != "same_kind":
+        arrays = [as_array(a) for a in arrays]
+        dtype = np.result_type(*arrays) if dtype is None else np.dtype(dtype)
+        if not all(np.can_cast(a.dtype, dtype, casting) for a in arrays):
+            raise TypeError(f"np.concatenate: dtype={dtype} with casting={casting!r} of "
+                            f"{', '.join(str(a.dtype) for a in arrays)}")
+        arrays = [a.astype(dtype) for a in arrays]
+    return tuple(arrays), {"axis": axis}
 
 
 Primitive(np.concatenate, "y = [a b ...];  <g, dy> = <g_1, da> + <g_2, db> + ...: g is cut at the joints", kind=LINEAR,
@@ -183,9 +195,12 @@ truncate = Primitive(
 
 
 def _astype(x, dtype, /, *, copy=True, device=None):
+    in_memory("np.astype", device)
     dtype = np.dtype(dtype)
     if dtype.kind == "c":
-        raise NoRule("np.astype", f"to {dtype}")
+        raise NoRule("np.astype", f"with dtype={dtype}")
+    if x.dtype == dtype and not copy:
+        return x
     return (truncate if dtype.kind in "biu" else cast)(x, dtype=dtype)
 
 
@@ -195,6 +210,9 @@ Composition(np.real, lambda val: val, cases=[Case((3,))], kind=LINEAR)
 
 
 def _filled(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None):
+    in_memory("np.full_like", device)
+    if dtype is not None and np.dtype(dtype).kind == "c":
+        raise NoRule("np.full_like", f"with dtype={np.dtype(dtype)}")
     if dtype is not None and hasattr(fill_value, "dtype"):
         fill_value = fill_value.astype(dtype)
     return (a, fill_value), {"dtype": dtype, "shape": shape}
@@ -220,16 +238,18 @@ def _moved(a, source, destination):
 
 def _rolled_axis(a, axis, start=0):
     n = ndim_of(a)
-    axis, start = normalize_axis_index(axis, n), normalize_axis_index(start, n + 1)
+    axis, start = normalize_axis_index(axis, n), operator.index(start)
+    start = normalize_axis_index(start + n if start < 0 else start, n + 1)  # -1 is before the last axis
     return _moved(a, axis, start - (axis < start))
 
 
 def _squeezed(a, axis=None):
     shape = shape_of(a)
-    axes = [k for k, n in enumerate(shape) if n == 1] if axis is None else normalize_axis_tuple(axis, len(shape))
+    n = len(shape)
+    axes = [k for k in range(-n, 0) if shape[k] == 1] if axis is None else axes_of(a, axis, scalar=True)
     if any(shape[k] != 1 for k in axes):
         raise ValueError(f"np.squeeze: axis={axis!r} chooses an axis that is not of size 1 in the shape {shape}")
-    return np.reshape(a, tuple(n for k, n in enumerate(shape) if k not in axes))
+    return np.reshape(a, tuple(m for k, m in zip(range(-n, 0), shape) if k not in axes))
 
 
 def _expanded(a, axis):
@@ -256,34 +276,42 @@ Composition(np.swapaxes, _swapped,
 Composition(np.moveaxis, _moved, cases=[Case((2, 3, 4), source=0, destination=-1)], kind=LINEAR)
 Composition(np.matrix_transpose, lambda x, /: _swapped(x, -1, -2), cases=[Case((2, 3, 4))], kind=LINEAR)
 Composition(np.rollaxis, _rolled_axis, cases=[Case((2, 3, 4), axis=2), Case((2, 3, 4), axis=0, start=2)], kind=LINEAR)
-Composition(np.ravel, lambda a, order="C": np.reshape(a, -1, order=order), cases=[Case((2, 3))], kind=LINEAR)
+Composition(np.ravel, lambda a, order="C": np.reshape(
+    a, -1, order="F" if in_order("np.ravel", a, order, "CFAK") else "C"), cases=[Case((2, 3))], kind=LINEAR)
 Composition(np.squeeze, _squeezed, cases=[Case((1, 3, 1)), Case((1, 3, 1), axis=0)], kind=LINEAR)
 Composition(np.expand_dims, _expanded, cases=[Case((2, 3), axis=1), Case((3,), axis=(0, -1))], kind=LINEAR)
 for _n, _function in enumerate((np.atleast_1d, np.atleast_2d, np.atleast_3d), 1):
     Composition(_function, lambda *arrays, _n=_n: _at_least(_n, arrays[0]) if len(arrays) == 1
                 else tuple(_at_least(_n, a) for a in arrays), cases=[Case(()), Case((3,))], kind=LINEAR)
-Composition(np.broadcast_arrays, lambda *arrays: tuple(np.broadcast_to(a, np.broadcast_shapes(*map(shape_of, arrays)))
-                                                       for a in arrays),
-            cases=[Case((3, 1), (2,), call=lambda a, b: np.broadcast_arrays(a, b)[0])], kind=LINEAR)
+Composition(np.broadcast_arrays, lambda *args, subok=False: tuple(
+    np.broadcast_to(a, np.broadcast_shapes(*map(shape_of, args))) for a in args),
+    cases=[Case((3, 1), (2,), call=lambda a, b: np.broadcast_arrays(a, b)[0])], kind=LINEAR)
 
 # Compositions: joining and cutting
 
 
-def _stack(arrays, axis=0):
+def along(axis, index, ndim):
+    """The index that takes `index` along one axis and everything along the others."""
+    return (slice(None),) * normalize_axis_index(axis, ndim) + (index,)
+
+
+def _stack(arrays, axis=0, *, dtype=None, casting="same_kind"):
     arrays = list(arrays)
     if len(set(map(shape_of, arrays))) != 1:
         raise ValueError(f"np.stack: arrays of the shapes {[shape_of(a) for a in arrays]}; expected one shape, of one "
                          f"array or more")
     return np.concatenate([np.expand_dims(a, axis) for a in arrays],
-                          axis=normalize_axis_index(axis, ndim_of(arrays[0]) + 1))
+                          axis=normalize_axis_index(axis, ndim_of(arrays[0]) + 1), dtype=dtype, casting=casting)
 
 
 def _column(a):
-    return np.expand_dims(a, 1) if ndim_of(a) == 1 else a
+    return np.reshape(a, (-1, 1)) if ndim_of(a) < 2 else a
 
 
-def _pieces(ary, indices_or_sections, axis=0, cut=np.split):
+def _pieces(ary, indices_or_sections, axis=0, cut=np.split, least=0):
     """The parts of np.split, cut by the places at which NumPy cuts an array of positions."""
+    if ndim_of(ary) < least:
+        raise ValueError(f"expected an array with {least} axes or more, got one of shape {shape_of(ary)}")
     parts = cut(np.arange(shape_of(ary)[axis]), indices_or_sections)
     return [ary[along(axis, slice(p[0], p[-1] + 1) if len(p) else slice(0, 0), ndim_of(ary))] for p in parts]
 
@@ -295,10 +323,11 @@ def joined(call):
 
 Composition(np.stack, _stack, cases=[Case((2, 3), (2, 3), call=lambda a, b: np.stack([a, b], axis=-1)),
                                      Case((), (), call=lambda a, b: np.stack([a, b]))], kind=LINEAR)
-Composition(np.vstack, lambda tup: np.concatenate([np.atleast_2d(a) for a in tup]), cases=joined(np.vstack),
-            kind=LINEAR)
-Composition(np.hstack, lambda tup: np.concatenate([np.atleast_1d(a) for a in tup], axis=int(ndim_of(tup[0]) > 1)),
-            cases=joined(np.hstack), kind=LINEAR)
+Composition(np.vstack, lambda tup, *, dtype=None, casting="same_kind": np.concatenate(
+    [np.atleast_2d(a) for a in tup], dtype=dtype, casting=casting), cases=joined(np.vstack), kind=LINEAR)
+Composition(np.hstack, lambda tup, *, dtype=None, casting="same_kind": np.concatenate(
+    [np.atleast_1d(a) for a in tup], axis=int(ndim_of(tup[0]) > 1), dtype=dtype, casting=casting),
+    cases=joined(np.hstack), kind=LINEAR)
 Composition(np.dstack, lambda tup: np.concatenate([np.atleast_3d(a) for a in tup], axis=2), cases=joined(np.dstack),
             kind=LINEAR)
 Composition(np.column_stack, lambda tup: np.concatenate([_column(a) for a in tup], axis=1),
@@ -312,173 +341,12 @@ Composition(np.split, lambda ary, indices_or_sections, axis=0: _pieces(ary, indi
 Composition(np.array_split, lambda ary, indices_or_sections, axis=0: _pieces(
     ary, indices_or_sections, axis, np.array_split), kind=LINEAR,
     cases=[Case((5,), call=lambda x: np.array_split(x, 2)[0])])
-Composition(np.vsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections),
+Composition(np.vsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections, least=2),
             cases=[Case((4, 2), call=lambda x: _last(np.vsplit(x, 2)))], kind=LINEAR)
-Composition(np.hsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections, min(1, ndim_of(ary) - 1)),
+Composition(np.hsplit, lambda ary, indices_or_sections: _pieces(
+    ary, indices_or_sections, min(1, ndim_of(ary) - 1), least=1),
             cases=[Case((2, 4), call=lambda x: _last(np.hsplit(x, 2)))], kind=LINEAR)
-Composition(np.dsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections, 2),
+Composition(np.dsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections, 2, least=3),
             cases=[Case((1, 2, 4), call=lambda x: _last(np.dsplit(x, 2)))], kind=LINEAR)
-Composition(np.unstack, lambda x, /, *, axis=0: tuple(x[along(axis, k, ndim_of(x))] for k in range(shape_of(x)[axis])),
+Composition(np.unstack, lambda x, /, *, axis=0: tuple(np.moveaxis(x, axis, 0)),
             cases=[Case((2, 3), call=lambda x: _last(np.unstack(x, axis=1)))], kind=LINEAR)
-
-# Compositions: taking entries by position.  Where NumPy can rearrange an array of positions, indexing does the rest.
-
-
-def along(axis, index, ndim):
-    """The index that takes `index` along one axis and everything along the others."""
-    return (slice(None),) * normalize_axis_index(axis, ndim) + (index,)
-
-
-def positions_along(a, axis, rearranged):
-    """Entries of `a` along an axis (None: of the flattened array) at the positions ``rearranged(0, 1, 2, ...)``."""
-    if axis is None:
-        a, axis = np.ravel(a), 0
-    return a[along(axis, rearranged(np.arange(shape_of(a)[axis])), ndim_of(a))]
-
-
-def _flip(m, axis=None):
-    axes = range(ndim_of(m)) if axis is None else normalize_axis_tuple(axis, ndim_of(m))
-    return m[tuple(slice(None, None, -1) if k in axes else slice(None) for k in range(ndim_of(m)))]
-
-
-def _roll(a, shift, axis=None):
-    if axis is None:
-        return np.reshape(_roll(np.ravel(a), shift, 0), shape_of(a))
-    for s, k in np.broadcast(shift, axis):
-        a = positions_along(a, k, lambda p, s=s: np.roll(p, s))
-    return a
-
-
-def _rotated(m, k=1, axes=(0, 1)):
-    first, second = axes
-    if k % 4 == 0:
-        return m[...]
-    if k % 4 == 2:
-        return _flip(m, axes)
-    return np.swapaxes(_flip(m, second), first, second) if k % 4 == 1 else _flip(np.swapaxes(m, first, second), second)
-
-
-def _tile(A, reps):
-    reps = tuple(np.atleast_1d(reps))
-    shape = (1,) * (len(reps) - ndim_of(A)) + shape_of(A)
-    reps = (1,) * (len(shape) - len(reps)) + reps
-    spread = np.broadcast_to(np.reshape(A, tuple(m for n in shape for m in (1, n))),
-                             tuple(m for r, n in zip(reps, shape) for m in (r, n)))
-    return np.reshape(spread, tuple(r * n for r, n in zip(reps, shape)))
-
-
-def _take(a, indices, axis=None, *, mode="raise"):
-    indices = np.asarray(indices)
-    if axis is None:
-        a, axis = np.ravel(a), 0
-    n = shape_of(a)[axis]
-    if mode == "wrap":
-        indices = indices % n
-    elif mode == "clip":
-        indices = np.clip(indices, 0, n - 1)
-    return a[along(axis, indices, ndim_of(a))]
-
-
-def _take_along_axis(arr, indices, axis=-1):
-    if axis is None:
-        arr, axis = np.ravel(arr), 0
-    axis = normalize_axis_index(axis, ndim_of(arr))
-    grid = [np.reshape(np.arange(n), tuple(n if j == k else 1 for j in range(ndim_of(arr))))
-            for k, n in enumerate(shape_of(arr))]
-    grid[axis] = indices
-    return arr[tuple(grid)]
-
-
-def _pad(array, pad_width, mode="constant", *, constant_values=0):
-    if isinstance(pad_width, dict):
-        raise NoRule("np.pad", "with pad_width as a dict (write it as a list of pairs)")
-    widths = np.broadcast_to(pad_width, (ndim_of(array), 2))
-    if mode in ("edge", "reflect", "symmetric", "wrap"):
-        for k, width in enumerate(widths):
-            array = positions_along(array, k, lambda p, w=tuple(width): np.pad(p, w, mode=mode))
-        return array
-    if mode != "constant":
-        raise NoRule("np.pad", f"with mode={mode!r}")
-    shape = tuple(n + int(w.sum()) for n, w in zip(shape_of(array), widths))
-    inside = tuple(slice(int(w[0]), int(w[0]) + n) for n, w in zip(shape_of(array), widths))
-    placed = scatter_add(array, index=inside, shape=shape)
-    if not np.any(constant_values):
-        return placed
-    return placed + np.pad(np.zeros(shape_of(array), array.dtype), widths, constant_values=constant_values)
-
-
-def _sort(a, axis=-1, kind=None, order=None, *, stable=None):
-    if axis is None:
-        a, axis = np.ravel(a), 0
-    return np.take_along_axis(a, np.argsort(a, axis=axis, kind="stable"), axis=axis)
-
-
-Composition(np.flip, _flip, cases=[Case((2, 3)), Case((2, 3), axis=-1)], kind=LINEAR)
-Composition(np.flipud, lambda m: _flip(m, 0), cases=[Case((2, 3))], kind=LINEAR)
-Composition(np.fliplr, lambda m: _flip(m, 1), cases=[Case((2, 3))], kind=LINEAR)
-Composition(np.roll, _roll, cases=[Case((2, 3), shift=2), Case((2, 3), shift=(1, 2), axis=(0, 1))], kind=LINEAR)
-Composition(np.rot90, _rotated, cases=[Case((2, 3)), Case((2, 3), k=3), Case((2, 3), k=2)], kind=LINEAR)
-Composition(np.tile, _tile, cases=[Case((2, 3), reps=(2, 1, 2)), Case((3,), reps=2), Case((2, 3), reps=2)], kind=LINEAR)
-Composition(np.repeat, lambda a, repeats, axis=None: positions_along(a, axis, lambda p: np.repeat(p, repeats)),
-            cases=[Case((2, 3), repeats=2), Case((3,), repeats=np.array([0, 2, 1]), axis=0)], kind=LINEAR)
-Composition(np.take, _take, cases=[Case((3, 4), indices=[[0, 2], [2, 2]], axis=1), Case((3, 4), indices=5),
-                                   Case((3,), indices=[5, -4], mode="wrap")], kind=LINEAR)
-Composition(np.take_along_axis, _take_along_axis,
-            cases=[Case((3, 4), indices=np.array([[0, 0], [1, 2], [3, 0]]), axis=1)], kind=LINEAR)
-Composition(np.pad, _pad, cases=[Case((2, 3), pad_width=((1, 0), (0, 2))), Case((3,), pad_width=1, constant_values=2.0),
-                                 Case((4,), pad_width=2, mode="reflect"), Case((2, 3), pad_width=1, mode="edge")],
-            kind=LINEAR)
-Composition(np.sort, _sort, cases=[Case((3, 4)), Case((3, 4), axis=0), Case((2, 3), axis=None)], kind=KINKED,
-            kinks=[Kink(([2.0, 1.0, 1.0],), ([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]],),
-                        "equal entries keep their order")])
-Composition(np.delete, lambda arr, obj, axis=None: positions_along(arr, axis, lambda p: np.delete(p, obj)),
-            cases=[Case((2, 3), obj=1, axis=1), Case((2, 3), obj=[0, 4])], kind=LINEAR)
-Composition(np.compress, lambda condition, a, axis=None: positions_along(a, axis, lambda p: np.compress(condition, p)),
-            cases=[Case(Fixed(np.array([True, False, True])), (2, 3), axis=1)], kind=LINEAR)
-Composition(np.extract, lambda condition, arr: np.compress(np.ravel(condition), arr),
-            cases=[Case(Fixed(np.array([[True, False], [False, True]])), (2, 2))], kind=LINEAR)
-
-
-def _diagonal(a, offset=0, axis1=0, axis2=1):
-    a = np.moveaxis(a, (axis1, axis2), (-2, -1))
-    rows = np.arange(shape_of(np.diagonal(np.empty(shape_of(a)[-2:]), offset))[0])
-    return a[..., rows + max(0, -offset), rows + max(0, offset)]
-
-
-def _diag(v, k=0):
-    if ndim_of(v) == 2:
-        return np.diagonal(v, k)
-    n = shape_of(v)[0]
-    return scatter_add(v, index=(np.arange(n) + max(0, -k), np.arange(n) + max(0, k)), shape=(n + abs(k),) * 2)
-
-
-Composition(np.diagonal, _diagonal, cases=[Case((3, 4)), Case((3, 4), offset=-1), Case((2, 3, 3), axis1=1, axis2=2)],
-            kind=LINEAR, shows=True)
-Composition(np.diag, _diag, cases=[Case((3,)), Case((2,), k=-1), Case((3, 4), k=1)], kind=LINEAR)
-Composition(np.diagflat, lambda v, k=0: _diag(np.ravel(v), k), cases=[Case((2, 2))], kind=LINEAR)
-Composition(np.tril, lambda m, k=0: np.where(np.tri(*shape_of(m)[-2:], k=k, dtype=bool), m, 0),
-            cases=[Case((3, 4)), Case((2, 3, 3), k=-1)], kind=LINEAR)
-Composition(np.triu, lambda m, k=0: np.where(np.tri(*shape_of(m)[-2:], k=k - 1, dtype=bool), 0, m),
-            cases=[Case((3, 4)), Case((2, 3, 3), k=1)], kind=LINEAR)
-
-
-def _difference(a, n=1, axis=-1):
-    for _ in range(n):
-        a = a[along(axis, slice(1, None), ndim_of(a))] - a[along(axis, slice(None, -1), ndim_of(a))]
-    return a
-
-
-def _trapezoid(y, x=None, dx=1.0, axis=-1):
-    """Each interval times the mean of its two ends."""
-    y, n = y if hasattr(y, "dtype") else np.asarray(y), ndim_of(y)
-    ends = (y[along(axis, slice(1, None), n)] + y[along(axis, slice(None, -1), n)]) / 2
-    if x is None:
-        return np.sum(dx * ends, axis=axis)
-    widths = np.diff(x, axis=axis if ndim_of(x) > 1 else -1)
-    if ndim_of(x) == 1:
-        widths = np.reshape(widths, tuple(-1 if k == normalize_axis_index(axis, n) else 1 for k in range(n)))
-    return np.sum(widths * ends, axis=axis)
-
-
-Composition(np.diff, _difference, cases=[Case((2, 4)), Case((4, 2), n=2, axis=0)], kind=LINEAR)
-Composition(np.trapezoid, _trapezoid, cases=[Case((2, 4)), Case((4, 2), (4,), axis=0), Case((3,), dx=0.5)])

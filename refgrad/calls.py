@@ -1,0 +1,195 @@
+"""Calls in NumPy's signatures: what a rule's own signature leaves out, and the keyword arguments and methods of ufuncs.
+
+A rule's `call` takes NumPy's arguments under NumPy's names, but need not list them all.  What it leaves out may be
+given all the same, by position or by name, as long as it has NumPy's default; else the call is refused by that name.
+"""
+
+import functools
+import inspect
+import itertools
+import sys
+
+import numpy as np
+
+from .errors import NoRule, Refused, describe
+from .primitive import TABLE, every_argument_is_an_array, ndim_of, shape_of
+
+
+@functools.cache
+def signature_of(function):
+    """The signature of a function, or None where it does not tell (functions of C, before NumPy 2.4)."""
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+
+
+def fitted(rule, args, kwargs):
+    """The call as the rule's own signature takes it, (args, kwargs, out); None if it takes it as it is.
+
+    Raises NoRule for an argument that the rule does not know and that has not NumPy's default.
+    """
+    ours, theirs = signature_of(rule.call), signature_of(rule.function)
+    try:
+        ours.bind(*args, **kwargs)
+        return None
+    except TypeError as error:
+        if theirs is None:
+            raise NoRule(rule.name, f"called like this ({error})") from error
+    given = theirs.bind(*args, **kwargs).arguments
+    out = given.pop("out", None)
+    positional, named = [], {}
+    for name, value in given.items():
+        p = theirs.parameters[name]
+        if p.kind is p.VAR_POSITIONAL:
+            positional += value
+        elif p.kind is p.VAR_KEYWORD:
+            named.update(value)
+        elif p.kind is p.POSITIONAL_ONLY:
+            positional.append(value)
+        elif rule.call is every_argument_is_an_array:
+            positional.append(value)
+        elif name in ours.parameters or value is not p.default and value is not np._NoValue:
+            named[name] = value
+    unknown = sorted(named.keys() - ours.parameters.keys())
+    if unknown:
+        raise NoRule(rule.name, f"with {', '.join(name + '=' for name in unknown)}")
+    return positional, named, out
+
+
+def as_called(function):
+    """The call of a function without a derivative: all its arguments as NumPy takes them, but `out`."""
+    theirs = signature_of(function)
+    if theirs is None:
+        return lambda *arrays, **params: (arrays, params)
+    names = list(theirs.parameters)
+    place = names.index("out") if "out" in names else sys.maxsize
+
+    def call(*arrays, **params):
+        if len(arrays) > place:
+            raise TypeError(f"{function} takes out by position")
+        return arrays, params
+
+    after = [p if k < place or p.kind is p.VAR_KEYWORD else p.replace(kind=p.KEYWORD_ONLY)
+             for k, p in enumerate(theirs.parameters.values()) if k != place]
+    call.__signature__ = theirs.replace(parameters=after)
+    return call
+
+
+def caller_in_numpy(x):
+    """'np.full_like(fill_value=float64[])': the NumPy function whose own code has met a traced array, or None.
+
+    NumPy asks for overrides by some arguments alone; what is given for the others, its own code gets to see.
+    """
+    frame, outermost = sys._getframe(1), None
+    while _package(frame) == "refgrad":
+        frame = frame.f_back
+    while _package(frame) == "numpy":
+        frame, outermost = frame.f_back, frame
+    if outermost is None:
+        return None
+    given = {**outermost.f_locals.get("kwargs", {}), **outermost.f_locals}
+    names = [name for name, value in given.items() if value is x]
+    what = f"{names[0]}={describe(x)}" if names else "..."
+    return f"np.{outermost.f_code.co_name.lstrip('_')}({what})"
+
+
+def _package(frame):
+    return frame and frame.f_globals.get("__name__", "").partition(".")[0]
+
+
+# Keyword arguments of ufuncs
+
+
+def with_options(rule, ufunc, inputs, options):
+    """A call of a ufunc with keyword arguments as one without: (inputs, keyword arguments of the rule).
+
+    The conversions that dtype=, signature= and casting= ask for are NumPy's own; order= and subok= do not change
+    what is computed.  Raises NoRule for where= (what it leaves out has no value) and for axes=.
+    """
+    inputs = [x if hasattr(x, "dtype") or type(x) in (int, float) else np.asarray(x) for x in inputs]
+    small = [np.ones((1,) * ndim_of(x), x.dtype) if hasattr(x, "dtype") else type(x)(1) for x in inputs]
+    ufunc(*small, **options)  # raises for what NumPy does not take
+    names = ", ".join(name + "=" for name in options)
+    if options.pop("where", True) is not True:
+        raise NoRule(rule.name, "with where=")
+    options.pop("order", None), options.pop("subok", None)
+    how = {name: options.pop(name, None) for name in ("dtype", "signature", "casting")}
+    how = {name: value for name, value in how.items() if value is not None}
+    if how:
+        if "dtype" in how:
+            how["signature"] = (None,) * ufunc.nin + (np.dtype(how.pop("dtype")),) * ufunc.nout
+        types = tuple(getattr(x, "dtype", type(x)) for x in inputs)
+        try:
+            wanted = ufunc.resolve_dtypes(types + (None,) * ufunc.nout, **how)
+        except TypeError as error:
+            raise TypeError(f"{rule.name} with {names}: {error}") from None
+        if any(want.kind == "c" for want in wanted):
+            raise NoRule(rule.name, "with dtype=complex")
+        inputs = [x if t == want else (x if hasattr(x, "dtype") else np.asarray(x)).astype(want)
+                  for x, t, want in zip(inputs, types, wanted)]
+    return inputs, options
+
+
+# Methods of ufuncs
+
+_REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min, np.logical_and: np.all,
+               np.logical_or: np.any}
+_RUNNING = {np.add: np.cumsum, np.multiply: np.cumprod}
+_FOLDED = {np.subtract, np.divide, np.maximum, np.minimum, np.fmax, np.fmin, np.hypot, np.logaddexp, np.logaddexp2}
+
+
+def ufunc_method(ufunc, method, inputs, options):
+    """ufunc.reduce, accumulate and outer by the functions that have rules; NoRule for reduceat."""
+    name = f"np.{ufunc.__name__}.{method}"
+    if ufunc not in TABLE or method == "reduceat":
+        raise NoRule(name)
+    try:
+        if method == "outer":
+            a, b = inputs
+            return ufunc(np.reshape(a, shape_of(a) + (1,) * ndim_of(b)), b, **options)
+        return _along_axis(ufunc, method, name, *inputs, **options)
+    except Refused as error:
+        if not str(error).startswith(name):
+            error.args = f"{name}: {error}",
+        raise
+
+
+def _along_axis(ufunc, method, name, x, axis=0, **options):
+    """A reduction, or all its steps."""
+    if method == "accumulate":
+        axes = axis if type(axis) is tuple else tuple(range(ndim_of(x))) if axis is None else (axis,)
+        if len(axes) != 1 or not ndim_of(x):
+            raise ValueError(f"{name}: axis={axis!r} of an array with {ndim_of(x)} axes; expected one axis")
+        axis, = axes
+    function = {"reduce": _REDUCTIONS, "accumulate": _RUNNING}[method].get(ufunc)
+    options = {k: v for k, v in options.items()
+               if v is not None and v is not np._NoValue and v is not (k == "where")}
+    if function in (np.max, np.min) and "dtype" in options:
+        x = x.astype(options.pop("dtype"))
+    if function is None and ufunc not in _FOLDED:
+        raise NoRule(name)
+    unknown = options.keys() - signature_of(function or _folded).parameters.keys()
+    if unknown:
+        raise NoRule(name, f"with {', '.join(k + '=' for k in sorted(unknown))}")
+    return function(x, axis=axis, **options) if function else _folded(ufunc, name, x, axis, **options)
+
+
+def _folded(ufunc, name, x, axis, keepdims=False, initial=None):
+    """f(f(f(x_1, x_2), x_3), ...) along one axis, all the steps for accumulate."""
+    if type(axis) is tuple or axis is None:
+        raise NoRule(name, f"with axis={axis!r}")
+    initial = ufunc.identity if initial is None else initial.astype(x.dtype) if hasattr(initial, "dtype") else initial
+    if name.endswith("accumulate"):
+        steps = list(itertools.accumulate(np.unstack(x, axis=axis), ufunc))
+        return np.stack(steps, axis=axis) if steps else np.copy(x)
+    parts = np.unstack(x, axis=axis) if ndim_of(x) or axis not in (0, -1) else (x,)
+    if initial is None and not parts:
+        raise ValueError(f"{name}: nothing to reduce, and no identity")
+    if initial is None:
+        result = functools.reduce(ufunc, parts[1:], +parts[0])
+    elif parts:
+        result = functools.reduce(ufunc, parts, initial)
+    else:
+        result = np.sum(x, axis=axis) + initial
+    return np.expand_dims(result, axis) if keepdims and ndim_of(x) else result
