@@ -88,20 +88,31 @@ class Primitive:
                 functions, ``again(array)``, the view once more, and ``back(array, view)``, the array with the values
                 of a view that was written to (None: the view is read-only)
     pointwise   each entry of the result depends on one entry of each (broadcast) argument alone
+    formula     the function as a formula, where `forward` is written for floats, which round, under- and overflow:
+                ``formula(*arrays, **params)``, for arrays of formulas or of exact numbers
     listed      whether TABLE has it (a program's own primitives are not listed)
     """
 
     def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, forward=None, keep=None,
+<<<<<<< HEAD
                  call=None, cases=(), kinks=(), stacked=False, multiple=False, pointwise=False, view=None, name=None,
                  listed=True):
+=======
+                 call=None, cases=(), kinks=(), stacked=False, multiple=False, pointwise=False, name=None, listed=True,
+                 formula=None):
+>>>>>>> cda1ee7 (rules: float16 (co)tangents in float32; slopes of arcsin, hypot, logaddexp, sinc whose own derivatives keep their digits)
         self.name = name or f"np.{qualified(function)}"
         self.__name__ = self.name
         self.function = function
         self.__doc__ = self.derivation = derivation
         self.kind, self.cases, self.kinks = kind, tuple(cases), tuple(kinks)
         self.keep, self.multiple, self.stacked, self.pointwise = keep, multiple, stacked, pointwise
+<<<<<<< HEAD
         self.view = view
         self.forward = forward or function
+=======
+        self.forward, self.formula = forward or function, formula
+>>>>>>> cda1ee7 (rules: float16 (co)tangents in float32; slopes of arcsin, hypot, logaddexp, sinc whose own derivatives keep their digits)
         # What a level below is asked to compute: NumPy's functions dispatch by themselves, ours through __call__.
         self.evaluate = self if function is None else self.forward
         self.call = call or every_argument_is_an_array
@@ -175,7 +186,7 @@ class Primitive:
 
     def pull(self, g, kept, arrays, params, wanted):
         """The adjoint: for each argument in `wanted` its cotangent, in the argument's own shape and dtype."""
-        rules, cotangents = self.vjp, []
+        rules, g, cotangents = self.vjp, widened(g), []
         for i in wanted:
             c, x = rules[i](g, kept, *arrays, **params), arrays[i]
             if not (type(c) is np.ndarray is type(x) and c.shape == x.shape and c.dtype is x.dtype):
@@ -211,6 +222,7 @@ class Primitive:
         return spread(self._tangent(tangents, kept, arrays, params), result)
 
     def _tangent(self, tangents, kept, arrays, params):
+        tangents = [v if v is None else widened(v) for v in tangents]
         varying = [i for i, v in enumerate(tangents) if v is not None]
         if self.jvp is not None:
             return total(self.jvp[i](tangents[i], kept, *arrays, **params) for i in varying)
@@ -249,19 +261,19 @@ class Composition:
 
 
 def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, kinks=(), name=None, forward=None,
-                params=({},)):
+                params=({},), near=(), formula=None):
     """A function applied to each element (of broadcast arguments), given by its partial derivatives.
 
     y_k = phi(x_k):  dY = phi'(X) . dX  and  <G, phi'(X) . dX> = <phi'(X) . G, dX>: jvp and vjp are the same product.
     `partials` are functions ``(y, *arrays, **params) -> derivative with respect to that argument``, or None;
-    `params` are the keyword arguments of the sample calls.
+    `params` are the keyword arguments of the sample calls, `near` their points beside the drawn ones (see `Case`).
     """
     rules = tuple(p and (lambda v, y, *arrays, _p=p, **named: v * _p(y, *arrays, **named)) for p in partials)
     shapes = [(3, 4)] if len(partials) == 1 else [((3, 4), (4,)), ((2, 1), (1, 3)), ((), (2,))]
-    cases = [Case(*((s,) if len(partials) == 1 else (s + s)[:len(partials)]), domain=domain, **named)
+    cases = [Case(*((s,) if len(partials) == 1 else (s + s)[:len(partials)]), domain=domain, near=near, **named)
              for s in shapes for named in params]
     return Primitive(function, derivation, kind=kind, jvp=rules, vjp=rules, cases=cases, kinks=kinks, stacked=True,
-                     pointwise=True, name=name, forward=forward)
+                     pointwise=True, name=name, forward=forward, formula=formula)
 
 
 def _partial(rule):
@@ -350,6 +362,19 @@ def in_dtype_of(x, c):
 
 def _is_float(dtype):
     return dtype is not None and dtype.kind == "f"
+
+
+HALF = np.dtype(np.float16)
+
+
+def widened(x):
+    """float16 as float32, in which NumPy itself adds up halves: a sum or count of theirs soon exceeds 65504.
+
+    Rules see (co)tangents so, and what they give is rounded to the dtype that it should have.
+    """
+    if type(x) is tuple:
+        return tuple(map(widened, x))
+    return x.astype(np.float32) if getattr(x, "dtype", None) is HALF else x
 
 
 def spread(t, result, stack=()):

@@ -20,7 +20,7 @@ import numpy as np
 from ..cases import Case, Kink
 from ..primitive import KINKED, Primitive, elementwise
 from ..rules.constants import number
-from ..rules.elementwise import sech_squared
+from ..rules.elementwise import logistic, sech_squared
 from ..rules.special import erfc
 from .arguments import expected, not_in_place, plain
 
@@ -30,11 +30,6 @@ from .arguments import expected, not_in_place, plain
 def _logistic_slope(x):
     return sech_squared(x / 2) / 4
 
-
-logistic = elementwise(
-    None, """y = 1 / (1 + e^-x),  dy = e^-x / (1 + e^-x)^2 dx = dx / (e^(x/2) + e^(-x/2))^2 = dx / (4 cosh^2(x/2))
-    Computed as e^min(x, 0) / (1 + e^-|x|), which does not overflow.""", lambda _y, x: _logistic_slope(x),
-    name="sigmoid", forward=lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))))
 
 log1pexp = elementwise(
     None, """y = log(1 + e^x),  dy = e^x / (1 + e^x) dx = sigma(x) dx

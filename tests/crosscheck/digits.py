@@ -1,0 +1,127 @@
+"""How many digits a float program's derivatives have, up to the third: compared with the same rules run on balls.
+
+A rule that is right may still cancel: 1 - x^2 near 1, cos(x) / x - sin(x) / x^2 near 0, a sum of squares that under- or
+overflows.  Balls of enough bits tell the exact derivative at the very same point, so every lost digit is seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from flint import arb
+
+import refgrad as rg
+from crosscheck.ball import Ball, Undecided, arithmetic
+from crosscheck.oracles import on_balls  # noqa: F401  (gives refgrad's own functions their meaning on balls)
+
+#: Bits for the exact derivatives: the next number is tried where cancellation has left fewer than `SURE` of them.
+BITS, SURE = (300, 1200, 4800), 60
+#: A point is moved so often by units in the last place, and what that does to a derivative is allowed so many times.
+MOVES, SHARE = 3, 8
+
+
+@dataclass
+class Loss:
+    """An entry of a derivative that has fewer digits than it should have."""
+
+    order: int
+    where: str     # of which argument, along which directions
+    index: tuple
+    point: list
+    found: float
+    exact: str
+
+    def __str__(self):
+        return (f"order {self.order}, {self.where}, entry {self.index}, at {self.point}: {self.found:.17g}, "
+                f"exact {self.exact}")
+
+
+def derivatives(f, arrays, directions, mode):
+    """The gradient of a scalar function, its derivatives along each u, and theirs along each v.
+
+    directions  from a label to a pair (u, v), each an array for each argument
+    mode        "forward": forward mode over the gradient, twice; "reverse": reverse mode three times
+    Returns {(order, label): arrays in the shapes of the arguments}.
+    """
+    everything = tuple(range(len(arrays)))
+
+    def along(g, u):
+        if mode == "forward":
+            return lambda *x: rg.jvp(g, x, u)[1]
+        return rg.grad(lambda *x: sum(np.sum(c * d) for c, d in zip(g(*x), u)), everything)
+
+    gradient = rg.grad(f, everything)
+    found = {(1, ""): gradient(*arrays)}
+    for label, (u, v) in directions.items():
+        found[2, label] = along(gradient, u)(*arrays)
+        found[3, label] = along(along(gradient, u), v)(*arrays)
+    return found
+
+
+def exact_derivatives(f, arrays, directions):
+    """The same on balls, with as many bits as it takes; what stays wide then is left so."""
+    for bits in BITS:
+        with arithmetic(bits):
+            balls = derivatives(f, [x if isinstance(x, Ball) else Ball(x) for x in arrays],
+                                {k: tuple(tuple(map(Ball, d)) for d in pair) for k, pair in directions.items()},
+                                "forward")
+        cells = {k: [(d if isinstance(d, Ball) else Ball(d)).cells for d in part] for k, part in balls.items()}
+        if all(is_sure(c) for part in cells.values() for d in part for c in d.flat):
+            break
+    return cells
+
+
+def is_sure(cell):
+    """Is a ball narrow, or exactly 0?"""
+    return cell.is_finite() and (cell == 0 or cell.rel_accuracy_bits() >= SURE)
+
+
+def moved(x, eps, pointwise, rng):
+    """The point, each entry moved by a unit in its last place (in that of the largest, if not pointwise)."""
+    size = np.abs(x) if pointwise else np.full(x.shape, np.max(np.abs(x), initial=0))
+    return Ball(x) + Ball(size) * Ball(rng.choice([-eps, eps], x.shape))
+
+
+def losses(f, arrays, directions, dtype, mode, pointwise, rng):
+    """Every entry with fewer digits than half of its dtype's, and fewer than a rounding of the point explains.
+
+    pointwise  whether each entry stands for itself; else it is measured against the largest of its array
+    """
+    arrays = tuple(x.astype(dtype) for x in arrays)
+    limits = np.finfo(dtype)
+    with np.errstate(all="ignore"):
+        found = derivatives(f, arrays, {k: tuple(tuple(d.astype(dtype) for d in w) for w in pair)
+                                        for k, pair in directions.items()}, mode)
+    exact, others, short = exact_derivatives(f, arrays, directions), None, []
+    half, tiny, largest = arb(float(limits.eps)).sqrt(), arb(float(limits.smallest_normal)), arb(float(limits.max))
+    for (order, label), parts in found.items():
+        for k, (got, cells) in enumerate(zip(parts, exact[order, label], strict=True)):
+            got = np.asarray(got)
+            assert got.dtype == dtype, f"order {order}: a derivative in {got.dtype} of arrays in {dtype}"
+            scale = max_abs(cells) if not pointwise else None
+            for i in np.ndindex(got.shape):
+                if not is_sure(cells[i]) or abs(cells[i]) > largest:
+                    continue
+                error = abs(arb(float(got[i])) - cells[i]) if np.isfinite(got[i]) else arb("inf")
+                allowed = half * (abs(cells[i]) if pointwise else scale) + tiny
+                if error <= allowed:
+                    continue
+                if others is None:
+                    others = [exact_derivatives(f, [moved(x, float(limits.eps), pointwise, rng) for x in arrays],
+                                                directions) for _ in range(MOVES)]
+                for other in others:
+                    d = other[order, label][k] - cells
+                    allowed += SHARE * (abs(d[i]) if pointwise else max_abs(d))
+                if not error <= allowed:
+                    point = [float(x[i]) if x.shape == got.shape and pointwise else x.tolist() for x in arrays]
+                    short.append(Loss(order, f"argument {k}{label and ' along ' + label}", i, point, float(got[i]),
+                                      cells[i].str(17)))
+    return short
+
+
+def max_abs(cells):
+    result = arb(0)
+    for c in cells.flat:
+        result = result.max(abs(c).upper())
+    return result
