@@ -24,7 +24,8 @@ DOMAINS = {
     "unit interval": lambda z: 1 / (1 + np.exp(-z)),
 }
 
-#: From a domain's name to the powers of ten, smallest and largest, times which its numbers stay in it.
+#: From a domain's name to the powers of ten, smallest and largest, times which its numbers stay in it (in float64; the
+#: same share of the range of any other format).
 REACH = {
     None: (-300, 300), "positive": (-300, 300), "nonzero": (-300, 300), "above one": (0, 300), "inside one": (-300, 0),
     "above minus one": (-300, 0), "symmetric": (-300, 300), "positive definite": (-300, 300), "probabilities": (0, 0),

@@ -94,25 +94,16 @@ class Primitive:
     """
 
     def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, forward=None, keep=None,
-<<<<<<< HEAD
-                 call=None, cases=(), kinks=(), stacked=False, multiple=False, pointwise=False, view=None, name=None,
-                 listed=True):
-=======
-                 call=None, cases=(), kinks=(), stacked=False, multiple=False, pointwise=False, name=None, listed=True,
-                 formula=None):
->>>>>>> cda1ee7 (rules: float16 (co)tangents in float32; slopes of arcsin, hypot, logaddexp, sinc whose own derivatives keep their digits)
+                 call=None, cases=(), kinks=(), stacked=False, multiple=False, pointwise=False, view=None,
+                 formula=None, name=None, listed=True):
         self.name = name or f"np.{qualified(function)}"
         self.__name__ = self.name
         self.function = function
         self.__doc__ = self.derivation = derivation
         self.kind, self.cases, self.kinks = kind, tuple(cases), tuple(kinks)
         self.keep, self.multiple, self.stacked, self.pointwise = keep, multiple, stacked, pointwise
-<<<<<<< HEAD
         self.view = view
-        self.forward = forward or function
-=======
         self.forward, self.formula = forward or function, formula
->>>>>>> cda1ee7 (rules: float16 (co)tangents in float32; slopes of arcsin, hypot, logaddexp, sinc whose own derivatives keep their digits)
         # What a level below is asked to compute: NumPy's functions dispatch by themselves, ours through __call__.
         self.evaluate = self if function is None else self.forward
         self.call = call or every_argument_is_an_array
@@ -201,7 +192,7 @@ class Primitive:
         """
         if self.vjp is EVERY:
             return self.pull(g, kept, arrays, params, wanted)
-        cotangents = []
+        g, cotangents = widened(g), []
         with np.errstate(invalid="ignore"):
             for i in wanted:
                 c = self.vjp[i](g, kept, *arrays, **params)
@@ -261,16 +252,17 @@ class Composition:
 
 
 def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, kinks=(), name=None, forward=None,
-                params=({},), near=(), formula=None):
+                params=({},), near=(), scales=None, formula=None):
     """A function applied to each element (of broadcast arguments), given by its partial derivatives.
 
     y_k = phi(x_k):  dY = phi'(X) . dX  and  <G, phi'(X) . dX> = <phi'(X) . G, dX>: jvp and vjp are the same product.
     `partials` are functions ``(y, *arrays, **params) -> derivative with respect to that argument``, or None;
-    `params` are the keyword arguments of the sample calls, `near` their points beside the drawn ones (see `Case`).
+    `params` are the keyword arguments of the sample calls, `near` and `scales` see `Case`.
     """
     rules = tuple(p and (lambda v, y, *arrays, _p=p, **named: v * _p(y, *arrays, **named)) for p in partials)
     shapes = [(3, 4)] if len(partials) == 1 else [((3, 4), (4,)), ((2, 1), (1, 3)), ((), (2,))]
-    cases = [Case(*((s,) if len(partials) == 1 else (s + s)[:len(partials)]), domain=domain, near=near, **named)
+    cases = [Case(*((s,) if len(partials) == 1 else (s + s)[:len(partials)]), domain=domain, near=near, scales=scales,
+                  **named)
              for s in shapes for named in params]
     return Primitive(function, derivation, kind=kind, jvp=rules, vjp=rules, cases=cases, kinks=kinks, stacked=True,
                      pointwise=True, name=name, forward=forward, formula=formula)

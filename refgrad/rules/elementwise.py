@@ -58,7 +58,7 @@ def _exponent_slope(y, x, _p):
 # The operator has short cuts (squares, roots) that np.power lacks.
 for _function, _forward in [(np.power, operator.pow), (np.float_power, np.float_power)]:
     elementwise(_function, "y = x^p,  dy = p x^(p-1) dx + y log(x) dp", _power_slope, _exponent_slope, forward=_forward,
-                domain=("positive", None),
+                domain=("positive", None), scales=(-100, 100),  # in third derivatives stands y / x^2 log x
                 kinks=[Kink((0.0, 0.0), (0.0, 0.0), "x^0 is constant in x, also at 0")])
 
 # Roots, exponentials, logarithms

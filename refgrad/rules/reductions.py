@@ -6,7 +6,7 @@ Axes are counted from the end (-1, -2, ...), so that a rule reads the same when 
 import numpy as np
 
 from ..cases import Case, Fixed, Kink
-from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Primitive, ndim_of, shape_of
+from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Primitive, in_dtype_of, ndim_of, shape_of, widened
 from .constants import number
 
 
@@ -118,7 +118,7 @@ Primitive(np.cumprod, "y_k = prod_{i <= k} x_i,  dy_k = dy_{k-1} x_k + y_{k-1} d
 
 def _share(x, y, axis, keepdims):
     """1 at the extreme entry; ties share evenly; nan where the result is."""
-    chosen = np.where(x == widen(y, axis, keepdims), np.ones_like(x), 0)
+    chosen = np.where(x == widen(y, axis, keepdims), np.ones_like(widened(x)), 0)
     with np.errstate(invalid="ignore"):
         return chosen / np.sum(chosen, axis=axis, keepdims=True)
 
@@ -135,9 +135,35 @@ Composition(np.ptp, lambda a, axis=None, *, keepdims=False: np.max(a, axis=axis,
 
 # Statistics
 
+
+def _length(x, p, axis, keepdims):
+    """The p-th root of the sum of |x_i|^p, times a power of two m and of x / m where the sum under- or overflows."""
+    x, dtype = widened(x), x.dtype
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
+        s = _sum_of_powers(x, p, axis)
+        limits = np.finfo(s.dtype)
+        outside = ~((s > limits.tiny / limits.eps ** 2) & (s < limits.max))
+        n = _root(s, p)
+        if np.any(outside):
+            largest = (np.max if p > 0 else np.min)(np.abs(x), axis=axis, keepdims=True, initial=0 if p > 0 else np.inf)
+            exponent = np.where(outside & np.isfinite(largest), np.frexp(largest)[1], 0)
+            n = np.where(outside, np.ldexp(_root(_sum_of_powers(np.ldexp(x, -exponent), p, axis), p), exponent), n)
+    return (n if keepdims else np.squeeze(n, axis=axis)).astype(dtype, copy=False)
+
+
+def _sum_of_powers(x, p, axis):
+    return np.sum(x * x if p == 2 else np.power(np.abs(x), p), axis=axis, keepdims=True)
+
+
+def _root(s, p):
+    return np.sqrt(s) if p == 2 else np.power(s, 1 / number(p, s))
+
+
 norm = Primitive(
-    None, "n = sqrt <x, x>,  dn = <x, dx> / n;  <g, dn> = <g x / n, dx>, and 0 at x = 0", name="norm", kind=KINKED,
-    forward=lambda x, axis, keepdims: np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims)), stacked=True,
+    None, """n = sqrt <x, x>,  dn = <x, dx> / n = <u, dx>  with the direction u = x / n, and u = 0 at x = 0
+    <g, dn> = <g u, dx>.  Squares that under- or overflow are those of x / m, for which n is 1 / m times as large.""",
+    name="norm", kind=KINKED, forward=lambda x, axis, keepdims: _length(x, 2, axis, keepdims), stacked=True,
+    formula=lambda x, axis, keepdims: np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims)),
     jvp=(lambda v, y, x, axis, keepdims: np.sum(_direction(x, y, axis, keepdims) * v, axis=axis, keepdims=keepdims),),
     vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _direction(x, y, axis, keepdims),),
     cases=[Case((3,), axis=(-1,), keepdims=False), Case((2, 3), axis=(-2,), keepdims=True)],
@@ -150,9 +176,10 @@ def _direction(x, y, axis, keepdims):
 
 
 p_norm = Primitive(
-    None, "n^p = sum |x_i|^p,  dn = sum sign x_i (|x_i| / n)^(p-1) dx_i, and 0 at x = 0", name="p_norm", kind=KINKED,
-    forward=lambda x, p, axis, keepdims: np.power(
-        np.sum(np.power(np.abs(x), p), axis=axis, keepdims=keepdims), 1 / number(p, x)), stacked=True,
+    None, "n^p = sum |x_i|^p,  dn = sum sign x_i (|x_i| / n)^(p-1) dx_i, and 0 at x = 0;  computed as the norm is",
+    name="p_norm", kind=KINKED, forward=lambda x, p, axis, keepdims: _length(x, p, axis, keepdims), stacked=True,
+    formula=lambda x, p, axis, keepdims: np.power(
+        np.sum(np.power(np.abs(x), p), axis=axis, keepdims=keepdims), 1 / number(p, x)),
     jvp=(lambda v, y, x, p, axis, keepdims: np.sum(
         _p_direction(x, y, p, axis, keepdims) * v, axis=axis, keepdims=keepdims),),
     vjp=(lambda g, y, x, p, axis, keepdims: widen(g, axis, keepdims) * _p_direction(x, y, p, axis, keepdims),),
@@ -171,14 +198,15 @@ def _deviations(a, axis):
 def _var(a, axis=None, dtype=None, *, ddof=0, keepdims=False):
     """s^2 = |x - mean|^2 / (n - ddof)"""
     a, axis = as_dtype(a, dtype), axes_of(a, axis)
-    return np.sum(np.square(_deviations(a, axis)), axis=axis, keepdims=keepdims) / (count(a, axis) - ddof)
+    squares = np.square(_deviations(widened(a), axis))
+    return in_dtype_of(a, np.sum(squares, axis=axis, keepdims=keepdims) / (count(a, axis) - ddof))
 
 
 def _std(a, axis=None, dtype=None, *, ddof=0, keepdims=False):
     """s = |x - mean| / sqrt(n - ddof): the norm's derivative, and its convention at 0"""
     a, axis = as_dtype(a, dtype), axes_of(a, axis)
-    d = _deviations(a, axis)
-    return norm(d, axis=axis, keepdims=bool(keepdims)) / np.sqrt(number(count(a, axis) - ddof, d))
+    d = _deviations(widened(a), axis)
+    return in_dtype_of(a, norm(d, axis=axis, keepdims=bool(keepdims)) / np.sqrt(number(count(a, axis) - ddof, d)))
 
 
 def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):
@@ -187,9 +215,10 @@ def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):
     elif shape_of(weights) != shape_of(a):
         weights = np.reshape(weights, tuple(n if k - ndim_of(a) in axes_of(a, axis) else 1
                                             for k, n in enumerate(shape_of(a))))
+    a, weights, like = widened(a), widened(weights), a * weights
     total = np.sum(weights * np.ones_like(a), axis=axis, keepdims=keepdims)
-    mean = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
-    return (mean, total) if returned else mean
+    mean = in_dtype_of(like, np.sum(a * weights, axis=axis, keepdims=keepdims) / total)
+    return (mean, in_dtype_of(like, total)) if returned else mean
 
 
 def _median(a, axis=None, *, keepdims=False):

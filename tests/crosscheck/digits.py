@@ -6,6 +6,7 @@ overflows.  Balls of enough bits tell the exact derivative at the very same poin
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,25 +84,28 @@ def moved(x, eps, pointwise, rng):
     return Ball(x) + Ball(size) * Ball(rng.choice([-eps, eps], x.shape))
 
 
-def losses(f, arrays, directions, dtype, mode, pointwise, rng):
+def losses(program, weights, arrays, directions, dtype, mode, pointwise, rng):
     """Every entry with fewer digits than half of its dtype's, and fewer than a rounding of the point explains.
 
+    The derivatives are those of <weights, program(*arrays)>.
     pointwise  whether each entry stands for itself; else it is measured against the largest of its array
     """
-    arrays = tuple(x.astype(dtype) for x in arrays)
+    arrays, weights = tuple(x.astype(dtype) for x in arrays), weights.astype(dtype)
+    f = lambda *x: np.sum(weights * program(*x))
     limits = np.finfo(dtype)
     with np.errstate(all="ignore"):
         found = derivatives(f, arrays, {k: tuple(tuple(d.astype(dtype) for d in w) for w in pair)
                                         for k, pair in directions.items()}, mode)
     exact, others, short = exact_derivatives(f, arrays, directions), None, []
-    half, tiny, largest = arb(float(limits.eps)).sqrt(), arb(float(limits.smallest_normal)), arb(float(limits.max))
+    beyond = overflowing(program, arrays, exact, arb(float(limits.max)), pointwise)
+    half, tiny = arb(float(limits.eps)).sqrt(), arb(float(limits.smallest_normal))
     for (order, label), parts in found.items():
         for k, (got, cells) in enumerate(zip(parts, exact[order, label], strict=True)):
             got = np.asarray(got)
             assert got.dtype == dtype, f"order {order}: a derivative in {got.dtype} of arrays in {dtype}"
             scale = max_abs(cells) if not pointwise else None
             for i in np.ndindex(got.shape):
-                if not is_sure(cells[i]) or abs(cells[i]) > largest:
+                if (beyond[order][i] if pointwise else beyond[order]) or not is_sure(cells[i]):
                     continue
                 error = abs(arb(float(got[i])) - cells[i]) if np.isfinite(got[i]) else arb("inf")
                 allowed = half * (abs(cells[i]) if pointwise else scale) + tiny
@@ -114,10 +118,31 @@ def losses(f, arrays, directions, dtype, mode, pointwise, rng):
                     d = other[order, label][k] - cells
                     allowed += SHARE * (abs(d[i]) if pointwise else max_abs(d))
                 if not error <= allowed:
-                    point = [float(x[i]) if x.shape == got.shape and pointwise else x.tolist() for x in arrays]
+                    point = [float(x[i]) if pointwise and x.shape == got.shape else x.tolist() for x in arrays]
                     short.append(Loss(order, f"argument {k}{label and ' along ' + label}", i, point, float(got[i]),
                                       cells[i].str(17)))
     return short
+
+
+def overflowing(program, arrays, exact, largest, pointwise):
+    """For each order whether a derivative of it or of a lower one is beyond the largest number, or so is its natural
+
+    size |y| / |x|^order, and with it every formula on the way: for each entry, or for all of them at once.
+    """
+    with arithmetic(BITS[0]):
+        y = np.abs(program(*map(Ball, arrays))).cells
+        sizes = [np.abs(Ball(x)).cells for x in arrays]
+    if not pointwise:
+        y, sizes = max_abs(y), [min((max_abs(x) for x in sizes), default=arb(1))]
+    size = functools.reduce(np.frompyfunc(arb.max, 2, 1), sizes)
+    beyond, sofar = {}, False
+    for n in (1, 2, 3):
+        for (order, _), parts in exact.items():
+            if order == n:
+                for part in parts:
+                    sofar = sofar | (np.abs(part) > largest if pointwise else max_abs(part) > largest)
+        beyond[n] = sofar | (y / size ** n > largest)
+    return beyond
 
 
 def max_abs(cells):
