@@ -20,6 +20,7 @@ DOMAINS = {
     "above minus one": lambda z: np.abs(z) - 0.5,
     "symmetric": lambda z: z + np.swapaxes(z, -1, -2),
     "positive definite": lambda z: z @ np.swapaxes(z, -1, -2) + np.eye(z.shape[-1]),
+    "singular": lambda z: np.concatenate([z[..., :-1, :], z[..., :1, :]], axis=-2),
     "probabilities": lambda z: np.exp(z) / np.sum(np.exp(z), axis=-1, keepdims=True),
     "unit interval": lambda z: 1 / (1 + np.exp(-z)),
 }
@@ -28,7 +29,8 @@ DOMAINS = {
 #: same share of the range of any other format).
 REACH = {
     None: (-300, 300), "positive": (-300, 300), "nonzero": (-300, 300), "above one": (0, 300), "inside one": (-300, 0),
-    "above minus one": (-300, 0), "symmetric": (-300, 300), "positive definite": (-300, 300), "probabilities": (0, 0),
+    "above minus one": (-300, 0), "symmetric": (-300, 300), "positive definite": (-300, 300), "singular": (-300, 300),
+    "probabilities": (0, 0),
     "unit interval": (-300, 0),
 }
 

@@ -11,6 +11,7 @@ from refgrad.nn.activations import log1pexp
 from refgrad.nn.softmax import peak
 from refgrad.primitive import TABLE, Composition
 from refgrad.rules.elementwise import logistic, sech_squared, sinc_derivative
+from refgrad.rules.linalg import exponent, is_normal, weak_directions
 from refgrad.rules.shape import scatter_add, setitem
 from refgrad.rules.special import erf, erfc
 
@@ -35,6 +36,10 @@ def _(x, axis):
     """A number near the maximum; which of overlapping balls is the largest need not be decided."""
     return ball.Ball(np.max(x.mid(), axis=axis, keepdims=True))
 
+
+register(is_normal, lambda y: bool(np.all(np.abs(y).lower() > 0)))  # both ways are exact: it need not be decided
+register(exponent, lambda A: exponent(A.mid()))
+register(weak_directions, lambda A: tuple(map(ball.Ball, weak_directions(A.mid()))))
 
 # A ball encloses a finite number; there is nothing to replace.
 register(np.nan_to_num, lambda x, **replacements: x)

@@ -7,6 +7,7 @@ overflows.  Balls of enough bits tell the exact derivative at the very same poin
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,7 +128,7 @@ def losses(program, weights, arrays, directions, dtype, mode, pointwise, rng):
 def overflowing(program, arrays, exact, largest, pointwise):
     """For each order whether a derivative of it or of a lower one is beyond the largest number, or so is its natural
 
-    size |y| / |x|^order, and with it every formula on the way: for each entry, or for all of them at once.
+    size order! |y| / |x|^order, and with it every formula on the way: for each entry, or for all of them at once.
     """
     with arithmetic(BITS[0]):
         y = np.abs(program(*map(Ball, arrays))).cells
@@ -141,7 +142,7 @@ def overflowing(program, arrays, exact, largest, pointwise):
             if order == n:
                 for part in parts:
                     sofar = sofar | (np.abs(part) > largest if pointwise else max_abs(part) > largest)
-        beyond[n] = sofar | (y / size ** n > largest)
+        beyond[n] = sofar | (math.factorial(n) * y / size ** n > largest)
     return beyond
 
 
