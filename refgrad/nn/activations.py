@@ -18,7 +18,7 @@ import math
 import numpy as np
 
 from ..cases import Case, Kink
-from ..primitive import KINKED, Primitive, elementwise
+from ..primitive import KINKED, Primitive, elementwise, in_dtype_of, widened
 from ..rules.constants import number
 from ..rules.elementwise import logistic, sech_squared
 from ..rules.special import erfc
@@ -103,8 +103,14 @@ _gelu = Primitive(
     pointwise=True, cases=[Case((3, 4)), Case(())])
 
 
+_near = elementwise(
+    None, "y = x, but not beyond +-100, where sigma(u(y)) below has reached 0 or 1 and u(y) does not overflow;  dy = dx",
+    lambda _y, _x: 1, name="near", forward=lambda x: np.clip(x, -100, 100), formula=lambda x: x)
+
+
 def _gelu_tanh_keep(x):
     """u = 2 sqrt(2/pi) (x + 0.044715 x^3), and sigma(u)."""
+    x = _near(widened(x))
     u = 2 * np.sqrt(2 / number("pi", x)) * (x + _cubic(x) * (x * x * x))
     return u, logistic(u)
 
@@ -114,16 +120,16 @@ def _cubic(x):
 
 
 def _gelu_tanh_rule(v, kept, x):
-    u, s = kept
-    slope = 2 * np.sqrt(2 / number("pi", x)) * (1 + 3 * _cubic(x) * (x * x))
+    (u, s), near = kept, _near(widened(x))
+    slope = 2 * np.sqrt(2 / number("pi", near)) * (1 + 3 * _cubic(near) * (near * near))
     return v * (s + x * _logistic_slope(u) * slope)
 
 
 _gelu_tanh = Primitive(
     None, """y = x/2 (1 + tanh(u/2)) = x sigma(u)  with  u = 2 sqrt(2/pi) (x + 0.044715 x^3)
     dy = (sigma(u) + x sigma'(u) u') dx,  u' = 2 sqrt(2/pi) (1 + 3 . 0.044715 x^2)""",
-    name="gelu_tanh", keep=_gelu_tanh_keep, forward=lambda kept, x: x * kept[1], jvp=(_gelu_tanh_rule,),
-    vjp=(_gelu_tanh_rule,), stacked=True, pointwise=True, cases=[Case((3, 4)), Case(())])
+    name="gelu_tanh", keep=_gelu_tanh_keep, forward=lambda kept, x: in_dtype_of(x, x * kept[1]),
+    jvp=(_gelu_tanh_rule,), vjp=(_gelu_tanh_rule,), stacked=True, pointwise=True, cases=[Case((3, 4)), Case(())])
 
 # The public functions: any shape, the result has the input's.  All as in torch.nn.functional.
 

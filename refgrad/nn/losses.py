@@ -41,7 +41,7 @@ _cross_entropy = Primitive(
     jvp=(lambda v, logs, _x, index, axis: np.sum(residual(logs, index=index) * v, axis=axis),),
     vjp=(lambda g, logs, _x, index, axis: residual(logs, index=index) * np.expand_dims(g, axis),),
     cases=[Case((3, 4), index=(np.arange(3), np.array([1, 0, 3])), axis=-1), Case((3,), index=(np.array(2),), axis=-1),
-           Case((1, 2), index=(np.array([0]), np.array([1])), axis=-1),
+           Case((1, 2), index=(np.array([0]), np.array([1])), axis=-1, scales=(-6, 300)),  # p = 1/2 is a zero of p"
            Case((2, 3, 2), index=(np.arange(2)[:, None], np.array([[0, 2], [1, 1]]), np.arange(2)[None]), axis=-2)])
 
 _cross_entropy_of_probabilities = Primitive(
@@ -222,9 +222,9 @@ def _binary_forward(x, t, p):
 
 _binary_cross_entropy = elementwise(
     None, """y = -p t log sigma(x) - (1 - t) log sigma(-x) = p t l(-x) + (1 - t) l(x)  with  l(x) = log(1 + e^x)
-    dy = ((1 - t) sigma(x) - p t sigma(-x)) dx + (p l(-x) - l(x)) dt + t l(-x) dp,  for l' = sigma;  l(x) = x + l(-x)
+    dy = ((1 - t) sigma(x) - p t sigma(-x)) dx + (p l(-x) - l(x)) dt + t l(-x) dp,  for l' = sigma
     Computed with l(x) = max(x, 0) + log(1 + e^-|x|), which does not overflow.""",
-    lambda _y, x, t, p: (1 - t) * logistic(x) - p * t * logistic(-x), lambda _y, x, _t, p: (p - 1) * log1pexp(-x) - x,
+    lambda _y, x, t, p: (1 - t) * logistic(x) - p * t * logistic(-x), lambda _y, x, _t, p: p * log1pexp(-x) - log1pexp(x),
     lambda _y, x, t, _p: t * log1pexp(-x), name="binary_cross_entropy", forward=_binary_forward)
 
 _divergence = elementwise(

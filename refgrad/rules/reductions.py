@@ -3,6 +3,8 @@
 Axes are counted from the end (-1, -2, ...), so that a rule reads the same when tangents have one more leading axis.
 """
 
+import functools
+
 import numpy as np
 
 from ..cases import Case, Fixed, Kink
@@ -136,18 +138,26 @@ Composition(np.ptp, lambda a, axis=None, *, keepdims=False: np.max(a, axis=axis,
 # Statistics
 
 
+@functools.cache
+def _span(dtype):
+    """Between which sizes a sum of powers has lost nothing that counts."""
+    limits = np.finfo(dtype)
+    return limits.tiny / limits.eps ** 2, limits.max
+
+
 def _length(x, p, axis, keepdims):
     """The p-th root of the sum of |x_i|^p, times a power of two m and of x / m where the sum under- or overflows."""
     x, dtype = widened(x), x.dtype
+    least, most = _span(x.dtype)
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
         s = _sum_of_powers(x, p, axis)
-        limits = np.finfo(s.dtype)
-        outside = ~((s > limits.tiny / limits.eps ** 2) & (s < limits.max))
         n = _root(s, p)
-        if np.any(outside):
+        inside = (s > least) & (s < most)
+        if not np.all(inside):
             largest = (np.max if p > 0 else np.min)(np.abs(x), axis=axis, keepdims=True, initial=0 if p > 0 else np.inf)
-            exponent = np.where(outside & np.isfinite(largest), np.frexp(largest)[1], 0)
-            n = np.where(outside, np.ldexp(_root(_sum_of_powers(np.ldexp(x, -exponent), p, axis), p), exponent), n)
+            exponent = np.where(inside | ~np.isfinite(largest), 0, np.frexp(largest)[1])
+            scaled = _root(_sum_of_powers(np.ldexp(x, -exponent), p, axis), p)
+            n = np.where(inside, n, np.ldexp(scaled, exponent))
     return (n if keepdims else np.squeeze(n, axis=axis)).astype(dtype, copy=False)
 
 
