@@ -202,7 +202,7 @@ class Primitive:
                     if partial_derivative is not None:
                         slope = partial_derivative(kept, *arrays, **params)
                         nothing = nothing | (slope == 0) & ~np.isnan(g)
-                    c = np.where(nothing, 0, c)
+                    c = np.where(nothing & np.isnan(c), 0, c)  # elsewhere it may vary, though it is 0
                 elif not np.any(g != 0):
                     c = np.zeros_like(c)
                 cotangents.append(fit(c, arrays[i], self, i))

@@ -30,7 +30,8 @@ residual = Primitive(
     formula=lambda logs, index: np.exp(logs) - scatter_add(
         np.ones_like(logs[(..., *index)]), index=index, shape=logs.shape, distinct=True),
     jvp=(lambda v, _r, logs, index: np.exp(logs) * v,), vjp=(lambda g, _r, logs, index: g * np.exp(logs),),
-    cases=[Case((3, 4), index=(np.arange(3), np.array([1, 0, 3])))])
+    cases=[Case((3, 4), call=lambda x: residual(
+        _log_softmax(x, axis=-1), index=(np.arange(3), np.array([1, 0, 3]))))])
 
 _cross_entropy = Primitive(
     None, """y = -log p_t  with p = softmax x and the class t: the only entry of x that stands in y twice
@@ -225,7 +226,7 @@ _binary_cross_entropy = elementwise(
     dy = ((1 - t) sigma(x) - p t sigma(-x)) dx + (p l(-x) - l(x)) dt + t l(-x) dp,  for l' = sigma
     Computed with l(x) = max(x, 0) + log(1 + e^-|x|), which does not overflow.""",
     lambda _y, x, t, p: (1 - t) * logistic(x) - p * t * logistic(-x), lambda _y, x, _t, p: p * log1pexp(-x) - log1pexp(x),
-    lambda _y, x, t, _p: t * log1pexp(-x), name="binary_cross_entropy", forward=_binary_forward)
+    lambda _y, x, t, _p: t * log1pexp(-x), name="binary_cross_entropy", forward=_binary_forward, scales=(-300, 10))
 
 _divergence = elementwise(
     None, "y = t (log t - x), and 0 for t = 0;  dy = -t dx + (log t + 1 - x) dt", lambda _y, _x, t: -t,

@@ -154,8 +154,9 @@ def _sinc_derivative(x, *, order):
     """s_n by the recurrence from s_0 = sinc x; where n s_(n-1) would cancel the wave, |pi x| < 1 + n/2, by the series."""
     x, dtype = widened(x), x.dtype
     pi = number("pi", x)
-    waves = np.cos(pi * x), -np.sin(pi * x), -np.cos(pi * x), np.sin(pi * x)
-    s = np.sinc(x)
+    turn = pi * np.fmod(x, 2)
+    waves = np.cos(turn), -np.sin(turn), -np.cos(turn), np.sin(turn)
+    s = np.where(x == 0, 1, waves[3] / (pi * _or_one(x)))
     for n in range(1, order + 1):
         s = (pi ** (n - 1) * waves[(n - 1) % 4] - n * s) / _or_one(x)
     nearest = 1 + order / 2

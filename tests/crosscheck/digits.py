@@ -14,13 +14,14 @@ import numpy as np
 from flint import arb
 
 import refgrad as rg
-from crosscheck.ball import Ball, Undecided, arithmetic
+from crosscheck.ball import Ball, arithmetic
 from crosscheck.oracles import on_balls  # noqa: F401  (gives refgrad's own functions their meaning on balls)
+from refgrad.cases import Fixed, sample
 
 #: Bits for the exact derivatives: the next number is tried where cancellation has left fewer than `SURE` of them.
 BITS, SURE = (300, 1200, 4800), 60
-#: A point is moved so often by units in the last place, and what that does to a derivative is allowed so many times.
-MOVES, SHARE = 3, 8
+#: Each argument is moved so often by units in the last place, and what that does to a derivative is allowed as often.
+MOVES = 4
 
 
 @dataclass
@@ -79,10 +80,12 @@ def is_sure(cell):
     return cell.is_finite() and (cell == 0 or cell.rel_accuracy_bits() >= SURE)
 
 
-def moved(x, eps, pointwise, rng):
-    """The point, each entry moved by a unit in its last place (in that of the largest, if not pointwise)."""
+def moved(arrays, which, eps, pointwise, rng):
+    """The point with each entry of one array moved by a unit in its last place (of the largest, if not pointwise)."""
+    x = arrays[which]
     size = np.abs(x) if pointwise else np.full(x.shape, np.max(np.abs(x), initial=0))
-    return Ball(x) + Ball(size) * Ball(rng.choice([-eps, eps], x.shape))
+    with arithmetic(BITS[0]):
+        return [*arrays[:which], Ball(x) + Ball(size) * Ball(rng.choice([-eps, eps], x.shape)), *arrays[which + 1:]]
 
 
 def losses(program, weights, arrays, directions, dtype, mode, pointwise, rng):
@@ -113,11 +116,11 @@ def losses(program, weights, arrays, directions, dtype, mode, pointwise, rng):
                 if error <= allowed:
                     continue
                 if others is None:
-                    others = [exact_derivatives(f, [moved(x, float(limits.eps), pointwise, rng) for x in arrays],
-                                                directions) for _ in range(MOVES)]
+                    others = [exact_derivatives(f, moved(arrays, j, float(limits.eps), pointwise, rng), directions)
+                              for j in range(len(arrays)) for _ in range(MOVES)]
                 for other in others:
                     d = other[order, label][k] - cells
-                    allowed += SHARE * (abs(d[i]) if pointwise else max_abs(d))
+                    allowed += abs(d[i]) if pointwise else max_abs(d)
                 if not error <= allowed:
                     point = [float(x[i]) if pointwise and x.shape == got.shape else x.tolist() for x in arrays]
                     short.append(Loss(order, f"argument {k}{label and ' along ' + label}", i, point, float(got[i]),
@@ -151,3 +154,70 @@ def max_abs(cells):
     for c in cells.flat:
         result = result.max(abs(c).upper())
     return result
+
+
+# Points
+
+#: Powers of ten up to which the numbers of a format are scaled where its case says 300, as it does for float64.
+REACHES = {np.float64: 300, np.float32: 37, np.float16: 0.7}
+
+
+def scales(rng, reach, dtype, count):
+    """Powers of two from all over the reach (powers of ten, of float64), half of them at 1e-2 to 1e2."""
+    low, high = (end * REACHES[dtype] / 300 for end in reach)
+    wide, narrow = rng.uniform(low, high, count), rng.uniform(max(low, -2), min(high, 2), count)
+    return 2.0 ** np.rint(np.where(rng.random(count) < 0.5, wide, narrow) * np.log2(10))
+
+
+def scattered(case, dtype, count, rng):
+    """Vectors of `count` points for a pointwise function: at all scales, equal ones or not, and near `case.near`."""
+    sizes = [scales(rng, reach, dtype, count) for reach in case.reaches()]
+    equal = rng.random(count) < 0.3
+    vectors = [sample(rng, (count,), domain) * np.where(equal, np.minimum(sizes[0], size), size)
+               for domain, size in zip(case.domains, sizes)]
+    for point in case.near:
+        point = point if isinstance(point, tuple) else (point,) * len(vectors)
+        distances = 10.0 ** rng.uniform(np.log10(np.finfo(dtype).eps) / 2, 0, (len(vectors), count // 4))
+        close = [c + rng.standard_normal(count // 4) * d for c, d in zip(point, distances)]
+        vectors = [np.concatenate(pair) for pair in zip(vectors, close)]
+    return [v.astype(dtype).astype(float) for v in vectors]
+
+
+def trials(rule, case, dtype, count, rng):
+    """Points with directions: (program, weights, arrays, directions, pointwise) for `losses`."""
+    program = case.program(rule.function or rule)
+    if getattr(rule, "pointwise", False) and case.call is None and not any(
+            isinstance(x, (Fixed, np.ndarray)) for x in (*case.arrays, *case.params.values())):
+        vectors = scattered(case, dtype, count, rng)
+        defined = np.isfinite(as_float(program, vectors, dtype))
+        vectors = [v[defined] for v in vectors]
+        units = [tuple(np.full(len(v), float(i == j)) for j, v in enumerate(vectors)) for i in range(len(vectors))]
+        directions = {f"{i}{j}": (units[i], units[j]) for j in range(len(units)) for i in range(j + 1)}
+        yield program, np.ones(len(vectors[0])), vectors, directions, True
+        return
+    for _ in range(-(-count // 8)):
+        arrays = case.draw(rng)
+        sizes = [scales(rng, reach, dtype, 1)[0] for reach in case.reaches()]
+        if rng.random() < 0.5:
+            sizes = [min(sizes[0], size) for size in sizes]
+        arrays = [(a * size).astype(dtype).astype(float) for a, size in zip(arrays, sizes)]
+        value = as_float(program, arrays, dtype)
+        if np.all(np.isfinite(value)):
+            u, v = (tuple(sample(rng, a.shape) for a in arrays) for _ in range(2))
+            yield program, sample(rng, value.shape), arrays, {"u, v": (u, v)}, False
+
+
+def apart(program, weights, arrays, directions, pointwise):
+    """The points of a pointwise trial as trials of their own."""
+    for i in range(len(weights)):
+        one = slice(i, i + 1)
+        yield (program, weights[one], [x[one] for x in arrays],
+               {k: tuple(tuple(d[one] for d in w) for w in pair) for k, pair in directions.items()}, pointwise)
+
+
+def as_float(program, arrays, dtype):
+    with np.errstate(all="ignore"):
+        try:
+            return np.asarray(program(*(a.astype(dtype) for a in arrays)))
+        except TypeError:  # NumPy's linear algebra has no float16
+            return np.asarray(np.nan)
