@@ -88,12 +88,14 @@ class Primitive:
                 functions, ``again(array)``, the view once more, and ``back(array, view)``, the array with the values
                 of a view that was written to (None: the view is read-only)
     pointwise   each entry of the result depends on one entry of each (broadcast) argument alone
+    formula     the function as a formula, where `forward` is written for floats, which round, under- and overflow:
+                ``formula(*arrays, **params)``, for arrays of formulas or of exact numbers
     listed      whether TABLE has it (a program's own primitives are not listed)
     """
 
     def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, forward=None, keep=None,
-                 call=None, cases=(), kinks=(), stacked=False, multiple=False, pointwise=False, view=None, name=None,
-                 listed=True):
+                 call=None, cases=(), kinks=(), stacked=False, multiple=False, pointwise=False, view=None,
+                 formula=None, name=None, listed=True):
         self.name = name or f"np.{qualified(function)}"
         self.__name__ = self.name
         self.function = function
@@ -101,7 +103,7 @@ class Primitive:
         self.kind, self.cases, self.kinks = kind, tuple(cases), tuple(kinks)
         self.keep, self.multiple, self.stacked, self.pointwise = keep, multiple, stacked, pointwise
         self.view = view
-        self.forward = forward or function
+        self.forward, self.formula = forward or function, formula
         # What a level below is asked to compute: NumPy's functions dispatch by themselves, ours through __call__.
         self.evaluate = self if function is None else self.forward
         self.call = call or every_argument_is_an_array
@@ -175,7 +177,7 @@ class Primitive:
 
     def pull(self, g, kept, arrays, params, wanted):
         """The adjoint: for each argument in `wanted` its cotangent, in the argument's own shape and dtype."""
-        rules, cotangents = self.vjp, []
+        rules, g, cotangents = self.vjp, widened(g), []
         for i in wanted:
             c, x = rules[i](g, kept, *arrays, **params), arrays[i]
             if not (type(c) is np.ndarray is type(x) and c.shape == x.shape and c.dtype is x.dtype):
@@ -190,7 +192,7 @@ class Primitive:
         """
         if self.vjp is EVERY:
             return self.pull(g, kept, arrays, params, wanted)
-        cotangents = []
+        g, cotangents = widened(g), []
         with np.errstate(invalid="ignore"):
             for i in wanted:
                 c = self.vjp[i](g, kept, *arrays, **params)
@@ -200,7 +202,7 @@ class Primitive:
                     if partial_derivative is not None:
                         slope = partial_derivative(kept, *arrays, **params)
                         nothing = nothing | (slope == 0) & ~np.isnan(g)
-                    c = np.where(nothing, 0, c)
+                    c = np.where(nothing & np.isnan(c), 0, c)  # elsewhere it may vary, though it is 0
                 elif not np.any(g != 0):
                     c = np.zeros_like(c)
                 cotangents.append(fit(c, arrays[i], self, i))
@@ -211,6 +213,7 @@ class Primitive:
         return spread(self._tangent(tangents, kept, arrays, params), result)
 
     def _tangent(self, tangents, kept, arrays, params):
+        tangents = [v if v is None else widened(v) for v in tangents]
         varying = [i for i, v in enumerate(tangents) if v is not None]
         if self.jvp is not None:
             return total(self.jvp[i](tangents[i], kept, *arrays, **params) for i in varying)
@@ -249,19 +252,20 @@ class Composition:
 
 
 def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, kinks=(), name=None, forward=None,
-                params=({},)):
+                params=({},), near=(), scales=None, formula=None):
     """A function applied to each element (of broadcast arguments), given by its partial derivatives.
 
     y_k = phi(x_k):  dY = phi'(X) . dX  and  <G, phi'(X) . dX> = <phi'(X) . G, dX>: jvp and vjp are the same product.
     `partials` are functions ``(y, *arrays, **params) -> derivative with respect to that argument``, or None;
-    `params` are the keyword arguments of the sample calls.
+    `params` are the keyword arguments of the sample calls, `near` and `scales` see `Case`.
     """
     rules = tuple(p and (lambda v, y, *arrays, _p=p, **named: v * _p(y, *arrays, **named)) for p in partials)
     shapes = [(3, 4)] if len(partials) == 1 else [((3, 4), (4,)), ((2, 1), (1, 3)), ((), (2,))]
-    cases = [Case(*((s,) if len(partials) == 1 else (s + s)[:len(partials)]), domain=domain, **named)
+    cases = [Case(*((s,) if len(partials) == 1 else (s + s)[:len(partials)]), domain=domain, near=near, scales=scales,
+                  **named)
              for s in shapes for named in params]
     return Primitive(function, derivation, kind=kind, jvp=rules, vjp=rules, cases=cases, kinks=kinks, stacked=True,
-                     pointwise=True, name=name, forward=forward)
+                     pointwise=True, name=name, forward=forward, formula=formula)
 
 
 def _partial(rule):
@@ -350,6 +354,19 @@ def in_dtype_of(x, c):
 
 def _is_float(dtype):
     return dtype is not None and dtype.kind == "f"
+
+
+HALF = np.dtype(np.float16)
+
+
+def widened(x):
+    """float16 as float32, in which NumPy itself adds up halves: a sum or count of theirs soon exceeds 65504.
+
+    Rules see (co)tangents so, and what they give is rounded to the dtype that it should have.
+    """
+    if type(x) is tuple:
+        return tuple(map(widened, x))
+    return x.astype(np.float32) if getattr(x, "dtype", None) is HALF else x
 
 
 def spread(t, result, stack=()):

@@ -7,8 +7,8 @@ from .measure import digits, distance
 from .reductions import scatter_add
 from .structure import with_item
 from .special import (ball_digamma, ball_erf, ball_erfc, ball_lgamma, ball_log1pexp, ball_logistic, ball_polygamma,
-                      ball_sech_squared)
+                      ball_sech_squared, ball_sinc_derivative)
 
 __all__ = ["FUNCTIONS", "FUNCTION_ULPS", "UFUNCS", "Ball", "Undecided", "arithmetic", "ball_digamma", "ball_erf",
            "ball_erfc", "ball_lgamma", "ball_log1pexp", "ball_logistic", "ball_polygamma", "ball_sech_squared",
-           "branches", "digits", "distance", "register", "scatter_add", "with_item"]
+           "ball_sinc_derivative", "branches", "digits", "distance", "register", "scatter_add", "with_item"]

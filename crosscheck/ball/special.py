@@ -64,6 +64,32 @@ def ball_sech_squared(x) -> Ball:
     return wrap(rounded(each(lambda c: c.sech() ** 2)(cells_of(x)), COMPOSED_ULPS))
 
 
+def ball_sinc_derivative(x, order) -> Ball:
+    """The derivative of sin(pi x) / (pi x) of some order, elementwise."""
+    return wrap(rounded(each(lambda c: _sinc_derivative(c, order))(cells_of(x)), SPECIAL_ULPS))
+
+
+def _sinc_derivative(x, n):
+    """(pi^(n-1) sin(pi x + (n-1) pi/2) - n s_(n-1)) / x from n = 0 on; for small x the series in z = pi x, as
+
+    pi^n times the integral of t^n cos(z t + n pi/2) from 0 to 1: the sum of (+-) z^k / (k! (n + k + 1)), where n + k
+    is even.  For |z| <= 1 its terms fall, with alternating signs, so the first that is left out bounds the rest.
+    """
+    pi = arb.pi()
+    z = pi * x
+    if not abs(z) <= ONE:
+        s = x.sinc_pi()
+        for m in range(1, n + 1):
+            s = (pi ** (m - 1) * (z + m * pi / 2).sin() - m * s) / x
+        return s
+    total, k, term = ZERO, n % 2, (z if n % 2 else ONE)
+    while not term.abs_upper() <= arb(2) ** -(ctx.prec + 10) * abs(z) ** (n % 2):
+        total += term / (n + k + 1)
+        term *= -z * z / ((k + 1) * (k + 2))
+        k += 2
+    return (-1) ** ((n + n % 2) // 2) * pi ** n * (total + arb(0, 1) * term)
+
+
 def ball_lgamma(x) -> Ball:
     """log |gamma|, elementwise; indeterminate around the poles 0, -1, -2 ..."""
     return _gamma_family(each(sharp(_lgamma)), x)

@@ -1,16 +1,17 @@
 """What refgrad's own functions mean on balls.
 
 Arrays may override refgrad's functions as they override NumPy's.  Balls do so where flint knows the function itself,
-which encloses it more tightly than its formula would; the functions that refgrad composes of others run as they are
-composed.
+which encloses it more tightly than its formula would.  What refgrad computes by more than its formula, since floats
+round, runs as the formula; the functions that refgrad composes of others run as they are composed.
 """
 
 import numpy as np
 
-from refgrad.nn.activations import log1pexp, logistic
+from refgrad.nn.activations import log1pexp
 from refgrad.nn.softmax import peak
 from refgrad.primitive import TABLE, Composition
-from refgrad.rules.elementwise import sech_squared
+from refgrad.rules.elementwise import logistic, sech_squared, sinc_derivative
+from refgrad.rules.linalg import exponent, is_normal, weak_directions
 from refgrad.rules.shape import scatter_add, setitem
 from refgrad.rules.special import erf, erfc
 
@@ -23,6 +24,7 @@ register(erfc, ball.ball_erfc)
 register(logistic, ball.ball_logistic)
 register(log1pexp, ball.ball_log1pexp)
 register(sech_squared, ball.ball_sech_squared)
+register(sinc_derivative, ball.ball_sinc_derivative)
 register(scatter_add, ball.scatter_add)
 
 
@@ -35,10 +37,16 @@ def _(x, axis):
     return ball.Ball(np.max(x.mid(), axis=axis, keepdims=True))
 
 
+register(is_normal, lambda y: bool(np.all(np.abs(y).lower() > 0)))  # both ways are exact: it need not be decided
+register(exponent, lambda A: exponent(A.mid()))
+register(weak_directions, lambda A: tuple(map(ball.Ball, weak_directions(A.mid()))))
+
 # A ball encloses a finite number; there is nothing to replace.
 register(np.nan_to_num, lambda x, **replacements: x)
 
 for _rule in TABLE.values():
-    if isinstance(_rule, Composition) and _rule.function not in ball.FUNCTIONS:
-        if not isinstance(_rule.function, np.ufunc):
+    if isinstance(_rule, Composition):
+        if _rule.function not in ball.FUNCTIONS and not isinstance(_rule.function, np.ufunc):
             register(_rule.function, _rule.call)
+    elif _rule.formula is not None and _rule not in ball.FUNCTIONS:
+        register(_rule, _rule.formula)

@@ -131,9 +131,11 @@ MEANING: dict = {}
 
 
 def operate(primitive, arrays, params):
-    """A primitive on symbols: by its meaning, else entry by entry, else by what it is made of, else whole."""
+    """A primitive on symbols: by its meaning or formula, else entry by entry, else by what it is made of, else whole."""
     if primitive in MEANING:
         return MEANING[primitive](*arrays, **params)
+    if primitive.formula is not None:
+        return primitive.formula(*arrays, **params)
     if primitive.pointwise and (primitive.keep is None or primitive.function is not None):
         return point(primitive, *arrays, **params)
     if primitive.function is None and not notation(primitive).whole:

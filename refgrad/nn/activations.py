@@ -18,9 +18,9 @@ import math
 import numpy as np
 
 from ..cases import Case, Kink
-from ..primitive import KINKED, Primitive, elementwise
+from ..primitive import KINKED, Primitive, elementwise, in_dtype_of, widened
 from ..rules.constants import number
-from ..rules.elementwise import sech_squared
+from ..rules.elementwise import logistic, sech_squared
 from ..rules.special import erfc
 from .arguments import expected, not_in_place, plain
 
@@ -30,11 +30,6 @@ from .arguments import expected, not_in_place, plain
 def _logistic_slope(x):
     return sech_squared(x / 2) / 4
 
-
-logistic = elementwise(
-    None, """y = 1 / (1 + e^-x),  dy = e^-x / (1 + e^-x)^2 dx = dx / (e^(x/2) + e^(-x/2))^2 = dx / (4 cosh^2(x/2))
-    Computed as e^min(x, 0) / (1 + e^-|x|), which does not overflow.""", lambda _y, x: _logistic_slope(x),
-    name="sigmoid", forward=lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))))
 
 log1pexp = elementwise(
     None, """y = log(1 + e^x),  dy = e^x / (1 + e^x) dx = sigma(x) dx
@@ -108,8 +103,14 @@ _gelu = Primitive(
     pointwise=True, cases=[Case((3, 4)), Case(())])
 
 
+_near = elementwise(
+    None, "y = x, but not beyond +-100, where sigma(u(y)) below has reached 0 or 1 and u(y) does not overflow;  dy = dx",
+    lambda _y, _x: 1, name="near", forward=lambda x: np.clip(x, -100, 100), formula=lambda x: x)
+
+
 def _gelu_tanh_keep(x):
     """u = 2 sqrt(2/pi) (x + 0.044715 x^3), and sigma(u)."""
+    x = _near(widened(x))
     u = 2 * np.sqrt(2 / number("pi", x)) * (x + _cubic(x) * (x * x * x))
     return u, logistic(u)
 
@@ -119,16 +120,16 @@ def _cubic(x):
 
 
 def _gelu_tanh_rule(v, kept, x):
-    u, s = kept
-    slope = 2 * np.sqrt(2 / number("pi", x)) * (1 + 3 * _cubic(x) * (x * x))
+    (u, s), near = kept, _near(widened(x))
+    slope = 2 * np.sqrt(2 / number("pi", near)) * (1 + 3 * _cubic(near) * (near * near))
     return v * (s + x * _logistic_slope(u) * slope)
 
 
 _gelu_tanh = Primitive(
     None, """y = x/2 (1 + tanh(u/2)) = x sigma(u)  with  u = 2 sqrt(2/pi) (x + 0.044715 x^3)
     dy = (sigma(u) + x sigma'(u) u') dx,  u' = 2 sqrt(2/pi) (1 + 3 . 0.044715 x^2)""",
-    name="gelu_tanh", keep=_gelu_tanh_keep, forward=lambda kept, x: x * kept[1], jvp=(_gelu_tanh_rule,),
-    vjp=(_gelu_tanh_rule,), stacked=True, pointwise=True, cases=[Case((3, 4)), Case(())])
+    name="gelu_tanh", keep=_gelu_tanh_keep, forward=lambda kept, x: in_dtype_of(x, x * kept[1]),
+    jvp=(_gelu_tanh_rule,), vjp=(_gelu_tanh_rule,), stacked=True, pointwise=True, cases=[Case((3, 4)), Case(())])
 
 # The public functions: any shape, the result has the input's.  All as in torch.nn.functional.
 

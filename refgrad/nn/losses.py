@@ -12,9 +12,26 @@ from ..rules.constants import number
 from ..rules.shape import scatter_add
 from .activations import log1pexp, logistic
 from .arguments import expected, plain, reduced, reduction_of, same_shape, shape_of
-from .softmax import _log_softmax
+from .softmax import _log_softmax, balance
 
 # Cross entropies
+
+
+
+def _residual(logs, index):
+    r = np.exp(logs)
+    r[(..., *index)] = np.expm1(logs[(..., *index)])
+    return r
+
+
+residual = Primitive(
+    None, """r = e^y - e_t with the unit vector e_t,  dr = e^y . dy;  entry t is computed as e^y - 1 without cancellation""",
+    name="residual", forward=_residual, stacked=True,
+    formula=lambda logs, index: np.exp(logs) - scatter_add(
+        np.ones_like(logs[(..., *index)]), index=index, shape=logs.shape, distinct=True),
+    jvp=(lambda v, _r, logs, index: np.exp(logs) * v,), vjp=(lambda g, _r, logs, index: g * np.exp(logs),),
+    cases=[Case((3, 4), call=lambda x: residual(
+        _log_softmax(x, axis=-1), index=(np.arange(3), np.array([1, 0, 3]))))])
 
 _cross_entropy = Primitive(
     None, """y = -log p_t  with p = softmax x and the class t: the only entry of x that stands in y twice
@@ -22,11 +39,10 @@ _cross_entropy = Primitive(
     <g, <p - e_t, dx>> = <g (p - e_t), dx>""",
     name="cross_entropy", keep=lambda x, index, axis: _log_softmax(x, axis=axis), stacked=True,
     forward=lambda logs, x, index, axis: -logs[(..., *index)],
-    jvp=(lambda v, logs, x, index, axis: np.sum(np.exp(logs) * v, axis=axis) - v[(..., *index)],),
-    vjp=(lambda g, logs, _x, index, axis: np.exp(logs) * np.expand_dims(g, axis)
-         - scatter_add(g, index=index, shape=_x.shape, distinct=True),),
+    jvp=(lambda v, logs, _x, index, axis: np.sum(residual(logs, index=index) * v, axis=axis),),
+    vjp=(lambda g, logs, _x, index, axis: residual(logs, index=index) * np.expand_dims(g, axis),),
     cases=[Case((3, 4), index=(np.arange(3), np.array([1, 0, 3])), axis=-1), Case((3,), index=(np.array(2),), axis=-1),
-           Case((1, 2), index=(np.array([0]), np.array([1])), axis=-1),
+           Case((1, 2), index=(np.array([0]), np.array([1])), axis=-1, scales=(-6, 300)),  # p = 1/2 is a zero of p"
            Case((2, 3, 2), index=(np.arange(2)[:, None], np.array([[0, 2], [1, 1]]), np.arange(2)[None]), axis=-2)])
 
 _cross_entropy_of_probabilities = Primitive(
@@ -35,17 +51,12 @@ _cross_entropy_of_probabilities = Primitive(
     <g, dy> = <g (<q, 1> p - q), dx> + <-g log p, dq>""",
     name="cross_entropy_of_probabilities", keep=lambda x, q, axis: _log_softmax(x, axis=axis), stacked=True,
     forward=lambda logs, x, q, axis: -np.sum(q * logs, axis=axis),
-    jvp=(lambda v, logs, x, q, axis: np.sum(_logit_slope(logs, q, axis) * v, axis=axis),
+    jvp=(lambda v, logs, x, q, axis: -np.sum(balance(np.exp(logs), q, axis=axis) * v, axis=axis),
          lambda v, logs, x, q, axis: -np.sum(logs * v, axis=axis)),
-    vjp=(lambda g, logs, _x, q, axis: _logit_slope(logs, q, axis) * np.expand_dims(g, axis),
+    vjp=(lambda g, logs, _x, q, axis: -balance(np.exp(logs), q, axis=axis) * np.expand_dims(g, axis),
          lambda g, logs, _x, _q, axis: -logs * np.expand_dims(g, axis)),
     cases=[Case((3, 4), (3, 4), axis=-1, domain=(None, "probabilities")), Case((3,), (3,), axis=-1),
            Case((2, 3, 2), (2, 3, 2), axis=-2), Case((1, 4), (1, 4), axis=-1)])
-
-
-def _logit_slope(logs, q, axis):
-    q = np.broadcast_to(q, np.broadcast_shapes(q.shape, logs.shape))
-    return np.sum(q, axis=axis, keepdims=True) * np.exp(logs) - q
 
 
 def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean",
@@ -212,10 +223,10 @@ def _binary_forward(x, t, p):
 
 _binary_cross_entropy = elementwise(
     None, """y = -p t log sigma(x) - (1 - t) log sigma(-x) = p t l(-x) + (1 - t) l(x)  with  l(x) = log(1 + e^x)
-    dy = ((1 - t) sigma(x) - p t sigma(-x)) dx + (p l(-x) - l(x)) dt + t l(-x) dp,  for l' = sigma;  l(x) = x + l(-x)
+    dy = ((1 - t) sigma(x) - p t sigma(-x)) dx + (p l(-x) - l(x)) dt + t l(-x) dp,  for l' = sigma
     Computed with l(x) = max(x, 0) + log(1 + e^-|x|), which does not overflow.""",
-    lambda _y, x, t, p: (1 - t) * logistic(x) - p * t * logistic(-x), lambda _y, x, _t, p: (p - 1) * log1pexp(-x) - x,
-    lambda _y, x, t, _p: t * log1pexp(-x), name="binary_cross_entropy", forward=_binary_forward)
+    lambda _y, x, t, p: (1 - t) * logistic(x) - p * t * logistic(-x), lambda _y, x, _t, p: p * log1pexp(-x) - log1pexp(x),
+    lambda _y, x, t, _p: t * log1pexp(-x), name="binary_cross_entropy", forward=_binary_forward, scales=(-300, 10))
 
 _divergence = elementwise(
     None, "y = t (log t - x), and 0 for t = 0;  dy = -t dx + (log t + 1 - x) dt", lambda _y, _x, t: -t,

@@ -1,7 +1,7 @@
 """Normalisation: subtract the mean, divide by the standard deviation, scale and shift.
 
 One mathematics for batch and layer norm; they differ in the axes over which the mean is taken, and in the axes of the
-weight.  With n entries under each mean, c = x - mean x, s = sqrt(mean c^2 + eps) and z = c / s:
+weight.  With n entries under each mean, c = x - mean x, s^2 = mean c^2 + eps and z = c / s:
 
     y = w . z + b
     ds = <c, dc> / (n s) = mean(z . dc),   mean(z . dc) = mean(z . dx)   because mean z = 0
@@ -19,14 +19,18 @@ import math
 import numpy as np
 
 from ..cases import Case, Fixed
-from ..primitive import Primitive
+from ..primitive import Primitive, widened
+from ..rules.constants import number
+from ..rules.reductions import count, norm
 from .arguments import expected, plain, shape_of
 
 
 def _standardized(x, w, b, axes, eps):
-    """z and 1 / s."""
+    """z and 1 / s; s = hypot(|c| / sqrt n, sqrt eps) does not overflow."""
+    x = widened(x)
     c = x - np.mean(x, axis=axes, keepdims=True)
-    r = 1 / np.sqrt(np.mean(c * c, axis=axes, keepdims=True) + eps)
+    size = norm(c, axis=axes, keepdims=True) / np.sqrt(number(count(c, axes), c))
+    r = 1 / np.hypot(size, np.sqrt(number(eps, c)))
     return c * r, r
 
 
@@ -36,7 +40,8 @@ def _scaled(x, w):
 
 def _forward(kept, x, w, b, axes, eps):
     y = _scaled(kept[0], w)
-    return y if b is None else y + b
+    y = y if b is None else y + b
+    return y if x.dtype != np.float16 else y.astype(np.result_type(*(a.dtype for a in (x, w, b) if a is not None)))
 
 
 def _project(h, kept, axes):
@@ -54,12 +59,17 @@ def _norm(name, cases):
              lambda g, kept, _x, _w, _b, axes, eps: g * kept[0], lambda g, _kept, _x, _w, _b, axes, eps: g))
 
 
+#: Scales of which a third derivative, with the weight, takes the fourth power on its way (see `Case`).
+FOURTH = -75, 75
+
 _layer_norm = _norm("layer_norm", [
-    Case((3, 4), (4,), (4,), axes=(-1,), eps=1e-5), Case((2, 3, 4), (3, 4), Fixed(None), axes=(-2, -1), eps=0.5),
+    Case((3, 4), (4,), (4,), axes=(-1,), eps=1e-5, scales=FOURTH),
+    Case((2, 3, 4), (3, 4), Fixed(None), axes=(-2, -1), eps=0.5, scales=FOURTH),
     Case((1, 5), Fixed(None), (5,), axes=(-1,), eps=1e-5), Case((4,), Fixed(None), Fixed(None), axes=(-1,), eps=0.25)])
 _batch_norm = _norm("batch_norm", [
-    Case((5, 3), (3,), (3,), axes=(-2,), eps=1e-5), Case((2, 3, 4), (3, 1), Fixed(None), axes=(-3, -1), eps=0.5),
-    Case((2, 3, 2, 2), (3, 1, 1), (3, 1, 1), axes=(-4, -2, -1), eps=1e-5),
+    Case((5, 3), (3,), (3,), axes=(-2,), eps=1e-5, scales=FOURTH),
+    Case((2, 3, 4), (3, 1), Fixed(None), axes=(-3, -1), eps=0.5, scales=FOURTH),
+    Case((2, 3, 2, 2), (3, 1, 1), (3, 1, 1), axes=(-4, -2, -1), eps=1e-5, scales=FOURTH),
     Case((4, 1), Fixed(None), Fixed(None), axes=(-2,), eps=0.25)])
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..cases import Case
-from ..primitive import CONSTANT, Primitive
+from ..primitive import CONSTANT, Primitive, widened
 from .arguments import axis_of, refuse
 
 peak = Primitive(
@@ -25,26 +25,84 @@ def _across(x, axis):
 
 
 def _exponentials(x, axis):
-    x = _across(x, axis)
+    dtype, x = x.dtype, _across(widened(x), axis)
     e = np.exp(x - peak(x, axis=axis))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    return (e / np.sum(e, axis=axis, keepdims=True)).astype(dtype, copy=False)
 
 
 def _logarithms(x, axis):
-    x = _across(x, axis)
+    dtype, x = x.dtype, _across(widened(x), axis)
     z = x - peak(x, axis=axis)
-    return z - np.log(np.sum(np.exp(z), axis=axis, keepdims=True))
+    return (z - log_sum(z, axis=axis)).astype(dtype, copy=False)
 
 
-def _along(v, y, _x, axis):
-    """(diag(y) - y y') v"""
-    return y * (v - np.sum(y * v, axis=axis, keepdims=True))
+def _log_sum(z, axis):
+    """log <1, e^z> for z with the maximum 0; log(1 + <1, e^z>) over the others where these are so few that it counts."""
+    e = np.exp(z)
+    total = np.sum(e, axis=axis, keepdims=True)
+    y = np.log(total)
+    if np.any(total < 1.5):
+        y = np.where(total < 1.5, np.log1p(np.sum(np.where(z < 0, e, 0), axis=axis, keepdims=True)), y)
+    return y
+
+
+#: A probability above which 1 - p has lost digits that count; at most one entry along an axis has it.
+CERTAIN = 0.9
+
+
+def _deviation(p, v, axis):
+    if np.max(p, initial=0) > CERTAIN:  # v - v_t along the axis, with the entry t that is nearly certain
+        v = v - np.sum(np.where(p > CERTAIN, v, 0), axis=axis, keepdims=True)
+    return v - np.sum(p * v, axis=axis, keepdims=True)
+
+
+def _balance(p, g, axis):
+    r = g - p * np.sum(g, axis=axis, keepdims=True)
+    if np.max(p, initial=0) > CERTAIN:
+        t = p > CERTAIN
+        r = np.where(t, -np.sum(np.where(t, 0, r), axis=axis, keepdims=True), r)
+    return r
 
 
 CASES = [Case((3, 4), axis=-1), Case((2, 3, 4), axis=-2), Case((3,), axis=-1), Case((2, 1), axis=-1)]
+_sum = lambda x, axis: np.sum(x, axis=axis, keepdims=True)
 
+
+def _of_probabilities(function):
+    """Cases with probabilities, one of them with nearly certain ones."""
+    return [Case((3, 4), (3, 4), call=lambda x, v: function()(_softmax(x, axis=-1), v, axis=-1)),
+            Case((2, 3), (2, 3), call=lambda x, v: function()(_softmax(16 * x, axis=-1), v, axis=-1))]
+
+
+
+log_sum = Primitive(
+    None, """y = log <1, e^z>,  dy = <p, dz>  with  p = e^(z-y);  <g, <p, dz>> = <g p, dz>
+    Computed for z with the maximum 0, as log(1 + ...) where the other terms are small.""",
+    name="log_sum", forward=_log_sum, formula=lambda z, axis: np.log(_sum(np.exp(z), axis)), stacked=True,
+    jvp=(lambda v, y, z, axis: _sum(np.exp(z - y) * v, axis),), vjp=(lambda g, y, z, axis: g * np.exp(z - y),),
+    cases=[Case((3, 4), axis=-1, call=lambda x: peak(x, axis=-1) + log_sum(x - peak(x, axis=-1), axis=-1))])
+
+# Of probabilities p, which sum to 1, the matrix I - 1 p' and its transpose.  Where an entry p_t is close to 1 its own
+# row would be 1 - p_t; but the matrix maps 1 to 0, so v may be shifted until v_t is 0, and what its transpose gives
+# sums to 0, so entry t follows from the others.
+deviation = Primitive(
+    None, """y = v - 1 <p, v>,  dy = dv - 1 <p, dv> - 1 <dp, v>;  the same for v - v_t 1
+    <g, dv - 1 <p, dv>> = <g - p <1, g>, dv>,  <g, -1 <dp, v>> = <-<1, g> v, dp>""",
+    name="deviation", forward=_deviation, formula=lambda p, v, axis: v - _sum(p * v, axis), stacked=True,
+    jvp=(lambda dp, y, p, v, axis: -_sum(dp * v, axis), lambda dv, y, p, v, axis: deviation(p, dv, axis=axis)),
+    vjp=(lambda g, _y, _p, v, axis: -_sum(g, axis) * v, lambda g, _y, p, _v, axis: balance(p, g, axis=axis)),
+    cases=_of_probabilities(lambda: deviation))
+balance = Primitive(
+    None, """y = v - p <1, v>,  dy = dv - p <1, dv> - <1, v> dp;  its entries sum to 0
+    <g, dv - p <1, dv>> = <g - 1 <p, g>, dv>,  <g, -<1, v> dp> = <-<1, v> g, dp>""",
+    name="balance", forward=_balance, formula=lambda p, v, axis: v - p * _sum(v, axis), stacked=True,
+    jvp=(lambda dp, y, p, v, axis: -dp * _sum(v, axis), lambda dv, y, p, v, axis: balance(p, dv, axis=axis)),
+    vjp=(lambda g, _y, _p, v, axis: -_sum(v, axis) * g, lambda g, _y, p, _v, axis: deviation(p, g, axis=axis)),
+    cases=_of_probabilities(lambda: balance))
+
+_along = lambda v, y, _x, axis: y * deviation(y, v, axis=axis)
 _softmax = Primitive(
-    None, """y = e^x / <1, e^x>,  dy = y . dx - y <y, dx> = (diag(y) - y y') dx
+    None, """y = e^x / <1, e^x>,  dy = y . dx - y <y, dx> = y . (dx - 1 <y, dx>) = (diag(y) - y y') dx
     The matrix is symmetric: <g, dy> = <(diag(y) - y y') g, dx>.
     Computed with x - max x, which leaves y as it is: numerator and denominator share a factor.""",
     name="softmax", forward=_exponentials, jvp=(_along,), vjp=(_along,), stacked=True, cases=CASES)
@@ -54,8 +112,8 @@ _log_softmax = Primitive(
     <g, (I - 1 p') dx> = <(I - p 1') g, dx> = <g - p <1, g>, dx>
     Computed with x - max x, which leaves y as it is.""",
     name="log_softmax", forward=_logarithms, stacked=True, cases=CASES,
-    jvp=(lambda v, y, x, axis: v - np.sum(np.exp(y) * v, axis=axis, keepdims=True),),
-    vjp=(lambda g, y, _x, axis: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True),))
+    jvp=(lambda v, y, _x, axis: deviation(np.exp(y), v, axis=axis),),
+    vjp=(lambda g, y, _x, axis: balance(np.exp(y), g, axis=axis),))
 
 
 def softmax(input, dim=None, _stacklevel=3, dtype=None):

@@ -5,7 +5,9 @@
 
 so jvp and vjp are the same product, and a rule is the derivative phi' alone (for several arguments, one partial
 derivative each), a function of the result y and the arguments.  Where two forms of phi' are equal the one without
-cancellation stands here: 1 / cosh^2 rather than 1 - tanh^2.
+cancellation stands here: 1 / cosh^2 rather than 1 - tanh^2.  Since rules are differentiated too, so must their own
+derivatives be without it: (1 - x)(1 + x) does not cancel near x = 1, but the product rule makes (1 - x) - (1 + x) of
+it, which does near 0.  Then the slope is a primitive of its own, with the derivative that it should have.
 """
 
 import operator
@@ -15,7 +17,7 @@ import numpy as np
 from ..calls import as_called
 from ..cases import Fixed, Case, Kink
 from ..errors import InPlaceWrite
-from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, Composition, Primitive, elementwise
+from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, Composition, Primitive, elementwise, widened
 from .constants import number
 
 # Arithmetic
@@ -57,7 +59,7 @@ def _exponent_slope(y, x, _p):
 # The operator has short cuts (squares, roots) that np.power lacks.
 for _function, _forward in [(np.power, operator.pow), (np.float_power, np.float_power)]:
     elementwise(_function, "y = x^p,  dy = p x^(p-1) dx + y log(x) dp", _power_slope, _exponent_slope, forward=_forward,
-                domain=("positive", None),
+                domain=("positive", None), scales=(-100, 100),  # in third derivatives stands y / x^2 log x
                 kinks=[Kink((0.0, 0.0), (0.0, 0.0), "x^0 is constant in x, also at 0")])
 
 # Roots, exponentials, logarithms
@@ -71,22 +73,23 @@ elementwise(np.log, "y = log x,  dy = dx / x", lambda _y, x: 1 / x, domain="posi
 elementwise(np.log2, "y = log x / log 2", lambda _y, x: 1 / (x * np.log(number(2, x))), domain="positive")
 elementwise(np.log10, "y = log x / log 10", lambda _y, x: 1 / (x * np.log(number(10, x))), domain="positive")
 elementwise(np.log1p, "y = log(1 + x),  dy = dx / (1 + x)", lambda _y, x: 1 / (1 + x), domain="above minus one")
-# a - y would cancel where a and b are large, so the slope 1 / (1 + e^(b-a)) is written with the logarithm of its own.
-elementwise(np.logaddexp, "y = log(e^a + e^b),  dy = e^(a-y) da + e^(b-y) db,  y - a = log(1 + e^(b-a))",
-            lambda _y, a, b: np.exp(-np.logaddexp(0, b - a)), lambda _y, a, b: np.exp(-np.logaddexp(0, a - b)))
-elementwise(np.logaddexp2, "y = log2(2^a + 2^b),  dy = 2^(a-y) da + 2^(b-y) db,  y - a = log2(1 + 2^(b-a))",
-            lambda _y, a, b: np.exp2(-np.logaddexp2(0, b - a)), lambda _y, a, b: np.exp2(-np.logaddexp2(0, a - b)))
-
 # Trigonometric and hyperbolic functions
 
 elementwise(np.sin, "dy = cos x dx", lambda _y, x: np.cos(x))
 elementwise(np.cos, "dy = -sin x dx", lambda _y, x: -np.sin(x))
 elementwise(np.tan, "dy = (1 + y^2) dx", lambda y, _x: 1 + y * y)
-elementwise(np.arcsin, "dy = dx / sqrt((1 - x)(1 + x))", lambda _y, x: 1 / np.sqrt((1 - x) * (1 + x)),
-            domain="inside one")
-elementwise(np.arccos, "dy = -dx / sqrt((1 - x)(1 + x))", lambda _y, x: -1 / np.sqrt((1 - x) * (1 + x)),
-            domain="inside one")
-elementwise(np.arctan, "dy = dx / (1 + x^2)", lambda _y, x: 1 / (1 + x * x))
+
+
+one_minus_square = elementwise(
+    None, "y = 1 - x^2,  dy = -2 x dx;  computed as (1 - x)(1 + x), which does not cancel near 1",
+    lambda _y, x: -2 * x, name="one_minus_square", forward=lambda x: (1 - x) * (1 + x),
+    formula=lambda x: 1 - np.square(x), near=(1.0,))
+elementwise(np.arcsin, "dy = dx / sqrt(1 - x^2)", lambda _y, x: 1 / np.sqrt(one_minus_square(x)),
+            domain="inside one", near=(1.0,))
+elementwise(np.arccos, "dy = -dx / sqrt(1 - x^2)", lambda _y, x: -1 / np.sqrt(one_minus_square(x)),
+            domain="inside one", near=(1.0,))
+elementwise(np.arctan, "dy = dx / (1 + x^2) = (1 / h)^2 dx  with  h = hypot(1, x), which does not overflow",
+            lambda _y, x: np.square(1 / np.hypot(1, x)))
 elementwise(np.sinh, "dy = cosh x dx", lambda _y, x: np.cosh(x))
 elementwise(np.cosh, "dy = sinh x dx", lambda _y, x: np.sinh(x))
 
@@ -100,10 +103,22 @@ def _over_cosh(x):
 sech_squared = elementwise(None, "y = 1 / cosh^2 x,  dy = -2 tanh x y dx", lambda y, x: -2 * np.tanh(x) * y,
                            name="sech_squared", forward=_over_cosh)
 elementwise(np.tanh, "dy = dx / cosh^2 x", lambda _y, x: sech_squared(x))
+logistic = elementwise(
+    None, """y = 1 / (1 + e^-x),  dy = e^-x / (1 + e^-x)^2 dx = dx / (e^(x/2) + e^(-x/2))^2 = dx / (4 cosh^2(x/2))
+    Computed as e^min(x, 0) / (1 + e^-|x|), which does not overflow.""", lambda _y, x: sech_squared(x / 2) / 4,
+    name="sigmoid", forward=lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))))
+# The slopes e^(a-y) and e^(b-y) are sigma of a - b and b - a, so a number near 1 is never taken from 1.
+elementwise(np.logaddexp, "y = log(e^a + e^b),  dy = e^(a-y) da + e^(b-y) db = sigma(a - b) da + sigma(b - a) db",
+            lambda _y, a, b: logistic(a - b), lambda _y, a, b: logistic(b - a), near=(1.0,))
+elementwise(np.logaddexp2, """y = log2(2^a + 2^b),  dy = 2^(a-y) da + 2^(b-y) db
+    2^(a-y) = 1 / (1 + 2^(b-a)) = sigma((a - b) log 2)""",
+            lambda _y, a, b: logistic((a - b) * np.log(number(2, a))),
+            lambda _y, a, b: logistic((b - a) * np.log(number(2, b))), near=(1.0,))
 elementwise(np.arcsinh, "dy = dx / sqrt(1 + x^2)", lambda _y, x: 1 / np.hypot(1, x))
 elementwise(np.arccosh, "dy = dx / sqrt((x - 1)(x + 1))", lambda _y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
-            domain="above one")
-elementwise(np.arctanh, "dy = dx / ((1 - x)(1 + x))", lambda _y, x: 1 / ((1 - x) * (1 + x)), domain="inside one")
+            domain="above one", near=(1.0,))
+elementwise(np.arctanh, "dy = dx / (1 - x^2)", lambda _y, x: 1 / one_minus_square(x), domain="inside one",
+            near=(1.0,))
 
 for _function in np.deg2rad, np.radians, np.rad2deg, np.degrees:
     Primitive(_function, "y = c x with a constant c: dy = c dx, <g, c dx> = <c g, dx>", kind=LINEAR,
@@ -121,31 +136,52 @@ def _turn(y, a, b):
     return a / r / r
 
 
-elementwise(np.hypot, "y^2 = a^2 + b^2,  y dy = a da + b db", lambda y, a, _b: a / _or_one(y),
-            lambda y, _a, b: b / _or_one(y), kind=KINKED, kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at the origin")])
+cosine = elementwise(
+    None, """c = a / r  with  r = hypot(a, b), and s = b / r:  dc = da / r - a dr / r^2  with  dr = c da + s db
+    dc = (1 - c^2) da / r - c s db / r = (s^2 da - c s db) / r, where 1 - c^2 would cancel;  0 at the origin""",
+    lambda _c, a, b: cosine(b, a) / np.hypot(a, b) * cosine(b, a),
+    lambda c, a, b: -c / np.hypot(a, b) * cosine(b, a), name="cosine", kind=KINKED,
+    forward=lambda a, b: a / _or_one(np.hypot(a, b)), formula=lambda a, b: a / _or_one(np.hypot(a, b)),
+    domain="nonzero", kinks=[Kink((0.0, 0.0), (np.nan, np.nan), "it jumps at the origin")])
+elementwise(np.hypot, "y^2 = a^2 + b^2,  y dy = a da + b db,  dy = c da + s db  with  c = a / y  and  s = b / y",
+            lambda _y, a, b: cosine(a, b), lambda _y, a, b: cosine(b, a), kind=KINKED,
+            kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at the origin")])
 elementwise(np.arctan2, "y = angle of (b, a),  dy = (b da - a db) / (a^2 + b^2)",
             lambda y, a, b: _turn(y, b, a), lambda y, a, b: -_turn(y, a, b), kind=KINKED,
             kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at the origin")])
 
 
 def _sinc_derivative(x, *, order):
-    """s_n from s_(n-1), down to s_0 = sinc x; at x = 0 the Taylor coefficient."""
+    """s_n by the recurrence from s_0 = sinc x; where n s_(n-1) would cancel the wave, |pi x| < 1 + n/2, by the series."""
+    x, dtype = widened(x), x.dtype
     pi = number("pi", x)
-    waves = np.cos(pi * x), -np.sin(pi * x), -np.cos(pi * x), np.sin(pi * x)
-    s = np.sinc(x)
+    turn = pi * np.fmod(x, 2)
+    waves = np.cos(turn), -np.sin(turn), -np.cos(turn), np.sin(turn)
+    s = np.where(x == 0, 1, waves[3] / (pi * _or_one(x)))
     for n in range(1, order + 1):
         s = (pi ** (n - 1) * waves[(n - 1) % 4] - n * s) / _or_one(x)
-    at_zero = 0 if order % 2 else (-1) ** (order // 2) * pi ** order / (order + 1)
-    return np.where(x == 0, at_zero, s)
+    nearest = 1 + order / 2
+    return np.where(np.abs(pi * x) < nearest, _sinc_series(np.clip(pi * x, -nearest, nearest), order, pi), s
+                    ).astype(dtype, copy=False)
+
+
+def _sinc_series(z, n, pi):
+    """pi^n sum_k i^(n+k) z^k / (k! (n + k + 1)) over the k for which n + k is even: by Horner's rule."""
+    first, terms = n % 2, 12 + n  # for |z| < 1 + n/2 what follows is below one unit in the last place
+    total = np.zeros_like(z)
+    for k in range(first + 2 * terms, first - 1, -2):
+        total = 1 / (n + k + 1) - total * z * z / ((k + 1) * (k + 2))
+    return (-1) ** ((n + first) // 2) * pi ** n * total * (z if first else 1)
 
 
 sinc_derivative = elementwise(
     None, """s_n = the n-th derivative of s = sin(pi x) / (pi x),  ds_n = s_(n+1) dx
-    x s = sin(pi x) / pi, differentiated n times: x s_n + n s_(n-1) = pi^(n-1) sin(pi x + n pi / 2)""",
-    lambda _y, x, order: sinc_derivative(x, order=order + 1), domain="nonzero", name="sinc_derivative",
+    x s = sin(pi x) / pi, differentiated n times: x s_n + n s_(n-1) = pi^(n-1) sin(pi x + n pi / 2)
+    Near 0 the two sides cancel: there  s_n = pi^n int_0^1 t^n cos(pi x t + n pi / 2) dt  as a series in z = pi x,
+    pi^n (+-) (z^m / (m! (n+m+1)) - z^(m+2) / ((m+2)! (n+m+3)) + ...)  with m = 0 for even n, 1 for odd n.""",
+    lambda _y, x, order: sinc_derivative(x, order=order + 1), name="sinc_derivative",
     forward=_sinc_derivative, params=[{"order": 1}, {"order": 2}])
-elementwise(np.sinc, "y = sin(pi x) / (pi x),  dy = s_1 dx", lambda _y, x: sinc_derivative(x, order=1),
-            domain="nonzero")
+elementwise(np.sinc, "y = sin(pi x) / (pi x),  dy = s_1 dx", lambda _y, x: sinc_derivative(x, order=1))
 
 # Kinked
 

@@ -3,12 +3,14 @@
 Axes are counted from the end (-1, -2, ...), so that a rule reads the same when tangents have one more leading axis.
 """
 
+import functools
+
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..calls import as_called
 from ..cases import Case, Fixed, Kink
-from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Primitive, ndim_of, shape_of
+from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Primitive, in_dtype_of, ndim_of, shape_of, widened
 from .arguments import as_array, as_dtype, as_number, axes_of, count, counted, everything, flag, given, masked
 from .constants import number
 
@@ -128,7 +130,7 @@ Primitive(np.cumprod, "y_k = prod_{i <= k} x_i,  dy_k = dy_{k-1} x_k + y_{k-1} d
 
 def _share(x, y, axis, keepdims):
     """1 at the extreme entry; ties share evenly; nan where the result is."""
-    chosen = np.where(x == widen(y, axis, keepdims), np.ones_like(x), 0)
+    chosen = np.where(x == widen(y, axis, keepdims), np.ones_like(widened(x)), 0)
     with np.errstate(invalid="ignore"):
         return chosen / np.sum(chosen, axis=axis, keepdims=True)
 
@@ -147,9 +149,43 @@ Composition(np.ptp, lambda a, axis=None, *, keepdims=False: np.max(a, axis=axis,
 
 # Statistics
 
+
+@functools.cache
+def _span(dtype):
+    """Between which sizes a sum of powers has lost nothing that counts."""
+    limits = np.finfo(dtype)
+    return limits.tiny / limits.eps ** 2, limits.max
+
+
+def _length(x, p, axis, keepdims):
+    """The p-th root of the sum of |x_i|^p, times a power of two m and of x / m where the sum under- or overflows."""
+    x, dtype = widened(x), x.dtype
+    least, most = _span(x.dtype)
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
+        s = _sum_of_powers(x, p, axis)
+        n = _root(s, p)
+        inside = (s > least) & (s < most)
+        if not np.all(inside):
+            largest = (np.max if p > 0 else np.min)(np.abs(x), axis=axis, keepdims=True, initial=0 if p > 0 else np.inf)
+            exponent = np.where(inside | ~np.isfinite(largest), 0, np.frexp(largest)[1])
+            scaled = _root(_sum_of_powers(np.ldexp(x, -exponent), p, axis), p)
+            n = np.where(inside, n, np.ldexp(scaled, exponent))
+    return (n if keepdims else np.squeeze(n, axis=axis)).astype(dtype, copy=False)
+
+
+def _sum_of_powers(x, p, axis):
+    return np.sum(x * x if p == 2 else np.power(np.abs(x), p), axis=axis, keepdims=True)
+
+
+def _root(s, p):
+    return np.sqrt(s) if p == 2 else np.power(s, 1 / number(p, s))
+
+
 norm = Primitive(
-    None, "n = sqrt <x, x>,  dn = <x, dx> / n;  <g, dn> = <g x / n, dx>, and 0 at x = 0", name="norm", kind=KINKED,
-    forward=lambda x, axis, keepdims: np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims)), stacked=True,
+    None, """n = sqrt <x, x>,  dn = <x, dx> / n = <u, dx>  with the direction u = x / n, and u = 0 at x = 0
+    <g, dn> = <g u, dx>.  Squares that under- or overflow are those of x / m, for which n is 1 / m times as large.""",
+    name="norm", kind=KINKED, forward=lambda x, axis, keepdims: _length(x, 2, axis, keepdims), stacked=True,
+    formula=lambda x, axis, keepdims: np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims)),
     jvp=(lambda v, y, x, axis, keepdims: np.sum(_direction(x, y, axis, keepdims) * v, axis=axis, keepdims=keepdims),),
     vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _direction(x, y, axis, keepdims),),
     cases=[Case((3,), axis=(-1,), keepdims=False), Case((2, 3), axis=(-2,), keepdims=True)],
@@ -162,9 +198,10 @@ def _direction(x, y, axis, keepdims):
 
 
 p_norm = Primitive(
-    None, "n^p = sum |x_i|^p,  dn = sum sign x_i (|x_i| / n)^(p-1) dx_i, and 0 at x = 0", name="p_norm", kind=KINKED,
-    forward=lambda x, p, axis, keepdims: np.power(
-        np.sum(np.power(np.abs(x), p), axis=axis, keepdims=keepdims), 1 / number(p, x)), stacked=True,
+    None, "n^p = sum |x_i|^p,  dn = sum sign x_i (|x_i| / n)^(p-1) dx_i, and 0 at x = 0;  computed as the norm is",
+    name="p_norm", kind=KINKED, forward=lambda x, p, axis, keepdims: _length(x, p, axis, keepdims), stacked=True,
+    formula=lambda x, p, axis, keepdims: np.power(
+        np.sum(np.power(np.abs(x), p), axis=axis, keepdims=keepdims), 1 / number(p, x)),
     jvp=(lambda v, y, x, p, axis, keepdims: np.sum(
         _p_direction(x, y, p, axis, keepdims) * v, axis=axis, keepdims=keepdims),),
     vjp=(lambda g, y, x, p, axis, keepdims: widen(g, axis, keepdims) * _p_direction(x, y, p, axis, keepdims),),
@@ -182,7 +219,7 @@ def _deviations(a, axis, dtype, ddof, where, mean, correction, keepdims):
         if ddof:
             raise ValueError("ddof and correction are two names of one argument: give one of them")
         ddof = correction
-    axis = axes_of(a, axis, scalar=not everything(where))
+    a, axis = widened(a), axes_of(a, axis, scalar=not everything(where))
     m = mean if given(mean) else np.mean(a, axis=axis, dtype=dtype, keepdims=True, where=where)
     d = as_dtype(a - m, dtype)
     n = counted(a, axis, where, keepdims) - ddof
@@ -192,13 +229,14 @@ def _deviations(a, axis, dtype, ddof, where, mean, correction, keepdims):
 def _var(a, axis=None, dtype=None, *, ddof=0, keepdims=False, where=True, mean=np._NoValue, correction=np._NoValue):
     """s^2 = |x - mean|^2 / (n - ddof)"""
     d, axis, n = _deviations(a, axis, dtype, ddof, where, mean, correction, keepdims := flag(keepdims))
-    return np.sum(np.square(d), axis=axis, keepdims=keepdims) / n
+    return in_dtype_of(as_dtype(a, dtype), np.sum(np.square(d), axis=axis, keepdims=keepdims) / n)
 
 
 def _std(a, axis=None, dtype=None, *, ddof=0, keepdims=False, where=True, mean=np._NoValue, correction=np._NoValue):
     """s = |x - mean| / sqrt(n - ddof): the norm's derivative, and its convention at 0"""
     d, axis, n = _deviations(a, axis, dtype, ddof, where, mean, correction, keepdims := flag(keepdims))
-    return norm(d, axis=axis, keepdims=keepdims) / np.sqrt(n if hasattr(n, "dtype") else number(n, d))
+    s = norm(d, axis=axis, keepdims=keepdims) / np.sqrt(n if hasattr(n, "dtype") else number(n, d))
+    return in_dtype_of(as_dtype(a, dtype), s)
 
 
 def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):
@@ -209,10 +247,13 @@ def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):
         total = np.full_like(mean, count(a, chosen))[()]
     else:
         weights = _along(a, chosen, axis, as_array(weights))
+        like = a * weights
+        a, weights = widened(a), widened(weights)
         total = np.sum(weights, axis=chosen, keepdims=keepdims)
         if np.any(total == 0):
             raise ZeroDivisionError("np.average: the weights sum to 0")
-        mean = np.sum(a * weights, axis=chosen, keepdims=keepdims) / total
+        mean = in_dtype_of(like, np.sum(a * weights, axis=chosen, keepdims=keepdims) / total)
+        total = in_dtype_of(like, total)
     if not returned:
         return mean
     return mean, total if shape_of(total) == shape_of(mean) else np.copy(np.broadcast_to(total, shape_of(mean)))
