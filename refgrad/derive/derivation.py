@@ -14,12 +14,12 @@ from ..errors import describe
 from ..primitive import KINKED
 from . import form as F
 from .formula import Formula, entries, given_in, has_indices, size_names, with_names, written_out
-from .index import Size
 from .level import Deriving, tidied
 from .matrix import matrix_form
 from .names import data_in, inlined, jacobian_of
 from .numpy_source import definition
 from .printing import latex, text
+from .sizes import Size
 from .steps import Line, Step, adjoint_reasons, moved, reasons, total_change
 from .symbol import PROPERTIES, STRUCTURES, NoFormula, Symbol, as_symbol
 from .verification import verify

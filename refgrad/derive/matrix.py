@@ -20,7 +20,9 @@ from fractions import Fraction
 from . import form as F
 from .build import (d_last, hadamard, is_d, mm, norm_of, pair, plus, scalar_product, times, trace, transpose,
                     transposes, transposes_of)
-from .index import Data, Delta, Group, Leaf, Point, Size, name_of
+from .index import Data, Delta, Group, Leaf, Point, name_of
+from .numpy_source import source
+from .sizes import Size
 
 HALF = Fraction(1, 2)
 
@@ -65,9 +67,7 @@ def _ones(axes):
 
 def size_name(size):
     """A size as it is written: with names, if it has any, else an integer."""
-    if isinstance(size, Size):
-        return repr(size)
-    return int(size)
+    return source(to_form(size.expression, [])) if type(size) is Size else int(size)
 
 
 class Graph:

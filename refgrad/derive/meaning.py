@@ -11,8 +11,9 @@ from ..nn.losses import _squared_error
 from ..primitive import TABLE
 from ..rules.linalg import contraction, log_abs_det, matmul, sign_det, solve
 from ..rules.shape import cast
-from .index import Call, Delta, Factor, Index, Point, Size, Sum, add, power, product, scaled, summed
+from .index import Call, Delta, Factor, Index, Point, Sum, add, power, product, scaled, summed
 from .simplify import as_factor, reduced
+from .sizes import OPPOSITE, Size
 from .symbol import MEANING, NoFormula, Symbol, aligned, as_symbol, call, paired, point, same_size, size_of
 
 
@@ -110,9 +111,6 @@ def _hypot(a, b):
 
 # Comparisons and choices.  At a place where two formulas are equal by accident a convention holds, which is not a
 # formula's matter.
-
-OPPOSITE = {">": "<=", "<": ">=", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}
-
 
 def comparison(relation):
     """The meaning of a comparison."""
@@ -281,7 +279,7 @@ def _reshape(x, shape):
                 i = parts[0]
             elif left % i.size:
                 raise NoFormula(f"a reshape from {x.shape} to {shape}, which cuts axes")
-            elif i.size == n and isinstance(n, Size) and not isinstance(i.size, Size):
+            elif i.size == n and type(n) is Size and type(i.size) is not Size:
                 known = Index(n)
                 for old in [old for old, to in new.items() if i in to]:
                     new[old] = tuple(known if j is i else j for j in new[old])

@@ -272,7 +272,7 @@ def factor(form):
     """A formula as a factor of a matrix product."""
     inner = form.body if isinstance(form, T) else form
     if isinstance(inner, Ones):
-        return Factor(Code(str(inner.size), ATOM, NONE), form.kind, "ones")
+        return Factor(Code(str(inner.size), level_of(str(inner.size)), NONE), form.kind, "ones")
     if isinstance(inner, Diag):
         return Factor(full(inner.body), MATRIX, "diag")
     return Factor(full(form), form.kind)

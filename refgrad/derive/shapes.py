@@ -11,7 +11,8 @@ import re
 import unicodedata
 
 from .expression import RUNNING_ERRORS, Expression, ExpressionError
-from .index import Size, SizeMismatch
+from .index import SizeMismatch
+from .sizes import Size
 from .symbol import PROPERTIES
 
 _GREEK = set("alpha beta gamma delta epsilon eps zeta eta theta iota kappa lambda lam mu nu xi omicron rho sigma tau "
@@ -213,9 +214,9 @@ def _axes(name):
 
 def _plain(size):
     """A size of a symbol's as text or a plain integer: its name, or its value; None for one computed from names."""
-    if not isinstance(size, Size):
+    if type(size) is not Size:
         return size
-    return str(size) if Size.named(str(size), int(size)).sum == size.sum else None
+    return str(size) if Size.named(str(size), int(size)).expression == size.expression else None
 
 
 def _said(shape):

@@ -7,6 +7,7 @@ do to Symbols is told in `meaning`; what has no meaning there stays whole, as a 
 
 from __future__ import annotations
 
+import math
 import operator
 from fractions import Fraction
 
@@ -17,9 +18,10 @@ from ..errors import InPlaceWrite, LostTrace, NoRule
 from ..face import Face
 from ..primitive import TABLE, Composition, Primitive, qualified
 from ..tracer import Tracer
-from .index import Call, Factor, Index, Leaf, Point, Size, SizeMismatch, Sum, Term, sum_of, summed
+from .index import Call, Factor, Index, Leaf, Point, SizeMismatch, Sum, Term, sum_of, summed
 from .notation import notation
 from .simplify import given_data
+from .sizes import Size
 
 #: What may be said of an array beside its shape: of a matrix its structure, of any array the domain of its entries.
 PROPERTIES = "diagonal", *(name for name in DOMAINS if name)
@@ -98,7 +100,7 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin, Face):
     @property
     def ndim(self): return len(self.axes)
     @property
-    def size(self): return int(np.prod(self.shape, dtype=int))
+    def size(self): return math.prod(self.shape)
     @property
     def dtype(self): return np.dtype(float)
 
@@ -157,7 +159,7 @@ def call(primitive, arrays, params):
     symbols = [as_symbol(a) for a in arrays]
     shape = np.shape(primitive.run([np.ones(a.shape) + np.eye(*a.shape[-2:]) if a.ndim > 1 else np.ones(a.shape)
                                     for a in symbols], params)[0])
-    known = {int(n): n for a in symbols for n in a.shape if isinstance(n, Size)}
+    known = {int(n): n for a in symbols for n in a.shape if type(n) is Size}
     axes = [() if n == 1 else (Index(known.get(n, n)),) for n in shape]
     if shape == symbols[0].shape:
         axes = [tuple(Index(i.size) for i in axis) for axis in symbols[0].axes]
@@ -175,7 +177,7 @@ def as_symbol(x):
     """A number or a plain array as a symbol."""
     if isinstance(x, Symbol):
         return x
-    if isinstance(x, Size):
+    if type(x) is Size:
         return Symbol((), sum_of(x))
     x = np.asarray(x)
     if x.dtype.kind not in "biuf":
@@ -205,7 +207,7 @@ def aligned(*arrays):
     for column in zip(*padded):
         widest = max(column, key=lambda axis: (size_of(axis) != 1, len(axis)))
         chosen = next((axis for axis in column if len(axis) == len(widest) and size_of(axis) != 1
-                       and any(isinstance(i.size, Size) for i in axis)), widest)
+                       and any(type(i.size) is Size for i in axis)), widest)
         for k, axis in enumerate(column):
             if axis == chosen or not axis:
                 continue
@@ -237,6 +239,7 @@ def paired(axis, chosen):
 
 
 def same_size(first, second):
-    """Raise SizeMismatch if two sizes differ, or have different names."""
-    if first != second or isinstance(first, Size) and isinstance(second, Size) and repr(first) != repr(second):
+    """Raise SizeMismatch if two sizes differ, or were computed from different ones."""
+    if first != second or type(first) is type(second) is Size and (
+            first.expression.key({}) != second.expression.key({})):
         raise SizeMismatch(first, second)
