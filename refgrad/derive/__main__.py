@@ -9,7 +9,8 @@ import re
 import sys
 
 from . import printing
-from .derivation import Derivation, trial, variable
+from .arguments import trial, variable
+from .derivation import Derivation
 from .expression import FUNCTIONS, ExpressionError, parse
 from .form import Name
 from .shapes import infer, shape_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -91,7 +92,7 @@ def _power(function):
         constant = as_symbol(p)
         if constant.ndim == 0 and all(not t.factors and t.coefficient.denominator < 1000 for t in constant.sum.terms):
             return to_the(sum(t.coefficient for t in constant.sum.terms))(x)
-        return point(TABLE[np.power], x, p)
+        return point(TABLE[np.power], x, constant)
     return rule
 
 
@@ -258,7 +259,7 @@ def _reshape(x, shape):
     x = as_symbol(x)
     shape = shape if isinstance(shape, (tuple, list)) else (shape,)
     if -1 in shape:
-        rest = int(np.prod([n for n in shape if n != -1], dtype=int))
+        rest = math.prod(n for n in shape if n != -1)
         shape = tuple(x.size // rest if n == -1 else n for n in shape)
     x = without_size_one(x)
     flat, new, axes = [i for axis in x.axes for i in axis], {}, []

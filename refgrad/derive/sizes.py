@@ -120,6 +120,11 @@ class Size:
             found = OPERATORS[ufunc](*inputs) if ufunc in OPERATORS else applied(ufunc, *inputs)
             if found is not NotImplemented:
                 return found
+        from .symbol import as_formula  # which imports this module
+
+        formulas = [as_formula(x) for x in inputs]
+        if method == "__call__" and not options and ufunc in TABLE and all(f is not None for f in formulas):
+            return ufunc(*formulas)
         return getattr(ufunc, method)(*map(plain, inputs), **options)
 
     # comparisons

@@ -7,6 +7,7 @@ do to Symbols is told in `meaning`; what has no meaning there stays whole, as a 
 
 from __future__ import annotations
 
+import contextvars
 import math
 import operator
 from fractions import Fraction
@@ -18,10 +19,10 @@ from ..errors import InPlaceWrite, LostTrace, NoRule
 from ..face import Face
 from ..primitive import TABLE, Composition, Primitive, qualified
 from ..tracer import Tracer
-from .index import Call, Factor, Index, Leaf, Point, SizeMismatch, Sum, Term, sum_of, summed
+from .index import Call, Data, Factor, Index, Leaf, Point, SizeMismatch, Sum, Term, sum_of, summed
 from .notation import notation
 from .simplify import given_data
-from .sizes import Size
+from .sizes import Size, sized
 
 #: What may be said of an array beside its shape: of a matrix its structure, of any array the domain of its entries.
 PROPERTIES = "diagonal", *(name for name in DOMAINS if name)
@@ -30,6 +31,32 @@ STRUCTURES = "symmetric", "diagonal", "positive definite"
 
 class NoFormula(Exception):
     """An operation has no expression in index notation."""
+
+
+class Entering:
+    """The numbers that enter formulas in one run of a program, in the order in which they come.
+
+    numbers   pairs (number, expression), also of the sizes of plain arrays
+    found     what some of them are in terms of the named sizes: {position: (number, expression)}
+    """
+
+    def __init__(self, found):
+        self.numbers, self.found = [], found
+
+    def expression(self, number, expression=None):
+        """A number as an expression: in terms of named sizes where it is known to come of them."""
+        known = self.found.get(len(self.numbers))
+        own = Sum.number(number) if expression is None else expression
+        self.numbers.append((number, own))
+        return own if known is None or known[0] != number else known[1]
+
+    def size(self, n):
+        """The size of an axis of a plain array."""
+        return sized(n, self.expression(n))
+
+
+#: Of the run in progress; outside of one numbers are what they are.
+ENTERING = contextvars.ContextVar("entering", default=None)
 
 
 class Symbol(np.lib.mixins.NDArrayOperatorsMixin, Face):
@@ -177,19 +204,26 @@ def as_symbol(x):
     """A number or a plain array as a symbol."""
     if isinstance(x, Symbol):
         return x
+    entering = ENTERING.get() or Entering({})
     if type(x) is Size:
-        return Symbol((), sum_of(x))
+        return Symbol((), entering.expression(x.value, x.expression))
     x = np.asarray(x)
     if x.dtype.kind not in "biuf":
         raise NoFormula(f"data of type {x.dtype}")
     if not np.all(np.isfinite(x)):
         raise NoFormula("data that is not finite")
-    axes = [() if n == 1 else (Index(n),) for n in x.shape]
+    axes = [() if n == 1 else (Index(entering.size(n)),) for n in x.shape]
     if x.size and np.all(x == x.flat[0]):
-        return Symbol(axes, Sum.number(exact(x.flat[0])))
+        return Symbol(axes, entering.expression(exact(x.flat[0])))
     squeezed = np.array(np.squeeze(x), dtype=float)
     slots = tuple(axis for axis in axes if axis)
     return Symbol.of_factors(axes, [Factor(given_data(squeezed), slots, Fraction(1))])
+
+
+def as_formula(x):
+    """A number or an array that is the same formula for all sizes, an identity or one number; None for other arrays."""
+    s = as_symbol(x) if type(x) is Size or np.asarray(x).dtype.kind in "iuf" else None
+    return None if s is None or any(type(f.atom) is Data for t in s.sum.terms for f in t.factors) else s
 
 
 def exact(number):

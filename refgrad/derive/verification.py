@@ -1,4 +1,4 @@
-"""A derived formula at random inputs: against the engine's gradient, and against differences of the program."""
+"""Derived formulas at random sizes and random inputs: against the engine, and against differences of the program."""
 
 from __future__ import annotations
 
@@ -8,7 +8,20 @@ import numpy as np
 
 from .. import transforms
 from ..cases import DOMAINS
+from .numpy_source import NoSource
+from .recovery import recovered
 from .symbol import STRUCTURES
+
+#: What random inputs are made of standard normal numbers, where their arguments say nothing of them: the first under
+#: which the program is defined is taken.
+DRAWN = (DOMAINS[None], DOMAINS["positive"], DOMAINS["unit interval"], DOMAINS["above one"])
+
+#: Relative differences above this are none of rounding: more than half of float64's digits agree.
+ENOUGH = np.sqrt(np.finfo(float).eps)
+
+
+class WrongFormula(ArithmeticError):
+    """A derivation whose formulas and the engine's gradients differ."""
 
 
 class Verification(NamedTuple):
@@ -20,90 +33,213 @@ class Verification(NamedTuple):
     @property
     def ok(self):
         """Whether formula and engine agree to more than half of float64's digits; False if either is not defined."""
-        return self.engine < np.sqrt(np.finfo(float).eps)
+        return self.engine < ENOUGH
 
     def __str__(self):
         return (f"formula and engine differ by {self.engine:.1e}, formula and differences by {self.differences:.1e} "
                 f"(relative; differences of floats know about 1e-9)")
 
 
-def random_inputs(derivation, sizes, rng):
-    """Arrays of the shapes and properties of a derivation's arguments.
+class Trial:
+    """A derivation at one random point: what the engine says there, and what the formulas say.
 
-    sizes   an integer for each name of a dimension
+    sizes     an integer for each name of a dimension
+    defined   whether the program runs there and has finite derivatives
     """
+
+    def __init__(self, derivation, sizes, rng, domain=DRAWN[0]):
+        self.derivation, self.sizes = derivation, sizes
+        self.arrays = random_inputs(derivation, sizes, rng, domain)
+        self.places = [n for n, v in enumerate(derivation.variables) if v.name in derivation.wrt]
+        chosen = [self.arrays[n] for n in self.places]
+        self.directions = [_direction(rng, derivation.variables[n], self.arrays[n]) for n in self.places]
+        with np.errstate(all="ignore"):
+            try:
+                value, pull = transforms.vjp(self.program, *chosen)
+                self.g = np.ones(()) if derivation.scalar else rng.standard_normal(np.shape(value))
+                self.gradients = [derivation.structured(n, g) for n, g in zip(self.places, pull(self.g))]
+                self.tangent = transforms.jvp(self.program, chosen, self.directions)[1]
+                found = [value, self.tangent, *self.gradients]
+                self.defined = all(np.all(np.isfinite(x)) for x in found)
+            except Exception:  # whatever the program says to these sizes and numbers: it makes no sense there
+                self.defined = False
+
+    def program(self, *chosen):
+        full = list(self.arrays)
+        for n, x in zip(self.places, chosen):
+            full[n] = x
+        return self.derivation.f(*full)
+
+    def formulas(self):
+        """(gradients, tangent) as the formulas have them."""
+        d = self.derivation
+        with np.errstate(all="ignore"):
+            gradients = d.numpy()(*self.arrays, *([] if d.scalar else [self.g]))
+            tangent = d.tangent_program()(*self.arrays, *self.directions)
+        return [gradients[n] for n in d.wrt] if isinstance(gradients, dict) else [gradients], tangent
+
+    def distance(self):
+        """(how far formulas and engine are apart, in words where it is not by numbers)."""
+        try:
+            gradients, tangent = self.formulas()
+        except NoSource:
+            raise
+        except Exception as error:
+            return np.inf, f"the formula's program raises {type(error).__name__}: {error}"
+        order = [self.derivation.variables[n].name for n in self.places]
+        gradients = [gradients[self.derivation.wrt.index(name)] for name in order]
+        pairs = [(f"the gradient by {name}", a, b) for name, a, b in zip(order, gradients, self.gradients)]
+        pairs.append(("the differential", tangent, self.tangent))
+        for what, a, b in pairs:
+            if np.shape(a) != np.shape(b):
+                return np.inf, f"{what} comes in the shape {np.shape(a)}, and is {np.shape(b)}"
+        apart, what = max(((_apart(a, b), what) for what, a, b in pairs), key=lambda pair: (pair[0] != pair[0], pair[0]))
+        return apart, f"{what} is off by {apart:.1e} (relative)"
+
+    def slopes(self):
+        """Along the random direction: the change of the program by the engine, by differences, and by the formula."""
+        h = np.cbrt(np.finfo(float).eps)
+        chosen = [self.arrays[n] for n in self.places]
+        with np.errstate(all="ignore"):
+            ends = [self.program(*(x + s * h * v for x, v in zip(chosen, self.directions))) for s in (1, -1)]
+        return np.sum(self.g * self.tangent), np.sum(self.g * (ends[0] - ends[1])) / (2 * h)
+
+    def size(self):
+        """What rounding along the direction is measured by."""
+        return sum(np.sum(np.abs(a * v)) for a, v in zip(self.gradients, self.directions)) or 1.0
+
+    def trusted(self):
+        """Whether engine and differences agree: that they do not where a matrix is all but singular says nothing."""
+        engine, differences = self.slopes()
+        return abs(engine - differences) < 1e-6 * self.size()
+
+
+def _apart(a, b):
+    """The largest difference, relative to the largest entry."""
+    with np.errstate(invalid="ignore"):
+        return float(np.max(np.abs(a - b), initial=0) / (np.max(np.abs(b), initial=0) or 1.0))
+
+
+def random_inputs(derivation, sizes, rng, domain=DRAWN[0]):
+    """Arrays of the shapes and properties of a derivation's arguments; in a domain where they have no property."""
     arrays = []
     for v in derivation.variables:
-        shape = tuple(sizes.get(n, n) for n in v.shape)
-        z = rng.standard_normal(shape)
+        z = rng.standard_normal(tuple(sizes.get(n, n) for n in v.shape))
         if "diagonal" in v.properties:
             z = np.diag(np.abs(np.diagonal(z)) + 0.25)
-        for domain in DOMAINS:
-            if domain in v.properties:
-                z = DOMAINS[domain](z)
-        arrays.append(z)
+        for name in DOMAINS:
+            if name in v.properties:
+                z = DOMAINS[name](z)
+        arrays.append(np.asarray(z if v.properties else domain(z)))
     return arrays
+
+
+def _direction(rng, v, x):
+    """A direction in which the argument keeps its structure."""
+    z = rng.standard_normal(np.shape(x))
+    if "diagonal" in v.properties:
+        return np.diag(np.diagonal(z))
+    return z + z.T if set(STRUCTURES) & set(v.properties) else z
+
+
+def random_sizes(derivation, rng):
+    """Sizes to try: two sets that differ in every name from the numbers that stand for it, and in the order by size.
+
+    For what sizes a program makes sense (X' X can be inverted for tall X alone) only it knows.
+    """
+    names = list(derivation.numbers)
+    if derivation.fixed or not names:
+        return [derivation.numbers]
+    taken = {*derivation.numbers.values(), *(n for v in derivation.variables for n in v.shape)}
+    free = [n for n in range(2, 40 + 3 * len(names)) if n not in taken]
+    found = []
+    for falling in (False, True):
+        for attempt in range(60):
+            window = free[:2 * len(names) + 2 + attempt // 2]
+            chosen = sorted(rng.choice(window, len(names), replace=False).tolist(), reverse=falling)
+            sizes = dict(zip(names, chosen))
+            if sizes not in found and all(c.comes_out_at(sizes) for c in derivation.conditions.values()):
+                found.append(sizes)
+                break
+    return found or [derivation.numbers]
+
+
+def confirm(derivation):
+    """Compare the formulas of a derivation with the engine.
+
+    Where they agree at the sizes alone that stood for names, plain numbers came of these: what they are is looked for,
+    else the formulas are said to hold for these sizes.  Raises WrongFormula where they do not agree.
+    """
+    try:
+        derivation.fixed = False
+        wrong = disagreement(derivation)
+        if wrong and derivation.numbers:
+            found = recovered(derivation)
+            if found:
+                derivation.again(found)
+                derivation.fixed = False
+                wrong = disagreement(derivation)
+            if wrong and found:
+                derivation.again({})
+            if wrong:
+                derivation.fixed = True
+                wrong = disagreement(derivation)
+    except NoSource as error:
+        derivation.unconfirmed = str(error)
+        return
+    if wrong:
+        raise WrongFormula(wrong)
+
+
+def disagreement(derivation):
+    """What formulas and engine disagree in, at the first random point where they do; None if they agree.
+
+    Says in `derivation.unconfirmed` why there was no point at which they could be compared, if there was none.
+    """
+    rng, compared = np.random.default_rng(0), []
+    tried = random_sizes(derivation, rng)
+    for sizes in [*tried, derivation.numbers]:
+        if sizes is derivation.numbers and compared:
+            break
+        for domain in DRAWN:
+            trial = Trial(derivation, sizes, rng, domain)
+            if not trial.defined:
+                continue
+            apart, what = trial.distance()
+            if apart < ENOUGH:
+                compared.append(sizes)
+                break
+            if trial.trusted():
+                at = ", ".join(f"{n} = {size}" for n, size in sizes.items())
+                return (f"derive: of the formulas of {derivation.name} {what}{' at ' + at if at else ''}, by the "
+                        f"engine's own derivative; gradient: {derivation.gradient}")
+    derivation.unconfirmed = None if compared else "the program is not defined at the random inputs that were tried"
+    return None
 
 
 def verify(derivation, seed=0):
     """Compare at random inputs; nan where the program is not defined there.
 
-    What sizes a program makes sense for (X' X can be inverted for tall X alone) only it knows: named dimensions are
-    tried in growing and in falling order, and the point is taken at which engine and differences agree best.  Where the
-    program is defined at none of them, positive numbers are tried.
+    The point is taken at which engine and differences agree best.
     """
-    names = list(derivation.sizes)
-    growing = dict(zip(names, range(3, 3 + len(names))))
-    falling = dict(zip(names, reversed(growing.values())))
-    orders = [{n: int(size) for n, size in derivation.sizes.items()}] if derivation.by_position else [growing, falling]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for positive in (False, True):
-            found = [_compare(derivation, sizes, np.random.default_rng(seed), positive) for sizes in orders]
-            best = min(found, key=lambda pair: (not pair[0] == pair[0], pair[0]))
-            if best[0] == best[0]:
-                break
+    rng = np.random.default_rng(seed)
+    for domain in DRAWN:
+        found = [_verified(Trial(derivation, sizes, rng, domain)) for sizes in random_sizes(derivation, rng)]
+        best = min(found, key=lambda pair: (not pair[0] == pair[0], pair[0]))
+        if best[0] == best[0]:
+            break
     return best[1]
 
 
-def _compare(derivation, sizes, rng, positive):
+def _verified(trial):
     """(how far engine and differences differ, the Verification)."""
-    arrays = random_inputs(derivation, sizes, rng)
-    if positive:
-        arrays = [x if v.properties else np.abs(x) + 0.25 for v, x in zip(derivation.variables, arrays)]
-    places = [n for n, v in enumerate(derivation.variables) if v.name in derivation.wrt]
-    program = lambda *chosen: derivation.f(*_put(arrays, places, chosen))
-    try:
-        value, pull = transforms.vjp(program, *[arrays[n] for n in places])
-        g = np.ones(()) if derivation.scalar else rng.standard_normal(np.shape(value))
-        formula = derivation.numpy()(*arrays, *([] if derivation.scalar else [g]))
-    except (np.linalg.LinAlgError, ValueError):  # a singular matrix, say: these sizes make no sense for the program
+    if not trial.defined:
         return np.nan, Verification(np.nan, np.nan)
-    formula = list(formula.values()) if isinstance(formula, dict) else [formula]
-    engine = pull(g)
-    directions = [_direction(rng, derivation.variables[n], arrays[n]) for n in places]
-    h = np.cbrt(np.finfo(float).eps)
-    ends = [program(*[arrays[n] + s * h * v for n, v in zip(places, directions)]) for s in (1, -1)]
-    slope = np.sum(g * (ends[0] - ends[1])) / (2 * h)
-    mine = sum(np.sum(a * v) for a, v in zip(formula, directions))
-    along = sum(np.sum(a * v) for a, v in zip(engine, directions))
-    size = sum(np.sum(np.abs(a * v)) for a, v in zip(formula, directions)) or 1.0
-    structures = [set(derivation.variables[n].properties) & set(STRUCTURES) for n in places]
-    entries = [np.max(np.abs(a - b), initial=0) / (np.max(np.abs(b), initial=0) or 1.0)
-               for a, b, structure in zip(formula, engine, structures) if not structure]
-    from_engine = max([abs(mine - along) / size, *entries])
-    return abs(along - slope) / size, Verification(float(from_engine), float(abs(mine - slope) / size))
-
-
-def _put(arrays, places, chosen):
-    full = list(arrays)
-    for n, x in zip(places, chosen):
-        full[n] = x
-    return full
-
-
-def _direction(rng, v, x):
-    """A direction in which the argument keeps its properties."""
-    z = rng.standard_normal(np.shape(x))
-    if "diagonal" in v.properties:
-        return np.diag(np.diagonal(z))
-    return z + z.T if {"symmetric", "positive definite"} & set(v.properties) else z
+    apart, _ = trial.distance()
+    engine, differences = trial.slopes()
+    try:
+        mine = np.sum(trial.g * trial.formulas()[1])
+    except Exception:  # said by an infinite distance
+        mine = np.nan
+    size = trial.size()
+    return abs(engine - differences) / size, Verification(float(apart), float(abs(mine - differences) / size))
