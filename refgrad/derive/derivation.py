@@ -14,7 +14,7 @@ from . import form as F
 from .arguments import names_of, variables_of
 from .formula import Formula, entries, given_in, has_indices, size_names, with_names, written_out
 from .level import tidied
-from .matrix import matrix_form
+from .matrix import matrix_form, with_all_axes
 from .names import data_in, inlined, jacobian_of
 from .numpy_source import definition
 from .printing import latex, text
@@ -255,30 +255,29 @@ class Derivation(Run):
     @property
     def source(self):
         """The formulas as the text of a NumPy function of the same arguments (and of G, for a vjp)."""
-        cotangent = [] if self.scalar else [self.cotangent_name(self.result.ndim)]
+        cotangent = {} if self.scalar else {self.cotangent_name(self.result.ndim): self.result.shape}
         return self._program("gradient" if self.scalar else "vjp", self.gradients, cotangent)
 
     def _program(self, name, formulas, more):
         """The text of a NumPy function that computes formulas; one alone, or a dict of several.
 
-        formulas   from names to formulas; one that is called like an argument has its shape
-        more       arguments beside those of the function
+        formulas   from names to formulas
+        more       arguments beside those of the function: from names to shapes
         """
-        where = {}
+        arguments, where = {v.name: v.shape for v in self.variables} | more, {}
         for formula in formulas.values():
             where |= dict(formula.where)
         names, backwards = [d.name for d in self.level.names], [d.name for d in reversed(self.level.names)]
         order = names + ["G_" + n for n in backwards] + ["d" + n for n in names]
         lines = [(n, where[n].form) for n in order if n in where]
-        forms = {name: formula.form for name, formula in formulas.items()}
+        forms = {name: with_all_axes(formula.form, formula.symbol.axes) for name, formula in formulas.items()}
         every = [form for _, form in lines] + list(forms.values())
+        narrow = [f"{n} = {n}[{', '.join('0' if size == 1 else ':' for size in shape)}]"
+                  for n, shape in arguments.items() if 1 in shape]  # a formula does not know axes of size 1
         data = [f"{d.name} = np.array({entries(d.array)})" for d in given_in([*where.values(), *formulas.values()])]
-        for v in self.variables:
-            if v.name in forms and 1 in v.shape:  # a formula does not know axes of size 1
-                forms[v.name] = F.Apply("reshape", (forms[v.name],), (("like", v.name),), forms[v.name].kind)
         returned = forms if len(forms) > 1 else next(iter(forms.values()))
-        return definition(name, [v.name for v in self.variables] + more, returned, lines=lines,
-                          sizes=self._guard() + self._size_statements(every) + data)
+        return definition(name, list(arguments), returned, lines=lines,
+                          sizes=self._guard() + self._size_statements(every) + narrow + data)
 
     def _guard(self):
         """Statements that refuse other sizes, where the formulas hold for some alone."""
@@ -307,7 +306,7 @@ class Derivation(Run):
 
     def tangent_program(self):
         """A function of the arguments, and of dX for each X of `wrt` in their order, that computes the differential."""
-        more = ["d" + v.name for v in self.variables if v.name in self.wrt]
+        more = {"d" + v.name: v.shape for v in self.variables if v.name in self.wrt}
         return self._compiled(self._program("differential", {"": self.differential}, more))["differential"]
 
     def _compiled(self, program):

@@ -261,7 +261,6 @@ def _reshape(x, shape):
     if -1 in shape:
         rest = math.prod(n for n in shape if n != -1)
         shape = tuple(x.size // rest if n == -1 else n for n in shape)
-    x = without_size_one(x)
     flat, new, axes = [i for axis in x.axes for i in axis], {}, []
     for n in shape:
         axis, left = [], int(n)
@@ -290,12 +289,6 @@ def _reshape(x, shape):
             left //= int(i.size)
         axes.append(tuple(axis))
     return Symbol(axes, x.sum.substituted(new))
-
-
-def without_size_one(x):
-    """Axes of size 1 as axes without an index."""
-    lonely = [i for axis in x.axes for i in axis if i.size == 1]
-    return Symbol([tuple(i for i in axis if i.size != 1) for axis in x.axes], summed(x.sum, lonely)) if lonely else x
 
 
 # Sums and products

@@ -131,10 +131,17 @@ def undone(f):
     if name_of(inside.atom.function) == UNDOES[name]:
         return Factor(Group(inside.atom.args[0]), (), f.power)
     if name == "np.exp" and name_of(inside.atom.function) == "log_softmax":
-        ones = (dict(inside.atom.params)["axis"] % len(inside.slots),)
         softmax = next(p for p in TABLE.values() if p.name == "softmax")
+        ones = unit_axes(softmax, dict(inside.atom.params), inside.atom.sizes)
         return inside._replace(atom=inside.atom._replace(function=softmax, ones=ones), power=f.power)
     return f
+
+
+def unit_axes(primitive, params, sizes):
+    """The axes of a result along which a softmax sums to 1, counted among those that have an index."""
+    if primitive.name != "softmax":
+        return ()
+    return (sum(n != 1 for n in sizes[:params["axis"] % len(sizes)]),)
 
 
 # Rules for a single product
