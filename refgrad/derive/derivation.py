@@ -16,12 +16,13 @@ from .formula import Formula, entries, given_in, has_indices, size_names, with_n
 from .level import tidied
 from .matrix import matrix_form, with_all_axes
 from .names import data_in, inlined, jacobian_of
-from .numpy_source import definition
+from .numpy_source import NoSource, definition
 from .printing import latex, text
 from .run import Run
+from .simplify import is_zero
 from .steps import Line, Step, adjoint_reasons, moved, reasons, total_change
 from .symbol import Symbol, as_symbol
-from .verification import confirm, verify
+from .verification import confirm, confirm_jacobian, equal_in_numbers, verify
 
 
 def derive(f, /, wrt=None, check=True, **shapes):
@@ -59,7 +60,7 @@ class Derivation(Run):
     def __init__(self, f, variables, wrt, check=True):
         super().__init__(f, variables, wrt)
         self._read()
-        self.checks = check
+        self.checks, self.of_the_second = check, []  # what has to be known of the Hessian beside
         self.unconfirmed = None  # why the formulas were not compared with the engine
         if check:
             confirm(self)
@@ -112,6 +113,7 @@ class Derivation(Run):
         kinked = dict.fromkeys(node.primitive.name for node in self.level.nodes if node.primitive.kind is KINKED)
         if kinked:
             yield f"where {', '.join(kinked)} has a kink, the engine's convention holds instead"
+        yield from self.of_the_second
 
     def own_sizes(self):
         """The sizes that stand for the names, in words."""
@@ -186,7 +188,8 @@ class Derivation(Run):
     def proof(self):
         """Whether what is read off the jvp rules is what the vjp rules give: {name: True, False or None}.
 
-        The two are compared as expressions; None where a rule has no formula, so that nothing can be read off.
+        The two are compared as expressions.  None where a rule has no formula, so that nothing can be read off, and
+        where the two are not brought to one form and yet have the same values at random points.
         """
         level = self.level
         cotangent_of = {name: self.cotangents[slot] for slot, name in level.by_slot.items() if slot in self.cotangents}
@@ -209,11 +212,22 @@ class Derivation(Run):
         names = {n: d for n, d in self.everything.items() if n[0] != "d"}
         known = {"d" + v.name: v.properties for v in self.variables}
 
-        def key(name, g):
-            return tidied(structured(tidied(inlined(g, names)), known.get(name, ()))).key()
+        def whole(name, g):
+            return tidied(structured(tidied(inlined(g, names)), known.get(name, ())))
 
-        return {name: None if open_ends else key(name, read.get(name, as_symbol(0))) == key(name, g)
+        return {name: None if open_ends else self._same(whole(name, read.get(name, as_symbol(0))), whole(name, g))
                 for name, g in given.items()}
+
+    def _same(self, a, b):
+        """Whether two expressions are equal; None if that is not shown, and they have the same values."""
+        if a.key() == b.key() or is_zero((a - b).sum):
+            return True
+        cotangent = {} if self.scalar else {self.cotangent_name(self.result.ndim): self.result.shape}
+        try:
+            sides = self._compiled(self._program("sides", {"a": Formula(a), "b": Formula(b)}, cotangent))["sides"]
+        except NoSource:
+            return None
+        return None if equal_in_numbers(self, sides) else False
 
     # how it looks
 
@@ -331,10 +345,17 @@ class Derivation(Run):
         of_one = {}
         for name in self.wrt:
             position = [v.name for v in self.variables].index(name)
-            gradient = transforms.grad(self.f, position)
-            second = Derivation(with_signature(gradient, [v.name for v in self.variables]), self.variables, (name,))
+            second = Derivation(self._gradient_program(position), self.variables, (name,), self.checks)
             of_one[name] = second.jacobian if self.inputs[position].ndim == 1 else second.differential
+            self.of_the_second += [note for note in second.notes if note not in self.notes]
         return of_one if len(of_one) > 1 else next(iter(of_one.values()))
+
+    def _gradient_program(self, place):
+        """The gradient as a program, in the space of arrays with the argument's properties."""
+        gradient = transforms.grad(self.f, place)
+        program = lambda *arrays: self.structured(place, gradient(*arrays))
+        program.__name__ = f"the gradient of {self.name}"
+        return with_signature(program, [v.name for v in self.variables])
 
     @property
     def jacobian(self):
@@ -346,7 +367,10 @@ class Derivation(Run):
         everything = {d.name: d.definition for d in self.level.names}
         everything |= {"d" + n: d.definition for n, d in self.level.differentials.items()}
         dy = tidied(inlined(self.change, everything))
-        return Formula(tidied(jacobian_of(dy, Symbol.leaf("d" + name, x.shape, "differential"))))
+        found = Formula(tidied(jacobian_of(dy, Symbol.leaf("d" + name, x.shape, "differential"))))
+        if self.checks:
+            confirm_jacobian(self, self._compiled(self._program("jacobian", {"": found}, {}))["jacobian"])
+        return found
 
     @property
     def vjp(self):

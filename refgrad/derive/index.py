@@ -66,6 +66,7 @@ class Data(NamedTuple):
 
     name: str
     array: object
+    properties: frozenset = frozenset()
 
     def key(self, label):
         return f"{self.name}{self.array.shape}{self.array.tobytes().hex()[:64]}{hash(self.array.tobytes())}"

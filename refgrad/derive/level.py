@@ -46,11 +46,36 @@ class Deriving(Level):
         self.nodes, self.names, self.differentials, self.by_slot = [], [], {}, {}
         self.taken, self.lettering, self.counts = set(taken), lettering, {}
         self.whole = []  # primitives whose rules have no formula, and are left whole
+        self.known = {}  # what has been computed, by its primitive and arguments
 
     def variable(self, value, tangent, made=()):
         return Tracer(value, self, Mark(next(self.slots), tangent, made))
 
     def process(self, primitive, arrays, params):
+        """Compute an operation, or find what it computed before: equal parts of a program have one name."""
+        key = self.key_of(primitive, arrays, params)
+        if key is None or key not in self.known:
+            found = self.compute(primitive, arrays, params)
+            if key is None:
+                return found
+            self.known[key] = found
+        return self.known[key]
+
+    def key_of(self, primitive, arrays, params):
+        """What tells an operation from others; None where it cannot be told."""
+        parts = []
+        for a in arrays:
+            if self.traces(a):
+                parts.append(a.mark.slot)
+            elif isinstance(a, Symbol):
+                parts.append((a.shape, a.key()))
+            elif type(a) is np.ndarray and a.dtype != object or np.ndim(a) == 0 and not isinstance(a, Tracer):
+                parts.append((np.shape(a), np.asarray(a).tobytes(), str(a)))
+            else:
+                return None
+        return primitive, tuple(parts), repr(params)
+
+    def compute(self, primitive, arrays, params):
         mine = [self.traces(a) for a in arrays]
         for i, a in enumerate(arrays):
             if mine[i] and self.deserves_name(primitive, i, a):

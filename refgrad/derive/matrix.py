@@ -324,7 +324,7 @@ def whole_form(f):
     if type(atom) is Leaf:
         return F.Name(atom.name, kind_of(n), atom.role, "symmetric" in atom.properties)
     if type(atom) is Data:
-        return F.Name(atom.name, kind_of(n), "data")
+        return F.Name(atom.name, kind_of(n), "data", "symmetric" in atom.properties)
     if type(atom) is Delta:
         return F.Eye(size_name(f.slots[0][0].size))
     args = tuple(with_all_axes(to_form(s, [axis for axis in axes if axis]), axes) for axes, s in atom.args)

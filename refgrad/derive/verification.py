@@ -71,30 +71,29 @@ class Trial:
         return self.derivation.f(*full)
 
     def formulas(self):
-        """(gradients, tangent) as the formulas have them."""
+        """What is compared: for each formula (what it is, its value, the engine's)."""
         d = self.derivation
-        with np.errstate(all="ignore"):
-            gradients = d.numpy()(*self.arrays, *([] if d.scalar else [self.g]))
-            tangent = d.tangent_program()(*self.arrays, *self.directions)
-        return [gradients[n] for n in d.wrt] if isinstance(gradients, dict) else [gradients], tangent
+        gradients = d.numpy()(*self.arrays, *([] if d.scalar else [self.g]))
+        by_name = gradients if isinstance(gradients, dict) else {d.wrt[0]: gradients}
+        names = [d.variables[n].name for n in self.places]
+        yield from ((f"the gradient by {name}", by_name[name], g) for name, g in zip(names, self.gradients))
+        yield "the differential", d.tangent_program()(*self.arrays, *self.directions), self.tangent
 
-    def distance(self):
-        """(how far formulas and engine are apart, in words where it is not by numbers)."""
+    def distance(self, compared):
+        """(how far pairs of values are apart at most, in words which and why); `compared` is as `formulas`."""
+        worst = -1.0, ""
         try:
-            gradients, tangent = self.formulas()
+            with np.errstate(all="ignore"):
+                for what, a, b in compared(self):
+                    if np.shape(a) != np.shape(b):
+                        return np.inf, f"{what} comes in the shape {np.shape(a)}, and is {np.shape(b)}"
+                    apart = np.max(np.abs(a - b), initial=0) / (np.max(np.abs(b), initial=0) or 1.0)
+                    worst = max(worst, (np.inf if np.isnan(apart) else float(apart), f"{what} is off by {apart:.1e}"))
         except NoSource:
             raise
         except Exception as error:
             return np.inf, f"the formula's program raises {type(error).__name__}: {error}"
-        order = [self.derivation.variables[n].name for n in self.places]
-        gradients = [gradients[self.derivation.wrt.index(name)] for name in order]
-        pairs = [(f"the gradient by {name}", a, b) for name, a, b in zip(order, gradients, self.gradients)]
-        pairs.append(("the differential", tangent, self.tangent))
-        for what, a, b in pairs:
-            if np.shape(a) != np.shape(b):
-                return np.inf, f"{what} comes in the shape {np.shape(a)}, and is {np.shape(b)}"
-        apart, what = max(((_apart(a, b), what) for what, a, b in pairs), key=lambda pair: (pair[0] != pair[0], pair[0]))
-        return apart, f"{what} is off by {apart:.1e} (relative)"
+        return worst
 
     def slopes(self):
         """Along the random direction: the change of the program by the engine, by differences, and by the formula."""
@@ -112,12 +111,6 @@ class Trial:
         """Whether engine and differences agree: that they do not where a matrix is all but singular says nothing."""
         engine, differences = self.slopes()
         return abs(engine - differences) < 1e-6 * self.size()
-
-
-def _apart(a, b):
-    """The largest difference, relative to the largest entry."""
-    with np.errstate(invalid="ignore"):
-        return float(np.max(np.abs(a - b), initial=0) / (np.max(np.abs(b), initial=0) or 1.0))
 
 
 def random_inputs(derivation, sizes, rng, domain=DRAWN[0]):
@@ -172,49 +165,62 @@ def confirm(derivation):
     """
     try:
         derivation.fixed = False
-        wrong = disagreement(derivation)
+        wrong, points = compare(derivation)
         if wrong and derivation.numbers:
             found = recovered(derivation)
             if found:
                 derivation.again(found)
                 derivation.fixed = False
-                wrong = disagreement(derivation)
+                wrong, points = compare(derivation)
             if wrong and found:
                 derivation.again({})
             if wrong:
                 derivation.fixed = True
-                wrong = disagreement(derivation)
+                wrong, points = compare(derivation)
     except NoSource as error:
         derivation.unconfirmed = str(error)
         return
     if wrong:
-        raise WrongFormula(wrong)
+        raise WrongFormula(f"derive: of the formulas of {derivation.name} {wrong}, by the engine's own derivative; "
+                           f"gradient: {derivation.gradient}")
+    derivation.unconfirmed = None if points else "the program is not defined at the random inputs that were tried"
 
 
-def disagreement(derivation):
-    """What formulas and engine disagree in, at the first random point where they do; None if they agree.
+def confirm_jacobian(derivation, jacobian):
+    """Compare a program for the Jacobian with the engine; raises WrongFormula."""
+    wrong, _ = compare(derivation, lambda t: [
+        ("the Jacobian times a vector", jacobian(*t.arrays) @ t.directions[0], t.tangent)])
+    if wrong:
+        raise WrongFormula(f"derive: {wrong}, by the engine's own derivative")
 
-    Says in `derivation.unconfirmed` why there was no point at which they could be compared, if there was none.
-    """
-    rng, compared = np.random.default_rng(0), []
-    tried = random_sizes(derivation, rng)
-    for sizes in [*tried, derivation.numbers]:
-        if sizes is derivation.numbers and compared:
+
+def equal_in_numbers(derivation, sides):
+    """Whether a program's two results, "a" and "b", agree at random points."""
+    def two(trial):
+        values = sides(*trial.arrays, *([] if derivation.scalar else [trial.g]))
+        return [("a cotangent", values["a"], values["b"])]
+
+    return compare(derivation, two)[0] is None
+
+
+def compare(derivation, compared=Trial.formulas):
+    """(the first disagreement at random points in words, or None, and the number of points where values agree)."""
+    rng, points = np.random.default_rng(0), 0
+    for sizes in [*random_sizes(derivation, rng), derivation.numbers]:
+        if sizes is derivation.numbers and points:
             break
         for domain in DRAWN:
             trial = Trial(derivation, sizes, rng, domain)
             if not trial.defined:
                 continue
-            apart, what = trial.distance()
+            apart, what = trial.distance(compared)
             if apart < ENOUGH:
-                compared.append(sizes)
+                points += 1
                 break
             if trial.trusted():
                 at = ", ".join(f"{n} = {size}" for n, size in sizes.items())
-                return (f"derive: of the formulas of {derivation.name} {what}{' at ' + at if at else ''}, by the "
-                        f"engine's own derivative; gradient: {derivation.gradient}")
-    derivation.unconfirmed = None if compared else "the program is not defined at the random inputs that were tried"
-    return None
+                return what + (f" at {at}" if at else ""), points
+    return None, points
 
 
 def verify(derivation, seed=0):
@@ -235,11 +241,8 @@ def _verified(trial):
     """(how far engine and differences differ, the Verification)."""
     if not trial.defined:
         return np.nan, Verification(np.nan, np.nan)
-    apart, _ = trial.distance()
     engine, differences = trial.slopes()
-    try:
-        mine = np.sum(trial.g * trial.formulas()[1])
-    except Exception:  # said by an infinite distance
-        mine = np.nan
-    size = trial.size()
-    return abs(engine - differences) / size, Verification(float(apart), float(abs(mine - differences) / size))
+    by_formula = lambda t: [("the slope", np.sum(t.g * value), differences) for what, value, _ in t.formulas()
+                            if what == "the differential"]
+    return abs(engine - differences) / trial.size(), Verification(
+        trial.distance(Trial.formulas)[0], trial.distance(by_formula)[0])
