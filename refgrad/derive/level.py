@@ -29,12 +29,15 @@ LINEAR_IN = {TABLE[np.divide]: 0}
 
 
 class Mark:
-    """What the level keeps with an array: slot, differential, the primitives that made it since the last name."""
+    """What the level keeps with an array: slot, differential, the primitives that made it since the last name.
 
-    __slots__ = ("slot", "tangent", "made", "name")
+    value   the array as a symbol: its name, once it has one
+    """
 
-    def __init__(self, slot, tangent, made=()):
-        self.slot, self.tangent, self.made, self.name = slot, tangent, made, None
+    __slots__ = ("slot", "tangent", "made", "name", "value")
+
+    def __init__(self, slot, tangent, made, value):
+        self.slot, self.tangent, self.made, self.name, self.value = slot, tangent, made, None, value
 
 
 class Deriving(Level):
@@ -49,17 +52,23 @@ class Deriving(Level):
         self.known = {}  # what has been computed, by its primitive and arguments
 
     def variable(self, value, tangent, made=()):
-        return Tracer(value, self, Mark(next(self.slots), tangent, made))
+        return Tracer(value, self, Mark(next(self.slots), tangent, made, value))
+
+    def constant(self, value):
+        return self.variable(as_symbol(value), as_symbol(np.zeros_like(value)))
 
     def process(self, primitive, arrays, params):
         """Compute an operation, or find what it computed before: equal parts of a program have one name."""
+        for a in arrays:
+            if self.traces(a):
+                a.value = a.mark.value
         key = self.key_of(primitive, arrays, params)
-        if key is None or key not in self.known:
-            found = self.compute(primitive, arrays, params)
-            if key is None:
-                return found
-            self.known[key] = found
-        return self.known[key]
+        if key is None:
+            return self.compute(primitive, arrays, params)
+        if key not in self.known:
+            self.known[key] = self.compute(primitive, arrays, params)
+        found = self.known[key]
+        return found.apart() if self.traces(found) else found
 
     def key_of(self, primitive, arrays, params):
         """What tells an operation from others; None where it cannot be told."""
@@ -129,7 +138,7 @@ class Deriving(Level):
         definition = self.tidy(a.value)
         name = self.new_name(definition)
         a.mark.name = name
-        a.value = named(name, definition)
+        a.value = a.mark.value = named(name, definition)
         self.names.append(Defined(name, a.value, definition, a.mark.made))
         differential = named("d" + name, a.value, "differential")
         self.differentials[name] = Defined(name, differential, self.tidy(a.mark.tangent), a.mark.made)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import describe
 from ..transforms import _name
+from ..writing import ARGUMENT
 from .arguments import dimensions, symbols_of
 from .level import Deriving
 from .sizes import CONDITIONS
@@ -57,6 +58,7 @@ class Run:
                 if v.name in self.wrt:
                     symmetric = {"symmetric"} if set(v.properties) & set(STRUCTURES) else ()
                     x = level.variable(x, Symbol.leaf("d" + v.name, x.shape, "differential", symmetric))
+                    x.shown = ARGUMENT
                 arguments.append(x)
             result = self.f(*arguments)
             if issubclass(type(result), (Symbol, int, float, np.ndarray)):  # it does not depend on the variables
@@ -64,6 +66,7 @@ class Run:
                 result = level.variable(constant, np.zeros_like(constant))
             if not level.traces(result):
                 raise NoFormula(f"{self.name} returned {describe(result)}; expected one array")
+            result.value = result.mark.value
             self.level, self.result, self.arguments = level, result, arguments
             self.scalar = result.ndim == 0
             g = self.cotangent_name(result.ndim)

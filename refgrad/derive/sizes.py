@@ -113,10 +113,10 @@ class Size:
     def __abs__(self): return self if all(t.coefficient > 0 for t in self.expression.terms) else abs(self.value)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
-        if any(hasattr(x, "__array_function__") and not isinstance(x, (np.ndarray, np.generic)) for x in inputs):
+        if not all(is_real(x) or type(x) is np.ndarray for x in inputs):
             return NotImplemented  # arrays of formulas, and traced ones, know what to do
         if method == "__call__" and not options and all(np.ndim(x) == 0 for x in inputs):
-            inputs = [x.item() if isinstance(x, (np.generic, np.ndarray)) else x for x in inputs]
+            inputs = [x.item() if issubclass(type(x), (np.generic, np.ndarray)) else x for x in inputs]
             found = OPERATORS[ufunc](*inputs) if ufunc in OPERATORS else applied(ufunc, *inputs)
             if found is not NotImplemented:
                 return found
@@ -144,7 +144,7 @@ def plain(x):
 
 def is_real(x):
     """Whether this is a plain real number or one computed from sizes."""
-    return type(x) is Size or isinstance(x, (int, float, Fraction, np.integer, np.floating))
+    return type(x) is Size or issubclass(type(x), (int, float, Fraction, np.integer, np.floating))
 
 
 def sized(value, expression):
