@@ -17,7 +17,7 @@ from .level import tidied
 from .matrix import matrix_form, with_all_axes
 from .names import data_in, inlined, jacobian_of
 from .numpy_source import NoSource, definition
-from .printing import latex, text
+from .printing import latex, latex_words, text
 from .run import Run
 from .simplify import is_zero
 from .steps import Line, Step, adjoint_reasons, moved, reasons, total_change
@@ -98,9 +98,13 @@ class Derivation(Run):
 
     @property
     def notes(self):
-        return tuple(self._notes())
+        kinked = dict.fromkeys(node.primitive.name for node in self.level.nodes if node.primitive.kind is KINKED)
+        kinks = [f"where {', '.join(kinked)} has a kink, the engine's convention holds instead"] if kinked else []
+        return (*self.limits(), *kinks)
 
-    def _notes(self):
+    def limits(self):
+        """The notes that say for what the formulas hold."""
+        yield from getattr(self.f, "notes", ())
         if self.fixed:
             why = "entries are chosen by their position" if self.given else "numbers are computed from the sizes"
             yield f"{why}, so the formulas hold for {self.own_sizes()} alone"
@@ -110,9 +114,6 @@ class Derivation(Run):
             yield f"not compared with the engine: {self.unconfirmed}"
         for d in self.given:
             yield f"{d.name} = {entries(d.array)}"
-        kinked = dict.fromkeys(node.primitive.name for node in self.level.nodes if node.primitive.kind is KINKED)
-        if kinked:
-            yield f"where {', '.join(kinked)} has a kink, the engine's convention holds instead"
         yield from self.of_the_second
 
     def own_sizes(self):
@@ -250,15 +251,15 @@ class Derivation(Run):
         return f"{v.name}: {' x '.join(map(str, v.shape)) or 'number'}" + "".join(f", {p}" for p in v.properties)
 
     def latex(self):
-        """The derivation as LaTeX: for each step a line of text and an aligned block."""
-        blocks = []
-        for step in self.steps:
-            rows = []
+        """The derivation as LaTeX, which stands in text as well as in displayed mathematics; needs amsmath."""
+        rows = []
+        for n, step in enumerate(self.steps, 1):
+            rows.append(f"&{latex_words(f'{n}. {step.rule}')}")
             for line in step.lines:
                 first, *rest = map(latex, line.formulas)
-                rows.append(f"{first} &= " + " = ".join(rest) if rest else first)
-            blocks.append(f"\\text{{{step.rule}}}\n\\begin{{aligned}}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}")
-        return "\n\n".join(blocks)
+                rows.append(f"{first} &= " + " = ".join(rest) if rest else f"&{first}")
+        rows += [f"&{latex_words(f'Note: {note}')}" for note in self.notes]
+        return "\\ensuremath{\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}}"
 
     def _repr_latex_(self):
         rows = " \\\\\n".join(f"\\nabla_{{{n}}} &= {g.latex()}" for n, g in self.gradients.items())
@@ -347,7 +348,7 @@ class Derivation(Run):
             position = [v.name for v in self.variables].index(name)
             second = Derivation(self._gradient_program(position), self.variables, (name,), self.checks)
             of_one[name] = second.jacobian if self.inputs[position].ndim == 1 else second.differential
-            self.of_the_second += [note for note in second.notes if note not in self.notes]
+            self.of_the_second += [note for note in second.limits() if note not in self.notes]
         return of_one if len(of_one) > 1 else next(iter(of_one.values()))
 
     def _gradient_program(self, place):
