@@ -221,6 +221,7 @@ class Derivation(Run):
 
     def _same(self, a, b):
         """Whether two expressions are equal; None if that is not shown, and they have the same values."""
+        a, b = (Symbol([axis for axis in x.axes if axis], x.sum) for x in (a, b))
         if a.key() == b.key() or is_zero((a - b).sum):
             return True
         cotangent = {} if self.scalar else {self.cotangent_name(self.result.ndim): self.result.shape}
@@ -282,8 +283,8 @@ class Derivation(Run):
         arguments, where = {v.name: v.shape for v in self.variables} | more, {}
         for formula in formulas.values():
             where |= dict(formula.where)
-        names, backwards = [d.name for d in self.level.names], [d.name for d in reversed(self.level.names)]
-        order = names + ["G_" + n for n in backwards] + ["d" + n for n in names]
+        names = [d.name for d in self.level.names]
+        order = names + ["G_" + n for n in self.defined] + ["d" + n for n in names]
         lines = [(n, where[n].form) for n in order if n in where]
         forms = {name: with_all_axes(formula.form, formula.symbol.axes) for name, formula in formulas.items()}
         every = [form for _, form in lines] + list(forms.values())

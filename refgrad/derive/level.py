@@ -43,11 +43,12 @@ class Mark:
 class Deriving(Level):
     """Reverse and forward mode at once, on symbols, with names for what deserves one."""
 
-    def __init__(self, taken, lettering=None):
+    def __init__(self, taken, lettering=None, early=()):
+        """`lettering` and `early` are of a run before: how often each letter is used, and which slots get names."""
         super().__init__()
         self.slots = itertools.count()
         self.nodes, self.names, self.differentials, self.by_slot = [], [], {}, {}
-        self.taken, self.lettering, self.counts = set(taken), lettering, {}
+        self.taken, self.lettering, self.counts, self.early = set(taken), lettering, {}, early
         self.whole = []  # primitives whose rules have no formula, and are left whole
         self.known = {}  # what has been computed, by its primitive and arguments
 
@@ -112,6 +113,8 @@ class Deriving(Level):
         mine = [] if primitive.kind is MULTILINEAR and len(wanted) == 1 else [primitive]  # linear in that one
         made = tuple(dict.fromkeys([*(p for i in wanted for p in arrays[i].mark.made), *mine]))
         traced = self.variable(result, as_symbol(tangent), made)
+        if traced.mark.slot in self.early:
+            self.give_name(traced)
         self.nodes.append(Node(primitive, kept, values, params, wanted, [arrays[i].mark.slot for i in wanted],
                                traced.mark.slot, None))
         return traced

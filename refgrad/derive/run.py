@@ -35,23 +35,28 @@ class Run:
         self.name = _name(f) if _name(f).isidentifier() else "f"
         self.numbers = dimensions(variables) if numbers is None else numbers
         self.found = found or {}
-        self._run(None)
-        if self.level.names:
-            self._run(self.level.counts)
+        self._run()
+        for _ in range(3):  # names come of how arrays are used; once they are known, arrays have them from the start
+            before = self.level
+            if not before.names:
+                break
+            self._run(before.counts, set(before.by_slot))
+            if set(self.level.by_slot) == set(before.by_slot) and self.level.counts == before.counts:
+                break
 
-    def _run(self, lettering):
+    def _run(self, *names):
         self.conditions, entering = {}, Entering(self.found)
         tokens = CONDITIONS.set(self.conditions), ENTERING.set(entering)
         try:
-            self._forward_and_back(lettering)
+            self._forward_and_back(*names)
         finally:
             CONDITIONS.reset(tokens[0])
             ENTERING.reset(tokens[1])
         self.entered = entering.numbers
 
-    def _forward_and_back(self, lettering):
+    def _forward_and_back(self, *names):
         self.inputs = symbols_of(self.variables, self.numbers)
-        level = Deriving(self.taken() | {"L", "Y", "y", "G", "g"}, lettering)
+        level = Deriving(self.taken() | {"L", "Y", "y", "G", "g"}, *names)
         with level:
             arguments = []
             for v, x in zip(self.variables, self.inputs):
