@@ -331,7 +331,8 @@ class _Reader:
         """Refuse X' * A * X: nobody means it entry by entry."""
         factors = _factors(node)
         of = [ast.dump(f) for f in factors]
-        turned = next((f for f in factors if _is_transpose(f) and ast.dump(f.value) in of), None)
+        turned = next((f for f in factors if _is_transpose(f) and self.written(f).endswith("'")
+                       and ast.dump(f.value) in of), None)
         if turned is not None:
             raise ExpressionError(self.text, self.columns[position], f"* is entry by entry, and {self.written(turned)} "
                                   f"stands beside {self.written(turned.value)}: write @ for a product of matrices")
