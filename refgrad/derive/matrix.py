@@ -326,7 +326,7 @@ def whole_form(f):
     if type(atom) is Data:
         return F.Name(atom.name, kind_of(n), "data", "symmetric" in atom.properties)
     if type(atom) is Delta:
-        return F.Eye(size_name(f.slots[0][0].size))
+        return F.Eye(size_name(size_of(f.slots[0])))
     args = tuple(with_all_axes(to_form(s, [axis for axis in axes if axis]), axes) for axes, s in atom.args)
     if name_of(atom.function) == "np.linalg.inv" and n == 2:
         return F.Inverse(*args, F.MATRIX, "symmetric" in atom.properties)
