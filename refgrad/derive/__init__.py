@@ -2,9 +2,10 @@
 
 from . import meaning as meaning
 from . import selection as selection
+from .arguments import trial as trial
 from .derivation import Derivation as Derivation
 from .derivation import derive as derive
-from .derivation import trial as trial
 from .formula import Formula as Formula
 from .index import SizeMismatch as SizeMismatch
 from .symbol import NoFormula as NoFormula
+from .verification import WrongFormula as WrongFormula

@@ -9,11 +9,13 @@ import re
 import sys
 
 from . import printing
-from .derivation import Derivation, trial, variable
+from .arguments import trial, variable
+from .derivation import Derivation
 from .expression import FUNCTIONS, ExpressionError, parse
 from .form import Name
-from .shapes import infer, shape_of
+from .shapes import infer, shape_of, with_identity
 from .symbol import NoFormula
+from .verification import WrongFormula
 
 EXAMPLES = """\
 examples:
@@ -73,16 +75,16 @@ def _listed(words, width=110):
 
 
 def main(argv=None):
-    """Run the command; exit code 2 for a wrong expression or one without a formula, 1 if --verify fails, else 0."""
+    """Run the command; exit code 2 for a wrong expression or one without a formula, 1 for a wrong formula, else 0."""
     parser = arguments()
     options = parser.parse_args([_no_option(a) for a in (sys.argv[1:] if argv is None else argv)])
     if options.seed < 0:
         parser.error(f"--seed {options.seed}: expected a number that is not negative")
     try:
         return _run(options)
-    except (ExpressionError, NoFormula) as error:
+    except (ExpressionError, NoFormula, WrongFormula) as error:
         print(error, file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, WrongFormula) else 2
 
 
 def _no_option(argument):
@@ -97,6 +99,7 @@ def _run(options):
             raise ExpressionError(expression.text, 0, f"--wrt {name}: there is no such array in the expression; "
                                                       f"expected one of {', '.join(expression.names)}")
     shapes = infer(expression, dict(map(shape_of, options.shape)), functools.partial(trial, expression))
+    expression, shapes = with_identity(expression, shapes, options.wrt or ())
     wrt = tuple(dict.fromkeys(options.wrt or expression.names))
     with expression.pointing():
         derivation = Derivation(expression, [variable(name, shapes[name]) for name in expression.names], wrt)
@@ -116,7 +119,7 @@ def _run(options):
 
 def _shown(derivation, options, coloured):
     if options.form == "numpy":
-        return derivation.source.rstrip()
+        return "\n".join([*(f"# {note}" for note in derivation.limits()), derivation.source.rstrip()])
     if options.steps:
         whole = (derivation.latex() if options.form == "latex" else derivation.text()).rstrip()
         return _coloured(whole) if coloured and options.form == "text" else whole
@@ -130,6 +133,8 @@ def _shown(derivation, options, coloured):
     for name, gradient in derivation.gradients.items():
         lines.append(line(("dL/d" if derivation.scalar else "G_") + name, "cotangent", gradient))
         lines += [part + line(defined, "intermediate", formula) for defined, formula in gradient.where]
+    notes = [f"Note: {note}" for note in derivation.limits()]
+    lines += map(printing.latex_words, notes) if options.form == "latex" else notes
     return "\n".join(dict.fromkeys(lines))
 
 

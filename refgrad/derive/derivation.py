@@ -5,124 +5,47 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-from typing import NamedTuple
 
 import numpy as np
 
 from .. import transforms
-from ..errors import describe
 from ..primitive import KINKED
 from . import form as F
+from .arguments import names_of, variables_of
 from .formula import Formula, entries, given_in, has_indices, size_names, with_names, written_out
-from .index import Size
-from .level import Deriving, tidied
-from .matrix import matrix_form
+from .level import tidied
+from .matrix import matrix_form, with_all_axes
 from .names import data_in, inlined, jacobian_of
-from .numpy_source import definition
-from .printing import latex, text
+from .numpy_source import NoSource, definition
+from .printing import latex, latex_words, text
+from .run import Run
+from .simplify import is_zero
 from .steps import Line, Step, adjoint_reasons, moved, reasons, total_change
-from .symbol import PROPERTIES, STRUCTURES, NoFormula, Symbol, as_symbol
-from .verification import verify
+from .symbol import Symbol, as_symbol
+from .verification import confirm, confirm_jacobian, equal_in_numbers, verify
 
 
-#: What arguments and dimensions cannot be called: the source of a formula uses these names.
-RESERVED = "np", "nn", "rg", "pi"
-
-
-class Variable(NamedTuple):
-    """An argument of the function: its shape (integers and names of dimensions) and its properties."""
-
-    name: str
-    shape: tuple
-    properties: tuple
-
-
-def derive(f, /, wrt=None, **shapes):
+def derive(f, /, wrt=None, check=True, **shapes):
     """Derive the gradient of a NumPy program.
 
     f       a function of arrays, written with NumPy or refgrad.nn; the shapes are given by its arguments' names
     wrt     the name of the argument to differentiate with respect to, or a tuple of names; all arguments if None
+    check   whether the formulas are compared with the engine's gradient, at random sizes and random numbers
     shapes  for each argument a tuple of sizes, integers or names of dimensions, ``X=("m", "n")``, () for a number;
             among them words for what is known of a matrix: "symmetric", "diagonal", "positive definite",
             "probabilities" (the last axis sums to 1)
 
     Returns a Derivation.  The gradient has the shape of its argument; with respect to a symmetric matrix it is the
     symmetric one, (G + G')/2, and with respect to a diagonal one it is diagonal.
-    Raises TypeError for arguments without a shape, SizeMismatch (a ValueError) for sizes that do not fit, and NoFormula
-    for a program that has no formula (a branch on values, sorting, rounding).
+    Raises TypeError for arguments without a shape, ValueError for a wrong shape or a wrong `wrt`, SizeMismatch (a
+    ValueError) for sizes that do not fit, NoFormula for a program that has no formula (a branch on values, sorting,
+    rounding), and WrongFormula for one that does not stand the comparison.
     """
-    arguments = argument_names(f)
-    missing = [n for n in arguments if n not in shapes]
-    unknown = [n for n in shapes if n not in arguments]
-    if missing or unknown:
-        wrong = f"{', '.join(unknown)} is none of them"
-        if missing:
-            x = missing[0]
-            wrong = f"no shape was given for {', '.join(missing)}: {x}=(\"m\", \"n\"), {x}=(3,) or {x}=() for a number"
-        raise TypeError(f"derive: {transforms._name(f)} has the arguments {', '.join(arguments)}; {wrong}")
-    variables = [variable(name, shapes[name]) for name in arguments]
-    for v in variables:
-        clash = v.name if v.name in RESERVED else next((n for n in v.shape if n in arguments or n in RESERVED), None)
-        if clash:
-            raise ValueError(f"derive: {clash!r} names an argument and a dimension, or is a name that formulas need "
-                             f"({', '.join(RESERVED)}); rename it in the shape of {v.name}")
-    wrt = tuple(arguments) if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
-    for name in wrt:
-        if name not in arguments:
-            raise ValueError(f"derive: wrt={name!r} is not an argument of {transforms._name(f)}; expected one of "
-                             f"{', '.join(arguments)}")
-    return Derivation(f, variables, wrt)
+    variables = variables_of(f, shapes)
+    return Derivation(f, variables, names_of(wrt, f, variables), check)
 
 
-def argument_names(f):
-    """The names of a function's arguments; TypeError for *args, **kwargs and keyword-only ones."""
-    parameters = inspect.signature(f).parameters.values()
-    for p in parameters:
-        if p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
-            raise TypeError(f"derive: the function takes {p}; expected named arguments, one for each array")
-    return [p.name for p in parameters]
-
-
-def variable(name, shape):
-    """A Variable from its name and its shape as `derive` takes it; ValueError for a wrong one."""
-    shape = (shape,) if isinstance(shape, (int, str)) else tuple(shape)
-    sizes = tuple(n for n in shape if n not in PROPERTIES)
-    for n in sizes:
-        if not _is_size(n):
-            raise ValueError(f"derive: {name} has {n!r} in its shape; expected a size (an integer above 0), the name "
-                             f"of a dimension, or one of {', '.join(PROPERTIES)}")
-    properties = tuple(n for n in shape if n in PROPERTIES)
-    if set(properties) & set(STRUCTURES) and (len(sizes) != 2 or sizes[0] != sizes[1]):
-        raise ValueError(f"derive: {name} is {properties[0]} and has the shape {sizes}; expected a square matrix")
-    return Variable(name, sizes, properties)
-
-
-def _is_size(n):
-    """Whether this is the name of a dimension or an integer above 0."""
-    return n.isidentifier() if isinstance(n, str) else isinstance(n, int) and n >= 1
-
-
-def dimensions(variables):
-    """A size for each name of a dimension, all different, and different from the sizes that are given."""
-    given = {n for v in variables for n in v.shape if isinstance(n, int)}
-    names = dict.fromkeys(n for v in variables for n in v.shape if isinstance(n, str))
-    # Primes: a reshape cannot cut them by accident.
-    free = (n for n in range(5, 10000) if n not in given and all(n % p for p in range(2, n)))
-    return {name: Size.named(name, next(free)) for name in names}
-
-
-def symbols_of(variables, sizes):
-    """A symbol for each variable."""
-    return [Symbol.leaf(v.name, tuple(sizes.get(n, n) for n in v.shape), "variable", v.properties) for v in variables]
-
-
-def trial(f, shapes):
-    """Run a program on symbols of these shapes (as for derive), only to see whether they fit; SizeMismatch if not."""
-    variables = [variable(name, shapes[name]) for name in argument_names(f)]
-    return f(*symbols_of(variables, dimensions(variables))).shape
-
-
-class Derivation:
+class Derivation(Run):
     """What `derive` returns.
 
     gradient      the formula of the gradient (of the vjp with the cotangent G, where the function is not a scalar)
@@ -130,52 +53,22 @@ class Derivation:
     differential  the formula of the differential
     steps         the steps of the derivation
     notes         what a reader has to know beside the formulas: conventions at kinks, sizes that are fixed
+    fixed         whether the formulas hold for the sizes `numbers` alone
     fallback      None, or what has no formula in matrix notation and how it is written instead
     """
 
-    def __init__(self, f, variables, wrt):
-        self.f, self.variables, self.wrt = f, variables, wrt
-        self.name = transforms._name(f) if transforms._name(f).isidentifier() else "f"
-        first = self._run(None)
-        if first.names:
-            self._run(first.counts)
+    def __init__(self, f, variables, wrt, check=True):
+        super().__init__(f, variables, wrt)
         self._read()
+        self.checks, self.of_the_second = check, []  # what has to be known of the Hessian beside
+        self.unconfirmed = None  # why the formulas were not compared with the engine
+        if check:
+            confirm(self)
 
-    def _run(self, lettering):
-        self.sizes = dimensions(self.variables)
-        self.inputs = symbols_of(self.variables, self.sizes)
-        level = Deriving({v.name for v in self.variables} | set(self.sizes) | {"L", "Y", "y", "G", "g"}, lettering)
-        with level:
-            arguments = []
-            for v, x in zip(self.variables, self.inputs):
-                if v.name in self.wrt:
-                    symmetric = {"symmetric"} if set(v.properties) & set(STRUCTURES) else ()
-                    x = level.variable(x, Symbol.leaf("d" + v.name, x.shape, "differential", symmetric))
-                arguments.append(x)
-            result = self.f(*arguments)
-            if issubclass(type(result), (Symbol, int, float, np.ndarray)):  # it does not depend on the variables
-                constant = as_symbol(result)
-                result = level.variable(constant, np.zeros_like(constant))
-            if not level.traces(result):
-                raise NoFormula(f"{self.name} returned {describe(result)}; expected one array")
-            self.level, self.result, self.arguments = level, result, arguments
-            self.scalar = result.ndim == 0
-            g = self.cotangent_name(result.ndim)
-            self.seed = as_symbol(1) if self.scalar else Symbol.leaf(g, result.shape, "cotangent")
-            self.cotangents, self.defined = level.sweep(result.mark.slot, self.seed)
-        return level
-
-    def cotangent_name(self, ndim):
-        """G for the cotangent of a matrix, g of a vector, unless an argument or a size has that name."""
-        return self._free_name("g" if ndim == 1 else "G")
-
-    def label(self):
-        """How the result is called: L, or y for a vector and Y for more, unless an argument or a size has that name."""
-        return self._free_name("L" if self.scalar else "y" if self.result.ndim == 1 else "Y")
-
-    def _free_name(self, name):
-        taken = {v.name for v in self.variables} | set(self.sizes)
-        return next(n for n in itertools.chain([name], (f"{name}_{k}" for k in itertools.count())) if n not in taken)
+    def again(self, found):
+        """Derive with plain numbers replaced by what was found that they are."""
+        super().__init__(self.f, self.variables, self.wrt, found=found)
+        self._read()
 
     def _read(self):
         level = self.level
@@ -201,19 +94,31 @@ class Derivation:
         formulas = [self.value_formula, self.differential, *self.gradients.values()]
         shown = [self.value, self.change, *self.in_names.values(), *everything.values(), *(f.symbol for f in formulas)]
         self.given = list({name: d for x in shown for name, d in data_in(x.sum).items()}.values())
-        self.by_position = bool(self.sizes and self.given)
-        self.notes = tuple(self._notes())
+        self.fixed = bool(self.numbers and self.given)
 
-    def _notes(self):
-        """What a reader has to know beside the formulas."""
-        if self.by_position:
-            sizes = ", ".join(f"{name} = {int(n)}" for name, n in self.sizes.items())
-            yield f"entries are chosen by their position, so the formulas hold for {sizes} alone"
+    @property
+    def notes(self):
+        kinked = dict.fromkeys(node.primitive.name for node in self.level.nodes if node.primitive.kind is KINKED)
+        kinks = [f"where {', '.join(kinked)} has a kink, the engine's convention holds instead"] if kinked else []
+        return (*self.limits(), *kinks)
+
+    def limits(self):
+        """The notes that say for what the formulas hold."""
+        yield from getattr(self.f, "notes", ())
+        if self.fixed:
+            why = "entries are chosen by their position" if self.given else "numbers are computed from the sizes"
+            yield f"{why}, so the formulas hold for {self.own_sizes()} alone"
+        elif self.conditions:
+            yield f"sizes are compared: the formulas hold where {', '.join(self.conditions)}"
+        if self.unconfirmed:
+            yield f"not compared with the engine: {self.unconfirmed}"
         for d in self.given:
             yield f"{d.name} = {entries(d.array)}"
-        kinked = dict.fromkeys(node.primitive.name for node in self.level.nodes if node.primitive.kind is KINKED)
-        if kinked:
-            yield f"where {', '.join(kinked)} has a kink, the engine's convention holds instead"
+        yield from self.of_the_second
+
+    def own_sizes(self):
+        """The sizes that stand for the names, in words."""
+        return ", ".join(f"{name} = {n}" for name, n in self.numbers.items())
 
     def _fallback(self):
         if self.level.whole:
@@ -284,7 +189,8 @@ class Derivation:
     def proof(self):
         """Whether what is read off the jvp rules is what the vjp rules give: {name: True, False or None}.
 
-        The two are compared as expressions; None where a rule has no formula, so that nothing can be read off.
+        The two are compared as expressions.  None where a rule has no formula, so that nothing can be read off, and
+        where the two are not brought to one form and yet have the same values at random points.
         """
         level = self.level
         cotangent_of = {name: self.cotangents[slot] for slot, name in level.by_slot.items() if slot in self.cotangents}
@@ -307,11 +213,23 @@ class Derivation:
         names = {n: d for n, d in self.everything.items() if n[0] != "d"}
         known = {"d" + v.name: v.properties for v in self.variables}
 
-        def key(name, g):
-            return tidied(structured(tidied(inlined(g, names)), known.get(name, ()))).key()
+        def whole(name, g):
+            return tidied(structured(tidied(inlined(g, names)), known.get(name, ())))
 
-        return {name: None if open_ends else key(name, read.get(name, as_symbol(0))) == key(name, g)
+        return {name: None if open_ends else self._same(whole(name, read.get(name, as_symbol(0))), whole(name, g))
                 for name, g in given.items()}
+
+    def _same(self, a, b):
+        """Whether two expressions are equal; None if that is not shown, and they have the same values."""
+        a, b = (Symbol([axis for axis in x.axes if axis], x.sum) for x in (a, b))
+        if a.key() == b.key() or is_zero((a - b).sum):
+            return True
+        cotangent = {} if self.scalar else {self.cotangent_name(self.result.ndim): self.result.shape}
+        try:
+            sides = self._compiled(self._program("sides", {"a": Formula(a), "b": Formula(b)}, cotangent))["sides"]
+        except NoSource:
+            return None
+        return None if equal_in_numbers(self, sides) else False
 
     # how it looks
 
@@ -334,15 +252,15 @@ class Derivation:
         return f"{v.name}: {' x '.join(map(str, v.shape)) or 'number'}" + "".join(f", {p}" for p in v.properties)
 
     def latex(self):
-        """The derivation as LaTeX: for each step a line of text and an aligned block."""
-        blocks = []
-        for step in self.steps:
-            rows = []
+        """The derivation as LaTeX, which stands in text as well as in displayed mathematics; needs amsmath."""
+        rows = []
+        for n, step in enumerate(self.steps, 1):
+            rows.append(f"&{latex_words(f'{n}. {step.rule}')}")
             for line in step.lines:
                 first, *rest = map(latex, line.formulas)
-                rows.append(f"{first} &= " + " = ".join(rest) if rest else first)
-            blocks.append(f"\\text{{{step.rule}}}\n\\begin{{aligned}}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}")
-        return "\n\n".join(blocks)
+                rows.append(f"{first} &= " + " = ".join(rest) if rest else f"&{first}")
+        rows += [f"&{latex_words(f'Note: {note}')}" for note in self.notes]
+        return "\\ensuremath{\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}}"
 
     def _repr_latex_(self):
         rows = " \\\\\n".join(f"\\nabla_{{{n}}} &= {g.latex()}" for n, g in self.gradients.items())
@@ -350,43 +268,71 @@ class Derivation:
 
     # what it computes
 
-    @functools.cached_property
+    @property
     def source(self):
         """The formulas as the text of a NumPy function of the same arguments (and of G, for a vjp)."""
-        where = {}
-        for formula in self.gradients.values():
+        cotangent = {} if self.scalar else {self.cotangent_name(self.result.ndim): self.result.shape}
+        return self._program("gradient" if self.scalar else "vjp", self.gradients, cotangent)
+
+    def _program(self, name, formulas, more):
+        """The text of a NumPy function that computes formulas; one alone, or a dict of several.
+
+        formulas   from names to formulas
+        more       arguments beside those of the function: from names to shapes
+        """
+        arguments, where = {v.name: v.shape for v in self.variables} | more, {}
+        for formula in formulas.values():
             where |= dict(formula.where)
-        order = [d.name for d in self.level.names] + ["G_" + d.name for d in reversed(self.level.names)]
+        names = [d.name for d in self.level.names]
+        order = names + ["G_" + n for n in self.defined] + ["d" + n for n in names]
         lines = [(n, where[n].form) for n in order if n in where]
-        forms = {name: formula.form for name, formula in self.gradients.items()}
+        forms = {name: with_all_axes(formula.form, formula.symbol.axes) for name, formula in formulas.items()}
         every = [form for _, form in lines] + list(forms.values())
-        data = [f"{d.name} = np.array({entries(d.array)})"
-                for d in given_in([*where.values(), *self.gradients.values()])]
-        for v in self.variables:
-            if v.name in forms and 1 in v.shape:  # a formula does not know axes of size 1
-                forms[v.name] = F.Apply("reshape", (forms[v.name],), (("like", v.name),), forms[v.name].kind)
-        arguments = [v.name for v in self.variables]
-        arguments += [] if self.scalar else [self.cotangent_name(self.result.ndim)]
+        narrow = [f"{n} = {n}[{', '.join('0' if size == 1 else ':' for size in shape)}]"
+                  for n, shape in arguments.items() if 1 in shape]  # a formula does not know axes of size 1
+        data = [f"{d.name} = np.array({entries(d.array)})" for d in given_in([*where.values(), *formulas.values()])]
         returned = forms if len(forms) > 1 else next(iter(forms.values()))
-        return definition("gradient" if self.scalar else "vjp", arguments, returned, lines=lines,
-                          sizes=self._size_statements(every) + data)
+        return definition(name, list(arguments), returned, lines=lines,
+                          sizes=self._guard() + self._size_statements(every) + narrow + data)
+
+    def _guard(self):
+        """Statements that refuse other sizes, where the formulas hold for some alone."""
+        named = [v for v in self.variables if set(v.shape) & set(self.numbers)] if self.fixed else []
+        own = [tuple(self.numbers.get(n, n) for n in v.shape) for v in named]
+        if not named:
+            return []
+        return [f"if {' or '.join(f'{v.name}.shape != {shape}' for v, shape in zip(named, own))}:",
+                f'    raise ValueError("the formula holds for {self.own_sizes()} alone")']
 
     def _size_statements(self, forms):
         """Statements that compute the named sizes that the formulas use."""
         wanted = {n for x in forms for n in size_names(x)}
+        unused = next("_" * k for k in itertools.count(1) if "_" * k not in self.taken())
         statements = []
         for v in self.variables:
             if wanted & {n for n in v.shape if isinstance(n, str)}:
-                names = [n if n in wanted and n not in v.shape[:k] else "_" for k, n in enumerate(v.shape)]
+                names = [n if n in wanted and n not in v.shape[:k] else unused for k, n in enumerate(v.shape)]
                 statements.append(f"{', '.join(names)}{',' if len(names) == 1 else ''} = {v.name}.shape")
                 wanted -= set(v.shape)
         return statements
 
     def numpy(self):
         """The function of which `source` is the text: it returns the gradient, or a dict with one for each name."""
+        return self._compiled(self.source)["gradient" if self.scalar else "vjp"]
+
+    def tangent_program(self):
+        """A function of the arguments, and of dX for each X of `wrt` in their order, that computes the differential."""
+        more = {"d" + v.name: v.shape for v in self.variables if v.name in self.wrt}
+        return self._compiled(self._program("differential", {"": self.differential}, more))["differential"]
+
+    def _compiled(self, program):
         space = {}
-        exec(compile(self.source, f"<derivation of {self.name}>", "exec"), space)
-        return space["gradient" if self.scalar else "vjp"]
+        exec(compile(program, f"<derivation of {self.name}>", "exec"), space)
+        return space
+
+    def structured(self, place, g):
+        """A gradient with respect to the argument at that place, in the space of arrays with its properties."""
+        return structured(g, self.variables[place].properties)
 
     def verify(self, seed=0):
         """The formula against refgrad's own gradient and against differences, at random inputs: a Verification."""
@@ -401,10 +347,17 @@ class Derivation:
         of_one = {}
         for name in self.wrt:
             position = [v.name for v in self.variables].index(name)
-            gradient = transforms.grad(self.f, position)
-            second = Derivation(with_signature(gradient, [v.name for v in self.variables]), self.variables, (name,))
+            second = Derivation(self._gradient_program(position), self.variables, (name,), self.checks)
             of_one[name] = second.jacobian if self.inputs[position].ndim == 1 else second.differential
+            self.of_the_second += [note for note in second.limits() if note not in self.notes]
         return of_one if len(of_one) > 1 else next(iter(of_one.values()))
+
+    def _gradient_program(self, place):
+        """The gradient as a program, in the space of arrays with the argument's properties."""
+        gradient = transforms.grad(self.f, place)
+        program = lambda *arrays: self.structured(place, gradient(*arrays))
+        program.__name__ = f"the gradient of {self.name}"
+        return with_signature(program, [v.name for v in self.variables])
 
     @property
     def jacobian(self):
@@ -416,7 +369,10 @@ class Derivation:
         everything = {d.name: d.definition for d in self.level.names}
         everything |= {"d" + n: d.definition for n, d in self.level.differentials.items()}
         dy = tidied(inlined(self.change, everything))
-        return Formula(tidied(jacobian_of(dy, Symbol.leaf("d" + name, x.shape, "differential"))))
+        found = Formula(tidied(jacobian_of(dy, Symbol.leaf("d" + name, x.shape, "differential"))))
+        if self.checks:
+            confirm_jacobian(self, self._compiled(self._program("jacobian", {"": found}, {}))["jacobian"])
+        return found
 
     @property
     def vjp(self):

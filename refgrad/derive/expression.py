@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import difflib
+import functools
 import inspect
 import keyword
 import re
@@ -19,6 +20,7 @@ import numpy as np
 
 from .. import nn
 from ..rules.special import erf
+from .rows import Row, applied, transpose, transposed
 from .symbol import NoFormula
 
 
@@ -67,11 +69,12 @@ FUNCTIONS = {
     **{f.__name__: f for f in (
         np.sum, np.mean, np.exp, np.log, np.log1p, np.sqrt, np.tanh, np.sinh, np.cosh, np.sin, np.cos, np.tan,
         np.arctan, np.sign, np.square, np.maximum, np.minimum, np.where, np.dot, np.inner, np.outer, np.kron, np.diag,
-        np.diagonal, np.transpose, np.cumsum, np.prod, np.var, np.std, np.linalg.det, np.linalg.inv, np.linalg.solve,
+        np.diagonal, transpose, np.cumsum, np.prod, np.var, np.std, np.linalg.det, np.linalg.inv, np.linalg.solve,
         np.linalg.norm)},
     "tr": trace, "trace": trace, "abs": np.abs, "vec": np.ravel, "logdet": log_abs_det, "erf": erf,
     "layer_norm": layer_norm}
 CONSTANTS = {"pi": np.pi}
+_OF_MATRICES = {"sqrtm": "sqrt", "logm": "log", "expm": "exp", "sinm": "sin", "cosm": "cos", "tanhm": "tanh"}
 
 _TOKEN = re.compile(r"""\s*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)|(?P<name>[^\W\d]\w*)
                             |(?P<string>"[^"]*")|(?P<sign>\*\*|[<>=!]=|\S))""", re.VERBOSE)
@@ -79,6 +82,9 @@ _SIGNS = {"+", "-", "*", "/", "@", "**", "<", ">", "<=", ">=", "==", "!=", "(", 
 _INSTEAD = {"^": "** for a power", "²": "**2", "³": "**3", "·": "@ (matrix product) or *", "×": "*", "⊙": "*",
             "∘": "*", "−": "-", "⊗": "kron(A, B)", "′": "' or .T", "ᵀ": "' or .T", "⊤": "' or .T",
             "|": "abs(x), det(A) or norm(x)", "∑": "sum(x)", "√": "sqrt(x)"}
+_AFTER_CARET = {r"\s*[{(]?\s*(T|top)\b": "X' or X.T for a transpose, x' or x.T of a vector",
+                r"\s*[{(]?\s*-\s*1\b": "inv(X) for an inverse, 1 / x entry by entry",
+                r"\s*[{(]?\s*-\s*T\b": "inv(X)' for the transpose of an inverse"}
 _OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**", ast.Gt: ">",
               ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
 _CLOSING = {"(": ")", "[": "]"}
@@ -89,17 +95,35 @@ class Expression:
 
     text       as it was given, on one line
     names      of its arrays
+    remarks    how names were understood
+    products   products of the last run that are entry by entry and may be meant otherwise: {text: remark}
     """
 
-    def __init__(self, text, names, function, inside):
-        self.text, self.names = text, names
+    def __init__(self, text, names, function, inside, products, remarks=(), known=None):
+        self.text, self.names, self.products, self.remarks = text, names, products, list(remarks)
         self.__name__ = "f"
-        self.__signature__ = inspect.signature(function)
+        self.__signature__ = inspect.Signature([
+            inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names])
         self._function = function
         self._inside = inside  # from the column of an operation to the names below it
+        self._known = known or {}  # from names to functions of the other arrays, a dict
+
+    def knowing(self, name, make):
+        """The same expression, in which one name is no argument: make(arrays) computes it from a dict of the others."""
+        names = tuple(n for n in self.names if n != name)
+        return Expression(self.text, names, self._function, self._inside, self.products, self.remarks,
+                          self._known | {name: make})
+
+    @property
+    def notes(self):
+        """What a reader has to know of how the text was read."""
+        return [*self.remarks, *self.products.values()]
 
     def __call__(self, *arrays, **named):
-        return self._function(*arrays, **named)
+        self.products.clear()
+        given = self.__signature__.bind(*arrays, **named).arguments
+        result = self._function(**given, **{name: make(given) for name, make in self._known.items()})
+        return result.column if isinstance(result, Row) else result
 
     def __repr__(self):
         return f"<expression {self.text}>"
@@ -136,7 +160,7 @@ def parse(text) -> Expression:
 
         parse("tr(A.T @ X @ B @ X.T)").names    # ("A", "X", "B")
 
-    ``X'`` is ``X.T``.  Functions: FUNCTIONS; constants: pi.
+    ``X'`` is ``X.T``; vectors are columns, so ``x'`` is a row (see `rows`).  Functions: FUNCTIONS; constants: pi.
     """
     text = re.sub(r"\s", " ", text).strip()
     if not text:
@@ -174,7 +198,7 @@ def _as_python(text):
         if kind == "name":
             _check_name(token, start, fail)
         elif kind == "sign" and token != "'":
-            _check_sign(token, start, opened, fail)
+            _check_sign(token, start, opened, fail, text[start + 1:])
             if not complete and token not in ("+", "-", ":", ",", *"()[]"):
                 fail(f"an operand is missing before this {token}", start)
         if complete and (kind != "sign" or token == "(" and not callable_):
@@ -201,9 +225,9 @@ def _check_name(name, start, fail):
              + ("; call the array lam or lambda_" if name == "lambda" else ""), start)
 
 
-def _check_sign(sign, start, opened, fail):
+def _check_sign(sign, start, opened, fail, follows):
     if sign not in _SIGNS:
-        fail(_meaningless(sign), start)
+        fail(_meaningless(sign, follows), start)
     if sign in _CLOSING:
         opened.append((sign, start))
     elif sign in _CLOSING.values() and not (opened and _CLOSING[opened.pop()[0]] == sign):
@@ -212,8 +236,10 @@ def _check_sign(sign, start, opened, fail):
         fail("an assignment: write the right-hand side alone", start)
 
 
-def _meaningless(character):
-    return f"{character} has no meaning here" + (f"; write {_INSTEAD[character]}" if character in _INSTEAD else "")
+def _meaningless(character, follows=""):
+    instead = next((advice for begin, advice in _AFTER_CARET.items() if character == "^" and re.match(begin, follows)),
+                   _INSTEAD.get(character))
+    return f"{character} has no meaning here" + (f"; write {instead}" if instead else "")
 
 
 class _Reader:
@@ -232,14 +258,16 @@ class _Reader:
                 self.fail(tree.body, "there is no array in this expression")
             parameters = ast.arguments(posonlyargs=[], args=[ast.arg(n) for n in self.names], kwonlyargs=[],
                                        kw_defaults=[], defaults=[])
-            program = ast.Expression(ast.Lambda(parameters, tree.body))
+            program = ast.Expression(ast.Lambda(parameters, _OnPaper(self).visit(tree.body)))
             compiled = compile(ast.fix_missing_locations(program), "<expression>", "eval")
         except RecursionError:
             raise ExpressionError(self.text, 0, "too deeply nested") from None
+        products = {}
         functions = {name: _telling(f) for name, f in FUNCTIONS.items()}
+        functions |= {"_transposed": transposed, "_product": functools.partial(_entrywise, products)}
         function = eval(compiled, {"__builtins__": {}, **CONSTANTS, **functions})
         function.__name__ = function.__qualname__ = "expression"
-        return Expression(self.text, tuple(self.names), function, self.inside)
+        return Expression(self.text, tuple(self.names), function, self.inside, products)
 
     # Where things are
 
@@ -260,6 +288,10 @@ class _Reader:
         node.lineno = node.end_lineno = column + 1
         return names
 
+    def written(self, node):
+        """The text of an operand."""
+        return self.text[self.columns[self.start(node)]:self.columns[self.end(node)]].strip()
+
     def sign_between(self, left, right, sign):
         return self.program.index(sign, self.end(left), self.start(right))
 
@@ -275,6 +307,8 @@ class _Reader:
                 return self.place(node, self.start(node), self.operand(node.operand))
             case ast.BinOp(left=left, right=right, op=op) if type(op) in _OPERATORS:
                 position = self.sign_between(left, right, _OPERATORS[type(op)])
+                if isinstance(op, ast.Mult):
+                    self.no_matrix_product(node, position)
                 return self.place(node, position, self.operand(left), self.operand(right))
             case ast.Compare(left=left, ops=[op], comparators=[right]):
                 position = self.sign_between(left, right, _OPERATORS[type(op)])
@@ -292,6 +326,16 @@ class _Reader:
             case ast.Call():
                 return self.call(node)
         self.fail(node, f"{_described(node)} cannot stand here; expected an array, a number or an operation on them")
+
+    def no_matrix_product(self, node, position):
+        """Refuse X' * A * X: nobody means it entry by entry."""
+        factors = _factors(node)
+        of = [ast.dump(f) for f in factors]
+        turned = next((f for f in factors if _is_transpose(f) and self.written(f).endswith("'")
+                       and ast.dump(f.value) in of), None)
+        if turned is not None:
+            raise ExpressionError(self.text, self.columns[position], f"* is entry by entry, and {self.written(turned)} "
+                                  f"stands beside {self.written(turned.value)}: write @ for a product of matrices")
 
     def name(self, node, name):
         if name in FUNCTIONS:
@@ -324,6 +368,9 @@ class _Reader:
             self.fail(function, "this is not a function")
         name = function.id
         if name not in FUNCTIONS:
+            if name in _OF_MATRICES:
+                self.fail(function, f"there is no {name}, the function of a matrix; {_OF_MATRICES[name]}(X) is another "
+                                    f"one, which works entry by entry")
             close = difflib.get_close_matches(name, FUNCTIONS, n=3)
             if name in self.arrays or len(name) == 1:
                 self.fail(function, f"{name} is an array and cannot be called; write {name} @ (...) for a matrix "
@@ -364,6 +411,50 @@ class _Reader:
             self.fail(node, "expected an integer here")
 
 
+class _OnPaper(ast.NodeTransformer):
+    """Where text means what paper means: x.T as a call of `transposed`, A * B as one of `_entrywise`."""
+
+    def __init__(self, reader):
+        self.reader = reader
+
+    def visit_Attribute(self, node):
+        return self.called(node, "_transposed", self.visit(node.value))
+
+    def visit_BinOp(self, node):
+        sides = node.left, node.right
+        written = [self.reader.written(side) for side in sides]
+        left, right = map(self.visit, sides)
+        if not isinstance(node.op, ast.Mult):
+            node.left, node.right = left, right
+            return node
+        turned = ast.Constant(any(map(_is_transpose, sides)))
+        return self.called(node, "_product", left, right, turned, *map(ast.Constant, written))
+
+    def called(self, node, function, *arguments):
+        return ast.copy_location(ast.Call(ast.Name(function, ast.Load()), list(arguments), []), node)
+
+
+def _is_transpose(node):
+    return isinstance(node, ast.Attribute) and node.attr == "T"
+
+
+def _factors(node):
+    """The factors of a chain of products entry by entry."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return _factors(node.left) + _factors(node.right)
+    return [node]
+
+
+def _entrywise(products, left, right, turned, *written):
+    """left * right; of arrays that paper would multiply as matrices there is a remark."""
+    axes = np.ndim(left), np.ndim(right)
+    if sorted(axes) == [1, 2] or turned and axes == (2, 2):
+        how = "entry by entry" + ", the vector beside each row of the matrix" * (1 in axes)
+        products[" * ".join(written)] = (f"{' * '.join(written)} is {how}; the product of matrices is written "
+                                      f"{' @ '.join(written)}")
+    return left * right
+
+
 def _described(node):
     if isinstance(node, ast.Constant):
         return repr(node.value)
@@ -389,6 +480,8 @@ def _telling(function):
     """The function; an error that it raises about its arguments has their shapes with it, as `shapes`."""
     def call(*arguments, **parameters):
         try:
+            if any(isinstance(a, Row) for a in (*arguments, *parameters.values())):
+                return applied(function, arguments, parameters)
             return function(*arguments, **parameters)
         except ValueError as error:
             if not hasattr(error, "shapes"):

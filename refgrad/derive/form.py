@@ -59,6 +59,23 @@ class Eye(NamedTuple):
 
 
 @told_apart
+class Zeros(NamedTuple):
+    """Zeros in an array of these sizes."""
+
+    sizes: tuple
+    kind: str
+
+
+@told_apart
+class Reshaped(NamedTuple):
+    """The same entries in an array of these sizes, some of them 1, which formulas do not know and programs do."""
+
+    body: object
+    sizes: tuple
+    kind: str
+
+
+@told_apart
 class Plus(NamedTuple):
     """A sum of formulas of one kind (a scalar among them is added to every entry)."""
 

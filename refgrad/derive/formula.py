@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 
 import numpy as np
 
@@ -97,8 +98,7 @@ def size_names(x):
     if not isinstance(x, tuple):
         return set()
     here = {x.text} if type(x) is F.Name and x.role == "size" else set()
-    if type(x) in (F.Ones, F.Eye) and isinstance(x.size, str):
-        here = {x.size}
-    if type(x) is F.Indexed:
-        here |= {s for _, s in x.sizes if isinstance(s, str)}
+    written = ([x.size] if type(x) in (F.Ones, F.Eye) else x.sizes if type(x) in (F.Zeros, F.Reshaped)
+               else [s for _, s in x.sizes] if type(x) is F.Indexed else [])
+    here = here.union(*(re.findall(r"[^\W\d]\w*", size) for size in written if isinstance(size, str)))
     return here.union(*map(size_names, x)) if len(x) else here

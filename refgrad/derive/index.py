@@ -27,49 +27,10 @@ class SizeMismatch(ValueError):
         self.sizes = first, second
 
 
-class Size(int):
-    """A size with a name.  It counts like an integer, and what is computed with it remembers the names."""
-
-    def __new__(cls, value, sum=None):
-        size = super().__new__(cls, value)
-        size.sum = Sum.number(value) if sum is None else sum
-        return size
-
-    @classmethod
-    def named(cls, name, value):
-        return cls(value, Sum((Term(Fraction(1), (Factor(Leaf(name, (), "size"), (), Fraction(1)),)),), frozenset()))
-
-    def __mul__(self, other):
-        if not isinstance(other, int):
-            return NotImplemented
-        return Size(int(self) * int(other), product(self.sum, sum_of(other)))
-
-    def __add__(self, other):
-        if not isinstance(other, int):
-            return NotImplemented
-        return Size(int(self) + int(other), add(self.sum, sum_of(other)))
-
-    def __sub__(self, other):
-        return self + -other
-
-    def __rsub__(self, other):
-        return -self + other
-
-    def __neg__(self):
-        return self * -1
-
-    __rmul__, __radd__ = __mul__, __add__
-
-    def __repr__(self):
-        names = [f.atom.name for t in self.sum.terms for f in t.factors]
-        return names[0] if len(names) == 1 else super().__repr__()
-
-    __str__ = __repr__
-
-
 def sum_of(size):
-    """A size as an expression."""
-    return size.sum if isinstance(size, Size) else Sum.number(int(size))
+    """A size as an expression: an integer, or a number that was computed from sizes and knows how."""
+    known = getattr(size, "expression", None)
+    return Sum.number(int(size)) if known is None else known
 
 
 class Index:
@@ -105,6 +66,7 @@ class Data(NamedTuple):
 
     name: str
     array: object
+    properties: frozenset = frozenset()
 
     def key(self, label):
         return f"{self.name}{self.array.shape}{self.array.tobytes().hex()[:64]}{hash(self.array.tobytes())}"

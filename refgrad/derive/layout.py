@@ -69,6 +69,12 @@ class Layout:
     def of_eye(self, form):
         return Piece(self.identity, ATOM)
 
+    def of_zeros(self, form):
+        return Piece(self.digits(0), ATOM)
+
+    def of_reshaped(self, form):
+        return self.piece(form.body)
+
     # sums and products
 
     def of_plus(self, form):

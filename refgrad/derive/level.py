@@ -29,28 +29,63 @@ LINEAR_IN = {TABLE[np.divide]: 0}
 
 
 class Mark:
-    """What the level keeps with an array: slot, differential, the primitives that made it since the last name."""
+    """What the level keeps with an array: slot, differential, the primitives that made it since the last name.
 
-    __slots__ = ("slot", "tangent", "made", "name")
+    value   the array as a symbol: its name, once it has one
+    """
 
-    def __init__(self, slot, tangent, made=()):
-        self.slot, self.tangent, self.made, self.name = slot, tangent, made, None
+    __slots__ = ("slot", "tangent", "made", "name", "value")
+
+    def __init__(self, slot, tangent, made, value):
+        self.slot, self.tangent, self.made, self.name, self.value = slot, tangent, made, None, value
 
 
 class Deriving(Level):
     """Reverse and forward mode at once, on symbols, with names for what deserves one."""
 
-    def __init__(self, taken, lettering=None):
+    def __init__(self, taken, lettering=None, early=()):
+        """`lettering` and `early` are of a run before: how often each letter is used, and which slots get names."""
         super().__init__()
         self.slots = itertools.count()
         self.nodes, self.names, self.differentials, self.by_slot = [], [], {}, {}
-        self.taken, self.lettering, self.counts = set(taken), lettering, {}
+        self.taken, self.lettering, self.counts, self.early = set(taken), lettering, {}, early
         self.whole = []  # primitives whose rules have no formula, and are left whole
+        self.known = {}  # what has been computed, by its primitive and arguments
 
     def variable(self, value, tangent, made=()):
-        return Tracer(value, self, Mark(next(self.slots), tangent, made))
+        return Tracer(value, self, Mark(next(self.slots), tangent, made, value))
+
+    def constant(self, value):
+        return self.variable(as_symbol(value), as_symbol(np.zeros_like(value)))
 
     def process(self, primitive, arrays, params):
+        """Compute an operation, or find what it computed before: equal parts of a program have one name."""
+        for a in arrays:
+            if self.traces(a):
+                a.value = a.mark.value
+        key = self.key_of(primitive, arrays, params)
+        if key is None:
+            return self.compute(primitive, arrays, params)
+        if key not in self.known:
+            self.known[key] = self.compute(primitive, arrays, params)
+        found = self.known[key]
+        return found.apart() if self.traces(found) else found
+
+    def key_of(self, primitive, arrays, params):
+        """What tells an operation from others; None where it cannot be told."""
+        parts = []
+        for a in arrays:
+            if self.traces(a):
+                parts.append(a.mark.slot)
+            elif isinstance(a, Symbol):
+                parts.append((a.shape, a.key()))
+            elif type(a) is np.ndarray and a.dtype != object or np.ndim(a) == 0 and not isinstance(a, Tracer):
+                parts.append((np.shape(a), np.asarray(a).tobytes(), str(a)))
+            else:
+                return None
+        return primitive, tuple(parts), repr(params)
+
+    def compute(self, primitive, arrays, params):
         mine = [self.traces(a) for a in arrays]
         for i, a in enumerate(arrays):
             if mine[i] and self.deserves_name(primitive, i, a):
@@ -78,6 +113,8 @@ class Deriving(Level):
         mine = [] if primitive.kind is MULTILINEAR and len(wanted) == 1 else [primitive]  # linear in that one
         made = tuple(dict.fromkeys([*(p for i in wanted for p in arrays[i].mark.made), *mine]))
         traced = self.variable(result, as_symbol(tangent), made)
+        if traced.mark.slot in self.early:
+            self.give_name(traced)
         self.nodes.append(Node(primitive, kept, values, params, wanted, [arrays[i].mark.slot for i in wanted],
                                traced.mark.slot, None))
         return traced
@@ -104,7 +141,7 @@ class Deriving(Level):
         definition = self.tidy(a.value)
         name = self.new_name(definition)
         a.mark.name = name
-        a.value = named(name, definition)
+        a.value = a.mark.value = named(name, definition)
         self.names.append(Defined(name, a.value, definition, a.mark.made))
         differential = named("d" + name, a.value, "differential")
         self.differentials[name] = Defined(name, differential, self.tidy(a.mark.tangent), a.mark.made)

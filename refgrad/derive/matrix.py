@@ -20,7 +20,10 @@ from fractions import Fraction
 from . import form as F
 from .build import (d_last, hadamard, is_d, mm, norm_of, pair, plus, scalar_product, times, trace, transpose,
                     transposes, transposes_of)
-from .index import Data, Delta, Group, Leaf, Point, Size, name_of
+from .index import Data, Delta, Group, Leaf, Point, name_of
+from .numpy_source import source
+from .sizes import Size
+from .symbol import size_of
 
 HALF = Fraction(1, 2)
 
@@ -37,7 +40,7 @@ def matrix_form(symbol):
 def to_form(s, axes, loose=False):
     """An expression as a formula; `loose`: a number may stand for an array all of whose entries it is."""
     if not s.terms:
-        return _filled(F.Num(Fraction(0)), axes, loose)
+        return F.Num(Fraction(0)) if loose or not axes else F.Zeros(sizes_of(axes), kind_of(len(axes)))
     terms = [term_form(t, axes, loose or len(s.terms) > 1) for t in s.terms]
     return terms[0] if len(terms) == 1 else plus(terms)
 
@@ -52,22 +55,14 @@ def term_form(term, axes, loose=False):
     return special(term, axes) or indexed(term, axes)
 
 
-def _filled(number, axes, loose):
-    if loose or not axes:
-        return number
-    return _ones(axes) if number.value == 1 else F.Times((number,), _ones(axes), _ones(axes).kind)
-
-
-def _ones(axes):
-    columns = [F.Ones(size_name(axis[0].size)) for axis in axes]
-    return columns[0] if len(axes) == 1 else F.MatMul((columns[0], F.T(columns[1], F.ROW)), F.MATRIX)
+def sizes_of(axes):
+    """The sizes of axes, as they are written."""
+    return tuple(size_name(size_of(axis)) for axis in axes)
 
 
 def size_name(size):
     """A size as it is written: with names, if it has any, else an integer."""
-    if isinstance(size, Size):
-        return repr(size)
-    return int(size)
+    return source(to_form(size.expression, [])) if type(size) is Size else int(size)
 
 
 class Graph:
@@ -329,13 +324,20 @@ def whole_form(f):
     if type(atom) is Leaf:
         return F.Name(atom.name, kind_of(n), atom.role, "symmetric" in atom.properties)
     if type(atom) is Data:
-        return F.Name(atom.name, kind_of(n), "data")
+        return F.Name(atom.name, kind_of(n), "data", "symmetric" in atom.properties)
     if type(atom) is Delta:
-        return F.Eye(size_name(f.slots[0][0].size))
-    args = tuple(to_form(s, [axis for axis in axes if axis]) for axes, s in atom.args)
+        return F.Eye(size_name(size_of(f.slots[0])))
+    args = tuple(with_all_axes(to_form(s, [axis for axis in axes if axis]), axes) for axes, s in atom.args)
     if name_of(atom.function) == "np.linalg.inv" and n == 2:
         return F.Inverse(*args, F.MATRIX, "symmetric" in atom.properties)
-    return F.Apply(atom.function, args, atom.params, kind_of(n))
+    made = F.Apply(atom.function, args, atom.params, kind_of(len(atom.sizes)))
+    sizes = tuple(map(size_name, atom.sizes))
+    return F.Reshaped(made, tuple(k for k in sizes if k != 1), kind_of(n)) if 1 in sizes else made
+
+
+def with_all_axes(form, axes):
+    """A formula with the axes of size 1 that a program needs."""
+    return form if all(axes) else F.Reshaped(form, sizes_of(axes), kind_of(len(axes)))
 
 
 def kind_of(n):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -11,8 +12,9 @@ from ..nn.losses import _squared_error
 from ..primitive import TABLE
 from ..rules.linalg import contraction, log_abs_det, matmul, sign_det, solve
 from ..rules.shape import cast
-from .index import Call, Delta, Factor, Index, Point, Size, Sum, add, power, product, scaled, summed
+from .index import Call, Delta, Factor, Index, Point, Sum, add, power, product, scaled, summed
 from .simplify import as_factor, reduced
+from .sizes import OPPOSITE, Size
 from .symbol import MEANING, NoFormula, Symbol, aligned, as_symbol, call, paired, point, same_size, size_of
 
 
@@ -90,7 +92,7 @@ def _power(function):
         constant = as_symbol(p)
         if constant.ndim == 0 and all(not t.factors and t.coefficient.denominator < 1000 for t in constant.sum.terms):
             return to_the(sum(t.coefficient for t in constant.sum.terms))(x)
-        return point(TABLE[np.power], x, p)
+        return point(TABLE[np.power], x, constant)
     return rule
 
 
@@ -110,9 +112,6 @@ def _hypot(a, b):
 
 # Comparisons and choices.  At a place where two formulas are equal by accident a convention holds, which is not a
 # formula's matter.
-
-OPPOSITE = {">": "<=", "<": ">=", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}
-
 
 def comparison(relation):
     """The meaning of a comparison."""
@@ -260,9 +259,8 @@ def _reshape(x, shape):
     x = as_symbol(x)
     shape = shape if isinstance(shape, (tuple, list)) else (shape,)
     if -1 in shape:
-        rest = int(np.prod([n for n in shape if n != -1], dtype=int))
+        rest = math.prod(n for n in shape if n != -1)
         shape = tuple(x.size // rest if n == -1 else n for n in shape)
-    x = without_size_one(x)
     flat, new, axes = [i for axis in x.axes for i in axis], {}, []
     for n in shape:
         axis, left = [], int(n)
@@ -281,7 +279,7 @@ def _reshape(x, shape):
                 i = parts[0]
             elif left % i.size:
                 raise NoFormula(f"a reshape from {x.shape} to {shape}, which cuts axes")
-            elif i.size == n and isinstance(n, Size) and not isinstance(i.size, Size):
+            elif i.size == n and type(n) is Size and type(i.size) is not Size:
                 known = Index(n)
                 for old in [old for old, to in new.items() if i in to]:
                     new[old] = tuple(known if j is i else j for j in new[old])
@@ -291,12 +289,6 @@ def _reshape(x, shape):
             left //= int(i.size)
         axes.append(tuple(axis))
     return Symbol(axes, x.sum.substituted(new))
-
-
-def without_size_one(x):
-    """Axes of size 1 as axes without an index."""
-    lonely = [i for axis in x.axes for i in axis if i.size == 1]
-    return Symbol([tuple(i for i in axis if i.size != 1) for axis in x.axes], summed(x.sum, lonely)) if lonely else x
 
 
 # Sums and products

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..primitive import TABLE
 from .index import Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, collected, fresh, name_of
-from .simplify import as_factor, expanded
+from .simplify import as_factor, expanded, opened
 from .symbol import NoFormula, Symbol
 
 
@@ -121,11 +121,16 @@ def coefficient(term, name, free):
     return Symbol(axes, Sum((Term(term.coefficient, rest + tuple(links)),), frozenset()))
 
 
+def linear_terms(s):
+    """A sum of products that is linear in differentials, with each differential as a factor of its product."""
+    return opened(collected(expanded(s)), lambda f: any(n.role == "differential" for n in names_in(f.atom.sum).values()))
+
+
 def jacobian_of(dy, dx):
     """The matrix J of dy = J dx, for vectors; dx is a name, as a symbol."""
     (atom,) = names_in(dx.sum).values()
     name, total = atom.name, Symbol([*dy.axes, *dx.axes], Sum((), frozenset()))
-    for t in collected(expanded(dy.sum)).terms:
+    for t in linear_terms(dy.sum).terms:
         c = coefficient(t, name, dy.sum.free)
         if c is None:
             raise NoFormula(f"a differential within a rule that has no formula ({name})")

@@ -99,6 +99,20 @@ def _eye(form, need):
     return atom(call("np.eye", str(form.size)), MATRIX)
 
 
+def _zeros(form, need):
+    return atom(call("np.zeros", sizes_as_tuple(form.sizes)), form.kind)
+
+
+def _reshaped(form, need):
+    return atom(call("np.reshape", full(form.body).text, sizes_as_tuple(form.sizes)), form.kind)
+
+
+def sizes_as_tuple(sizes):
+    """The text of a shape."""
+    sizes = list(sizes)
+    return f"({', '.join(map(str, sizes))}{',' * (len(sizes) == 1)})"
+
+
 # Sums
 
 def _plus(form, need):
@@ -272,7 +286,7 @@ def factor(form):
     """A formula as a factor of a matrix product."""
     inner = form.body if isinstance(form, T) else form
     if isinstance(inner, Ones):
-        return Factor(Code(str(inner.size), ATOM, NONE), form.kind, "ones")
+        return Factor(Code(str(inner.size), level_of(str(inner.size)), NONE), form.kind, "ones")
     if isinstance(inner, Diag):
         return Factor(full(inner.body), MATRIX, "diag")
     return Factor(full(form), form.kind)
@@ -337,8 +351,6 @@ def _inner(form, need):
 
 
 def _apply(form, need):
-    if form.function == "reshape":
-        return atom(call("np.reshape", full(form.args[0]).text, f"{dict(form.params)['like']}.shape"), form.kind)
     if form.function == "norm":
         return atom(call("np.linalg.norm", full(form.args[0]).text), SCALAR)
     if isinstance(form.function, str):
@@ -381,12 +393,14 @@ def _indexed(form, need):
     free = list(letters_of(form.free))
     found = {x for _, s in arrays for x in letters_of(s)}
     arrays += [(call("np.ones", str(sizes[x])), (x,)) for x in free if x not in found]
-    operands = [text if not nested(s) else call("np.reshape", text, shape(letters_of(s), sizes)) for text, s in arrays]
+    operands = [text if not nested(s) else call("np.reshape", text, sizes_as_tuple(sizes[x] for x in letters_of(s)))
+                for text, s in arrays]
     subscripts = ",".join("".join(letters_of(s)) for _, s in arrays) + "->" + "".join(free)
     text = call("np.einsum", f'"{subscripts}"', *operands)
     if nested(form.free):
-        axes = [" * ".join(str(sizes[x]) for x in letters_of((s,))) for s in form.free]
-        text = call("np.reshape", text, f"({', '.join(axes)}{',' * (len(axes) == 1)})")
+        text = call("np.reshape", text, sizes_as_tuple([
+            " * ".join(Code(str(sizes[x]), level_of(str(sizes[x])), NONE).at(PRODUCT) for x in letters_of((s,)))
+            for s in form.free]))
     code = atom(text, form.kind)
     number, above, below = factors_of(Times(tuple(scalars), None, SCALAR))
     return entrywise(number, above + [code], below, form.kind, NONE) if scalars else code
@@ -397,13 +411,8 @@ def nested(subscripts):
     return any(isinstance(s, tuple) for s in subscripts)
 
 
-def shape(letters, sizes):
-    """The text of a shape, from the letters of its axes."""
-    axes = [str(sizes[x]) for x in letters]
-    return f"({', '.join(axes)}{',' * (len(axes) == 1)})"
-
-
-WRITERS = {"Num": _num, "Name": _name, "Ones": _ones, "Eye": _eye, "Plus": _plus, "Times": _product, "MatMul": _matmul,
+WRITERS = {"Num": _num, "Name": _name, "Ones": _ones, "Eye": _eye, "Zeros": _zeros, "Reshaped": _reshaped,
+           "Plus": _plus, "Times": _product, "MatMul": _matmul,
            "T": _transpose, "Hadamard": _product, "Power": _power, "Inverse": function("np.linalg.inv"),
            "Diag": function("np.diag"), "DiagOf": function("np.diagonal"), "Trace": function("np.trace"),
            "Inner": _inner, "Total": function("np.sum"), "Kron": function("np.kron"), "Vec": function("np.ravel"),

@@ -7,6 +7,8 @@ the comparison holds and 0 elsewhere, ``A (x) B`` the Kronecker product, ``A[i,j
 
 from __future__ import annotations
 
+import re
+
 from .form import MATRIX, SCALAR, Num, Plus, Times
 from .layout import ATOM, ENTRYWISE, PRODUCT, TIGHT, Layout, Piece, reciprocal
 from .typeset import Latex, MathML
@@ -20,6 +22,13 @@ def text(form) -> str:
 def latex(form) -> str:
     """A formula in LaTeX's mathematical mode; needs amsmath."""
     return Latex().write(form)
+
+
+def latex_words(words) -> str:
+    """Words in LaTeX's mathematical mode; needs amsmath."""
+    escaped = re.sub(r"([_&%#${}])", r"\\\1", words.replace("\\", "/"))
+    escaped = re.sub(r"[<>]", lambda sign: f"${sign[0]}$", re.sub(r"\^", r"\\^{}", escaped))
+    return r"\text{%s}" % escaped
 
 
 def mathml(form) -> str:

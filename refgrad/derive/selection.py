@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..rules.shape import scatter_add
+from ..rules.shape import scatter_add, setitem
 from .index import Delta, Factor, Index, Sum, Term, product, summed
 from .meaning import axes_of, means, tidy
 from .simplify import given_data
@@ -123,6 +123,20 @@ def _scattered(x, index, shape, distinct=False):
     whole = product(x.sum.substituted(new), link)
     kept = {i for axis in target for i in axis}
     return Symbol(target, tidy(summed(whole, [i for i in whole.free if i not in kept])))
+
+
+@means(setitem)
+def _with_item(x, v, index):
+    """What was there is taken away, and the new values are put in its place."""
+    x = as_symbol(x)
+    written = np.zeros(x.shape, int)
+    np.add.at(written, index, 1)
+    if np.max(written, initial=0) > 1:
+        raise NoFormula("a write of several values to one entry")
+    there = taken(x, index)
+    v = as_symbol(v)
+    v = np.reshape(v, v.shape[v.ndim - there.ndim:]) if v.ndim > there.ndim else v
+    return x + _scattered(np.broadcast_to(v, there.shape) - there, index, x.shape)
 
 
 @means(np.concatenate)

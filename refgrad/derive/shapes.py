@@ -10,13 +10,19 @@ import itertools
 import re
 import unicodedata
 
+import numpy as np
+
+from .arguments import misspelt
 from .expression import RUNNING_ERRORS, Expression, ExpressionError
-from .index import Size, SizeMismatch
+from .index import SizeMismatch
+from .sizes import Size
 from .symbol import PROPERTIES
 
 _GREEK = set("alpha beta gamma delta epsilon eps zeta eta theta iota kappa lambda lam mu nu xi omicron rho sigma tau "
              "upsilon phi chi psi omega".split())
 _SIZES = "mnkpqrstuvw"
+#: The name of the identity matrix.
+IDENTITY = "I"
 _SQUARE = {"symmetric", "diagonal", "positive definite"} & set(PROPERTIES)
 _MOST_TRIALS = 400
 
@@ -35,9 +41,10 @@ def shape_of(text):
         size = " ".join(part.split())
         if re.fullmatch("[0-9]+", size) and int(size):
             size = int(size)
-        elif size not in PROPERTIES and not size.isidentifier():
-            raise ExpressionError(text, column + len(part) - len(part.lstrip()), "--shape: expected a positive whole "
-                                  f"number, the name of a size, or one of {', '.join(PROPERTIES)}")
+        elif size not in PROPERTIES and (not size.isidentifier() or misspelt(size)):
+            meant = f"{size} is no property; {misspelt(size)} " if size.isidentifier() else ""
+            raise ExpressionError(text, column + len(part) - len(part.lstrip()), f"--shape: {meant}expected a positive "
+                                  f"whole number, the name of a size, or one of {', '.join(PROPERTIES)}")
         shape.append(size)
         column += len(part) + 1
     return name.strip(), tuple(shape)
@@ -59,7 +66,28 @@ def infer(expression: Expression, given, run):
                                                   f"{', '.join(expression.names)}")
     search = _Search(expression, given, run)
     search.settle()
-    return search.named()
+    shapes = search.named()
+    expression.remarks += [f"{name} is taken for a vector; for a number write --shape {name}=scalar"
+                           for name, shape in shapes.items() if name in set("mnkd") and name not in given and len(shape) == 1]
+    return shapes
+
+
+def with_identity(expression, shapes, wrt):
+    """(expression, shapes) in which I is the identity matrix, unless it is differentiated or not square.
+
+    Raises ExpressionError where the size of I does not follow from other arrays.
+    """
+    shape = shapes.get(IDENTITY, ())
+    if IDENTITY in wrt or len(shape) != 2 or shape[0] != shape[1]:
+        return expression, shapes
+    n = shape[0]
+    others = {name: shape for name, shape in shapes.items() if name != IDENTITY}
+    place = next(((name, shape.index(n)) for name, shape in others.items() if n in shape), None)
+    if place is None and not isinstance(n, int):
+        raise ExpressionError(expression.text, 0, "I is the identity matrix, and its size does not follow from the other "
+                                                  "arrays; say it with --shape I=3,3")
+    size = (lambda arrays: n) if isinstance(n, int) else lambda arrays: np.shape(arrays[place[0]])[place[1]]
+    return expression.knowing(IDENTITY, lambda arrays: np.eye(size(arrays))), others
 
 
 class _Search:
@@ -84,7 +112,7 @@ class _Search:
         words = tuple(shape or ())
         axes = [f"size_{axis}_of_{name}" for axis in range(_axes(name))]
         self.equal.update((size, size) for size in axes)
-        if _SQUARE & set(words):
+        if _SQUARE & set(words) or name == IDENTITY:
             self.equal.update((size, axes[0]) for size in axes)
         return (*axes, *words)
 
@@ -213,9 +241,9 @@ def _axes(name):
 
 def _plain(size):
     """A size of a symbol's as text or a plain integer: its name, or its value; None for one computed from names."""
-    if not isinstance(size, Size):
+    if type(size) is not Size:
         return size
-    return str(size) if Size.named(str(size), int(size)).sum == size.sum else None
+    return str(size) if Size.named(str(size), int(size)).expression == size.expression else None
 
 
 def _said(shape):

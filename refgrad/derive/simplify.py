@@ -65,17 +65,27 @@ def expanded(s):
     return Sum(tuple(made for t in s.terms for made in _expand(t, s.free)), s.free)
 
 
+def opened(s, opens):
+    """Multiplied out where parentheses are to be opened, however long it gets."""
+    return collected(Sum(tuple(made for t in s.terms for made in _expand(t, s.free, opens)), s.free))
+
+
+def is_zero(s):
+    """Whether an expression is known to be 0: all that can be multiplied out cancels."""
+    return not opened(opened(expanded(s), lambda f: True), lambda f: True).terms
+
+
 def number_of_terms(s):
     """How many terms an expression has when it is multiplied out."""
     return sum(math.prod(number_of_terms(f.atom.sum) for f in t.factors if type(f.atom) is Group and f.power == 1)
                for t in s.terms)
 
 
-def _expand(term, free):
-    """The terms that a term is, multiplied out."""
+def _expand(term, free, opens=lambda f: True):
+    """The terms that a term is, multiplied out: of its parentheses those that are to be opened."""
     term = reduced(merged(*term, free), free)
     for n, f in enumerate(term.factors):
-        if type(f.atom) is Group and f.power == 1:
+        if type(f.atom) is Group and f.power == 1 and opens(f):
             rest = term.factors[:n] + term.factors[n + 1:]
             all_indices = set(term.indices)
             result = []
@@ -83,7 +93,7 @@ def _expand(term, free):
                 t = fresh(t, f.atom.sum.free)
                 made = merged(term.coefficient * t.coefficient, rest + t.factors, free)
                 present = set(made.indices) | {i for g in rest + t.factors for i in g.indices}
-                result.extend(_expand(times_sizes(made, all_indices - present - free), free))
+                result.extend(_expand(times_sizes(made, all_indices - present - free), free, opens))
             return result
     return [term] if term.coefficient else []
 
@@ -131,10 +141,17 @@ def undone(f):
     if name_of(inside.atom.function) == UNDOES[name]:
         return Factor(Group(inside.atom.args[0]), (), f.power)
     if name == "np.exp" and name_of(inside.atom.function) == "log_softmax":
-        ones = (dict(inside.atom.params)["axis"] % len(inside.slots),)
         softmax = next(p for p in TABLE.values() if p.name == "softmax")
+        ones = unit_axes(softmax, dict(inside.atom.params), inside.atom.sizes)
         return inside._replace(atom=inside.atom._replace(function=softmax, ones=ones), power=f.power)
     return f
+
+
+def unit_axes(primitive, params, sizes):
+    """The axes of a result along which a softmax sums to 1, counted among those that have an index."""
+    if primitive.name != "softmax":
+        return ()
+    return (sum(n != 1 for n in sizes[:params["axis"] % len(sizes)]),)
 
 
 # Rules for a single product
@@ -259,7 +276,9 @@ def given_data(array):
     if array.ndim == 2 and np.array_equal(array, np.tri(*array.shape).T):
         return Data("Upper", array)
     contents = zlib.crc32(array.tobytes() + bytes(str(array.shape), "ascii")) % 1000
-    return Data(f"{'E' if np.isin(array, (0, 1)).all() else 'C'}{contents}", array)
+    symmetric = array.ndim == 2 and array.shape[0] == array.shape[1] and np.array_equal(array, array.T)
+    return Data(f"{'E' if np.isin(array, (0, 1)).all() else 'C'}{contents}", array,
+                frozenset({"symmetric"} if symmetric else ()))
 
 
 def indicator(term, free):

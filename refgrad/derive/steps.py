@@ -19,12 +19,11 @@ import numpy as np
 
 from ..primitive import LINEAR, MULTILINEAR
 from . import form as F
-from .index import Sum, collected
+from .index import Sum
 from .level import tidied
 from .build import mm, plus, transpose
 from .matrix import matrix_form
-from .names import coefficient, names_in
-from .simplify import expanded
+from .names import coefficient, linear_terms, names_in
 from .symbol import Symbol
 
 
@@ -56,7 +55,7 @@ def moved(g, differential):
     differential  a symbol that is linear in differentials
     Returns None in the place of the dict if a term is not plainly linear in one differential.
     """
-    d = Symbol(differential.axes, collected(expanded(differential.sum)))
+    d = Symbol(differential.axes, linear_terms(differential.sum))
     lines, found = [], {}
     for t in d.sum.terms:
         part = Symbol(d.axes, Sum((t,), d.sum.free))
@@ -100,7 +99,7 @@ def without_scalars(x):
 
 def total_change(change):
     """The differential of a number: each entrywise part as <C, dX>, the others term by term, as in the product rule."""
-    d = Symbol(change.axes, collected(expanded(change.sum)))
+    d = Symbol(change.axes, linear_terms(change.sum))
     _, found = moved(Symbol((), Sum.number(1)), d)
     if not found:
         return matrix_form(change)

@@ -1,12 +1,14 @@
 """Symbol: an array that derives.  A NumPy program that runs on Symbols gives its result as an expression.
 
 A Symbol has axes and an expression in their indices.  An axis is a tuple of indices: of one as a rule, of several
-where axes were merged (the last one runs fastest), of none where broadcasting may stretch it.  What NumPy's functions
+where axes were merged (the last one runs fastest), of none where its size is 1 and broadcasting may stretch it.  What NumPy's functions
 do to Symbols is told in `meaning`; what has no meaning there stays whole, as a function of whole arrays.
 """
 
 from __future__ import annotations
 
+import contextvars
+import math
 import operator
 from fractions import Fraction
 
@@ -17,9 +19,10 @@ from ..errors import InPlaceWrite, LostTrace, NoRule
 from ..face import Face
 from ..primitive import TABLE, Composition, Primitive, qualified
 from ..tracer import Tracer
-from .index import Call, Factor, Index, Leaf, Point, Size, SizeMismatch, Sum, Term, sum_of, summed
+from .index import Call, Data, Delta, Factor, Index, Leaf, Point, SizeMismatch, Sum, Term, sum_of
 from .notation import notation
-from .simplify import given_data
+from .simplify import given_data, unit_axes
+from .sizes import Size, sized
 
 #: What may be said of an array beside its shape: of a matrix its structure, of any array the domain of its entries.
 PROPERTIES = "diagonal", *(name for name in DOMAINS if name)
@@ -28,6 +31,32 @@ STRUCTURES = "symmetric", "diagonal", "positive definite"
 
 class NoFormula(Exception):
     """An operation has no expression in index notation."""
+
+
+class Entering:
+    """The numbers that enter formulas in one run of a program, in the order in which they come.
+
+    numbers   pairs (number, expression), also of the sizes of plain arrays
+    found     what some of them are in terms of the named sizes: {position: (number, expression)}
+    """
+
+    def __init__(self, found):
+        self.numbers, self.found = [], found
+
+    def expression(self, number, expression=None):
+        """A number as an expression: in terms of named sizes where it is known to come of them."""
+        known = self.found.get(len(self.numbers))
+        own = Sum.number(number) if expression is None else expression
+        self.numbers.append((number, own))
+        return own if known is None or known[0] != number else known[1]
+
+    def size(self, n):
+        """The size of an axis of a plain array."""
+        return sized(n, self.expression(n))
+
+
+#: Of the run in progress; outside of one numbers are what they are.
+ENTERING = contextvars.ContextVar("entering", default=None)
 
 
 class Symbol(np.lib.mixins.NDArrayOperatorsMixin, Face):
@@ -46,9 +75,9 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin, Face):
         properties = frozenset(properties)
         if "positive definite" in properties or "diagonal" in properties:
             properties |= {"symmetric"}
-        axes = [(Index(n),) for n in shape]
+        axes = [() if n == 1 else (Index(n),) for n in shape]
         atom = Leaf(name, tuple(shape), role, properties)
-        return cls.of_factors(axes, (Factor(atom, tuple(axes), Fraction(1)),))
+        return cls.of_factors(axes, (Factor(atom, tuple(axis for axis in axes if axis), Fraction(1)),))
 
     @classmethod
     def of_factors(cls, axes, factors, coefficient=1):
@@ -98,7 +127,7 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin, Face):
     @property
     def ndim(self): return len(self.axes)
     @property
-    def size(self): return int(np.prod(self.shape, dtype=int))
+    def size(self): return math.prod(self.shape)
     @property
     def dtype(self): return np.dtype(float)
 
@@ -156,40 +185,69 @@ def call(primitive, arrays, params):
     """A function of whole arrays, with the shape that it has on plain ones."""
     if primitive.constant or primitive.multiple or any(isinstance(p, (Symbol, np.ndarray)) for p in params.values()):
         raise NoFormula(f"{primitive.name} of formulas")
+    if params.get("keepdims"):  # a formula does not know axes of size 1
+        return spread(call(primitive, arrays, params | {"keepdims": False}), reduced_axes(arrays[0], params))
     symbols = [as_symbol(a) for a in arrays]
+    if notation(primitive).text in ONE_ALONE and symbols[0].shape[params["axis"]] == 1:
+        return Symbol(symbols[0].axes, Sum.number(ONE_ALONE[notation(primitive).text]))
     shape = np.shape(primitive.run([np.ones(a.shape) + np.eye(*a.shape[-2:]) if a.ndim > 1 else np.ones(a.shape)
                                     for a in symbols], params)[0])
-    known = {int(n): n for a in symbols for n in a.shape if isinstance(n, Size)}
+    known = {int(n): n for a in symbols for n in a.shape if type(n) is Size}
     axes = [() if n == 1 else (Index(known.get(n, n)),) for n in shape]
     if shape == symbols[0].shape:
         axes = [tuple(Index(i.size) for i in axis) for axis in symbols[0].axes]
     atom = Call(primitive, tuple((a.axes, a.sum) for a in symbols), tuple(sorted(params.items())),
-                tuple(size_of(axis) for axis in axes), ones=unit_axes(primitive, params, len(axes)))
+                tuple(map(size_of, axes)), ones=unit_axes(primitive, params, tuple(map(size_of, axes))))
     return Symbol.of_factors(axes, [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
 
 
-def unit_axes(primitive, params, ndim):
-    """The axes along which a softmax sums to 1."""
-    return (params["axis"] % ndim,) if primitive.name == "softmax" else ()
+def reduced_axes(x, params):
+    """The axes that a reduction takes away."""
+    axis, n = params["axis"], np.ndim(x)
+    return sorted(range(n) if axis is None else {k % n for k in np.atleast_1d(axis)})
+
+
+def spread(x, places):
+    """An array with axes of size 1 put in at these places, as keepdims=True has them."""
+    axes = list(x.axes)
+    for k in places:
+        axes.insert(k, ())
+    return Symbol(axes, x.sum)
+
+
+#: What a softmax and its logarithm are along an axis of size 1.
+ONE_ALONE = {"softmax": 1, "log_softmax": 0}
 
 
 def as_symbol(x):
     """A number or a plain array as a symbol."""
     if isinstance(x, Symbol):
         return x
-    if isinstance(x, Size):
-        return Symbol((), sum_of(x))
+    entering = ENTERING.get() or Entering({})
+    if type(x) is Size:
+        return Symbol((), entering.expression(x.value, x.expression))
     x = np.asarray(x)
     if x.dtype.kind not in "biuf":
         raise NoFormula(f"data of type {x.dtype}")
     if not np.all(np.isfinite(x)):
         raise NoFormula("data that is not finite")
-    axes = [() if n == 1 else (Index(n),) for n in x.shape]
+    axes = [() if n == 1 else (Index(entering.size(n)),) for n in x.shape]
     if x.size and np.all(x == x.flat[0]):
-        return Symbol(axes, Sum.number(exact(x.flat[0])))
+        return Symbol(axes, entering.expression(exact(x.flat[0])))
+    if x.ndim == 2 and x.shape[0] == x.shape[1] and np.all(x[~np.eye(len(x), dtype=bool)] == x[0, 1]) and np.all(
+            np.diagonal(x) == x[0, 0]):
+        one, rest = exact(x[0, 0]) - exact(x[0, 1]), exact(x[0, 1])
+        identity = Symbol.of_factors(axes, [Factor(Delta(), tuple(axes), Fraction(1))])
+        return identity * Symbol((), entering.expression(one)) + Symbol((), entering.expression(rest))
     squeezed = np.array(np.squeeze(x), dtype=float)
     slots = tuple(axis for axis in axes if axis)
     return Symbol.of_factors(axes, [Factor(given_data(squeezed), slots, Fraction(1))])
+
+
+def as_formula(x):
+    """A number or an array that is the same formula for all sizes, an identity or one number; None for other arrays."""
+    s = as_symbol(x) if type(x) is Size or np.asarray(x).dtype.kind in "iuf" else None
+    return None if s is None or any(type(f.atom) is Data for t in s.sum.terms for f in t.factors) else s
 
 
 def exact(number):
@@ -203,21 +261,15 @@ def aligned(*arrays):
     n = max(a.ndim for a in arrays)
     padded = [((),) * (n - a.ndim) + a.axes for a in arrays]
     columns, new = [], [{} for _ in arrays]
-    lonely = [[] for _ in arrays]
     for column in zip(*padded):
-        widest = max(column, key=lambda axis: (size_of(axis) != 1, len(axis)))
-        chosen = next((axis for axis in column if len(axis) == len(widest) and size_of(axis) != 1
-                       and any(isinstance(i.size, Size) for i in axis)), widest)
+        widest = max(column, key=len)
+        chosen = next((axis for axis in column if len(axis) == len(widest)
+                       and any(type(i.size) is Size for i in axis)), widest)
         for k, axis in enumerate(column):
-            if axis == chosen or not axis:
-                continue
-            if size_of(axis) == 1:
-                lonely[k].extend(axis)
-            else:
+            if axis and axis != chosen:
                 new[k].update(paired(axis, chosen))
         columns.append(chosen)
-    return columns, [summed(a.sum, alone).substituted(to) if alone else a.sum.substituted(to)
-                     for a, alone, to in zip(arrays, lonely, new)]
+    return columns, [a.sum.substituted(to) for a, to in zip(arrays, new)]
 
 
 def renamed(a):
@@ -239,6 +291,7 @@ def paired(axis, chosen):
 
 
 def same_size(first, second):
-    """Raise SizeMismatch if two sizes differ, or have different names."""
-    if first != second or isinstance(first, Size) and isinstance(second, Size) and repr(first) != repr(second):
+    """Raise SizeMismatch if two sizes differ, or were computed from different ones."""
+    if first != second or type(first) is type(second) is Size and (
+            first.expression.key({}) != second.expression.key({})):
         raise SizeMismatch(first, second)

@@ -1,4 +1,4 @@
-"""A derived formula at random inputs: against the engine's gradient, and against differences of the program."""
+"""Derived formulas at random sizes and random inputs: against the engine, and against differences of the program."""
 
 from __future__ import annotations
 
@@ -8,7 +8,20 @@ import numpy as np
 
 from .. import transforms
 from ..cases import DOMAINS
+from .numpy_source import NoSource
+from .recovery import recovered
 from .symbol import STRUCTURES
+
+#: What random inputs are made of standard normal numbers, where their arguments say nothing of them: the first under
+#: which the program is defined is taken.
+DRAWN = (DOMAINS[None], DOMAINS["positive"], DOMAINS["unit interval"], DOMAINS["above one"])
+
+#: Relative differences above this are none of rounding: more than half of float64's digits agree.
+ENOUGH = np.sqrt(np.finfo(float).eps)
+
+
+class WrongFormula(ArithmeticError):
+    """A derivation whose formulas and the engine's gradients differ."""
 
 
 class Verification(NamedTuple):
@@ -20,90 +33,224 @@ class Verification(NamedTuple):
     @property
     def ok(self):
         """Whether formula and engine agree to more than half of float64's digits; False if either is not defined."""
-        return self.engine < np.sqrt(np.finfo(float).eps)
+        return self.engine < ENOUGH
 
     def __str__(self):
         return (f"formula and engine differ by {self.engine:.1e}, formula and differences by {self.differences:.1e} "
                 f"(relative; differences of floats know about 1e-9)")
 
 
-def random_inputs(derivation, sizes, rng):
-    """Arrays of the shapes and properties of a derivation's arguments.
+class Trial:
+    """A derivation at one random point: what the engine says there, and what the formulas say.
 
-    sizes   an integer for each name of a dimension
+    sizes     an integer for each name of a dimension
+    defined   whether the program runs there and has finite derivatives
     """
+
+    def __init__(self, derivation, sizes, rng, domain=DRAWN[0]):
+        self.derivation, self.sizes = derivation, sizes
+        self.arrays = random_inputs(derivation, sizes, rng, domain)
+        self.places = [n for n, v in enumerate(derivation.variables) if v.name in derivation.wrt]
+        chosen = [self.arrays[n] for n in self.places]
+        self.directions = [_direction(rng, derivation.variables[n], self.arrays[n]) for n in self.places]
+        with np.errstate(all="ignore"):
+            try:
+                value, pull = transforms.vjp(self.program, *chosen)
+                self.g = np.ones(()) if derivation.scalar else rng.standard_normal(np.shape(value))
+                self.gradients = [derivation.structured(n, g) for n, g in zip(self.places, pull(self.g))]
+                self.tangent = transforms.jvp(self.program, chosen, self.directions)[1]
+                found = [value, self.tangent, *self.gradients]
+                self.defined = all(np.all(np.isfinite(x)) for x in found)
+                # A derivative that is 0 comes as rounding, which is measured by the values that cancelled.
+                self.least = max(ENOUGH * np.max(np.abs(value), initial=0), 10 * ENOUGH)
+            except Exception:  # whatever the program says to these sizes and numbers: it makes no sense there
+                self.defined = False
+
+    def program(self, *chosen):
+        full = list(self.arrays)
+        for n, x in zip(self.places, chosen):
+            full[n] = x
+        return self.derivation.f(*full)
+
+    def formulas(self):
+        """What is compared: for each formula (what it is, its value, the engine's)."""
+        d = self.derivation
+        gradients = d.numpy()(*self.arrays, *([] if d.scalar else [self.g]))
+        by_name = gradients if isinstance(gradients, dict) else {d.wrt[0]: gradients}
+        names = [d.variables[n].name for n in self.places]
+        yield from ((f"the gradient by {name}", by_name[name], g) for name, g in zip(names, self.gradients))
+        yield "the differential", d.tangent_program()(*self.arrays, *self.directions), self.tangent
+
+    def distance(self, compared):
+        """(how far pairs of values are apart at most, in words which and why); `compared` is as `formulas`."""
+        worst = -1.0, ""
+        try:
+            with np.errstate(all="ignore"):
+                for what, a, b in compared(self):
+                    if np.shape(a) != np.shape(b):
+                        return np.inf, f"{what} comes in the shape {np.shape(a)}, and is {np.shape(b)}"
+                    apart = np.max(np.abs(a - b), initial=0) / (max(np.max(np.abs(b), initial=0), self.least) or 1.0)
+                    worst = max(worst, (np.inf if np.isnan(apart) else float(apart), f"{what} is off by {apart:.1e}"))
+        except NoSource:
+            raise
+        except Exception as error:
+            return np.inf, f"the formula's program raises {type(error).__name__}: {error}"
+        return worst
+
+    def slopes(self):
+        """Along the random direction: the change of the program by the engine, by differences, and by the formula."""
+        h = np.cbrt(np.finfo(float).eps)
+        chosen = [self.arrays[n] for n in self.places]
+        with np.errstate(all="ignore"):
+            ends = [self.program(*(x + s * h * v for x, v in zip(chosen, self.directions))) for s in (1, -1)]
+        return np.sum(self.g * self.tangent), np.sum(self.g * (ends[0] - ends[1])) / (2 * h)
+
+    def size(self):
+        """What rounding along the direction is measured by."""
+        return sum(np.sum(np.abs(a * v)) for a, v in zip(self.gradients, self.directions)) or 1.0
+
+    def trusted(self):
+        """Whether engine and differences agree; they do not where a matrix is all but singular, say."""
+        try:
+            engine, differences = self.slopes()
+        except Exception:  # singular it is
+            return False
+        return abs(engine - differences) < 1e-6 * self.size()
+
+
+def random_inputs(derivation, sizes, rng, domain=DRAWN[0]):
+    """Arrays of the shapes and properties of a derivation's arguments; in a domain where they have no property."""
     arrays = []
     for v in derivation.variables:
-        shape = tuple(sizes.get(n, n) for n in v.shape)
-        z = rng.standard_normal(shape)
+        z = rng.standard_normal(tuple(sizes.get(n, n) for n in v.shape))
         if "diagonal" in v.properties:
             z = np.diag(np.abs(np.diagonal(z)) + 0.25)
-        for domain in DOMAINS:
-            if domain in v.properties:
-                z = DOMAINS[domain](z)
-        arrays.append(z)
+        for name in DOMAINS:
+            if name in v.properties:
+                z = DOMAINS[name](z)
+        arrays.append(np.asarray(z if v.properties else domain(z)))
     return arrays
+
+
+def _direction(rng, v, x):
+    """A direction in which the argument keeps its structure."""
+    z = rng.standard_normal(np.shape(x))
+    if "diagonal" in v.properties:
+        return np.diag(np.diagonal(z))
+    return z + z.T if set(STRUCTURES) & set(v.properties) else z
+
+
+def random_sizes(derivation, rng):
+    """Sizes to try: two sets that differ in every name from the numbers that stand for it, and in the order by size.
+
+    For what sizes a program makes sense (X' X can be inverted for tall X alone) only it knows.
+    """
+    names = list(derivation.numbers)
+    if derivation.fixed or not names:
+        return [derivation.numbers]
+    taken = {*derivation.numbers.values(), *(n for v in derivation.variables for n in v.shape)}
+    free = [n for n in range(2, 40 + 3 * len(names)) if n not in taken]
+    found = []
+    for falling in (False, True):
+        for attempt in range(60):
+            window = free[:2 * len(names) + 2 + attempt // 2]
+            chosen = sorted(rng.choice(window, len(names), replace=False).tolist(), reverse=falling)
+            sizes = dict(zip(names, chosen))
+            if sizes not in found and all(c.comes_out_at(sizes) for c in derivation.conditions.values()):
+                found.append(sizes)
+                break
+    return found or [derivation.numbers]
+
+
+def confirm(derivation):
+    """Compare the formulas of a derivation with the engine.
+
+    Where they agree at the sizes alone that stood for names, plain numbers came of these: what they are is looked for,
+    else the formulas are said to hold for these sizes.  Raises WrongFormula where they do not agree.
+    """
+    try:
+        derivation.fixed = False
+        wrong, points = compare(derivation)
+        if wrong and derivation.numbers:
+            found = recovered(derivation)
+            if found:
+                derivation.again(found)
+                derivation.fixed = False
+                wrong, points = compare(derivation)
+            if wrong and found:
+                derivation.again({})
+            if wrong:
+                derivation.fixed = True
+                wrong, points = compare(derivation)
+    except NoSource as error:
+        derivation.unconfirmed = str(error)
+        return
+    if wrong:
+        raise WrongFormula(f"derive: of the formulas of {derivation.name} {wrong}, by the engine's own derivative; "
+                           f"gradient: {derivation.gradient}")
+    derivation.unconfirmed = None if points else "the program is not defined at the random inputs that were tried"
+
+
+def confirm_jacobian(derivation, jacobian):
+    """Compare a program for the Jacobian with the engine; raises WrongFormula."""
+    wrong, _ = compare(derivation, lambda t: [
+        ("the Jacobian times a vector", jacobian(*t.arrays) @ t.directions[0], t.tangent)])
+    if wrong:
+        raise WrongFormula(f"derive: {wrong}, by the engine's own derivative")
+
+
+def equal_in_numbers(derivation, sides):
+    """Whether a program's two results, "a" and "b", agree at random points."""
+    def two(trial):
+        values = sides(*trial.arrays, *([] if derivation.scalar else [trial.g]))
+        return [("a cotangent", values["a"], values["b"])]
+
+    return compare(derivation, two)[0] is None
+
+
+def compare(derivation, compared=Trial.formulas):
+    """(the first disagreement at random points in words, or None, and the number of points where values agree)."""
+    rng, points = np.random.default_rng(0), 0
+    for sizes in [*random_sizes(derivation, rng), derivation.numbers]:
+        if sizes is derivation.numbers and points:
+            break
+        for domain in DRAWN:
+            trial = Trial(derivation, sizes, rng, domain)
+            if not trial.defined:
+                continue
+            apart, what = trial.distance(compared)
+            if apart < ENOUGH:
+                points += 1
+                break
+            if trial.trusted():
+                at = ", ".join(f"{n} = {size}" for n, size in sizes.items())
+                return what + (f" at {at}" if at else ""), points
+    return None, points
 
 
 def verify(derivation, seed=0):
     """Compare at random inputs; nan where the program is not defined there.
 
-    What sizes a program makes sense for (X' X can be inverted for tall X alone) only it knows: named dimensions are
-    tried in growing and in falling order, and the point is taken at which engine and differences agree best.  Where the
-    program is defined at none of them, positive numbers are tried.
+    The point is taken at which engine and differences agree best.
     """
-    names = list(derivation.sizes)
-    growing = dict(zip(names, range(3, 3 + len(names))))
-    falling = dict(zip(names, reversed(growing.values())))
-    orders = [{n: int(size) for n, size in derivation.sizes.items()}] if derivation.by_position else [growing, falling]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for positive in (False, True):
-            found = [_compare(derivation, sizes, np.random.default_rng(seed), positive) for sizes in orders]
-            best = min(found, key=lambda pair: (not pair[0] == pair[0], pair[0]))
-            if best[0] == best[0]:
-                break
+    rng = np.random.default_rng(seed)
+    for domain in DRAWN:
+        found = [_verified(Trial(derivation, sizes, rng, domain)) for sizes in random_sizes(derivation, rng)]
+        best = min(found, key=lambda pair: (not pair[0] == pair[0], pair[0]))
+        if best[0] == best[0]:
+            break
     return best[1]
 
 
-def _compare(derivation, sizes, rng, positive):
+def _verified(trial):
     """(how far engine and differences differ, the Verification)."""
-    arrays = random_inputs(derivation, sizes, rng)
-    if positive:
-        arrays = [x if v.properties else np.abs(x) + 0.25 for v, x in zip(derivation.variables, arrays)]
-    places = [n for n, v in enumerate(derivation.variables) if v.name in derivation.wrt]
-    program = lambda *chosen: derivation.f(*_put(arrays, places, chosen))
-    try:
-        value, pull = transforms.vjp(program, *[arrays[n] for n in places])
-        g = np.ones(()) if derivation.scalar else rng.standard_normal(np.shape(value))
-        formula = derivation.numpy()(*arrays, *([] if derivation.scalar else [g]))
-    except (np.linalg.LinAlgError, ValueError):  # a singular matrix, say: these sizes make no sense for the program
+    if not trial.defined:
         return np.nan, Verification(np.nan, np.nan)
-    formula = list(formula.values()) if isinstance(formula, dict) else [formula]
-    engine = pull(g)
-    directions = [_direction(rng, derivation.variables[n], arrays[n]) for n in places]
-    h = np.cbrt(np.finfo(float).eps)
-    ends = [program(*[arrays[n] + s * h * v for n, v in zip(places, directions)]) for s in (1, -1)]
-    slope = np.sum(g * (ends[0] - ends[1])) / (2 * h)
-    mine = sum(np.sum(a * v) for a, v in zip(formula, directions))
-    along = sum(np.sum(a * v) for a, v in zip(engine, directions))
-    size = sum(np.sum(np.abs(a * v)) for a, v in zip(formula, directions)) or 1.0
-    structures = [set(derivation.variables[n].properties) & set(STRUCTURES) for n in places]
-    entries = [np.max(np.abs(a - b), initial=0) / (np.max(np.abs(b), initial=0) or 1.0)
-               for a, b, structure in zip(formula, engine, structures) if not structure]
-    from_engine = max([abs(mine - along) / size, *entries])
-    return abs(along - slope) / size, Verification(float(from_engine), float(abs(mine - slope) / size))
-
-
-def _put(arrays, places, chosen):
-    full = list(arrays)
-    for n, x in zip(places, chosen):
-        full[n] = x
-    return full
-
-
-def _direction(rng, v, x):
-    """A direction in which the argument keeps its properties."""
-    z = rng.standard_normal(np.shape(x))
-    if "diagonal" in v.properties:
-        return np.diag(np.diagonal(z))
-    return z + z.T if {"symmetric", "positive definite"} & set(v.properties) else z
+    try:
+        engine, differences = trial.slopes()
+    except Exception:  # near by the program makes no sense
+        return np.nan, Verification(np.nan, np.nan)
+    by_formula = lambda t: [("the slope", np.sum(t.g * value), differences) for what, value, _ in t.formulas()
+                            if what == "the differential"]
+    return abs(engine - differences) / trial.size(), Verification(
+        trial.distance(Trial.formulas)[0], trial.distance(by_formula)[0])

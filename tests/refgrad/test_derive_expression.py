@@ -38,7 +38,7 @@ SAME = [
     ("logdet(A @ A') + vec(X) @ vec(Y)", lambda A, X, Y: np.linalg.slogdet(A @ A.T)[1] + X.ravel() @ Y.ravel()),
     ("where(X > 0, X, -a)", lambda X, a: np.where(X > 0, X, -a)),
     ("X[0] + X[:, -1] - X[None, 1:, 2][0, 0]", lambda X: X[0] + X[:, -1] - X[1, 2]),
-    ("(X + Y)'[0]' / 2e-1 + +x", lambda X, Y, x: (X + Y).T[0] / 0.2 + x),
+    ("(X + Y)'[0] / 2e-1 + +x", lambda X, Y, x: (X + Y).T[0] / 0.2 + x),
     ("erf(x)*pi", lambda x: rg.erf(x) * np.pi),
     ("solve(A, y) + inv(B)@x", lambda A, y, B, x: np.linalg.solve(A, y) + np.linalg.inv(B) @ x),
     ("sum(X,\n    axis=0) ** α", lambda X, α: np.sum(X, axis=0) ** α),

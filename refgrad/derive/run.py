@@ -1,0 +1,95 @@
+"""One run of a program on symbols, forward and back: what a derivation is read from."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from ..errors import describe
+from ..transforms import _name
+from ..writing import ARGUMENT
+from .arguments import dimensions, symbols_of
+from .level import Deriving
+from .sizes import CONDITIONS
+from .symbol import ENTERING, STRUCTURES, Entering, NoFormula, Symbol, as_symbol
+
+
+class Run:
+    """A program, run on symbols.
+
+    f, variables, wrt   the program, a Variable for each argument, the names of those that are differentiated
+    numbers             the integer that stands for each named dimension
+    found               what plain numbers that enter formulas are in terms of the sizes (see `Entering`)
+
+    level, result       the level of the run with its operations and names; what the program returned
+    scalar              whether that is a number
+    seed                its cotangent: 1, or G for an array
+    cotangents, defined  the cotangents of all slots, and those that have names
+    entered             the plain numbers that entered
+    conditions          the comparisons of sizes that the program made
+    """
+
+    def __init__(self, f, variables, wrt, numbers=None, found=None):
+        self.f, self.variables, self.wrt = f, variables, wrt
+        self.name = _name(f) if _name(f).isidentifier() else "f"
+        self.numbers = dimensions(variables) if numbers is None else numbers
+        self.found = found or {}
+        self._run()
+        for _ in range(3):  # names come of how arrays are used; once they are known, arrays have them from the start
+            before = self.level
+            if not before.names:
+                break
+            self._run(before.counts, set(before.by_slot))
+            if set(self.level.by_slot) == set(before.by_slot) and self.level.counts == before.counts:
+                break
+
+    def _run(self, *names):
+        self.conditions, entering = {}, Entering(self.found)
+        tokens = CONDITIONS.set(self.conditions), ENTERING.set(entering)
+        try:
+            self._forward_and_back(*names)
+        finally:
+            CONDITIONS.reset(tokens[0])
+            ENTERING.reset(tokens[1])
+        self.entered = entering.numbers
+
+    def _forward_and_back(self, *names):
+        self.inputs = symbols_of(self.variables, self.numbers)
+        level = Deriving(self.taken() | {"L", "Y", "y", "G", "g"}, *names)
+        with level:
+            arguments = []
+            for v, x in zip(self.variables, self.inputs):
+                if v.name in self.wrt:
+                    symmetric = {"symmetric"} if set(v.properties) & set(STRUCTURES) else ()
+                    x = level.variable(x, Symbol.leaf("d" + v.name, x.shape, "differential", symmetric))
+                    x.shown = ARGUMENT
+                arguments.append(x)
+            result = self.f(*arguments)
+            if issubclass(type(result), (Symbol, int, float, np.ndarray)):  # it does not depend on the variables
+                constant = as_symbol(result)
+                result = level.variable(constant, np.zeros_like(constant))
+            if not level.traces(result):
+                raise NoFormula(f"{self.name} returned {describe(result)}; expected one array")
+            result.value = result.mark.value
+            self.level, self.result, self.arguments = level, result, arguments
+            self.scalar = result.ndim == 0
+            g = self.cotangent_name(result.ndim)
+            self.seed = as_symbol(1) if self.scalar else Symbol.leaf(g, result.shape, "cotangent")
+            self.cotangents, self.defined = level.sweep(result.mark.slot, self.seed)
+
+    def taken(self):
+        """The names of arguments and dimensions."""
+        return {v.name for v in self.variables} | set(self.numbers)
+
+    def cotangent_name(self, ndim):
+        """G for the cotangent of a matrix, g of a vector, unless an argument or a size has that name."""
+        return self._free_name("g" if ndim == 1 else "G")
+
+    def label(self):
+        """How the result is called: L, or y for a vector and Y for more, unless an argument or a size has that name."""
+        return self._free_name("L" if self.scalar else "y" if self.result.ndim == 1 else "Y")
+
+    def _free_name(self, name):
+        taken = self.taken()
+        return next(n for n in itertools.chain([name], (f"{name}_{k}" for k in itertools.count())) if n not in taken)

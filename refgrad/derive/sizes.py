@@ -1,0 +1,256 @@
+"""Numbers that a program computes from the sizes of named dimensions, and that remember how.
+
+    X.shape[0] / 2,  1 / m,  m * (m - 1),  np.sqrt(k)
+
+count like the numbers that stand for the sizes, and stay m/2, 1/m, ... in a formula.  A comparison of sizes goes the
+way that these numbers go, and is noted as a condition.  What only knows plain numbers (len, float, math.log, np.prod)
+gets one, and the name is lost: `recovery` finds it again.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import math
+import operator
+import sys
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from ..primitive import TABLE
+from .index import Factor, Leaf, Point, Sum, Term, add, power, product, scaled, sum_of
+
+
+class Condition(NamedTuple):
+    """A comparison of sizes that the program made, and how it came out."""
+
+    left: object
+    relation: str
+    right: object
+    holds: bool
+
+    def __str__(self):
+        relation = self.relation if self.holds else OPPOSITE[self.relation]
+        return f"{self.left} {relation} {self.right}"
+
+    def comes_out_at(self, sizes):
+        """Whether the comparison comes out the same at other sizes, a dict of integers."""
+        left, right = (at_sizes(sum_of(x), sizes) for x in (self.left, self.right))
+        return RELATIONS[self.relation](left, right) == self.holds
+
+
+RELATIONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq,
+             "!=": operator.ne}
+OPPOSITE = {">": "<=", "<": ">=", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}
+
+#: Where the comparisons of a derivation in progress are noted: {condition as text: Condition}.
+CONDITIONS = contextvars.ContextVar("conditions", default=None)
+
+
+class Size:
+    """A number computed from sizes.
+
+    value       an int or a float: what it is at the sizes that stand for the names
+    expression  how it was computed, a Sum without indices
+    """
+
+    __slots__ = ("value", "expression")
+
+    def __init__(self, value, expression):
+        self.value, self.expression = value, expression
+
+    @classmethod
+    def named(cls, name, value):
+        """The size of a dimension."""
+        factor = Factor(Leaf(name, (), "size"), (), Fraction(1))
+        return cls(value, Sum((Term(Fraction(1), (factor,)),), frozenset()))
+
+    @property
+    def __class__(self):
+        """For isinstance it is the number that it counts like; its type is Size."""
+        return type(self.value)
+
+    def __str__(self):
+        terms = self.expression.terms
+        factors = terms[0].factors if len(terms) == 1 and terms[0].coefficient == 1 else ()
+        alone = len(factors) == 1 and type(factors[0].atom) is Leaf and factors[0].power == 1
+        return factors[0].atom.name if alone else str(self.value)
+
+    __repr__ = __str__
+
+    # the plain number
+
+    def __index__(self): return operator.index(self.value)
+    def __int__(self): return int(self.value)
+    def __float__(self): return float(self.value)
+    def __bool__(self): return bool(self.value)
+    def __hash__(self): return hash(self.value)
+    def __round__(self, digits=None): return round(self.value, digits)
+    def __format__(self, spec): return format(self.value, spec) if spec else str(self)
+    def __array__(self, dtype=None, copy=None): return np.array(self.value, dtype)
+
+    # what is computed from it
+
+    def __add__(self, other): return computed(operator.add, self, other)
+    def __radd__(self, other): return computed(operator.add, other, self)
+    def __sub__(self, other): return computed(operator.sub, self, other)
+    def __rsub__(self, other): return computed(operator.sub, other, self)
+    def __mul__(self, other): return computed(operator.mul, self, other)
+    def __rmul__(self, other): return computed(operator.mul, other, self)
+    def __truediv__(self, other): return computed(operator.truediv, self, other)
+    def __rtruediv__(self, other): return computed(operator.truediv, other, self)
+    def __pow__(self, other): return computed(operator.pow, self, other)
+    def __rpow__(self, other): return computed(operator.pow, other, self)
+    def __floordiv__(self, other): return whole_quotient(self, other)
+    def __rfloordiv__(self, other): return whole_quotient(other, self)
+    def __mod__(self, other): return remainder(self, other)
+    def __rmod__(self, other): return remainder(other, self)
+    def __divmod__(self, other): return self // other, self % other
+    def __rdivmod__(self, other): return other // self, other % self
+    def __neg__(self): return computed(operator.mul, self, -1)
+    def __pos__(self): return self
+    def __abs__(self): return self if all(t.coefficient > 0 for t in self.expression.terms) else abs(self.value)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        if not all(is_real(x) or type(x) is np.ndarray for x in inputs):
+            return NotImplemented  # arrays of formulas, and traced ones, know what to do
+        if method == "__call__" and not options and all(np.ndim(x) == 0 for x in inputs):
+            inputs = [x.item() if issubclass(type(x), (np.generic, np.ndarray)) else x for x in inputs]
+            found = OPERATORS[ufunc](*inputs) if ufunc in OPERATORS else applied(ufunc, *inputs)
+            if found is not NotImplemented:
+                return found
+        from .symbol import as_formula  # which imports this module
+
+        formulas = [as_formula(x) for x in inputs]
+        if method == "__call__" and not options and ufunc in TABLE and all(f is not None for f in formulas):
+            return ufunc(*formulas)
+        return getattr(ufunc, method)(*map(plain, inputs), **options)
+
+    # comparisons
+
+    def __lt__(self, other): return compared(self, "<", other)
+    def __le__(self, other): return compared(self, "<=", other)
+    def __gt__(self, other): return compared(self, ">", other)
+    def __ge__(self, other): return compared(self, ">=", other)
+    def __eq__(self, other): return compared(self, "==", other)
+    def __ne__(self, other): return compared(self, "!=", other)
+
+
+def plain(x):
+    """The number that a Size counts like; all else as it is."""
+    return x.value if type(x) is Size else x
+
+
+def is_real(x):
+    """Whether this is a plain real number or one computed from sizes."""
+    return type(x) is Size or issubclass(type(x), (int, float, Fraction, np.integer, np.floating))
+
+
+def sized(value, expression):
+    """A number with its expression; plain if no size is left in it, or if it is none of the real numbers."""
+    if isinstance(value, complex) or not math.isfinite(value):
+        return value
+    return Size(value, expression) if any(t.factors for t in expression.terms) else value
+
+
+def computed(operation, a, b):
+    """An operation of arithmetic on two numbers, of which one at least is computed from sizes."""
+    if not (is_real(a) and is_real(b)):
+        return NotImplemented
+    x, y = plain(a), plain(b)
+    value = operation(x, y)
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return value
+    return sized(value, EXPRESSIONS[operation](expression_of(a), expression_of(b)))
+
+
+def expression_of(x):
+    """A real number as an expression."""
+    return x.expression if type(x) is Size else Sum.number(Fraction(x.item() if isinstance(x, np.generic) else x))
+
+
+def to_the(a, b):
+    """The expression of a power."""
+    constant = not b.terms or len(b.terms) == 1 and not b.terms[0].factors
+    if constant and (not b.terms or b.terms[0].coefficient.denominator < 1000):
+        return power(a, b.terms[0].coefficient if b.terms else 0)
+    return pointwise(TABLE[np.power], a, b)
+
+
+def pointwise(primitive, *expressions):
+    """The expression of a function of numbers."""
+    return Sum((Term(Fraction(1), (Factor(Point(primitive, expressions), (), Fraction(1)),)),), frozenset())
+
+
+#: What operations do to expressions.
+EXPRESSIONS = {operator.add: add, operator.sub: lambda a, b: add(a, scaled(b, -1)), operator.mul: product,
+               operator.truediv: lambda a, b: product(a, power(b, -1)), operator.pow: to_the}
+
+
+def whole_quotient(a, b):
+    """a // b: with its name where b divides a whatever the sizes are, else a plain number."""
+    value = plain(a) // plain(b)
+    if is_real(a) and is_real(b) and plain(a) % plain(b) == 0:
+        quotient = EXPRESSIONS[operator.truediv](expression_of(a), expression_of(b))
+        if all(t.coefficient.denominator == 1 and all(type(f.atom) is Leaf and f.power.denominator == 1 and f.power > 0
+                                                      for f in t.factors) for t in quotient.terms):
+            return sized(value, quotient)
+    return value
+
+
+def remainder(a, b):
+    """a % b, a plain number: where it is 0 whatever the sizes are, and where it is not."""
+    return plain(a) % plain(b)
+
+
+def applied(ufunc, *inputs):
+    """A function of numbers by its name; NotImplemented for one that formulas do not have."""
+    rule = TABLE.get(ufunc)
+    if rule is None or not getattr(rule, "pointwise", False) or not all(map(is_real, inputs)):
+        return NotImplemented
+    value = ufunc(*map(plain, inputs))
+    return sized(value.item(), pointwise(rule, *map(expression_of, inputs)))
+
+
+def compared(size, relation, other):
+    """A comparison; one that the program itself makes, and that depends on the sizes, is noted."""
+    if not is_real(other):
+        return NotImplemented
+    holds = RELATIONS[relation](size.value, plain(other))
+    conditions = CONDITIONS.get()
+    if conditions is not None and not _is_ours(sys._getframe(2)) and (
+            type(other) is not Size or other.expression.key({}) != size.expression.key({})):
+        condition = Condition(size, relation, other, holds)
+        conditions.setdefault(str(condition), condition)
+    return holds
+
+
+def _is_ours(frame):
+    """Whether a comparison was made by this package or by NumPy, and not by a program that is derived."""
+    return frame.f_globals.get("__name__", "").partition(".")[0] in (__name__.partition(".")[0], "numpy")
+
+
+def at_sizes(s, sizes):
+    """The value of an expression without indices, where `sizes` has a number for each name."""
+    return sum(float(t.coefficient) * math.prod(_factor_at(f, sizes) for f in t.factors) for t in s.terms)
+
+
+def _factor_at(f, sizes):
+    atom = f.atom
+    if type(atom) is Leaf:
+        base = sizes[atom.name]
+    elif type(atom) is Point:
+        base = float(atom.function.evaluate(*(np.float64(at_sizes(a, sizes)) for a in atom.args)))
+    else:
+        base = at_sizes(atom.sum, sizes)
+    return base ** (int(f.power) if f.power.denominator == 1 else float(f.power))
+
+
+OPERATORS = {np.add: operator.add, np.subtract: operator.sub, np.multiply: operator.mul, np.divide: operator.truediv,
+             np.power: operator.pow, np.float_power: operator.pow, np.floor_divide: operator.floordiv,
+             np.remainder: operator.mod, np.negative: operator.neg, np.positive: operator.pos,
+             np.absolute: operator.abs, np.square: lambda x: x ** 2, np.sqrt: lambda x: x ** Fraction(1, 2),
+             np.reciprocal: lambda x: 1 / x, np.less: operator.lt, np.less_equal: operator.le,
+             np.greater: operator.gt, np.greater_equal: operator.ge, np.equal: operator.eq,
+             np.not_equal: operator.ne}
