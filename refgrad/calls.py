@@ -1,7 +1,8 @@
-"""Calls in NumPy's signatures: what a rule's own signature leaves out, and the keyword arguments and methods of ufuncs.
+"""Calls in NumPy's signatures: arguments that a rule leaves out, and ufuncs' arguments and methods.
 
-A rule's `call` takes NumPy's arguments under NumPy's names, but need not list them all.  What it leaves out may be
-given all the same, by position or by name, as long as it has NumPy's default; else the call is refused by that name.
+A rule's `call` takes NumPy's arguments under NumPy's names, but need not list them all.  What it
+leaves out may be given all the same, by position or by name, as long as it has NumPy's default;
+else the call is refused by that name.
 """
 
 import functools
@@ -17,7 +18,7 @@ from .primitive import TABLE, every_argument_is_an_array, ndim_of, shape_of
 
 @functools.cache
 def signature_of(function):
-    """The signature of a function, or None where it does not tell (functions of C, before NumPy 2.4)."""
+    """A function's signature; None where it does not tell (functions of C, before NumPy 2.4)."""
     try:
         return inspect.signature(function)
     except (TypeError, ValueError):
@@ -25,7 +26,7 @@ def signature_of(function):
 
 
 def fitted(rule, args, kwargs):
-    """The call as the rule's own signature takes it, (args, kwargs, out); None if it takes it as it is.
+    """The call as the rule's own signature takes it, (args, kwargs, out); None if it does already.
 
     Raises NoRule for an argument that the rule does not know and that has not NumPy's default.
     """
@@ -45,20 +46,22 @@ def fitted(rule, args, kwargs):
             positional += value
         elif p.kind is p.VAR_KEYWORD:
             named.update(value)
-        elif p.kind is p.POSITIONAL_ONLY:
-            positional.append(value)
-        elif rule.call is every_argument_is_an_array:
+        elif p.kind is p.POSITIONAL_ONLY or rule.call is every_argument_is_an_array:
             positional.append(value)
         elif name in ours.parameters or value is not p.default and value is not np._NoValue:
             named[name] = value
-    unknown = sorted(named.keys() - ours.parameters.keys())
-    if unknown:
-        raise NoRule(rule.name, f"with {', '.join(name + '=' for name in unknown)}")
+    _know(rule.name, named.keys() - ours.parameters.keys())
     return positional, named, out
 
 
+def _know(name, unknown):
+    """Refuse arguments that a function does not know."""
+    if unknown:
+        raise NoRule(name, f"with {', '.join(f'{argument}=' for argument in sorted(unknown))}")
+
+
 def as_called(function):
-    """The call of a function without a derivative: all its arguments as NumPy takes them, but `out`."""
+    """The call of a function without a derivative: all arguments as NumPy takes them, but `out`."""
     theirs = signature_of(function)
     if theirs is None:
         return lambda *arrays, **params: (arrays, params)
@@ -77,9 +80,9 @@ def as_called(function):
 
 
 def caller_in_numpy(x):
-    """'np.full_like(fill_value=float64[])': the NumPy function whose own code has met a traced array, or None.
+    """'np.full_like(fill_value=float64[])': the NumPy function whose own code has met x, or None.
 
-    NumPy asks for overrides by some arguments alone; what is given for the others, its own code gets to see.
+    NumPy asks for overrides by some arguments alone; its own code gets to see the others.
     """
     frame, outermost = sys._getframe(1), None
     while _package(frame) == "refgrad":
@@ -102,45 +105,53 @@ def _package(frame):
 
 
 def with_options(rule, ufunc, inputs, options):
-    """A call of a ufunc with keyword arguments as one without: (inputs, keyword arguments of the rule).
+    """A ufunc's call with keyword arguments as one without: (inputs, the rule's own arguments).
 
-    The conversions that dtype=, signature= and casting= ask for are NumPy's own; order= and subok= do not change
-    what is computed.  Raises NoRule for where= (what it leaves out has no value) and for axes=.
+    The conversions that dtype=, signature= and casting= ask for are NumPy's own; order= and subok=
+    do not change what is computed.  Raises NoRule for where=: what it leaves out has no value.
     """
-    inputs = [x if hasattr(x, "dtype") or type(x) in (int, float) else np.asarray(x) for x in inputs]
-    small = [np.ones((1,) * ndim_of(x), x.dtype) if hasattr(x, "dtype") else type(x)(1) for x in inputs]
+    inputs = [x if hasattr(x, "dtype") or type(x) in (int, float) else np.asarray(x)
+              for x in inputs]
+    small = [np.ones((1,) * ndim_of(x), x.dtype) if hasattr(x, "dtype") else type(x)(1)
+             for x in inputs]
     ufunc(*small, **options)  # raises for what NumPy does not take
-    names = ", ".join(name + "=" for name in options)
-    if options.pop("where", True) is not True:
+    if options.get("where", True) is not True:
         raise NoRule(rule.name, "with where=")
-    options.pop("order", None), options.pop("subok", None)
-    how = {name: options.pop(name, None) for name in ("dtype", "signature", "casting")}
-    how = {name: value for name, value in how.items() if value is not None}
+    how = {name: options[name] for name in ("dtype", "signature", "casting")
+           if options.get(name) is not None}
     if how:
-        if "dtype" in how:
-            how["signature"] = (None,) * ufunc.nin + (np.dtype(how.pop("dtype")),) * ufunc.nout
-        types = tuple(getattr(x, "dtype", type(x)) for x in inputs)
-        try:
-            wanted = ufunc.resolve_dtypes(types + (None,) * ufunc.nout, **how)
-        except TypeError as error:
-            raise TypeError(f"{rule.name} with {names}: {error}") from None
-        if any(want.kind == "c" for want in wanted):
-            raise NoRule(rule.name, "with dtype=complex")
-        inputs = [x if t == want else (x if hasattr(x, "dtype") else np.asarray(x)).astype(want)
-                  for x, t, want in zip(inputs, types, wanted)]
-    return inputs, options
+        inputs = _converted(rule, ufunc, inputs, **how)
+    ours = {"where", "order", "subok", "dtype", "signature", "casting"}
+    return inputs, {name: value for name, value in options.items() if name not in ours}
+
+
+def _converted(rule, ufunc, inputs, dtype=None, **how):
+    """The inputs in the dtypes that NumPy would compute with."""
+    if dtype is not None:
+        how["signature"] = (None,) * ufunc.nin + (np.dtype(dtype),) * ufunc.nout
+    types = tuple(getattr(x, "dtype", type(x)) for x in inputs)
+    try:
+        wanted = ufunc.resolve_dtypes(types + (None,) * ufunc.nout, **how)
+    except TypeError as error:
+        names = ", ".join(f"{name}=" for name in how)
+        raise TypeError(f"{rule.name} with {names}: {error}") from None
+    if any(want.kind == "c" for want in wanted):
+        raise NoRule(rule.name, "with dtype=complex")
+    return [x if t == want else (x if hasattr(x, "dtype") else np.asarray(x)).astype(want)
+            for x, t, want in zip(inputs, types, wanted)]
 
 
 # Methods of ufuncs
 
-_REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min, np.logical_and: np.all,
-               np.logical_or: np.any}
+_REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min,
+               np.logical_and: np.all, np.logical_or: np.any}
 _RUNNING = {np.add: np.cumsum, np.multiply: np.cumprod}
-_FOLDED = {np.subtract, np.divide, np.maximum, np.minimum, np.fmax, np.fmin, np.hypot, np.logaddexp, np.logaddexp2}
+_FOLDED = {np.subtract, np.divide, np.maximum, np.minimum, np.fmax, np.fmin, np.hypot,
+           np.logaddexp, np.logaddexp2}
 
 
 def ufunc_method(ufunc, method, inputs, options):
-    """ufunc.reduce, accumulate and outer by the functions that have rules; NoRule for reduceat."""
+    """ufunc.reduce, accumulate and outer by functions that have rules; NoRule for reduceat."""
     name = f"np.{ufunc.__name__}.{method}"
     if ufunc not in TABLE or method == "reduceat":
         raise NoRule(name)
@@ -158,10 +169,11 @@ def ufunc_method(ufunc, method, inputs, options):
 def _along_axis(ufunc, method, name, x, axis=0, **options):
     """A reduction, or all its steps."""
     if method == "accumulate":
-        axes = axis if type(axis) is tuple else tuple(range(ndim_of(x))) if axis is None else (axis,)
-        if len(axes) != 1 or not ndim_of(x):
-            raise ValueError(f"{name}: axis={axis!r} of an array with {ndim_of(x)} axes; expected one axis")
-        axis, = axes
+        axis = tuple(range(ndim_of(x))) if axis is None else axis
+        if not ndim_of(x) or type(axis) is tuple and len(axis) != 1:
+            raise ValueError(f"{name}: axis={axis!r} of {describe(x)}; expected one axis")
+    if type(axis) is tuple and len(axis) == 1:
+        axis, = axis
     function = {"reduce": _REDUCTIONS, "accumulate": _RUNNING}[method].get(ufunc)
     options = {k: v for k, v in options.items()
                if v is not None and v is not np._NoValue and v is not (k == "where")}
@@ -169,20 +181,23 @@ def _along_axis(ufunc, method, name, x, axis=0, **options):
         x = x.astype(options.pop("dtype"))
     if function is None and ufunc not in _FOLDED:
         raise NoRule(name)
-    unknown = options.keys() - signature_of(function or _folded).parameters.keys()
-    if unknown:
-        raise NoRule(name, f"with {', '.join(k + '=' for k in sorted(unknown))}")
-    return function(x, axis=axis, **options) if function else _folded(ufunc, name, x, axis, **options)
+    _know(name, options.keys() - signature_of(function or _folded).parameters.keys())
+    if function is None:
+        return _folded(ufunc, name, x, axis, **options)
+    return function(x, axis=axis, **options)
 
 
 def _folded(ufunc, name, x, axis, keepdims=False, initial=None):
     """f(f(f(x_1, x_2), x_3), ...) along one axis, all the steps for accumulate."""
     if type(axis) is tuple or axis is None:
         raise NoRule(name, f"with axis={axis!r}")
-    initial = ufunc.identity if initial is None else initial.astype(x.dtype) if hasattr(initial, "dtype") else initial
     if name.endswith("accumulate"):
         steps = list(itertools.accumulate(np.unstack(x, axis=axis), ufunc))
         return np.stack(steps, axis=axis) if steps else np.copy(x)
+    if hasattr(initial, "dtype"):
+        initial = initial.astype(x.dtype)
+    elif initial is None:
+        initial = ufunc.identity
     parts = np.unstack(x, axis=axis) if ndim_of(x) or axis not in (0, -1) else (x,)
     if initial is None and not parts:
         raise ValueError(f"{name}: nothing to reduce, and no identity")

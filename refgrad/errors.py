@@ -33,9 +33,10 @@ class Refused(TypeError):
         super().__init__(message)
 
     def within(self, rule, args, kwargs):
-        """The same error, with the (outermost) NumPy function in which it happened, unless it names that already."""
+        """The same error, after the outermost NumPy function around it, if it names another."""
         if not re.match(re.escape(rule.name) + r"\b(?!\.)", str(self)):
-            self.args = (f"{describe_call(rule.name, rule.function, args, kwargs)}: {self.message}",)
+            call = describe_call(rule.name, rule.function, args, kwargs)
+            self.args = (f"{call}: {self.message}",)
         return self
 
 

@@ -33,7 +33,7 @@ class Face:
     def astype(self, dtype, order="K", casting="unsafe", subok=True, copy=True):
         dtype = np.dtype(dtype)
         if not np.can_cast(self.dtype, dtype, casting):
-            raise TypeError(f"x.astype: no casting from {self.dtype} to {dtype} with casting={casting!r}")
+            raise TypeError(f"x.astype: no {dtype} of {self.dtype} with casting={casting!r}")
         return np.astype(self, dtype, copy=copy)
 
     def copy(self, order="C"): return np.copy(self, order)
@@ -57,7 +57,9 @@ class Face:
     def conjugate(self): return self
     def argsort(self, *args, **kwargs): return np.argsort(self, *args, **kwargs)
     def argpartition(self, *args, **kwargs): return np.argpartition(self, *args, **kwargs)
-    def clip(self, min=None, max=None, out=None, **kwargs): return np.clip(self, min, max, out=out, **kwargs)
+    def clip(self, min=None, max=None, out=None, **kwargs):
+        return np.clip(self, min, max, out=out, **kwargs)
+
     def dot(self, *args, **kwargs): return np.dot(self, *args, **kwargs)
     def trace(self, *args, **kwargs): return np.trace(self, *args, **kwargs)
     def diagonal(self, *args, **kwargs): return np.diagonal(self, *args, **kwargs)
@@ -67,7 +69,8 @@ class Face:
     def swapaxes(self, axis1, axis2): return np.swapaxes(self, axis1, axis2)
     def repeat(self, repeats, axis=None): return np.repeat(self, repeats, axis)
     def take(self, *args, **kwargs): return np.take(self, *args, **kwargs)
-    def compress(self, condition, axis=None, out=None): return np.compress(condition, self, axis, out)
+    def compress(self, condition, axis=None, out=None):
+        return np.compress(condition, self, axis, out)
 
     def reshape(self, *shape, order="C", copy=None):
         if not shape:

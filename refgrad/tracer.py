@@ -189,8 +189,8 @@ class Tracer(Face, Writable):
 
     def __array__(self, dtype=None, copy=None):
         around = caller_in_numpy(self)
-        raise LostTrace(f"{around + ': ' if around else ''}a conversion to a plain array (np.array, np.asarray, "
-                        f"a[index] = x, inside a function)", self)
+        raise LostTrace(f"{around + ': ' if around else ''}a conversion to a plain array (np.array, "
+                        f"np.asarray, a[index] = x, inside a function)", self)
 
     def __bool__(self): return self.level.concrete(self, bool)
     def __float__(self): return self.level.concrete(self, float)
@@ -390,7 +390,8 @@ def _unusual(rule, ufunc, method, inputs, options):
         return ufunc_method(ufunc, method, inputs, options)
     if rule is None:
         raise NoRule(f"np.{ufunc.__name__}")
-    return run(rule, *with_options(rule, ufunc, inputs, options)) if options else run(rule, inputs, {})
+    inputs, options = with_options(rule, ufunc, inputs, options)
+    return run(rule, inputs, options)
 
 
 def _with_out(ufunc, method, inputs, options, is_only_name):

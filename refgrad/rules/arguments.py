@@ -1,6 +1,7 @@
 """Arguments that many of NumPy's functions share: axis, keepdims, dtype, where, order, device.
 
-Axes are counted from the end (-1, -2, ...), so that a rule reads the same when tangents have one more leading axis.
+Axes are counted from the end (-1, -2, ...), so that a rule reads the same when tangents have one
+more leading axis.
 """
 
 import numpy as np
@@ -69,7 +70,7 @@ def masked(a, where, instead):
 
 
 def counted(a, axis, where, keepdims=False):
-    """How many entries a reduction takes together, which with where= is another number for each of its results."""
+    """How many entries a reduction takes together; an array of counts with where=."""
     if everything(where):
         return count(a, axis)
     return np.sum(np.broadcast_to(_truth(where), shape_of(a)), axis=axis, keepdims=keepdims)
@@ -92,7 +93,7 @@ def as_number(y):
 
 
 def in_order(name, a, order, allowed="CFA"):
-    """Whether a function goes through its array with the first index changing fastest, as in Fortran."""
+    """Whether a function goes through its array with the first index changing fastest."""
     if order is not None and order not in tuple(allowed):
         raise ValueError(f"{name}: order={order!r}; expected one of {', '.join(allowed)}")
     if order in ("A", "K") and ndim_of(a) > 1:

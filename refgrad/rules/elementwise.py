@@ -18,6 +18,7 @@ from ..calls import as_called
 from ..cases import Fixed, Case, Kink
 from ..errors import InPlaceWrite
 from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, Composition, Primitive, elementwise, widened
+from .arguments import given
 from .constants import number
 
 # Arithmetic
@@ -219,21 +220,20 @@ elementwise(np.copysign, "y = |a| with the sign of b,  dy = sign a sign b da",
             lambda _y, a, b: np.sign(a) * np.copysign(1, b), None, kind=KINKED, domain="nonzero",
             kinks=[Kink((0.0, 1.0), (0.0, 0.0), "0 at a = 0")])
 _at_zero = (None, lambda v, _y, x, _h: v * (x == 0))
-Primitive(np.heaviside, "y = 0 for x < 0, h at x = 0, 1 for x > 0:  dy = dh at x = 0, else 0", kind=KINKED, jvp=_at_zero,
-          vjp=_at_zero, cases=[Case(Fixed(np.array([-1, 0, 2])), (2, 3)),
-                               Case((3, 4), (4,), domain="nonzero")], stacked=True, pointwise=True,
-          kinks=[Kink((0.0, 0.5), (0.0, 1.0), "jumps at 0: the slope in x is 0, as on either side")])
+Primitive(np.heaviside, "y = 0 for x < 0, h at x = 0, 1 for x > 0:  dy = dh at x = 0, else 0",
+          kind=KINKED, jvp=_at_zero, vjp=_at_zero, stacked=True, pointwise=True,
+          cases=[Case(Fixed(np.array([-1, 0, 2])), (2, 3)), Case((3, 4), (4,), domain="nonzero")],
+          kinks=[Kink((0.0, 0.5), (0.0, 1.0), "jumps at 0: the slope in x is 0, as beside it")])
 Primitive(np.ldexp, "y = x 2^n,  dy = 2^n dx", kind=LINEAR, vjp=(lambda g, _y, _x, n: np.ldexp(g, n), None),
           cases=[Case((3,), Fixed(np.array([1, -2, 0])))], stacked=True, pointwise=True)
 
 
 def _bounded(a, a_min=np._NoValue, a_max=np._NoValue, *, min=np._NoValue, max=np._NoValue):
     """NumPy has two names for each bound: both old ones, or any of the new ones."""
-    old, new = [v is not np._NoValue for v in (a_min, a_max)], [v is not np._NoValue for v in (min, max)]
-    if old[0] != old[1] or old[0] and any(new):
-        raise TypeError("np.clip: expected a_min and a_max, or min, max or both; give None for no bound")
-    low, high = (a_min, a_max) if old[0] else (None if v is np._NoValue else v for v in (min, max))
-    return (a, low, high), {}
+    if given(a_min) != given(a_max) or given(a_min) and (given(min) or given(max)):
+        raise TypeError("np.clip: expected a_min and a_max, or min or max; None is no bound")
+    bounds = (a_min, a_max) if given(a_min) else (min, max)
+    return (a, *(bound if given(bound) else None for bound in bounds)), {}
 
 
 def _inside(x, low, high):
@@ -286,13 +286,17 @@ Primitive(np.nan_to_num, "y = x where x is finite, else a constant:  dy = dx whe
 
 for _function in (np.sign, np.floor, np.ceil, np.rint, np.trunc, np.isnan, np.isinf, np.isfinite, np.signbit,
                   np.logical_not, np.round, np.around, np.fix):
-    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=as_called(_function), cases=[Case((3, 4))])
+    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT,
+              call=as_called(_function), cases=[Case((3, 4))])
 for _function in (np.floor_divide, np.less, np.less_equal, np.greater, np.greater_equal, np.equal,
                   np.not_equal, np.logical_and, np.logical_or, np.logical_xor, np.isclose):
-    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=as_called(_function),
+    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT,
+              call=as_called(_function),
               cases=[Case((3, 4), (4,), domain="nonzero")])
 for _function in np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.left_shift, np.right_shift:
-    Primitive(_function, "of integers, which have no derivative", kind=CONSTANT, call=as_called(_function),
+    Primitive(_function, "of integers, which have no derivative", kind=CONSTANT,
+              call=as_called(_function),
               cases=[Case((3, 4), (4,), call=lambda a, b, _f=_function: _f(np.isfinite(a) + 5, 1 + (b > 0)))])
-Primitive(np.invert, "of integers, which have no derivative", kind=CONSTANT, call=as_called(np.invert),
+Primitive(np.invert, "of integers, which have no derivative", kind=CONSTANT,
+          call=as_called(np.invert),
           cases=[Case((3, 4), call=lambda a: np.invert(a > 0))])

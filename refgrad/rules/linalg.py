@@ -61,11 +61,13 @@ def _inner(a, b):
     a, b = as_array(a), as_array(b)
     if ndim_of(a) == 0 or ndim_of(b) == 0:
         return a * b
-    return np.matmul(a, b) if ndim_of(a) == ndim_of(b) == 1 else np.tensordot(a, b, axes=([-1], [-1]))
+    if ndim_of(a) == ndim_of(b) == 1:
+        return np.matmul(a, b)
+    return np.tensordot(a, b, axes=([-1], [-1]))
 
 
 def _contracted(axes):
-    """NumPy's argument axes, the last of one array with the first of another or two axes or lists, as two lists."""
+    """NumPy's argument axes as two lists; n is the last n axes and the first n."""
     if np.ndim(axes) == 0:
         n = operator.index(axes)
         return range(-n, 0), range(n)
@@ -75,10 +77,11 @@ def _contracted(axes):
 
 def _tensordot(a, b, axes=2):
     """Contracted axes to the middle, the others flattened: a matrix product."""
-    left, right = ([normalize_axis_index(k, ndim_of(x)) for k in ks] for x, ks in zip((a, b), _contracted(axes)))
+    left, right = ([normalize_axis_index(k, ndim_of(x)) for k in ks]
+                   for x, ks in zip((a, b), _contracted(axes)))
     if [shape_of(a)[k] for k in left] != [shape_of(b)[k] for k in right]:
-        raise ValueError(f"np.tensordot: axes={axes!r} joins axes of different sizes, of arrays of the shapes "
-                         f"{shape_of(a)} and {shape_of(b)}")
+        raise ValueError(f"np.tensordot: axes={axes!r} joins axes of different sizes, of arrays of "
+                         f"the shapes {shape_of(a)} and {shape_of(b)}")
     rows = [k for k in range(ndim_of(a)) if k not in left]
     columns = [k for k in range(ndim_of(b)) if k not in right]
     outer = [shape_of(a)[k] for k in rows], [shape_of(b)[k] for k in columns]
@@ -102,7 +105,8 @@ def _cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
         axisa = axisb = axisc = operator.index(axis)
     a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
     if (shape_of(a)[-1], shape_of(b)[-1]) != (3, 3):
-        raise NoRule("np.cross", f"with a= and b= of {shape_of(a)[-1]} and {shape_of(b)[-1]} entries (expected 3 and 3)")
+        raise NoRule("np.cross", f"with a= and b= of {shape_of(a)[-1]} and {shape_of(b)[-1]} entries "
+                                 f"(expected 3 and 3)")
     nxt, last = np.array([1, 2, 0]), np.array([2, 0, 1])
     return np.moveaxis(a[..., nxt] * b[..., last] - a[..., last] * b[..., nxt], -1, axisc)
 
@@ -115,9 +119,14 @@ def _vecdot(x1, x2, /, *, axis=-1):
     return np.sum(a * b, axis=-1)
 
 
+def _vecdot_keeping(x1, x2, *, axis=-1, keepdims=False):
+    product = np.linalg.vecdot(x1, x2, axis=axis)
+    return np.expand_dims(product, axis) if keepdims else product
+
+
 def _matrices(a, most=np.inf):
     if not 2 <= ndim_of(a) <= most:
-        raise np.linalg.LinAlgError(f"expected a matrix{'' if most == 2 else ' or a stack of them'}, got {describe(a)}")
+        raise np.linalg.LinAlgError(f"expected a matrix, got {describe(a)}")
     return a
 
 
@@ -138,10 +147,10 @@ Composition(np.tensordot, _tensordot, kind=MULTILINEAR, cases=[
     Case((2, 3, 4), (4, 3, 5), axes=([1, 2], [1, 0])), Case((2, 3), (3, 4), axes=1), Case((2,), (3,), axes=0)])
 Composition(np.kron, _kron, kind=MULTILINEAR,
             cases=[Case((2, 3), (3, 2)), Case((2,), (3,)), Case((2, 3), (2,)), Case((), (3,))])
-Composition(np.vecdot, lambda a, b, *, axis=-1, keepdims=False: np.linalg.vecdot(a, b, axis=axis) if not keepdims
-            else np.expand_dims(np.linalg.vecdot(a, b, axis=axis), axis), kind=MULTILINEAR,
+Composition(np.vecdot, _vecdot_keeping, kind=MULTILINEAR,
             cases=[Case((3,), (3,)), Case((2, 3), (3,))])
-Composition(np.matvec, lambda a, b: matmul(_matrices(a), b[..., None])[..., 0], cases=[Case((2, 3), (4, 3))], kind=MULTILINEAR)
+Composition(np.matvec, lambda a, b: matmul(_matrices(a), b[..., None])[..., 0], kind=MULTILINEAR,
+            cases=[Case((2, 3), (4, 3))])
 Composition(np.vecmat, lambda a, b: matmul(a[..., None, :], _matrices(b))[..., 0, :], cases=[Case((4, 2), (2, 3))],
             kind=MULTILINEAR)
 Composition(np.cross, _cross, kind=MULTILINEAR,
@@ -189,7 +198,8 @@ def _einsum(subscripts, *operands, optimize=False):
     inputs, output = _written_out(subscripts.replace(" ", ""), [ndim_of(x) for x in operands])
     for labels, x in zip(inputs, operands):
         if len({*zip(labels, shape_of(x))}) > len({*labels}):
-            raise ValueError(f"np.einsum: {labels} repeats a subscript for axes of different sizes, of shape {shape_of(x)}")
+            raise ValueError(f"np.einsum: {labels} repeats a subscript for axes of different sizes, of "
+                             f"an array of shape {shape_of(x)}")
     wide = {label for labels, x in zip(inputs, operands) for label, n in zip(labels, shape_of(x)) if n != 1}
     simple = list(operands)
     for k, (labels, x) in enumerate(zip(inputs, operands)):  # an axis of size 1 under a longer one need not be there
@@ -216,9 +226,11 @@ def _einsum(subscripts, *operands, optimize=False):
 
 
 def _from_lists(*operands):
-    """The call with subscripts as text, of one with lists of integers after the operands, and at the end the result's."""
-    texts = ["".join("..." if k is Ellipsis else (string.ascii_uppercase + string.ascii_lowercase)[k] for k in numbers)
-             for numbers in [*operands[1::2], *([operands[-1]] if len(operands) % 2 else [])]]
+    """The call with subscripts as text, of one with lists of integers after each operand."""
+    letters = string.ascii_uppercase + string.ascii_lowercase
+    of_result = operands[-1:] if len(operands) % 2 else ()
+    texts = ["".join("..." if k is Ellipsis else letters[k] for k in numbers)
+             for numbers in (*operands[1::2], *of_result)]
     arrays = operands[:-1:2]
     return ",".join(texts[:len(arrays)]) + "->".join(["", *texts[len(arrays):]]), arrays
 
@@ -414,7 +426,8 @@ def _matrix_norm(x, ord, axis, keepdims):
     rows, columns = axis
     summed, kept = (rows, columns) if abs(ord) == 1 else (columns, rows)
     sums = np.sum(np.abs(x), axis=summed, keepdims=keepdims)
-    return (np.max if ord > 0 else np.min)(sums, axis=kept + (kept < summed and not keepdims), keepdims=keepdims)
+    kept += kept < summed and not keepdims  # as it is counted without the axis that is gone
+    return (np.max if ord > 0 else np.min)(sums, axis=kept, keepdims=keepdims)
 
 
 def _norm(x, ord=None, axis=None, keepdims=False):
@@ -422,7 +435,8 @@ def _norm(x, ord=None, axis=None, keepdims=False):
     if axis is None and ord is None:
         return norm(x, axis=chosen, keepdims=keepdims)
     if len(chosen) not in (1, 2) or len(set(chosen)) != len(chosen):
-        raise ValueError(f"np.linalg.norm: ord={ord!r} over axis={axis!r} of {describe(x)}; choose one or two axes")
+        raise ValueError(f"np.linalg.norm: ord={ord!r} over axis={axis!r} of {describe(x)}; choose one "
+                         f"or two axes")
     return (_vector_norm if len(chosen) == 1 else _matrix_norm)(x, ord, chosen, keepdims)
 
 
@@ -454,7 +468,7 @@ Composition(np.linalg.matrix_power, _matrix_power, cases=[
 Composition(np.linalg.matmul, lambda x1, x2, /: np.matmul(x1, x2), cases=[Case((2, 3), (3, 4))], kind=MULTILINEAR)
 def _outer(x1, x2, /):
     if ndim_of(x1) != 1 or ndim_of(x2) != 1:
-        raise ValueError(f"np.linalg.outer: expected vectors, got {describe(x1)} and {describe(x2)}")
+        raise ValueError(f"np.linalg.outer: expected vectors: {describe(x1)}, {describe(x2)}")
     return np.outer(x1, x2)
 
 

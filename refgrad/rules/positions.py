@@ -1,4 +1,4 @@
-"""Taking entries by their position: where NumPy can rearrange an array of positions, indexing does the rest.
+"""Taking entries by position: where NumPy can rearrange an array of positions, we index with it.
 
 All linear but the sort; none needs a rule of its own.
 """
@@ -22,7 +22,7 @@ def positions_along(a, axis, rearranged):
 
 
 def _flat(a, axis):
-    """The array and the axis to work along: of the flattened array for None, or where the array has no axes."""
+    """The array and the axis to work along: flattened for None, or where it has no axes."""
     if axis is None or not ndim_of(a) and operator.index(axis) in (0, -1):
         return np.ravel(a), 0
     return a, normalize_axis_index(axis, ndim_of(a))
@@ -67,7 +67,8 @@ def _tile(A, reps):
 def _take(a, indices, axis=None, *, mode="raise"):
     a, axis = _flat(a, axis)
     n = shape_of(a)[axis]
-    np.take([0], [0], mode=mode)  # NumPy's own opinion of the mode
+    if mode not in ("raise", "wrap", "clip"):
+        np.take([0], [0], mode=mode)  # NumPy's own opinion of it
     indices = np.asarray(indices)
     if indices.dtype == bool or not indices.size:
         indices = indices.astype(int)
@@ -92,38 +93,45 @@ def _take_along_axis(arr, indices, axis=-1):
 
 
 def _pad(array, pad_width, mode="constant", *, constant_values=np._NoValue, reflect_type=np._NoValue):
-    shape = shape_of(array)
+    n = ndim_of(array)
+    pairs = _by_axis(pad_width, n) if isinstance(pad_width, dict) else pad_width
+    widths = np.broadcast_to(np.asarray(pairs), (n, 2))
+    if widths.dtype.kind not in "iu" and widths.size or (widths < 0).any():
+        raise TypeError(f"np.pad: pad_width={pad_width!r}; expected integers from 0 on")
+    if mode == "constant" and not given(reflect_type):
+        return _surrounded(array, widths, constant_values if given(constant_values) else 0)
     values = {"constant_values": constant_values, "reflect_type": reflect_type}
-    values = {name: value for name, value in values.items() if given(value)}
-    if isinstance(pad_width, dict):
-        sides, pad_width = pad_width, [(0, 0)] * len(shape)
-        for k, width in sides.items():
-            pad_width[k] = width if type(width) is tuple else (width, width)
-    pad_width = np.asarray(pad_width)
-    np.pad(np.empty(1), 0, mode, **dict.fromkeys(values, 0))  # NumPy's own opinion of mode and names
+    # NumPy's own opinion of these:
+    np.pad(np.empty(1), 0, mode, **{k: 0 for k, v in values.items() if given(v)})
     if mode in ("linear_ramp", "maximum", "mean", "median", "minimum", "empty") or callable(mode):
         raise NoRule("np.pad", f"with mode={mode!r}")
-    if values.pop("reflect_type", "even") != "even":
-        raise NoRule("np.pad", "with reflect_type='odd'")
-    if mode != "constant":
-        widths = np.broadcast_to(pad_width, (len(shape), 2)).tolist()
-        for k, width in enumerate(widths):
-            array = positions_along(array, k, lambda p, w=width: np.pad(p, w, mode))
-        return array if widths else np.copy(array)
-    return _surrounded(array, pad_width, **values)
+    if given(reflect_type) and reflect_type != "even":
+        raise NoRule("np.pad", f"with reflect_type={reflect_type!r}")
+    for k, width in enumerate(widths.tolist()):
+        array = positions_along(array, k, lambda p, w=width: np.pad(p, w, mode))
+    return array if n else np.copy(array)
 
 
-def _surrounded(array, pad_width, constant_values=0):
-    """The array in its place, and around it the constant of the last axis that reaches there, on either side of it."""
-    n = ndim_of(array)
-    outside = np.pad(np.zeros(shape_of(array), int), pad_width, constant_values=np.arange(1, 2 * n + 1).reshape(n, 2))
-    widths = np.broadcast_to(pad_width, (n, 2)).tolist()
-    inside = tuple(slice(before, before + m) for m, (before, _) in zip(shape_of(array), widths))
-    placed = scatter_add(array, index=inside, shape=outside.shape)
-    constants = np.ravel(np.broadcast_to(as_array(constant_values).astype(array.dtype), (n, 2)))
-    if type(constants) is np.ndarray and not constants.any():
+def _by_axis(sides, n):
+    """np.pad's widths as a dict, with the axes as keys: the pairs of all axes."""
+    widths = [(0, 0)] * n
+    for k, width in sides.items():
+        widths[k] = width if type(width) is tuple else (width, width)
+    return widths
+
+
+def _surrounded(array, widths, constants):
+    """The array in its place, and around it the constant of the last axis that reaches there."""
+    n, shape, pairs = ndim_of(array), shape_of(array), widths.tolist()
+    inside = tuple(slice(before, before + m) for m, (before, _) in zip(shape, pairs))
+    placed = scatter_add(array, index=inside, shape=tuple(
+        before + m + after for m, (before, after) in zip(shape, pairs)))
+    if type(constants) in (int, float) and constants == 0 or not n:
         return placed
-    return placed + np.append(np.zeros(1, array.dtype), constants)[outside]
+    constants = np.ravel(np.broadcast_to(as_array(constants).astype(array.dtype), (n, 2)))
+    numbers = np.arange(1, 2 * n + 1).reshape(n, 2)
+    which = np.pad(np.zeros(shape, int), widths, constant_values=numbers)
+    return placed + np.append(np.zeros(1, array.dtype), constants)[which]
 
 
 def _sort(a, axis=-1, kind=None, order=None, *, stable=None):

@@ -10,8 +10,10 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..calls import as_called
 from ..cases import Case, Fixed, Kink
-from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Primitive, in_dtype_of, ndim_of, shape_of, widened
-from .arguments import as_array, as_dtype, as_number, axes_of, count, counted, everything, flag, given, masked
+from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Primitive, in_dtype_of, ndim_of, \
+    shape_of, widened
+from .arguments import as_array, as_dtype, as_number, axes_of, count, counted, everything, flag, \
+    given, masked
 from .constants import number
 
 
@@ -21,7 +23,7 @@ def widen(g, axis, keepdims):
 
 
 def _arguments(function, a, axis, keepdims, where, initial, neutral, combine):
-    """Arguments of a reduction.  `initial` is one entry more; what is left when it is in is to reduce no axes at all."""
+    """Arguments of a reduction.  `initial` is one entry more; then no axis is left to reduce."""
     axis, keepdims, a = axes_of(a, axis, scalar=True), flag(keepdims), masked(a, where, neutral)
     if not given(initial):
         return (a,), {"axis": axis, "keepdims": keepdims}
@@ -32,7 +34,8 @@ def _arguments(function, a, axis, keepdims, where, initial, neutral, combine):
 def reduction(function, neutral, combine):
     """The signature of np.sum and np.prod."""
     def call(a, axis=None, dtype=None, *, keepdims=False, initial=np._NoValue, where=True):
-        return _arguments(function, as_dtype(a, dtype, True), axis, keepdims, where, initial, neutral, combine)
+        a = as_dtype(a, dtype, integers=True)
+        return _arguments(function, a, axis, keepdims, where, initial, neutral, combine)
     return call
 
 
@@ -41,7 +44,7 @@ def extreme(function, combine):
     def call(a, axis=None, *, keepdims=False, initial=np._NoValue, where=True):
         if not given(initial):
             if not everything(where):
-                raise ValueError(f"np.{function.__name__} with where= needs initial=, its value where nothing is left")
+                raise ValueError(f"np.{function.__name__} with where= needs initial= as well")
         else:
             initial = as_array(initial).astype(a.dtype)
             if not count(a, axes_of(a, axis, scalar=True)):  # then it is all there is
@@ -51,11 +54,13 @@ def extreme(function, combine):
 
 
 def mean_of(a, axis=None, dtype=None, *, keepdims=False, where=True):
-    a, axis, keepdims = as_dtype(a, dtype), axes_of(a, axis, scalar=not everything(where)), flag(keepdims)
+    a, keepdims = as_dtype(a, dtype), flag(keepdims)
+    axis = axes_of(a, axis, scalar=not everything(where))
     if everything(where):
         return (a,), {"axis": axis, "keepdims": keepdims}
     total = np.sum(a, axis=axis, keepdims=keepdims, where=where)
-    return (total / counted(a, axis, where, keepdims).astype(a.dtype),), {"axis": (), "keepdims": False}
+    n = counted(a, axis, where, keepdims).astype(a.dtype)
+    return (total / n,), {"axis": (), "keepdims": False}
 
 
 REDUCTIONS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, -1), keepdims=True), Case(()),
@@ -95,7 +100,8 @@ Primitive(np.prod, "p = x_1 ... x_n,  dp = sum_i (prod_{j != i} x_j) dx_i", stac
 def running(a, axis=None, dtype=None):
     if axis is None or not ndim_of(a) and axis in (0, -1):
         a, axis = np.ravel(a), 0
-    return (as_dtype(a, dtype, True),), {"axis": normalize_axis_index(axis, ndim_of(a)) - ndim_of(a)}
+    axis = normalize_axis_index(axis, ndim_of(a)) - ndim_of(a)
+    return (as_dtype(a, dtype, integers=True),), {"axis": axis}
 
 
 Primitive(np.cumsum, "y_k = sum_{i <= k} x_i;  <g, dy> = sum_i (sum_{k >= i} g_k) dx_i", kind=LINEAR, call=running,
@@ -214,7 +220,7 @@ def _p_direction(x, y, p, axis, keepdims):
 
 
 def _deviations(a, axis, dtype, ddof, where, mean, correction, keepdims):
-    """(what the mean leaves, the axes, how many are free of it): n - ddof, and 0 where that is negative."""
+    """(what the mean leaves, the axes, n - ddof or 0 where that is negative)"""
     if given(correction):
         if ddof:
             raise ValueError("ddof and correction are two names of one argument: give one of them")
@@ -223,20 +229,25 @@ def _deviations(a, axis, dtype, ddof, where, mean, correction, keepdims):
     m = mean if given(mean) else np.mean(a, axis=axis, dtype=dtype, keepdims=True, where=where)
     d = as_dtype(a - m, dtype)
     n = counted(a, axis, where, keepdims) - ddof
-    return masked(d, where, 0), axis, np.maximum(n, 0).astype(d.dtype) if hasattr(n, "dtype") else max(n, 0)
+    n = np.maximum(n, 0).astype(d.dtype) if hasattr(n, "dtype") else max(n, 0)
+    return masked(d, where, 0), axis, n
 
 
-def _var(a, axis=None, dtype=None, *, ddof=0, keepdims=False, where=True, mean=np._NoValue, correction=np._NoValue):
+def _var(a, axis=None, dtype=None, *, ddof=0, keepdims=False, where=True, mean=np._NoValue,
+         correction=np._NoValue):
     """s^2 = |x - mean|^2 / (n - ddof)"""
-    d, axis, n = _deviations(a, axis, dtype, ddof, where, mean, correction, keepdims := flag(keepdims))
+    keepdims = flag(keepdims)
+    d, axis, n = _deviations(a, axis, dtype, ddof, where, mean, correction, keepdims)
     return in_dtype_of(as_dtype(a, dtype), np.sum(np.square(d), axis=axis, keepdims=keepdims) / n)
 
 
-def _std(a, axis=None, dtype=None, *, ddof=0, keepdims=False, where=True, mean=np._NoValue, correction=np._NoValue):
+def _std(a, axis=None, dtype=None, *, ddof=0, keepdims=False, where=True, mean=np._NoValue,
+         correction=np._NoValue):
     """s = |x - mean| / sqrt(n - ddof): the norm's derivative, and its convention at 0"""
-    d, axis, n = _deviations(a, axis, dtype, ddof, where, mean, correction, keepdims := flag(keepdims))
-    s = norm(d, axis=axis, keepdims=keepdims) / np.sqrt(n if hasattr(n, "dtype") else number(n, d))
-    return in_dtype_of(as_dtype(a, dtype), s)
+    keepdims = flag(keepdims)
+    d, axis, n = _deviations(a, axis, dtype, ddof, where, mean, correction, keepdims)
+    n = n if hasattr(n, "dtype") else number(n, d)
+    return in_dtype_of(as_dtype(a, dtype), norm(d, axis=axis, keepdims=keepdims) / np.sqrt(n))
 
 
 def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):
@@ -256,17 +267,19 @@ def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):
         total = in_dtype_of(like, total)
     if not returned:
         return mean
-    return mean, total if shape_of(total) == shape_of(mean) else np.copy(np.broadcast_to(total, shape_of(mean)))
+    if shape_of(total) != shape_of(mean):
+        total = np.copy(np.broadcast_to(total, shape_of(mean)))
+    return mean, total
 
 
 def _along(a, chosen, axis, weights):
-    """Weights of a's entries; they may be those of the entries along some axes, in the order in which these are named."""
+    """Weights of all of a's entries, given for all or along the chosen axes, in their order."""
     shape = shape_of(a)
     if shape_of(weights) == shape:
         return weights
     if axis is None or shape_of(weights) != tuple(shape[k] for k in chosen):
-        raise ValueError(f"np.average: weights of shape {shape_of(weights)} for an array of shape {shape} along "
-                         f"axis={axis!r}")
+        raise ValueError(f"np.average: weights of shape {shape_of(weights)} for an array of shape "
+                         f"{shape} along axis={axis!r}")
     return np.reshape(np.transpose(weights, np.argsort(chosen)),
                       tuple(n if k in chosen else 1 for k, n in enumerate(shape)))
 
@@ -280,7 +293,8 @@ def _median(a, axis=None, *, overwrite_input=False, keepdims=False):
     if n:
         ordered = np.sort(flat)
         last = ordered[..., -1]
-        middle = np.where(np.isnan(last), last, np.mean(ordered[..., (n - 1) // 2:n // 2 + 1], axis=-1))
+        inner = ordered[..., (n - 1) // 2:n // 2 + 1]
+        middle = np.where(np.isnan(last), last, np.mean(inner, axis=-1))
     else:
         middle = np.mean(flat, axis=-1)
     return np.expand_dims(middle, axis) if keepdims and given(keepdims) else as_number(middle)
@@ -301,12 +315,14 @@ for _function in (np.argmax, np.argmin, np.argsort, np.count_nonzero, np.nonzero
                   np.argwhere, np.isreal, np.iscomplex, np.isrealobj, np.iscomplexobj, np.isposinf, np.isneginf,
                   np.imag, np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.array_str,
                   np.array_repr):
-    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=as_called(_function), cases=[Case((3, 4))])
-Primitive(np.argpartition, "constant almost everywhere: dy = 0", kind=CONSTANT, call=as_called(np.argpartition),
-          cases=[Case((5,), kth=2)])
+    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT,
+              call=as_called(_function), cases=[Case((3, 4))])
+Primitive(np.argpartition, "constant almost everywhere: dy = 0", kind=CONSTANT,
+          call=as_called(np.argpartition), cases=[Case((5,), kth=2)])
 for _function in (np.allclose, np.array_equal, np.array_equiv, np.isin, np.result_type):
-    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT, call=as_called(_function), cases=[Case((3,), (3,))])
-Primitive(np.searchsorted, "constant almost everywhere: dy = 0", kind=CONSTANT, call=as_called(np.searchsorted),
-          cases=[Case(Fixed(np.array([-1.0, 0.0, 1.0])), (4,))])
-Primitive(np.digitize, "constant almost everywhere: dy = 0", kind=CONSTANT, call=as_called(np.digitize),
-          cases=[Case((4,), Fixed(np.array([-1.0, 0.0, 1.0])))])
+    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT,
+              call=as_called(_function), cases=[Case((3,), (3,))])
+Primitive(np.searchsorted, "constant almost everywhere: dy = 0", kind=CONSTANT,
+          call=as_called(np.searchsorted), cases=[Case(Fixed(np.array([-1.0, 0.0, 1.0])), (4,))])
+Primitive(np.digitize, "constant almost everywhere: dy = 0", kind=CONSTANT,
+          call=as_called(np.digitize), cases=[Case((4,), Fixed(np.array([-1.0, 0.0, 1.0])))])

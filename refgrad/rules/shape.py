@@ -12,9 +12,10 @@ import operator
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from ..cases import Case, Fixed, Kink
+from ..cases import Case
 from ..errors import NoRule
-from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Each, Primitive, align, ndim_of, shape_of
+from ..primitive import CONSTANT, LINEAR, TABLE, TRACING, Composition, Each, Primitive, align, \
+    ndim_of, shape_of
 from .arguments import as_array, axes_of, in_memory, in_order
 
 # The primitives
@@ -218,7 +219,16 @@ def _filled(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, dev
     return (a, fill_value), {"dtype": dtype, "shape": shape}
 
 
+def full_like(a, fill_value, dtype, shape):
+    """np.full_like asks `a` alone whether it is traced."""
+    if type(a) not in TRACING and type(fill_value) in TRACING:
+        params = {"dtype": dtype, "shape": shape}
+        return TRACING[type(fill_value)](TABLE[np.full_like], (a, fill_value), params)
+    return np.full_like(a, fill_value, dtype=dtype, shape=shape)
+
+
 Primitive(np.full_like, "y = c 1, constant in a:  dy = dc 1,  <g, dc 1> = <sum g, dc>", kind=LINEAR, call=_filled,
+          forward=full_like,
           vjp=(None, lambda g, _y, _a, _c, dtype, shape: g),
           cases=[Case((3, 4), ()), Case((3, 4), (4,)), Case((3,), fill_value=2)])
 
@@ -239,14 +249,15 @@ def _moved(a, source, destination):
 def _rolled_axis(a, axis, start=0):
     n = ndim_of(a)
     axis, start = normalize_axis_index(axis, n), operator.index(start)
-    start = normalize_axis_index(start + n if start < 0 else start, n + 1)  # -1 is before the last axis
+    start = normalize_axis_index(start + n if start < 0 else start, n + 1)  # -1: before the last
     return _moved(a, axis, start - (axis < start))
 
 
 def _squeezed(a, axis=None):
     shape = shape_of(a)
     n = len(shape)
-    axes = [k for k in range(-n, 0) if shape[k] == 1] if axis is None else axes_of(a, axis, scalar=True)
+    ones = [k for k in range(-n, 0) if shape[k] == 1]
+    axes = ones if axis is None else axes_of(a, axis, scalar=True)
     if any(shape[k] != 1 for k in axes):
         raise ValueError(f"np.squeeze: axis={axis!r} chooses an axis that is not of size 1 in the shape {shape}")
     return np.reshape(a, tuple(m for k, m in zip(range(-n, 0), shape) if k not in axes))
@@ -277,7 +288,8 @@ Composition(np.moveaxis, _moved, cases=[Case((2, 3, 4), source=0, destination=-1
 Composition(np.matrix_transpose, lambda x, /: _swapped(x, -1, -2), cases=[Case((2, 3, 4))], kind=LINEAR)
 Composition(np.rollaxis, _rolled_axis, cases=[Case((2, 3, 4), axis=2), Case((2, 3, 4), axis=0, start=2)], kind=LINEAR)
 Composition(np.ravel, lambda a, order="C": np.reshape(
-    a, -1, order="F" if in_order("np.ravel", a, order, "CFAK") else "C"), cases=[Case((2, 3))], kind=LINEAR)
+    a, -1, order="F" if in_order("np.ravel", a, order, "CFAK") else "C"), cases=[Case((2, 3))],
+    kind=LINEAR)
 Composition(np.squeeze, _squeezed, cases=[Case((1, 3, 1)), Case((1, 3, 1), axis=0)], kind=LINEAR)
 Composition(np.expand_dims, _expanded, cases=[Case((2, 3), axis=1), Case((3,), axis=(0, -1))], kind=LINEAR)
 for _n, _function in enumerate((np.atleast_1d, np.atleast_2d, np.atleast_3d), 1):
@@ -301,7 +313,8 @@ def _stack(arrays, axis=0, *, dtype=None, casting="same_kind"):
         raise ValueError(f"np.stack: arrays of the shapes {[shape_of(a) for a in arrays]}; expected one shape, of one "
                          f"array or more")
     return np.concatenate([np.expand_dims(a, axis) for a in arrays],
-                          axis=normalize_axis_index(axis, ndim_of(arrays[0]) + 1), dtype=dtype, casting=casting)
+                          axis=normalize_axis_index(axis, ndim_of(arrays[0]) + 1), dtype=dtype,
+                          casting=casting)
 
 
 def _column(a):
@@ -311,7 +324,7 @@ def _column(a):
 def _pieces(ary, indices_or_sections, axis=0, cut=np.split, least=0):
     """The parts of np.split, cut by the places at which NumPy cuts an array of positions."""
     if ndim_of(ary) < least:
-        raise ValueError(f"expected an array with {least} axes or more, got one of shape {shape_of(ary)}")
+        raise ValueError(f"expected an array with {least} axes or more, got shape {shape_of(ary)}")
     parts = cut(np.arange(shape_of(ary)[axis]), indices_or_sections)
     return [ary[along(axis, slice(p[0], p[-1] + 1) if len(p) else slice(0, 0), ndim_of(ary))] for p in parts]
 
@@ -324,7 +337,8 @@ def joined(call):
 Composition(np.stack, _stack, cases=[Case((2, 3), (2, 3), call=lambda a, b: np.stack([a, b], axis=-1)),
                                      Case((), (), call=lambda a, b: np.stack([a, b]))], kind=LINEAR)
 Composition(np.vstack, lambda tup, *, dtype=None, casting="same_kind": np.concatenate(
-    [np.atleast_2d(a) for a in tup], dtype=dtype, casting=casting), cases=joined(np.vstack), kind=LINEAR)
+    [np.atleast_2d(a) for a in tup], dtype=dtype, casting=casting),
+    cases=joined(np.vstack), kind=LINEAR)
 Composition(np.hstack, lambda tup, *, dtype=None, casting="same_kind": np.concatenate(
     [np.atleast_1d(a) for a in tup], axis=int(ndim_of(tup[0]) > 1), dtype=dtype, casting=casting),
     cases=joined(np.hstack), kind=LINEAR)

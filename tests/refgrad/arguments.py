@@ -1,9 +1,9 @@
 """Calls drawn from NumPy's own signatures: each argument of each function of the op table.
 
-A *base* is a sample call of the table as NumPy sees it: what each parameter of the signature is given.  A drawn call
-is a base with other arrays (without axes, without entries, with one, transposed, ...), with other values for some of
-its parameters (CANDIDATES, by the parameter's name), some of them by position and some by name, and with all or some
-of its arrays traced.
+A *base* is a sample call of the table as NumPy sees it: what each parameter of the signature is
+given.  A drawn call is a base with other arrays (without axes, without entries, with one,
+transposed, ...), with other values for some of its parameters (CANDIDATES, by the parameter's
+name), some of them by position and some by name, and with all or some of its arrays traced.
 """
 
 import itertools
@@ -27,8 +27,10 @@ OUT = np.zeros((3, 4))
 
 AXES = [None, 0, 1, -1, -2, (0,), (), (1, 0), (-1, 0), (0, 2), (0, 0), 7, np.int64(-1), [0, 1]]
 ONE_AXIS = [0, 1, -1, -2, 2, 5]
-LOW = [None, -0.5, 0.25, np.float64(-0.375), -np.inf, Like(lambda a: np.linspace(-0.6, 0.3, a.shape[-1]))]
-HIGH = [None, 0.5, -0.25, np.float64(0.625), np.inf, Like(lambda a: np.linspace(-0.17, 0.71, a.shape[-1]))]
+LOW = [None, -0.5, 0.25, np.float64(-0.375), -np.inf,
+       Like(lambda a: np.linspace(-0.6, 0.3, a.shape[-1]))]
+HIGH = [None, 0.5, -0.25, np.float64(0.625), np.inf,
+        Like(lambda a: np.linspace(-0.17, 0.71, a.shape[-1]))]
 OFFSETS = [0, 1, -1, 2, 3, -3, 9, -9, np.int64(1)]
 YES_OR_NO = [True, False]
 
@@ -101,7 +103,7 @@ BEHIND = {"np.pad": ("constant_values", "end_values", "stat_length", "reflect_ty
 
 
 class Entry(NamedTuple):
-    """A function, a method of arrays or a method of a ufunc, with NumPy's signature and sample calls."""
+    """A function, or a method of arrays or of a ufunc, with NumPy's signature and sample calls."""
 
     name: str
     rule: Any
@@ -112,7 +114,8 @@ class Entry(NamedTuple):
     def names(self):
         """The parameters for which there are candidates."""
         named = [p.name for p in self.parameters]
-        behind = BEHIND.get(self.name, _OF_REDUCTIONS if self.name.endswith(".reduce") else ())
+        of_method = _OF_REDUCTIONS if self.name.endswith(".reduce") else ()
+        behind = BEHIND.get(self.name, of_method)
         return [n for n in dict.fromkeys((*named, *behind)) if n in CANDIDATES]
 
 
@@ -175,7 +178,7 @@ def arrays_in(x):
 
 
 class Noted(np.ndarray):
-    """An array that notes the calls of NumPy's functions on it, with plain arrays as their arguments."""
+    """An array that notes the calls of NumPy's functions on it, with plain arrays in them."""
 
     calls = []
 
@@ -183,7 +186,8 @@ class Noted(np.ndarray):
         return self.note(function, args, kwargs)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
-        return self.note(getattr(ufunc, method) if method != "__call__" else ufunc, inputs, options)
+        function = ufunc if method == "__call__" else getattr(ufunc, method)
+        return self.note(function, inputs, options)
 
     @staticmethod
     def note(function, args, kwargs):
@@ -209,7 +213,8 @@ def sample_calls(rule):
         Noted.calls.clear()
         with np.errstate(all="ignore"):
             case.program(rule.function)(*arrays)
-        noted = [(args, kwargs) for function, args, kwargs in Noted.calls if function is rule.function]
+        noted = [(args, kwargs) for function, args, kwargs in Noted.calls
+                 if function is rule.function]
         for args, kwargs in noted or [(_plain(arrays), case.params)]:
             values, rest, args = dict(kwargs), (), list(args)
             for p in signature_of(rule.function).parameters.values():
@@ -228,13 +233,15 @@ def entries():
     """All that NumPy tells the signature of: functions of C and ufuncs from NumPy 2.4 on."""
     for rule in sorted(TABLE.values(), key=lambda rule: rule.name):
         function = rule.function
-        if function is None or not rule.name.startswith("np.") or signature_of(function) is None:
+        of_numpy = function is not None and rule.name.startswith("np.")
+        if not of_numpy or signature_of(function) is None:
             continue
         bases = list(sample_calls(rule))
         yield entry(rule.name, rule, function, bases)
         name = rule.name.removeprefix("np.")
         for method in (name, "flatten") if name == "ravel" else (name,):
-            if callable(getattr(np.ndarray, method, None)) and method != "sort":  # which works in place
+            in_place = method == "sort"
+            if callable(getattr(np.ndarray, method, None)) and not in_place:
                 yield of_array(method, rule, bases)
         if isinstance(function, np.ufunc) and function.nin == 2 and function.signature is None:
             for method in ("reduce", "accumulate", "outer"):
@@ -270,8 +277,8 @@ def variants(a):
         return [a]
     if not a.ndim:
         return [a, a[()]]
-    return [a, np.asarray(a.ravel()[0]), a.ravel()[0], a[:0], a[..., :0], a[:1], a[..., :1], a.T, a[None], a[0],
-            np.stack([a, a[::-1] * 0.875]), np.asfortranarray(a), a.ravel(), a[::-1],
+    return [a, np.asarray(a.ravel()[0]), a.ravel()[0], a[:0], a[..., :0], a[:1], a[..., :1], a.T,
+            a[None], a[0], np.stack([a, a[::-1] * 0.875]), np.asfortranarray(a), a.ravel(), a[::-1],
             a.astype(np.float32)]
 
 
@@ -315,7 +322,7 @@ def _needed(entry, values):
 
 
 def placed(entry, values, rest, chosen, by_position, rng):
-    """The call with these values; at most `by_position` arguments without a name, if the signature has a choice."""
+    """The call with these values, `by_position` of them without a name if the signature allows."""
     first = next(iter(arrays_in((values, rest))), np.zeros(()))
     values = dict(values)
     for name, value in chosen.items():
@@ -330,7 +337,8 @@ def placed(entry, values, rest, chosen, by_position, rng):
             value = kwargs.pop(p.name, rest)
             args += value if value is rest or by_position and isinstance(value, tuple) else [value]
             by_position = 0
-        elif p.kind is p.POSITIONAL_ONLY or p.kind is p.POSITIONAL_OR_KEYWORD and len(args) < by_position:
+        elif p.kind is p.POSITIONAL_ONLY or (
+                p.kind is p.POSITIONAL_OR_KEYWORD and len(args) < by_position):
             if p.name in values:
                 args.append(kwargs.pop(p.name))
             elif k < last and p.default is not p.empty and by_position:
@@ -341,7 +349,8 @@ def placed(entry, values, rest, chosen, by_position, rng):
             by_position = 0
     every = range(len(arrays_in((tuple(args), kwargs))))
     some = {i for i in every if rng.random() < 0.5 or not i and entry.name.startswith("x.")}
-    return Call(entry, tuple(args), kwargs, tuple(sorted(some) if some and rng.random() < 0.4 else every))
+    traced = sorted(some) if some and rng.random() < 0.4 else every
+    return Call(entry, tuple(args), kwargs, tuple(traced))
 
 
 ENTRIES = {e.name: e for e in entries() if e and any(map(arrays_in, e.bases))}

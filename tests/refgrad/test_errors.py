@@ -38,15 +38,19 @@ WAY_OUT = r"has no differentiation rule.*refgrad\.functions\(\).*refgrad\.custom
     (lambda x: np.less.outer(x, x, where=x > 0), r"np\.less with where="),
     (lambda x: np.add.reduceat(x, [0, 1]), r"np\.add\.reduceat"), (lambda x: np.gcd(x, 1), "np.gcd"),
     (lambda x: np.pad(x, 1, mode="linear_ramp"), r"np\.pad with mode='linear_ramp'"),
-    (lambda x: np.pad(x, 1, mode="reflect", reflect_type="odd"), r"np\.pad with reflect_type='odd'"),
+    (lambda x: np.pad(x, 1, mode="reflect", reflect_type="odd"),
+     r"np\.pad with reflect_type='odd'"),
     (lambda x: np.linalg.norm(np.diag(x), 2), r"np\.linalg\.norm with ord=2 over two axes"),
-    (lambda x: np.reshape(x[:, None], (3, 1), order="A"), r"np\.reshape with order='A', which depends on the memory"),
+    (lambda x: np.reshape(x[:, None], (3, 1), order="A"),
+     r"np\.reshape with order='A', which depends on the memory"),
     (lambda x: np.reshape(x, (3, 1), copy=False), r"np\.reshape with copy=False"),
     (lambda x: np.linalg.cholesky(np.diag(x), upper=True), r"np\.linalg\.cholesky with upper=True"),
     (lambda x: np.cross(x[:2], x[:2]), r"np\.cross with a= and b= of 2 and 2 entries"),
     (lambda x: x.astype(complex), r"np\.astype with dtype=complex128"),
-    (lambda x: np.trace(np.diag(x), dtype=complex), r"np\.trace\(a=.*, dtype=type\): np\.astype with dtype=complex128"),
-    (lambda x: np.mean(x, dtype=int), r"np\.mean\(a=float64\[3\], dtype=type\): a reduction with dtype=int64")])
+    (lambda x: np.trace(np.diag(x), dtype=complex),
+     r"np\.trace\(a=.*, dtype=type\): np\.astype with dtype=complex128"),
+    (lambda x: np.mean(x, dtype=int),
+     r"np\.mean\(a=float64\[3\], dtype=type\): a reduction with dtype=int64")])
 def test_no_rule(f, name):
     raises(NoRule, f"{name}.*{WAY_OUT}", f)
 
