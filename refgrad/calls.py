@@ -172,7 +172,7 @@ def _along_axis(ufunc, method, name, x, axis=0, **options):
         axis = tuple(range(ndim_of(x))) if axis is None else axis
         if not ndim_of(x) or type(axis) is tuple and len(axis) != 1:
             raise ValueError(f"{name}: axis={axis!r} of {describe(x)}; expected one axis")
-    if type(axis) is tuple and len(axis) == 1:
+    if type(axis) is tuple and len(axis) == 1 and ndim_of(x):
         axis, = axis
     function = {"reduce": _REDUCTIONS, "accumulate": _RUNNING}[method].get(ufunc)
     options = {k: v for k, v in options.items()

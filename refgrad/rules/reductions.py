@@ -176,7 +176,8 @@ def _length(x, p, axis, keepdims):
             exponent = np.where(inside | ~np.isfinite(largest), 0, np.frexp(largest)[1])
             scaled = _root(_sum_of_powers(np.ldexp(x, -exponent), p, axis), p)
             n = np.where(inside, n, np.ldexp(scaled, exponent))
-    return (n if keepdims else np.squeeze(n, axis=axis)).astype(dtype, copy=False)
+    n = n if keepdims else as_number(np.squeeze(n, axis=axis))
+    return n.astype(dtype, copy=False)
 
 
 def _sum_of_powers(x, p, axis):
