@@ -62,7 +62,7 @@ def sizes_of(axes):
 
 def size_name(size):
     """A size as it is written: with names, if it has any, else an integer."""
-    return source(to_form(size.expression, [])) if type(size) is Size else int(size)
+    return source(to_form(size.expression, [])) if type(size) is Size else size
 
 
 class Graph:

@@ -71,22 +71,25 @@ def opened(s, opens):
 
 
 def is_zero(s):
-    """Whether an expression is known to be 0: all that can be multiplied out cancels."""
-    return not opened(opened(expanded(s), lambda f: True), lambda f: True).terms
+    """Whether an expression is known to be 0: all that can be multiplied out cancels, if that is not too long."""
+    s = expanded(s)
+    return number_of_terms(s, 3) < MOST_TERMS ** 2 and not opened(opened(s, lambda f: f.power < 4), lambda f: f.power < 4).terms
 
 
-def number_of_terms(s):
-    """How many terms an expression has when it is multiplied out."""
-    return sum(math.prod(number_of_terms(f.atom.sum) for f in t.factors if type(f.atom) is Group and f.power == 1)
+def number_of_terms(s, power=1):
+    """How many terms an expression has when it is multiplied out, up to that power of what is in parentheses."""
+    return sum(math.prod(number_of_terms(f.atom.sum, power) ** int(f.power) for f in t.factors
+                         if type(f.atom) is Group and f.power.denominator == 1 and 0 < f.power <= power)
                for t in s.terms)
 
 
-def _expand(term, free, opens=lambda f: True):
+def _expand(term, free, opens=lambda f: f.power == 1):
     """The terms that a term is, multiplied out: of its parentheses those that are to be opened."""
     term = reduced(merged(*term, free), free)
     for n, f in enumerate(term.factors):
-        if type(f.atom) is Group and f.power == 1 and opens(f):
-            rest = term.factors[:n] + term.factors[n + 1:]
+        if type(f.atom) is Group and f.power.denominator == 1 and f.power > 0 and opens(f):
+            left = (f._replace(power=f.power - 1),) if f.power > 1 else ()
+            rest = term.factors[:n] + left + term.factors[n + 1:]
             all_indices = set(term.indices)
             result = []
             for t in f.atom.sum.terms:
