@@ -67,6 +67,7 @@ class Data(NamedTuple):
     name: str
     array: object
     properties: frozenset = frozenset()
+    truths: bool = False  # whether all entries are 0 or 1
 
     def key(self, label):
         return f"{self.name}{self.array.shape}{self.array.tobytes().hex()[:64]}{hash(self.array.tobytes())}"
@@ -298,6 +299,15 @@ def merged(coefficient, factors, free):
     return times_sizes(Term(Fraction(coefficient), kept), lost)
 
 
+def as_factor(s):
+    """An expression as one factor."""
+    if len(s.terms) == 1:
+        (t,) = s.terms
+        if len(t.factors) == 1 and t.coefficient == 1 and set(t.indices) <= s.free:
+            return t.factors[0]
+    return Factor(Group(s), (), Fraction(1))
+
+
 def with_powers(factors):
     """The factors with equal ones as one, their powers added; an indicator to any power is itself."""
     label = labels({i for f in factors for i in f.indices})
@@ -307,12 +317,13 @@ def with_powers(factors):
         powers[k] = powers.get(k, 0) + f.power
         first.setdefault(k, f)
     kept = [first[k]._replace(power=p) for k, p in powers.items() if p]
-    return tuple(f._replace(power=Fraction(1)) if is_indicator(f.atom) else f for f in kept)
+    return tuple(f._replace(power=Fraction(1)) if is_indicator(f.atom) and f.power > 0 else f
+                 for f in kept)
 
 
 def is_indicator(atom):
-    """Whether an atom is a comparison: 1 where it holds, 0 elsewhere."""
-    return type(atom) is Point and isinstance(atom.function, str)
+    """Whether an atom is 0 or 1 in each entry: a comparison, or given numbers that are."""
+    return type(atom) is Point and isinstance(atom.function, str) or type(atom) is Data and atom.truths
 
 
 def times_sizes(term, indices):
