@@ -378,6 +378,14 @@ def power(s, p):
             safe = len(t.factors) <= 1 and all(f.power == 1 or f.power.denominator > 1 for f in t.factors)
             if root is not None and (safe or all(is_positive(f) for f in t.factors)):
                 return Sum((Term(root, tuple(f._replace(power=f.power * p) for f in t.factors)),), s.free)
+        else:  # a sum over bound indices, times numbers
+            numbers = [f for f in t.factors if not f.indices and (p.denominator == 1 or is_positive(f))]
+            root = exact_power(t.coefficient, p)
+            if root is not None and (numbers or t.coefficient != 1):
+                inside = Term(Fraction(1), tuple(f for f in t.factors if not any(f is g for g in numbers)))
+                summed_up = Factor(Group(Sum((inside,), s.free)), (), p)
+                return Sum((merged(root, [*(f._replace(power=f.power * p) for f in numbers), summed_up], s.free),),
+                           s.free)
     return Sum((Term(Fraction(1), (Factor(Group(s), (), p),)),), s.free)
 
 

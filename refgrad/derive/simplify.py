@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from .functions import complements, indicator, logistic_slope, quotient, softmax_by_hand, undone
-from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, as_factor, collected, fresh, labels,
+from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, as_factor, as_term, collected, fresh, labels,
                     merged, name_of, power, scaled, times_sizes)
 
 #: An expression of more terms than this stays in parentheses.
@@ -24,7 +24,7 @@ MOST_TERMS = 24
 
 def simplified(s, label=None):
     """The simplest form that is known of an expression; `label` names its free indices (by default canonically)."""
-    s = complements(collected(expanded(s)))
+    s = one_fraction(complements(collected(expanded(s))))
     s = in_front(factored(s, canonical_labels(s) if label is None else label))
     return Sum(tuple(map(positive, s.terms)), s.free)
 
@@ -121,6 +121,24 @@ def _inner(f):
             arguments.append((axes, simplified(s, {i: f"a{n}" for n, i in enumerate(indices)})))
         return f._replace(atom=atom._replace(args=tuple(arguments)))
     return f
+
+
+def one_fraction(s):
+    """a + b / c as (a c + b) / c, where that has fewer terms."""
+    names, denominators = labels(s.free), {}
+    for t in s.terms if len(s.terms) > 1 else ():
+        for f in t.factors:
+            if type(f.atom) is Group and f.power.denominator == 1 and f.power < 0 and set(f.indices) <= s.free:
+                key = f._replace(power=Fraction(1)).key(names)
+                denominators[key] = min(f, denominators.get(key, f), key=lambda f: f.power)
+    for key, f in denominators.items():
+        over = f._replace(power=-f.power)
+        above = Sum(tuple(merged(t.coefficient, (*t.factors, over), s.free) for t in s.terms), s.free)
+        above = opened(above, lambda g: g._replace(power=Fraction(1)).key(names) == key)
+        if len(above.terms) < len(s.terms):
+            made = as_term(above)
+            return one_fraction(Sum((merged(made.coefficient, (*made.factors, f), s.free),), s.free))
+    return s
 
 
 # Rules for a single product
@@ -328,8 +346,6 @@ def in_front(s):
     c, sizes, inside = shared_scalars(s)
     if len(s.terms) < 2 or abs(c) == 1 and not sizes:
         return s
-    if c < 0:
-        c, inside = -c, scaled(inside, -1)
     return Sum((Term(c, (*sizes, Factor(Group(inside), (), Fraction(1)))),), s.free)
 
 
