@@ -132,12 +132,13 @@ def one_fraction(s):
                 key = f._replace(power=Fraction(1)).key(names)
                 denominators[key] = min(f, denominators.get(key, f), key=lambda f: f.power)
     for key, f in denominators.items():
-        over = f._replace(power=-f.power)
-        above = Sum(tuple(merged(t.coefficient, (*t.factors, over), s.free) for t in s.terms), s.free)
-        above = opened(above, lambda g: g._replace(power=Fraction(1)).key(names) == key)
-        if len(above.terms) < len(s.terms):
-            made = as_term(above)
-            return one_fraction(Sum((merged(made.coefficient, (*made.factors, f), s.free),), s.free))
+        for p in range(1, 1 - int(f.power)):
+            over = f._replace(power=Fraction(p))
+            above = Sum(tuple(merged(t.coefficient, (*t.factors, over), s.free) for t in s.terms), s.free)
+            above = opened(above, lambda g: g._replace(power=Fraction(1)).key(names) == key)
+            if len(above.terms) < len(s.terms):
+                made, below = as_term(one_fraction(above)), f._replace(power=Fraction(-p))
+                return one_fraction(Sum((merged(made.coefficient, (*made.factors, below), s.free),), s.free))
     return s
 
 
