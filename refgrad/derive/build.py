@@ -59,7 +59,12 @@ def hadamard(factors):
         return flat[0]
     if any(type(f) is F.Eye for f in flat):  # I . A
         return F.Diag(F.DiagOf(hadamard([f for f in flat if type(f) is not F.Eye])))
-    return F.Hadamard(tuple(sorted(flat, key=lambda f: (type(f) is F.Power and f.exponent < 0, repr(f)))), flat[0].kind)
+    return F.Hadamard(tuple(sorted(flat, key=_order)), flat[0].kind)
+
+
+def _order(f):
+    """Where a factor stands: what divides comes last, given numbers before it."""
+    return type(f) is F.Power and f.exponent < 0, type(f) is F.Name and f.role == "data", repr(f)
 
 
 def pair(x):

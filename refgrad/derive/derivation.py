@@ -14,7 +14,7 @@ from . import form as F
 from .arguments import names_of, variables_of
 from .formula import Formula, entries, given_in, has_indices, size_names, with_names, written_out
 from .level import tidied
-from .matrix import matrix_form, with_all_axes
+from .matrix import matrix_form, size_name, with_all_axes
 from .names import data_in, inlined, jacobian_of
 from .numpy_source import NoSource, definition
 from .printing import latex, latex_words, text
@@ -61,7 +61,7 @@ class Derivation(Run):
         super().__init__(f, variables, wrt)
         self._read()
         self.checks, self.of_the_second = check, []  # what has to be known of the Hessian beside
-        self.unconfirmed = None  # why the formulas were not compared with the engine
+        self.unconfirmed = None if check else "check=False"  # why the formulas were not compared with the engine
         if check:
             confirm(self)
 
@@ -109,7 +109,8 @@ class Derivation(Run):
             why = "entries are chosen by their position" if self.given else "numbers are computed from the sizes"
             yield f"{why}, so the formulas hold for {self.own_sizes()} alone"
         elif self.conditions:
-            yield f"sizes are compared: the formulas hold where {', '.join(self.conditions)}"
+            found = [f"{size_name(c.left)} {c.relation} {size_name(c.right)}" for c in self.conditions.values()]
+            yield f"sizes are compared: the formulas hold where {', '.join(found)}"
         if self.unconfirmed:
             yield f"not compared with the engine: {self.unconfirmed}"
         for d in self.given:
@@ -296,8 +297,9 @@ class Derivation(Run):
                           sizes=self._guard() + self._size_statements(every) + narrow + data)
 
     def _guard(self):
-        """Statements that refuse other sizes, where the formulas hold for some alone."""
-        named = [v for v in self.variables if set(v.shape) & set(self.numbers)] if self.fixed else []
+        """Statements that refuse other sizes, where the formulas are known to hold for some alone."""
+        known = self.fixed and self.checks
+        named = [v for v in self.variables if set(v.shape) & set(self.numbers)] if known else []
         own = [tuple(self.numbers.get(n, n) for n in v.shape) for v in named]
         if not named:
             return []

@@ -14,7 +14,7 @@ from .names import data_in, extent, inlined, names_in
 from .printing import latex, mathml, text
 
 #: A formula of more parts than this is written with names for its parts.
-LONG = 14
+LONG = 16
 
 
 class Formula:
@@ -59,7 +59,7 @@ def given_in(formulas):
 
 def written_out(symbol, definitions):
     """The expression without names, or None if that is long."""
-    if extent(symbol.sum, definitions) > 3 * LONG:
+    if extent(symbol.sum, definitions) > 6 * LONG:
         return None
     whole = tidied(inlined(symbol, definitions))
     return whole if parts(matrix_form(whole)) <= LONG else None

@@ -67,6 +67,7 @@ class Data(NamedTuple):
     name: str
     array: object
     properties: frozenset = frozenset()
+    truths: bool = False  # whether all entries are 0 or 1
 
     def key(self, label):
         return f"{self.name}{self.array.shape}{self.array.tobytes().hex()[:64]}{hash(self.array.tobytes())}"
@@ -298,6 +299,15 @@ def merged(coefficient, factors, free):
     return times_sizes(Term(Fraction(coefficient), kept), lost)
 
 
+def as_factor(s):
+    """An expression as one factor."""
+    if len(s.terms) == 1:
+        (t,) = s.terms
+        if len(t.factors) == 1 and t.coefficient == 1 and set(t.indices) <= s.free:
+            return t.factors[0]
+    return Factor(Group(s), (), Fraction(1))
+
+
 def with_powers(factors):
     """The factors with equal ones as one, their powers added; an indicator to any power is itself."""
     label = labels({i for f in factors for i in f.indices})
@@ -307,12 +317,13 @@ def with_powers(factors):
         powers[k] = powers.get(k, 0) + f.power
         first.setdefault(k, f)
     kept = [first[k]._replace(power=p) for k, p in powers.items() if p]
-    return tuple(f._replace(power=Fraction(1)) if is_indicator(f.atom) else f for f in kept)
+    return tuple(f._replace(power=Fraction(1)) if is_indicator(f.atom) and f.power > 0 else f
+                 for f in kept)
 
 
 def is_indicator(atom):
-    """Whether an atom is a comparison: 1 where it holds, 0 elsewhere."""
-    return type(atom) is Point and isinstance(atom.function, str)
+    """Whether an atom is 0 or 1 in each entry: a comparison, or given numbers that are."""
+    return type(atom) is Point and isinstance(atom.function, str) or type(atom) is Data and atom.truths
 
 
 def times_sizes(term, indices):
@@ -367,6 +378,14 @@ def power(s, p):
             safe = len(t.factors) <= 1 and all(f.power == 1 or f.power.denominator > 1 for f in t.factors)
             if root is not None and (safe or all(is_positive(f) for f in t.factors)):
                 return Sum((Term(root, tuple(f._replace(power=f.power * p) for f in t.factors)),), s.free)
+        else:  # a sum over bound indices, times numbers
+            numbers = [f for f in t.factors if not f.indices and (p.denominator == 1 or is_positive(f))]
+            root = exact_power(t.coefficient, p)
+            if root is not None and (numbers or t.coefficient != 1):
+                inside = Term(Fraction(1), tuple(f for f in t.factors if not any(f is g for g in numbers)))
+                summed_up = Factor(Group(Sum((inside,), s.free)), (), p)
+                return Sum((merged(root, [*(f._replace(power=f.power * p) for f in numbers), summed_up], s.free),),
+                           s.free)
     return Sum((Term(Fraction(1), (Factor(Group(s), (), p),)),), s.free)
 
 

@@ -7,6 +7,8 @@ nowhere else.
 
 from __future__ import annotations
 
+import itertools
+
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -95,7 +97,12 @@ class Layout:
         return self.scaled(numerators, denominators, body)
 
     def of_matmul(self, form):
-        return Piece(self.side_by_side([self.at(f, TIGHT) for f in form.factors]), PRODUCT)
+        outs = []
+        for f, same in itertools.groupby(form.factors):
+            n = len(list(same))
+            inverse = n > 1 and isinstance(f, Inverse) and not isinstance(f.body, T)
+            outs += [self.raised_inverse(self.at(f.body, ATOM), n)] if inverse else [self.at(f, TIGHT)] * n
+        return Piece(self.side_by_side(outs), PRODUCT)
 
     def of_hadamard(self, form):
         over = [f for f in form.factors if isinstance(f, Power) and f.exponent < 0]

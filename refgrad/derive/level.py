@@ -16,9 +16,9 @@ from ..errors import NoRule
 from ..primitive import LINEAR, MULTILINEAR, TABLE
 from ..reverse import Node
 from ..tracer import Level, Tracer
-from .index import Call, Factor, Index, Point, name_of
+from .index import Call, Factor, Index, Point, as_factor, name_of
 from .names import Defined, abbreviated, is_simple, named, names_in
-from .simplify import as_factor, simplified
+from .simplify import simplified
 from .symbol import NoFormula, Symbol, as_symbol, size_of
 
 #: Primitives whose rules are programs (running products) rather than formulas.

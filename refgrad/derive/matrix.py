@@ -41,7 +41,8 @@ def to_form(s, axes, loose=False):
     """An expression as a formula; `loose`: a number may stand for an array all of whose entries it is."""
     if not s.terms:
         return F.Num(Fraction(0)) if loose or not axes else F.Zeros(sizes_of(axes), kind_of(len(axes)))
-    terms = [term_form(t, axes, loose or len(s.terms) > 1) for t in s.terms]
+    alone = len(s.terms) == 1 or len(axes) == 2 and any(type(f.atom) is Delta for t in s.terms for f in t.factors)
+    terms = [term_form(t, axes, loose or not alone) for t in s.terms]
     return terms[0] if len(terms) == 1 else plus(terms)
 
 
@@ -62,7 +63,7 @@ def sizes_of(axes):
 
 def size_name(size):
     """A size as it is written: with names, if it has any, else an integer."""
-    return source(to_form(size.expression, [])) if type(size) is Size else int(size)
+    return source(to_form(size.expression, [])) if type(size) is Size else size
 
 
 class Graph:

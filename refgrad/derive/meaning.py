@@ -12,8 +12,8 @@ from ..nn.losses import _squared_error
 from ..primitive import TABLE
 from ..rules.linalg import contraction, log_abs_det, matmul, sign_det, solve
 from ..rules.shape import cast
-from .index import Call, Delta, Factor, Index, Point, Sum, add, power, product, scaled, summed
-from .simplify import as_factor, reduced
+from .index import Call, Delta, Factor, Index, Point, Sum, add, as_factor, power, product, scaled, summed
+from .simplify import reduced
 from .sizes import OPPOSITE, Size
 from .symbol import MEANING, NoFormula, Symbol, aligned, as_symbol, call, paired, point, same_size, size_of
 

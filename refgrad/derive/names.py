@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..primitive import TABLE
-from .index import Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, collected, fresh, name_of
-from .simplify import as_factor, expanded, opened
+from .index import Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, as_factor, collected, fresh, name_of
+from .simplify import expanded, opened
 from .symbol import NoFormula, Symbol
 
 

@@ -103,6 +103,9 @@ class Text(Layout):
     def inverse(self, out, transposed):
         return out + ("^-T" if transposed else "^-1")
 
+    def raised_inverse(self, out, n):
+        return f"{out}^-{n}"
+
     def powered(self, out, exponent, form):
         exponent = exponent if exponent.isdigit() else self.group(exponent)
         return out + (".^" if form.kind == MATRIX else "^") + exponent

@@ -14,9 +14,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..primitive import TABLE
-from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, collected, fresh, is_indicator,
-                    labels, merged, name_of, power, scaled, times_sizes)
+from .functions import complements, indicator, logistic_slope, quotient, softmax_by_hand, undone
+from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, as_factor, as_term, collected, fresh, labels,
+                    merged, name_of, power, scaled, times_sizes)
 
 #: An expression of more terms than this stays in parentheses.
 MOST_TERMS = 24
@@ -24,7 +24,7 @@ MOST_TERMS = 24
 
 def simplified(s, label=None):
     """The simplest form that is known of an expression; `label` names its free indices (by default canonically)."""
-    s = collected(expanded(s))
+    s = one_fraction(complements(collected(expanded(s))))
     s = in_front(factored(s, canonical_labels(s) if label is None else label))
     return Sum(tuple(map(positive, s.terms)), s.free)
 
@@ -71,22 +71,25 @@ def opened(s, opens):
 
 
 def is_zero(s):
-    """Whether an expression is known to be 0: all that can be multiplied out cancels."""
-    return not opened(opened(expanded(s), lambda f: True), lambda f: True).terms
+    """Whether an expression is known to be 0: all that can be multiplied out cancels, if that is not too long."""
+    s = expanded(s)
+    return number_of_terms(s, 3) < MOST_TERMS ** 2 and not opened(opened(s, lambda f: f.power < 4), lambda f: f.power < 4).terms
 
 
-def number_of_terms(s):
-    """How many terms an expression has when it is multiplied out."""
-    return sum(math.prod(number_of_terms(f.atom.sum) for f in t.factors if type(f.atom) is Group and f.power == 1)
+def number_of_terms(s, power=1):
+    """How many terms an expression has when it is multiplied out, up to that power of what is in parentheses."""
+    return sum(math.prod(number_of_terms(f.atom.sum, power) ** int(f.power) for f in t.factors
+                         if type(f.atom) is Group and f.power.denominator == 1 and 0 < f.power <= power)
                for t in s.terms)
 
 
-def _expand(term, free, opens=lambda f: True):
+def _expand(term, free, opens=lambda f: f.power == 1):
     """The terms that a term is, multiplied out: of its parentheses those that are to be opened."""
     term = reduced(merged(*term, free), free)
     for n, f in enumerate(term.factors):
-        if type(f.atom) is Group and f.power == 1 and opens(f):
-            rest = term.factors[:n] + term.factors[n + 1:]
+        if type(f.atom) is Group and f.power.denominator == 1 and f.power > 0 and opens(f):
+            left = (f._replace(power=f.power - 1),) if f.power > 1 else ()
+            rest = term.factors[:n] + left + term.factors[n + 1:]
             all_indices = set(term.indices)
             result = []
             for t in f.atom.sum.terms:
@@ -120,38 +123,23 @@ def _inner(f):
     return f
 
 
-#: Functions of an entry that undo each other.
-INVERSES = [("np.exp", "np.log"), ("np.expm1", "np.log1p"), ("np.sinh", "np.arcsinh"), ("np.tan", "np.arctan")]
-UNDOES = dict(INVERSES + [(b, a) for a, b in INVERSES])
-
-PI = Leaf("pi", (), "constant")
-
-
-def undone(f):
-    """exp(log x) = x and its kin;  exp(log softmax x) = softmax x;  arctan 1 = pi / 4;  max(x, 0) > 0 where x > 0."""
-    name, s = name_of(f.atom.function), f.atom.args[0]
-    inside = as_factor(s)
-    if name == "np.arctan" and s.terms == Sum.number(1).terms:
-        return Factor(Group(Sum((Term(Fraction(1, 4), (Factor(PI, (), Fraction(1)),)),), s.free)), (), f.power)
-    rectified = type(inside.atom) is Point and name_of(inside.atom.function) == "relu"
-    if name == ">" and rectified and not f.atom.args[1].terms:
-        return f._replace(atom=f.atom._replace(args=(inside.atom.args[0], f.atom.args[1])))
-    if name not in UNDOES or inside.power != 1 or type(inside.atom) not in (Point, Call):
-        return f
-    if name_of(inside.atom.function) == UNDOES[name]:
-        return Factor(Group(inside.atom.args[0]), (), f.power)
-    if name == "np.exp" and name_of(inside.atom.function) == "log_softmax":
-        softmax = next(p for p in TABLE.values() if p.name == "softmax")
-        ones = unit_axes(softmax, dict(inside.atom.params), inside.atom.sizes)
-        return inside._replace(atom=inside.atom._replace(function=softmax, ones=ones), power=f.power)
-    return f
-
-
-def unit_axes(primitive, params, sizes):
-    """The axes of a result along which a softmax sums to 1, counted among those that have an index."""
-    if primitive.name != "softmax":
-        return ()
-    return (sum(n != 1 for n in sizes[:params["axis"] % len(sizes)]),)
+def one_fraction(s):
+    """a + b / c as (a c + b) / c, where that has fewer terms."""
+    names, denominators = labels(s.free), {}
+    for t in s.terms if len(s.terms) > 1 else ():
+        for f in t.factors:
+            if type(f.atom) is Group and f.power.denominator == 1 and f.power < 0 and set(f.indices) <= s.free:
+                key = f._replace(power=Fraction(1)).key(names)
+                denominators[key] = min(f, denominators.get(key, f), key=lambda f: f.power)
+    for key, f in denominators.items():
+        for p in range(1, 1 - int(f.power)):
+            over = f._replace(power=Fraction(p))
+            above = Sum(tuple(merged(t.coefficient, (*t.factors, over), s.free) for t in s.terms), s.free)
+            above = opened(above, lambda g: g._replace(power=Fraction(1)).key(names) == key)
+            if len(above.terms) < len(s.terms):
+                made, below = as_term(one_fraction(above)), f._replace(power=Fraction(-p))
+                return one_fraction(Sum((merged(made.coefficient, (*made.factors, below), s.free),), s.free))
+    return s
 
 
 # Rules for a single product
@@ -222,15 +210,6 @@ def inverse(term, free):
     return None
 
 
-def as_factor(s):
-    """An expression as one factor."""
-    if len(s.terms) == 1:
-        (t,) = s.terms
-        if len(t.factors) == 1 and t.coefficient == 1 and set(t.indices) <= s.free:
-            return t.factors[0]
-    return Factor(Group(s), (), Fraction(1))
-
-
 def unit_sum(term, free):
     """Entries that sum to 1 along axes, where nothing else stands on those axes."""
     for n, f in enumerate(term.factors):
@@ -270,43 +249,15 @@ def given_data(array):
     if array.ndim == 2 and array.shape[0] == array.shape[1] and np.array_equal(array, np.eye(len(array))):
         return Delta()
     if array.ndim == 1 and np.count_nonzero(array) == 1 and array.sum() == 1:
-        return Data(f"e{int(np.argmax(array)) + 1}", array)
+        return Data(f"e{int(np.argmax(array)) + 1}", array, truths=True)
     if array.ndim == 2 and np.array_equal(array, np.tri(*array.shape)):
-        return Data("Lower", array)
+        return Data("Lower", array, truths=True)
     if array.ndim == 2 and np.array_equal(array, np.tri(*array.shape).T):
-        return Data("Upper", array)
+        return Data("Upper", array, truths=True)
     contents = zlib.crc32(array.tobytes() + bytes(str(array.shape), "ascii")) % 1000
     symmetric = array.ndim == 2 and array.shape[0] == array.shape[1] and np.array_equal(array, array.T)
-    return Data(f"{'E' if np.isin(array, (0, 1)).all() else 'C'}{contents}", array,
-                frozenset({"symmetric"} if symmetric else ()))
-
-
-def indicator(term, free):
-    """[x > 0] to any power is itself;  sign^2 = 1 and |x|^2 = x^2 (but where x = 0, a convention's matter)."""
-    for n, f in enumerate(term.factors):
-        if type(f.atom) is not Point:
-            continue
-        name = name_of(f.atom.function)
-        rest = term.factors[:n] + term.factors[n + 1:]
-        if is_indicator(f.atom) and f.power != 1 and f.power > 0:
-            return Term(term.coefficient, rest + (f._replace(power=Fraction(1)),))
-        if name == "np.sign" and f.power != 1 and f.power.denominator == 1:
-            p = f.power % 2
-            return Term(term.coefficient, rest + ((f._replace(power=Fraction(1)),) if p else ())) \
-                if p or set(f.indices) <= {i for g in rest for i in g.indices} | set(free) else None
-        if name == "np.absolute" and f.power.denominator == 1 and f.power % 2 == 0:
-            inside = power(f.atom.args[0], f.power)
-            if len(inside.terms) == 1:
-                (t,) = inside.terms
-                return Term(term.coefficient * t.coefficient, rest + fresh(t, inside.free).factors)
-        if name == "np.absolute":
-            sign = f.atom._replace(function=TABLE[np.sign])
-            k = Factor(sign, (), Fraction(1)).key(labels(sign.args[0].free))
-            for m, g in enumerate(rest):
-                if g.power == 1 and type(g.atom) is Point and g.key(labels(g.indices)) == k and f.power == 1:
-                    others = rest[:m] + rest[m + 1:]
-                    return Term(term.coefficient, others + (Factor(Group(f.atom.args[0]), (), Fraction(1)),))
-    return None
+    truths = bool(np.isin(array, (0, 1)).all())
+    return Data(f"{'E' if truths else 'C'}{contents}", array, frozenset({"symmetric"} if symmetric else ()), truths)
 
 
 def root(term, free):
@@ -324,7 +275,7 @@ def root(term, free):
     return None
 
 
-RULES = delta, inverse, unit_sum, data_product, indicator, root
+RULES = delta, inverse, unit_sum, data_product, indicator, quotient, logistic_slope, softmax_by_hand, root
 
 
 # Taking out what is common
@@ -396,8 +347,6 @@ def in_front(s):
     c, sizes, inside = shared_scalars(s)
     if len(s.terms) < 2 or abs(c) == 1 and not sizes:
         return s
-    if c < 0:
-        c, inside = -c, scaled(inside, -1)
     return Sum((Term(c, (*sizes, Factor(Group(inside), (), Fraction(1)))),), s.free)
 
 

@@ -19,32 +19,26 @@ from typing import NamedTuple
 import numpy as np
 
 from ..primitive import TABLE
-from .index import Factor, Leaf, Point, Sum, Term, add, power, product, scaled, sum_of
+from .index import Factor, Leaf, Point, Sum, Term, add, power, product, scaled
 
 
 class Condition(NamedTuple):
-    """A comparison of sizes that the program made, and how it came out."""
+    """A comparison of sizes, in the form in which it holds."""
 
     left: object
     relation: str
     right: object
-    holds: bool
 
-    def __str__(self):
-        relation = self.relation if self.holds else OPPOSITE[self.relation]
-        return f"{self.left} {relation} {self.right}"
-
-    def comes_out_at(self, sizes):
-        """Whether the comparison comes out the same at other sizes, a dict of integers."""
-        left, right = (at_sizes(sum_of(x), sizes) for x in (self.left, self.right))
-        return RELATIONS[self.relation](left, right) == self.holds
+    def holds_at(self, sizes):
+        """Whether it holds at other sizes, a dict of integers."""
+        return RELATIONS[self.relation](*(at_sizes(expression_of(x), sizes) for x in (self.left, self.right)))
 
 
 RELATIONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq,
              "!=": operator.ne}
 OPPOSITE = {">": "<=", "<": ">=", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}
 
-#: Where the comparisons of a derivation in progress are noted: {condition as text: Condition}.
+#: Where the comparisons of a derivation in progress are noted: from what tells them apart to a Condition.
 CONDITIONS = contextvars.ContextVar("conditions", default=None)
 
 
@@ -221,8 +215,9 @@ def compared(size, relation, other):
     conditions = CONDITIONS.get()
     if conditions is not None and not _is_ours(sys._getframe(2)) and (
             type(other) is not Size or other.expression.key({}) != size.expression.key({})):
-        condition = Condition(size, relation, other, holds)
-        conditions.setdefault(str(condition), condition)
+        condition = Condition(size, relation if holds else OPPOSITE[relation], other)
+        key = condition.relation, *(expression_of(x).key({}) for x in (size, other))
+        conditions.setdefault(key, condition)
     return holds
 
 

@@ -117,6 +117,9 @@ class Latex(Typeset):
     def inverse(self, out, transposed):
         return self.raised(out, r"-\top" if transposed else "-1")
 
+    def raised_inverse(self, out, n):
+        return self.raised(out, f"-{n}")
+
     def powered(self, out, exponent, form):
         exponent = exponent.replace("tfrac", "frac")
         return self.raised(out, exponent if form.kind == SCALAR else rf"\odot {exponent}" if exponent[0] != "-"
@@ -215,6 +218,9 @@ class MathML(Typeset):
 
     def inverse(self, out, transposed):
         return self.raised(out, self.minus("<mo>⊤</mo>" if transposed else "<mn>1</mn>"))
+
+    def raised_inverse(self, out, n):
+        return self.raised(out, self.minus(f"<mn>{n}</mn>"))
 
     def powered(self, out, exponent, form):
         return self.raised(out, exponent if form.kind == SCALAR else '<mo lspace="0" rspace="0">⊙</mo>' + (
