@@ -1,10 +1,10 @@
 """Python's numbers in a program that is written down.
 
-A `Scalar` stands for a float or an int among the arguments of a jit-ted function.  What Python's operators make of it
-is written down as Python's operation, so that a replay does what Python does: a float that meets a float32 array
-leaves it float32, division by zero raises, an int has as many digits as it needs.  To isinstance it is the number that
-it stands for.  Whatever needs the number itself (a branch, an index, math.sqrt, a text) gets it, and the replay checks
-that it is the same.
+A `Scalar` stands for a float or an int among the arguments of a jit-ted function.  What Python's
+operators make of it is written down as Python's operation, so that a replay does what Python does:
+a float that meets a float32 array leaves it float32, division by zero raises, an int has as many
+digits as it needs.  To isinstance it is the number that it stands for.  Whatever needs the number
+itself (a branch, an index, math.sqrt, a text) gets it, and the replay checks that it is the same.
 """
 
 from __future__ import annotations
@@ -65,19 +65,28 @@ def _declare(name, function):
     setattr(Scalar, f"__{name}__", lambda self, *others: self.by(function, self, *others))
 
 
-for _name, _function in {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "truediv": operator.truediv,
-                         "floordiv": operator.floordiv, "mod": operator.mod, "pow": operator.pow, "divmod": divmod,
-                         "lshift": operator.lshift, "rshift": operator.rshift, "and": operator.and_,
-                         "or": operator.or_, "xor": operator.xor}.items():
+def _declare_reflected(name, function):
+    setattr(Scalar, f"__r{name}__", lambda self, other: self.by(function, other, self))
+
+
+for _name, _function in {
+        "add": operator.add, "sub": operator.sub, "mul": operator.mul, "truediv": operator.truediv,
+        "floordiv": operator.floordiv, "mod": operator.mod, "pow": operator.pow, "divmod": divmod,
+        "lshift": operator.lshift, "rshift": operator.rshift, "and": operator.and_,
+        "or": operator.or_, "xor": operator.xor}.items():
     _declare(_name, _function)
-    setattr(Scalar, f"__r{_name}__", lambda self, other, function=_function: self.by(function, other, self))
+    _declare_reflected(_name, _function)
 for _name in ("lt", "le", "gt", "ge", "eq", "ne", "neg", "pos", "abs", "invert"):
     _declare(_name, getattr(operator, _name))
-for _name in ("floor", "ceil", "trunc"):
-    _declare(_name, getattr(math, _name))
-_declare("round", round)
+for _function in (math.floor, math.ceil, math.trunc, round):
+    _declare(_function.__name__, _function)
+
+
+def _standing_for(kind):
+    return type(kind.__name__, (Scalar,), {
+        "__slots__": (), "__class__": property(lambda self: kind)})
+
 
 #: From a number's type to that of the scalars that stand for it.
-KINDS = {kind: type(kind.__name__, (Scalar,), {"__slots__": (), "__class__": property(lambda self, kind=kind: kind)})
-         for kind in (int, float)}
+KINDS = {kind: _standing_for(kind) for kind in (int, float)}
 KINDS[int].__index__ = lambda self: self.level.concrete(self, operator.index)

@@ -1,10 +1,11 @@
 """What a function reads besides its arguments, kept to be compared later.
 
-`Surroundings` follows what functions and objects refer to, as far as it leads: the globals that their code reads, the
-variables that they close over, default values, the object that a method belongs to, the attributes that code reads,
-what lists and dicts hold, and the functions among all these.  Numbers and texts are compared by value, arrays by their
-entries, other objects by identity and by what is read of them.  Installed libraries are taken as they are: of their
-functions only those are followed that they were given (a decorator's), of their modules and classes nothing.
+`Surroundings` follows what functions and objects refer to, as far as it leads: the globals that
+their code reads, the variables that they close over, default values, the object that a method
+belongs to, the attributes that code reads, what lists and dicts hold, and the functions among all
+these.  Numbers and texts are compared by value, arrays by their entries, other objects by identity
+and by what is read of them.  Installed libraries are taken as they are: of their functions only
+those are followed that they were given (a decorator's), of their modules and classes nothing.
 """
 
 from __future__ import annotations
@@ -30,41 +31,45 @@ from .snapshots import fingerprint
 MISSING = object()
 #: Values that never change, and are compared by value where they are not the same object.
 VALUES = {int, float, complex, bool, str, bytes, type(None), type(...), type(NotImplemented), range}
+#: Functions of NumPy, and NumPy's numbers.
+CONSTANT = np.generic, np.ufunc, type(np.sum)
 #: Libraries whose objects change as they work, without a meaning for who uses them.
 AT_WORK = {"asyncio", "concurrent", "logging", "multiprocessing", "threading"}
 #: Classes of libraries whose objects have no attributes but those that the program gives them.
 PLAIN = {object, types.SimpleNamespace, argparse.Namespace}
-RANDOM = np.random.Generator, np.random.RandomState, random.Random
-#: What runs code that does not stand where it is used.
-EVALUATE = {"eval", "exec", "globals"}
 #: What runs out, or goes on by itself.
 RUNNING = types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType
+#: What runs code that does not stand where it is used.
+EVALUATE = {"eval", "exec", "globals"}
 #: An array of at most so many bytes is kept whole, of a larger one a checksum.
 SMALL = 1 << 20
 
 
 class Surroundings:
-    """What can be read from the roots, a dict from what messages call them to functions and objects.
+    """What can be read from the roots, a dict from what messages call things to the things.
 
     by_text  all attributes of all objects, whether code that reads them is found or not
     written  also what code only writes
     """
 
     def __init__(self, roots, by_text=False, written=False):
+        self.by_text, self.written = by_text, written
+        # What is compared, with what it was and what messages call it
         self.names = []       # (get, key, value, label): what a name refers to
-        self.cells = []       # (cell, value, label): the same for a variable of a function around
-        self.functions = []   # (function, its code, default values, label)
+        self.cells = []       # (cell, value, label): the same of a variable of a function around
+        self.functions = []   # (function, code, default values, label)
         self.sizes = []       # (dict of attributes, how many there are, label)
         self.holders = []     # (entries, holder, what they were, label)
         self.arrays = []      # (array, its print, label)
-        self.generators = []  # (generator, its state, label)
-        self.traced = []      # (tracer, label)
+        # What else is found
+        self.generators = []  # (random generator, its state, label)
         self.running = []     # (iterator, label)
-        self.read = set()     # attributes that some code reads
-        self.by_text, self.written = by_text, written
-        self.unread = {}      # attribute -> (get, label) of each object that has it
+        self.traced = []      # (traced array, label)
         self.writes = False   # some code may store something
         self.asks_types = False  # some code may tell a number from what stands for it
+        # While it is looked for
+        self.read = set()     # attributes that some code reads
+        self.unread = {}      # attribute -> (get, label, any attribute) of objects that have it
         self.seen = {}        # by id; so they stay alive, and their ids theirs
         self.waiting = [(x, label) for label, x in roots.items()]
         while self.waiting:
@@ -83,18 +88,20 @@ class Surroundings:
                 now = MISSING
             if now is not value and not _alike(now, value):
                 return label
-        for entries, holder, held, label in self.holders:
-            now = entries(holder)
-            if len(now) != len(held) or not all(map(is_, now, held)) and not all(map(_alike, now, held)):
-                return label
-        for array, kept, label in self.arrays:
-            if _print(array) != kept:
-                return label
         for f, code, defaults, label in self.functions:
             if f.__code__ is not code or f.__defaults__ is not defaults:
                 return label
         for attributes, size, label in self.sizes:
             if len(attributes) != size:
+                return label
+        for entries, holder, held, label in self.holders:
+            now = entries(holder)
+            if len(now) != len(held):
+                return label
+            if not all(map(is_, now, held)) and not all(map(_alike, now, held)):
+                return label
+        for array, kept, label in self.arrays:
+            if _print(array) != kept:
                 return label
         return None
 
@@ -106,7 +113,7 @@ class Surroundings:
 
     def look(self, x, label):
         kind = type(x)
-        if kind in VALUES or id(x) in self.seen:
+        if kind in VALUES or issubclass(kind, CONSTANT) or id(x) in self.seen:
             return
         self.seen[id(x)] = x
         if kind in TRACING or issubclass(kind, Scalar):
@@ -118,17 +125,18 @@ class Surroundings:
             self.function(x, label)
         elif kind is types.ModuleType:
             if not of_library(x):
-                self.attributes(vars(x).get, filter(_is_named, vars(x)), label, by_text=False)
+                self.attributes(vars(x).get, vars(x), label, by_text=False)
         elif isinstance(x, type):
             self.class_(x, label)
         elif isinstance(x, Primitive):
-            for part in vars(x).values():
-                self.follow(part if callable(part) else None, label)
-        elif isinstance(x, RANDOM):
+            for part in filter(callable, vars(x).values()):
+                self.follow(part, label)
+        elif isinstance(x, random.Random) or kind.__module__.startswith("numpy.random"):
             self.generators.append((x, _state(x), label))
-        elif isinstance(x, RUNNING) or hasattr(kind, "__next__") and kind.__module__ in ("builtins", "itertools"):
+        elif isinstance(x, RUNNING) or hasattr(kind, "__next__") and kind.__module__ in (
+                "builtins", "itertools"):
             self.running.append((x, label))
-        elif not isinstance(x, (np.generic, np.ufunc, type(np.sum))) and kind.__module__.partition(".")[0] not in AT_WORK:
+        elif kind.__module__.partition(".")[0] not in AT_WORK:
             self.object(x, kind, label)
 
     def follow(self, x, label):
@@ -147,8 +155,11 @@ class Surroundings:
             self.follow(x, label)
 
     def attributes(self, get, names, label, by_text=True):
-        """What is read of the attributes, now or when code that reads them is found; `by_text`: or any attribute."""
-        for name in names:
+        """What is read of the attributes, now or when code that reads them is found.
+
+        by_text  whether code that reads attributes by text may read these
+        """
+        for name in filter(_is_named, list(names)):
             if name in self.read or by_text and self.by_text:
                 self.refer(get, name, f"{label}.{name}")
             else:
@@ -157,19 +168,20 @@ class Surroundings:
     def own(self, attributes, label):
         """The dict of an object's own attributes, which hide those of its class."""
         self.sizes.append((attributes, len(attributes), f"an attribute of {label}"))
-        self.attributes(attributes.get, filter(_is_named, attributes), label)
+        self.attributes(attributes.get, attributes, label)
 
     def reading(self, names, by_text):
         """Code that reads these attributes was found."""
         self.read |= names
         self.by_text |= by_text
         for name in list(self.unread) if by_text else names & self.unread.keys():
-            for get, label, any_attribute in self.unread.pop(name):
-                self.attributes(get, [name], label, any_attribute)
+            for get, label, by_text_too in self.unread.pop(name):
+                self.attributes(get, [name], label, by_text_too)
+
+    # kinds of things
 
     def function(self, f, label):
-        library = is_library(f.__code__.co_filename)
-        used = reads(f.__code__)
+        library, used = is_library(f.__code__.co_filename), reads(f.__code__)
         variables, attributes = used.variables, used.attributes
         if self.written:
             variables, attributes = variables | used.written, attributes | used.written
@@ -187,14 +199,15 @@ class Surroundings:
             self.follow(vars(f).get("__wrapped__"), label)
             return
         if unknown := EVALUATE & used.variables - f.__globals__.keys():
-            raise TypeError(f"jit: {label} uses {min(unknown)}(), and what that reads cannot be compared from call to call. "
-                            f"Name it in the code, or pass it as an argument.")
+            raise TypeError(f"jit: {label} uses {min(unknown)}(), and what that reads cannot be "
+                            f"compared from call to call. Name it in the code, or pass it as an "
+                            f"argument.")
         self.functions.append((f, f.__code__, f.__defaults__, label))
+        self.own(vars(f), label)
         for x in f.__defaults__ or ():
             self.follow(x, f"a default value of {label}")
         if f.__kwdefaults__:
             self.hold(_pairs, f.__kwdefaults__, f"a default value of {label}")
-        self.own(vars(f), label)
         for name in variables - set(f.__code__.co_freevars):
             self.refer(f.__globals__.get, name, name)
         for name in used.imports:
@@ -220,8 +233,9 @@ class Surroundings:
             self.arrays.append((x, _print(x), label))
 
     def object(self, x, kind, label):
-        """Anything else: its class, the containers that it is, what it is as an array, its attributes."""
+        """Anything else: its class, what it is as a container or an array, its attributes."""
         self.follow(kind, label)
+        self.reading(set(), isinstance(x, (operator.attrgetter, operator.methodcaller)))
         for base, entries in CONTAINERS:
             if isinstance(x, base):
                 self.hold(entries, x, label)
@@ -230,14 +244,18 @@ class Surroundings:
                 for part in entries(x):
                     self.follow(part, label)
         if hasattr(kind, "__array__") or _is_buffer(x):
-            self.holders.append((_as_array, x, _as_array(x), label))
-        self.reading(set(), isinstance(x, (operator.attrgetter, operator.methodcaller)))
+            try:
+                self.holders.append((_as_array, x, _as_array(x), label))
+            except Exception as error:
+                raise TypeError(f"jit: {label} is a {kind.__name__}, which cannot be compared from "
+                                f"call to call: np.asarray says {error!s}") from error
         attributes = getattr(x, "__dict__", None)
         if all(c in PLAIN or not of_library(c) for c in kind.__mro__):
             if type(attributes) is dict:
                 self.own(attributes, label)
-            slots = [n for c in kind.__mro__ for n, d in vars(c).items() if type(d) is types.MemberDescriptorType]
-            self.attributes(functools.partial(getattr, x), filter(_is_named, slots), label)
+            slots = [name for c in kind.__mro__ for name, d in vars(c).items()
+                     if type(d) is types.MemberDescriptorType]
+            self.attributes(functools.partial(getattr, x), slots, label)
         elif type(attributes) is dict:  # a library's methods read what they like
             self.hold(_pairs, attributes, label)
 
@@ -254,14 +272,16 @@ def _as_array(x):
     return [_print(np.asarray(x))]
 
 
-#: Containers that may hold other things later, with what lists what they hold; and those that may not.
+#: Containers that may hold other things later, with what lists what they hold.
 CONTAINERS = [
     (dict, _pairs), (types.MappingProxyType, _pairs), ((list, set, collections.deque), list),
     (weakref.ref, lambda x: [x()]), (contextvars.ContextVar, lambda x: [x.get(MISSING)])]
+#: Containers that may not.
 FIXED = [
     ((tuple, frozenset), list), (types.MethodType, lambda x: [x.__self__, x.__func__]),
     (types.BuiltinMethodType, lambda x: [x.__self__]), (property, lambda x: [x.fget]),
-    (functools.partial, lambda x: [x.func, x.args, x.keywords]), ((staticmethod, classmethod), lambda x: [x.__func__])]
+    ((staticmethod, classmethod), lambda x: [x.__func__]),
+    (functools.partial, lambda x: [x.func, x.args, x.keywords])]
 
 
 def _is_buffer(x):
@@ -272,9 +292,9 @@ def _is_buffer(x):
     return True
 
 
-def _is_named(name):
+def _is_named(attribute):
     """Whether an attribute has a name of the program's own."""
-    return not (name.startswith("__") and name.endswith("__"))
+    return not (attribute.startswith("__") and attribute.endswith("__"))
 
 
 def _alike(a, b):
@@ -286,7 +306,8 @@ def _alike(a, b):
         return False
     if kind is tuple:
         return len(a) == len(b) and all(map(_alike, a, b))
-    return (kind in VALUES or issubclass(kind, np.generic)) and repr(a) == repr(b)  # -0.0 is not 0.0, nan is nan
+    # By their texts: -0.0 is not 0.0, and nan is nan.
+    return (kind in VALUES or issubclass(kind, np.generic)) and repr(a) == repr(b)
 
 
 def _print(x):
@@ -295,8 +316,11 @@ def _print(x):
 
 
 def _state(x):
-    return repr(x.getstate() if isinstance(x, random.Random) else x.get_state() if isinstance(x, np.random.RandomState)
-                else x.bit_generator.state)
+    """The state of a random generator, Python's or NumPy's."""
+    if isinstance(x, random.Random):
+        return x.getstate()
+    return repr(x.bit_generator.state if hasattr(x, "bit_generator") else
+                getattr(x, "state", None) or x.get_state())
 
 
 def _is_constant(x):
