@@ -6,7 +6,7 @@ from .checkpoint import checkpoint as checkpoint
 from .custom import custom as custom
 from .primitive import functions as functions
 from .rules.special import erf as erf
-from .recording import jit as jit
+from .programs import jit as jit
 from .transforms import grad as grad
 from .transforms import hessian as hessian
 from .transforms import hvp as hvp

@@ -127,7 +127,7 @@ def check_leaf(x, function: str, where: str):
         if isinstance(x, bool) or not isinstance(x, (int, float, complex)):
             raise TypeError(f"{function}: {where} is {type(x).__name__}; expected an array or a float. Pass data that "
                             f"is not differentiated through a closure, or leave it out of argnums.")
-        x = np.float64(x) if isinstance(x, float) else np.asarray(x)
+        x = np.positive(x) if isinstance(x, float) else np.asarray(x)
     kind = x.dtype.kind
     if kind in "biu":
         raise TypeError(f"{function}: {where} is {describe(x)}; a derivative needs floating point numbers. Convert it "

@@ -10,6 +10,7 @@ order.  Written as Python some of them share memory:
 
 from __future__ import annotations
 
+import itertools
 import keyword
 import operator
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .primitive import TABLE
-from .tree import unflatten
+from .rules.shape import cast, setitem, truncate
+from .tree import LEAF, flatten, unflatten
 
 
 class Changed(Exception):
@@ -33,16 +35,19 @@ class Array(NamedTuple):
 
 @dataclass
 class Operation:
-    """`results`: the numbers of the arrays it makes, `made` what they were when it was written down.
-    With `check` it makes none: its function must return just that.  `errors`: what it tells NumPy to do about them."""
+    """`results`: the numbers of the arrays it makes, `made` what they were when it was written down, `structure` how
+    they are nested in what the function returns.  With `check` it makes none: its function must return just that.
+    `errors`: what it tells NumPy to do about them.  `may_fail`: whether it does may decide what the function does."""
 
     function: Any
     arrays: Any
     params: Any
     results: list
     made: tuple
+    structure: Any
     errors: dict
-    check: Any = None
+    check: Any
+    may_fail: bool
 
     @property
     def reads(self):
@@ -55,7 +60,7 @@ class Operation:
     @property
     def is_fresh(self):
         """Whether its result is an array that nobody else holds."""
-        return (self.is_ufunc or self.function in REDUCTIONS or self.function in (operator.pow, np.where)) and \
+        return (self.is_ufunc or self.function in REDUCTIONS or self.function in FRESH) and \
             type(self.made[0]) is np.ndarray
 
     @property
@@ -83,32 +88,38 @@ def _references(x):
 
 #: NumPy's functions that are a loop of a ufunc, called by way of several functions in Python.
 REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum}
+FRESH = {operator.pow, np.where, np.copy, np.astype, cast, truncate, setitem}
 VIEWS = {np.transpose, np.reshape, np.broadcast_to}
 #: Names that a written program uses itself.
-RESERVED = {"program", "Changed", "repr", "slice"}
+RESERVED = {"program", "Changed", "repr", "slice", "same", "leaves"}
 #: An axis with fewer entries is reduced faster across memory than along it.
 SHORT = 64
 #: Below this many entries a new array costs less than to find an old one for it.
 LARGE = 2048
 
 INFIX = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.matmul: "@", np.greater: ">",
-         np.greater_equal: ">=", np.less: "<", np.less_equal: "<=", operator.pow: "**"}
+         np.greater_equal: ">=", np.less: "<", np.less_equal: "<=", operator.pow: "**", operator.add: "+",
+         operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.floordiv: "//", operator.mod: "%"}
+#: Comparisons of Python's numbers, which are true or false.
+COMPARISONS = {operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=", operator.eq: "==",
+               operator.ne: "!="}
 IN_PLACE = {np.add: "+=", np.subtract: "-=", np.multiply: "*=", np.divide: "/="}
 
 
 class Program:
     """Call it with the list of input arrays; `source` shows it.
 
-    ignored     floating point errors that some operation was told to ignore (an overflow that does no harm, since its
-                reciprocal is taken): the whole program ignores them
+    strict      whether it matters which operation tells NumPy to ignore an error (an overflow that does no harm, since
+                its reciprocal is taken).  Else, where others would warn at most, the whole program ignores it.
     """
 
-    def __init__(self, name, inputs, values, operations, outputs, structure, ignored=()):
-        self.ignored = ignored
+    def __init__(self, name, inputs, values, operations, outputs, structure, strict=False):
+        self.strict = strict
         self.name, self.inputs, self.outputs, self.structure = name, inputs, outputs, structure
         self.kinds = {n: _kind(x) for n, x in zip(inputs, values)}
         self.kinds.update((n, _kind(y)) for op in operations for n, y in zip(op.results, op.made))
         self.operations = self.needed(self.without_broadcasts(self.views_once(operations)))
+        self.exact = self.turning_points()
         self.source, constants = Writer(self).written()
         for op in self.operations:
             op.made = tuple(None for _ in op.made)  # only their shapes were wanted
@@ -118,6 +129,16 @@ class Program:
 
     def __call__(self, arrays):
         return unflatten(self.structure, self.function(*arrays))
+
+    def turn(self, error):
+        """Why the program did not come to an end, given the error that it raised."""
+        if not isinstance(error, Changed):
+            return f"the program raised {error!r}"
+        at = error.__traceback__
+        while at.tb_next is not None:
+            at = at.tb_next
+        line = self.source.splitlines()[at.tb_lineno - 1].strip()
+        return f"a number on which it turns has changed ({line.removesuffix(': raise Changed')})"
 
     def __repr__(self):
         return f"<program of {self.name}: {len(self.operations)} operations>\n{self.source}"
@@ -159,10 +180,18 @@ class Program:
         wanted = set(_references(self.outputs))
         kept = []
         for op in reversed(operations):
-            if op.check is not None or wanted.intersection(op.results):
+            if op.check is not None or op.may_fail or wanted.intersection(op.results):
                 kept.append(op)
                 wanted.update(op.reads)
         return kept[::-1]
+
+    def turning_points(self):
+        """The arrays on which checks depend: to the last bit as they were when the program was written."""
+        wanted = set()
+        for op in reversed(self.operations):
+            if op.check is not None or wanted.intersection(op.results):
+                wanted.update(op.reads)
+        return wanted
 
     def shape(self, x):
         return self.kinds[x.number][0] if type(x) is Array else np.shape(x)
@@ -176,7 +205,23 @@ def _renamed(x, same):
 
 
 def _kind(x):
-    return x.shape, x.dtype
+    """Shape and dtype, or type for a number of Python's."""
+    return (x.shape, x.dtype) if hasattr(x, "dtype") else ((), type(x))
+
+
+def same(a, b):
+    """Whether two things that leave for Python are the same there: nan is nan, and -0.0 is not 0.0."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray) and not a.dtype.hasobject:
+        return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+    if isinstance(a, (tuple, list)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return repr(a) == repr(b)
+
+
+def leaves(x):
+    return flatten(x)[0]
 
 
 def _reverses(axes):
@@ -187,7 +232,7 @@ class Writer:
     """Writes a program as Python: who has which name, which memory is whose, and when it is free."""
 
     def __init__(self, program):
-        self.program = program
+        self.program, self.exact = program, program.exact
         self.constants, self.by_id, self.vectors = {}, {}, {}
         self.names = {n: f"x{i}" for i, n in enumerate(program.inputs)}
         self.made = {n: y for op in program.operations for n, y in zip(op.results, op.made)}
@@ -216,19 +261,23 @@ class Writer:
 
     def written(self):
         """(source, constants by name)"""
-        lines = []
+        lines, ignored = [], set()  # pairs (what NumPy does about errors, line)
         for position, op in enumerate(self.program.operations):
             line = self.line(op, position) if op.check is None else f"if {self.differs(op)}: raise Changed"
-            if line is not None:
-                lines += self.heeding({k: v for k, v in op.errors.items() if v != "ignore"}, [line])
+            errors = op.errors if line is not None else lines[-1][0] if lines else {}
+            if not self.program.strict:
+                ignored.update(k for k, v in errors.items() if v == "ignore")
+                errors = {k: v for k, v in errors.items() if v != "ignore"}
+            lines += [(errors, text) for text in ([line] if type(line) is str else line or ())]
             if gone := self.release(op, position):
-                lines.append(f"del {', '.join(gone)}")
+                lines.append((errors, f"del {', '.join(gone)}"))
         outputs, seen = [], set()
         for x in self.program.outputs:
             outputs.append(self.output(x, seen))
         head = f"def program({', '.join(self.names[n] for n in self.program.inputs)}):"
-        body = [*lines, f"return [{', '.join(outputs)}]"]
-        body = self.heeding(dict.fromkeys(self.program.ignored, "ignore"), body)
+        body = [line for errors, group in itertools.groupby(lines, key=lambda pair: pair[0])
+                for line in self.heeding(errors, [line for _, line in group])]
+        body = self.heeding(dict.fromkeys(sorted(ignored), "ignore"), [*body, f"return [{', '.join(outputs)}]"])
         return "\n    ".join([head, *body]) + "\n", self.constants
 
     def heeding(self, errors, lines):
@@ -240,18 +289,28 @@ class Writer:
 
     def differs(self, op):
         """The condition that a number is not what it was."""
-        call, known = self.call(op), op.check
+        known = op.check
+        if op.function in COMPARISONS and type(known) is bool:
+            call = f"{self.text(op.arrays[0])} {COMPARISONS[op.function]} {self.text(op.arrays[1])}"
+            return f"not {call}" if known else call
+        call = self.call(op)
         if op.function is bool:
             return f"not {call}" if known else call
-        if type(known) is int or type(known) is tuple:
+        if type(known) is int or op.function is np.shape:
             return f"{call} != {known!r}"
-        return f"repr({call}) != {repr(known)!r}"  # nan is nan, and -0.0 is not 0.0
+        if type(known) is bool:
+            return f"not {call}" if known else call
+        if type(known) is float or isinstance(known, (str, np.generic)):
+            return f"repr({call}) != {repr(known)!r}"  # nan is nan, and -0.0 is not 0.0
+        return f"not {self.constant(same)}({call}, {self.text(known)})"
 
     def line(self, op, position):
-        """The operation as a statement; None if it is written where it is used."""
+        """The operation as a statement, or a list of them; None if it is written where it is used."""
         if op.function is np.transpose and _reverses(op.params["axes"]):
             self.names[op.results[0]] = f"{self.text(op.arrays[0])}.T"
             return None
+        if op.function in (np.copy, setitem) and op.is_fresh:
+            return self.copied(op, position)
         if op.is_ufunc and op.is_fresh:
             place = self.place_for(op, position)
             if place is not None:
@@ -261,7 +320,27 @@ class Writer:
         for n in op.results:
             self.names[n] = self.new_name()
         names = ", ".join(self.names[n] for n in op.results)
-        return f"{names}{',' if type(op.made) is tuple and len(op.results) > 1 else ''} = {call}"
+        if op.structure.kind is LEAF:
+            return f"{names} = {call}"
+        flat = all(c.kind is LEAF for c in op.structure.children) and not issubclass(op.structure.kind, dict)
+        return f"{names}{',' * (len(op.results) == 1)} = {call if flat else f'{self.constant(leaves)}({call})'}"
+
+    def copied(self, op, position):
+        """A copy, or the array itself if nobody needs it any more; for x[index] = v with that written into it."""
+        x, *rest = op.arrays
+        others = {m for n in _references((rest, op.params)) for m in self.memory_of(n)}
+        lines = []
+        if type(x) is Array and self.is_done_with(x.number, position) and x.number not in others:
+            self.owners.discard(x.number)
+            self.taken.add(x.number)
+            name = self.names[x.number]
+        else:
+            name = self.new_name()
+            lines = [f"{name} = {self.text(x)}.copy('K')"]
+        self.names[op.results[0]] = name
+        if rest:
+            lines.append(f"{name}[{self.index(op.params['index'])}] = {self.text(rest[0])}")
+        return lines or None
 
     def place_for(self, op, position):
         """The name of an array that the result may overwrite: an argument's, or a free one."""
@@ -286,7 +365,7 @@ class Writer:
         """Memory that the operation was the last to need: kept for a result to come, or its name is returned."""
         gone = []
         for n in dict.fromkeys(m for r in op.reads for m in (r, *sorted(self.memory_of(r)))):
-            if self.last[n] != position or n not in self.made or self.made[n].size < LARGE:
+            if self.last[n] != position or n not in self.made or np.size(self.made[n]) < LARGE:
                 continue
             name = self.names[n]
             if n in self.owners and self.to_come.get(_kind(self.made[n]), -1) > position:
@@ -308,14 +387,14 @@ class Writer:
     def call(self, op):
         """The operation as an expression."""
         args, params = [self.text(a) for a in op.arrays], op.params
-        if op.function is bool:
+        if op.function is bool or op.function is self.program.dtype(op.arrays[0]):  # a number of that type
             return args[0]
         if op.function is np.shape:
             return f"{args[0]}.shape"
         if op.function in INFIX and not params:
             first = f"({args[0]})" if args[0].startswith("-") else args[0]  # -2 ** x is -(2 ** x)
             return f"{first} {INFIX[op.function]} {args[1]}"
-        if op.function is np.negative:
+        if op.function is np.negative or op.function is operator.neg:
             return f"-{args[0]}"
         if op.function in REDUCTIONS:
             return self.reduction(op, args[0])
@@ -328,14 +407,18 @@ class Writer:
         if op.function is np.reshape:
             return f"{args[0]}.reshape({self.text(params['shape'])})"
         if op.function is TABLE[operator.getitem].evaluate:
-            return f"{args[0]}[{self.text(params['index'])}]"
+            return f"{args[0]}[{self.index(params['index'])}]"
+        if op.function is TABLE[np.concatenate].evaluate:
+            return f"{self.constant(np.concatenate)}([{', '.join(args)}], axis={self.text(params['axis'])})"
+        if op.function in (cast, truncate, np.astype):
+            return f"{args[0]}.astype({self.text(params.get('dtype') or op.arrays[1])})"
         args += [f"{k}={self.text(v)}" for k, v in params.items()]
         return f"{self.constant(op.function)}({', '.join(args)})"
 
     def reduction(self, op, x, ufunc=None):
         ufunc, params, shape = ufunc or REDUCTIONS[op.function], op.params, self.program.shape(op.arrays[0])
         axis, keep = params["axis"], params["keepdims"]
-        if len(shape) == 2 and len(axis) == 1 and op.made[0].dtype.char in "fd":
+        if len(shape) == 2 and len(axis) == 1 and op.made[0].dtype.char in "fd" and op.results[0] not in self.exact:
             if ufunc is np.add and axis == (-2,) and not keep:  # the sum of the rows, which BLAS has fast
                 return f"{self.ones(shape[0], op.made[0].dtype)} @ {x}"
             if axis == (-1,) and shape[1] < SHORT and 16 <= shape[0]:  # NumPy reduces faster across memory
@@ -355,8 +438,8 @@ class Writer:
             return f"{text}.copy()" if isinstance(x, np.ndarray) else text
         mine = x.number in self.owners and x.number not in seen
         seen.update(self.memory_of(x.number))
-        known = self.made.get(x.number)
-        return text if mine or isinstance(known, np.generic) else f"{text}.copy()"
+        is_number = isinstance(self.program.dtype(x), type) or isinstance(self.made.get(x.number), np.generic)
+        return text if mine or is_number else f"{text}.copy()"
 
     # texts
 
@@ -374,6 +457,15 @@ class Writer:
         if type(x) is slice:
             return f"slice({self.text(x.start)}, {self.text(x.stop)}, {self.text(x.step)})"
         return self.constant(x)
+
+    def index(self, x):
+        """What stands in the brackets of an array."""
+        if type(x) is tuple and x:
+            return ", ".join(map(self.index, x)) + "," * (len(x) == 1)
+        if type(x) is slice:
+            ends = ["" if e is None else self.text(e) for e in (x.start, x.stop, x.step)]
+            return ":".join(ends if x.step is not None else ends[:2])
+        return self.text(x)
 
     def constant(self, x):
         """The name of something that the program holds."""

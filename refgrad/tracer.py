@@ -25,7 +25,7 @@ from .calls import caller_in_numpy, fitted, signature_of, ufunc_method, with_opt
 from .errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule, Refused, describe
 from .face import Face
 from .operands import NUMBERS, REAL, admitted, takes_over
-from .primitive import TABLE, TRACING, Composition, Primitive, every_argument_is_an_array, qualified
+from .primitive import TABLE, TRACING, Composition, Primitive, every_argument_is_an_array, qualified, shape_of
 from .writing import WRITERS, Writable, add_at, fits
 
 _numbers = itertools.count(1)
@@ -72,7 +72,16 @@ class Level:
         if convert is bool:  # a branch is taken on the value; the program that runs is the one differentiated
             return bool(x.value)
         how, instead = _LOST.get(convert, (".item()", ""))
-        raise LostTrace(how, x, instead)
+        around = caller_in_numpy(x) if convert is np.asarray else None
+        raise LostTrace(f"{around}: {how}" if around else how, x, instead)
+
+    def text(self, x, write):
+        """One of the level's arrays as a text, by a function that writes plain ones."""
+        return f"Tracer({describe(x)}, level {self.number}, {x.value!r})" if write in (repr, str) else write(x.value)
+
+    def refused(self, error):
+        """An error where a plain array would have given something."""
+        return error
 
 
 class Tracer(Face, Writable):
@@ -122,6 +131,8 @@ class Tracer(Face, Writable):
         if function in WRITERS:
             return WRITERS[function](*args, **kwargs)
         rule = TABLE.get(function)
+        if self.level.records and type(rule) is not Primitive and _all_recorded(args, kwargs):
+            return self.level.composed(rule, function, args, kwargs)
         if rule is None:
             raise NoRule(f"np.{qualified(function)}")
         if "out" in kwargs:
@@ -188,23 +199,22 @@ class Tracer(Face, Writable):
     # what cannot keep the trace says so
 
     def __array__(self, dtype=None, copy=None):
-        around = caller_in_numpy(self)
-        raise LostTrace(f"{around + ': ' if around else ''}a conversion to a plain array (np.array, "
-                        f"np.asarray, a[index] = x, inside a function)", self)
+        return np.asarray(self.level.concrete(self, np.asarray), dtype)
 
     def __bool__(self): return self.level.concrete(self, bool)
     def __float__(self): return self.level.concrete(self, float)
     def __complex__(self): return self.level.concrete(self, complex)
     def __int__(self): return self.level.concrete(self, int)
     def __index__(self): return self.level.concrete(self, operator.index)
-    def __round__(self, digits=None): return self.level.concrete(self, round)
+    def __round__(self, digits=None):
+        return self.level.concrete(self, round) if digits is None else np.round(self, digits)
+
     def item(self, *args): return self.level.concrete(self, operator.methodcaller("item", *args))
 
     def __reduce__(self):
         raise LostTrace("pickle", self)
 
-    def tolist(self):
-        raise LostTrace(".tolist()", self)
+    def tolist(self): return self.level.concrete(self, _listed)
 
     def partition(self, *args, **kwargs):
         raise InPlaceWrite("x.partition()", way_out="Write x.sort(), or x = np.sort(x).")
@@ -227,7 +237,7 @@ class Tracer(Face, Writable):
     def __getattr__(self, name):
         if not name.startswith("_") and hasattr(np.ndarray, name):
             way_out = _INSTEAD.get(name, "it shows memory, and a trace has none")
-            raise AttributeError(f"a traced array ({describe(self)}) has no .{name}: {way_out}")
+            raise self.level.refused(AttributeError(f"a traced array ({describe(self)}) has no .{name}: {way_out}"))
         raise AttributeError(f"a traced array ({describe(self)}) has no attribute {name!r}")
 
     def copy(self, order="C"):
@@ -250,15 +260,19 @@ class Tracer(Face, Writable):
     @property
     def dtype(self): return self.value.dtype
 
-    def __repr__(self):
-        return f"Tracer({describe(self)}, level {self.level.number}, {self.value!r})"
+    def __repr__(self): return self.level.text(self, repr)
+    def __str__(self): return self.level.text(self, str)
+    def __format__(self, spec): return self.level.text(self, operator.methodcaller("__format__", spec) if spec else str)
 
-    def __format__(self, spec):
-        return format(self.value, spec) if spec else repr(self)
+
+def _listed(x):
+    return x.tolist()
 
 
 #: How a traced array would become a plain number -> what to do instead.
 _LOST = {
+    _listed: (".tolist()", ""),
+    np.asarray: ("a conversion to a plain array (np.array, np.asarray, a[index] = x, inside a function)", ""),
     float: ("float(), or a[index] = x with a plain array a,", ""), complex: ("complex()", ""),
     int: ("int()", "np.floor(x), np.round(x) and x.astype(int) give plain arrays: they are constant almost "
                    "everywhere."),
@@ -384,6 +398,9 @@ def _follow(result, primitive, array, params):
 def _unusual(rule, ufunc, method, inputs, options):
     """What is not a plain call of a ufunc: a reduction, or an error."""
     options.pop("out", None)
+    recorded = next((x for x in inputs if type(x) is Tracer and x.level.records), None)
+    if recorded is not None and method != "at" and _all_recorded(inputs, options):
+        return recorded.level.whole(ufunc, method, inputs, options)
     if method == "at":
         return add_at(ufunc, *inputs)
     if method != "__call__":
@@ -392,6 +409,17 @@ def _unusual(rule, ufunc, method, inputs, options):
         raise NoRule(f"np.{ufunc.__name__}")
     inputs, options = with_options(rule, ufunc, inputs, options)
     return run(rule, inputs, options)
+
+
+def _all_recorded(args, kwargs):
+    """Whether nothing among the arguments is being differentiated."""
+    waiting = [*args, *kwargs.values()]
+    while waiting:
+        x = waiting.pop()
+        if type(x) is Tracer and not x.level.records:
+            return False
+        waiting += x if type(x) in (tuple, list) else ()
+    return True
 
 
 def _with_out(ufunc, method, inputs, options, is_only_name):
@@ -403,6 +431,8 @@ def _with_out(ufunc, method, inputs, options, is_only_name):
     if type(out) is not Tracer and type(new) is Tracer and out is inputs[0] and is_only_name:
         fits(new, out, name)
         return new if new.dtype == out.dtype else new.astype(out.dtype)
+    if shape_of(out) != shape_of(new):  # a ufunc broadcasts into the array that it writes to
+        new = np.broadcast_to(new, shape_of(out))
     return _into(out, new, name)
 
 
@@ -414,7 +444,7 @@ def _into(out, new, name):
         raise InPlaceWrite(name, f"the argument out={describe(out)}, which is not traced,", augmented.WAY_OUT)
     fits(new, out, f"{name} with out=")
     if type(out) is Tracer:
-        out.overwrite(new, f"{name} with out=")
+        out.overwrite(new if new.dtype == out.dtype else new.astype(out.dtype), f"{name} with out=")
     else:
         out[...] = new
     return out

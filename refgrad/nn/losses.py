@@ -154,7 +154,7 @@ def _checked(function, target, shape, axis, ignore_index):
     valid = target != ignore_index
     wrong = valid & ((target < 0) | (target >= classes))
     if np.any(wrong):
-        raise ValueError(f"{function}: target holds the class {target[wrong].flat[0]}; expected 0 <= class < "
+        raise ValueError(f"{function}: target holds the class {target[wrong][0]}; expected 0 <= class < "
                          f"{classes}, the size of axis {axis} of an input of shape {shape}, or ignore_index, "
                          f"{ignore_index}")
     return np.where(valid, target, 0), valid

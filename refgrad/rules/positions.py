@@ -12,13 +12,13 @@ from ..cases import Case, Fixed, Kink
 from ..errors import NoRule
 from ..primitive import KINKED, LINEAR, Composition, ndim_of, shape_of
 from .arguments import as_array, given
-from .shape import along, scatter_add
+from .shape import along, at, scatter_add
 
 
 def positions_along(a, axis, rearranged):
     """Entries of `a` along an axis (None: of the flattened array) at the positions ``rearranged(0, 1, 2, ...)``."""
     a, axis = _flat(a, axis)
-    return a[along(axis, rearranged(np.arange(shape_of(a)[axis])), ndim_of(a))]
+    return at(a, along(axis, rearranged(np.arange(shape_of(a)[axis])), ndim_of(a)))
 
 
 def _flat(a, axis):
@@ -76,7 +76,7 @@ def _take(a, indices, axis=None, *, mode="raise"):
         indices = indices % n
     elif mode == "clip":
         indices = np.clip(indices, 0, n - 1)
-    return a[along(axis, indices, ndim_of(a))]
+    return at(a, along(axis, indices, ndim_of(a)))
 
 
 def _take_along_axis(arr, indices, axis=-1):
@@ -89,7 +89,7 @@ def _take_along_axis(arr, indices, axis=-1):
     grid = [np.reshape(np.arange(n), tuple(n if j == k else 1 for j in range(ndim_of(arr))))
             for k, n in enumerate(shape_of(arr))]
     grid[axis] = indices
-    return arr[tuple(grid)]
+    return at(arr, tuple(grid))
 
 
 def _pad(array, pad_width, mode="constant", *, constant_values=np._NoValue, reflect_type=np._NoValue):

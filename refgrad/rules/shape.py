@@ -116,17 +116,17 @@ scatter_add = Primitive(
     None, """y = 0 but for y[index], to which x is added, as often as an entry is indexed;  <g, dy> = <g[index], dx>
     Where it is known that no entry is indexed twice, it may be said (distinct): that is faster.""",
     name="scatter_add", kind=LINEAR, forward=_scatter_add,
-    vjp=(lambda g, _y, _x, index, shape, distinct=False: g[index],),
+    vjp=(lambda g, _y, _x, index, shape, distinct=False: at(g, index),),
     cases=[Case((3,), index=np.array([0, 2, 0]), shape=(4,)), Case((2,), index=(slice(0, 2), 1), shape=(3, 2))])
 
 
 def _getitem_jvp(v, y, x, index):
     if not _leading(v, x):
-        return v[index]
+        return at(v, index)
     parts = index if isinstance(index, tuple) else (index,)
     if all(i is None or i is Ellipsis or isinstance(i, (int, slice)) and not isinstance(i, bool) for i in parts):
         return v[(slice(None), *parts)]
-    return np.stack([d[index] for d in v])  # an array among the indices may move its axis to the front
+    return np.stack([at(d, index) for d in v])  # an array among the indices may move its axis to the front
 
 
 class Taken:
@@ -147,15 +147,20 @@ def _taken(params):
     return again, again.back
 
 
-Primitive(operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: entries used twice receive both",
-          kind=LINEAR, name="getitem", jvp=(_getitem_jvp,), stacked=True, forward=lambda x, index: x[index],
-          vjp=(lambda g, _y, _x, index: scatter_add(g, index=index, shape=shape_of(_x)),), view=_taken,
-          cases=[Case((3, 4), call=lambda x: x[1]), Case((3, 4), call=lambda x: x[..., None, ::-2]),
-                 Case((3, 4), call=lambda x: x[np.array([0, 2, 0])]),
-                 Case((3, 4), call=lambda x: x[np.array([[0], [2]]), np.array([1, 1, 3])]),
-                 Case((3,), call=lambda x: x[np.array([True, False, True])]), Case((3,), call=lambda x: x[()]),
-                 Case((2, 3), call=lambda x: x[:, 1:1])])
+getitem = Primitive(
+    operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: entries used twice receive both",
+    kind=LINEAR, name="getitem", jvp=(_getitem_jvp,), stacked=True, forward=lambda x, index: x[index],
+    vjp=(lambda g, _y, _x, index: scatter_add(g, index=index, shape=shape_of(_x)),), view=_taken,
+    cases=[Case((3, 4), call=lambda x: x[1]), Case((3, 4), call=lambda x: x[..., None, ::-2]),
+           Case((3, 4), call=lambda x: x[np.array([0, 2, 0])]),
+           Case((3, 4), call=lambda x: x[np.array([[0], [2]]), np.array([1, 1, 3])]),
+           Case((3,), call=lambda x: x[np.array([True, False, True])]),
+           Case((3,), call=lambda x: x[()]), Case((2, 3), call=lambda x: x[:, 1:1])])
 
+
+def at(x, index):
+    """x[index], also where the array is plain and the index is traced."""
+    return getitem(x, index=index) if type(x) is np.ndarray else x[index]
 
 
 def _with_item(x, v, *, index):
@@ -166,12 +171,11 @@ def _with_item(x, v, *, index):
 
 def _last_writer(g, _y, _x, _v, index):
     """g[index], but 0 for what a later value has overwritten."""
-    taken = g[index]
+    taken = at(g, index)
     if not _takes_each_once(index):
-        writer = np.zeros(shape_of(g), int)
         numbers = np.arange(taken.size).reshape(taken.shape)
-        writer[index] = numbers
-        taken = np.where(writer[index] == numbers, taken, 0)
+        writer = setitem(np.zeros(shape_of(g), int), numbers, index=index)
+        taken = np.where(at(writer, index) == numbers, taken, 0)
     missing = ndim_of(_v) - ndim_of(taken)
     return np.reshape(taken, (1,) * missing + shape_of(taken)) if missing > 0 else taken
 
