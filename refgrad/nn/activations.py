@@ -94,6 +94,7 @@ _silu = Primitive(
 
 
 def _gelu_rule(v, P, x):
+    x = widened(x)
     return v * (P + x * _normal_density(x))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..cases import Case, Kink
 from ..errors import describe
-from ..primitive import KINKED, Primitive, elementwise
+from ..primitive import KINKED, Primitive, elementwise, in_dtype_of, widened
 from ..rules.constants import number
 from ..rules.shape import scatter_add
 from .activations import log1pexp, logistic
@@ -182,8 +182,8 @@ def _reduced_over(valid, losses, factors, reduction):
     if reduction != "mean" or valid is None and factors is None:
         return reduced(losses, reduction)
     if factors is None:
-        return np.sum(losses) / int(np.count_nonzero(valid))
-    return np.sum(losses) / np.sum(factors if valid is None else np.where(valid, factors, 0))
+        return _ratio(losses, int(np.count_nonzero(valid)))
+    return _ratio(losses, np.sum(widened(factors if valid is None else np.where(valid, factors, 0))))
 
 
 # Entry by entry
@@ -311,15 +311,20 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     same_shape("kl_div", input, target=target)
     losses = _log_divergence(input, target) if log_target else _divergence(input, target)
     if reduction == "batchmean":
-        return np.sum(losses) / input.shape[0] if input.shape else losses
+        return _ratio(losses, input.shape[0]) if input.shape else losses
     return reduced(losses, reduction)
+
+
+def _ratio(losses, total):
+    """The sum of the losses, divided by a sum or count, which may be beyond the largest number of float16."""
+    return in_dtype_of(losses, np.sum(widened(losses)) / total)
 
 
 def _weighted_mean(losses, weight, reduction):
     if weight is None:
         return reduced(losses, reduction)
     losses = losses * weight
-    return np.sum(losses) / np.sum(weight) if reduction == "mean" else reduced(losses, reduction)
+    return _ratio(losses, np.sum(widened(weight))) if reduction == "mean" else reduced(losses, reduction)
 
 
 def _broadcasts(shape, to):

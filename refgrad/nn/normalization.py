@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 from ..cases import Case, Fixed
-from ..primitive import Primitive, widened
+from ..primitive import Primitive, in_dtype_of, widened
 from ..rules.constants import number
 from ..rules.reductions import count, norm
 from .arguments import expected, plain, shape_of
@@ -141,8 +141,8 @@ def running_statistics(input, running_mean, running_var, momentum=0.1):
     momentum = plain("running_statistics", "momentum", momentum)
     n, axes = _count("running_statistics", shape), _all_but_channels(shape)
     mean = np.mean(input, axis=axes, keepdims=True)
-    c = input - mean
-    mean, var = np.reshape(mean, (shape[1],)), np.sum(c * c, axis=axes) / (n - 1)
+    c = widened(input) - mean
+    mean, var = np.reshape(mean, (shape[1],)), in_dtype_of(input, np.sum(c * c, axis=axes) / (n - 1))
     return running_mean + momentum * (mean - running_mean), running_var + momentum * (var - running_var)
 
 

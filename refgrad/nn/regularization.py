@@ -4,7 +4,7 @@ import numpy as np
 
 from ..cases import Case
 from ..errors import describe
-from ..primitive import LINEAR, Each, Primitive
+from ..primitive import LINEAR, Each, Primitive, in_dtype_of, widened
 from ..rules.constants import number
 from ..tree import flatten
 from .arguments import expected, not_in_place, plain, shape_of
@@ -41,7 +41,8 @@ def dropout(input, p=0.5, training=True, inplace=False, *, generator=None):
 
 
 def _half_squares(*arrays, weight_decay):
-    return sum(np.sum(x * x) for x in arrays) * weight_decay / 2
+    squares = [in_dtype_of(x, np.sum(np.square(widened(x))) * weight_decay / 2) for x in arrays]
+    return sum(squares[1:], start=squares[0])
 
 
 _l2_penalty = Primitive(

@@ -76,10 +76,11 @@ def _of_probabilities(function):
 
 
 log_sum = Primitive(
-    None, """y = log <1, e^z>,  dy = <p, dz>  with  p = e^(z-y);  <g, <p, dz>> = <g p, dz>
+    None, """y = log <1, e^z>,  dy = <p, dz>  with  p = softmax z;  <g, <p, dz>> = <g p, dz>
     Computed for z with the maximum 0, as log(1 + ...) where the other terms are small.""",
     name="log_sum", forward=_log_sum, formula=lambda z, axis: np.log(_sum(np.exp(z), axis)), stacked=True,
-    jvp=(lambda v, y, z, axis: _sum(np.exp(z - y) * v, axis),), vjp=(lambda g, y, z, axis: g * np.exp(z - y),),
+    jvp=(lambda v, _y, z, axis: _sum(_softmax(z, axis=axis) * v, axis),),
+    vjp=(lambda g, _y, z, axis: g * _softmax(z, axis=axis),),
     cases=[Case((3, 4), axis=-1, call=lambda x: peak(x, axis=-1) + log_sum(x - peak(x, axis=-1), axis=-1))])
 
 # Of probabilities p, which sum to 1, the matrix I - 1 p' and its transpose.  Where an entry p_t is close to 1 its own
