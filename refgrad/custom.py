@@ -70,8 +70,8 @@ class Custom(Primitive):
 
     def pull(self, g, kept, arrays, params, wanted):
         if self.user_vjp is None:
-            raise NotImplementedError(f"custom {self.name}: reverse mode needs its vjp; declare it with "
-                                      f"@{self.name}.def_vjp")
+            raise NotImplementedError(f"custom {self.name}: reverse mode needs its vjp, a function that gives "
+                                      f"a cotangent for each array argument; declare it with @{self.name}.def_vjp")
         given = on_arguments(f"custom {self.name}: its vjp", self.user_vjp, (own(g), kept, *arrays), params)
         if not isinstance(given, (tuple, list)):
             given = (given,)

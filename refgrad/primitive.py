@@ -78,6 +78,7 @@ class Primitive:
                 None for an argument on which the result depends piecewise constantly
     jvp         a rule for each array argument, ``v -> its term of the tangent``; not needed for linear kinds
     forward     ``forward(*arrays, **params)``; not needed when it is `function` itself
+    plain       a shorter way to `forward` for plain arrays alone
     keep        ``keep(*arrays, **params)``: what forward and rules share; then ``forward(kept, *arrays, **params)``
     call        maps a call in NumPy's signature to ``(arrays, params)``; not needed when all arguments are arrays
     cases       sample arguments: the test table
@@ -93,7 +94,7 @@ class Primitive:
     listed      whether TABLE has it (a program's own primitives are not listed)
     """
 
-    def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, forward=None, keep=None,
+    def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, forward=None, plain=None, keep=None,
                  call=None, cases=(), kinks=(), stacked=False, multiple=False, pointwise=False, view=None,
                  formula=None, name=None, listed=True):
         self.name = name or f"np.{qualified(function)}"
@@ -104,6 +105,7 @@ class Primitive:
         self.keep, self.multiple, self.stacked, self.pointwise = keep, multiple, stacked, pointwise
         self.view = view
         self.forward, self.formula = forward or function, formula
+        self.plain = plain or self.forward
         # What a level below is asked to compute: NumPy's functions dispatch by themselves, ours through __call__.
         self.evaluate = self if function is None else self.forward
         self.call = call or every_argument_is_an_array
@@ -136,7 +138,7 @@ class Primitive:
         if self.keep is not None:
             kept = self.keep(*arrays, **params)
             return self.forward(kept, *arrays, **params), kept
-        result = self.forward(*arrays, **params)
+        result = self.plain(*arrays, **params)
         return result, result
 
     def trace(self, values, params):

@@ -91,12 +91,10 @@ class Tape(Level):
                     if read[1 + i]:
                         x = values[i]
                         values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
-            for p in params.values():
+            for k, p in params.items():
                 kind = type(p)
                 if kind not in ATOMS and (kind is not tuple or not ATOMS.issuperset(map(type, p))):
-                    params = {k: self.snapshots.within(p, (primitive, k)) for k, p in params.items()}
-                    ordinary = False
-                    break
+                    params, ordinary = {**params, k: self.snapshots.within(p, (primitive, k))}, False
         # Where all arrays are plain, nobody else needs to be asked what the operation is.
         result, kept = primitive.run(values, params) if ordinary and wanted else primitive.trace(values, params)
         if type(result) is Tracer and result.level.number >= self.number:

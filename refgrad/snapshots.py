@@ -76,9 +76,9 @@ class Snapshots:
         """A parameter (an index, say) with snapshots of the arrays and lists in it."""
         kind = type(p)
         if kind is np.ndarray:
-            return self.of(p, reader)
+            return p.copy("K") if p.size < REUSED else self.of(p, reader)
         if kind is tuple or kind is list:
-            return kind([self.within(q, reader) for q in p])
+            return kind([q if type(q) is int else self.within(q, reader) for q in p])
         if kind is dict:
             return {k: self.within(q, reader) for k, q in p.items()}
         return p

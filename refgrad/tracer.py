@@ -121,6 +121,8 @@ class Tracer(Face, Writable):
                 name = augmented.is_only_name(sys._getframe(1), inputs[0], references)
                 return _with_out(ufunc, method, inputs, options, name)
             return _unusual(rule, ufunc, method, inputs, options)
+        if len(inputs) == 1 and type(rule) is Primitive:
+            return dispatch(rule, inputs, {})
         return run(rule, _operands(rule, inputs), {})
 
     def __array_function__(self, function, types, args, kwargs):

@@ -149,7 +149,7 @@ def _checked(function, target, shape, axis, ignore_index):
     if target.shape != positions:
         raise ValueError(f"{function}: target has shape {target.shape}; expected {positions}, a class for each "
                          f"position of an input of shape {shape}")
-    if not target.size or target.min() >= 0 and target.max() < classes and not 0 <= ignore_index < classes:
+    if not target.size or not 0 <= ignore_index < classes and _are_below(target, classes):
         return target, None
     valid = target != ignore_index
     wrong = valid & ((target < 0) | (target >= classes))
@@ -158,6 +158,13 @@ def _checked(function, target, shape, axis, ignore_index):
                          f"{classes}, the size of axis {axis} of an input of shape {shape}, or ignore_index, "
                          f"{ignore_index}")
     return np.where(valid, target, 0), valid
+
+
+def _are_below(target, classes):
+    """Whether 0 <= target < classes everywhere."""
+    if type(target) is np.ndarray and target.dtype.kind == "i":  # as unsigned integers negative ones are large
+        return np.maximum.reduce(target.view(f"u{target.itemsize}"), axis=None) < classes
+    return target.min() >= 0 and target.max() < classes
 
 
 def _without(shape, axis):

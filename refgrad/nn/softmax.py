@@ -10,6 +10,7 @@ peak = Primitive(
     None, """m = max x, taken as a constant: softmax(x - m) = softmax(x) for every m, so m is in no derivative.
     It keeps e^x from overflowing, and any number near the maximum would do.""",
     name="peak", kind=CONSTANT, forward=lambda x, axis: np.max(x, axis=axis, keepdims=True),
+    plain=lambda x, axis: np.maximum.reduce(x, axis=axis, keepdims=True),
     cases=[Case((3, 4), axis=-1)])
 
 
@@ -36,13 +37,17 @@ def _logarithms(x, axis):
     return (z - log_sum(z, axis=axis)).astype(dtype, copy=False)
 
 
+#: A sum of exponentials of which log has lost more than two digits.
+FEW = 1.01
+
+
 def _log_sum(z, axis):
     """log <1, e^z> for z with the maximum 0; log(1 + <1, e^z>) over the others where these are so few that it counts."""
     e = np.exp(z)
-    total = np.sum(e, axis=axis, keepdims=True)
+    total = np.add.reduce(e, axis=axis, keepdims=True)
     y = np.log(total)
-    if np.any(total < 1.5):
-        y = np.where(total < 1.5, np.log1p(np.sum(np.where(z < 0, e, 0), axis=axis, keepdims=True)), y)
+    if (total < FEW).any():
+        y = np.where(total < FEW, np.log1p(np.sum(np.where(z < 0, e, 0), axis=axis, keepdims=True)), y)
     return y
 
 

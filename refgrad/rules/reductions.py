@@ -66,12 +66,22 @@ def mean_of(a, axis=None, dtype=None, *, keepdims=False, where=True):
 REDUCTIONS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, -1), keepdims=True), Case(()),
               Case((3, 1), axis=1)]
 
+
+
+def _plain_mean(x, axis, keepdims):
+    """What np.mean comes to, after several steps in Python."""
+    n = count(x, axis)
+    if n and x.dtype.char in "fd":
+        return np.add.reduce(x, axis=axis, keepdims=keepdims) / n
+    return np.mean(x, axis=axis, keepdims=keepdims)
+
+
 Primitive(np.sum, "s = <1, x>,  ds = <1, dx>;  <g, <1, dx>> = <g 1, dx>", kind=LINEAR, stacked=True,
-          call=reduction(np.sum, 0, np.add),
+          call=reduction(np.sum, 0, np.add), plain=np.add.reduce,
           vjp=(lambda g, _y, _x, axis, keepdims: np.broadcast_to(widen(g, axis, keepdims), shape_of(_x)),),
           cases=[*REDUCTIONS, Case((0, 3), axis=0)])
 Primitive(np.mean, "m = <1, x> / n,  dm = <1, dx> / n;  <g, dm> = <g 1 / n, dx>", kind=LINEAR, call=mean_of,
-          stacked=True, vjp=(lambda g, _y, _x, axis, keepdims: np.broadcast_to(
+          plain=_plain_mean, stacked=True, vjp=(lambda g, _y, _x, axis, keepdims: np.broadcast_to(
               widen(g, axis, keepdims) / count(_x, axis), shape_of(_x)),), cases=REDUCTIONS)
 
 # Products
