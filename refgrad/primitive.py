@@ -89,6 +89,8 @@ class Primitive:
                 functions, ``again(array)``, the view once more, and ``back(array, view)``, the array with the values
                 of a view that was written to (None: the view is read-only)
     pointwise   each entry of the result depends on one entry of each (broadcast) argument alone
+    square      of a root, |x| or sqrt(a^2 + b^2), which kinks where it is 0, its square as a function of the arguments,
+                which is smooth there: even powers of the root are computed, and differentiated, by it
     formula     the function as a formula, where `forward` is written for floats, which round, under- and overflow:
                 ``formula(*arrays, **params)``, for arrays of formulas or of exact numbers
     listed      whether TABLE has it (a program's own primitives are not listed)
@@ -96,14 +98,15 @@ class Primitive:
 
     def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, forward=None, plain=None, keep=None,
                  call=None, cases=(), kinks=(), stacked=False, multiple=False, pointwise=False, view=None,
-                 formula=None, name=None, listed=True):
+                 square=None, formula=None, name=None, listed=True):
         self.name = name or f"np.{qualified(function)}"
         self.__name__ = self.name
         self.function = function
         self.__doc__ = self.derivation = derivation
         self.kind, self.cases, self.kinks = kind, tuple(cases), tuple(kinks)
         self.keep, self.multiple, self.stacked, self.pointwise = keep, multiple, stacked, pointwise
-        self.view = view
+        self.view, self.square = view, square
+        self.remembers = view is not None or square is not None  # a traced result remembers its arguments
         self.forward, self.formula = forward or function, formula
         self.plain = plain or self.forward
         # What a level below is asked to compute: NumPy's functions dispatch by themselves, ours through __call__.
@@ -190,7 +193,8 @@ class Primitive:
     def pull_zeros(self, g, kept, arrays, params, wanted):
         """`pull` where 0 times infinity came up: an entry of the cotangent that is 0 contributes 0.
 
-        So does a slope that is 0 under an infinite cotangent: of sqrt(x^4) at 0, say.  nan stays nan.
+        So does a slope that is 0 under an infinite cotangent: of sqrt(x^4) at 0, say.  nan stays nan.  What is no nan
+        stays, too: it may be 0 and vary, under another transform.
         """
         if self.vjp is EVERY:
             return self.pull(g, kept, arrays, params, wanted)
@@ -204,8 +208,8 @@ class Primitive:
                     if partial_derivative is not None:
                         slope = partial_derivative(kept, *arrays, **params)
                         nothing = nothing | (slope == 0) & ~np.isnan(g)
-                    c = np.where(nothing & np.isnan(c), 0, c)  # elsewhere it may vary, though it is 0
-                elif not np.any(g != 0):
+                    c = np.where(nothing & np.isnan(c), 0, c)
+                elif np.any(np.isnan(c)) and not np.any(g != 0):
                     c = np.zeros_like(c)
                 cotangents.append(fit(c, arrays[i], self, i))
         return cotangents
@@ -240,12 +244,13 @@ class Composition:
     """A function written with other functions that have rules: it needs none of its own.
 
     shows    NumPy's result is a read-only view of the first argument, though the program makes a copy
+    square   of a root its square, in the same signature (see `Primitive`)
     """
 
-    def __init__(self, function, program, *, cases=(), kind=Kind.SMOOTH, kinks=(), shows=False):
+    def __init__(self, function, program, *, cases=(), kind=Kind.SMOOTH, kinks=(), shows=False, square=None):
         self.name = f"np.{qualified(function)}"
         self.function, self.call, self.cases = function, program, tuple(cases)
-        self.kind, self.kinks, self.shows = kind, tuple(kinks), shows
+        self.kind, self.kinks, self.shows, self.square = kind, tuple(kinks), shows, square
         self.__doc__ = program.__doc__
         TABLE[function] = self
 
@@ -254,7 +259,7 @@ class Composition:
 
 
 def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, kinks=(), name=None, forward=None,
-                params=({},), near=(), scales=None, formula=None):
+                params=({},), near=(), scales=None, square=None, formula=None):
     """A function applied to each element (of broadcast arguments), given by its partial derivatives.
 
     y_k = phi(x_k):  dY = phi'(X) . dX  and  <G, phi'(X) . dX> = <phi'(X) . G, dX>: jvp and vjp are the same product.
@@ -267,7 +272,7 @@ def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, 
                   **named)
              for s in shapes for named in params]
     return Primitive(function, derivation, kind=kind, jvp=rules, vjp=rules, cases=cases, kinks=kinks, stacked=True,
-                     pointwise=True, name=name, forward=forward, formula=formula)
+                     pointwise=True, name=name, forward=forward, square=square, formula=formula)
 
 
 def _partial(rule):

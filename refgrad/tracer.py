@@ -87,16 +87,17 @@ class Level:
 class Tracer(Face, Writable):
     """An array of some level: `value` is the array below, `mark` is what the level keeps with it.
 
-    `shown` and `views` say with which other traced arrays it shares memory (see writing).
+    `shown` and `views` say with which other traced arrays it shares memory (see writing).  `square` is a function that
+    gives what this array is the root of, or None.
     """
 
-    __slots__ = ("value", "level", "mark", "shown", "views", "__weakref__")
+    __slots__ = ("value", "level", "mark", "square", "shown", "views", "__weakref__")
 
     def __init__(self, value, level, mark):
         self.value = value
         self.level = level
         self.mark = mark
-        self.shown = self.views = None
+        self.square = self.shown = self.views = None
 
     @property
     def __class__(self):
@@ -121,6 +122,8 @@ class Tracer(Face, Writable):
                 name = augmented.is_only_name(sys._getframe(1), inputs[0], references)
                 return _with_out(ufunc, method, inputs, options, name)
             return _unusual(rule, ufunc, method, inputs, options)
+        if ufunc in POWERS and type(inputs[0]) is Tracer and inputs[0].square is not None:
+            return _power_of_root(ufunc, inputs)
         if len(inputs) == 1 and type(rule) is Primitive:
             return dispatch(rule, inputs, {})
         return run(rule, _operands(rule, inputs), {})
@@ -149,11 +152,15 @@ class Tracer(Face, Writable):
     def __radd__(self, other): return binary(np.add, other, self)
     def __sub__(self, other): return binary(np.subtract, self, other)
     def __rsub__(self, other): return binary(np.subtract, other, self)
-    def __mul__(self, other): return binary(np.multiply, self, other)
+    def __mul__(self, other):
+        return self.square() if other is self and self.square is not None else binary(np.multiply, self, other)
+
     def __rmul__(self, other): return binary(np.multiply, other, self)
     def __truediv__(self, other): return binary(np.divide, self, other)
     def __rtruediv__(self, other): return binary(np.divide, other, self)
-    def __pow__(self, other): return binary(np.power, self, other)
+    def __pow__(self, other):
+        return binary(np.power, self, other) if self.square is None else _power_of_root(np.power, (self, other))
+
     def __rpow__(self, other): return binary(np.power, other, self)
     def __mod__(self, other): return binary(np.remainder, self, other)
     def __rmod__(self, other): return binary(np.remainder, other, self)
@@ -321,8 +328,11 @@ def run(rule, args, kwargs):
         raise error.within(rule, args, kwargs)
     if type(rule) is not Composition:
         called = dispatch(rule, *called)
-    elif rule.shows and type(called) is Tracer:
-        called.follow(*_shown(call, args, kwargs))
+    elif type(called) is Tracer:
+        if rule.shows:
+            called.follow(*_shown(call, args, kwargs))
+        if rule.square is not None:
+            called.square = _square(rule.square, args, kwargs)
     return called if out is None else _into(out, called, rule.name)
 
 
@@ -359,8 +369,11 @@ def dispatch(primitive: Primitive, arrays, params):
     if not top.open:
         raise ClosedLevel(primitive.name)
     result = top.process(primitive, arrays, params)
-    if primitive.view is not None and type(result) is Tracer:
-        _follow(result, primitive, arrays[0], params)
+    if primitive.remembers and type(result) is Tracer:
+        if primitive.square is None:
+            _follow(result, primitive, arrays[0], params)
+        else:
+            result.square = _square(primitive.square, arrays, params)
     return result
 
 
@@ -395,6 +408,29 @@ def _follow(result, primitive, array, params):
             above, below = above.value, below.value
         if type(below) is not np.ndarray or type(above) is not np.ndarray or np.may_share_memory(above, below):
             result.follow(array, *primitive.view(params))
+
+
+#: Functions that give an even power of their first argument, or may.
+POWERS = {np.square, np.power, np.multiply}
+
+
+def _square(function, args, params):
+    """What a root is the root of, as a function without arguments; None if plain arrays that may change are among its."""
+    if any(type(a) is np.ndarray for a in (*args, *params.values())):
+        return None
+    args = [a.apart() if type(a) is Tracer else a for a in args]
+    params = {k: p.apart() if type(p) is Tracer else p for k, p in params.items()}
+    return lambda: function(*args, **params)
+
+
+def _power_of_root(ufunc, inputs):
+    """A power of a root, and if it is even that of what it is the root of: |x|^2 = <x, x> is smooth where |x| kinks."""
+    x, p = inputs[0], inputs[-1]
+    if ufunc is np.square or ufunc is np.multiply and p is x:
+        return x.square()
+    if ufunc is np.power and type(p) in (int, float) and p > 0 and p % 2 == 0:
+        return x.square() if p == 2 else x.square() ** (p // 2)
+    return binary(ufunc, *inputs)
 
 
 def _unusual(rule, ufunc, method, inputs, options):

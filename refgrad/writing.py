@@ -25,7 +25,7 @@ ARGUMENT = "argument"
 
 
 class Writable:
-    """The in-place half of ndarray's face, for a class with the slots value, level, mark, shown and views.
+    """The in-place half of ndarray's face, for a class with the slots value, level, mark, square, shown and views.
 
     shown  None, ARGUMENT, or a triple (array, again, back) for a view: ``again(array)`` computes the view, and
            ``back(array, view)`` the array from a view that was written to (None: NumPy's view is read-only)
@@ -48,7 +48,7 @@ class Writable:
 
     def becomes(self, other):
         """Every name of this array stands for the other's value from now on."""
-        self.value, self.level, self.mark = other.value, other.level, other.mark
+        self.value, self.level, self.mark, self.square = other.value, other.level, other.mark, other.square
 
     def follow(self, array, again, back=None):
         """Declare this array a view of another traced one (see the class)."""

@@ -131,24 +131,50 @@ def _or_one(x):
     return np.where(x == 0, 1, x)
 
 
-def _turn(y, a, b):
+def _or_least(x):
+    """x where it is not 0, else the smallest number: dividing by it makes infinity of everything but 0."""
+    return np.where(x == 0, np.finfo(x.dtype).smallest_subnormal, x) if x.dtype.kind == "f" else x
+
+
+def _zero_or_over(x, y):
+    return x / _or_one(y)
+
+
+quotient = Primitive(
+    None, """q = x / y,  dq = (dx - q dy) / y;  where y = 0, under an x that is 0 as well, q is 0, and infinitely steep in x
+    (a direction x / |x|, for which 0 would be a wrong slope without a warning)""",
+    name="quotient", kind=KINKED, forward=_zero_or_over, formula=_zero_or_over, stacked=True, pointwise=True,
+    jvp=(lambda v, _q, _x, y: v / _or_least(y), lambda v, q, _x, y: -v * q / _or_least(y)),
+    vjp=(lambda g, _q, _x, y: g / _or_least(y), lambda g, q, _x, y: -g * q / _or_least(y)),
+    cases=[Case((3, 4), (4,), domain="nonzero")], kinks=[Kink((0.0, 0.0), (np.inf, 0.0), "infinitely steep at 0 / 0")])
+
+
+def _over_square(a, b):
     """a / (a^2 + b^2), without overflow; 0 at the origin."""
-    r = _or_one(np.hypot(a, b))
-    return a / r / r
+    r = np.hypot(a, b)
+    return quotient(quotient(a, r), r)
 
 
-cosine = elementwise(
+def _other(a, b):
+    """s = b / r, but 1 where r = 0: there c and s are 0, but 1 - c^2 is 1."""
+    return np.where(np.hypot(a, b) == 0, 1, cosine(b, a))
+
+
+_cosine_rules = (
+    lambda v, _c, a, b: v * _other(a, b) / _or_least(np.hypot(a, b)) * _other(a, b),
+    lambda v, c, a, b: -v * c / _or_least(np.hypot(a, b)) * cosine(b, a))
+cosine = Primitive(
     None, """c = a / r  with  r = hypot(a, b), and s = b / r:  dc = da / r - a dr / r^2  with  dr = c da + s db
     dc = (1 - c^2) da / r - c s db / r = (s^2 da - c s db) / r, where 1 - c^2 would cancel;  0 at the origin""",
-    lambda _c, a, b: cosine(b, a) / np.hypot(a, b) * cosine(b, a),
-    lambda c, a, b: -c / np.hypot(a, b) * cosine(b, a), name="cosine", kind=KINKED,
-    forward=lambda a, b: a / _or_one(np.hypot(a, b)), formula=lambda a, b: a / _or_one(np.hypot(a, b)),
-    domain="nonzero", kinks=[Kink((0.0, 0.0), (np.nan, np.nan), "it jumps at the origin")])
+    name="cosine", kind=KINKED, forward=lambda a, b: _zero_or_over(a, np.hypot(a, b)),
+    formula=lambda a, b: _zero_or_over(a, np.hypot(a, b)), jvp=_cosine_rules, vjp=_cosine_rules, stacked=True,
+    pointwise=True, cases=[Case((3, 4), (4,), domain="nonzero", scales=(-150, 150))],
+    kinks=[Kink((0.0, 0.0), (np.inf, 0.0), "infinitely steep at the origin")])
 elementwise(np.hypot, "y^2 = a^2 + b^2,  y dy = a da + b db,  dy = c da + s db  with  c = a / y  and  s = b / y",
-            lambda _y, a, b: cosine(a, b), lambda _y, a, b: cosine(b, a), kind=KINKED,
-            kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at the origin")])
+            lambda _y, a, b: cosine(a, b), lambda _y, a, b: cosine(b, a), kind=KINKED, scales=(-150, 150),
+            square=lambda a, b: a * a + b * b, kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at the origin")])
 elementwise(np.arctan2, "y = angle of (b, a),  dy = (b da - a db) / (a^2 + b^2)",
-            lambda y, a, b: _turn(y, b, a), lambda y, a, b: -_turn(y, a, b), kind=KINKED,
+            lambda _y, a, b: _over_square(b, a), lambda _y, a, b: -_over_square(a, b), kind=KINKED,
             kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at the origin")])
 
 
@@ -187,9 +213,9 @@ elementwise(np.sinc, "y = sin(pi x) / (pi x),  dy = s_1 dx", lambda _y, x: sinc_
 # Kinked
 
 elementwise(np.absolute, "dy = sign x dx", lambda _y, x: np.sign(x), kind=KINKED, domain="nonzero",
-            kinks=[Kink((0.0,), (0.0,), "0 at 0")])
+            square=lambda x: x * x, kinks=[Kink((0.0,), (0.0,), "0 at 0")])
 elementwise(np.fabs, "dy = sign x dx", lambda _y, x: np.sign(x), kind=KINKED, domain="nonzero",
-            kinks=[Kink((0.0,), (0.0,), "0 at 0")])
+            square=lambda x: x * x, kinks=[Kink((0.0,), (0.0,), "0 at 0")])
 _tie = [Kink((1.0, 1.0), (0.5, 0.5), "a tie is shared evenly")]
 _half = lambda y: number(1, y) / 2
 # "Not below" rather than "above": nan is chosen.

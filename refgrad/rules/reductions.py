@@ -15,6 +15,7 @@ from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Primitive, in_dty
 from .arguments import as_array, as_dtype, as_number, axes_of, count, counted, everything, flag, \
     given, masked
 from .constants import number
+from .elementwise import quotient
 
 
 def widen(g, axis, keepdims):
@@ -198,11 +199,15 @@ def _root(s, p):
     return np.sqrt(s) if p == 2 else np.power(s, 1 / number(p, s))
 
 
+def _squares(x, axis, keepdims):
+    return np.sum(x * x, axis=axis, keepdims=keepdims)
+
+
 norm = Primitive(
     None, """n = sqrt <x, x>,  dn = <x, dx> / n = <u, dx>  with the direction u = x / n, and u = 0 at x = 0
     <g, dn> = <g u, dx>.  Squares that under- or overflow are those of x / m, for which n is 1 / m times as large.""",
     name="norm", kind=KINKED, forward=lambda x, axis, keepdims: _length(x, 2, axis, keepdims), stacked=True,
-    formula=lambda x, axis, keepdims: np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims)),
+    square=_squares, formula=lambda x, axis, keepdims: np.sqrt(_squares(x, axis, keepdims)),
     jvp=(lambda v, y, x, axis, keepdims: np.sum(_direction(x, y, axis, keepdims) * v, axis=axis, keepdims=keepdims),),
     vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _direction(x, y, axis, keepdims),),
     cases=[Case((3,), axis=(-1,), keepdims=False), Case((2, 3), axis=(-2,), keepdims=True)],
@@ -210,8 +215,7 @@ norm = Primitive(
 
 
 def _direction(x, y, axis, keepdims):
-    y = widen(y, axis, keepdims)
-    return x / np.where(y == 0, 1, y)
+    return quotient(x, widen(y, axis, keepdims))
 
 
 p_norm = Primitive(
@@ -314,7 +318,7 @@ def _median(a, axis=None, *, overwrite_input=False, keepdims=False):
 STATISTICS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, 2), keepdims=True),
               Case((3, 4), axis=1, ddof=1)]
 Composition(np.var, _var, cases=STATISTICS)
-Composition(np.std, _std, cases=STATISTICS, kind=KINKED,
+Composition(np.std, _std, cases=STATISTICS, kind=KINKED, square=np.var,
             kinks=[Kink(([2.0, 2.0, 2.0],), ([0.0, 0.0, 0.0],), "0 where all entries are equal")])
 Composition(np.median, _median, cases=[Case((5,)), Case((3, 4), axis=1), Case((2, 3, 4), axis=(0, 2), keepdims=True)],
             kind=KINKED, kinks=[Kink(([2.0, 1.0, 2.0],), ([1.0, 0.0, 0.0],), "of equals the first is the smaller")])
