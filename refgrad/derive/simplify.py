@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from .functions import complements, indicator, logistic_slope, quotient, softmax_by_hand, undone
-from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, as_factor, as_term, collected, fresh, labels,
+from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, add, as_factor, collected, fresh, labels,
                     merged, name_of, power, scaled, times_sizes)
 
 #: An expression of more terms than this stays in parentheses.
@@ -133,13 +133,44 @@ def one_fraction(s):
                 denominators[key] = min(f, denominators.get(key, f), key=lambda f: f.power)
     for key, f in denominators.items():
         for p in range(1, 1 - int(f.power)):
-            over = f._replace(power=Fraction(p))
-            above = Sum(tuple(merged(t.coefficient, (*t.factors, over), s.free) for t in s.terms), s.free)
+            above = Sum(tuple(merged(t.coefficient, (*t.factors, f._replace(power=Fraction(p))), s.free)
+                              for t in s.terms), s.free)
             above = opened(above, lambda g: g._replace(power=Fraction(1)).key(names) == key)
             if len(above.terms) < len(s.terms):
-                made, below = as_term(one_fraction(above)), f._replace(power=Fraction(-p))
-                return one_fraction(Sum((merged(made.coefficient, (*made.factors, below), s.free),), s.free))
+                return one_fraction(over(above, f, p))
+            if p == -f.power:
+                quotient, remainder = divided(above, f.atom.sum)
+                parts = over(quotient, f, p - 1).terms + over(remainder, f, p).terms
+                if quotient.terms and len(parts) < len(s.terms):
+                    return one_fraction(Sum(parts, s.free))
     return s
+
+
+def over(above, f, p):
+    """An expression divided, term by term, by what f is a power of, to the power p."""
+    below = (f._replace(power=Fraction(-p)),) if p else ()
+    return Sum(tuple(merged(t.coefficient, (*t.factors, *below), above.free) for t in above.terms), above.free)
+
+
+def divided(above, below):
+    """(quotient, remainder) of two polynomials in factors without bound indices; with others the quotient is 0."""
+    names, quotient = labels(above.free), []
+    variable = next((f._replace(power=Fraction(1)).key(names) for t in below.terms for f in t.factors), None)
+
+    def degree(t):
+        return sum(f.power for f in t.factors if f._replace(power=Fraction(1)).key(names) == variable)
+
+    lead = max(below.terms, key=degree)
+    undo = [f._replace(power=-f.power) for f in lead.factors]
+    while above.terms and len(quotient) < MOST_TERMS and all(set(t.indices) <= above.free for t in above.terms):
+        t = max(above.terms, key=degree)
+        if degree(t) < degree(lead) or degree(lead) <= 0:
+            break
+        q = merged(t.coefficient / lead.coefficient, (*t.factors, *undo), above.free)
+        quotient.append(q)
+        taken = [merged(-q.coefficient * b.coefficient, (*q.factors, *b.factors), above.free) for b in below.terms]
+        above = add(above, Sum(tuple(taken), above.free))
+    return Sum(tuple(quotient), above.free), above
 
 
 # Rules for a single product
