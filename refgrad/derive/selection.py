@@ -73,6 +73,8 @@ def selection(axes, index):
             factors.append(Factor(given_data(table[0]), (axis,), Fraction(1)))
         elif identity and len(new) == len(axis):
             factors.extend(Factor(Delta(), ((i,), (j,)), Fraction(1)) for i, j in zip(new, axis))
+        elif identity and 1 in (len(new), len(axis)):
+            factors.append(Factor(Delta(), (new, axis), Fraction(1)))
         elif identity:
             raise NoFormula("an index along axes that were merged in different ways")
         else:
