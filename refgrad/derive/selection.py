@@ -12,9 +12,9 @@ from fractions import Fraction
 import numpy as np
 
 from ..rules.shape import scatter_add, setitem
+from .data import given_data
 from .index import Delta, Factor, Index, Sum, Term, product, summed
 from .meaning import axes_of, means, tidy
-from .simplify import given_data
 from .symbol import NoFormula, Symbol, as_symbol, paired, size_of
 
 
