@@ -7,12 +7,14 @@ import functools
 import os
 import re
 import sys
+from fractions import Fraction
 
 from . import printing
 from .arguments import trial, variable
 from .derivation import Derivation
 from .expression import FUNCTIONS, ExpressionError, parse
-from .form import Name
+from .build import mm, times
+from .form import COLUMN, MATRIX, Name, Times
 from .shapes import infer, shape_of, with_identity
 from .symbol import NoFormula
 from .verification import WrongFormula
@@ -125,17 +127,30 @@ def _shown(derivation, options, coloured):
         return _coloured(whole) if coloured and options.form == "text" else whole
     write, part = (printing.latex, "\\quad \\text{with } ") if options.form == "latex" else (printing.text, "  with ")
 
-    def line(name, role, formula):
-        return f"{write(Name(name, formula.form.kind, role))} = {write(formula.form)}"
+    def line(name, role, form):
+        return f"{write(Name(name, form.kind, role))} = {write(form)}"
 
     result = "y" if derivation.result.ndim == 1 else "Y"
-    lines = [] if derivation.scalar else [line("d" + result, "differential", derivation.differential)]
+    lines = [] if derivation.scalar else [line("d" + result, "differential", _differential(derivation))]
     for name, gradient in derivation.gradients.items():
-        lines.append(line(("dL/d" if derivation.scalar else "G_") + name, "cotangent", gradient))
-        lines += [part + line(defined, "intermediate", formula) for defined, formula in gradient.where]
+        lines.append(line(("dL/d" if derivation.scalar else "G_") + name, "cotangent", gradient.form))
+        lines += [part + line(defined, "intermediate", formula.form) for defined, formula in gradient.where]
     notes = [f"Note: {note}" for note in derivation.limits()]
     lines += map(printing.latex_words, notes) if options.form == "latex" else notes
     return "\n".join(dict.fromkeys(lines))
+
+
+def _differential(derivation):
+    """The differential: of a vector by a vector as the Jacobian times it."""
+    try:
+        jacobian = derivation.jacobian.form
+    except (ValueError, NoFormula):
+        return derivation.differential.form
+    d = Name(f"d{derivation.wrt[0]}", COLUMN, "differential")
+    if jacobian.kind != MATRIX or isinstance(jacobian, Times) and jacobian.body is None:
+        return derivation.differential.form
+    return times(Fraction(1), jacobian.scalars, mm([jacobian.body, d])) if isinstance(jacobian, Times) else mm(
+        [jacobian, d])
 
 
 def _coloured(text):

@@ -19,6 +19,7 @@ import unicodedata
 import numpy as np
 
 from .. import nn
+from ..nn.activations import log1pexp
 from ..rules.special import erf
 from .rows import Row, applied, transpose, transposed
 from .symbol import NoFormula
@@ -56,6 +57,13 @@ def layer_norm(input, normalized_shape=None, weight=None, bias=None, eps=1e-05):
     return nn.layer_norm(input, shape, weight, bias, eps)
 
 
+def softplus(input, beta=1, threshold=None):
+    """log(1 + exp(beta x)) / beta; with a threshold refgrad.nn's, which is x above it."""
+    if threshold is not None:
+        return nn.softplus(input, beta, threshold)
+    return log1pexp(beta * input) / beta
+
+
 def _of_last_axis(function):
     """A function of torch's that works along `dim`, with the default that torch leaves out."""
     if "dim" not in inspect.signature(function).parameters:
@@ -72,7 +80,7 @@ FUNCTIONS = {
         np.diagonal, transpose, np.cumsum, np.prod, np.var, np.std, np.linalg.det, np.linalg.inv, np.linalg.solve,
         np.linalg.norm)},
     "tr": trace, "trace": trace, "abs": np.abs, "vec": np.ravel, "logdet": log_abs_det, "erf": erf,
-    "layer_norm": layer_norm}
+    "layer_norm": layer_norm, "softplus": softplus}
 CONSTANTS = {"pi": np.pi}
 _OF_MATRICES = {"sqrtm": "sqrt", "logm": "log", "expm": "exp", "sinm": "sin", "cosm": "cos", "tanhm": "tanh"}
 

@@ -12,9 +12,9 @@ from fractions import Fraction
 import numpy as np
 
 from ..rules.shape import scatter_add, setitem
+from .data import given_data
 from .index import Delta, Factor, Index, Sum, Term, product, summed
 from .meaning import axes_of, means, tidy
-from .simplify import given_data
 from .symbol import NoFormula, Symbol, as_symbol, paired, size_of
 
 
@@ -73,6 +73,8 @@ def selection(axes, index):
             factors.append(Factor(given_data(table[0]), (axis,), Fraction(1)))
         elif identity and len(new) == len(axis):
             factors.extend(Factor(Delta(), ((i,), (j,)), Fraction(1)) for i, j in zip(new, axis))
+        elif identity and 1 in (len(new), len(axis)):
+            factors.append(Factor(Delta(), (new, axis), Fraction(1)))
         elif identity:
             raise NoFormula("an index along axes that were merged in different ways")
         else:

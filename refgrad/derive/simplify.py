@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import itertools
 import math
-import zlib
 from fractions import Fraction
 
 import numpy as np
 
+from .data import data_product
 from .functions import complements, indicator, logistic_slope, quotient, softmax_by_hand, undone
-from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, as_factor, as_term, collected, fresh, labels,
+from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, add, as_factor, collected, fresh, labels,
                     merged, name_of, power, scaled, times_sizes)
 
 #: An expression of more terms than this stays in parentheses.
@@ -133,13 +133,44 @@ def one_fraction(s):
                 denominators[key] = min(f, denominators.get(key, f), key=lambda f: f.power)
     for key, f in denominators.items():
         for p in range(1, 1 - int(f.power)):
-            over = f._replace(power=Fraction(p))
-            above = Sum(tuple(merged(t.coefficient, (*t.factors, over), s.free) for t in s.terms), s.free)
+            above = Sum(tuple(merged(t.coefficient, (*t.factors, f._replace(power=Fraction(p))), s.free)
+                              for t in s.terms), s.free)
             above = opened(above, lambda g: g._replace(power=Fraction(1)).key(names) == key)
             if len(above.terms) < len(s.terms):
-                made, below = as_term(one_fraction(above)), f._replace(power=Fraction(-p))
-                return one_fraction(Sum((merged(made.coefficient, (*made.factors, below), s.free),), s.free))
+                return one_fraction(over(above, f, p))
+            if p == -f.power:
+                quotient, remainder = divided(above, f.atom.sum)
+                parts = over(quotient, f, p - 1).terms + over(remainder, f, p).terms
+                if quotient.terms and len(parts) < len(s.terms):
+                    return one_fraction(Sum(parts, s.free))
     return s
+
+
+def over(above, f, p):
+    """An expression divided, term by term, by what f is a power of, to the power p."""
+    below = (f._replace(power=Fraction(-p)),) if p else ()
+    return Sum(tuple(merged(t.coefficient, (*t.factors, *below), above.free) for t in above.terms), above.free)
+
+
+def divided(above, below):
+    """(quotient, remainder) of two polynomials in factors without bound indices; with others the quotient is 0."""
+    names, quotient = labels(above.free), []
+    variable = next((f._replace(power=Fraction(1)).key(names) for t in below.terms for f in t.factors), None)
+
+    def degree(t):
+        return sum(f.power for f in t.factors if f._replace(power=Fraction(1)).key(names) == variable)
+
+    lead = max(below.terms, key=degree)
+    undo = [f._replace(power=-f.power) for f in lead.factors]
+    while above.terms and len(quotient) < MOST_TERMS and all(set(t.indices) <= above.free for t in above.terms):
+        t = max(above.terms, key=degree)
+        if degree(t) < degree(lead) or degree(lead) <= 0:
+            break
+        q = merged(t.coefficient / lead.coefficient, (*t.factors, *undo), above.free)
+        quotient.append(q)
+        taken = [merged(-q.coefficient * b.coefficient, (*q.factors, *b.factors), above.free) for b in below.terms]
+        above = add(above, Sum(tuple(taken), above.free))
+    return Sum(tuple(quotient), above.free), above
 
 
 # Rules for a single product
@@ -224,40 +255,6 @@ def unit_sum(term, free):
         if not any(i in elsewhere or i in others for i in along):
             return times_sizes(Term(term.coefficient, rest), [i for i in others if i not in elsewhere])
     return None
-
-
-def data_product(term, free):
-    """Two given arrays that meet on an index of their own are one."""
-    given = [(n, f) for n, f in enumerate(term.factors) if type(f.atom) is Data and f.power == 1
-             and all(len(slot) == 1 for slot in f.slots)]
-    for (n, f), (m, g) in itertools.combinations(given, 2):
-        rest = tuple(h for k, h in enumerate(term.factors) if k not in (n, m))
-        outside = {i for h in rest for i in h.indices} | set(free)
-        mine, yours = [s[0] for s in f.slots], [s[0] for s in g.slots]
-        meet = [i for i in mine if i in yours and i not in outside]
-        kept = [i for i in dict.fromkeys(mine + yours) if i not in meet]
-        if meet and len(kept) <= 2:
-            letter = {i: k for k, i in enumerate(dict.fromkeys(mine + yours))}
-            array = np.einsum(f.atom.array, [letter[i] for i in mine], g.atom.array, [letter[i] for i in yours],
-                              [letter[i] for i in kept])
-            return Term(term.coefficient, rest + (Factor(given_data(array), tuple((i,) for i in kept), Fraction(1)),))
-    return None
-
-
-def given_data(array):
-    """Given numbers, by a name that tells what they are."""
-    if array.ndim == 2 and array.shape[0] == array.shape[1] and np.array_equal(array, np.eye(len(array))):
-        return Delta()
-    if array.ndim == 1 and np.count_nonzero(array) == 1 and array.sum() == 1:
-        return Data(f"e{int(np.argmax(array)) + 1}", array, truths=True)
-    if array.ndim == 2 and np.array_equal(array, np.tri(*array.shape)):
-        return Data("Lower", array, truths=True)
-    if array.ndim == 2 and np.array_equal(array, np.tri(*array.shape).T):
-        return Data("Upper", array, truths=True)
-    contents = zlib.crc32(array.tobytes() + bytes(str(array.shape), "ascii")) % 1000
-    symmetric = array.ndim == 2 and array.shape[0] == array.shape[1] and np.array_equal(array, array.T)
-    truths = bool(np.isin(array, (0, 1)).all())
-    return Data(f"{'E' if truths else 'C'}{contents}", array, frozenset({"symmetric"} if symmetric else ()), truths)
 
 
 def root(term, free):

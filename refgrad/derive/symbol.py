@@ -21,8 +21,8 @@ from ..primitive import TABLE, Composition, Primitive, qualified
 from ..tracer import Tracer
 from .index import Call, Data, Delta, Factor, Index, Leaf, Point, SizeMismatch, Sum, Term, sum_of
 from .notation import notation
+from .data import given_data
 from .functions import unit_axes
-from .simplify import given_data
 from .sizes import Size, sized
 
 #: What may be said of an array beside its shape: of a matrix its structure, of any array the domain of its entries.

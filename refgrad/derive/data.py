@@ -1,0 +1,45 @@
+"""Given numbers in formulas: what they are called, and what two of them make together."""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from fractions import Fraction
+
+import numpy as np
+
+from .index import Data, Delta, Factor, Term
+
+
+def data_product(term, free):
+    """Two given arrays that meet on an index of their own are one."""
+    given = [(n, f) for n, f in enumerate(term.factors) if type(f.atom) is Data and f.power == 1
+             and all(len(slot) == 1 for slot in f.slots)]
+    for (n, f), (m, g) in itertools.combinations(given, 2):
+        rest = tuple(h for k, h in enumerate(term.factors) if k not in (n, m))
+        outside = {i for h in rest for i in h.indices} | set(free)
+        mine, yours = [s[0] for s in f.slots], [s[0] for s in g.slots]
+        meet = [i for i in mine if i in yours and i not in outside]
+        kept = [i for i in dict.fromkeys(mine + yours) if i not in meet]
+        if meet and len(kept) <= 2:
+            letter = {i: k for k, i in enumerate(dict.fromkeys(mine + yours))}
+            array = np.einsum(f.atom.array, [letter[i] for i in mine], g.atom.array, [letter[i] for i in yours],
+                              [letter[i] for i in kept])
+            return Term(term.coefficient, rest + (Factor(given_data(array), tuple((i,) for i in kept), Fraction(1)),))
+    return None
+
+
+def given_data(array):
+    """Given numbers, by a name that tells what they are."""
+    if array.ndim == 2 and array.shape[0] == array.shape[1] and np.array_equal(array, np.eye(len(array))):
+        return Delta()
+    if array.ndim == 1 and np.count_nonzero(array) == 1 and array.sum() == 1:
+        return Data(f"e{int(np.argmax(array)) + 1}", array, truths=True)
+    if array.ndim == 2 and np.array_equal(array, np.tri(*array.shape)):
+        return Data("Lower", array, truths=True)
+    if array.ndim == 2 and np.array_equal(array, np.tri(*array.shape).T):
+        return Data("Upper", array, truths=True)
+    contents = zlib.crc32(array.tobytes() + bytes(str(array.shape), "ascii")) % 1000
+    symmetric = array.ndim == 2 and array.shape[0] == array.shape[1] and np.array_equal(array, array.T)
+    truths = bool(np.isin(array, (0, 1)).all())
+    return Data(f"{'E' if truths else 'C'}{contents}", array, frozenset({"symmetric"} if symmetric else ()), truths)
