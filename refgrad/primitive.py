@@ -125,7 +125,7 @@ class Primitive:
         """Compute; an array type may override it through ``__array_function__``, as it overrides NumPy's functions."""
         for a in (*arrays, *_within(params)) if params else arrays:
             kind = type(a)
-            if kind is np.ndarray:
+            if kind is np.ndarray or kind is int:
                 continue
             if kind in TRACING:
                 return TRACING[kind](self, arrays, params)
@@ -134,7 +134,7 @@ class Primitive:
                 if result is not NotImplemented:
                     return result
                 break
-        return self.forward(*arrays, **params) if self.keep is None else self.run(arrays, params)[0]
+        return self.run(arrays, params)[0]
 
     def run(self, arrays, params):
         """The result and what the rules need of it."""
@@ -294,8 +294,13 @@ def ndim_of(x):
 
 def _within(params):
     """The parameters, and what is in tuples among them (an index)."""
+    parts = []
     for p in params.values():
-        yield from p if type(p) is tuple else (p,)
+        if type(p) is tuple:
+            parts += p
+        else:
+            parts.append(p)
+    return parts
 
 
 def every_argument_is_an_array(*arrays):

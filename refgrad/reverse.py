@@ -58,6 +58,7 @@ class Tape(Level):
         super().__init__()
         self.nodes = []
         self.snapshots = Snapshots()
+        self.borrowed = set()  # ids of arrays that own the memory of large arguments
         self.slots = itertools.count()  # counting is atomic, so threads may share a tape
 
     def variable(self, value):
@@ -65,6 +66,13 @@ class Tape(Level):
         return Tracer(value, self, next(self.slots))
 
     constant = variable
+
+    def borrow(self, x):
+        """An array of the caller's as it is now; a large one is not copied, but watched from when a rule will read it."""
+        if x.size < LARGE:
+            return self.snapshots.of(x, "reverse mode: an argument")
+        self.borrowed.add(id(_owner(x)))
+        return x
 
     def process(self, primitive, arrays, params):
         values, wanted, parents, plain = [], [], [], []
@@ -109,9 +117,18 @@ class Tape(Level):
             traced = Tracer(result, self, slots)
         x = values[0]
         if type(result) is np.ndarray and result.size >= LARGE or type(x) is np.ndarray and x.size >= LARGE:
-            kept, values = _worth_keeping(primitive, kept, values, wanted)
+            kept, values = self.worth_keeping(primitive, kept, values, wanted)
         self.nodes.append(Node(primitive, kept, values, params, wanted, parents, slots, results))
         return traced
+
+    def worth_keeping(self, primitive, kept, arrays, wanted):
+        """Of large arrays whose numbers no rule will read the shape and dtype alone."""
+        read = primitive.read_by(wanted, len(arrays))
+        for i, x in enumerate(arrays):
+            if read[1 + i] and _is_large(x) and id(_owner(x)) in self.borrowed:
+                self.snapshots.watch(x, (primitive, i))
+        kept, *arrays = [x if r or not _is_large(x) else _outline(x) for x, r in zip((kept, *arrays), read)]
+        return kept, arrays
 
     def sweep(self, seeds, targets, once=False):
         """Cotangents of the slots `targets`, given pairs (slot, cotangent); None where nothing flows.
@@ -131,40 +148,42 @@ class Tape(Level):
                 failed = self.walk(nodes, cotangents, keep, fresh)
             if failed is not None:  # 0 times infinity, perhaps
                 node, g = failed
-                self.add(node, g, node.primitive.pull_zeros(g, node.kept, node.arrays, node.params, node.wanted),
-                         cotangents, keep, fresh)
+                pulled = node.primitive.pull_zeros(g, node.kept, node.arrays, node.params, node.wanted)
+                self.walk([], cotangents, keep, fresh, (node, g, pulled))
         return [_handed_out(cotangents[slot], slot in fresh) for slot in targets]
 
-    def walk(self, nodes, cotangents, keep, fresh):
-        """Pull the cotangents through the nodes, last one first; returns the node and the cotangent where that fails
-        because an operation is invalid."""
-        while nodes:
-            node = nodes.pop()
-            g = node.collect(cotangents)
-            if g is None:
-                continue
-            try:
-                contributions = node.primitive.pull(g, node.kept, node.arrays, node.params, node.wanted)
-            except FloatingPointError:
-                return node, g
-            self.add(node, g, contributions, cotangents, keep, fresh)
-        return None
+    def walk(self, nodes, cotangents, keep, fresh, pulled=None):
+        """Pull the cotangents through the nodes, last one first, and add them up.
 
-    def add(self, node, g, contributions, cotangents, keep, fresh):
-        """Add what a node's vjp gave to the cotangents of its arguments."""
-        for slot, c in zip(node.parents, contributions):
-            if c is None:
-                continue
-            old = cotangents[slot]
-            if old is None:
-                cotangents[slot] = c
-                if slot in keep and _is_new(c, g, node, contributions):
-                    fresh.add(slot)
-            elif slot in fresh and type(old) is np.ndarray is type(c):
-                cotangents[slot] = _added(old, c, old)
+        pulled  a node whose contributions are known already, or None
+        Returns the node, and its result's cotangent, where an operation is invalid.
+        """
+        while nodes or pulled:
+            if pulled:
+                (node, g, contributions), pulled = pulled, None
             else:
-                cotangents[slot] = _added(old, c)
-                fresh.add(slot)
+                node = nodes.pop()
+                g = node.collect(cotangents)
+                if g is None:
+                    continue
+                try:
+                    contributions = node.primitive.pull(g, node.kept, node.arrays, node.params, node.wanted)
+                except FloatingPointError:
+                    return node, g
+            for slot, c in zip(node.parents, contributions):
+                if c is None:
+                    continue
+                old = cotangents[slot]
+                if old is None:
+                    cotangents[slot] = c
+                    if slot in keep and _is_new(c, g, node, contributions):
+                        fresh.add(slot)
+                elif slot in fresh and type(old) is np.ndarray is type(c):
+                    cotangents[slot] = _added(old, c, old)
+                else:
+                    cotangents[slot] = _added(old, c)
+                    fresh.add(slot)
+        return None
 
 
 def _added(a, b, out=None):
@@ -178,11 +197,11 @@ def _added(a, b, out=None):
             return a + b
 
 
-def _worth_keeping(primitive, kept, arrays, wanted):
-    """Of large arrays whose numbers no rule will read the shape and dtype alone."""
-    read = primitive.read_by(wanted, len(arrays))
-    kept, *arrays = [x if r or not _is_large(x) else _outline(x) for x, r in zip((kept, *arrays), read)]
-    return kept, arrays
+def _owner(x):
+    """The array that owns the memory of x."""
+    while type(x.base) is np.ndarray:
+        x = x.base
+    return x
 
 
 def _is_large(x):

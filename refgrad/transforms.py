@@ -127,12 +127,12 @@ def own(x):
     return np.copy(x) if issubclass(type(x), np.ndarray) else x
 
 
-def _arguments(variable, leaves, snapshots, f, name):
-    """Traced arrays for the arguments of f: the numbers that came, whatever f does to its caller's arrays."""
+def _arguments(variable, leaves, borrow):
+    """Traced arrays for the arguments of a function: small ones are copied, others are what `borrow` makes of them."""
     arguments = []
     for x in leaves:
         if type(x) is np.ndarray:
-            x = x.copy("K") if x.size < REUSED else snapshots.of(x, f"{name}: an argument of {_name(f)}")
+            x = x.copy("K") if x.size < REUSED else borrow(x)
         elif type(x) is Tracer:
             x = x.apart()
         x = variable(x)
@@ -161,7 +161,7 @@ class _Recording:
     def __init__(self, f, leaves, structure, has_aux, name):
         self.name, self.leaves, self.structure = name, leaves, structure
         with Tape() as self.tape:
-            inputs = _arguments(self.tape.variable, leaves, self.tape.snapshots, f, name)
+            inputs = _arguments(self.tape.variable, leaves, self.tape.borrow)
             self.inputs = [x.mark for x in inputs]
             value, self.aux = _split(f(*unflatten(structure, inputs)), has_aux, f, self.tape)
             self.results, self.shape = flatten(value)
@@ -184,9 +184,9 @@ class _Recording:
 
 def _push(f, leaves, structure, directions, has_aux, name, count=None):
     """(value leaves, tangent leaves, structure of the result, aux) of one forward pass."""
-    snapshots, vectors = Snapshots(), iter(directions)
+    snapshots, vectors, reader = Snapshots(), iter(directions), f"{name}: an argument of {_name(f)}"
     with Tangents(count) as level:
-        inputs = _arguments(lambda x: level.variable(x, next(vectors)), leaves, snapshots, f, name)
+        inputs = _arguments(lambda x: level.variable(x, next(vectors)), leaves, lambda x: snapshots.of(x, reader))
         value, aux = _split(f(*unflatten(structure, inputs)), has_aux, f, level)
         results, shape = flatten(value)
     snapshots.verify()

@@ -35,6 +35,8 @@ def same_shape(function, input, **others):
 
 def plain(function, argument, value):
     """A parameter as a Python number: NumPy's scalars would promote float32 arrays to float64."""
+    if type(value) is float or type(value) is int:
+        return value
     if isinstance(value, (bool, np.bool_)) or not issubclass(type(value), (int, float, np.integer, np.floating)):
         raise TypeError(f"{function}: {argument} is {describe(value)}; expected a number (it has no derivative)")
     return value.item() if isinstance(value, np.generic) else value

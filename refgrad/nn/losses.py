@@ -18,6 +18,11 @@ from .softmax import _log_softmax, balance
 
 
 
+def column(g, axis):
+    """np.expand_dims, without its checks where the array is plain."""
+    return g[(..., None, *[slice(None)] * (-1 - axis))] if type(g) is np.ndarray else np.expand_dims(g, axis)
+
+
 def _residual(logs, index):
     r = np.exp(logs)
     r[(..., *index)] = np.expm1(logs[(..., *index)])
@@ -40,7 +45,7 @@ _cross_entropy = Primitive(
     name="cross_entropy", keep=lambda x, index, axis: _log_softmax(x, axis=axis), stacked=True,
     forward=lambda logs, x, index, axis: -logs[(..., *index)],
     jvp=(lambda v, logs, _x, index, axis: np.sum(residual(logs, index=index) * v, axis=axis),),
-    vjp=(lambda g, logs, _x, index, axis: residual(logs, index=index) * np.expand_dims(g, axis),),
+    vjp=(lambda g, logs, _x, index, axis: residual(logs, index=index) * column(g, axis),),
     cases=[Case((3, 4), index=(np.arange(3), np.array([1, 0, 3])), axis=-1), Case((3,), index=(np.array(2),), axis=-1),
            Case((1, 2), index=(np.array([0]), np.array([1])), axis=-1, scales=(-6, 300)),  # p = 1/2 is a zero of p"
            Case((2, 3, 2), index=(np.arange(2)[:, None], np.array([[0, 2], [1, 1]]), np.arange(2)[None]), axis=-2)])
@@ -53,8 +58,8 @@ _cross_entropy_of_probabilities = Primitive(
     forward=lambda logs, x, q, axis: -np.sum(q * logs, axis=axis),
     jvp=(lambda v, logs, x, q, axis: -np.sum(balance(np.exp(logs), q, axis=axis) * v, axis=axis),
          lambda v, logs, x, q, axis: -np.sum(logs * v, axis=axis)),
-    vjp=(lambda g, logs, _x, q, axis: -balance(np.exp(logs), q, axis=axis) * np.expand_dims(g, axis),
-         lambda g, logs, _x, _q, axis: -logs * np.expand_dims(g, axis)),
+    vjp=(lambda g, logs, _x, q, axis: -balance(np.exp(logs), q, axis=axis) * column(g, axis),
+         lambda g, logs, _x, _q, axis: -logs * column(g, axis)),
     cases=[Case((3, 4), (3, 4), axis=-1, domain=(None, "probabilities")), Case((3,), (3,), axis=-1),
            Case((2, 3, 2), (2, 3, 2), axis=-2), Case((1, 4), (1, 4), axis=-1)])
 

@@ -4,6 +4,7 @@ Axes are counted from the end (-1, -2, ...), so that a rule reads the same when 
 """
 
 import functools
+import math
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -18,9 +19,22 @@ from .constants import number
 from .elementwise import quotient
 
 
+#: Below this many entries a copy costs less than NumPy's way to a view.
+FEW = 1024
+
+
 def widen(g, axis, keepdims):
     """Something in the shape of the result of a reduction, with the reduced axes as axes of size 1."""
     return g if keepdims or not axis or not ndim_of(g) else np.expand_dims(g, axis)
+
+
+def repeated(g, shape):
+    """np.broadcast_to; of few plain numbers a copy, which is made sooner than a view."""
+    if math.prod(shape) < FEW and issubclass(type(g), (np.ndarray, np.generic)):
+        y = np.empty(shape, g.dtype)
+        y[...] = g
+        return y
+    return np.broadcast_to(g, shape)
 
 
 def _arguments(function, a, axis, keepdims, where, initial, neutral, combine):
@@ -79,10 +93,10 @@ def _plain_mean(x, axis, keepdims):
 
 Primitive(np.sum, "s = <1, x>,  ds = <1, dx>;  <g, <1, dx>> = <g 1, dx>", kind=LINEAR, stacked=True,
           call=reduction(np.sum, 0, np.add), plain=np.add.reduce,
-          vjp=(lambda g, _y, _x, axis, keepdims: np.broadcast_to(widen(g, axis, keepdims), shape_of(_x)),),
+          vjp=(lambda g, _y, _x, axis, keepdims: repeated(widen(g, axis, keepdims), shape_of(_x)),),
           cases=[*REDUCTIONS, Case((0, 3), axis=0)])
 Primitive(np.mean, "m = <1, x> / n,  dm = <1, dx> / n;  <g, dm> = <g 1 / n, dx>", kind=LINEAR, call=mean_of,
-          plain=_plain_mean, stacked=True, vjp=(lambda g, _y, _x, axis, keepdims: np.broadcast_to(
+          plain=_plain_mean, stacked=True, vjp=(lambda g, _y, _x, axis, keepdims: repeated(
               widen(g, axis, keepdims) / count(_x, axis), shape_of(_x)),), cases=REDUCTIONS)
 
 # Products
