@@ -158,7 +158,8 @@ def test_errors_that_numpy_is_told_to_raise(operation, how):
         "warnings": "with warnings.catch_warnings(action='error'), np.errstate(all='warn'):"}
     names = {"np": np, "warnings": __import__("warnings")}
     exec(f"def f(x):\n {around[how]}\n  try:\n   {operation}\n   s = 1.0\n"
-         "  except (FloatingPointError, RuntimeWarning):\n   s = -1.0\n return s * np.sum(np.cos(x))",
+         "  except (FloatingPointError, RuntimeWarning):\n   s = -1.0\n"
+         " return s * np.sum(np.cos(x))",
          names)
     for f in (names["f"], rg.grad(names["f"])):
         agrees(f, *((x,) for x in (X, X - 1, -X, X - 4, X * 0.5)))
