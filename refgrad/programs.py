@@ -110,12 +110,13 @@ class Replayed:
         except Inside:
             args, kwargs = unflatten(structure, leaves)
             return self.f(*args, **kwargs), None
-        for x, label in Surroundings(roots, written=True).traced if before.writes else ():
-            if x.level is level:
-                raise TypeError(f"jit: {name} stores a traced array in {label}, and a replay would "
-                                f"not do so. Return it.")
         changed = before.difference() or before.drawn() or (
             "NumPy's or Python's random generator" if generators != _generators() else None)
+        if changed or before.writes:
+            for x, label in Surroundings(roots, written=True).traced:
+                if x.level is level:
+                    raise TypeError(f"jit: {name} stores a traced array in {label}, and a replay "
+                                    f"would not do so. Return it.")
         with self.lock:
             self.written += 1
             if not changed:

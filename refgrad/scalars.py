@@ -48,9 +48,9 @@ class Scalar:
     def __float__(self): return self.level.concrete(self, float)
     def __complex__(self): return self.level.concrete(self, complex)
     def __hash__(self): return hash(self.number())
-    def __str__(self): return str(self.number())
-    def __repr__(self): return repr(self.number())
-    def __format__(self, spec): return format(self.number(), spec)
+    def __str__(self): return self.level.text(self, str)
+    def __repr__(self): return self.level.text(self, repr)
+    def __format__(self, spec): return self.level.text(self, lambda x: format(x, spec))
     def __reduce__(self): return type(self.value), (self.number(),)
     def __copy__(self): return self
     def __deepcopy__(self, memo): return self

@@ -1,9 +1,9 @@
 """Straight-line programs: a list of NumPy operations, made short, and written as Python.
 
-Nothing here knows of derivatives.  The list is in single assignment form: every operation makes new arrays, numbered in
-order.  Written as Python some of them share memory:
+Nothing here knows of derivatives.  The list is in single assignment form: every operation makes new
+arrays, numbered in order.  Written as Python some of them share memory:
 
-- what no result and no check needs is left out, and views of one array that are equal are taken once;
+- what no result and no check needs is left out, and equal views of one array are taken once;
 - an array that is not needed any more is overwritten by the next result of its shape (z += b);
 - a broadcast that its only use would make anyway is not made.
 """
@@ -13,104 +13,41 @@ from __future__ import annotations
 import itertools
 import keyword
 import operator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 
+from .operations import REDUCTIONS, Array, leaves, references, replaced, same
 from .primitive import TABLE
 from .rules.shape import cast, setitem, truncate
-from .tree import LEAF, flatten, unflatten
+from .tree import LEAF, unflatten
 
 
 class Changed(Exception):
     """A number on which the program turns is another one this time."""
 
 
-class Array(NamedTuple):
-    """A reference to the array of that number."""
-
-    number: int
-
-
-@dataclass
-class Operation:
-    """`results`: the numbers of the arrays it makes, `made` what they were when it was written down, `structure` how
-    they are nested in what the function returns.  With `check` it makes none: its function must return just that.
-    `errors`: what it tells NumPy to do about them.  `may_fail`: whether it does may decide what the function does."""
-
-    function: Any
-    arrays: Any
-    params: Any
-    results: list
-    made: tuple
-    structure: Any
-    errors: dict
-    check: Any
-    may_fail: bool
-
-    @property
-    def reads(self):
-        return _references((self.arrays, self.params))
-
-    @property
-    def is_ufunc(self):
-        return type(self.function) is np.ufunc and self.function.nout == 1 and not self.params
-
-    @property
-    def is_fresh(self):
-        """Whether its result is an array that nobody else holds."""
-        return (self.is_ufunc or self.function in REDUCTIONS or self.function in FRESH) and \
-            type(self.made[0]) is np.ndarray
-
-    @property
-    def is_view(self):
-        return self.function in VIEWS
-
-
-def replaced(x, change):
-    """x with change(v) in place of each v within, in tuples, lists, dicts and slices."""
-    kind = type(x)
-    if kind is tuple or kind is list:
-        return kind([replaced(v, change) for v in x])
-    if kind is dict:
-        return {k: replaced(v, change) for k, v in x.items()}
-    if kind is slice:
-        return slice(replaced(x.start, change), replaced(x.stop, change), replaced(x.step, change))
-    return change(x)
-
-
-def _references(x):
-    numbers = []
-    replaced(x, lambda v: numbers.append(v.number) if type(v) is Array else None)
-    return numbers
-
-
-#: NumPy's functions that are a loop of a ufunc, called by way of several functions in Python.
-REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum}
-FRESH = {operator.pow, np.where, np.copy, np.astype, cast, truncate, setitem}
-VIEWS = {np.transpose, np.reshape, np.broadcast_to}
 #: Names that a written program uses itself.
-RESERVED = {"program", "Changed", "repr", "slice", "same", "leaves"}
+RESERVED = {"program", "Changed", "repr", "slice"}
 #: An axis with fewer entries is reduced faster across memory than along it.
 SHORT = 64
 #: Below this many entries a new array costs less than to find an old one for it.
 LARGE = 2048
 
-INFIX = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.matmul: "@", np.greater: ">",
-         np.greater_equal: ">=", np.less: "<", np.less_equal: "<=", operator.pow: "**", operator.add: "+",
-         operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.floordiv: "//", operator.mod: "%"}
-#: Comparisons of Python's numbers, which are true or false.
-COMPARISONS = {operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=", operator.eq: "==",
-               operator.ne: "!="}
+INFIX = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.matmul: "@",
+         np.greater: ">", np.greater_equal: ">=", np.less: "<", np.less_equal: "<=",
+         operator.pow: "**", operator.add: "+", operator.sub: "-", operator.mul: "*",
+         operator.truediv: "/", operator.floordiv: "//", operator.mod: "%",
+         operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=",
+         operator.eq: "==", operator.ne: "!="}
 IN_PLACE = {np.add: "+=", np.subtract: "-=", np.multiply: "*=", np.divide: "/="}
 
 
 class Program:
     """Call it with the list of input arrays; `source` shows it.
 
-    strict      whether it matters which operation tells NumPy to ignore an error (an overflow that does no harm, since
-                its reciprocal is taken).  Else, where others would warn at most, the whole program ignores it.
+    strict  whether it matters which operation tells NumPy to ignore an error (an overflow that
+            does no harm, since its reciprocal is taken).  Else, where others would warn at most,
+            the whole program ignores it.
     """
 
     def __init__(self, name, inputs, values, operations, outputs, structure, strict=False):
@@ -124,7 +61,8 @@ class Program:
         for op in self.operations:
             op.made = tuple(None for _ in op.made)  # only their shapes were wanted
         scope = {}
-        exec(compile(self.source, f"<jit {name}>", "exec"), {**constants, "Changed": Changed}, scope)
+        code = compile(self.source, f"<jit {name}>", "exec")
+        exec(code, {**constants, "Changed": Changed}, scope)
         self.function = scope["program"]
 
     def __call__(self, arrays):
@@ -177,7 +115,7 @@ class Program:
         return operations
 
     def needed(self, operations):
-        wanted = set(_references(self.outputs))
+        wanted = set(references(self.outputs))
         kept = []
         for op in reversed(operations):
             if op.check is not None or op.may_fail or wanted.intersection(op.results):
@@ -186,7 +124,7 @@ class Program:
         return kept[::-1]
 
     def turning_points(self):
-        """The arrays on which checks depend: to the last bit as they were when the program was written."""
+        """The arrays on which checks depend, which are computed as they were, to the last bit."""
         wanted = set()
         for op in reversed(self.operations):
             if op.check is not None or wanted.intersection(op.results):
@@ -197,7 +135,7 @@ class Program:
         return self.kinds[x.number][0] if type(x) is Array else np.shape(x)
 
     def dtype(self, x):
-        return self.kinds[x.number][1] if type(x) is Array else np.asarray(x).dtype
+        return self.kinds[x.number][1] if type(x) is Array else getattr(x, "dtype", None)
 
 
 def _renamed(x, same):
@@ -209,27 +147,12 @@ def _kind(x):
     return (x.shape, x.dtype) if hasattr(x, "dtype") else ((), type(x))
 
 
-def same(a, b):
-    """Whether two things that leave for Python are the same there: nan is nan, and -0.0 is not 0.0."""
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, np.ndarray) and not a.dtype.hasobject:
-        return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
-    if isinstance(a, (tuple, list)):
-        return len(a) == len(b) and all(map(same, a, b))
-    return repr(a) == repr(b)
-
-
-def leaves(x):
-    return flatten(x)[0]
-
-
 def _reverses(axes):
     return axes == tuple(reversed(range(len(axes))))
 
 
 class Writer:
-    """Writes a program as Python: who has which name, which memory is whose, and when it is free."""
+    """Writes a program as Python: names, whose memory is whose, and when it is free."""
 
     def __init__(self, program):
         self.program, self.exact = program, program.exact
@@ -237,12 +160,13 @@ class Writer:
         self.names = {n: f"x{i}" for i, n in enumerate(program.inputs)}
         self.made = {n: y for op in program.operations for n, y in zip(op.results, op.made)}
         self.taken = set()  # arrays whose memory a result has taken over
-        self.memory = {}   # the arrays whose memory (or name) an array may need
-        self.last = {}     # position of the last operation that looks into an array's memory
-        self.to_come = {}  # shape and dtype -> position of the last operation that could use old memory for its result
-        self.free = []     # names of arrays that nobody needs any more, with their shapes and dtypes
+        self.memory = {}    # the arrays whose memory (or name) an array may need
+        self.last = {}      # position of the last operation that looks into an array's memory
+        self.to_come = {}   # shape and dtype -> position of the last result that could reuse some
+        self.free = []      # names of arrays that nobody needs any more, with shape and dtype
         self.fresh = 0
-        self.owners = {op.results[0] for op in program.operations if op.check is None and op.is_fresh}
+        self.owners = {op.results[0] for op in program.operations
+                       if op.check is None and op.is_fresh}
         for position, op in enumerate(program.operations):
             for n in op.reads:
                 for m in {n, *self.memory_of(n)}:
@@ -251,8 +175,9 @@ class Writer:
                 self.to_come[_kind(op.made[0])] = position
             for n, y in zip(op.results, op.made):
                 needs = () if op.is_fresh or isinstance(y, np.generic) else op.reads
-                self.memory[n] = {n, *(m for r in needs for m in self.memory_of(r) if op.is_view or m in self.owners)}
-        for n in _references(program.outputs):
+                self.memory[n] = {n, *(m for r in needs for m in self.memory_of(r)
+                                       if op.is_view or m in self.owners)}
+        for n in references(program.outputs):
             for m in self.memory_of(n):
                 self.last[m] = len(program.operations)
 
@@ -263,21 +188,25 @@ class Writer:
         """(source, constants by name)"""
         lines, ignored = [], set()  # pairs (what NumPy does about errors, line)
         for position, op in enumerate(self.program.operations):
-            line = self.line(op, position) if op.check is None else f"if {self.differs(op)}: raise Changed"
-            errors = op.errors if line is not None else lines[-1][0] if lines else {}
+            if op.check is None:
+                statements = self.statements(op, position)
+            else:
+                statements = [f"if {self.differs(op)}: raise Changed"]
+            errors = op.errors if statements else lines[-1][0] if lines else {}
             if not self.program.strict:
                 ignored.update(k for k, v in errors.items() if v == "ignore")
                 errors = {k: v for k, v in errors.items() if v != "ignore"}
-            lines += [(errors, text) for text in ([line] if type(line) is str else line or ())]
             if gone := self.release(op, position):
-                lines.append((errors, f"del {', '.join(gone)}"))
+                statements.append(f"del {', '.join(gone)}")
+            lines += [(errors, statement) for statement in statements]
         outputs, seen = [], set()
         for x in self.program.outputs:
             outputs.append(self.output(x, seen))
         head = f"def program({', '.join(self.names[n] for n in self.program.inputs)}):"
         body = [line for errors, group in itertools.groupby(lines, key=lambda pair: pair[0])
                 for line in self.heeding(errors, [line for _, line in group])]
-        body = self.heeding(dict.fromkeys(sorted(ignored), "ignore"), [*body, f"return [{', '.join(outputs)}]"])
+        body.append(f"return [{', '.join(outputs)}]")
+        body = self.heeding(dict.fromkeys(sorted(ignored), "ignore"), body)
         return "\n    ".join([head, *body]) + "\n", self.constants
 
     def heeding(self, errors, lines):
@@ -289,68 +218,65 @@ class Writer:
 
     def differs(self, op):
         """The condition that a number is not what it was."""
-        known = op.check
-        if op.function in COMPARISONS and type(known) is bool:
-            call = f"{self.text(op.arrays[0])} {COMPARISONS[op.function]} {self.text(op.arrays[1])}"
-            return f"not {call}" if known else call
-        call = self.call(op)
-        if op.function is bool:
+        call, known = self.call(op), op.check
+        if type(known) is bool:
             return f"not {call}" if known else call
         if type(known) is int or op.function is np.shape:
             return f"{call} != {known!r}"
-        if type(known) is bool:
-            return f"not {call}" if known else call
         if type(known) is float or isinstance(known, (str, np.generic)):
             return f"repr({call}) != {repr(known)!r}"  # nan is nan, and -0.0 is not 0.0
         return f"not {self.constant(same)}({call}, {self.text(known)})"
 
-    def line(self, op, position):
-        """The operation as a statement, or a list of them; None if it is written where it is used."""
+    def statements(self, op, position):
+        """The operation as a list of statements; none if it is written where it is used."""
         if op.function is np.transpose and _reverses(op.params["axes"]):
             self.names[op.results[0]] = f"{self.text(op.arrays[0])}.T"
-            return None
+            return []
         if op.function in (np.copy, setitem) and op.is_fresh:
             return self.copied(op, position)
         if op.is_ufunc and op.is_fresh:
             place = self.place_for(op, position)
             if place is not None:
                 self.names[op.results[0]] = place
-                return self.in_place(op, place)
+                return [self.in_place(op, place)]
         call = self.call(op)
         for n in op.results:
             self.names[n] = self.new_name()
-        names = ", ".join(self.names[n] for n in op.results)
-        if op.structure.kind is LEAF:
-            return f"{names} = {call}"
-        flat = all(c.kind is LEAF for c in op.structure.children) and not issubclass(op.structure.kind, dict)
-        return f"{names}{',' * (len(op.results) == 1)} = {call if flat else f'{self.constant(leaves)}({call})'}"
+        names, kind = ", ".join(self.names[n] for n in op.results), op.structure.kind
+        if kind is LEAF:
+            return [f"{names} = {call}"]
+        if issubclass(kind, dict) or any(c.kind is not LEAF for c in op.structure.children):
+            call = f"{self.constant(leaves)}({call})"
+        return [f"{names}{',' * (len(op.results) == 1)} = {call}"]
 
     def copied(self, op, position):
-        """A copy, or the array itself if nobody needs it any more; for x[index] = v with that written into it."""
+        """A copy, with v written into it for x[index] = v; the array itself if it is not needed."""
         x, *rest = op.arrays
-        others = {m for n in _references((rest, op.params)) for m in self.memory_of(n)}
-        lines = []
+        others = {m for n in references((rest, op.params)) for m in self.memory_of(n)}
         if type(x) is Array and self.is_done_with(x.number, position) and x.number not in others:
-            self.owners.discard(x.number)
-            self.taken.add(x.number)
-            name = self.names[x.number]
+            name, statements = self.take(x.number), []
         else:
             name = self.new_name()
-            lines = [f"{name} = {self.text(x)}.copy('K')"]
+            statements = [f"{name} = {self.text(x)}.copy('K')"]
         self.names[op.results[0]] = name
         if rest:
-            lines.append(f"{name}[{self.index(op.params['index'])}] = {self.text(rest[0])}")
-        return lines or None
+            statements.append(f"{name}[{self.index(op.params['index'])}] = {self.text(rest[0])}")
+        return statements
+
+    def take(self, n):
+        """The name of an array whose memory goes to the result of the operation that ends it."""
+        self.owners.discard(n)
+        self.taken.add(n)
+        return self.names[n]
 
     def place_for(self, op, position):
         """The name of an array that the result may overwrite: an argument's, or a free one."""
         like = _kind(op.made[0])
         if op.function is not np.matmul:
             for a in op.arrays:
-                if type(a) is Array and self.is_done_with(a.number, position) and _kind(self.made[a.number]) == like:
-                    self.owners.discard(a.number)
-                    self.taken.add(a.number)
-                    return self.names[a.number]
+                if type(a) is Array and self.is_done_with(a.number, position) and (
+                        _kind(self.made[a.number]) == like):
+                    return self.take(a.number)
         if op.made[0].size >= LARGE:
             for k, (name, kind) in enumerate(self.free):
                 if kind == like:
@@ -362,7 +288,10 @@ class Writer:
         return n in self.owners and self.last.get(n) == position
 
     def release(self, op, position):
-        """Memory that the operation was the last to need: kept for a result to come, or its name is returned."""
+        """Memory that the operation was the last to need.
+
+        It is kept for a result to come, or else the names that hold it are returned.
+        """
         gone = []
         for n in dict.fromkeys(m for r in op.reads for m in (r, *sorted(self.memory_of(r)))):
             if self.last[n] != position or n not in self.made or np.size(self.made[n]) < LARGE:
@@ -387,7 +316,8 @@ class Writer:
     def call(self, op):
         """The operation as an expression."""
         args, params = [self.text(a) for a in op.arrays], op.params
-        if op.function is bool or op.function is self.program.dtype(op.arrays[0]):  # a number of that type
+        if op.function is bool or op.function in (int, float, operator.index) and isinstance(
+                self.program.dtype(op.arrays[0]), type):  # one of Python's numbers
             return args[0]
         if op.function is np.shape:
             return f"{args[0]}.shape"
@@ -409,23 +339,26 @@ class Writer:
         if op.function is TABLE[operator.getitem].evaluate:
             return f"{args[0]}[{self.index(params['index'])}]"
         if op.function is TABLE[np.concatenate].evaluate:
-            return f"{self.constant(np.concatenate)}([{', '.join(args)}], axis={self.text(params['axis'])})"
+            joined, axis = ", ".join(args), self.text(params["axis"])
+            return f"{self.constant(np.concatenate)}([{joined}], axis={axis})"
         if op.function in (cast, truncate, np.astype):
             return f"{args[0]}.astype({self.text(params.get('dtype') or op.arrays[1])})"
         args += [f"{k}={self.text(v)}" for k, v in params.items()]
         return f"{self.constant(op.function)}({', '.join(args)})"
 
     def reduction(self, op, x, ufunc=None):
-        ufunc, params, shape = ufunc or REDUCTIONS[op.function], op.params, self.program.shape(op.arrays[0])
-        axis, keep = params["axis"], params["keepdims"]
-        if len(shape) == 2 and len(axis) == 1 and op.made[0].dtype.char in "fd" and op.results[0] not in self.exact:
-            if ufunc is np.add and axis == (-2,) and not keep:  # the sum of the rows, which BLAS has fast
-                return f"{self.ones(shape[0], op.made[0].dtype)} @ {x}"
-            if axis == (-1,) and shape[1] < SHORT and 16 <= shape[0]:  # NumPy reduces faster across memory
-                return f"{self.constant(ufunc)}.reduce({x}.T.copy(), axis=0){'[:, None]' if keep else ''}"
+        ufunc, shape = ufunc or REDUCTIONS[op.function], self.program.shape(op.arrays[0])
+        params, dtype, is_exact = dict(op.params), op.made[0].dtype, op.results[0] in self.exact
+        axis, keep = params.pop("axis"), params.pop("keepdims")
+        reduce = f"{self.constant(ufunc)}.reduce"
+        if len(shape) == 2 and len(axis) == 1 and dtype.char in "fd" and not is_exact:
+            if ufunc is np.add and axis == (-2,) and not keep:  # the sum of the rows: BLAS is fast
+                return f"{self.ones(shape[0], dtype)} @ {x}"
+            if axis == (-1,) and shape[1] < SHORT and 16 <= shape[0]:  # faster across memory
+                return f"{reduce}({x}.T.copy(), axis=0){'[:, None]' if keep else ''}"
         axis = self.text(axis[0] if len(axis) == 1 else axis)
-        others = "".join(f", {k}={self.text(v)}" for k, v in params.items() if k not in ("axis", "keepdims"))
-        return f"{self.constant(ufunc)}.reduce({x}, axis={axis}{', keepdims=True' if keep else ''}{others})"
+        others = "".join(f", {k}={self.text(v)}" for k, v in params.items())
+        return f"{reduce}({x}, axis={axis}{', keepdims=True' if keep else ''}{others})"
 
     def ones(self, n, dtype):
         """The name of a vector of ones."""
@@ -438,7 +371,8 @@ class Writer:
             return f"{text}.copy()" if isinstance(x, np.ndarray) else text
         mine = x.number in self.owners and x.number not in seen
         seen.update(self.memory_of(x.number))
-        is_number = isinstance(self.program.dtype(x), type) or isinstance(self.made.get(x.number), np.generic)
+        is_number = isinstance(self.program.dtype(x), type) or isinstance(
+            self.made.get(x.number), np.generic)
         return text if mine or is_number else f"{text}.copy()"
 
     # texts
@@ -454,6 +388,8 @@ class Writer:
             return f"({', '.join(map(self.text, x))}{',' * (len(x) == 1)})"
         if type(x) is list:
             return f"[{', '.join(map(self.text, x))}]"
+        if type(x) is dict:
+            return f"{{{', '.join(f'{k!r}: {self.text(v)}' for k, v in x.items())}}}"
         if type(x) is slice:
             return f"slice({self.text(x.start)}, {self.text(x.stop)}, {self.text(x.step)})"
         return self.constant(x)
@@ -472,7 +408,8 @@ class Writer:
         if id(x) in self.by_id:
             return self.by_id[id(x)]
         name = getattr(x, "__name__", "")
-        if not name.isidentifier() or keyword.iskeyword(name) or name in RESERVED or name.rstrip("0123456789") in "vx":
+        if not name.isidentifier() or keyword.iskeyword(name) or name in RESERVED or (
+                name.rstrip("0123456789") in "vx"):
             name = "c" if isinstance(x, (np.ndarray, np.generic, float)) else "f"
         taken, k = name, 0
         while taken in self.constants or name in "cf" and not k:

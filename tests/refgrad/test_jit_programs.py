@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad import nn, programs, recording, surroundings
+from refgrad import nn, programs, recording, straight_line, surroundings
+from refgrad.operations import references
 from refgrad.tree import flatten
 
 from .jit_programs import made, program
+from .programs import SHAPE, Program
 
 
 @rg.custom
@@ -22,9 +24,10 @@ custom_square.def_vjp(lambda g, y, x: 2 * g * x)
 custom_square.def_jvp(lambda v, y, x: 2 * x * v[0])
 SCOPE = {"np": np, "nn": nn, "math": math, "custom_square": custom_square}
 
-#: How a program is run: name -> function of the program, which gives a function of its four arguments.
+#: How a program is run: from a function of its four arguments to another one.
 DERIVATIVES = {
-    "grad": rg.grad, "value_and_grad": rg.value_and_grad, "grad of two": lambda f: rg.grad(f, (1, 0)),
+    "grad": rg.grad, "value_and_grad": rg.value_and_grad,
+    "grad of two": lambda f: rg.grad(f, (1, 0)),
     "grad of a number": lambda f: rg.value_and_grad(f, (0, 2)), "hessian": rg.hessian,
     "jvp": lambda f: lambda x, y, c, n: rg.jvp(lambda x, y: f(x, y, c, n), (x, y), (y, x)),
     "hvp": lambda f: lambda x, y, c, n: rg.hvp(lambda x: f(x, y, c, n), (x,), (y,)),
@@ -52,32 +55,42 @@ def outcome(f, args):
 
 
 def differ(found, expected, dtype):
-    """What is wrong with the outcome, or None.  A clear error is not wrong; and what cannot be differentiated may have a
-    value once it is recorded."""
-    if any(type(x) is tuple and x[0] in ("LostTrace", "InPlaceWrite") for x in (found, expected)):
+    """What is wrong with the outcome, or None.
+
+    A clear error is not wrong, and what cannot be differentiated may have a value once recorded.
+    """
+    if any(is_refusal(x) for x in (found, expected)):
         return None
-    if type(found) is tuple or type(expected) is tuple:
-        same = type(found) is tuple is type(expected) and found[0] == expected[0]
-        return None if same else f"{found} instead of {expected}"
-    if len(found) != len(expected):
-        return f"{len(found)} results instead of {len(expected)}"
-    for a, e in zip(found, expected):
-        if type(a) is not type(e) and not np.ndim(e) == 0 == np.ndim(a) or not isinstance(e, (float, np.ndarray, np.generic)) and a != e:
-            return f"{a!r} instead of {e!r}"
-        a, e = np.asarray(a), np.asarray(e)
-        if a.dtype != e.dtype or a.shape != e.shape:
-            return f"{a.dtype}{a.shape} instead of {e.dtype}{e.shape}"
-        tolerance = 1e-9 if dtype is np.float64 else 1e-3
-        scale = np.max(np.abs(e[np.isfinite(e)]), initial=1) if e.dtype.kind == "f" else 0
-        if e.dtype.kind == "f" and not np.allclose(a, e, tolerance, tolerance * scale, equal_nan=True):
-            return f"{a!r} instead of {e!r}"
-        if e.dtype.kind != "f" and not np.array_equal(a, e):
-            return f"{a!r} instead of {e!r}"
-    return None
+    what = f"{found} instead of {expected}"
+    if type(found) is not type(expected) or len(found) != len(expected):
+        return what
+    if type(found) is tuple:
+        return what if found[0] != expected[0] else None
+    return None if all(alike(a, e, dtype) for a, e in zip(found, expected)) else what
+
+
+def is_refusal(outcome):
+    return type(outcome) is tuple and outcome[0] in ("LostTrace", "InPlaceWrite")
+
+
+def alike(a, e, dtype):
+    """Whether a result is what it should be: the type, the dtype, and the numbers but for rounding."""
+    if not isinstance(e, (float, np.ndarray, np.generic)):
+        return type(a) is type(e) and a == e
+    if type(a) is not type(e) and (np.ndim(a) or np.ndim(e)):  # an array without axes, or a number
+        return False
+    a, e = np.asarray(a), np.asarray(e)
+    if a.dtype != e.dtype or a.shape != e.shape:
+        return False
+    if e.dtype.kind != "f":
+        return np.array_equal(a, e)
+    tolerance = 1e-9 if dtype is np.float64 else 1e-3
+    size = np.max(np.abs(e[np.isfinite(e)]), initial=1)
+    return np.allclose(a, e, tolerance, tolerance * size, equal_nan=True)
 
 
 def differences(seeds):
-    """(what differs, how many calls were replayed, how many calls)"""
+    """(what differs, how many calls were replayed, how many calls, how many were refused)"""
     wrong, replayed, calls, refused = [], 0, 0, 0
     for seed in seeds:
         rng = np.random.default_rng(seed)
@@ -90,7 +103,7 @@ def differences(seeds):
         dtype = np.float32 if seed % 10 == 7 else np.float64
         for step, args in enumerate(inputs(rng, dtype)):
             expected, found = outcome(plain, args), outcome(fast, args)
-            refused += type(found) is tuple and found[0] in ("LostTrace", "InPlaceWrite")
+            refused += is_refusal(found)
             if problem := differ(found, expected, dtype):
                 wrong.append((seed, how, step, problem))
                 break
@@ -105,3 +118,48 @@ def test_random_programs(full):
     wrong, replayed, calls, refused = differences(range(5000 if full else 200))
     assert not wrong, wrong
     assert replayed > calls / 3 and refused < calls / 50  # else this would show little
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_random_programs_that_write_in_place(full):
+    for seed in range(500 if full else 25):
+        rng, f = np.random.default_rng(seed), Program(seed)
+        x, y, v = 0.8 * rng.standard_normal((3, *SHAPE))
+        for g in (f, rg.value_and_grad(f), lambda x: rg.hvp(f, (x,), (v,))):
+            fast = rg.jit(g)
+            for a in (x, y, x, y):
+                for found, expected in zip(flatten(fast(a))[0], flatten(g(a))[0], strict=True):
+                    np.testing.assert_allclose(found, expected, 1e-9, 1e-9, err_msg=repr(f))
+            assert fast.program(y) is fast.program(y)
+
+
+# The programs find what is wrong
+
+
+def copied_in_place(self, op, position):
+    """`Writer.copied`, though the array may be needed still."""
+    self.last = {n: position for n in self.last}
+    return COPIED(self, op, position)
+
+
+COPIED = straight_line.Writer.copied
+FAULTS = {
+    "the state is not compared": (surroundings.Surroundings, "difference", lambda self: None),
+    "numbers are not checked": (recording.Recording, "check", lambda *args: None),
+    "failures are dropped": (straight_line.Program, "needed", lambda self, operations: [
+        op for op in operations if op.check is not None or not op.may_fail or set(op.results) & set(
+            n for other in operations for n in (*other.reads, *references(self.outputs)))]),
+    "numbers of Python's are frozen": (
+        recording.Recording, "python", lambda self, f, numbers: f(*map(self.strip, numbers))),
+    "errors are not heeded": (straight_line.Writer, "heeding", lambda self, errors, lines: lines),
+    "arrays are overwritten that are needed": (straight_line.Writer, "copied", copied_in_place),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_found(fault, monkeypatch):
+    monkeypatch.setattr(*FAULTS[fault])
+    for first in range(0, 600, 20):
+        if differences(range(first, first + 20))[0]:
+            return
+    pytest.fail("no program differs")

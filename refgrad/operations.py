@@ -1,0 +1,99 @@
+"""The operations of a program that is written down, and what is known of their functions."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .rules.shape import cast, setitem, truncate
+from .tree import flatten
+
+#: NumPy's functions that are a loop of a ufunc, called by way of several functions in Python.
+REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum}
+#: Functions whose result is a new array, beside ufuncs and reductions.
+FRESH = {operator.pow, np.where, np.copy, np.astype, cast, truncate, setitem}
+#: Functions whose result shows the memory of their argument.
+VIEWS = {np.transpose, np.reshape, np.broadcast_to}
+
+
+class Array(NamedTuple):
+    """A reference to the array of that number."""
+
+    number: int
+
+
+@dataclass
+class Operation:
+    """A call of a function, on references and constants.
+
+    results    the numbers of the arrays that it makes
+    made       what they were when it was written down
+    structure  how they are nested in what the function returns
+    errors     what NumPy is told to do about them
+    check      if not None, it makes no arrays: its function must return just that
+    may_fail   it must run even if nobody reads its results, since a failure would be an answer
+    """
+
+    function: Any
+    arrays: Any
+    params: Any
+    results: list
+    made: tuple
+    structure: Any
+    errors: dict
+    check: Any
+    may_fail: bool
+
+    @property
+    def reads(self):
+        return references((self.arrays, self.params))
+
+    @property
+    def is_ufunc(self):
+        return type(self.function) is np.ufunc and self.function.nout == 1 and not self.params
+
+    @property
+    def is_fresh(self):
+        """Whether its result is an array that nobody else holds."""
+        return (self.is_ufunc or self.function in REDUCTIONS or self.function in FRESH) and \
+            type(self.made[0]) is np.ndarray
+
+    @property
+    def is_view(self):
+        return self.function in VIEWS
+
+
+def replaced(x, change):
+    """x with change(v) in place of each v within, in tuples, lists, dicts and slices."""
+    kind = type(x)
+    if kind is tuple or kind is list:
+        return kind([replaced(v, change) for v in x])
+    if kind is dict:
+        return {k: replaced(v, change) for k, v in x.items()}
+    if kind is slice:
+        return slice(replaced(x.start, change), replaced(x.stop, change), replaced(x.step, change))
+    return change(x)
+
+
+def references(x):
+    numbers = []
+    replaced(x, lambda v: numbers.append(v.number) if type(v) is Array else None)
+    return numbers
+
+
+def same(a, b):
+    """Whether two things are the same to Python: nan is nan, and -0.0 is not 0.0."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray) and not a.dtype.hasobject:
+        return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+    if isinstance(a, (tuple, list)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return repr(a) == repr(b)
+
+
+def leaves(x):
+    return flatten(x)[0]
