@@ -122,9 +122,10 @@ class Tracer(Face, Writable):
                 name = augmented.is_only_name(sys._getframe(1), inputs[0], references)
                 return _with_out(ufunc, method, inputs, options, name)
             return _unusual(rule, ufunc, method, inputs, options)
-        if ufunc in POWERS and type(inputs[0]) is Tracer and inputs[0].square is not None:
+        first = inputs[0]
+        if type(first) is Tracer and first.square is not None and ufunc in POWERS:
             return _power_of_root(ufunc, inputs)
-        if len(inputs) == 1 and type(rule) is Primitive:
+        if type(rule) is Primitive and rule.call is every_argument_is_an_array:
             return dispatch(rule, inputs, {})
         return run(rule, _operands(rule, inputs), {})
 

@@ -26,11 +26,16 @@ from .arguments import expected, plain, shape_of
 
 
 def _standardized(x, w, b, axes, eps):
-    """z and 1 / s; s = hypot(|c| / sqrt n, sqrt eps) does not overflow."""
+    """z and 1 / s; where a square over- or underflows s is hypot(|c| / sqrt n, sqrt eps)."""
     x = widened(x)
     c = x - np.mean(x, axis=axes, keepdims=True)
-    size = norm(c, axis=axes, keepdims=True) / np.sqrt(number(count(c, axes), c))
-    r = 1 / np.hypot(size, np.sqrt(number(eps, c)))
+    with np.errstate(over="ignore"):
+        variance = np.mean(c * c, axis=axes, keepdims=True)
+    if eps == 0 or type(c) is np.ndarray and not np.isfinite(variance).all():
+        size = norm(c, axis=axes, keepdims=True) / np.sqrt(number(count(c, axes), c))
+        r = 1 / np.hypot(size, np.sqrt(number(eps, c)))
+    else:
+        r = 1 / np.sqrt(variance + eps)
     return c * r, r
 
 
