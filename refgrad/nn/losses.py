@@ -216,8 +216,8 @@ _absolute_error = elementwise(
 
 
 def _clipped(z, delta):
-    """z between -delta and delta; of its own slope, 1 inside and 0 outside, the bounds take the 0."""
-    return np.where(z >= delta, delta, np.where(z > -delta, z, -delta))
+    """z between -delta and delta, or nan; of its own slope, 1 inside and 0 outside, the bounds take the 0."""
+    return np.where(z >= delta, delta, np.where(z <= -delta, -delta, z))
 
 
 def _huber_forward(x, t, delta):
@@ -235,7 +235,12 @@ _huber = elementwise(
 
 def _binary_forward(x, t, p):
     s = np.log1p(np.exp(-np.abs(x)))
-    return (1 - t) * (np.maximum(x, 0) + s) + p * t * (np.maximum(-x, 0) + s)
+    parts = (1 - t, np.maximum(x, 0) + s), (p * t, np.maximum(-x, 0) + s)
+    with np.errstate(invalid="ignore"):
+        y = sum(weight * loss for weight, loss in parts)
+        if np.any(np.isnan(y)):  # 0 times infinity, where a logit is infinitely sure of the class that it is
+            y = sum(np.where((weight == 0) & ~np.isnan(loss), 0, weight * loss) for weight, loss in parts)
+    return y
 
 
 _binary_cross_entropy = elementwise(
