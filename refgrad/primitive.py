@@ -182,7 +182,9 @@ class Primitive:
 
     def pull(self, g, kept, arrays, params, wanted):
         """The adjoint: for each argument in `wanted` its cotangent, in the argument's own shape and dtype."""
-        rules, g, cotangents = self.vjp, widened(g), []
+        if self.multiple or getattr(g, "dtype", None) is HALF:
+            g = widened(g)
+        rules, cotangents = self.vjp, []
         for i in wanted:
             c, x = rules[i](g, kept, *arrays, **params), arrays[i]
             if not (type(c) is np.ndarray is type(x) and c.shape == x.shape and c.dtype is x.dtype):

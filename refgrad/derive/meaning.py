@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from ..nn.activations import _relu
 from ..nn.losses import _squared_error
 from ..primitive import TABLE
 from ..rules.linalg import contraction, log_abs_det, matmul, sign_det, solve
@@ -140,6 +141,9 @@ def _equal(a, b):
 
 @means(np.not_equal)
 def _not_equal(a, b):
+    f = as_factor(as_symbol(a).sum)
+    if type(f.atom) is Point and f.atom.function is _relu:  # 0 on half of all arguments: not by accident
+        return comparison(">")(a, b)
     return np.ones(np.broadcast_shapes(np.shape(a), np.shape(b)), bool)
 
 

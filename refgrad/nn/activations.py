@@ -49,7 +49,8 @@ def _normal_density(x):
 # Rectifiers
 
 _relu = elementwise(
-    None, "y = max(x, 0),  dy = dx where y > 0, else 0", lambda y, _x: y > 0, name="relu", kind=KINKED,
+    None, "y = max(x, 0),  dy = dx where y > 0, else 0; where y is nan, dx, as of a maximum that is nan",
+    lambda y, _x: y != 0, name="relu", kind=KINKED,
     forward=lambda x: np.maximum(x, 0), domain="nonzero", kinks=[Kink((0.0,), (0.0,), "0 at 0")])
 
 

@@ -17,36 +17,41 @@ from .softmax import _log_softmax, balance
 # Cross entropies
 
 
-
 def column(g, axis):
     """np.expand_dims, without its checks where the array is plain."""
     return g[(..., None, *[slice(None)] * (-1 - axis))] if type(g) is np.ndarray else np.expand_dims(g, axis)
 
 
-def _residual(logs, index):
-    r = np.exp(logs)
-    r[(..., *index)] = np.expm1(logs[(..., *index)])
+def _residual(logs, chosen, index):
+    without, r = np.expm1(chosen), np.exp(logs)
+    r[(..., *index)] = without
     return r
 
 
 residual = Primitive(
-    None, """r = e^y - e_t with the unit vector e_t,  dr = e^y . dy;  entry t is computed as e^y - 1 without cancellation""",
-    name="residual", forward=_residual, stacked=True,
-    formula=lambda logs, index: np.exp(logs) - scatter_add(
-        np.ones_like(logs[(..., *index)]), index=index, shape=logs.shape, distinct=True),
-    jvp=(lambda v, _r, logs, index: np.exp(logs) * v,), vjp=(lambda g, _r, logs, index: g * np.exp(logs),),
-    cases=[Case((3, 4), call=lambda x: residual(
-        _log_softmax(x, axis=-1), index=(np.arange(3), np.array([1, 0, 3]))))])
+    None, """r = e^y - e_t with the unit vector e_t,  dr = e^y . dy;  entry t is e^y - 1, without cancellation
+    That entry of y is given once more: it is in no derivative.""", name="residual", forward=_residual, stacked=True,
+    formula=lambda logs, chosen, index: np.exp(logs) - scatter_add(
+        np.ones_like(chosen), index=index, shape=logs.shape, distinct=True),
+    jvp=(lambda v, _r, logs, _chosen, index: np.exp(logs) * v, None),
+    vjp=(lambda g, _r, logs, _chosen, index: g * np.exp(logs), None),
+    cases=[Case((3, 4), call=lambda x: residual(*_logs_and_chosen(x, _CLASSES, -1), index=_CLASSES))])
+_CLASSES = np.arange(3), np.array([1, 0, 3])
+
+
+def _logs_and_chosen(x, index, axis):
+    logs = _log_softmax(x, axis=axis)
+    return logs, logs[(..., *index)]
+
 
 _cross_entropy = Primitive(
     None, """y = -log p_t  with p = softmax x and the class t: the only entry of x that stands in y twice
     y = log <1, e^x> - x_t,  dy = <p, dx> - dx_t = <p - e_t, dx>  with the unit vector e_t
     <g, <p - e_t, dx>> = <g (p - e_t), dx>""",
-    name="cross_entropy", keep=lambda x, index, axis: _log_softmax(x, axis=axis), stacked=True,
-    forward=lambda logs, x, index, axis: -logs[(..., *index)],
-    jvp=(lambda v, logs, _x, index, axis: np.sum(residual(logs, index=index) * v, axis=axis),),
-    vjp=(lambda g, logs, _x, index, axis: residual(logs, index=index) * column(g, axis),),
-    cases=[Case((3, 4), index=(np.arange(3), np.array([1, 0, 3])), axis=-1), Case((3,), index=(np.array(2),), axis=-1),
+    name="cross_entropy", keep=_logs_and_chosen, stacked=True, forward=lambda kept, x, index, axis: -kept[1],
+    jvp=(lambda v, kept, _x, index, axis: np.sum(residual(*kept, index=index) * v, axis=axis),),
+    vjp=(lambda g, kept, _x, index, axis: residual(*kept, index=index) * column(g, axis),),
+    cases=[Case((3, 4), index=_CLASSES, axis=-1), Case((3,), index=(np.array(2),), axis=-1),
            Case((1, 2), index=(np.array([0]), np.array([1])), axis=-1, scales=(-6, 300)),  # p = 1/2 is a zero of p"
            Case((2, 3, 2), index=(np.arange(2)[:, None], np.array([[0, 2], [1, 1]]), np.arange(2)[None]), axis=-2)])
 
@@ -211,8 +216,8 @@ _absolute_error = elementwise(
 
 
 def _clipped(z, delta):
-    """z between -delta and delta; of its own slope, 1 inside and 0 outside, the bounds take the 0."""
-    return np.where(z >= delta, delta, np.where(z > -delta, z, -delta))
+    """z between -delta and delta, or nan; of its own slope, 1 inside and 0 outside, the bounds take the 0."""
+    return np.where(z >= delta, delta, np.where(z <= -delta, -delta, z))
 
 
 def _huber_forward(x, t, delta):
@@ -230,7 +235,12 @@ _huber = elementwise(
 
 def _binary_forward(x, t, p):
     s = np.log1p(np.exp(-np.abs(x)))
-    return (1 - t) * (np.maximum(x, 0) + s) + p * t * (np.maximum(-x, 0) + s)
+    parts = (1 - t, np.maximum(x, 0) + s), (p * t, np.maximum(-x, 0) + s)
+    with np.errstate(invalid="ignore"):
+        y = sum(weight * loss for weight, loss in parts)
+        if np.any(np.isnan(y)):  # 0 times infinity, where a logit is infinitely sure of the class that it is
+            y = sum(np.where((weight == 0) & ~np.isnan(loss), 0, weight * loss) for weight, loss in parts)
+    return y
 
 
 _binary_cross_entropy = elementwise(

@@ -20,22 +20,35 @@ import numpy as np
 
 from ..cases import Case, Fixed
 from ..primitive import Primitive, in_dtype_of, widened
-from ..rules.constants import number
-from ..rules.reductions import count, norm
+from ..rules.reductions import count
 from .arguments import expected, plain, shape_of
 
 
+def _inverse_size(c, axes, eps):
+    """1 / s; of entries whose squares overflow by those of c / m, with a power of two m."""
+    with np.errstate(over="ignore"):
+        s = np.sqrt(np.mean(c * c, axis=axes, keepdims=True) + eps)
+    large = s == np.inf
+    if large.any():
+        shift = np.where(large, np.frexp(np.max(np.abs(c), axis=axes, keepdims=True))[1], 0)
+        variance = np.mean(np.square(np.ldexp(c, -shift)), axis=axes, keepdims=True) + np.ldexp(eps, -2 * shift)
+        s = np.ldexp(np.sqrt(variance), shift).astype(c.dtype)
+    return 1 / s
+
+
+inverse_size = Primitive(
+    None, """r = 1 / s,  s^2 = mean c^2 + eps:  s ds = mean(c . dc),  dr = -r^2 ds = -r^2 mean(r c . dc)
+    <g, -r^2 mean(r c . dc)> = <-g r^2 . r c / n, dc>""", name="inverse_size", forward=_inverse_size, stacked=True,
+    formula=lambda c, axes, eps: 1 / np.sqrt(np.mean(c * c, axis=axes, keepdims=True) + eps),
+    jvp=(lambda v, r, c, axes, eps: -r * r * np.mean(r * c * v, axis=axes, keepdims=True),),
+    vjp=(lambda g, r, c, axes, eps: -g * r * r * (r * c) / count(c, axes),), cases=[Case((3, 4), axes=(-1,), eps=1e-5)])
+
+
 def _standardized(x, w, b, axes, eps):
-    """z and 1 / s; where a square over- or underflows s is hypot(|c| / sqrt n, sqrt eps)."""
+    """z and 1 / s."""
     x = widened(x)
     c = x - np.mean(x, axis=axes, keepdims=True)
-    with np.errstate(over="ignore"):
-        variance = np.mean(c * c, axis=axes, keepdims=True)
-    if eps == 0 or type(c) is np.ndarray and not np.isfinite(variance).all():
-        size = norm(c, axis=axes, keepdims=True) / np.sqrt(number(count(c, axes), c))
-        r = 1 / np.hypot(size, np.sqrt(number(eps, c)))
-    else:
-        r = 1 / np.sqrt(variance + eps)
+    r = inverse_size(c, axes=axes, eps=eps)
     return c * r, r
 
 

@@ -34,20 +34,18 @@ def _exponentials(x, axis):
 def _logarithms(x, axis):
     dtype, x = x.dtype, _across(widened(x), axis)
     z = x - peak(x, axis=axis)
-    return (z - log_sum(z, axis=axis)).astype(dtype, copy=False)
+    return (z - log_total(np.add.reduce(np.exp(z), axis=axis, keepdims=True), z, axis=axis)).astype(dtype, copy=False)
 
 
 #: A sum of exponentials of which log has lost more than two digits.
 FEW = 1.01
 
 
-def _log_sum(z, axis):
-    """log <1, e^z> for z with the maximum 0; log(1 + <1, e^z>) over the others where these are so few that it counts."""
-    e = np.exp(z)
-    total = np.add.reduce(e, axis=axis, keepdims=True)
-    y = np.log(total)
-    if (total < FEW).any():
-        y = np.where(total < FEW, np.log1p(np.sum(np.where(z < 0, e, 0), axis=axis, keepdims=True)), y)
+def _log_total(t, z, axis):
+    """log t; log(1 + ...) with the sum over all but the maximum where it is so small that it counts."""
+    y = np.log(t)
+    if (t < FEW).any():
+        y = np.where(t < FEW, np.log1p(np.sum(np.where(z < 0, np.exp(z), 0), axis=axis, keepdims=True)), y)
     return y
 
 
@@ -62,7 +60,8 @@ def _deviation(p, v, axis):
 
 
 def _balance(p, g, axis):
-    r = g - p * np.sum(g, axis=axis, keepdims=True)
+    r = p * np.sum(g, axis=axis, keepdims=True)
+    r = np.subtract(g, r, out=r) if r.dtype is g.dtype else g - r
     if np.max(p, initial=0) > CERTAIN:
         t = p > CERTAIN
         r = np.where(t, -np.sum(np.where(t, 0, r), axis=axis, keepdims=True), r)
@@ -80,13 +79,13 @@ def _of_probabilities(function):
 
 
 
-log_sum = Primitive(
-    None, """y = log <1, e^z>,  dy = <p, dz>  with  p = softmax z;  <g, <p, dz>> = <g p, dz>
-    Computed for z with the maximum 0, as log(1 + ...) where the other terms are small.""",
-    name="log_sum", forward=_log_sum, formula=lambda z, axis: np.log(_sum(np.exp(z), axis)), stacked=True,
-    jvp=(lambda v, _y, z, axis: _sum(_softmax(z, axis=axis) * v, axis),),
-    vjp=(lambda g, _y, z, axis: g * _softmax(z, axis=axis),),
-    cases=[Case((3, 4), axis=-1, call=lambda x: peak(x, axis=-1) + log_sum(x - peak(x, axis=-1), axis=-1))])
+log_total = Primitive(
+    None, """y = log t,  dy = dt / t;  t is <1, e^z> with the maximum 0 of z, and z is in no derivative
+    Computed as log(1 + ...) from the other entries of z where t is close to 1.""",
+    name="log_total", forward=_log_total, formula=lambda t, z, axis: np.log(t), stacked=True,
+    jvp=(lambda v, _y, t, _z, axis: v / t, None), vjp=(lambda g, _y, t, _z, axis: g / t, None),
+    cases=[Case((3, 4), call=lambda x: peak(x, axis=-1) + _log_sum(x - peak(x, axis=-1)), scales=(-300, 0))])
+_log_sum = lambda z: log_total(_sum(np.exp(z), -1), z, axis=-1)
 
 # Of probabilities p, which sum to 1, the matrix I - 1 p' and its transpose.  Where an entry p_t is close to 1 its own
 # row would be 1 - p_t; but the matrix maps 1 to 0, so v may be shifted until v_t is 0, and what its transpose gives

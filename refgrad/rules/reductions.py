@@ -182,7 +182,7 @@ Composition(np.ptp, lambda a, axis=None, *, keepdims=False: np.max(a, axis=axis,
 
 
 @functools.cache
-def _span(dtype):
+def safe_sums(dtype):
     """Between which sizes a sum of powers has lost nothing that counts."""
     limits = np.finfo(dtype)
     return limits.tiny / limits.eps ** 2, limits.max
@@ -190,23 +190,22 @@ def _span(dtype):
 
 def _length(x, p, axis, keepdims):
     """The p-th root of the sum of |x_i|^p, times a power of two m and of x / m where the sum under- or overflows."""
-    x, dtype = widened(x), x.dtype
-    least, most = _span(x.dtype)
+    dtype, x = x.dtype, widened(x)
+    least, most = safe_sums(x.dtype)
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
-        s = _sum_of_powers(x, p, axis)
+        s = _sum_of_powers(x, p, axis, keepdims)
         n = _root(s, p)
         inside = (s > least) & (s < most)
-        if not np.all(inside):
+        if not inside.all():
             largest = (np.max if p > 0 else np.min)(np.abs(x), axis=axis, keepdims=True, initial=0 if p > 0 else np.inf)
-            exponent = np.where(inside | ~np.isfinite(largest), 0, np.frexp(largest)[1])
-            scaled = _root(_sum_of_powers(np.ldexp(x, -exponent), p, axis), p)
-            n = np.where(inside, n, np.ldexp(scaled, exponent))
-    n = n if keepdims else as_number(np.squeeze(n, axis=axis))
-    return n.astype(dtype, copy=False)
+            shift = np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
+            scaled = _root(_sum_of_powers(np.ldexp(x, -shift), p, axis, keepdims), p)
+            n = np.where(inside, n, np.ldexp(scaled, np.reshape(shift, np.shape(s))))[()]
+    return n if dtype is x.dtype else n.astype(dtype)
 
 
-def _sum_of_powers(x, p, axis):
-    return np.sum(x * x if p == 2 else np.power(np.abs(x), p), axis=axis, keepdims=True)
+def _sum_of_powers(x, p, axis, keepdims):
+    return np.sum(x * x if p == 2 else np.power(np.abs(x), p), axis=axis, keepdims=keepdims)
 
 
 def _root(s, p):
