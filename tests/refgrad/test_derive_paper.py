@@ -9,7 +9,7 @@ import refgrad as rg
 from refgrad import nn
 from refgrad.derive import derive
 from refgrad.derive.__main__ import main
-from refgrad.derive.expression import ExpressionError, parse
+from refgrad.derive.expression import parse
 
 RNG = np.random.default_rng(0)
 A, B, S = RNG.standard_normal((3, 4, 4))
