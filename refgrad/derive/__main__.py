@@ -31,7 +31,10 @@ examples:
 the text is Python's: + - * / entry by entry, @ for products of matrices, ** for powers of entries, X.T or X' for the
 transpose, subscripts, and the functions
   {functions}
-where vec goes row by row and norm is that of all entries (Frobenius).
+where vec goes row by row and norm is that of all entries (Frobenius).  Vectors are columns: x' @ y is a number, x @ y'
+a matrix, and a vector without a prime that meets a matrix in + or * stands beside each of its rows.  I is the identity.
+
+every formula is compared with refgrad's derivatives, at random sizes and numbers, before it is printed.
 
 an array named by a capital (X, W1) is a matrix, by a Greek letter (alpha, lam, sigma2) a scalar, by anything else a
 vector; sizes follow from how the arrays are used. --shape says it otherwise:

@@ -17,17 +17,19 @@ from .symbol import PROPERTIES, STRUCTURES, Symbol
 #: What arguments and dimensions cannot be called: the source of a formula uses these names.
 RESERVED = "np", "nn", "rg", "pi"
 
-#: Words for what is known of a matrix that are no names of dimensions: to the property that says it, if there is one.
+#: Words for what is known of a matrix, which name no dimension: to the property that says it.
 WORDS = {"psd": "positive definite", "spd": "positive definite", "pd": "positive definite",
-         "posdef": "positive definite", "definite": "positive definite", "semidefinite": "positive definite",
+         "posdef": "positive definite", "definite": "positive definite",
+         "semidefinite": "positive definite",
          "hermitian": "symmetric", "stochastic": "probabilities", "simplex": "probabilities",
          "nonnegative": "positive", "nonneg": "positive",
-         **dict.fromkeys(("orthogonal", "orthonormal", "unitary", "triangular", "lower", "upper", "toeplitz", "sparse",
-                          "skew", "antisymmetric", "invertible", "identity", "square", "scalar", "vector", "matrix"))}
+         **dict.fromkeys(("orthogonal", "orthonormal", "unitary", "triangular", "lower", "upper",
+                          "toeplitz", "sparse", "skew", "antisymmetric", "invertible", "identity",
+                          "square", "scalar", "vector", "matrix"))}
 
 
 class Variable(NamedTuple):
-    """An argument of the function: its shape (integers and names of dimensions) and its properties."""
+    """An argument of the function: its shape (integers, names of dimensions) and properties."""
 
     name: str
     shape: tuple
@@ -41,13 +43,17 @@ def argument_names(f):
     parameters = inspect.signature(f).parameters.values()
     for p in parameters:
         if p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
-            raise TypeError(f"derive: the function takes {p}; expected named arguments, one for each array")
+            raise TypeError(f"derive: the function takes {p}; expected named arguments, one for "
+                            f"each array")
     return [p.name for p in parameters]
 
 
 def variables_of(f, shapes):
-    """A Variable for each argument of a function; TypeError where shapes are missing or too many, ValueError for names
-    that have another meaning."""
+    """A Variable for each argument of a function.
+
+    Raises TypeError where shapes are missing or too many, ValueError for names that have another
+    meaning.
+    """
     arguments = argument_names(f)
     missing = [n for n in arguments if n not in shapes]
     unknown = [n for n in shapes if n not in arguments]
@@ -55,43 +61,52 @@ def variables_of(f, shapes):
         wrong = f"{', '.join(unknown)} is none of them"
         if missing:
             x = missing[0]
-            wrong = f"no shape was given for {', '.join(missing)}: {x}=(\"m\", \"n\"), {x}=(3,) or {x}=() for a number"
+            wrong = (f"no shape was given for {', '.join(missing)}: {x}=(\"m\", \"n\"), {x}=(3,) "
+                     f"or "
+                     f"{x}=() for a number")
         raise TypeError(f"derive: {_name(f)} has the arguments {', '.join(arguments)}; {wrong}")
     variables = [variable(name, shapes[name]) for name in arguments]
     for v in variables:
-        clash = v.name if v.name in RESERVED else next((n for n in v.shape if n in arguments or n in RESERVED), None)
+        clash = next((n for n in (v.name, *v.shape) if n in RESERVED), None) or next(
+            (n for n in v.shape if n in arguments), None)
         if clash:
-            raise ValueError(f"derive: {clash!r} names an argument and a dimension, or is a name that formulas need "
+            raise ValueError(f"derive: {clash!r} names an argument and a dimension, or is a name "
+                             f"that formulas need "
                              f"({', '.join(RESERVED)}); rename it in the shape of {v.name}")
     return variables
 
 
 def names_of(wrt, f, variables):
-    """The arguments to differentiate with respect to, as a tuple of names; ValueError for others than there are."""
+    """The names of the arguments to differentiate by; ValueError for others than there are."""
     arguments = [v.name for v in variables]
     names = arguments if wrt is None else [wrt] if isinstance(wrt, str) else wrt
     if not isinstance(names, (list, tuple)) or not names:
-        raise ValueError(f"derive: wrt={wrt!r}; expected the name of an argument of {_name(f)}, or a tuple of one or "
+        raise ValueError(f"derive: wrt={wrt!r}; expected the name of an argument of {_name(f)}, or "
+                         f"a tuple of one or "
                          f"more of {', '.join(arguments)}")
     for name in names:
         if name not in arguments:
-            raise ValueError(f"derive: wrt={name!r} is not an argument of {_name(f)}; expected one of "
+            raise ValueError(f"derive: wrt={name!r} is not an argument of {_name(f)}; expected one "
+                             f"of "
                              f"{', '.join(arguments)}")
         if "d" + name in arguments:
-            raise ValueError(f"derive: the argument d{name} has the name of the differential of {name}; rename it")
+            raise ValueError(f"derive: the argument d{name} has the name of the differential of "
+                             f"{name}; rename it")
     return tuple(dict.fromkeys(names))
 
 
 def variable(name, shape):
     """A Variable from its name and its shape as `derive` takes it; ValueError for a wrong one."""
     if not isinstance(shape, (str, int, np.integer, tuple, list)):
-        raise ValueError(f"derive: {name}={type(shape).__name__} is not a shape; expected a tuple of sizes, "
+        raise ValueError(f"derive: {name}={type(shape).__name__} is not a shape; expected a tuple "
+                         f"of sizes, "
                          f"{name}=(\"m\", 3), or () for a number")
     shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     sizes = tuple(_size(name, n) for n in shape if not (isinstance(n, str) and n in PROPERTIES))
     properties = tuple(n for n in shape if isinstance(n, str) and n in PROPERTIES)
     if set(properties) & set(STRUCTURES) and (len(sizes) != 2 or sizes[0] != sizes[1]):
-        raise ValueError(f"derive: {name} is {properties[0]} and has the shape {sizes}; expected a square matrix")
+        raise ValueError(f"derive: {name} is {properties[0]} and has the shape {sizes}; expected a "
+                         f"square matrix")
     return Variable(name, sizes, properties)
 
 
@@ -100,16 +115,18 @@ def _size(name, n):
     if isinstance(n, str) and n.isidentifier() and not keyword.iskeyword(n):
         meant = misspelt(n)
         if meant:
-            raise ValueError(f"derive: {name} has {n!r} in its shape; {meant}. A dimension needs another name")
+            raise ValueError(f"derive: {name} has {n!r} in its shape; {meant}. A dimension needs "
+                             f"another name")
         return n
     if isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1:
         return operator.index(n)
-    raise ValueError(f"derive: {name} has {n!r} in its shape; expected a size (an integer above 0), the name "
+    raise ValueError(f"derive: {name} has {n!r} in its shape; expected a size (an integer above "
+                     f"0), the name "
                      f"of a dimension, or one of {', '.join(PROPERTIES)}")
 
 
 def misspelt(word):
-    """What is wrong with a word that says what is known of a matrix and is no property; None for other names."""
+    """What to say of a word for what is known of a matrix that is no property; else None."""
     plain = word.lower().replace("_", " ")
     close = difflib.get_close_matches(plain, PROPERTIES, 1, 0.7) or [
         p for p in PROPERTIES if len(plain) > 2 and p.startswith(plain)]
@@ -120,7 +137,7 @@ def misspelt(word):
 
 
 def dimensions(variables, first=5):
-    """A size for each name of a dimension, all different, and different from the sizes that are given."""
+    """A size for each name of a dimension: all different, and none of those that are given."""
     given = {n for v in variables for n in v.shape if isinstance(n, int)}
     names = dict.fromkeys(n for v in variables for n in v.shape if isinstance(n, str))
     # Primes: a reshape cannot cut them by accident.
@@ -129,12 +146,14 @@ def dimensions(variables, first=5):
 
 
 def symbols_of(variables, numbers):
-    """A symbol for each variable; `numbers` has the integer that stands for each name of a dimension."""
+    """A symbol for each variable; `numbers` has what stands for each name of a dimension."""
     sizes = {name: Size.named(name, n) for name, n in numbers.items()}
-    return [Symbol.leaf(v.name, tuple(sizes.get(n, n) for n in v.shape), "variable", v.properties) for v in variables]
+    shapes = [tuple(sizes.get(n, n) for n in v.shape) for v in variables]
+    return [Symbol.leaf(v.name, shape, "variable", v.properties)
+            for v, shape in zip(variables, shapes)]
 
 
 def trial(f, shapes):
-    """Run a program on symbols of these shapes (as for derive), only to see whether they fit; SizeMismatch if not."""
+    """Run a program on symbols of these shapes, as for derive; SizeMismatch if they do not fit."""
     variables = [variable(name, shapes[name]) for name in argument_names(f)]
     return f(*symbols_of(variables, dimensions(variables))).shape

@@ -23,15 +23,17 @@ def data_product(term, free):
         kept = [i for i in dict.fromkeys(mine + yours) if i not in meet]
         if meet and len(kept) <= 2:
             letter = {i: k for k, i in enumerate(dict.fromkeys(mine + yours))}
-            array = np.einsum(f.atom.array, [letter[i] for i in mine], g.atom.array, [letter[i] for i in yours],
-                              [letter[i] for i in kept])
-            return Term(term.coefficient, rest + (Factor(given_data(array), tuple((i,) for i in kept), Fraction(1)),))
+            one, two, result = ([letter[i] for i in indices] for indices in (mine, yours, kept))
+            array = np.einsum(f.atom.array, one, g.atom.array, two, result)
+            made = Factor(given_data(array), tuple((i,) for i in kept), Fraction(1))
+            return Term(term.coefficient, rest + (made,))
     return None
 
 
 def given_data(array):
     """Given numbers, by a name that tells what they are."""
-    if array.ndim == 2 and array.shape[0] == array.shape[1] and np.array_equal(array, np.eye(len(array))):
+    square = array.ndim == 2 and array.shape[0] == array.shape[1]
+    if square and np.array_equal(array, np.eye(len(array))):
         return Delta()
     if array.ndim == 1 and np.count_nonzero(array) == 1 and array.sum() == 1:
         return Data(f"e{int(np.argmax(array)) + 1}", array, truths=True)
@@ -40,6 +42,7 @@ def given_data(array):
     if array.ndim == 2 and np.array_equal(array, np.tri(*array.shape).T):
         return Data("Upper", array, truths=True)
     contents = zlib.crc32(array.tobytes() + bytes(str(array.shape), "ascii")) % 1000
-    symmetric = array.ndim == 2 and array.shape[0] == array.shape[1] and np.array_equal(array, array.T)
+    symmetric = square and np.array_equal(array, array.T)
     truths = bool(np.isin(array, (0, 1)).all())
-    return Data(f"{'E' if truths else 'C'}{contents}", array, frozenset({"symmetric"} if symmetric else ()), truths)
+    return Data(f"{'E' if truths else 'C'}{contents}", array,
+                frozenset({"symmetric"} if symmetric else ()), truths)

@@ -1,6 +1,7 @@
 """What functions of entries have to do with each other: identities that make formulas shorter.
 
-    exp(log x) = x      sinh x / cosh x = tanh x      exp(-log(1 + exp x)) = sigma(-x)      exp(X) / (exp(X) 1) = softmax(X)
+    exp(log x) = x                      sinh x / cosh x = tanh x
+    exp(-log(1 + exp x)) = sigma(-x)    exp(X) / (exp(X) 1) = softmax(X)
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import numpy as np
 from ..nn.activations import log1pexp, logistic
 from ..primitive import TABLE
 from ..rules.elementwise import sech_squared
-from .index import (Call, Factor, Group, Leaf, Point, Sum, Term, add, as_factor, fresh, is_indicator, labels, name_of,
-                    power, scaled)
+from .index import (Call, Factor, Group, Leaf, Point, Sum, Term, add, as_factor, fresh,
+                    is_indicator, labels, name_of, power, scaled)
 
 #: Functions of an entry that undo each other.
-INVERSES = [("np.exp", "np.log"), ("np.expm1", "np.log1p"), ("np.sinh", "np.arcsinh"), ("np.tan", "np.arctan")]
+INVERSES = [("np.exp", "np.log"), ("np.expm1", "np.log1p"), ("np.sinh", "np.arcsinh"),
+            ("np.tan", "np.arctan")]
 UNDOES = dict(INVERSES + [(b, a) for a, b in INVERSES])
 
 SOFTMAX = next(p for p in TABLE.values() if p.name == "softmax")
@@ -24,11 +26,12 @@ PI = Leaf("pi", (), "constant")
 
 
 def undone(f):
-    """exp(log x) = x and its kin;  exp(log softmax x) = softmax x;  arctan 1 = pi / 4;  max(x, 0) > 0 where x > 0."""
+    """exp(log x) = x, exp(log softmax x) = softmax x, arctan 1 = pi/4, [relu x > 0] = [x > 0]."""
     name, s = name_of(f.atom.function), f.atom.args[0]
     inside = as_factor(s)
     if name == "np.arctan" and s.terms == Sum.number(1).terms:
-        return Factor(Group(Sum((Term(Fraction(1, 4), (Factor(PI, (), Fraction(1)),)),), s.free)), (), f.power)
+        quarter = Term(Fraction(1, 4), (Factor(PI, (), Fraction(1)),))
+        return Factor(Group(Sum((quarter,), s.free)), (), f.power)
     if name == "np.exp" and logistic_of(s) is not None:
         return f._replace(atom=Point(logistic, (logistic_of(s),)))
     rectified = type(inside.atom) is Point and name_of(inside.atom.function) == "relu"
@@ -40,12 +43,13 @@ def undone(f):
         return Factor(Group(inside.atom.args[0]), (), f.power)
     if name == "np.exp" and name_of(inside.atom.function) == "log_softmax":
         ones = unit_axes(SOFTMAX, dict(inside.atom.params), inside.atom.sizes)
-        return inside._replace(atom=inside.atom._replace(function=SOFTMAX, ones=ones), power=f.power)
+        softmax = inside.atom._replace(function=SOFTMAX, ones=ones)
+        return inside._replace(atom=softmax, power=f.power)
     return f
 
 
 def unit_axes(primitive, params, sizes):
-    """The axes of a result along which a softmax sums to 1, counted among those that have an index."""
+    """The axes along which a softmax sums to 1, counted among those that have an index."""
     if primitive.name != "softmax":
         return ()
     return (sum(n != 1 for n in sizes[:params["axis"] % len(sizes)]),)
@@ -70,7 +74,7 @@ def logistic_of(s):
 
 
 def indicator(term, free):
-    """[x > 0] to any power is itself;  sign^2 = 1 and |x|^2 = x^2 (but where x = 0, a convention's matter)."""
+    """[x > 0]^p is itself;  sign^2 = 1 and |x|^2 = x^2 (but at 0, a convention's matter)."""
     for n, f in enumerate(term.factors):
         if type(f.atom) is not Point:
             continue
@@ -91,9 +95,10 @@ def indicator(term, free):
             sign = f.atom._replace(function=TABLE[np.sign])
             k = Factor(sign, (), Fraction(1)).key(labels(sign.args[0].free))
             for m, g in enumerate(rest):
-                if g.power == 1 and type(g.atom) is Point and g.key(labels(g.indices)) == k and f.power == 1:
-                    others = rest[:m] + rest[m + 1:]
-                    return Term(term.coefficient, others + (Factor(Group(f.atom.args[0]), (), Fraction(1)),))
+                if f.power == g.power == 1 and type(g.atom) is Point and (
+                        g.key(labels(g.indices)) == k):
+                    x = Factor(Group(f.atom.args[0]), (), Fraction(1))
+                    return Term(term.coefficient, rest[:m] + rest[m + 1:] + (x,))
     return None
 
 
@@ -103,11 +108,13 @@ QUOTIENTS = {"np.sinh": ("np.cosh", np.tanh), "np.sin": ("np.cos", np.tan)}
 def quotient(term, free):
     """sinh x / cosh x = tanh x, and sin x / cos x = tan x."""
     for n, f in enumerate(term.factors):
-        below, function = QUOTIENTS.get(name_of(f.atom.function) if type(f.atom) is Point else "", (None, None))
-        if below is None or f.power < 1:
+        name = name_of(f.atom.function) if type(f.atom) is Point else ""
+        if name not in QUOTIENTS or f.power < 1:
             continue
+        below, function = QUOTIENTS[name]
         for m, g in enumerate(term.factors):
-            if type(g.atom) is Point and name_of(g.atom.function) == below and g.power <= -1 and _same_argument(f, g):
+            if type(g.atom) is Point and name_of(g.atom.function) == below and (
+                    g.power <= -1 and _same_argument(f, g)):
                 p = min(f.power, -g.power)
                 made = [f._replace(power=f.power - p), g._replace(power=g.power + p),
                         f._replace(atom=Point(TABLE[function], f.atom.args), power=p)]
@@ -130,36 +137,49 @@ def logistic_slope(term, free):
                 sigma = Factor(Point(logistic, (scaled(s, 2),)), (), Fraction(1))
                 rest = Sum((Term(Fraction(1), ()), Term(Fraction(-1), (sigma,))), s.free)
                 factors = term.factors[:n] + term.factors[n + 1:]
-                return Term(4 * term.coefficient, (*factors, sigma, Factor(Group(rest), (), Fraction(1))))
+                complement = Factor(Group(rest), (), Fraction(1))
+                return Term(4 * term.coefficient, (*factors, sigma, complement))
     return None
 
 
 def softmax_by_hand(term, free):
     """exp(x_ij) / sum_j exp(x_ij) is softmax(x) along j."""
     for n, f in enumerate(term.factors):
-        if type(f.atom) is not Group or f.power > -1 or f.power.denominator != 1 or len(f.atom.sum.terms) != 1:
+        inside = _summed_exp(f)
+        if inside is None:
             continue
-        (inside,) = f.atom.sum.terms
-        if inside.coefficient != 1 or len(inside.factors) != 1 or not _is_exp(inside.factors[0]):
-            continue
-        summed = [i for i in inside.indices if i not in f.atom.sum.free]
+        free_of_sum = f.atom.sum.free
+        summed = [i for i in inside.indices if i not in free_of_sum]
         for m, g in enumerate(term.factors):
-            along = [i for i in g.indices if i not in f.atom.sum.free]
-            if _is_exp(g) and len(along) == len(summed) == 1 and g._replace(power=Fraction(1)).key(
-                    labels(g.indices)) == inside.factors[0].key(labels(g.indices) | {summed[0]: f"#{along[0].serial}"}):
+            along = [i for i in g.indices if i not in free_of_sum]
+            if not _is_exp(g) or not len(along) == len(summed) == 1:
+                continue
+            names = labels(g.indices)
+            if g._replace(power=Fraction(1)).key(names) == inside.key(
+                    names | {summed[0]: names[along[0]]}):
                 p = min(g.power, -f.power)
-                others = [i for i in g.indices if i is not along[0]]
-                axes = tuple((i,) for i in (*others, *along))
-                atom = Call(SOFTMAX, ((axes, g.atom.args[0]),), (("axis", -1),), tuple(i.size for (i,) in axes),
-                            ones=(len(others),))
-                made = [f._replace(power=f.power + p), g._replace(power=g.power - p), Factor(atom, axes, p)]
+                axes = tuple((i,) for i in (*(i for i in g.indices if i is not along[0]), *along))
+                atom = Call(SOFTMAX, ((axes, g.atom.args[0]),), (("axis", -1),),
+                            tuple(i.size for (i,) in axes), ones=(len(axes) - 1,))
+                made = [f._replace(power=f.power + p), g._replace(power=g.power - p),
+                        Factor(atom, axes, p)]
                 rest = [h for k, h in enumerate(term.factors) if k not in (n, m)]
                 return Term(term.coefficient, (*rest, *(h for h in made if h.power)))
     return None
 
 
+def _summed_exp(f):
+    """The exponential in a factor 1 / sum exp(x) or a power of it; None for other factors."""
+    if type(f.atom) is not Group or f.power > -1 or f.power.denominator != 1:
+        return None
+    terms = f.atom.sum.terms
+    alone = len(terms) == 1 and terms[0].coefficient == 1 and len(terms[0].factors) == 1
+    return terms[0].factors[0] if alone and _is_exp(terms[0].factors[0]) else None
+
+
 def _is_exp(f):
-    return type(f.atom) is Point and name_of(f.atom.function) == "np.exp" and f.power >= 1 and f.power.denominator == 1
+    power_of_exp = type(f.atom) is Point and name_of(f.atom.function) == "np.exp"
+    return power_of_exp and f.power >= 1 and f.power.denominator == 1
 
 
 # Sums
@@ -174,9 +194,9 @@ def complements(s):
                 turned = f._replace(atom=f.atom._replace(args=(scaled(f.atom.args[0], -1),)))
                 rest = t.factors[:n] + t.factors[n + 1:]
                 key = Term(t.coefficient, (*rest, turned)).key(labels(s.free))
-                b = next((b for b, u in enumerate(terms) if b != a and u.coefficient == t.coefficient
-                          and u.key(labels(s.free)) == key), None)
-                if b is not None and set(f.indices) <= {i for g in rest for i in g.indices} | s.free:
+                b = next((b for b, u in enumerate(terms) if b != a and (
+                    u.coefficient == t.coefficient and u.key(labels(s.free)) == key)), None)
+                if b is not None and set(f.indices) <= {*Term(1, rest).indices, *s.free}:
                     left = [u for k, u in enumerate(terms) if k not in (a, b)]
                     return complements(Sum((*left, Term(t.coefficient, rest)), s.free))
     return s

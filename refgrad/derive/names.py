@@ -123,7 +123,8 @@ def coefficient(term, name, free):
 
 def linear_terms(s):
     """A sum of products that is linear in differentials, with each differential as a factor of its product."""
-    return opened(collected(expanded(s)), lambda f: any(n.role == "differential" for n in names_in(f.atom.sum).values()))
+    return opened(collected(expanded(s)), lambda f: any(
+        n.role == "differential" for n in names_in(f.atom.sum).values()))
 
 
 def jacobian_of(dy, dx):

@@ -1,7 +1,7 @@
 """Numbers that came of sizes without saying so: what they are in terms of the sizes.
 
-len(X), float(m), math.log(m) and np.prod(X.shape) give plain numbers.  A program that is run at several sizes shows
-which of the numbers that enter its formulas change with them, and how: as
+len(X), float(m), math.log(m) and np.prod(X.shape) give plain numbers.  A program that is run at
+several sizes shows which of the numbers that enter its formulas change with them, and how: as
 
     c m^p n^q ...                     p, q multiples of 1/2
     c + a m + b n + d m n + e m^2     its reciprocal, its root, the reciprocal of its root
@@ -26,7 +26,8 @@ from .sizes import at_sizes, pointwise
 
 
 def recovered(derivation):
-    """What plain numbers are that entered the formulas: {position: (number, expression)}, as `Entering` takes it."""
+    """What plain numbers are that entered the formulas: {position: (number, expression)}, as
+    `Entering` takes it."""
     names, values = list(derivation.numbers), [number for number, _ in derivation.entered]
     rows = [(derivation.numbers, values)]
 
@@ -45,7 +46,8 @@ def recovered(derivation):
         if None in found.values():
             spread = dimensions(derivation.variables, 2)
             extra = [dict(zip(names, order)) for order in itertools.islice(
-                _orders(sorted({*spread.values(), *derivation.numbers.values(), *others.values()}), len(names)),
+                _orders(sorted({*spread.values(), *derivation.numbers.values(), *others.values()}),
+                        len(names)),
                 3 + len(names) * (len(names) + 3) // 2)]
             if not all(map(more, extra)):
                 return {k: (values[k], s) for k, s in found.items() if s is not None}
@@ -56,7 +58,7 @@ def recovered(derivation):
 
 
 def _orders(numbers, length):
-    """Choices of so many different numbers, in an order that changes all of them from one to the next."""
+    """Choices of so many different numbers, at random."""
     rng = np.random.default_rng(0)
     while True:
         yield rng.choice(numbers, length, replace=False).tolist()
@@ -64,13 +66,15 @@ def _orders(numbers, length):
 
 #: From a number to what is tried to be a polynomial, and back.
 VIEWS = [(lambda v: v, lambda s: s), (lambda v: 1 / v, lambda s: power(s, -1)),
-         (lambda v: v * v, lambda s: power(s, Fraction(1, 2))), (lambda v: 1 / (v * v), lambda s: power(s, Fraction(-1, 2)))]
+         (lambda v: v * v, lambda s: power(s, Fraction(1, 2))),
+         (lambda v: 1 / (v * v), lambda s: power(s, Fraction(-1, 2)))]
 
 
 def _fitted(rows, k, fit):
-    """An expression in the sizes that is the number at position k in every run; None if none is found."""
+    """An expression in the sizes that is the number at position k in every run, or None."""
     sizes, column = [s for s, _ in rows], [float(row[k]) for _, row in rows]
-    views = VIEWS if fit is _polynomial else [VIEWS[0], (math.exp, lambda s: pointwise(TABLE[np.log], s))]
+    logarithm = math.exp, lambda s: pointwise(TABLE[np.log], s)
+    views = VIEWS if fit is _polynomial else [VIEWS[0], logarithm]
     for view, back in views:
         try:
             s = fit(sizes, [view(v) for v in column])
@@ -88,7 +92,7 @@ def _explains(s, rows, k):
 
 
 def _monomial(sizes, column):
-    """c m^p n^q: the first run has the sizes of the derivation, each of the next another one for one name."""
+    """c m^p n^q: run 0 has the derivation's sizes, each of the next another for one name."""
     first, c, powers = sizes[0], column[0], {}
     for name, other, v in zip(first, sizes[1:], column[1:]):
         p = math.log(v / column[0]) / math.log(other[name] / first[name])
@@ -104,10 +108,12 @@ def _polynomial(sizes, column):
     names = list(sizes[0])
     products = [{}, *({n: 1} for n in names), *({a: 1, b: 1} if a != b else {a: 2} for a, b in
                                                 itertools.combinations_with_replacement(names, 2))]
-    table = np.array([[math.prod(s[n] ** p for n, p in ms.items()) for ms in products] for s in sizes], float)
+    table = np.array([[math.prod(s[n] ** p for n, p in ms.items()) for ms in products]
+                      for s in sizes], float)
     scale = np.max(table, axis=0)
     solution = np.linalg.lstsq(table / scale, np.array(column), rcond=None)[0] / scale
-    solution = [0.0 if abs(c) * s < 1e-9 * max(map(abs, column)) else c for c, s in zip(solution, scale)]
+    least = 1e-9 * max(map(abs, column))
+    solution = [0.0 if abs(c) * s < least else c for c, s in zip(solution, scale)]
     terms = [t for c, ms in zip(solution, products) if c
              for t in _product(_simple(c), {n: Fraction(p) for n, p in ms.items()}).terms]
     return Sum(tuple(terms), frozenset())

@@ -1,7 +1,8 @@
 """Vectors in text are columns: ``x'`` is a row, and ``x @ x'`` a matrix.
 
-NumPy's vectors have one axis, which has no transpose.  A Row remembers that it was transposed, until a product makes a
-number or a matrix of it.  What has a meaning for NumPy and another one on paper is refused.
+NumPy's vectors have one axis, which has no transpose.  A Row remembers that it was transposed,
+until a product makes a number or a matrix of it.  What has a meaning for NumPy and another one on
+paper is refused.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Row:
 
     def __matmul__(self, other):
         if isinstance(other, Row):
-            raise ValueError("a row times a row: x' @ y is the inner product of two vectors, x @ y' the outer one")
+            raise ValueError("a row times a row: x' @ y is the inner product of two vectors, x @ "
+                             "y' the outer one")
         if np.ndim(other) == 0:
             raise ValueError("a row times a number: write * for it")
         product = self.column @ other
@@ -71,10 +73,13 @@ class Row:
         if np.ndim(other) == 0:
             return Row(operation(self.column, other))
         if np.ndim(other) == 1:
-            raise ValueError(f"a row and a column meet in {sign}: write both without a prime for entry by entry, "
+            raise ValueError(f"a row and a column meet in {sign}: write both without a prime for "
+                             f"entry by entry, "
                              f"x' @ y for their inner product, x @ y' for the outer one")
-        raise ValueError(f"a matrix and a row meet in {sign}, entry by entry: write @ for a product of matrices; x "
-                         f"without a prime stands beside each row of the matrix, x[:, None] beside each column")
+        raise ValueError(f"a matrix and a row meet in {sign}, entry by entry: write @ for a "
+                         f"product of matrices; x "
+                         f"without a prime stands beside each row of the matrix, x[:, None] beside "
+                         f"each column")
 
 
 def transposed(x):
@@ -90,7 +95,8 @@ def transpose(A):
 
 
 def applied(function, arguments, parameters):
-    """A function of arguments of which some are rows: entry by entry a row again, and sums and norms are numbers."""
+    """A function of arguments of which some are rows: entry by entry a row again, and sums and
+    norms are numbers."""
     arrays = [a for a in arguments if isinstance(a, Row) or np.ndim(a)]
     if function is not transpose and not parameters and all(isinstance(a, Row) for a in arrays):
         result = function(*(a.column if isinstance(a, Row) else a for a in arguments))

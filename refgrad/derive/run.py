@@ -18,11 +18,11 @@ from .symbol import ENTERING, STRUCTURES, Entering, NoFormula, Symbol, as_symbol
 class Run:
     """A program, run on symbols.
 
-    f, variables, wrt   the program, a Variable for each argument, the names of those that are differentiated
+    f, variables, wrt   the program, a Variable for each argument, the names to differentiate by
     numbers             the integer that stands for each named dimension
-    found               what plain numbers that enter formulas are in terms of the sizes (see `Entering`)
+    found               what plain numbers are in terms of the sizes (see `Entering`)
 
-    level, result       the level of the run with its operations and names; what the program returned
+    level, result       the level, with operations and names; what the program returned
     scalar              whether that is a number
     seed                its cotangent: 1, or G for an array
     cotangents, defined  the cotangents of all slots, and those that have names
@@ -36,12 +36,13 @@ class Run:
         self.numbers = dimensions(variables) if numbers is None else numbers
         self.found = found or {}
         self._run()
-        for _ in range(3):  # names come of how arrays are used; once they are known, arrays have them from the start
+        for _ in range(3):  # what is named by its use has its name from the start the next time
             before = self.level
             if not before.names:
                 break
             self._run(before.counts, set(before.by_slot))
-            if set(self.level.by_slot) == set(before.by_slot) and self.level.counts == before.counts:
+            now = self.level
+            if set(now.by_slot) == set(before.by_slot) and now.counts == before.counts:
                 break
 
     def _run(self, *names):
@@ -62,11 +63,12 @@ class Run:
             for v, x in zip(self.variables, self.inputs):
                 if v.name in self.wrt:
                     symmetric = {"symmetric"} if set(v.properties) & set(STRUCTURES) else ()
-                    x = level.variable(x, Symbol.leaf("d" + v.name, x.shape, "differential", symmetric))
+                    dx = Symbol.leaf("d" + v.name, x.shape, "differential", symmetric)
+                    x = level.variable(x, dx)
                     x.shown = ARGUMENT
                 arguments.append(x)
             result = self.f(*arguments)
-            if issubclass(type(result), (Symbol, int, float, np.ndarray)):  # it does not depend on the variables
+            if issubclass(type(result), (Symbol, int, float, np.ndarray)):  # of no variable
                 constant = as_symbol(result)
                 result = level.variable(constant, np.zeros_like(constant))
             if not level.traces(result):
@@ -83,13 +85,14 @@ class Run:
         return {v.name for v in self.variables} | set(self.numbers)
 
     def cotangent_name(self, ndim):
-        """G for the cotangent of a matrix, g of a vector, unless an argument or a size has that name."""
+        """G for the cotangent of a matrix, g of a vector, where nothing else has that name."""
         return self._free_name("g" if ndim == 1 else "G")
 
     def label(self):
-        """How the result is called: L, or y for a vector and Y for more, unless an argument or a size has that name."""
+        """L for a number, y for a vector and Y for more, where nothing else has that name."""
         return self._free_name("L" if self.scalar else "y" if self.result.ndim == 1 else "Y")
 
     def _free_name(self, name):
         taken = self.taken()
-        return next(n for n in itertools.chain([name], (f"{name}_{k}" for k in itertools.count())) if n not in taken)
+        numbered = (f"{name}_{k}" for k in itertools.count())
+        return next(n for n in itertools.chain([name], numbered) if n not in taken)

@@ -67,8 +67,9 @@ def infer(expression: Expression, given, run):
     search = _Search(expression, given, run)
     search.settle()
     shapes = search.named()
-    expression.remarks += [f"{name} is taken for a vector; for a number write --shape {name}=scalar"
-                           for name, shape in shapes.items() if name in set("mnkd") and name not in given and len(shape) == 1]
+    for name, shape in shapes.items():
+        if name in set("mnkd") and name not in given and len(shape) == 1:
+            expression.remarks.append(f"{name} is taken for a vector; for a number write --shape {name}=scalar")
     return shapes
 
 
@@ -84,8 +85,8 @@ def with_identity(expression, shapes, wrt):
     others = {name: shape for name, shape in shapes.items() if name != IDENTITY}
     place = next(((name, shape.index(n)) for name, shape in others.items() if n in shape), None)
     if place is None and not isinstance(n, int):
-        raise ExpressionError(expression.text, 0, "I is the identity matrix, and its size does not follow from the other "
-                                                  "arrays; say it with --shape I=3,3")
+        raise ExpressionError(expression.text, 0, "I is the identity matrix, and its size does not follow from the "
+                                                  "other arrays; say it with --shape I=3,3")
     size = (lambda arrays: n) if isinstance(n, int) else lambda arrays: np.shape(arrays[place[0]])[place[1]]
     return expression.knowing(IDENTITY, lambda arrays: np.eye(size(arrays))), others
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from .data import data_product
 from .functions import complements, indicator, logistic_slope, quotient, softmax_by_hand, undone
-from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, add, as_factor, collected, fresh, labels,
-                    merged, name_of, power, scaled, times_sizes)
+from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, add, as_factor, collected,
+                    fresh, labels, merged, name_of, power, scaled, times_sizes)
 
 #: An expression of more terms than this stays in parentheses.
 MOST_TERMS = 24
@@ -73,7 +73,10 @@ def opened(s, opens):
 def is_zero(s):
     """Whether an expression is known to be 0: all that can be multiplied out cancels, if that is not too long."""
     s = expanded(s)
-    return number_of_terms(s, 3) < MOST_TERMS ** 2 and not opened(opened(s, lambda f: f.power < 4), lambda f: f.power < 4).terms
+    if number_of_terms(s, 3) >= MOST_TERMS ** 2:
+        return False
+    small = lambda f: f.power < 4
+    return not opened(opened(s, small), small).terms
 
 
 def number_of_terms(s, power=1):

@@ -2,9 +2,9 @@
 
     X.shape[0] / 2,  1 / m,  m * (m - 1),  np.sqrt(k)
 
-count like the numbers that stand for the sizes, and stay m/2, 1/m, ... in a formula.  A comparison of sizes goes the
-way that these numbers go, and is noted as a condition.  What only knows plain numbers (len, float, math.log, np.prod)
-gets one, and the name is lost: `recovery` finds it again.
+count like the numbers that stand for the sizes, and stay m/2, 1/m, ... in a formula.  A comparison
+of sizes goes the way that these numbers go, and is noted as a condition.  What only knows plain
+numbers (len, float, math.log, np.prod) gets one, and the name is lost: `recovery` finds it again.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ class Condition(NamedTuple):
 
     def holds_at(self, sizes):
         """Whether it holds at other sizes, a dict of integers."""
-        return RELATIONS[self.relation](*(at_sizes(expression_of(x), sizes) for x in (self.left, self.right)))
+        return RELATIONS[self.relation](*(at_sizes(expression_of(x), sizes)
+                                          for x in (self.left, self.right)))
 
 
-RELATIONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq,
-             "!=": operator.ne}
+RELATIONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+             "==": operator.eq, "!=": operator.ne}
 OPPOSITE = {">": "<=", "<": ">=", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}
 
-#: Where the comparisons of a derivation in progress are noted: from what tells them apart to a Condition.
+#: The comparisons of the derivation in progress: from what tells them apart to a Condition.
 CONDITIONS = contextvars.ContextVar("conditions", default=None)
 
 
@@ -104,20 +105,24 @@ class Size:
     def __rdivmod__(self, other): return other // self, other % self
     def __neg__(self): return computed(operator.mul, self, -1)
     def __pos__(self): return self
-    def __abs__(self): return self if all(t.coefficient > 0 for t in self.expression.terms) else abs(self.value)
+    def __abs__(self):
+        positive = all(t.coefficient > 0 for t in self.expression.terms)
+        return self if positive else abs(self.value)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         if not all(is_real(x) or type(x) is np.ndarray for x in inputs):
             return NotImplemented  # arrays of formulas, and traced ones, know what to do
         if method == "__call__" and not options and all(np.ndim(x) == 0 for x in inputs):
-            inputs = [x.item() if issubclass(type(x), (np.generic, np.ndarray)) else x for x in inputs]
+            inputs = [x.item() if issubclass(type(x), (np.generic, np.ndarray)) else x
+                      for x in inputs]
             found = OPERATORS[ufunc](*inputs) if ufunc in OPERATORS else applied(ufunc, *inputs)
             if found is not NotImplemented:
                 return found
         from .symbol import as_formula  # which imports this module
 
         formulas = [as_formula(x) for x in inputs]
-        if method == "__call__" and not options and ufunc in TABLE and all(f is not None for f in formulas):
+        known = ufunc in TABLE and all(f is not None for f in formulas)
+        if known and method == "__call__" and not options:
             return ufunc(*formulas)
         return getattr(ufunc, method)(*map(plain, inputs), **options)
 
@@ -142,7 +147,7 @@ def is_real(x):
 
 
 def sized(value, expression):
-    """A number with its expression; plain if no size is left in it, or if it is none of the real numbers."""
+    """A number with its expression; plain if no size is left in it, or if it is not real."""
     if isinstance(value, complex) or not math.isfinite(value):
         return value
     return Size(value, expression) if any(t.factors for t in expression.terms) else value
@@ -161,7 +166,9 @@ def computed(operation, a, b):
 
 def expression_of(x):
     """A real number as an expression."""
-    return x.expression if type(x) is Size else Sum.number(Fraction(x.item() if isinstance(x, np.generic) else x))
+    if type(x) is Size:
+        return x.expression
+    return Sum.number(Fraction(x.item() if isinstance(x, np.generic) else x))
 
 
 def to_the(a, b):
@@ -174,12 +181,14 @@ def to_the(a, b):
 
 def pointwise(primitive, *expressions):
     """The expression of a function of numbers."""
-    return Sum((Term(Fraction(1), (Factor(Point(primitive, expressions), (), Fraction(1)),)),), frozenset())
+    factor = Factor(Point(primitive, expressions), (), Fraction(1))
+    return Sum((Term(Fraction(1), (factor,)),), frozenset())
 
 
 #: What operations do to expressions.
-EXPRESSIONS = {operator.add: add, operator.sub: lambda a, b: add(a, scaled(b, -1)), operator.mul: product,
-               operator.truediv: lambda a, b: product(a, power(b, -1)), operator.pow: to_the}
+EXPRESSIONS = {
+    operator.add: add, operator.sub: lambda a, b: add(a, scaled(b, -1)), operator.mul: product,
+    operator.truediv: lambda a, b: product(a, power(b, -1)), operator.pow: to_the}
 
 
 def whole_quotient(a, b):
@@ -187,10 +196,15 @@ def whole_quotient(a, b):
     value = plain(a) // plain(b)
     if is_real(a) and is_real(b) and plain(a) % plain(b) == 0:
         quotient = EXPRESSIONS[operator.truediv](expression_of(a), expression_of(b))
-        if all(t.coefficient.denominator == 1 and all(type(f.atom) is Leaf and f.power.denominator == 1 and f.power > 0
-                                                      for f in t.factors) for t in quotient.terms):
+        if all(map(_is_whole, quotient.terms)):
             return sized(value, quotient)
     return value
+
+
+def _is_whole(term):
+    """Whether a product is one of sizes and an integer."""
+    return term.coefficient.denominator == 1 and all(
+        type(f.atom) is Leaf and f.power.denominator == 1 and f.power > 0 for f in term.factors)
 
 
 def remainder(a, b):
@@ -222,13 +236,15 @@ def compared(size, relation, other):
 
 
 def _is_ours(frame):
-    """Whether a comparison was made by this package or by NumPy, and not by a program that is derived."""
-    return frame.f_globals.get("__name__", "").partition(".")[0] in (__name__.partition(".")[0], "numpy")
+    """Whether a comparison was made by this package or by NumPy, and not by the program."""
+    package = frame.f_globals.get("__name__", "").partition(".")[0]
+    return package in (__name__.partition(".")[0], "numpy")
 
 
 def at_sizes(s, sizes):
     """The value of an expression without indices, where `sizes` has a number for each name."""
-    return sum(float(t.coefficient) * math.prod(_factor_at(f, sizes) for f in t.factors) for t in s.terms)
+    return sum(float(t.coefficient) * math.prod(_factor_at(f, sizes) for f in t.factors)
+               for t in s.terms)
 
 
 def _factor_at(f, sizes):
@@ -242,10 +258,11 @@ def _factor_at(f, sizes):
     return base ** (int(f.power) if f.power.denominator == 1 else float(f.power))
 
 
-OPERATORS = {np.add: operator.add, np.subtract: operator.sub, np.multiply: operator.mul, np.divide: operator.truediv,
-             np.power: operator.pow, np.float_power: operator.pow, np.floor_divide: operator.floordiv,
-             np.remainder: operator.mod, np.negative: operator.neg, np.positive: operator.pos,
-             np.absolute: operator.abs, np.square: lambda x: x ** 2, np.sqrt: lambda x: x ** Fraction(1, 2),
-             np.reciprocal: lambda x: 1 / x, np.less: operator.lt, np.less_equal: operator.le,
-             np.greater: operator.gt, np.greater_equal: operator.ge, np.equal: operator.eq,
-             np.not_equal: operator.ne}
+OPERATORS = {
+    np.add: operator.add, np.subtract: operator.sub, np.multiply: operator.mul,
+    np.divide: operator.truediv, np.power: operator.pow, np.float_power: operator.pow,
+    np.floor_divide: operator.floordiv, np.remainder: operator.mod, np.negative: operator.neg,
+    np.positive: operator.pos, np.absolute: operator.abs, np.square: lambda x: x ** 2,
+    np.sqrt: lambda x: x ** Fraction(1, 2), np.reciprocal: lambda x: 1 / x, np.less: operator.lt,
+    np.less_equal: operator.le, np.greater: operator.gt, np.greater_equal: operator.ge,
+    np.equal: operator.eq, np.not_equal: operator.ne}

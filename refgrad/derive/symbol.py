@@ -1,8 +1,9 @@
 """Symbol: an array that derives.  A NumPy program that runs on Symbols gives its result as an expression.
 
 A Symbol has axes and an expression in their indices.  An axis is a tuple of indices: of one as a rule, of several
-where axes were merged (the last one runs fastest), of none where its size is 1 and broadcasting may stretch it.  What NumPy's functions
-do to Symbols is told in `meaning`; what has no meaning there stays whole, as a function of whole arrays.
+where axes were merged (the last one runs fastest), of none where its size is 1 and broadcasting may stretch it.  What
+NumPy's functions do to Symbols is told in `meaning`; what has no meaning there stays whole, as a function of whole
+arrays.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from ..errors import InPlaceWrite, LostTrace, NoRule
 from ..face import Face
 from ..primitive import TABLE, Composition, Primitive, qualified
 from ..tracer import Tracer
-from .index import Call, Data, Delta, Factor, Index, Leaf, Point, SizeMismatch, Sum, Term, sum_of
-from .notation import notation
 from .data import given_data
 from .functions import unit_axes
+from .index import Call, Data, Delta, Factor, Index, Leaf, Point, SizeMismatch, Sum, Term
+from .notation import notation
 from .sizes import Size, sized
 
 #: What may be said of an array beside its shape: of a matrix its structure, of any array the domain of its entries.
@@ -161,7 +162,7 @@ MEANING: dict = {}
 
 
 def operate(primitive, arrays, params):
-    """A primitive on symbols: by its meaning or formula, else entry by entry, else by what it is made of, else whole."""
+    """A primitive on symbols: by its meaning or formula, entry by entry, by what it is made of, or whole."""
     if primitive in MEANING:
         return MEANING[primitive](*arrays, **params)
     if primitive.formula is not None:

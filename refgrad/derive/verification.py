@@ -1,4 +1,5 @@
-"""Derived formulas at random sizes and random inputs: against the engine, and against differences of the program."""
+"""Derived formulas at random sizes and random inputs: against the engine, and against differences
+of the program."""
 
 from __future__ import annotations
 
@@ -12,13 +13,17 @@ from .numpy_source import NoSource
 from .recovery import recovered
 from .symbol import STRUCTURES
 
-#: What random inputs are made of standard normal numbers, where their arguments say nothing of them: the first under
-#: which the program is defined is taken.
-DRAWN = (DOMAINS[None], DOMAINS["positive"], DOMAINS["unit interval"], DOMAINS["above one"], lambda z: z / 16,
-         lambda z: DOMAINS["positive definite" if z.ndim == 2 and z.shape[0] == z.shape[1] else "positive"](z))
+#: What random inputs are made of standard normal numbers, where their arguments say nothing of
+#: them: the first under which the program is defined is taken.
+DRAWN = (DOMAINS[None], DOMAINS["positive"], DOMAINS["unit interval"], DOMAINS["above one"],
+         lambda z: z / 16, lambda z: DOMAINS["positive definite" if _square(z) else "positive"](z))
 
 #: Relative differences above this are none of rounding: more than half of float64's digits agree.
 ENOUGH = np.sqrt(np.finfo(float).eps)
+
+
+def _square(z):
+    return z.ndim == 2 and z.shape[0] == z.shape[1]
 
 
 class WrongFormula(ArithmeticError):
@@ -26,19 +31,21 @@ class WrongFormula(ArithmeticError):
 
 
 class Verification(NamedTuple):
-    """How far the formula is from the engine's gradient and from central differences, relative to the largest entry."""
+    """How far the formula is from the engine's gradient and from central differences, relative to
+    the largest entry."""
 
     engine: float
     differences: float
 
     @property
     def ok(self):
-        """Whether formula and engine agree to more than half of float64's digits; False if either is not defined."""
+        """Whether formula and engine agree to more than half of float64's digits; False if either
+        is not defined."""
         return self.engine < ENOUGH
 
     def __str__(self):
-        return (f"formula and engine differ by {self.engine:.1e}, formula and differences by {self.differences:.1e} "
-                f"(relative; differences of floats know about 1e-9)")
+        return (f"formula and engine differ by {self.engine:.1e}, formula and differences by "
+                f"{self.differences:.1e} (relative; differences of floats know about 1e-9)")
 
 
 class Trial:
@@ -53,18 +60,20 @@ class Trial:
         self.arrays = random_inputs(derivation, sizes, rng, domain)
         self.places = [n for n, v in enumerate(derivation.variables) if v.name in derivation.wrt]
         chosen = [self.arrays[n] for n in self.places]
-        self.directions = [_direction(rng, derivation.variables[n], self.arrays[n]) for n in self.places]
+        self.directions = [_direction(rng, derivation.variables[n], self.arrays[n])
+                           for n in self.places]
         with np.errstate(all="ignore"):
             try:
                 value, pull = transforms.vjp(self.program, *chosen)
                 self.g = np.ones(()) if derivation.scalar else rng.standard_normal(np.shape(value))
-                self.gradients = [derivation.structured(n, g) for n, g in zip(self.places, pull(self.g))]
+                found = zip(self.places, pull(self.g))
+                self.gradients = [derivation.structured(n, g) for n, g in found]
                 self.tangent = transforms.jvp(self.program, chosen, self.directions)[1]
                 found = [value, self.tangent, *self.gradients]
                 self.defined = all(np.all(np.isfinite(x)) for x in found)
-                # A derivative that is 0 comes as rounding, which is measured by the values that cancelled.
+                # A derivative that is 0 comes as rounding, measured by the values that cancelled.
                 self.least = max(ENOUGH * np.max(np.abs(value), initial=0), 10 * ENOUGH)
-            except Exception:  # whatever the program says to these sizes and numbers: it makes no sense there
+            except Exception:  # whatever the program says there: it makes no sense
                 self.defined = False
 
     def program(self, *chosen):
@@ -79,19 +88,24 @@ class Trial:
         gradients = d.numpy()(*self.arrays, *([] if d.scalar else [self.g]))
         by_name = gradients if isinstance(gradients, dict) else {d.wrt[0]: gradients}
         names = [d.variables[n].name for n in self.places]
-        yield from ((f"the gradient by {name}", by_name[name], g) for name, g in zip(names, self.gradients))
+        for name, g in zip(names, self.gradients):
+            yield f"the gradient by {name}", by_name[name], g
         yield "the differential", d.tangent_program()(*self.arrays, *self.directions), self.tangent
 
     def distance(self, compared):
-        """(how far pairs of values are apart at most, in words which and why); `compared` is as `formulas`."""
+        """(how far pairs of values are apart at most, in words which and why); `compared` is as
+        `formulas`."""
         worst = -1.0, ""
         try:
             with np.errstate(all="ignore"):
                 for what, a, b in compared(self):
                     if np.shape(a) != np.shape(b):
-                        return np.inf, f"{what} comes in the shape {np.shape(a)}, and is {np.shape(b)}"
-                    apart = np.max(np.abs(a - b), initial=0) / (max(np.max(np.abs(b), initial=0), self.least) or 1.0)
-                    worst = max(worst, (np.inf if np.isnan(apart) else float(apart), f"{what} is off by {apart:.1e}"))
+                        comes = f"{what} comes in the shape {np.shape(a)}"
+                        return np.inf, f"{comes}, and is {np.shape(b)}"
+                    size = max(np.max(np.abs(b), initial=0), self.least)
+                    apart = float(np.max(np.abs(a - b), initial=0) / size)
+                    apart = np.inf if np.isnan(apart) else apart
+                    worst = max(worst, (apart, f"{what} is off by {apart:.1e}"))
         except NoSource:
             raise
         except Exception as error:
@@ -99,11 +113,13 @@ class Trial:
         return worst
 
     def slopes(self):
-        """Along the random direction: the change of the program by the engine, by differences, and by the formula."""
+        """Along the random direction: the change of the program by the engine, by differences, and
+        by the formula."""
         h = np.cbrt(np.finfo(float).eps)
         chosen = [self.arrays[n] for n in self.places]
         with np.errstate(all="ignore"):
-            ends = [self.program(*(x + s * h * v for x, v in zip(chosen, self.directions))) for s in (1, -1)]
+            ends = [self.program(*(x + s * h * v for x, v in zip(chosen, self.directions)))
+                    for s in (1, -1)]
         return np.sum(self.g * self.tangent), np.sum(self.g * (ends[0] - ends[1])) / (2 * h)
 
     def size(self):
@@ -111,7 +127,7 @@ class Trial:
         return sum(np.sum(np.abs(a * v)) for a, v in zip(self.gradients, self.directions)) or 1.0
 
     def trusted(self):
-        """Whether engine and differences agree; they do not where a matrix is all but singular, say."""
+        """Whether engine and differences agree: not, say, where a matrix is all but singular."""
         try:
             engine, differences = self.slopes()
         except Exception:  # singular it is
@@ -120,7 +136,8 @@ class Trial:
 
 
 def random_inputs(derivation, sizes, rng, domain=DRAWN[0]):
-    """Arrays of the shapes and properties of a derivation's arguments; in a domain where they have no property."""
+    """Arrays of the shapes and properties of a derivation's arguments; in a domain where they have
+    no property."""
     arrays = []
     for v in derivation.variables:
         z = rng.standard_normal(tuple(sizes.get(n, n) for n in v.shape))
@@ -142,7 +159,8 @@ def _direction(rng, v, x):
 
 
 def random_sizes(derivation, rng):
-    """Sizes to try: two sets that differ in every name from the numbers that stand for it, and in the order by size.
+    """Sizes to try: two sets that differ in every name from the numbers that stand for it, and in
+    the order by size.
 
     For what sizes a program makes sense (X' X can be inverted for tall X alone) only it knows.
     """
@@ -157,7 +175,8 @@ def random_sizes(derivation, rng):
             window = free[:2 * len(names) + 2 + attempt // 2]
             chosen = sorted(rng.choice(window, len(names), replace=False).tolist(), reverse=falling)
             sizes = dict(zip(names, chosen))
-            if sizes not in found and all(c.holds_at(sizes) for c in derivation.conditions.values()):
+            holds = all(c.holds_at(sizes) for c in derivation.conditions.values())
+            if holds and sizes not in found:
                 found.append(sizes)
                 break
     return found or [derivation.numbers]
@@ -166,8 +185,9 @@ def random_sizes(derivation, rng):
 def confirm(derivation):
     """Compare the formulas of a derivation with the engine.
 
-    Where they agree at the sizes alone that stood for names, plain numbers came of these: what they are is looked for,
-    else the formulas are said to hold for these sizes.  Raises WrongFormula where they do not agree.
+    Where they agree at the sizes alone that stood for names, plain numbers came of these: what they
+    are is looked for, else the formulas are said to hold for these sizes.  Raises WrongFormula
+    where they do not agree.
     """
     try:
         derivation.fixed = False
@@ -187,9 +207,11 @@ def confirm(derivation):
         derivation.unconfirmed = str(error)
         return
     if wrong:
-        raise WrongFormula(f"derive: of the formulas of {derivation.name} {wrong}, by the engine's own derivative; "
+        raise WrongFormula(f"derive: of the formulas of {derivation.name} {wrong}, by the engine's "
+                           f"own derivative; "
                            f"gradient: {derivation.gradient}")
-    derivation.unconfirmed = None if points else "the program is not defined at the random inputs that were tried"
+    undefined = "the program is not defined at the random inputs that were tried"
+    derivation.unconfirmed = None if points else undefined
 
 
 def confirm_jacobian(derivation, jacobian):
@@ -201,18 +223,21 @@ def confirm_jacobian(derivation, jacobian):
 
 
 def equal_in_numbers(derivation, sides):
-    """Whether a program's two results, "a" and "b", agree at a random point (whatever the engine says of it)."""
+    """Whether a program's two results, "a" and "b", agree at a random point (whatever the engine
+    says of it)."""
     def two(trial):
         values = sides(*trial.arrays, *([] if derivation.scalar else [trial.g]))
         return [("a cotangent", values["a"], values["b"])]
 
     rng = np.random.default_rng(0)
-    trials = [Trial(derivation, sizes, rng, domain) for sizes in random_sizes(derivation, rng) for domain in DRAWN[:2]]
+    trials = [Trial(derivation, sizes, rng, domain) for sizes in random_sizes(derivation, rng)
+              for domain in DRAWN[:2]]
     return any(trial.distance(two)[0] < ENOUGH for trial in trials if trial.defined)
 
 
 def compare(derivation, compared=Trial.formulas):
-    """(the first disagreement at random points in words, or None, and the number of points where values agree)."""
+    """(the first disagreement at random points in words, or None, and the number of points where
+    values agree)."""
     rng, points = np.random.default_rng(0), 0
     for sizes in [*random_sizes(derivation, rng), derivation.numbers]:
         if sizes is derivation.numbers and points:
@@ -238,7 +263,8 @@ def verify(derivation, seed=0):
     """
     rng = np.random.default_rng(seed)
     for domain in DRAWN:
-        found = [_verified(Trial(derivation, sizes, rng, domain)) for sizes in random_sizes(derivation, rng)]
+        found = [_verified(Trial(derivation, sizes, rng, domain))
+                 for sizes in random_sizes(derivation, rng)]
         best = min(found, key=lambda pair: (not pair[0] == pair[0], pair[0]))
         if best[0] == best[0]:
             break
@@ -253,7 +279,8 @@ def _verified(trial):
         engine, differences = trial.slopes()
     except Exception:  # near by the program makes no sense
         return np.nan, Verification(np.nan, np.nan)
-    by_formula = lambda t: [("the slope", np.sum(t.g * value), differences) for what, value, _ in t.formulas()
+    by_formula = lambda t: [("the slope", np.sum(t.g * value), differences) for what, value,
+                            _ in t.formulas()
                             if what == "the differential"]
     return abs(engine - differences) / trial.size(), Verification(
         trial.distance(Trial.formulas)[0], trial.distance(by_formula)[0])

@@ -1,4 +1,4 @@
-"""Sizes in a program's arithmetic: formulas hold for all sizes, or say for which, and programs refuse the others."""
+"""Sizes in a program's arithmetic: formulas hold for all of them, or say for which they do."""
 
 import math
 
@@ -10,19 +10,22 @@ from refgrad.derive import derive
 
 #: Numbers that a program computes from the sizes of X, m x n.
 NUMBERS = {
-    "m / 2": lambda X: X.shape[0] / 2, ".5 m": lambda X: .5 * X.shape[0], "1 / m": lambda X: 1 / X.shape[0],
-    "m^2": lambda X: X.shape[0] ** 2, "m^-.5": lambda X: X.shape[0] ** -.5, "2^m": lambda X: 2. ** X.shape[0],
-    "sqrt n": lambda X: np.sqrt(X.shape[1]), "log m": lambda X: np.log(X.shape[0]), "m / n": lambda X: X.shape[0] / X.shape[1],
-    "exp(1/m)": lambda X: np.exp(1 / X.shape[0]), "np.float64 m": lambda X: np.float64(.3) * X.shape[0],
-    "m log 2 pi": lambda X: np.log(2 * np.pi) * X.shape[0], "2.5 - m": lambda X: 2.5 - X.shape[0],
-    "m (m - 1) / 2": lambda X: X.shape[0] * (X.shape[0] - 1) / 2, "size": lambda X: 1 / X.size,
+    "m / 2": lambda X: X.shape[0] / 2, ".5 m": lambda X: .5 * X.shape[0],
+    "1 / m": lambda X: 1 / X.shape[0], "m^2": lambda X: X.shape[0] ** 2,
+    "m^-.5": lambda X: X.shape[0] ** -.5, "2^m": lambda X: 2. ** X.shape[0],
+    "sqrt n": lambda X: np.sqrt(X.shape[1]), "log m": lambda X: np.log(X.shape[0]),
+    "m / n": lambda X: X.shape[0] / X.shape[1], "exp(1/m)": lambda X: np.exp(1 / X.shape[0]),
+    "np.float64 m": lambda X: np.float64(.3) * X.shape[0], "2.5 - m": lambda X: 2.5 - X.shape[0],
+    "m log 2 pi": lambda X: np.log(2 * np.pi) * X.shape[0], "size": lambda X: 1 / X.size,
+    "m (m - 1) / 2": lambda X: X.shape[0] * (X.shape[0] - 1) / 2,
     "m n // n": lambda X: X.size // X.shape[1] + 0., "sum of the shape": lambda X: sum(X.shape),
-    "max": lambda X: np.maximum(X.shape[0], 3), "len": lambda X: len(X), "1 / len": lambda X: 1 / len(X),
-    "1 / (len - 1)": lambda X: 1 / (len(X) - 1), "pairs": lambda X: len(X) * (len(X) - 1) / 2,
-    "len / n": lambda X: len(X) / X.shape[1], "Xavier": lambda X: np.sqrt(2 / (len(X) + X.shape[1])),
+    "max": lambda X: np.maximum(X.shape[0], 3), "len": lambda X: len(X),
+    "1 / len": lambda X: 1 / len(X), "1 / (len - 1)": lambda X: 1 / (len(X) - 1),
+    "pairs": lambda X: len(X) * (len(X) - 1) / 2, "len / n": lambda X: len(X) / X.shape[1],
+    "Xavier": lambda X: np.sqrt(2 / (len(X) + X.shape[1])),
     "math.sqrt": lambda X: 1 / math.sqrt(X.shape[1]), "math.log": lambda X: math.log(X.shape[1]),
-    "np.prod": lambda X: 1 / np.prod(X.shape), "float": lambda X: float(X.shape[0]), "trace": lambda X: np.trace(np.eye(len(X))),
-    "ones": lambda X: np.sum(np.ones(X.shape))}
+    "np.prod": lambda X: 1 / np.prod(X.shape), "float": lambda X: float(X.shape[0]),
+    "trace": lambda X: np.trace(np.eye(len(X))), "ones": lambda X: np.sum(np.ones(X.shape))}
 
 
 def right_at_other_sizes(program, d):
@@ -34,7 +37,8 @@ def right_at_other_sizes(program, d):
 
 @pytest.mark.parametrize("number", NUMBERS.values(), ids=NUMBERS)
 def test_a_number_that_comes_of_sizes_stays_one(number):
-    for program in (lambda X: np.sum(np.tanh(X)) * number(X), lambda X: np.sum(np.tanh(X / number(X)) + number(X)),
+    for program in (lambda X: np.sum(np.tanh(X)) * number(X),
+                    lambda X: np.sum(np.tanh(X / number(X)) + number(X)),
                     lambda X: np.sum(np.sin(number(X) - X))):
         d = derive(program, X=("m", "n"))
         assert not d.fixed and not d.notes
@@ -44,7 +48,8 @@ def test_a_number_that_comes_of_sizes_stays_one(number):
 ARRAYS = {
     "uniform": lambda X: np.sum((np.full(X.shape[0], 1 / X.shape[0]) @ X) ** 2),
     "centring": lambda X: np.sum(((np.eye(X.shape[0]) - 1 / X.shape[0]) @ X) ** 2),
-    "centring by len": lambda X: np.sum(((np.eye(len(X)) - np.ones((len(X), len(X))) / len(X)) @ X) ** 2),
+    "centring by len": lambda X: np.sum(
+        ((np.eye(len(X)) - np.ones((len(X), len(X))) / len(X)) @ X) ** 2),
     "ridge": lambda X: np.sum(np.linalg.inv(X.T @ X + 0.1 * np.eye(X.shape[1]))),
     "variance": lambda X: np.sum((X - np.sum(X, axis=0) / len(X)) ** 2) / (len(X) - 1),
     "covariance": lambda X: np.linalg.slogdet(X.T @ X / len(X) + np.eye(X.shape[1]))[1],
@@ -58,8 +63,10 @@ def test_arrays_that_are_made_of_sizes_fit_all_sizes(program):
     right_at_other_sizes(program, d)
 
 
-FIXED = {"halves": lambda X: np.sum(X ** 2) / (X.shape[0] // 2), "odd": lambda X: np.sum(X ** 2) * (len(X) % 2 + 1),
-         "a loop": lambda X: sum(np.sum(X ** 2) for i in range(len(X))), "positions": lambda X: np.sum(X[1:] ** 2),
+FIXED = {"halves": lambda X: np.sum(X ** 2) / (X.shape[0] // 2),
+         "odd": lambda X: np.sum(X ** 2) * (len(X) % 2 + 1),
+         "a loop": lambda X: sum(np.sum(X ** 2) for i in range(len(X))),
+         "positions": lambda X: np.sum(X[1:] ** 2),
          "a branch": lambda X: np.sum(X ** 2) if len(X) > 6 else np.sum(X ** 3)}
 
 
@@ -75,7 +82,8 @@ def test_what_holds_for_its_sizes_alone_says_so_and_refuses_others(program):
 
 CONDITIONS = [
     (lambda X: np.sum(X ** 2) if X.shape[0] > 100 else np.sum(X ** 3), "m <= 100"),
-    (lambda X: np.sum(X ** 2) / max(X.shape), "n > m"), (lambda X: np.sum(X ** (2 + (X.size < 99))), "m * n < 99"),
+    (lambda X: np.sum(X ** 2) / max(X.shape), "n > m"),
+    (lambda X: np.sum(X ** (2 + (X.size < 99))), "m * n < 99"),
     (lambda X: np.sum(X ** 2) if X.shape[0] != X.shape[1] else np.sum(X), "m != n")]
 
 
@@ -87,7 +95,8 @@ def test_a_comparison_of_sizes_is_a_condition(program, says):
 
 def test_what_does_not_depend_on_sizes_is_no_condition():
     def program(X, Y):
-        assert X.shape == Y.shape and len(X.shape) == 2 and X.shape[0] * X.shape[1] == X.shape[1] * X.shape[0]
+        assert X.shape == Y.shape and len(X.shape) == 2
+        assert X.shape[0] * X.shape[1] == X.shape[1] * X.shape[0]
         return np.sum(X * Y) + np.sum(np.array([1., 2., 3.])) * np.sum(X)
 
     d = derive(program, X=("m", "n"), Y=("m", "n"))
@@ -99,22 +108,28 @@ def test_a_size_counts_like_an_integer():
 
     def program(X):
         m, n = X.shape
-        seen.append((isinstance(m, int), isinstance(m / 2, float), m == 5, hash(m) == hash(5), f"{m:03d}", list(range(m)),
-                     np.arange(m).tolist(), np.zeros((m, n)).shape, int(m), float(n), divmod(n, m), -m, abs(m - n), +m,
-                     np.less(m, n), np.minimum(m, 3), m % 2, 7 // m, [1, 2, 3, 4, 5, 6][m]))
+        seen.append((isinstance(m, int), isinstance(m / 2, float), m == 5, hash(m) == hash(5)))
+        assert (f"{m:03d}", list(range(m)), np.arange(m).tolist(), np.zeros((m, n)).shape) == (
+            "005", [0, 1, 2, 3, 4], [0, 1, 2, 3, 4], (5, 7))
+        assert (int(m), float(n), divmod(n, m), -m, abs(m - n), +m) == (5, 7.0, (1, 2), -5, 2, 5)
+        assert (np.less(m, n), np.minimum(m, 3), m % 2, 7 // m, [1, 2, 3, 4, 5, 6][m]) == (
+            True, 3, 1, 1, 6)
         return np.sum(X)
 
     derive(program, X=("m", "n"))
-    assert seen[0] == (True, True, True, True, "005", [0, 1, 2, 3, 4], [0, 1, 2, 3, 4], (5, 7), 5, 7.0, (1, 2), -5, 2, 5,
-                       True, 3, 1, 1, 6)
+    assert seen[0] == (True, True, True, True)
 
 
-@pytest.mark.parametrize("shape", [(1,), ("m", 1), (1, "n"), (1, 1), ("b", 1, "n"), (1, "m", 1), ()], ids=str)
+@pytest.mark.parametrize("shape", [
+    (1,), ("m", 1), (1, "n"), (1, 1), ("b", 1, "n"), (1, "m", 1), ()], ids=str)
 @pytest.mark.parametrize("program", [
-    lambda X: 3.0, lambda X: 0 * X, lambda X: np.zeros_like(X), lambda X: X - X, lambda X: np.sum(X ** 2), lambda X: X.T,
+    lambda X: 3.0, lambda X: 0 * X, lambda X: np.zeros_like(X), lambda X: X - X,
+    lambda X: np.sum(X ** 2), lambda X: X.T,
     lambda X: X[..., None], lambda X: np.ravel(X), lambda X: np.stack([X, X ** 2]),
-    lambda X: rg.nn.softmax(np.atleast_1d(X), -1), lambda X: np.max(np.atleast_1d(X), axis=-1, keepdims=True) * X,
-    lambda X: np.prod(np.atleast_1d(X), axis=0, keepdims=True) + np.tanh(X), lambda X: np.max(X[..., None], axis=-1)])
+    lambda X: rg.nn.softmax(np.atleast_1d(X), -1),
+    lambda X: np.max(np.atleast_1d(X), axis=-1, keepdims=True) * X,
+    lambda X: np.prod(np.atleast_1d(X), axis=0, keepdims=True) + np.tanh(X),
+    lambda X: np.max(X[..., None], axis=-1)])
 def test_arrays_have_their_shapes_though_formulas_know_no_axes_of_size_1(program, shape):
     d = derive(program, X=shape)
     assert d.unconfirmed is None  # shapes are compared too
