@@ -90,7 +90,7 @@ class Replayed:
     def write(self, key, leaves, structure, why):
         """Run the function, and keep what it did as a program."""
         name = _name(self.f)
-        roots = {name: self.f}
+        roots = {name: self.f, **_classes(structure)}
         for label, x in zip(_labels(structure), leaves):
             if not self.is_input(x):
                 if hasattr(x, "dtype") and hasattr(x, "shape"):
@@ -210,6 +210,17 @@ def record(f, leaves, structure, is_input):
 
 def _labels(structure):
     return [f"argument{p}" for c in structure.children for p in paths(c)]
+
+
+def _classes(structure):
+    """The classes of the containers among the arguments, with what messages call them."""
+    classes = {}
+    for s in (structure, *structure.children):
+        if isinstance(s.kind, type):
+            classes[s.kind.__name__] = s.kind
+    for s in structure.children:
+        classes.update(_classes(s))
+    return classes
 
 
 def _returned(x, f):

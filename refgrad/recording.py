@@ -102,11 +102,11 @@ class Recording(Level):
                     pass
         if primitive.function in STATIC and not any(map(is_traced, arrays[1:])):
             return self.compute(function, arrays, params)
-        chosen = traced_within(params)  # an index, say
-        may_fail = chosen or (primitive.function or primitive) not in TABLE or is_linalg(function)
-        unsure = any(type(x) is Tracer and x.dtype == bool for x in chosen) or (
+        may_fail = bool(traced_within(params)) or is_linalg(function) or (
+            (primitive.function or primitive) not in TABLE)
+        unsure = _decide_a_shape(params) or (
             primitive.constant and not isinstance(function, np.ufunc))
-        return self.done(function, arrays, params, bool(may_fail), unsure, as_program)
+        return self.done(function, arrays, params, may_fail, unsure, as_program)
 
     def done(self, function, arrays, params, may_fail=False, unsure=False, as_program=None):
         """Compute and write down.
@@ -177,6 +177,8 @@ class Recording(Level):
         result, structure = self.variable(known), Structure(LEAF)
         self.note(function, numbers, {}, [result.mark], (known,), structure,
                   may_fail=function not in SAFE)
+        if function is operator.pow:  # of other numbers it may be a float, or complex
+            self.check(type, (result,), {}, type(known))
         return result
 
     def composed(self, rule, function, args, kwargs):
@@ -221,7 +223,7 @@ class Recording(Level):
         if function in STATIC and len(traced) == 1 and is_traced(args[0]):
             return self.compute(function, args, kwargs)
         selects = function not in TABLE or any(
-            type(x) is Tracer and x.dtype.kind != "f" for x in traced)
+            isinstance(x, Scalar) or x.dtype.kind != "f" for x in traced)
         return self.done(function, args, kwargs, selects or is_linalg(function),
                          selects and not isinstance(function, np.ufunc))
 
@@ -308,6 +310,19 @@ def traced_within(x):
     found = []
     replaced(x, lambda v: found.append(v) if is_traced(v) else None)
     return found
+
+
+def _decide_a_shape(params):
+    """Whether parameters are recorded that may decide how many entries a result has.
+
+    A mask, the ends of a slice and a size do; integers that index an array do not.
+    """
+    for name, p in params.items():
+        for part in p if type(p) is tuple else (p,):
+            is_index = name == "index" and type(part) is Tracer and part.dtype != bool
+            if not is_index and traced_within(part):
+                return True
+    return False
 
 
 def is_linalg(function):
