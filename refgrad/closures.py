@@ -15,10 +15,9 @@ import types
 
 import numpy as np
 
+from .reads import is_library, of_library, reads
 from .snapshots import LARGE
 
-#: The packages whose functions and objects have no state of the program's.
-LIBRARIES = {"numpy", "scipy", "refgrad", "builtins"}
 #: The names of the types of random generators, NumPy's and Python's.
 GENERATORS = {"Generator", "RandomState", "Random"}
 
@@ -62,10 +61,10 @@ def _reaches_state(x, seen):
     seen.add(id(x))
     kind = type(x)
     if kind is types.FunctionType:
-        if "random" in x.__code__.co_names:  # of NumPy's or Python's global generator
+        if "random" in reads(x.__code__).attributes | reads(x.__code__).variables:  # of NumPy's or Python's generator
             return True
         cells = [c.cell_contents for c in x.__closure__ or () if c != types.CellType()]
-        named = [] if _is_of_library(x) else [x.__globals__.get(name) for name in _names(x.__code__)]
+        named = [] if _is_library(x) else [x.__globals__.get(name) for name in _variables(x)]
         parts = [*cells, *named, x.__defaults__, *(x.__kwdefaults__ or {}).values()]
     elif kind is types.MethodType:
         parts = [x.__func__, x.__self__]
@@ -140,7 +139,7 @@ class State:
 
     def function(self, f):
         """The function with copies of its cells, defaults and those of its module's variables that it names."""
-        is_library = _is_of_library(f)
+        is_library = _is_library(f)
         if is_library and not f.__closure__:
             return f
         variables = f.__globals__
@@ -148,7 +147,7 @@ class State:
             variables, dict(variables))  # one copy for all functions of a module
         cells = tuple(types.CellType() for _ in f.__closure__ or ())
         new = self.remember(f, types.FunctionType(f.__code__, scope, f.__name__, None, cells))
-        for name in () if is_library else _names(f.__code__):
+        for name in () if is_library else _variables(f):
             if name in variables and scope[name] is variables[name]:
                 scope[name] = self.copied(variables[name])
         new.__defaults__, new.__kwdefaults__ = self.copied(f.__defaults__), self.copied(f.__kwdefaults__)
@@ -161,24 +160,15 @@ class State:
         return new
 
 
-def _names(code):
-    """The names of variables that code looks up in its module, the code of inner functions included."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names(constant)
+def _variables(f):
+    """The names of the module's variables that a function reads or writes into."""
+    return reads(f.__code__).variables | reads(f.__code__).written
 
 
-def _is_of_library(x):
-    return (x.__module__ or "").partition(".")[0] in LIBRARIES
+def _is_library(f):
+    return is_library(f.__code__.co_filename)
 
 
 def _is_of_the_program(kind):
-    """Whether a class is written in Python, by neither Python's own library nor one of LIBRARIES: its attributes are
-    all that its objects have."""
-    return all(c is object or type(c) is type and c.__flags__ & _HEAP_TYPE and c.__new__ is object.__new__
-               and c.__module__.partition(".")[0] not in LIBRARIES | sys.stdlib_module_names - {"__main__"}
-               for c in kind.__mro__)
-
-
-_HEAP_TYPE = 1 << 9  # of classes that were made by a class statement
+    """Whether a class is the program's own and written in Python: its attributes are all that its objects have."""
+    return all(c is object or type(c) is type and c.__new__ is object.__new__ and not of_library(c) for c in kind.__mro__)

@@ -11,7 +11,6 @@ import dis
 import functools
 import os
 import sys
-import sysconfig
 import types
 import weakref
 
@@ -111,8 +110,7 @@ def _only_writes(steps, k):
 
 
 _LIBRARIES = tuple(os.path.join(folder, "") for folder in {
-    os.path.dirname(np.__file__), os.path.dirname(__file__),
-    sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
+    os.path.dirname(np.__file__), os.path.dirname(__file__), os.path.dirname(os.__file__)})
 
 
 @functools.cache

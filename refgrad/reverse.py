@@ -13,7 +13,7 @@ import numpy as np
 
 from .errors import encloses_itself
 from .operands import NUMBERS
-from .snapshots import LARGE, REUSED, Snapshots
+from .snapshots import LARGE, REUSED, Snapshots, owner_of
 from .tracer import Level, Tracer
 
 #: Below this many entries an array is copied sooner than it is known to need no copy.
@@ -71,7 +71,7 @@ class Tape(Level):
         """An array of the caller's as it is now; a large one is not copied, but watched from when a rule will read it."""
         if x.size < LARGE:
             return self.snapshots.of(x, "reverse mode: an argument")
-        self.borrowed.add(id(_owner(x)))
+        self.borrowed.add(id(owner_of(x)))
         return x
 
     def process(self, primitive, arrays, params):
@@ -125,7 +125,7 @@ class Tape(Level):
         """Of large arrays whose numbers no rule will read the shape and dtype alone."""
         read = primitive.read_by(wanted, len(arrays))
         for i, x in enumerate(arrays):
-            if read[1 + i] and _is_large(x) and id(_owner(x)) in self.borrowed:
+            if read[1 + i] and _is_large(x) and id(owner_of(x)) in self.borrowed:
                 self.snapshots.watch(x, (primitive, i))
         kept, *arrays = [x if r or not _is_large(x) else _outline(x) for x, r in zip((kept, *arrays), read)]
         return kept, arrays
@@ -195,13 +195,6 @@ def _added(a, b, out=None):
             return out  # NumPy looks for errors when its loop is over: the sum is complete
         with np.errstate(invalid="ignore"):
             return a + b
-
-
-def _owner(x):
-    """The array that owns the memory of x."""
-    while type(x.base) is np.ndarray:
-        x = x.base
-    return x
 
 
 def _is_large(x):

@@ -41,6 +41,13 @@ def fingerprint(x: np.ndarray) -> bytes:
     return sums.tobytes()
 
 
+def owner_of(x: np.ndarray) -> np.ndarray:
+    """The array that owns the memory of x."""
+    while type(x.base) is np.ndarray:
+        x = x.base
+    return x
+
+
 class Snapshots:
     """The arrays of the program that one tape keeps."""
 

@@ -26,6 +26,7 @@ from .errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule, Refused, descr
 from .face import Face
 from .operands import NUMBERS, REAL, admitted, takes_over
 from .primitive import TABLE, TRACING, Composition, Primitive, every_argument_is_an_array, qualified, shape_of
+from .snapshots import owner_of
 from .writing import WRITERS, Writable, add_at, fits
 
 _numbers = itertools.count(1)
@@ -331,7 +332,8 @@ def run(rule, args, kwargs):
         called = dispatch(rule, *called)
     elif type(called) is Tracer:
         if rule.shows:
-            called.follow(*_shown(call, args, kwargs))
+            array, again = _shown(call, args, kwargs)
+            called.follow(array, None, again)
         if rule.square is not None:
             called.square = _square(rule.square, args, kwargs)
     return called if out is None else _into(out, called, rule.name)
@@ -403,12 +405,16 @@ def bare(x):
 
 def _follow(result, primitive, array, params):
     """Declare the result of indexing, reshaping, ... a view of the array, if NumPy's own result is one."""
-    if type(array) is Tracer and not result.is_number():
-        above, below = array.value, result.value
-        while type(above) is Tracer and type(below) is Tracer:
-            above, below = above.value, below.value
-        if type(below) is not np.ndarray or type(above) is not np.ndarray or np.may_share_memory(above, below):
-            result.follow(array, *primitive.view(params))
+    if type(array) is not Tracer:
+        return
+    below = result.bottom()
+    if type(below) is not np.ndarray:
+        is_view = not result.is_number()  # other libraries' arrays do not say
+    else:
+        above = array.bottom()
+        is_view = below.base is not None and type(above) is np.ndarray and owner_of(below) is owner_of(above)
+    if is_view:
+        result.follow(array, primitive, params)
 
 
 #: Functions that give an even power of their first argument, or may.

@@ -18,7 +18,7 @@ from .calls import caller_in_numpy
 from .creation import assembled, constant
 from .errors import InPlaceWrite, LostTrace, describe
 from .primitive import shape_of
-from .rules.shape import Taken, scatter_add, setitem
+from .rules.shape import getitem, scatter_add, setitem
 
 #: Stands in the place of the array that a view shows: this array belongs to the caller of the differentiated function.
 ARGUMENT = "argument"
@@ -27,8 +27,8 @@ ARGUMENT = "argument"
 class Writable:
     """The in-place half of ndarray's face, for a class with the slots value, level, mark, square, shown and views.
 
-    shown  None, ARGUMENT, or a triple (array, again, back) for a view: ``again(array)`` computes the view, and
-           ``back(array, view)`` the array from a view that was written to (None: NumPy's view is read-only)
+    shown  None, ARGUMENT, or for a view the array that it shows, the primitive that made it (which says how it is made
+           again, see `Primitive`), and its parameters; or None and the function that makes a read-only view again
     views  weak references to the views of this array
     """
 
@@ -50,19 +50,21 @@ class Writable:
         """Every name of this array stands for the other's value from now on."""
         self.value, self.level, self.mark, self.square = other.value, other.level, other.mark, other.square
 
-    def follow(self, array, again, back=None):
+    def follow(self, array, primitive, params):
         """Declare this array a view of another traced one (see the class)."""
-        self.shown = array, again, back
-        if array.views is None:
-            array.views = []
-        array.views = [v for v in array.views if v() is not None]
-        array.views.append(weakref.ref(self))
+        self.shown = array, primitive, params
+        array.views = [weakref.ref(self), *(v for v in array.views or () if v() is not None)]
+
+    def ways(self):
+        """Of a view: the array that it shows, how to make it again, and how that array follows from it, or None."""
+        array, primitive, params = self.shown
+        return array, *((params, None) if primitive is None else primitive.view(params))
 
     def overwrite(self, new, how):
         """Let this array, and all that it shares memory with, take the values of `new`, of the same shape."""
         below = self
         while type(below.shown) is tuple:  # before anything is written
-            array, _, back = below.shown
+            array, _, back = below.ways()
             if back is None:
                 raise ValueError(f"{how}: the array is a view that NumPy makes read-only; write to np.copy(x)")
             below = array
@@ -75,7 +77,7 @@ class Writable:
         self.becomes(self.traced_like(new))
         below = self
         while below.shown is not None:
-            array, _, back = below.shown
+            array, _, back = below.ways()
             array.becomes(back(array, below))
             below = array
         below.refresh()
@@ -85,7 +87,7 @@ class Writable:
         for reference in self.views or ():
             view = reference()
             if view is not None:
-                view.becomes(view.shown[1](self))
+                view.becomes(view.ways()[1](self))
                 view.refresh()
 
     def traced_like(self, new):
@@ -93,8 +95,8 @@ class Writable:
         return new if type(new) is type(self) else constant(new, self)
 
     def __setitem__(self, index, value):
-        if type(value) is type(self) and type(value.shown) is tuple and value.shown[0] is self and (
-                type(again := value.shown[1]) is Taken and again.index is index):
+        shown = value.shown if type(value) is type(self) else None
+        if type(shown) is tuple and shown[0] is self and shown[1] is getitem and shown[2]["index"] is index:
             return  # the end of x[index] += y: the view has written it already
         if self.is_number():
             raise TypeError(f"a number ({describe(self)}) does not support item assignment")

@@ -129,28 +129,10 @@ def _getitem_jvp(v, y, x, index):
     return np.stack([at(d, index) for d in v])  # an array among the indices may move its axis to the front
 
 
-class Taken:
-    """``Taken(index)(x)`` is x[index]: how a view by indexing is computed again."""
-
-    def __init__(self, index):
-        self.index = index
-
-    def __call__(self, x):
-        return x[self.index]
-
-    def back(self, x, view):
-        return setitem(x, view, index=self.index)
-
-
-def _taken(params):
-    again = Taken(params["index"])
-    return again, again.back
-
-
 getitem = Primitive(
     operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: entries used twice receive both",
     kind=LINEAR, name="getitem", jvp=(_getitem_jvp,), stacked=True, forward=lambda x, index: x[index],
-    vjp=(lambda g, _y, _x, index: scatter_add(g, index=index, shape=shape_of(_x)),), view=_taken,
+    vjp=(lambda g, _y, _x, index: scatter_add(g, index=index, shape=shape_of(_x)),), view=lambda params: (lambda x: x[params["index"]], lambda x, y: setitem(x, y, index=params["index"])),
     cases=[Case((3, 4), call=lambda x: x[1]), Case((3, 4), call=lambda x: x[..., None, ::-2]),
            Case((3, 4), call=lambda x: x[np.array([0, 2, 0])]),
            Case((3, 4), call=lambda x: x[np.array([[0], [2]]), np.array([1, 1, 3])]),
