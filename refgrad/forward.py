@@ -28,15 +28,20 @@ class Tangents(Level):
         return Tracer(value, self, np.zeros_like(value, shape=stack + shape_of(value)))
 
     def process(self, primitive, arrays, params):
-        values, tangents = [], []
+        values, tangents, varies = [], [], False
+        rules = primitive.vjp
         for i, a in enumerate(arrays):
-            mine = type(a) is Tracer and a.level is self
-            values.append(a.value if mine else a.apart() if type(a) is Tracer else a)
-            tangents.append(a.mark if mine and primitive.differentiable(i) else None)
+            tangent = None
+            if type(a) is Tracer and a.level is self:
+                if rules[i] is not None:
+                    tangent, varies = a.mark, True
+                a = a.value
+            values.append(a)
+            tangents.append(tangent)
         result, kept = primitive.trace(values, params)
         if type(result) is Tracer and result.level.number >= self.number:
             raise encloses_itself(primitive.name)
-        if all(v is None for v in tangents):
+        if not varies:
             return result
         if self.count is None:
             tangent = primitive.push(tangents, kept, values, params, result)

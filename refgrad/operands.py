@@ -17,6 +17,8 @@ from .errors import describe, way_out_of
 REAL = frozenset("efdgbhilqBHILQ?")
 #: Python's and NumPy's own numbers, and None, which stands for an argument that is left out.
 NUMBERS = {int, float, bool, type(None), *(t for t in np.sctypeDict.values() if np.dtype(t).char in REAL)}
+#: What the arguments of an operation consist of, besides arrays of other kinds.
+PLAIN = NUMBERS | {np.ndarray, str, slice, type(Ellipsis), *(type(np.dtype(c)) for c in REAL)}
 
 
 def admitted(x, where: str):

@@ -27,6 +27,7 @@ from functools import partial
 import numpy as np
 
 from .cases import Case
+from .operands import PLAIN
 
 
 class Kind(enum.Enum):
@@ -111,6 +112,7 @@ class Primitive:
         self.plain = plain or self.forward
         # What a level below is asked to compute: NumPy's functions dispatch by themselves, ours through __call__.
         self.evaluate = self if function is None else self.forward
+        self.is_shorter = function is None or plain is not None  # to run it than to ask
         self.call = call or every_argument_is_an_array
         self.vjp, self.jvp = vjp, jvp
         self.constant = kind is Kind.CONSTANT
@@ -123,7 +125,7 @@ class Primitive:
 
     def __call__(self, *arrays, **params):
         """Compute; an array type may override it through ``__array_function__``, as it overrides NumPy's functions."""
-        for a in (*arrays, *_within(params)) if params else arrays:
+        for a in (*arrays, *within(params)) if params else arrays:
             kind = type(a)
             if kind is np.ndarray or kind is int:
                 continue
@@ -148,6 +150,9 @@ class Primitive:
         """`run` for a level above: arrays of lower levels see this primitive, not what it is made of."""
         if self.keep is not None:
             return self.run(values, params)
+        if self.is_shorter and PLAIN.issuperset(map(type, values)) and (
+                not params or PLAIN.issuperset(map(type, within(params)))):
+            return self.run(values, params)  # nobody else needs to be asked what the operation is
         result = self.evaluate(*values, **params)
         return result, result
 
@@ -221,8 +226,9 @@ class Primitive:
         return spread(self._tangent(tangents, kept, arrays, params), result)
 
     def _tangent(self, tangents, kept, arrays, params):
-        tangents = [v if v is None else widened(v) for v in tangents]
         varying = [i for i, v in enumerate(tangents) if v is not None]
+        if any(tangents[i].dtype is HALF for i in varying):
+            tangents = [v if v is None else widened(v) for v in tangents]
         if self.jvp is not None:
             return total(self.jvp[i](tangents[i], kept, *arrays, **params) for i in varying)
         if self.kind is Kind.MULTILINEAR:
@@ -294,7 +300,7 @@ def ndim_of(x):
     return len(shape_of(x))
 
 
-def _within(params):
+def within(params):
     """The parameters, and what is in tuples among them (an index)."""
     parts = []
     for p in params.values():

@@ -12,7 +12,6 @@ import itertools
 import numpy as np
 
 from .errors import encloses_itself
-from .operands import NUMBERS
 from .snapshots import LARGE, REUSED, Snapshots, owner_of
 from .tracer import Level, Tracer
 
@@ -76,35 +75,32 @@ class Tape(Level):
 
     def process(self, primitive, arrays, params):
         values, wanted, parents, plain = [], [], [], []
-        rules, ordinary = primitive.vjp, True
+        rules = primitive.vjp
         for i, a in enumerate(arrays):
             kind = type(a)
             if kind is np.ndarray:
                 plain.append(i)
-            elif kind is not Tracer:
-                ordinary = ordinary and kind in NUMBERS
-            elif a.level is self:
-                if rules[i] is not None:
-                    wanted.append(i)
-                    parents.append(a.mark)
-                a = a.value
-                ordinary = ordinary and (type(a) is np.ndarray or type(a) in NUMBERS)
-            else:
-                a, ordinary = a.apart(), False
+            elif kind is Tracer:
+                if a.level is self:
+                    if rules[i] is not None:
+                        wanted.append(i)
+                        parents.append(a.mark)
+                    a = a.value
+                else:
+                    a = a.apart()
             values.append(a)
-        if wanted:
-            if plain:  # the program's own arrays, which it may overwrite
-                read = primitive.read_by(wanted, len(values))
-                for i in plain:
-                    if read[1 + i]:
-                        x = values[i]
-                        values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
+        if plain and wanted:  # the program's own arrays, which it may overwrite
+            read = primitive.read_by(wanted, len(values))
+            for i in plain:
+                if read[1 + i]:
+                    x = values[i]
+                    values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
+        if params and wanted:
             for k, p in params.items():
                 kind = type(p)
                 if kind not in ATOMS and (kind is not tuple or not ATOMS.issuperset(map(type, p))):
-                    params, ordinary = {**params, k: self.snapshots.within(p, (primitive, k))}, False
-        # Where all arrays are plain, nobody else needs to be asked what the operation is.
-        result, kept = primitive.run(values, params) if ordinary and wanted else primitive.trace(values, params)
+                    params = {**params, k: self.snapshots.within(p, (primitive, k))}
+        result, kept = primitive.trace(values, params)
         if type(result) is Tracer and result.level.number >= self.number:
             raise encloses_itself(primitive.name)
         if not wanted:
