@@ -235,12 +235,16 @@ _huber = elementwise(
 
 def _binary_forward(x, t, p):
     s = np.log1p(np.exp(-np.abs(x)))
-    parts = (1 - t, np.maximum(x, 0) + s), (p * t, np.maximum(-x, 0) + s)
+    negative, positive = np.maximum(x, 0) + s, np.maximum(-x, 0) + s
     with np.errstate(invalid="ignore"):
-        y = sum(weight * loss for weight, loss in parts)
+        y = (1 - t) * negative + p * t * positive
         if np.any(np.isnan(y)):  # 0 times infinity, where a logit is infinitely sure of the class that it is
-            y = sum(np.where((weight == 0) & ~np.isnan(loss), 0, weight * loss) for weight, loss in parts)
+            y = _unless_zero(1 - t, negative) + _unless_zero(p * t, positive)
     return y
+
+
+def _unless_zero(weight, loss):
+    return np.where((weight == 0) & ~np.isnan(loss), 0, weight * loss)
 
 
 _binary_cross_entropy = elementwise(
