@@ -52,8 +52,11 @@ _cross_entropy = Primitive(
     jvp=(lambda v, kept, _x, index, axis: np.sum(residual(*kept, index=index) * v, axis=axis),),
     vjp=(lambda g, kept, _x, index, axis: residual(*kept, index=index) * column(g, axis),),
     cases=[Case((3, 4), index=_CLASSES, axis=-1), Case((3,), index=(np.array(2),), axis=-1),
-           Case((1, 2), index=(np.array([0]), np.array([1])), axis=-1, scales=(-6, 300)),  # p = 1/2 is a zero of p"
-           Case((2, 3, 2), index=(np.arange(2)[:, None], np.array([[0, 2], [1, 1]]), np.arange(2)[None]), axis=-2)])
+           Case((1, 2), index=(np.array([0]), np.array([1])), axis=-1, scales=(-6, 300)),  # p = 1/2 is a zero of p''
+           Case((2, 3, 2), index=(np.arange(2)[:, None], np.array([[0, 2], [1, 1]]), np.arange(2)[None]), axis=-2),
+           Case((2, 3), call=lambda x: _cross_entropy(x + _SURE, index=(np.arange(2), np.array([1, 0])), axis=-1),
+                scales=(-300, 1))])
+_SURE = np.array([[0, 24, 0], [24, 0, 0]])  # logits by which the classes are nearly certain
 
 _cross_entropy_of_probabilities = Primitive(
     None, """y = -<q, log p>  with p = softmax x and weights q, probabilities for instance
