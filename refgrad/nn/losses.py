@@ -52,8 +52,11 @@ _cross_entropy = Primitive(
     jvp=(lambda v, kept, _x, index, axis: np.sum(residual(*kept, index=index) * v, axis=axis),),
     vjp=(lambda g, kept, _x, index, axis: residual(*kept, index=index) * column(g, axis),),
     cases=[Case((3, 4), index=_CLASSES, axis=-1), Case((3,), index=(np.array(2),), axis=-1),
-           Case((1, 2), index=(np.array([0]), np.array([1])), axis=-1, scales=(-6, 300)),  # p = 1/2 is a zero of p"
-           Case((2, 3, 2), index=(np.arange(2)[:, None], np.array([[0, 2], [1, 1]]), np.arange(2)[None]), axis=-2)])
+           Case((1, 2), index=(np.array([0]), np.array([1])), axis=-1, scales=(-6, 300)),  # p = 1/2 is a zero of p''
+           Case((2, 3, 2), index=(np.arange(2)[:, None], np.array([[0, 2], [1, 1]]), np.arange(2)[None]), axis=-2),
+           Case((2, 3), call=lambda x: _cross_entropy(x + _SURE, index=(np.arange(2), np.array([1, 0])), axis=-1),
+                scales=(-300, 1))])
+_SURE = np.array([[0, 24, 0], [24, 0, 0]])  # logits by which the classes are nearly certain
 
 _cross_entropy_of_probabilities = Primitive(
     None, """y = -<q, log p>  with p = softmax x and weights q, probabilities for instance
@@ -235,12 +238,16 @@ _huber = elementwise(
 
 def _binary_forward(x, t, p):
     s = np.log1p(np.exp(-np.abs(x)))
-    parts = (1 - t, np.maximum(x, 0) + s), (p * t, np.maximum(-x, 0) + s)
+    negative, positive = np.maximum(x, 0) + s, np.maximum(-x, 0) + s
     with np.errstate(invalid="ignore"):
-        y = sum(weight * loss for weight, loss in parts)
+        y = (1 - t) * negative + p * t * positive
         if np.any(np.isnan(y)):  # 0 times infinity, where a logit is infinitely sure of the class that it is
-            y = sum(np.where((weight == 0) & ~np.isnan(loss), 0, weight * loss) for weight, loss in parts)
+            y = _unless_zero(1 - t, negative) + _unless_zero(p * t, positive)
     return y
+
+
+def _unless_zero(weight, loss):
+    return np.where((weight == 0) & ~np.isnan(loss), 0, weight * loss)
 
 
 _binary_cross_entropy = elementwise(

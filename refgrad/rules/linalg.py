@@ -384,7 +384,9 @@ def _cholesky_vjp(G, L, _A):
 Primitive(
     np.linalg.cholesky, """A = L L',  dA = dL L' + L dL',  L^-1 dA L^-T = L^-1 dL + (L^-1 dL)'
     dL = L Phi(L^-1 dA L^-T)
-    <G, L Phi(L^-1 dA L^-T)> = <L^-T Phi(L' G) L^-1, dA>, made symmetric as A is""",
+    <G, L Phi(L^-1 dA L^-T)> = <L^-T Phi(L' G) L^-1, dA>, made symmetric as A is
+    So the two entries a_ij and a_ji share a slope evenly, as in torch, though only the lower one is read: of a program
+    that fills the lower triangle alone, each slope off the diagonal is half.  Then write A + A' - diag(diag(A)).""",
     call=lambda a, *, upper=False: ((a,), {}) if not upper else _refuse_upper(),
     jvp=(lambda dA, L, A: L @ _lower_half(np.linalg.solve(L, T(np.linalg.solve(L, T((dA + T(dA)) / 2))))),),
     vjp=(_cholesky_vjp,), stacked=True,

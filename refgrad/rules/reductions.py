@@ -283,7 +283,7 @@ def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):
     chosen = axes_of(a, axis) if axis is None else normalize_axis_tuple(axis, ndim_of(a))
     if weights is None:
         mean = np.mean(a, axis=chosen, keepdims=keepdims)
-        total = np.full_like(mean, count(a, chosen))[()]
+        total = np.full_like(mean, count(a, chosen))[()] if returned else None
     else:
         weights = _along(a, chosen, axis, as_array(weights))
         like = a * weights
@@ -292,9 +292,9 @@ def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):
         if np.any(total == 0):
             raise ZeroDivisionError("np.average: the weights sum to 0")
         mean = in_dtype_of(like, np.sum(a * weights, axis=chosen, keepdims=keepdims) / total)
-        total = in_dtype_of(like, total)
     if not returned:
         return mean
+    total = in_dtype_of(mean, total)
     if shape_of(total) != shape_of(mean):
         total = np.copy(np.broadcast_to(total, shape_of(mean)))
     return mean, total

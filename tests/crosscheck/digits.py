@@ -101,7 +101,19 @@ def losses(program, weights, arrays, directions, dtype, mode, pointwise, rng):
     with np.errstate(all="ignore"):
         found = derivatives(f, arrays, {k: tuple(tuple(d.astype(dtype) for d in w) for w in pair)
                                         for k, pair in directions.items()}, mode)
-    exact, others, short = exact_derivatives(f, arrays, directions), None, []
+    exact, short = exact_derivatives(f, arrays, directions), []
+
+    @functools.cache
+    def others():
+        return [exact_derivatives(f, moved(arrays, j, float(limits.eps), pointwise, rng), directions)
+                for j in range(len(arrays)) for _ in range(MOVES)]
+
+    @functools.cache
+    def explained(order, label, k):
+        """For each entry how far all those moves lead from it."""
+        distances = [np.abs(as_cells(other[order, label][k] - exact[order, label][k])) for other in others()]
+        return as_cells(sum(d if pointwise else max_abs(as_cells(d)) + 0 * d for d in distances))
+
     beyond = overflowing(program, arrays, exact, arb(float(limits.max)), pointwise)
     half, tiny = arb(float(limits.eps)).sqrt(), arb(float(limits.smallest_normal))
     for (order, label), parts in found.items():
@@ -118,13 +130,7 @@ def losses(program, weights, arrays, directions, dtype, mode, pointwise, rng):
                 allowed = half * (abs(cells[i]) if pointwise else scale) + tiny
                 if error <= allowed:
                     continue
-                if others is None:
-                    others = [exact_derivatives(f, moved(arrays, j, float(limits.eps), pointwise, rng), directions)
-                              for j in range(len(arrays)) for _ in range(MOVES)]
-                for other in others:
-                    d = as_cells(other[order, label][k] - cells)
-                    allowed += abs(d[i]) if pointwise else max_abs(d)
-                if not error <= allowed:
+                if not error <= allowed + explained(order, label, k)[i]:
                     point = [float(x[i]) if pointwise and x.shape == got.shape else x.tolist() for x in arrays]
                     short.append(Loss(order, f"argument {k}{label and ' along ' + label}", i, point, float(got[i]),
                                       cells[i].str(17)))
@@ -166,10 +172,12 @@ REACHES = {np.float64: 300, np.float32: 37, np.float16: 0.7}
 
 
 def scales(rng, reach, dtype, count):
-    """Powers of two from all over the reach (powers of ten, of float64), half of them at 1e-2 to 1e2."""
+    """Powers of two: half of them spread evenly over the reach (powers of ten, of float64), half over 1e-2 to 1e2."""
     low, high = (end * REACHES[dtype] / 300 for end in reach)
-    wide, narrow = rng.uniform(low, high, count), rng.uniform(max(low, -2), min(high, 2), count)
-    return 2.0 ** np.rint(np.where(rng.random(count) < 0.5, wide, narrow) * np.log2(10))
+    half = count // 2
+    wide, narrow = ((rng.permutation(n) + rng.random(n)) / max(n, 1) for n in (half, count - half))
+    powers = np.concatenate([low + (high - low) * wide, max(low, -2) + (min(high, 2) - max(low, -2)) * narrow])
+    return 2.0 ** np.rint(powers * np.log2(10))
 
 
 def scattered(case, dtype, count, rng):
@@ -198,12 +206,11 @@ def trials(rule, case, dtype, count, rng):
         directions = {f"{i}{j}": (units[i], units[j]) for j in range(len(units)) for i in range(j + 1)}
         yield program, np.ones(len(vectors[0])), vectors, directions, True
         return
-    for _ in range(-(-count // 8)):
-        arrays = case.draw(rng)
-        sizes = [scales(rng, reach, dtype, 1)[0] for reach in case.reaches()]
+    columns = [scales(rng, reach, dtype, max(6, count // 8)) for reach in case.reaches()]
+    for sizes in zip(*columns):
         if rng.random() < 0.5:
             sizes = [min(sizes[0], size) for size in sizes]
-        arrays = [in_format(a * size, dtype) for a, size in zip(arrays, sizes)]
+        arrays = [in_format(a * size, dtype) for a, size in zip(case.draw(rng), sizes)]
         value = as_float(program, arrays, dtype)
         if np.all(np.isfinite(value)):
             u, v = (tuple(in_format(sample(rng, a.shape), dtype) for a in arrays) for _ in range(2))
