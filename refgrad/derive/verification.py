@@ -159,10 +159,10 @@ def _direction(rng, v, x):
 
 
 def random_sizes(derivation, rng):
-    """Sizes to try: two sets that differ in every name from the numbers that stand for it, and in
-    the order by size.
+    """Sizes to try: a set of even ones that grow from name to name, and one that falls.
 
-    For what sizes a program makes sense (X' X can be inverted for tall X alone) only it knows.
+    They differ from the primes that stand for the names.  For what sizes a program makes sense
+    (X' X can be inverted for tall X alone) only it knows.
     """
     names = list(derivation.numbers)
     if derivation.fixed or not names:
@@ -172,7 +172,8 @@ def random_sizes(derivation, rng):
     found = []
     for falling in (False, True):
         for attempt in range(60):
-            window = free[:2 * len(names) + 2 + attempt // 2]
+            window = [n for n in free if n % 2 == 0 or falling or attempt > 30]
+            window = window[:2 * len(names) + 2 + attempt // 2]
             chosen = sorted(rng.choice(window, len(names), replace=False).tolist(), reverse=falling)
             sizes = dict(zip(names, chosen))
             holds = all(c.holds_at(sizes) for c in derivation.conditions.values())
