@@ -113,14 +113,13 @@ class Trial:
         return worst
 
     def slopes(self):
-        """Along the random direction: the change of the program by the engine, by differences, and
-        by the formula."""
+        """The change of the program along the random direction: by the engine, by differences."""
         h = np.cbrt(np.finfo(float).eps)
         chosen = [self.arrays[n] for n in self.places]
         with np.errstate(all="ignore"):
             ends = [self.program(*(x + s * h * v for x, v in zip(chosen, self.directions)))
                     for s in (1, -1)]
-        return np.sum(self.g * self.tangent), np.sum(self.g * (ends[0] - ends[1])) / (2 * h)
+            return np.sum(self.g * self.tangent), np.sum(self.g * (ends[0] - ends[1])) / (2 * h)
 
     def size(self):
         """What rounding along the direction is measured by."""
