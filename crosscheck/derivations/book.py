@@ -186,7 +186,7 @@ def _as_text(gradients, where):
 def _symbolic(proof):
     """What the vjp rules give is what can be read off the jvp rules: as expressions, without numbers."""
     if None in proof.values():
-        return "not read off: a rule without a formula"
+        return "not shown: a rule without a formula, or two forms that agree in numbers alone"
     return "equal" if all(proof.values()) else "not shown: " + ", ".join(n for n, equal in proof.items() if not equal)
 
 

@@ -93,7 +93,7 @@ class Derivation(Run):
         self.fallback = self._fallback()
         formulas = [self.value_formula, self.differential, *self.gradients.values()]
         shown = [self.value, self.change, *self.in_names.values(), *everything.values(), *(f.symbol for f in formulas)]
-        self.given = list({name: d for x in shown for name, d in data_in(x.sum).items()}.values())
+        self.given = list({name: d for x in shown for name, d in data_in(x.expression).items()}.values())
         self.fixed = bool(self.numbers and self.given)
 
     @property
@@ -222,8 +222,8 @@ class Derivation(Run):
 
     def _same(self, a, b):
         """Whether two expressions are equal; None if that is not shown, and they have the same values."""
-        a, b = (Symbol([axis for axis in x.axes if axis], x.sum) for x in (a, b))
-        if a.key() == b.key() or is_zero((a - b).sum):
+        a, b = (Symbol([axis for axis in x.axes if axis], x.expression) for x in (a, b))
+        if a.key() == b.key() or is_zero((a - b).expression):
             return True
         cotangent = {} if self.scalar else {self.cotangent_name(self.result.ndim): self.result.shape}
         try:

@@ -53,13 +53,13 @@ def given_in(formulas):
     """The given arrays that formulas use, each once."""
     found = {}
     for formula in formulas:
-        found |= data_in(formula.symbol.sum)
+        found |= data_in(formula.symbol.expression)
     return list(found.values())
 
 
 def written_out(symbol, definitions):
     """The expression without names, or None if that is long."""
-    if extent(symbol.sum, definitions) > 6 * LONG:
+    if extent(symbol.expression, definitions) > 6 * LONG:
         return None
     whole = tidied(inlined(symbol, definitions))
     return whole if parts(matrix_form(whole)) <= LONG else None
@@ -74,7 +74,7 @@ def used(symbol, definitions):
     """The defined names that an expression uses, and those that these use."""
     found, todo = {}, [symbol]
     while todo:
-        for n in names_in(todo.pop().sum):
+        for n in names_in(todo.pop().expression):
             if n in definitions and n not in found:
                 found[n] = None
                 todo.append(definitions[n])

@@ -127,8 +127,8 @@ class Deriving(Level):
         if primitive.kind is LINEAR or LINEAR_IN.get(primitive) == i:
             return False
         if primitive.kind is MULTILINEAR or primitive.name == "linear":
-            several = len(a.value.sum.terms) > 1 and primitive.pointwise
-            factors = [f for t in a.value.sum.terms for f in t.factors]
+            several = len(a.value.expression.terms) > 1 and primitive.pointwise
+            factors = [f for t in a.value.expression.terms for f in t.factors]
             return several or any(type(f.atom) in (Point, Call) and self.uses_names(f) for f in factors)
         return True
 
@@ -154,7 +154,7 @@ class Deriving(Level):
         if isinstance(kept, tuple):
             return tuple(reversed([self.names_for(k, primitive) for k in reversed(kept)]))
         if not isinstance(kept, Symbol) or is_simple(kept) or any(
-                type(f.atom) in (Point, Call) for t in kept.sum.terms for f in t.factors):
+                type(f.atom) in (Point, Call) for t in kept.expression.terms for f in t.factors):
             return kept
         return self.define(self.tidy(kept), primitive).symbol
 
@@ -171,7 +171,7 @@ class Deriving(Level):
 
     def define_softmax(self, x):
         """S for the softmax that has just been computed, or its logarithm."""
-        for f in (f for t in x.sum.terms for f in t.factors if type(f.atom) is Call):
+        for f in (f for t in x.expression.terms for f in t.factors if type(f.atom) is Call):
             if name_of(f.atom.function) in ("softmax", "log_softmax"):
                 axes = tuple((Index(n),) for n in f.atom.sizes if n != 1)
                 computed = Symbol.of_factors(axes, [Factor(f.atom, axes, Fraction(1))])
@@ -202,7 +202,7 @@ class Deriving(Level):
         symbols = [as_symbol(a) for a in arrays]
         axes = [tuple(Index(i.size) for i in axis) for axis in as_symbol(like).axes]
         about = ("primitive", primitive), ("argument", argument), ("params", tuple(params.items()))
-        atom = Call(rule, tuple((a.axes, a.sum) for a in symbols), about, tuple(size_of(axis) for axis in axes))
+        atom = Call(rule, tuple((a.axes, a.expression) for a in symbols), about, tuple(size_of(axis) for axis in axes))
         return Symbol.of_factors(axes, [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
 
     def sweep(self, slot, seed):
@@ -240,17 +240,17 @@ class Deriving(Level):
 def tidied(symbol):
     """A symbol in its simplest form."""
     label = {i: f"{n}.{k}" for n, axis in enumerate(symbol.axes) for k, i in enumerate(axis)}
-    return Symbol(symbol.axes, simplified(symbol.sum, label))
+    return Symbol(symbol.axes, simplified(symbol.expression, label))
 
 
 def is_root(symbol):
     """Whether it is the root of something, which its own powers undo."""
-    return as_factor(symbol.sum).power.denominator > 1
+    return as_factor(symbol.expression).power.denominator > 1
 
 
 def letter_for(symbol):
     """Z for what a layer computes, A for an activation, R for a residual; in lower case for vectors, s for numbers."""
-    terms = symbol.sum.terms
+    terms = symbol.expression.terms
     if sum(1 for axis in symbol.axes if axis) == 0:
         return "s"
     factors = terms[0].factors if len(terms) == 1 else ()

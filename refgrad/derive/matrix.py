@@ -34,7 +34,7 @@ class NoMatrix(Exception):
 
 def matrix_form(symbol):
     """A symbol as a formula."""
-    return to_form(symbol.sum, [axis for axis in symbol.axes if axis])
+    return to_form(symbol.expression, [axis for axis in symbol.axes if axis])
 
 
 def to_form(s, axes, loose=False):

@@ -63,7 +63,7 @@ def _divide(a, b):
 @means(np.negative)
 def _negative(x):
     x = as_symbol(x)
-    return Symbol(x.axes, scaled(x.sum, -1))
+    return Symbol(x.axes, scaled(x.expression, -1))
 
 
 @means(np.positive, np.conjugate, np.copy)
@@ -80,7 +80,7 @@ def to_the(exponent):
     """The meaning of a power with a constant exponent."""
     def rule(x):
         x = as_symbol(x)
-        return Symbol(x.axes, tidy(power(x.sum, exponent)))
+        return Symbol(x.axes, tidy(power(x.expression, exponent)))
     return rule
 
 
@@ -91,8 +91,9 @@ for _function, _exponent in [(np.reciprocal, -1), (np.square, 2), (np.sqrt, Frac
 def _power(function):
     def rule(x, p):
         constant = as_symbol(p)
-        if constant.ndim == 0 and all(not t.factors and t.coefficient.denominator < 1000 for t in constant.sum.terms):
-            return to_the(sum(t.coefficient for t in constant.sum.terms))(x)
+        terms = constant.expression.terms
+        if constant.ndim == 0 and all(not t.factors and t.coefficient.denominator < 1000 for t in terms):
+            return to_the(sum(t.coefficient for t in terms))(x)
         return point(TABLE[np.power], x, constant)
     return rule
 
@@ -129,7 +130,7 @@ for _function, _relation in [(np.greater, ">"), (np.less, "<"), (np.greater_equa
 def _extreme(x):
     """Whether the largest or smallest entry of an array stands in an expression."""
     return isinstance(x, Symbol) and any(type(f.atom) is Call and f.atom.function.kind.value == "kinked"
-                                         for t in x.sum.terms for f in t.factors)
+                                         for t in x.expression.terms for f in t.factors)
 
 
 @means(np.equal)
@@ -159,7 +160,7 @@ def _or(a, b):
 
 @means(np.logical_not)
 def _not(a):
-    f = as_factor(as_symbol(a).sum)
+    f = as_factor(as_symbol(a).expression)
     if type(f.atom) is Point and f.atom.function in OPPOSITE:
         return Symbol.of_factors(a.axes, [f._replace(atom=f.atom._replace(function=OPPOSITE[f.atom.function]))])
     return 1 - as_symbol(a)
@@ -255,7 +256,7 @@ def _broadcast_to(x, shape):
 @means(np.transpose)
 def _transpose(x, axes):
     x = as_symbol(x)
-    return Symbol([x.axes[k] for k in axes], x.sum)
+    return Symbol([x.axes[k] for k in axes], x.expression)
 
 
 @means(np.reshape)
@@ -292,7 +293,7 @@ def _reshape(x, shape):
             axis.append(i)
             left //= int(i.size)
         axes.append(tuple(axis))
-    return Symbol(axes, x.sum.substituted(new))
+    return Symbol(axes, x.expression.substituted(new))
 
 
 # Sums and products
@@ -303,7 +304,7 @@ def _sum(x, axis, keepdims):
     x = as_symbol(x)
     gone = [k % x.ndim for k in axis]
     axes = [() if k in gone else a for k, a in enumerate(x.axes) if keepdims or k not in gone]
-    return Symbol(axes, tidy(summed(x.sum, [i for k in gone for i in x.axes[k]])))
+    return Symbol(axes, tidy(summed(x.expression, [i for k in gone for i in x.axes[k]])))
 
 
 @means(np.mean)
@@ -331,7 +332,7 @@ def _contraction(*operands, subscripts, optimize):
         order = sorted(range(x.ndim), key=lambda k: letters.index(labels[k]))
         place = [labels[k] for k in order]
         axes = iter(x.axes[k] for k in order)
-        spread = Symbol([next(axes) if letter in place else () for letter in letters], x.sum)
+        spread = Symbol([next(axes) if letter in place else () for letter in letters], x.expression)
         total = spread if total is None else total * spread
     total = np.sum(total, axis=tuple(k for k, letter in enumerate(letters) if letter not in output))
     left = [letter for letter in letters if letter in output]
@@ -351,10 +352,10 @@ def _cumsum(x, axis):
 
 def kronecker(A):
     """The two matrices of which a matrix is the Kronecker product, or None."""
-    if A.ndim != 2 or [len(axis) for axis in A.axes] != [2, 2] or len(A.sum.terms) != 1:
+    if A.ndim != 2 or [len(axis) for axis in A.axes] != [2, 2] or len(A.expression.terms) != 1:
         return None
     (i, k), (j, l) = A.axes
-    term = A.sum.terms[0]
+    term = A.expression.terms[0]
     right = {k, l}
     for _ in term.factors:  # all that hangs together with the second matrix
         right |= {x for f in term.factors if set(f.indices) & right for x in f.indices}
@@ -388,8 +389,8 @@ def _upright(A):
     if A.ndim != 2:
         return A
     same_size(*A.shape)
-    f = as_factor(A.sum)
-    return Symbol(A.axes[::-1], A.sum) if _is_transposed(f, A.axes) else A
+    f = as_factor(A.expression)
+    return Symbol(A.axes[::-1], A.expression) if _is_transposed(f, A.axes) else A
 
 
 MEANING[TABLE[np.linalg.det]] = matrix_function(TABLE[np.linalg.det], lambda a, b, m, n: _no_power_of_a_size())
@@ -405,10 +406,10 @@ def _inv(A):
     parts = kronecker(A)
     if parts is not None:
         return np.kron(*map(_inv, parts))
-    f = as_factor(A.sum)
+    f = as_factor(A.expression)
     turned = _is_transposed(f, A.axes)
     if turned:
-        A = Symbol(A.axes[::-1], A.sum)
+        A = Symbol(A.axes[::-1], A.expression)
     if type(f.atom) is Call and f.atom.function is TABLE[np.linalg.inv] and f.power == 1:
         (a, b), s = f.atom.args[0]
         result = Symbol(A.axes, s.substituted(paired(a, A.axes[0]) | paired(b, A.axes[1])))
@@ -416,8 +417,8 @@ def _inv(A):
         result = A
     else:
         result = call(TABLE[np.linalg.inv], (A,), {})
-        if Symbol(A.axes, A.sum).key() == Symbol(A.axes[::-1], A.sum).key():
-            t = result.sum.terms[0]
+        if Symbol(A.axes, A.expression).key() == Symbol(A.axes[::-1], A.expression).key():
+            t = result.expression.terms[0]
             symmetric = t.factors[0].atom._replace(properties=frozenset({"symmetric"}))
             result = Symbol.of_factors(result.axes, [t.factors[0]._replace(atom=symmetric)])
     return result.T if turned else result

@@ -25,16 +25,16 @@ class Defined(NamedTuple):
 
 def is_simple(symbol):
     """Whether an expression is a name (perhaps transposed) or a number: nothing that would deserve a name."""
-    if len(symbol.sum.terms) != 1:
-        return not symbol.sum.terms
-    term = symbol.sum.terms[0]
+    if len(symbol.expression.terms) != 1:
+        return not symbol.expression.terms
+    term = symbol.expression.terms[0]
     return not term.factors or (term.coefficient == 1 and len(term.factors) == 1 and term.factors[0].power == 1
                                 and type(term.factors[0].atom) is Leaf)
 
 
 def named(name, symbol, role="intermediate"):
     """A symbol of that name, in the shape of another; symmetric if that one is."""
-    symmetric = symbol.ndim == 2 and symbol.key() == Symbol(symbol.axes[::-1], symbol.sum).key()
+    symmetric = symbol.ndim == 2 and symbol.key() == Symbol(symbol.axes[::-1], symbol.expression).key()
     axes = tuple(tuple(Index(i.size) for i in axis) for axis in symbol.axes)
     atom = Leaf(name, symbol.shape, role, frozenset({"symmetric"} if symmetric else ()))
     return Symbol.of_factors(axes, [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
@@ -65,13 +65,13 @@ def extent(s, definitions):
     """How many atoms an expression would have, were all names written out."""
     sizes = {}
     for name, d in definitions.items():  # in the order in which they use each other, if not so an estimate
-        sizes[name] = sum(sizes.get(a.name, 1) if type(a) is Leaf else 1 for a in atoms_in(d.sum))
+        sizes[name] = sum(sizes.get(a.name, 1) if type(a) is Leaf else 1 for a in atoms_in(d.expression))
     return sum(sizes.get(a.name, 1) if type(a) is Leaf else 1 for a in atoms_in(s))
 
 
 def inlined(symbol, definitions):
     """The expression with names replaced by what they stand for; `definitions` maps a name to a symbol."""
-    return Symbol(symbol.axes, _inlined(symbol.sum, definitions))
+    return Symbol(symbol.axes, _inlined(symbol.expression, definitions))
 
 
 def _inlined(s, definitions):
@@ -83,7 +83,7 @@ def _inlined_factor(f, definitions):
     atom = f.atom
     if type(atom) is Leaf and atom.name in definitions:
         d = definitions[atom.name]
-        inside = _inlined(d.sum, definitions)
+        inside = _inlined(d.expression, definitions)
         new = {}
         for axis, slot in zip((axis for axis in d.axes if axis), f.slots):
             if len(axis) == len(slot):
@@ -129,21 +129,21 @@ def linear_terms(s):
 
 def jacobian_of(dy, dx):
     """The matrix J of dy = J dx, for vectors; dx is a name, as a symbol."""
-    (atom,) = names_in(dx.sum).values()
+    (atom,) = names_in(dx.expression).values()
     name, total = atom.name, Symbol([*dy.axes, *dx.axes], Sum((), frozenset()))
-    for t in linear_terms(dy.sum).terms:
-        c = coefficient(t, name, dy.sum.free)
+    for t in linear_terms(dy.expression).terms:
+        c = coefficient(t, name, dy.expression.free)
         if c is None:
             raise NoFormula(f"a differential within a rule that has no formula ({name})")
-        total = total + Symbol([*dy.axes, *c.axes], c.sum)
+        total = total + Symbol([*dy.axes, *c.axes], c.expression)
     return total
 
 
 def abbreviated(symbol, definitions):
     """The expression with names for what they stand for, where that is a single factor; the reverse of `inlined`."""
-    known = [(d, as_factor(d.definition.sum)) for d in definitions]
+    known = [(d, as_factor(d.definition.expression)) for d in definitions]
     known = [(d, f) for d, f in known if type(f.atom) is not Leaf]
-    return Symbol(symbol.axes, _abbreviated(symbol.sum, known)) if known else symbol
+    return Symbol(symbol.axes, _abbreviated(symbol.expression, known)) if known else symbol
 
 
 def _abbreviated(s, known):
@@ -154,12 +154,12 @@ def _by_name(f, known):
     for d, g in known:
         slots = _places(f, g, d)
         if slots is not None:
-            return Factor(d.symbol.sum.terms[0].factors[0].atom, slots, f.power / g.power)
+            return Factor(d.symbol.expression.terms[0].factors[0].atom, slots, f.power / g.power)
         if type(g.atom) is Call and name_of(g.atom.function) == "softmax" and type(f.atom) is Call \
                 and name_of(f.atom.function) == "log_softmax":
             slots = _places(f._replace(atom=f.atom._replace(function=g.atom.function)), g, d)
             if slots is not None:
-                s = Factor(d.symbol.sum.terms[0].factors[0].atom, slots, Fraction(1))
+                s = Factor(d.symbol.expression.terms[0].factors[0].atom, slots, Fraction(1))
                 inside = Sum((Term(Fraction(1), (s,)),), frozenset(i for slot in slots for i in slot))
                 return Factor(Point(TABLE[np.log], (inside,)), (), f.power)
     if type(f.atom) is Group:

@@ -160,7 +160,8 @@ def rounded_divisors(term):
     number, above, below = factors_of(term)
     if not all(is_constant(f) for f in above + below):
         return []
-    return below + ([Num(Fraction(number.denominator))] if not short(number) else [])
+    exact = number.denominator == 1 or short(number)
+    return below + ([] if exact else [Num(Fraction(number.denominator))])
 
 
 def is_constant(form):

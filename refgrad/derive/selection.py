@@ -101,9 +101,9 @@ def taken(x, index):
     axes, factors = selection(x.axes, index)
     if not factors:
         gone = [i for axis in x.axes for i in axis if i not in {j for a in axes for j in a}]
-        return Symbol(axes, summed(x.sum, gone))
+        return Symbol(axes, summed(x.expression, gone))
     link = Sum((Term(Fraction(1), tuple(factors)),), frozenset(i for f in factors for i in f.indices))
-    whole = product(x.sum, link)
+    whole = product(x.expression, link)
     kept = {i for axis in axes for i in axis}
     return Symbol(axes, tidy(summed(whole, [i for i in whole.free if i not in kept])))
 
@@ -122,7 +122,7 @@ def _scattered(x, index, shape, distinct=False):
     target = [tuple(j for i in axis for j in merged_axes.get(i, (i,))) for axis in target]
     factors = [f.substituted(merged_axes) for f in factors]
     link = Sum((Term(Fraction(1), tuple(factors)),), frozenset(i for f in factors for i in f.indices))
-    whole = product(x.sum.substituted(new), link)
+    whole = product(x.expression.substituted(new), link)
     kept = {i for axis in target for i in axis}
     return Symbol(target, tidy(summed(whole, [i for i in whole.free if i not in kept])))
 

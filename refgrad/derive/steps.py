@@ -55,18 +55,19 @@ def moved(g, differential):
     differential  a symbol that is linear in differentials
     Returns None in the place of the dict if a term is not plainly linear in one differential.
     """
-    d = Symbol(differential.axes, linear_terms(differential.sum))
+    d = Symbol(differential.axes, linear_terms(differential.expression))
     lines, found = [], {}
-    for t in d.sum.terms:
-        part = Symbol(d.axes, Sum((t,), d.sum.free))
+    for t in d.expression.terms:
+        part = Symbol(d.axes, Sum((t,), d.expression.free))
         scalar = g * part
         whole = np.sum(scalar)
-        names = [n for n, leaf in names_in(part.sum).items() if leaf.role == "differential"]
-        c = coefficient(whole.sum.terms[0], names[0], whole.sum.free) if len(names) == 1 and whole.sum.terms else None
+        names = [n for n, leaf in names_in(part.expression).items() if leaf.role == "differential"]
+        product = whole.expression.terms
+        c = coefficient(product[0], names[0], whole.expression.free) if len(names) == 1 and product else None
         if c is None:
             return lines, None
         c = tidied(c)
-        leaf = names_in(part.sum)[names[0]]
+        leaf = names_in(part.expression)[names[0]]
         before, change, after = matrix_form(g), matrix_form(part), matrix_form(c)
         dx = F.Name(names[0], after.kind, "differential", "symmetric" in leaf.properties)
         chain = dict.fromkeys([inner(before, change), *as_traces(before, change, after, dx), inner(after, dx)])
@@ -99,14 +100,14 @@ def without_scalars(x):
 
 def total_change(change):
     """The differential of a number: each entrywise part as <C, dX>, the others term by term, as in the product rule."""
-    d = Symbol(change.axes, linear_terms(change.sum))
+    d = Symbol(change.axes, linear_terms(change.expression))
     _, found = moved(Symbol((), Sum.number(1)), d)
     if not found:
         return matrix_form(change)
     terms = {}
-    for t in d.sum.terms:
-        part = Symbol((), Sum((t,), d.sum.free))
-        (name,) = {n for n, leaf in names_in(part.sum).items() if leaf.role == "differential"}
+    for t in d.expression.terms:
+        part = Symbol((), Sum((t,), d.expression.free))
+        (name,) = {n for n, leaf in names_in(part.expression).items() if leaf.role == "differential"}
         terms.setdefault(name, []).append(matrix_form(part))
     forms = []
     for name, parts in terms.items():

@@ -62,14 +62,14 @@ ENTERING = contextvars.ContextVar("entering", default=None)
 
 
 class Symbol(np.lib.mixins.NDArrayOperatorsMixin, Face):
-    """An array of formulas: `axes`, and the expression `sum`, whose free indices are those of the axes."""
+    """An array of formulas: `axes`, and `expression`, whose free indices are those of the axes."""
 
-    __slots__ = ("axes", "sum")
+    __slots__ = ("axes", "expression")
     __hash__ = None
 
-    def __init__(self, axes, sum):
+    def __init__(self, axes, expression):
         self.axes = tuple(axes)
-        self.sum = sum.with_free(i for axis in self.axes for i in axis)
+        self.expression = expression.with_free(i for axis in self.axes for i in axis)
 
     @classmethod
     def leaf(cls, name, shape, role="variable", properties=()):
@@ -138,7 +138,7 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin, Face):
 
     def key(self):
         """A text that is equal for equal expressions (of simplified ones)."""
-        return self.sum.key({i: f"{n}.{k}" for n, axis in enumerate(self.axes) for k, i in enumerate(axis)})
+        return self.expression.key({i: f"{n}.{k}" for n, axis in enumerate(self.axes) for k, i in enumerate(axis)})
 
 
 def size_of(axis):
@@ -198,7 +198,7 @@ def call(primitive, arrays, params):
     axes = [() if n == 1 else (Index(known.get(n, n)),) for n in shape]
     if shape == symbols[0].shape:
         axes = [tuple(Index(i.size) for i in axis) for axis in symbols[0].axes]
-    atom = Call(primitive, tuple((a.axes, a.sum) for a in symbols), tuple(sorted(params.items())),
+    atom = Call(primitive, tuple((a.axes, a.expression) for a in symbols), tuple(sorted(params.items())),
                 tuple(map(size_of, axes)), ones=unit_axes(primitive, params, tuple(map(size_of, axes))))
     return Symbol.of_factors(axes, [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
 
@@ -214,7 +214,7 @@ def spread(x, places):
     axes = list(x.axes)
     for k in places:
         axes.insert(k, ())
-    return Symbol(axes, x.sum)
+    return Symbol(axes, x.expression)
 
 
 #: What a softmax and its logarithm are along an axis of size 1.
@@ -249,7 +249,7 @@ def as_symbol(x):
 def as_formula(x):
     """A number or an array that is the same formula for all sizes, an identity or one number; None for other arrays."""
     s = as_symbol(x) if type(x) is Size or np.asarray(x).dtype.kind in "iuf" else None
-    return None if s is None or any(type(f.atom) is Data for t in s.sum.terms for f in t.factors) else s
+    return None if s is None or any(type(f.atom) is Data for t in s.expression.terms for f in t.factors) else s
 
 
 def exact(number):
@@ -271,13 +271,13 @@ def aligned(*arrays):
             if axis and axis != chosen:
                 new[k].update(paired(axis, chosen))
         columns.append(chosen)
-    return columns, [a.sum.substituted(to) for a, to in zip(arrays, new)]
+    return columns, [a.expression.substituted(to) for a, to in zip(arrays, new)]
 
 
 def renamed(a):
     """The same array with indices of its own: another may have it along other axes."""
     new = {i: (Index(i.size),) for axis in a.axes for i in axis}
-    return Symbol([tuple(j for i in axis for j in new[i]) for axis in a.axes], a.sum.substituted(new))
+    return Symbol([tuple(j for i in axis for j in new[i]) for axis in a.axes], a.expression.substituted(new))
 
 
 def paired(axis, chosen):

@@ -113,14 +113,13 @@ class Trial:
         return worst
 
     def slopes(self):
-        """Along the random direction: the change of the program by the engine, by differences, and
-        by the formula."""
+        """The change of the program along the random direction: by the engine, by differences."""
         h = np.cbrt(np.finfo(float).eps)
         chosen = [self.arrays[n] for n in self.places]
         with np.errstate(all="ignore"):
             ends = [self.program(*(x + s * h * v for x, v in zip(chosen, self.directions)))
                     for s in (1, -1)]
-        return np.sum(self.g * self.tangent), np.sum(self.g * (ends[0] - ends[1])) / (2 * h)
+            return np.sum(self.g * self.tangent), np.sum(self.g * (ends[0] - ends[1])) / (2 * h)
 
     def size(self):
         """What rounding along the direction is measured by."""
@@ -159,10 +158,10 @@ def _direction(rng, v, x):
 
 
 def random_sizes(derivation, rng):
-    """Sizes to try: two sets that differ in every name from the numbers that stand for it, and in
-    the order by size.
+    """Sizes to try: a set of even ones that grow from name to name, and one that falls.
 
-    For what sizes a program makes sense (X' X can be inverted for tall X alone) only it knows.
+    They differ from the primes that stand for the names.  For what sizes a program makes sense
+    (X' X can be inverted for tall X alone) only it knows.
     """
     names = list(derivation.numbers)
     if derivation.fixed or not names:
@@ -172,7 +171,8 @@ def random_sizes(derivation, rng):
     found = []
     for falling in (False, True):
         for attempt in range(60):
-            window = free[:2 * len(names) + 2 + attempt // 2]
+            window = [n for n in free if n % 2 == 0 or falling or attempt > 30]
+            window = window[:2 * len(names) + 2 + attempt // 2]
             chosen = sorted(rng.choice(window, len(names), replace=False).tolist(), reverse=falling)
             sizes = dict(zip(names, chosen))
             holds = all(c.holds_at(sizes) for c in derivation.conditions.values())

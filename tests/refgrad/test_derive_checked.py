@@ -117,6 +117,15 @@ def test_the_command_ends_with_1_where_a_formula_is_wrong(monkeypatch, capsys):
     assert "the gradient by x is off" in capsys.readouterr().err
 
 
+def test_arguments_have_the_methods_of_arrays_whether_differentiated_or_not():
+    def program(X, W, A):
+        A = A / A.sum(axis=-1, keepdims=True) - A.mean() + A.max(axis=0) * A.T.trace() / A.size
+        return ((X @ W).reshape(A.shape) * A).sum()
+
+    d = derive(program, "X", X=("m", "n"), W=("n", "m"), A=("m", "m"))
+    assert d.unconfirmed is None and str(d.gradient).endswith("W'")
+
+
 def test_what_cannot_be_compared_is_said():
     d = derive(lambda x: np.sqrt(-1 - x @ x), x=("n",))
     assert any("not defined at the random inputs" in note for note in d.notes)
