@@ -18,7 +18,7 @@ import warnings
 
 import numpy as np
 
-from .errors import describe
+from .errors import Refused, describe
 from .recording import Inside, Recording, is_strict, is_traced
 from .scalars import KINDS, Scalar
 from .straight_line import Program
@@ -110,6 +110,10 @@ class Replayed:
         except Inside:
             args, kwargs = unflatten(structure, leaves)
             return self.f(*args, **kwargs), None
+        except TypeError as error:
+            if isinstance(error, Refused) or not any(type(x) in self.inputs for x in leaves):
+                raise
+            return self.by_value(*unflatten(structure, leaves))
         changed = before.difference() or before.drawn() or (
             "NumPy's or Python's random generator" if generators != _generators() else None)
         if changed or before.writes:
@@ -128,6 +132,15 @@ class Replayed:
                           f"{self.used} times as a program: that is slower than without jit. The "
                           f"last time, {why}.", stacklevel=4)
         return results, program
+
+    def by_value(self, args, kwargs):
+        """Run again with Python's numbers themselves: a library may take nothing else for one."""
+        inputs, self.inputs = self.inputs, set()
+        try:
+            return self.run(args, kwargs)
+        except TypeError:
+            self.inputs = inputs
+            raise
 
     def is_input(self, x):
         kind = type(x)
@@ -162,7 +175,8 @@ def jit(f):
     Installed libraries are taken as they are, and so are arrays that are not writeable
     (``x.flags.writeable = False``), which saves the time to compare a large one.  What f does that
     it does not read (it prints, counts, appends to a list) happens when a program is written.  If
-    it asks for a ``type()``, Python's numbers are no inputs.
+    it asks for a ``type()``, or a library takes nothing but Python's own numbers, they are part of
+    the program too.
 
     Wrap the outermost transform, ``jit(value_and_grad(f))``: inside another transform a jit-ted
     function is f itself.  ``jit(f).program(*args)`` is the `Program` for such arguments; its

@@ -35,6 +35,7 @@ LARGE = 2048
 
 INFIX = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.matmul: "@",
          np.greater: ">", np.greater_equal: ">=", np.less: "<", np.less_equal: "<=",
+         np.equal: "==", np.not_equal: "!=",
          operator.pow: "**", operator.add: "+", operator.sub: "-", operator.mul: "*",
          operator.truediv: "/", operator.floordiv: "//", operator.mod: "%",
          operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=",

@@ -10,7 +10,6 @@ those are followed that they were given (a decorator's), of their modules and cl
 
 from __future__ import annotations
 
-import argparse
 import collections
 import contextvars
 import functools
@@ -36,7 +35,7 @@ CONSTANT = np.generic, np.ufunc, type(np.sum)
 #: Libraries whose objects change as they work, without a meaning for who uses them.
 AT_WORK = {"asyncio", "concurrent", "logging", "multiprocessing", "threading"}
 #: Classes of libraries whose objects have no attributes but those that the program gives them.
-PLAIN = {object, types.SimpleNamespace, argparse.Namespace}
+PLAIN = {"builtins.object", "types.SimpleNamespace", "argparse.Namespace"}
 #: What runs out, or goes on by itself.
 RUNNING = types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType
 #: What runs code that does not stand where it is used.
@@ -250,7 +249,7 @@ class Surroundings:
                 raise TypeError(f"jit: {label} is a {kind.__name__}, which cannot be compared from "
                                 f"call to call: np.asarray says {error!s}") from error
         attributes = getattr(x, "__dict__", None)
-        if all(c in PLAIN or not of_library(c) for c in kind.__mro__):
+        if all(f"{c.__module__}.{c.__name__}" in PLAIN or not of_library(c) for c in kind.__mro__):
             if type(attributes) is dict:
                 self.own(attributes, label)
             slots = [name for c in kind.__mro__ for name, d in vars(c).items()

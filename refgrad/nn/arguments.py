@@ -37,7 +37,9 @@ def plain(function, argument, value):
     """A parameter as a Python number: NumPy's scalars would promote float32 arrays to float64."""
     if type(value) is float or type(value) is int:
         return value
-    if isinstance(value, (bool, np.bool_)) or not issubclass(type(value), (int, float, np.integer, np.floating)):
+    stands_for_one = isinstance(value, (int, float)) and not hasattr(value, "dtype")  # when it is recorded
+    if isinstance(value, (bool, np.bool_)) or not stands_for_one and not issubclass(
+            type(value), (int, float, np.integer, np.floating)):
         raise TypeError(f"{function}: {argument} is {describe(value)}; expected a number (it has no derivative)")
     return value.item() if isinstance(value, np.generic) else value
 

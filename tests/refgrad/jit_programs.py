@@ -52,9 +52,11 @@ ARRAYS = [
     "np.mean({a}) - {b}", "np.sqrt(1 + {a} * {a})", "custom_square({a}) * 0.25"]
 NUMBERS = [
     "np.sum({a} * {b})", "np.max({a})", "{a}[1]", "np.dot({a}, {b})", "np.mean({a})",
-    "np.median({a})", "np.linalg.norm({a})", "{s} * c", "np.mean({a}[:n + 1])", "{a}[:n].sum() * {a}[:n].size",
+    "np.median({a})", "np.linalg.norm({a})", "{s} * c", "np.mean({a}[:n + 1])",
+    "{a}[:n].sum() * {a}[:n].size",
     "np.sum({a}[np.argmax({b}):]) * len({a}[n:])", "np.mean({a}[{a} > {b}][:1]) if n else {s}",
-    "2 ** n * {s} * 0.1", "(c * c + 0.5) ** n * {s} * 0.2", "np.sum(np.reshape({a}[:2], (-1, n % 2 + 1))[0])", "{s} - {t}", "np.tanh({s})",
+    "2 ** n * {s} * 0.1", "(c * c + 0.5) ** n * {s} * 0.2",
+    "np.sum(np.reshape({a}[:2], (-1, n % 2 + 1))[0])", "{s} - {t}", "np.tanh({s})",
     "{s} * 0.5 + n", "np.sum({a}[{a} > {b}])", "k * {s}", "{a}[np.argmax({b})]",
     "np.sum(np.delete({a}, int(np.argmin({b}))))", "np.logaddexp({s}, {t})", "max({s}, {t})",
     "{a}[np.nonzero({a} > 0)].sum()",

@@ -303,6 +303,7 @@ def test_what_errors_do_is_up_to_the_caller():
     assert len(told) == 1
 
 
+@pytest.mark.filterwarnings("ignore:jit")
 def test_forgotten_programs_leave_nothing_behind():
     class Part:
         pass
@@ -343,6 +344,7 @@ def test_an_error_of_the_function_leaves_nothing_behind():
     assert fast(np.ones(2)) == 2
 
 
+@pytest.mark.filterwarnings("ignore:jit")
 def test_old_programs_make_room():
     fast = rg.jit(lambda x, k: x * int(k))
     x = np.ones(2)

@@ -1,5 +1,6 @@
 """Numbers under jit: Python's are inputs, those that leave are checked, and so are failures."""
 
+import decimal
 import math
 import warnings
 
@@ -71,6 +72,9 @@ def agrees(f, *calls):
     (lambda x, c: (isinstance(c, float), isinstance(c, int)), [(X, 1.0), (X, 1)], 2),
     (lambda x, c: np.isscalar(c), [(X, 1.0), (X, 1)], 2),
     (lambda x, c: type(c) is float, [(X, 1.0), (X, 1)], 2),
+    (lambda x, c: float(decimal.Decimal(c)) * x, [(X, 1.0), (X, 2.0)], 3),  # takes a float alone
+    (lambda x, n: x * np.random.default_rng(n).normal(), [(X, 1), (X, 2), (X, 1)], 3),
+    (lambda x, c: nn.leaky_relu(-x, c) + nn.huber_loss(x, x * 0, delta=c), [(X, 0.5), (X, 2.0)], 1),
     (lambda x, flag: x if flag else -x, [(X, True), (X, False), (X, 1)], 3),
     (lambda x, z: x * np.copysign(1, z.imag), [(X, 1 + 0j), (X, complex(1, -0.0))], 2),
     (lambda x, s: (x * s, isinstance(s, float)), [(X, np.float64(0.5)), (X, np.float64(2))], 1)])

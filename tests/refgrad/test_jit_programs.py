@@ -74,7 +74,7 @@ def is_refusal(outcome):
 
 
 def alike(a, e, dtype):
-    """Whether a result is what it should be: the type, the dtype, and the numbers but for rounding."""
+    """Whether a result is what it should be: type and dtype, and the numbers but for rounding."""
     if not isinstance(e, (float, np.ndarray, np.generic)):
         return type(a) is type(e) and a == e
     if type(a) is not type(e) and (np.ndim(a) or np.ndim(e)):  # an array without axes, or a number
