@@ -65,8 +65,12 @@ def ball_sech_squared(x) -> Ball:
 
 
 def ball_sinc_derivative(x, order) -> Ball:
-    """The derivative of sin(pi x) / (pi x) of some order, elementwise."""
-    return wrap(rounded(each(lambda c: _sinc_derivative(c, order))(cells_of(x)), SPECIAL_ULPS))
+    """The derivative of sin(pi x) / (pi x) of some order, elementwise.
+
+    Floats compute it by a recurrence or a series whose terms are as large as the largest value, pi^n / (n + 1).
+    """
+    largest = arb.pi() ** order / (order + 1)
+    return wrap(_with_error(each(lambda c: _sinc_derivative(c, order))(cells_of(x)), largest))
 
 
 def _sinc_derivative(x, n):
@@ -113,8 +117,15 @@ def _gamma_family(function, x):
         return wrap(function(cells))
     left = ~np.asarray(cells > ZERO)        # there libraries reflect, and what they reflect at is rounded
     values = function(np.where(left, as_cells(cells * form.factor(FUNCTION_ULPS)), cells))
-    error = each(arb.max, 2)(np.abs(values), ONE) * arb(0, 2 * SPECIAL_ULPS * form.unit)
-    return wrap(rounded(values + error))
+    return wrap(_with_error(values, ONE))
+
+
+def _with_error(values, size):
+    """In bound mode values with an error of SPECIAL_ULPS, counted at values of at least that size."""
+    form = current_format()
+    if form is None:
+        return values
+    return rounded(values + each(arb.max, 2)(np.abs(values), size) * arb(0, 2 * SPECIAL_ULPS * form.unit))
 
 
 def _lgamma(x):
