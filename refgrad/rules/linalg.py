@@ -286,9 +286,8 @@ def _cofactors(y, A):
         Y = np.linalg.inv(A)
         if is_inverse(Y, A):
             return y[..., None, None] * T(Y)
-    shift = exponent(A)
-    B = np.ldexp(A, -shift)  # so that its determinant does not under- or overflow
-    U, V = weak_directions(B)
+    shift, U, V = weak_directions(A)
+    B = np.ldexp(A, -shift)
     pairs = shape_of(U)[-1] // 2 + 1
     total, weight = 0, number(1, A)
     for j in range(1, pairs + 1):
@@ -309,34 +308,38 @@ def _is_inverse(Y, A):
     return not np.any(condition * A.shape[-1] > np.finfo(A.dtype).eps ** -0.25)
 
 
-def _exponent(A):
-    return np.frexp(np.max(np.abs(A), axis=(-2, -1), keepdims=True, initial=0))[1]
-
-
 def _weak_directions(A):
-    """Left and right singular vectors of the one singular value that is far below the others, or of all that are 0
+    """A power of two as large as the singular values are in the mean; and left and right singular vectors, of the one
 
-    up to rounding, times the root of twice the least other one.  The matrices of a stack have as many columns as the
-    most singular of them needs: a few more do no harm.
+    singular value that is far below the others or of all that are 0 up to rounding.  They are as long as the matrices
+    to be taken need it: a step of twice the least other value for up to two such values; for more, whose cofactors are
+    nearly 0 as they stand, one so short that it does not show.
+    The matrices of a stack have as many columns as the most singular of them needs: a few more do no harm.
     """
-    U, s, V = np.linalg.svd(np.where(np.isfinite(A), A, 0))
+    A = np.where(np.isfinite(A), A, 0)
+    shift = np.frexp(np.max(np.abs(A), axis=(-2, -1), keepdims=True, initial=0))[1]
+    U, s, V = np.linalg.svd(np.ldexp(A, -shift))
     eps, n = np.finfo(s.dtype).eps, s.shape[-1]
+    rounding = 8 * n * eps * s[..., :1]
     is_weak = s <= s[..., :1] * eps ** 0.25
-    is_weak &= (np.sum(is_weak, axis=-1, keepdims=True) == 1) | (s <= s[..., :1] * (8 * n * eps))
-    least = np.min(np.where(is_weak, np.inf, s), axis=-1, initial=np.inf)
-    size = np.sqrt(2 * np.where(np.isfinite(least), least, 1))[..., None, None]
-    first = n - int(np.max(np.sum(is_weak, axis=-1), initial=0))
-    return size * U[..., first:], size * T(V)[..., first:]
+    is_weak &= (np.sum(is_weak, axis=-1, keepdims=True) == 1) | (s <= rounding)
+    k = np.sum(is_weak, axis=-1, keepdims=True)
+    strong = np.where(is_weak, 1, s)
+    mean = np.rint(np.sum(np.log2(strong), axis=-1, keepdims=True) / np.maximum(n - k, 1)).astype(int)
+    least = np.min(strong, axis=-1, keepdims=True, initial=1, where=~is_weak)
+    step = 2 * np.where(k < 3, least, np.maximum(least * eps ** 0.5, 8 * rounding))
+    most = int(np.max(k, initial=0))
+    length = np.sqrt(np.ldexp(step, -mean) / (most // 2 + 1))[..., None]
+    return shift + mean[..., None], length * U[..., n - most:], length * T(V)[..., n - most:]
 
 
 is_normal = Primitive(None, "whether no number is 0, or so small or large that it has lost digits", name="is_normal",
                       kind=CONSTANT, forward=_is_normal, formula=lambda y: np.all(y != 0), cases=[Case((3,))])
 is_inverse = Primitive(None, "whether Y = A^-1 is right to most of its digits", name="is_inverse", kind=CONSTANT,
                        forward=_is_inverse, formula=lambda Y, A: True, cases=[Case((3, 3), (3, 3))])
-exponent = Primitive(None, "a power of two near the largest entry, taken as a constant: any number would do",
-                     name="exponent", kind=CONSTANT, forward=_exponent, cases=SQUARE)
 weak_directions = Primitive(
-    None, "directions in which A is nearly singular, taken as constants: any would do", name="weak_directions",
+    None, "a scale of A, and directions in which it is nearly singular, taken as constants: any would do",
+    name="weak_directions",
     kind=CONSTANT, forward=_weak_directions, multiple=True, cases=[Case((3, 3), domain="singular")])
 
 det = Primitive(
