@@ -10,8 +10,8 @@ import numpy as np
 from refgrad.nn.activations import log1pexp
 from refgrad.nn.softmax import peak
 from refgrad.primitive import TABLE, Composition
+from refgrad.rules.determinants import is_normal, weak_directions
 from refgrad.rules.elementwise import logistic, sech_squared, sinc_derivative
-from refgrad.rules.linalg import is_normal, weak_directions
 from refgrad.rules.shape import scatter_add, setitem
 from refgrad.rules.special import erf, erfc
 
