@@ -52,9 +52,9 @@ def _weak_directions(A):
 
     The scale is a power of two as large as the other singular values are in the mean.  The vectors,
     left and right, are those of the one singular value that is far below the others, or of all
-    that are 0 up to rounding.  They are as long as it takes for the matrices of `_cofactors`: a step
-    of twice the least other value for up to two of them; for more, whose cofactors are nearly 0
-    as they stand, one so short that it does not show.
+    that are 0 up to rounding.  They are as long as the matrices of `_cofactors` need it: a step of
+    twice the least other value for up to two of them; for more, whose cofactors are nearly 0 as
+    they stand, one so short that it does not show.
     The matrices of a stack have as many columns as the most singular of them needs: a few more
     do no harm.
     """
