@@ -30,9 +30,11 @@ DOMAINS = {
 REACH = {
     None: (-300, 300), "positive": (-300, 300), "nonzero": (-300, 300), "above one": (0, 300), "inside one": (-300, 0),
     "above minus one": (-300, 0), "symmetric": (-300, 300), "positive definite": (-300, 300), "singular": (-300, 300),
-    "probabilities": (0, 0),
-    "unit interval": (-300, 0),
+    "probabilities": (0, 0), "unit interval": (-300, 0),
 }
+
+#: Scales of which a third derivative takes the fourth power on its way, without under- or overflow.
+FOURTH = -75, 75
 
 
 class Kink(NamedTuple):

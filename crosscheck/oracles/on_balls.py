@@ -10,8 +10,8 @@ import numpy as np
 from refgrad.nn.activations import log1pexp
 from refgrad.nn.softmax import peak
 from refgrad.primitive import TABLE, Composition
+from refgrad.rules.determinants import is_normal, weak_directions
 from refgrad.rules.elementwise import logistic, sech_squared, sinc_derivative
-from refgrad.rules.linalg import exponent, is_normal, weak_directions
 from refgrad.rules.shape import scatter_add, setitem
 from refgrad.rules.special import erf, erfc
 
@@ -38,8 +38,14 @@ def _(x, axis):
 
 
 register(is_normal, lambda y: bool(np.all(np.abs(y).lower() > 0)))  # both ways are exact: it need not be decided
-register(exponent, lambda A: exponent(A.mid()))
-register(weak_directions, lambda A: tuple(map(ball.Ball, weak_directions(A.mid()))))
+
+
+@register(weak_directions)
+def _(A):
+    """Any scale and directions will do, so those of the midpoints."""
+    shift, U, V = weak_directions(A.mid())
+    return shift, ball.Ball(U), ball.Ball(V)
+
 
 # A ball encloses a finite number; there is nothing to replace.
 register(np.nan_to_num, lambda x, **replacements: x)

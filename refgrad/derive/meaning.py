@@ -11,7 +11,8 @@ import numpy as np
 from ..nn.activations import _relu
 from ..nn.losses import _squared_error
 from ..primitive import TABLE
-from ..rules.linalg import contraction, log_abs_det, matmul, sign_det, solve
+from ..rules.determinants import log_abs_det, sign_det
+from ..rules.linalg import contraction, matmul, solve
 from ..rules.shape import cast
 from .index import Call, Delta, Factor, Index, Point, Sum, add, as_factor, power, product, scaled, summed
 from .simplify import reduced

@@ -56,7 +56,7 @@ _cross_entropy = Primitive(
            Case((2, 3, 2), index=(np.arange(2)[:, None], np.array([[0, 2], [1, 1]]), np.arange(2)[None]), axis=-2),
            Case((2, 3), call=lambda x: _cross_entropy(x + _SURE, index=(np.arange(2), np.array([1, 0])), axis=-1),
                 scales=(-300, 1))])
-_SURE = np.array([[0, 24, 0], [24, 0, 0]])  # logits by which the classes are nearly certain
+_SURE = np.array([[0, 24, 0], [24, 0, 0]], np.int8)  # logits by which the classes are nearly certain
 
 _cross_entropy_of_probabilities = Primitive(
     None, """y = -<q, log p>  with p = softmax x and weights q, probabilities for instance

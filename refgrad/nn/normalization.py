@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-from ..cases import Case, Fixed
+from ..cases import FOURTH, Case, Fixed
 from ..primitive import Primitive, in_dtype_of, widened
 from ..rules.reductions import count
 from .arguments import expected, plain, shape_of
@@ -76,9 +76,6 @@ def _norm(name, cases):
         vjp=(lambda g, kept, _x, w, _b, axes, eps: _project(_scaled(g, w), kept, axes),
              lambda g, kept, _x, _w, _b, axes, eps: g * kept[0], lambda g, _kept, _x, _w, _b, axes, eps: g))
 
-
-#: Scales of which a third derivative, with the weight, takes the fourth power on its way (see `Case`).
-FOURTH = -75, 75
 
 _layer_norm = _norm("layer_norm", [
     Case((3, 4), (4,), (4,), axes=(-1,), eps=1e-5, scales=FOURTH),

@@ -131,9 +131,12 @@ def _or_one(x):
     return np.where(x == 0, 1, x)
 
 
-def _or_least(x):
-    """x where it is not 0, else the smallest number: dividing by it makes infinity of everything but 0."""
-    return np.where(x == 0, np.finfo(x.dtype).smallest_subnormal, x) if x.dtype.kind == "f" else x
+def _steeply(x, y):
+    """x / y; where y = 0 over the smallest number, which makes infinity of everything but 0."""
+    if y.dtype.kind == "f":
+        y = np.where(y == 0, np.finfo(y.dtype).smallest_subnormal, y)
+    with np.errstate(over="ignore"):
+        return x / y
 
 
 def _zero_or_over(x, y):
@@ -144,8 +147,8 @@ quotient = Primitive(
     None, """q = x / y,  dq = (dx - q dy) / y;  where y = 0, under an x that is 0 as well, q is 0, and infinitely steep in x
     (a direction x / |x|, for which 0 would be a wrong slope without a warning)""",
     name="quotient", kind=KINKED, forward=_zero_or_over, formula=_zero_or_over, stacked=True, pointwise=True,
-    jvp=(lambda v, _q, _x, y: v / _or_least(y), lambda v, q, _x, y: -quotient(v * q, y)),
-    vjp=(lambda g, _q, _x, y: g / _or_least(y), lambda g, q, _x, y: -quotient(g * q, y)),
+    jvp=(lambda v, _q, _x, y: _steeply(v, y), lambda v, q, _x, y: -quotient(v * q, y)),
+    vjp=(lambda g, _q, _x, y: _steeply(g, y), lambda g, q, _x, y: -quotient(g * q, y)),
     cases=[Case((3, 4), (4,), domain="nonzero")], kinks=[Kink((0.0, 0.0), (np.inf, 0.0), "infinitely steep at 0 / 0")])
 
 
@@ -161,7 +164,7 @@ def _other(a, b):
 
 
 _cosine_rules = (
-    lambda v, _c, a, b: v * _other(a, b) / _or_least(np.hypot(a, b)) * _other(a, b),
+    lambda v, _c, a, b: _steeply(v * _other(a, b), np.hypot(a, b)) * _other(a, b),
     lambda v, c, a, b: -v * quotient(c, np.hypot(a, b)) * cosine(b, a))
 cosine = Primitive(
     None, """c = a / r  with  r = hypot(a, b), and s = b / r:  dc = da / r - a dr / r^2  with  dr = c da + s db

@@ -11,12 +11,10 @@ import string
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from ..cases import Case, Kink
+from ..cases import FOURTH, Case, Kink
 from ..errors import NoRule, describe
-from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, Composition, Each, Primitive, in_dtype_of, ndim_of, \
-    shape_of
+from ..primitive import KINKED, LINEAR, MULTILINEAR, Composition, Each, Primitive, in_dtype_of, ndim_of, shape_of
 from .arguments import as_array, axes_of, flag
-from .constants import number
 from .reductions import norm, p_norm
 
 
@@ -264,99 +262,12 @@ Composition(np.einsum, _einsum, kind=MULTILINEAR, cases=[
 
 # Functions of a square matrix
 
-#: Scales of which a third derivative takes the fourth power on its way (see `Case`).
-FOURTH = -75, 75
 SQUARE = [Case(shape, domain="positive definite", scales=FOURTH) for shape in ((3, 3), (2, 2, 2))]
 
 inv = Primitive(
     np.linalg.inv, call=lambda a: ((a,), {}), derivation="""Y = A^-1:  A Y = I,  dA Y + A dY = 0,  dY = -Y dA Y
     <G, -Y dA Y> = -tr(G' Y dA Y) = -tr(Y G' Y dA) = <-Y' G Y', dA>""",
     jvp=(lambda dA, Y, A: -Y @ dA @ Y,), vjp=(lambda G, Y, _A: -T(Y) @ G @ T(Y),), cases=SQUARE, stacked=True)
-
-
-def _cofactors(y, A):
-    """y A^-T where that keeps its digits; else from the cofactors of matrices round about A.
-
-    Where a singular value is 0 or close to it, y A^-T is small times large, and its derivatives cancel.  With the k
-    columns of U and V in the directions of such values, det(A + e U V') and all its derivatives by A are polynomials of
-    degree k in e, and A + e U V' is far from singular at e = 1, -1, 2, -2, ...: from k + 1 of these or more follows the
-    value at e = 0, by Lagrange's formula.
-    """
-    if is_normal(y):
-        Y = np.linalg.inv(A)
-        if is_inverse(Y, A):
-            return y[..., None, None] * T(Y)
-    shift = exponent(A)
-    B = np.ldexp(A, -shift)  # so that its determinant does not under- or overflow
-    U, V = weak_directions(B)
-    pairs = shape_of(U)[-1] // 2 + 1
-    total, weight = 0, number(1, A)
-    for j in range(1, pairs + 1):
-        weight = -weight * (pairs - j + 1) / (pairs + j)
-        for e in (j, -j):
-            M = B + e * U @ T(V)
-            total = total - weight * np.linalg.det(M)[..., None, None] * T(np.linalg.inv(M))
-    return np.ldexp(total, (shape_of(A)[-1] - 1) * shift)
-
-
-def _is_normal(y):
-    size, limits = np.abs(y), np.finfo(y.dtype)
-    return not np.any((size <= limits.tiny / limits.eps) | (size == np.inf))
-
-
-def _is_inverse(Y, A):
-    condition = np.max(np.abs(Y), axis=(-2, -1), initial=0) * np.max(np.abs(A), axis=(-2, -1), initial=0)
-    return not np.any(condition * A.shape[-1] > np.finfo(A.dtype).eps ** -0.25)
-
-
-def _exponent(A):
-    return np.frexp(np.max(np.abs(A), axis=(-2, -1), keepdims=True, initial=0))[1]
-
-
-def _weak_directions(A):
-    """Left and right singular vectors of the one singular value that is far below the others, or of all that are 0
-
-    up to rounding, times the root of twice the least other one.  The matrices of a stack have as many columns as the
-    most singular of them needs: a few more do no harm.
-    """
-    U, s, V = np.linalg.svd(np.where(np.isfinite(A), A, 0))
-    eps, n = np.finfo(s.dtype).eps, s.shape[-1]
-    is_weak = s <= s[..., :1] * eps ** 0.25
-    is_weak &= (np.sum(is_weak, axis=-1, keepdims=True) == 1) | (s <= s[..., :1] * (8 * n * eps))
-    least = np.min(np.where(is_weak, np.inf, s), axis=-1, initial=np.inf)
-    size = np.sqrt(2 * np.where(np.isfinite(least), least, 1))[..., None, None]
-    first = n - int(np.max(np.sum(is_weak, axis=-1), initial=0))
-    return size * U[..., first:], size * T(V)[..., first:]
-
-
-is_normal = Primitive(None, "whether no number is 0, or so small or large that it has lost digits", name="is_normal",
-                      kind=CONSTANT, forward=_is_normal, formula=lambda y: np.all(y != 0), cases=[Case((3,))])
-is_inverse = Primitive(None, "whether Y = A^-1 is right to most of its digits", name="is_inverse", kind=CONSTANT,
-                       forward=_is_inverse, formula=lambda Y, A: True, cases=[Case((3, 3), (3, 3))])
-exponent = Primitive(None, "a power of two near the largest entry, taken as a constant: any number would do",
-                     name="exponent", kind=CONSTANT, forward=_exponent, cases=SQUARE)
-weak_directions = Primitive(
-    None, "directions in which A is nearly singular, taken as constants: any would do", name="weak_directions",
-    kind=CONSTANT, forward=_weak_directions, multiple=True, cases=[Case((3, 3), domain="singular")])
-
-det = Primitive(
-    np.linalg.det, call=lambda a: ((a,), {}), derivation="""y = det A,  dy = <C, dA> with the cofactors C
-    A C' = y I, so C = y A^-T where A can be inverted;  <g, <C, dA>> = <g C, dA>
-    Elsewhere C is the value at e = 0 of the cofactors of A + e U V', a polynomial in e, with constant U and V.""",
-    jvp=(lambda dA, y, A: np.sum(_cofactors(y, A) * dA, axis=(-2, -1)),),
-    vjp=(lambda g, y, A: g[..., None, None] * _cofactors(y, A),), stacked=True,
-    cases=[*SQUARE, *(Case(shape, domain="singular", scales=FOURTH) for shape in ((3, 3), (2, 3, 3)))])
-
-log_abs_det = Primitive(
-    None, "y = log |det A|,  dy = tr(A^-1 dA) = <A^-T, dA>", name="log_abs_det",
-    forward=lambda A: np.linalg.slogdet(A)[1],
-    jvp=(lambda dA, y, A: np.trace(np.linalg.solve(A, dA), axis1=-2, axis2=-1),),
-    vjp=(lambda g, _y, A: g[..., None, None] * T(np.linalg.inv(A)),), cases=SQUARE, stacked=True)
-sign_det = Primitive(None, "the sign of det A is constant where A can be inverted", name="sign_det", kind=CONSTANT,
-                     forward=lambda A: np.linalg.slogdet(A)[0], cases=SQUARE)
-_SignAndLog = type(np.linalg.slogdet(np.eye(1)))
-Composition(np.linalg.slogdet, lambda a: _SignAndLog(sign_det(a), log_abs_det(a)),
-            cases=[Case((3, 3), call=lambda a: np.linalg.slogdet(a)[1], domain="positive definite")])
 
 solve = Primitive(
     None, """X = A^-1 B:  A X = B,  dA X + A dX = dB,  dX = A^-1 (dB - dA X)

@@ -1,7 +1,8 @@
-"""How many digits a float program's derivatives have, up to the third: compared with the same rules run on balls.
+"""How many digits the derivatives of a float program have, up to the third: compared with balls.
 
-A rule that is right may still cancel: 1 - x^2 near 1, cos(x) / x - sin(x) / x^2 near 0, a sum of squares that under- or
-overflows.  Balls of enough bits tell the exact derivative at the very same point, so every lost digit is seen.
+A rule that is right may still cancel: 1 - x^2 near 1, cos(x) / x - sin(x) / x^2 near 0, a sum of
+squares that under- or overflows.  The same rules on balls of enough bits tell the exact derivative
+at the very same point, so every lost digit is seen.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from flint import arb
 import refgrad as rg
 from crosscheck.ball import Ball, arithmetic
 from crosscheck.ball.arithmetic import as_cells
-from crosscheck.oracles import on_balls  # noqa: F401  (gives refgrad's own functions their meaning on balls)
+from crosscheck.oracles import on_balls  # noqa: F401  (refgrad's functions on balls)
 from refgrad.cases import Fixed, sample
 
-#: Bits for the exact derivatives: the next number is tried where cancellation has left fewer than `SURE` of them.
+#: Bits for the exact derivatives: more are tried where fewer than `SURE` of them are left.
 BITS, SURE = (300, 1200, 4800), 60
-#: Each argument is moved so often by units in the last place, and what that does to a derivative is allowed as often.
+#: How often each argument is moved by units in the last place; what that does is allowed as often.
 MOVES = 4
+#: Powers of ten up to which the numbers of a format are scaled where a case says 300.
+REACHES = {np.float64: 300, np.float32: 37, np.float16: 0.7}
 
 
 @dataclass
@@ -37,15 +40,18 @@ class Loss:
     exact: str
 
     def __str__(self):
-        return (f"order {self.order}, {self.where}, entry {self.index}, at {self.point}: {self.found:.17g}, "
-                f"exact {self.exact}")
+        return (f"order {self.order}, {self.where}, entry {self.index}, at {self.point}: "
+                f"{self.found:.17g}, exact {self.exact}")
+
+
+# Derivatives
 
 
 def derivatives(f, arrays, directions, mode):
     """The gradient of a scalar function, its derivatives along each u, and theirs along each v.
 
     directions  from a label to a pair (u, v), each an array for each argument
-    mode        "forward": forward mode over the gradient, twice; "reverse": reverse mode three times
+    mode        "forward": forward mode over the gradient, twice; "reverse": reverse mode alone
     Returns {(order, label): arrays in the shapes of the arguments}.
     """
     everything = tuple(range(len(arrays)))
@@ -64,16 +70,23 @@ def derivatives(f, arrays, directions, mode):
 
 
 def exact_derivatives(f, arrays, directions):
-    """The same on balls, with as many bits as it takes; what stays wide then is left so."""
+    """The same as cells of balls, of as many bits as it takes; what stays wide then is left so."""
     for bits in BITS:
         with arithmetic(bits):
-            balls = derivatives(f, [x if isinstance(x, Ball) else Ball(x) for x in arrays],
-                                {k: tuple(tuple(map(Ball, d)) for d in pair) for k, pair in directions.items()},
-                                "forward")
-        cells = {k: [(d if isinstance(d, Ball) else Ball(d)).cells for d in part] for k, part in balls.items()}
+            balls = derivatives(f, list(map(lifted, arrays)), on_each(directions, Ball), "forward")
+        cells = {key: [lifted(d).cells for d in part] for key, part in balls.items()}
         if all(is_sure(c) for part in cells.values() for d in part for c in d.flat):
             break
     return cells
+
+
+def on_each(directions, function):
+    return {label: tuple(tuple(map(function, d)) for d in pair)
+            for label, pair in directions.items()}
+
+
+def lifted(x):
+    return x if isinstance(x, Ball) else Ball(x)
 
 
 def is_sure(cell):
@@ -81,80 +94,86 @@ def is_sure(cell):
     return cell.is_finite() and (cell == 0 or cell.rel_accuracy_bits() >= SURE)
 
 
-def moved(arrays, which, eps, pointwise, rng):
-    """The point with each entry of one array moved by a unit in its last place (of the largest, if not pointwise)."""
-    x = arrays[which]
-    size = np.abs(x) if pointwise else np.full(x.shape, np.max(np.abs(x), initial=0))
-    with arithmetic(BITS[0]):
-        return [*arrays[:which], Ball(x) + Ball(size) * Ball(rng.choice([-eps, eps], x.shape)), *arrays[which + 1:]]
+# Judging
 
 
 def losses(program, weights, arrays, directions, dtype, mode, pointwise, rng):
-    """Every entry with fewer digits than half of its dtype's, and fewer than a rounding of the point explains.
+    """Every entry with fewer digits than half of its dtype's.
 
+    Not counted is what a rounding of the point explains, and what is beyond the dtype's range.
     The derivatives are those of <weights, program(*arrays)>.
-    pointwise  whether each entry stands for itself; else it is measured against the largest of its array
+    pointwise  whether each entry stands for itself; else the largest of its array is the measure
     """
     arrays, weights = tuple(x.astype(dtype) for x in arrays), weights.astype(dtype)
-    f = lambda *x: np.sum(weights * program(*x))
-    limits = np.finfo(dtype)
+    limits, short = np.finfo(dtype), []
+    eps, tiny, largest = (arb(float(x)) for x in (limits.eps, limits.smallest_normal, limits.max))
+
+    def f(*x):
+        return np.sum(weights * program(*x))
+
     with np.errstate(all="ignore"):
-        found = derivatives(f, arrays, {k: tuple(tuple(d.astype(dtype) for d in w) for w in pair)
-                                        for k, pair in directions.items()}, mode)
-    exact, short = exact_derivatives(f, arrays, directions), []
+        found = derivatives(f, arrays, on_each(directions, lambda d: d.astype(dtype)), mode)
+    exact = exact_derivatives(f, arrays, directions)
+    beyond = overflowing(program, arrays, exact, largest, pointwise)
 
     @functools.cache
     def others():
-        return [exact_derivatives(f, moved(arrays, j, float(limits.eps), pointwise, rng), directions)
+        return [exact_derivatives(f, moved(arrays, j, limits.eps, pointwise, rng), directions)
                 for j in range(len(arrays)) for _ in range(MOVES)]
 
     @functools.cache
-    def explained(order, label, k):
+    def explained(key, k):
         """For each entry how far all those moves lead from it."""
-        distances = [np.abs(as_cells(other[order, label][k] - exact[order, label][k])) for other in others()]
-        return as_cells(sum(d if pointwise else max_abs(as_cells(d)) + 0 * d for d in distances))
+        distances = [as_cells(np.abs(other[key][k] - exact[key][k])) for other in others()]
+        return as_cells(sum(d if pointwise else max_abs(d) + 0 * d for d in distances))
 
-    beyond = overflowing(program, arrays, exact, arb(float(limits.max)), pointwise)
-    half, tiny = arb(float(limits.eps)).sqrt(), arb(float(limits.smallest_normal))
     for (order, label), parts in found.items():
         if dtype is np.float16 and order == 3:
             continue  # its formulas leave the range, and few digits are left of ten bits
-        for k, (got, cells) in enumerate(zip(parts, exact[order, label], strict=True)):
-            got = np.asarray(got)
-            assert got.dtype == dtype, f"order {order}: a derivative in {got.dtype} of arrays in {dtype}"
-            scale = max_abs(cells) if not pointwise else None
+        for k, got in enumerate(map(np.asarray, parts)):
+            cells = exact[order, label][k]
+            assert got.dtype == dtype, f"order {order}: a {got.dtype} derivative of {dtype} arrays"
+            size = np.abs(cells) if pointwise else np.full(cells.shape, max_abs(cells))
             for i in np.ndindex(got.shape):
-                if (beyond[order][i] if pointwise else beyond[order]) or not is_sure(cells[i]):
+                if beyond[order][i if pointwise else ()] or not is_sure(cells[i]):
                     continue
                 error = abs(arb(float(got[i])) - cells[i]) if np.isfinite(got[i]) else arb("inf")
-                allowed = half * (abs(cells[i]) if pointwise else scale) + tiny
-                if error <= allowed:
-                    continue
-                if not error <= allowed + explained(order, label, k)[i]:
-                    point = [float(x[i]) if pointwise and x.shape == got.shape else x.tolist() for x in arrays]
-                    short.append(Loss(order, f"argument {k}{label and ' along ' + label}", i, point, float(got[i]),
-                                      cells[i].str(17)))
+                allowed = eps.sqrt() * size[i] + tiny
+                if not (error <= allowed or error <= allowed + explained((order, label), k)[i]):
+                    point = [float(x[i]) if pointwise else x.tolist() for x in arrays]
+                    where = f"argument {k}{label and ' along ' + label}"
+                    short.append(Loss(order, where, i, point, float(got[i]), cells[i].str(17)))
     return short
 
 
-def overflowing(program, arrays, exact, largest, pointwise):
-    """For each order whether a derivative of it or of a lower one is beyond the largest number, or so is its natural
+def moved(arrays, which, eps, pointwise, rng):
+    """The point with each entry of one array moved by a unit in its last place (pointwise: its own,
+    else that of the largest)."""
+    x = arrays[which]
+    size = np.abs(x) if pointwise else np.full(x.shape, np.max(np.abs(x), initial=0))
+    with arithmetic(BITS[0]):
+        steps = Ball(size) * Ball(rng.choice([-float(eps), float(eps)], x.shape))
+        return [*arrays[:which], Ball(x) + steps, *arrays[which + 1:]]
 
-    size order! |y| / |x|^order, and with it every formula on the way: for each entry, or for all of them at once.
+
+def overflowing(program, arrays, exact, largest, pointwise):
+    """For each order where a derivative of it, or of a lower one, is beyond the largest number.
+
+    Or its natural size, order! |y| / |x|^order, and with it every formula on the way.
     """
     with arithmetic(BITS[0]):
         y = np.abs(program(*map(Ball, arrays))).cells
         sizes = [np.abs(Ball(x)).cells for x in arrays]
     if not pointwise:
-        y, sizes = max_abs(y), [min((max_abs(x) for x in sizes), default=arb(1))]
+        least = min((max_abs(x) for x in sizes), default=arb(1))
+        y, sizes = as_cells(max_abs(y)), [as_cells(least)]
     size = functools.reduce(np.frompyfunc(arb.max, 2, 1), sizes)
-    beyond, sofar = {}, False
+    beyond, lost = {}, np.zeros(np.shape(y), bool)
     for n in (1, 2, 3):
-        for (order, _), parts in exact.items():
-            if order == n:
-                for part in parts:
-                    sofar = sofar | (np.abs(part) > largest if pointwise else max_abs(part) > largest)
-        beyond[n] = sofar | (math.factorial(n) * y / size ** n > largest)
+        for part in (part for (order, _), parts in exact.items() if order == n for part in parts):
+            size_of = np.abs if pointwise else max_abs
+            lost = lost | np.asarray(size_of(part) > largest)
+        beyond[n] = np.asarray(lost | (as_cells(math.factorial(n) * y / size ** n) > largest))
     return beyond
 
 
@@ -167,44 +186,22 @@ def max_abs(cells):
 
 # Points
 
-#: Powers of ten up to which the numbers of a format are scaled where its case says 300, as it does for float64.
-REACHES = {np.float64: 300, np.float32: 37, np.float16: 0.7}
-
-
-def scales(rng, reach, dtype, count):
-    """Powers of two: half of them spread evenly over the reach (powers of ten, of float64), half over 1e-2 to 1e2."""
-    low, high = (end * REACHES[dtype] / 300 for end in reach)
-    half = count // 2
-    wide, narrow = ((rng.permutation(n) + rng.random(n)) / max(n, 1) for n in (half, count - half))
-    powers = np.concatenate([low + (high - low) * wide, max(low, -2) + (min(high, 2) - max(low, -2)) * narrow])
-    return 2.0 ** np.rint(powers * np.log2(10))
-
-
-def scattered(case, dtype, count, rng):
-    """Vectors of `count` points for a pointwise function: at all scales, equal ones or not, and near `case.near`."""
-    sizes = [scales(rng, reach, dtype, count) for reach in case.reaches()]
-    equal = rng.random(count) < 0.3
-    vectors = [sample(rng, (count,), domain) * np.where(equal, np.minimum(sizes[0], size), size)
-               for domain, size in zip(case.domains, sizes)]
-    for point in case.near:
-        point = point if isinstance(point, tuple) else (point,) * len(vectors)
-        distances = 10.0 ** rng.uniform(np.log10(np.finfo(dtype).eps) / 2, 0, (len(vectors), count // 4))
-        close = [c + rng.standard_normal(count // 4) * d for c, d in zip(point, distances)]
-        vectors = [np.concatenate(pair) for pair in zip(vectors, close)]
-    return [in_format(v, dtype) for v in vectors]
-
 
 def trials(rule, case, dtype, count, rng):
-    """Points with directions: (program, weights, arrays, directions, pointwise) for `losses`."""
+    """Points with directions: (program, weights, arrays, directions, pointwise) for `losses`.
+
+    count  how many points, for a pointwise function all in one trial
+    """
     program = case.program(rule.function or rule)
     if getattr(rule, "pointwise", False) and case.call is None and not any(
             isinstance(x, (Fixed, np.ndarray)) for x in (*case.arrays, *case.params.values())):
         vectors = scattered(case, dtype, count, rng)
         defined = np.isfinite(as_float(program, vectors, dtype))
         vectors = [v[defined] for v in vectors]
-        units = [tuple(np.full(len(v), float(i == j)) for j, v in enumerate(vectors)) for i in range(len(vectors))]
-        directions = {f"{i}{j}": (units[i], units[j]) for j in range(len(units)) for i in range(j + 1)}
-        yield program, np.ones(len(vectors[0])), vectors, directions, True
+        units = [tuple(np.full(len(v), float(i == j)) for j, v in enumerate(vectors))
+                 for i in range(len(vectors))]
+        yield program, np.ones(len(vectors[0])), vectors, {
+            f"{i}{j}": (units[i], units[j]) for j in range(len(units)) for i in range(j + 1)}, True
         return
     columns = [scales(rng, reach, dtype, max(6, count // 8)) for reach in case.reaches()]
     for sizes in zip(*columns):
@@ -217,12 +214,40 @@ def trials(rule, case, dtype, count, rng):
             yield program, sample(rng, value.shape), arrays, {"u, v": (u, v)}, False
 
 
+def scattered(case, dtype, count, rng):
+    """Vectors of points for a pointwise function: at all scales, equal or not, and near `near`."""
+    sizes = [scales(rng, reach, dtype, count) for reach in case.reaches()]
+    equal = rng.random(count) < 0.3
+    sizes = [np.where(equal, np.minimum(sizes[0], size), size) for size in sizes]
+    vectors = [sample(rng, (count,), d) * size for d, size in zip(case.domains, sizes)]
+    for point in case.near:
+        point = point if isinstance(point, tuple) else (point,) * len(vectors)
+        closest = np.log10(np.finfo(dtype).eps) / 2
+        close = [c + rng.standard_normal(count // 4) * 10.0 ** rng.uniform(closest, 0, count // 4)
+                 for c in point]
+        vectors = [np.concatenate(pair) for pair in zip(vectors, close)]
+    return [in_format(v, dtype) for v in vectors]
+
+
+def scales(rng, reach, dtype, count):
+    """Powers of two, half of them spread evenly over the reach, half over 1e-2 to 1e2.
+
+    reach  powers of ten, as a case gives them for float64
+    """
+    low, high = (end * REACHES[dtype] / 300 for end in reach)
+    wide, narrow = ((rng.permutation(n) + rng.random(n)) / max(n, 1)
+                    for n in (count // 2, count - count // 2))
+    powers = np.concatenate([low + (high - low) * wide,
+                             max(low, -2) + (min(high, 2) - max(low, -2)) * narrow])
+    return 2.0 ** np.rint(powers * np.log2(10))
+
+
 def apart(program, weights, arrays, directions, pointwise):
     """The points of a pointwise trial as trials of their own."""
     for i in range(len(weights)):
         one = slice(i, i + 1)
         yield (program, weights[one], [x[one] for x in arrays],
-               {k: tuple(tuple(d[one] for d in w) for w in pair) for k, pair in directions.items()}, pointwise)
+               on_each(directions, lambda d, one=one: d[one]), pointwise)
 
 
 def in_format(x, dtype):
@@ -231,6 +256,7 @@ def in_format(x, dtype):
 
 
 def as_float(program, arrays, dtype):
+    """The program's value in that dtype; nan where NumPy has no such function."""
     with np.errstate(all="ignore"):
         try:
             return np.asarray(program(*(a.astype(dtype) for a in arrays)))

@@ -109,3 +109,49 @@ def test_a_masked_logit_has_probability_zero():
     assert nn.softmax(x, -1)[0, 1] == 0
     gradient = rg.grad(lambda x: nn.cross_entropy(x, np.array([0])))(x)
     assert gradient[0, 1] == 0 and np.all(np.isfinite(gradient))
+
+
+@pytest.mark.parametrize("gap", [1.0, 20.0, 40.0, 300.0])
+def test_certain_classes_keep_their_digits(gap):
+    """1 - p cancels where p is the probability of a class that is nearly certain: value, gradient, Hessian times v."""
+    x, v = np.array([gap, 0.0, -1.0]), np.array([0.5, -1.0, 2.0])
+    programs = {
+        "cross_entropy": lambda x: nn.cross_entropy(x, np.array(0)),
+        "cross_entropy of probabilities": lambda x: nn.cross_entropy(x, np.array([1.0, 0.0, 0.0])),
+        "nll_loss": lambda x: nn.nll_loss(nn.log_softmax(x, 0), np.array(0)),
+        "softmax": lambda x: nn.softmax(x, 0)[1] + nn.softmax(x, 0)[2]}
+    with flint.ctx.workprec(2000):
+        rest = [arb(-gap).exp(), arb(-gap - 1).exp()]
+        p = [1 / (1 + sum(rest)), *(r / (1 + sum(rest)) for r in rest)]
+        slopes = [-(p[1] + p[2]), p[1], p[2]]
+        mean = sum(a * float(b) for a, b in zip(p, v))
+        curved = [float(a * (float(b) - mean)) for a, b in zip(p, v)]
+        loss = (sum(rest) + 1).log()
+        wanted = {name: (float(loss), [float(a) for a in slopes], curved) for name in list(programs)[:3]}
+        scaled = [p[0] * a for a in slopes]  # d (1 - p_0) = -dp_0 = p_0 (p_1 + p_2, -p_1, -p_2) turned round
+        wanted["softmax"] = float(p[1] + p[2]), [float(a) for a in scaled], None
+    for name, f in programs.items():
+        value, slope, curvature = wanted[name]
+        np.testing.assert_allclose(f(x), value, rtol=1e-13, err_msg=name)
+        np.testing.assert_allclose(rg.grad(f)(x), slope, rtol=1e-13, err_msg=name)
+        if curvature:
+            np.testing.assert_allclose(rg.hvp(f, (x,), (v,))[0], curvature, rtol=1e-13, err_msg=name)
+            second = rg.grad(lambda x, f=f: rg.grad(f)(x) @ v)(x)
+            np.testing.assert_allclose(second, curvature, rtol=1e-13, err_msg=name)
+
+
+def test_nan_is_shown():
+    x = np.array([np.nan, 1.0])
+    assert rg.grad(lambda x: np.sum(nn.relu(x) * np.array([3.0, 1.0])))(x).tolist() == [3, 1]
+    assert np.isnan(rg.grad(lambda x: nn.huber_loss(x, np.zeros(2)))(x)).tolist() == [True, False]
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinite_logits_and_errors():
+    x = np.array([np.inf, -np.inf])
+    huber = rg.value_and_grad(lambda x: np.sum(nn.huber_loss(x, np.zeros(2), reduction="none", delta=2.0)))(x)
+    assert huber[0] == np.inf and huber[1].tolist() == [2, -2]
+    sure, wrong = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    f = lambda t: rg.value_and_grad(lambda x: nn.binary_cross_entropy_with_logits(x, t, reduction="sum"))(x)
+    assert f(sure)[0] == 0 and f(sure)[1].tolist() == [0, 0]
+    assert f(wrong)[0] == np.inf and f(wrong)[1].tolist() == [1, -1]

@@ -1,6 +1,7 @@
 """Points where a formula could go wrong although the function does not: 0, ties, branches, removable singularities."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -158,3 +159,95 @@ def test_the_determinant_of_a_singular_matrix_has_its_cofactors_as_slopes(mode):
     flat = rg.hessian(lambda x: np.linalg.det(np.reshape(x, (2, 2))))(np.zeros(4))
     np.testing.assert_allclose(flat, np.fliplr(np.diag([1.0, -1.0, -1.0, 1.0])), rtol=1e-14)
     assert rg.grad(np.linalg.det)(np.zeros((1, 1))) == 1
+
+
+SQUARES = {
+    "norm ** 2": lambda x: np.linalg.norm(x) ** 2, "np.square(norm)": lambda x: np.square(np.linalg.norm(x)),
+    "norm * norm": lambda x: (lambda n: n * n)(np.linalg.norm(x)),
+    "np.power(norm, 2.0)": lambda x: np.power(np.linalg.norm(x), 2.0),
+    "norms of rows": lambda x: np.sum(np.linalg.norm(x[None], axis=1, keepdims=True) ** 2),
+    "Frobenius norm": lambda x: np.linalg.norm(x[:, None], "fro") ** 2,
+    "hypot ** 2": lambda x: np.hypot(x[0], x[1]) ** 2, "abs ** 2": lambda x: np.sum(np.abs(x) ** 2),
+    "1 - exp(-norm ** 2)": lambda x: 1 - np.exp(-np.linalg.norm(x) ** 2),
+    "std ** 2": lambda x: np.sum(np.std(np.stack([x, -x]), axis=0) ** 2),
+}
+
+
+@pytest.mark.parametrize("name", SQUARES)
+def test_squares_of_roots_are_smooth_at_the_kink(name):
+    f, zero, v = SQUARES[name], np.zeros(2), np.array([1.0, 2.0])
+    np.testing.assert_array_equal(rg.grad(f)(zero), 0)
+    np.testing.assert_array_equal(rg.hessian(f)(zero), 2 * np.eye(2))
+    np.testing.assert_array_equal(rg.jit(rg.hessian(f))(zero), 2 * np.eye(2))
+    np.testing.assert_array_equal(rg.grad(lambda x: rg.grad(f)(x) @ v)(zero), 2 * v)
+    np.testing.assert_array_equal(rg.grad(lambda x: rg.jvp(f, (x,), (v,))[1])(zero), 2 * v)
+    assert rg.jvp(lambda x: rg.jvp(f, (x,), (v,))[1], (zero,), (v,))[1] == 10
+
+
+def test_a_root_forgets_its_square_when_it_is_overwritten():
+    def f(x):
+        n = np.hypot(x, 1.0)
+        n += x
+        return np.sum(n ** 2)
+
+    def g(x):
+        n = np.abs(x)
+        n[0] = 3.0 * x[0]
+        return np.sum(n ** 2)
+
+    x = np.array([2.0, 0.5])
+    y = np.hypot(x, 1)
+    np.testing.assert_allclose(rg.grad(f)(x), 2 * (y + x) * (x / y + 1))
+    np.testing.assert_allclose(rg.grad(g)(x), [18 * 2.0, 1.0])
+
+
+def test_a_root_keeps_its_square_when_its_argument_is_overwritten():
+    def f(x):
+        x = np.copy(x)
+        n = np.linalg.norm(x)
+        x *= 3
+        return n ** 2
+
+    np.testing.assert_array_equal(rg.grad(f)(np.array([1.0, -2.0])), [2, -4])
+
+
+@pytest.mark.parametrize("f", [np.linalg.norm, lambda x: np.hypot(x[0], x[1]),
+                               lambda x: np.linalg.norm(x[None], axis=1)[0]])
+def test_a_root_itself_is_infinitely_curved_at_its_kink(f):
+    """Not 0, which would be a wrong number without a warning; what does not move has no slope there all the same."""
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(rg.hessian(f)(np.zeros(2)), np.diag([np.inf, np.inf]))
+        assert rg.hvp(f, (np.zeros(2),), (np.zeros(2),))[0].tolist() == [0, 0]
+        rows = rg.hvp(lambda w: np.sum(np.linalg.norm(np.array([[0.0, 0.0], [3.0, 4.0]]) * w, axis=1)),
+                      (np.ones(2),), (np.array([1.0, 0.0]),))[0]
+    np.testing.assert_allclose(rows, [9 / 5 - 81 / 125, -9 * 16 / 125])
+
+
+def test_cofactors_to_any_order_of_matrices_that_are_nearly_singular():
+    rng = np.random.default_rng(0)
+    U, V = (np.linalg.qr(rng.standard_normal((5, 5)))[0] for _ in range(2))
+    s, a, b = np.array([2, 1.5, 1.25, 1]), *rng.standard_normal((2, 5, 5))
+    for least in (0, 1e-13, 1e-9, 1e-5, 1e-2):
+        A = U @ np.diag([*s, least]) @ V.T
+        for scale in (1.0, 2.0 ** -160, 2.0 ** 180):  # of which the determinant under- or overflows
+            sign = np.linalg.det(U) * np.linalg.det(V)
+            wanted = sign * U @ np.diag([*(least * np.prod(s) / s), np.prod(s)]) @ V.T
+            found = np.ldexp(rg.grad(np.linalg.det)(A * scale), -4 * int(np.log2(scale)))
+            np.testing.assert_allclose(found, wanted, atol=1e-13)
+        # A straight line through matrices: the determinant along it is a polynomial, known by its values elsewhere.
+        t = np.linspace(-1, 1, 12)
+        line = np.polynomial.Polynomial.fit(t, [np.linalg.det(A + x * a) for x in t], 5, domain=[-1, 1])
+        f = lambda x: np.linalg.det(A + x * a)
+        for order in range(1, 5):
+            f = rg.grad(f) if order % 2 else (lambda f: lambda x: rg.jvp(f, (x,), (1.0,))[1])(f)
+            assert float(f(np.array(0.0))) == pytest.approx(line.deriv(order)(0.0), rel=1e-9)
+
+
+def test_the_cofactors_of_a_large_singular_matrix_take_little_memory():
+    A = np.ones((150, 150))
+    tracemalloc.start()
+    g = rg.grad(np.linalg.det)(A + np.diag(np.arange(150.0)) * 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert not g.any() or np.max(np.abs(g)) < 1e-9
+    assert peak < 150 * 150 * 8 * 1000
