@@ -21,6 +21,14 @@ def test_the_tour_prints_what_is_shown(tmp_path):
     assert done.stdout == shown
 
 
+def test_the_assignments_print_what_is_shown(tmp_path):
+    program = next(text for language, text in blocks() if "like=x" in text)
+    shown = next(text for language, text in blocks() if text.startswith("[2.79"))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == shown
+
+
 def test_the_program_is_what_is_shown(tmp_path):
     program = next(text for language, text in blocks() if "rg.jit(" in text)
     shown = next(text for language, text in blocks() if text.startswith("def program("))

@@ -124,12 +124,12 @@ _log_softmax = Primitive(
 def softmax(input, dim=None, _stacklevel=3, dtype=None):
     """e^x / sum e^x along the axis `dim`: positive numbers with sum 1, in the shape of the input.
 
-    An entry -inf has probability 0.
+    An entry -inf has probability 0.  An axis without entries stays one.
     Raises ValueError for an axis that input does not have, and for dim=None, where torch guesses.
     As torch.nn.functional.softmax.
     """
     refuse("softmax", "dtype", dtype, "convert the input: softmax(input.astype(dtype), dim)")
-    return _softmax(input, axis=axis_of("softmax", input, dim))
+    return _along_axis("softmax", _softmax, input, dim)
 
 
 def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
@@ -139,4 +139,10 @@ def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
     As torch.nn.functional.log_softmax.
     """
     refuse("log_softmax", "dtype", dtype, "convert the input: log_softmax(input.astype(dtype), dim)")
-    return _log_softmax(input, axis=axis_of("log_softmax", input, dim))
+    return _along_axis("log_softmax", _log_softmax, input, dim)
+
+
+def _along_axis(name, function, input, dim):
+    """The function along an axis; of no entries no entries."""
+    axis = axis_of(name, input, dim)
+    return function(input, axis=axis) if input.shape[axis] else np.copy(input)

@@ -431,3 +431,12 @@ def test_running_statistics_are_those_that_torch_writes(x, momentum):
     close(new_mean, M.numpy())
     close(new_var, V.numpy())
     np.testing.assert_array_equal(mean, drawn((3,)))
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("shape, dim", [((3, 0), 1), ((0, 3), 0), ((0,), 0), ((0, 3), 1)])
+def test_softmax_of_no_entries(name, shape, dim):
+    x = np.zeros(shape)
+    value, pull = rg.vjp(lambda x: getattr(nn, name)(x, dim), x)
+    assert value.shape == shape == pull(value)[0].shape
+    assert getattr(F, name)(torch.tensor(x), dim).shape == shape
