@@ -133,8 +133,8 @@ def _or_one(x):
 
 def _steeply(x, y):
     """x / y; where y = 0 over the smallest number, which makes infinity of everything but 0."""
-    if y.dtype.kind == "f":
-        y = np.where(y == 0, np.finfo(y.dtype).smallest_subnormal, y)
+    least = np.finfo(y.dtype if y.dtype.kind == "f" else float).smallest_subnormal
+    y = np.where(y == 0, least, y)
     with np.errstate(over="ignore"):
         return x / y
 
@@ -146,7 +146,8 @@ def _zero_or_over(x, y):
 quotient = Primitive(
     None, """q = x / y,  dq = (dx - q dy) / y;  where y = 0, under an x that is 0 as well, q is 0, and infinitely steep in x
     (a direction x / |x|, for which 0 would be a wrong slope without a warning)""",
-    name="quotient", kind=KINKED, forward=_zero_or_over, formula=_zero_or_over, stacked=True, pointwise=True,
+    name="quotient", kind=KINKED, forward=_zero_or_over, stacked=True, pointwise=True,
+    formula=lambda x, y: x / np.where((x == 0) & (y == 0), 1, y),
     jvp=(lambda v, _q, _x, y: _steeply(v, y), lambda v, q, _x, y: _steeply(-v * q, y)),
     vjp=(lambda g, _q, _x, y: _steeply(g, y), lambda g, q, _x, y: _steeply(-g * q, y)),
     cases=[Case((3, 4), (4,), domain="nonzero")], kinks=[Kink((0.0, 0.0), (np.inf, 0.0), "infinitely steep at 0 / 0")])
