@@ -67,10 +67,16 @@ def ball_sech_squared(x) -> Ball:
 def ball_sinc_derivative(x, order) -> Ball:
     """The derivative of sin(pi x) / (pi x) of some order, elementwise.
 
-    Floats compute it by a recurrence or a series whose terms are as large as the largest value, pi^n / (n + 1).
+    Floats round pi x, which counts as a relative error of the argument; near zeros they are good to an absolute error,
+    of ulps of the largest value, pi^n / (n + 1), or far out of the waves' height.
     """
-    largest = arb.pi() ** order / (order + 1)
-    return wrap(_with_error(each(lambda c: _sinc_derivative(c, order))(cells_of(x)), largest))
+    cells, form = cells_of(x), current_format()
+    if form is None:
+        return wrap(each(lambda c: _sinc_derivative(c, order))(cells))
+    values = each(lambda c: _sinc_derivative(c, order))(as_cells(cells * form.factor(1)))
+    height = arb.pi() ** order / (order + 1)
+    heights = each(lambda c: height if c == ZERO else height.min((order + 1) * height / abs(c)))(cells)
+    return wrap(rounded(values + heights * arb(0, 2 * SPECIAL_ULPS * form.unit)))
 
 
 def _sinc_derivative(x, n):

@@ -133,8 +133,8 @@ def _or_one(x):
 
 def _steeply(x, y):
     """x / y; where y = 0 over the smallest number, which makes infinity of everything but 0."""
-    if y.dtype.kind == "f":
-        y = np.where(y == 0, np.finfo(y.dtype).smallest_subnormal, y)
+    least = np.finfo(y.dtype if y.dtype.kind == "f" else float).smallest_subnormal
+    y = np.where(y == 0, least, y)
     with np.errstate(over="ignore"):
         return x / y
 
