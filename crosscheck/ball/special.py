@@ -123,15 +123,8 @@ def _gamma_family(function, x):
         return wrap(function(cells))
     left = ~np.asarray(cells > ZERO)        # there libraries reflect, and what they reflect at is rounded
     values = function(np.where(left, as_cells(cells * form.factor(FUNCTION_ULPS)), cells))
-    return wrap(_with_error(values, ONE))
-
-
-def _with_error(values, size):
-    """In bound mode values with an error of SPECIAL_ULPS, counted at values of at least that size."""
-    form = current_format()
-    if form is None:
-        return values
-    return rounded(values + each(arb.max, 2)(np.abs(values), size) * arb(0, 2 * SPECIAL_ULPS * form.unit))
+    error = each(arb.max, 2)(np.abs(values), ONE) * arb(0, 2 * SPECIAL_ULPS * form.unit)
+    return wrap(rounded(values + error))
 
 
 def _lgamma(x):
