@@ -114,7 +114,7 @@ def losses(program, weights, arrays, directions, dtype, mode, pointwise, rng):
     with np.errstate(all="ignore"):
         found = derivatives(f, arrays, on_each(directions, lambda d: d.astype(dtype)), mode)
     exact = exact_derivatives(f, arrays, directions)
-    beyond = overflowing(program, arrays, exact, largest, pointwise)
+    beyond = out_of_range(program, arrays, exact, tiny, largest, pointwise)
 
     @functools.cache
     def others():
@@ -156,10 +156,12 @@ def moved(arrays, which, eps, pointwise, rng):
         return [*arrays[:which], Ball(x) + steps, *arrays[which + 1:]]
 
 
-def overflowing(program, arrays, exact, largest, pointwise):
-    """For each order where a derivative of it, or of a lower one, is beyond the largest number.
+def out_of_range(program, arrays, exact, tiny, largest, pointwise):
+    """For each order where its derivatives leave the range of the format, or what leads to them does.
 
-    Or its natural size, order! |y| / |x|^order, and with it every formula on the way.
+    They do where a derivative of that or a lower order, or the natural size order! |y| / |x|^order,
+    is beyond the largest number (but for a factor of 16: formulas have several terms); and the
+    higher ones where y itself, by which many are computed, is below the smallest normal number.
     """
     with arithmetic(BITS[0]):
         y = np.abs(program(*map(Ball, arrays))).cells
@@ -167,14 +169,15 @@ def overflowing(program, arrays, exact, largest, pointwise):
     if not pointwise:
         least = min((max_abs(x) for x in sizes), default=arb(1))
         y, sizes = as_cells(max_abs(y)), [as_cells(least)]
-    size = functools.reduce(np.frompyfunc(arb.max, 2, 1), sizes)
-    beyond, lost = {}, np.zeros(np.shape(y), bool)
+    size, most = functools.reduce(np.frompyfunc(arb.max, 2, 1), sizes), largest / 16
+    found, lost = {}, np.zeros(np.shape(y), bool)
     for n in (1, 2, 3):
         for part in (part for (order, _), parts in exact.items() if order == n for part in parts):
             size_of = np.abs if pointwise else max_abs
-            lost = lost | np.asarray(size_of(part) > largest)
-        beyond[n] = np.asarray(lost | (as_cells(math.factorial(n) * y / size ** n) > largest))
-    return beyond
+            lost = lost | np.asarray(size_of(part) > most)
+        found[n] = np.asarray(lost | (as_cells(math.factorial(n) * y / size ** n) > most))
+        lost = lost | np.asarray((y > 0) & (y < tiny))
+    return found
 
 
 def max_abs(cells):
