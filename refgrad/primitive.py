@@ -267,7 +267,7 @@ class Composition:
 
 
 def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, kinks=(), name=None, forward=None,
-                params=({},), near=(), scales=None, square=None, formula=None, listed=True):
+                params=({},), near=(), scales=None, square=None, formula=None):
     """A function applied to each element (of broadcast arguments), given by its partial derivatives.
 
     y_k = phi(x_k):  dY = phi'(X) . dX  and  <G, phi'(X) . dX> = <phi'(X) . G, dX>: jvp and vjp are the same product.
@@ -280,7 +280,7 @@ def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, 
                   **named)
              for s in shapes for named in params]
     return Primitive(function, derivation, kind=kind, jvp=rules, vjp=rules, cases=cases, kinks=kinks, stacked=True,
-                     pointwise=True, name=name, forward=forward, square=square, formula=formula, listed=listed)
+                     pointwise=True, name=name, forward=forward, square=square, formula=formula)
 
 
 def _partial(rule):

@@ -159,7 +159,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_found(fault, monkeypatch):
     monkeypatch.setattr(*FAULTS[fault])
-    for first in range(0, 600, 20):
+    for first in range(280, 600, 20):
         if differences(range(first, first + 20))[0]:
             return
     pytest.fail("no program differs")
