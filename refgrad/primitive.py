@@ -136,13 +136,20 @@ class Primitive:
                 if result is not NotImplemented:
                     return result
                 break
-        return self.run(arrays, params)[0]
+        return self.on_plain(arrays, params)[0]
 
     def run(self, arrays, params):
         """The result and what the rules need of it."""
         if self.keep is not None:
             kept = self.keep(*arrays, **params)
             return self.forward(kept, *arrays, **params), kept
+        result = self.forward(*arrays, **params)
+        return result, result
+
+    def on_plain(self, arrays, params):
+        """`run` for arrays that nobody overrides."""
+        if self.keep is not None:
+            return self.run(arrays, params)
         result = self.plain(*arrays, **params)
         return result, result
 
@@ -152,7 +159,7 @@ class Primitive:
             return self.run(values, params)
         if self.is_shorter and PLAIN.issuperset(map(type, values)) and (
                 not params or PLAIN.issuperset(map(type, within(params)))):
-            return self.run(values, params)  # nobody else needs to be asked what the operation is
+            return self.on_plain(values, params)  # nobody else needs to be asked what the operation is
         result = self.evaluate(*values, **params)
         return result, result
 

@@ -18,6 +18,7 @@ import random
 import sys
 import types
 import weakref
+from itertools import repeat
 from operator import is_
 
 import numpy as np
@@ -74,12 +75,15 @@ class Surroundings:
         while self.waiting:
             self.look(*self.waiting.pop())
         self.unread = None
+        self.groups = _grouped(self.names)
 
     def difference(self):
         """What messages call the first thing that is another one now; None if all is as it was."""
-        for get, key, value, label in self.names:
-            if (now := get(key, MISSING)) is not value and not _alike(now, value):
-                return label
+        for get, keys, values, labels in self.groups:
+            if not all(map(is_, map(get, keys, repeat(MISSING)), values)):
+                for key, value, label in zip(keys, values, labels):
+                    if not _alike(get(key, MISSING), value):
+                        return label
         for cell, value, label in self.cells:
             try:
                 now = cell.cell_contents
@@ -294,6 +298,15 @@ def _is_buffer(x):
 def _is_named(attribute):
     """Whether an attribute has a name of the program's own."""
     return not (attribute.startswith("__") and attribute.endswith("__"))
+
+
+def _grouped(names):
+    """(get, keys, values, labels) for each dict: names that are compared together, which is sooner done."""
+    groups = {}
+    for get, key, value, label in names:
+        for column, x in zip(groups.setdefault(id(get.__self__), (get, [], [], []))[1:], (key, value, label)):
+            column.append(x)
+    return list(groups.values())
 
 
 def _alike(a, b):

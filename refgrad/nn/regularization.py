@@ -41,7 +41,7 @@ def dropout(input, p=0.5, training=True, inplace=False, *, generator=None):
 
 
 def _half_squares(*arrays, weight_decay):
-    squares = [in_dtype_of(x, np.add.reduce(np.square(widened(x)), axis=None) * weight_decay / 2) for x in arrays]
+    squares = [in_dtype_of(x, np.sum(np.square(widened(x))) * weight_decay / 2) for x in arrays]
     return sum(squares[1:], start=squares[0])
 
 

@@ -34,7 +34,7 @@ def _exponentials(x, axis):
 def _logarithms(x, axis):
     dtype, x = x.dtype, _across(widened(x), axis)
     z = x - peak(x, axis=axis)
-    return (z - log_total(np.add.reduce(np.exp(z), axis=axis, keepdims=True), z, axis=axis)).astype(dtype, copy=False)
+    return (z - log_total(np.sum(np.exp(z), axis=axis, keepdims=True), z, axis=axis)).astype(dtype, copy=False)
 
 
 #: A sum of exponentials of which log has lost more than two digits.
