@@ -304,7 +304,7 @@ def _grouped(names):
     """(get, keys, values, labels) for each dict: names that are compared together, which is sooner done."""
     groups = {}
     for get, key, value, label in names:
-        for column, x in zip(groups.setdefault(id(get.__self__), (get, [], [], []))[1:], (key, value, label)):
+        for column, x in zip(groups.setdefault(id(getattr(get, "__self__", get)), (get, [], [], []))[1:], (key, value, label)):
             column.append(x)
     return list(groups.values())
 

@@ -105,7 +105,7 @@ _gelu = Primitive(
     pointwise=True, cases=[Case((3, 4)), Case(())])
 
 
-_near = elementwise(
+near = elementwise(
     None, "y = x, but not beyond +-100, where sigma(u(y)) below has reached 0 or 1 and u(y) does not overflow;  dy = dx",
     lambda _y, x: np.abs(x) <= 100, name="near", kind=KINKED, forward=lambda x: np.clip(x, -100, 100),
     formula=lambda x: x, kinks=[Kink((100.0,), (1.0,), "1 at the bounds")])
@@ -113,7 +113,7 @@ _near = elementwise(
 
 def _gelu_tanh_keep(x):
     """u = 2 sqrt(2/pi) (x + 0.044715 x^3), and sigma(u)."""
-    x = _near(widened(x))
+    x = near(widened(x))
     u = 2 * np.sqrt(2 / number("pi", x)) * (x + _cubic(x) * (x * x * x))
     return u, logistic(u)
 
@@ -123,8 +123,8 @@ def _cubic(x):
 
 
 def _gelu_tanh_rule(v, kept, x):
-    (u, s), near = kept, _near(widened(x))
-    slope = 2 * np.sqrt(2 / number("pi", near)) * (1 + 3 * _cubic(near) * (near * near))
+    (u, s), z = kept, near(widened(x))
+    slope = 2 * np.sqrt(2 / number("pi", z)) * (1 + 3 * _cubic(z) * (z * z))
     return v * (s + x * _logistic_slope(u) * slope)
 
 

@@ -31,6 +31,14 @@ def trials(scale, seed, order=1):
             yield slope(f, x, v) if order == 1 else curvature(f, x, u, v), exact
 
 
+def has_numbers(n, scale, seed):
+    """Whether the function of a case is defined at its point of that scale, and does not overflow."""
+    rule, case = CASES[n]
+    with np.errstate(all="ignore"):
+        x = [a * scale for a in case.draw(np.random.default_rng([seed, n]))]
+        return np.all(np.isfinite(case.program(rule.function or rule)(*x)))
+
+
 def derivative(f, x, u, v, order):
     """In balls; None where a point is at a kink, or outside the domain."""
     x, u, v = ({k: Ball(a) for k, a in d.items()} for d in (x, u, v))
@@ -53,7 +61,7 @@ def error(estimate, exact):
 @pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0, 1e3, 1e6])
 def test_the_exact_slope_lies_within_the_uncertainty(scale):
     known = [(e, exact) for e, exact in trials(scale, seed=1) if not e.reason]
-    assert len(known) > 0.95 * len(CASES)
+    assert len(known) > 0.95 * sum(has_numbers(n, scale, seed=1) for n in range(len(CASES)))
     assert [(e, exact) for e, exact in known if not error(e, exact) <= e.uncertainty] == []
 
 
