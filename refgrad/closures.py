@@ -1,9 +1,10 @@
-"""The state that a function reaches, as it was at some time: for running the function once more as if no time had passed.
+"""The state that a function reaches, as it was at some time: for running the function once more as
+if no time had passed.
 
-The second run of a checkpointed function must see what its first run saw: counters, buffers and random generators that
-it reaches through its closure, its defaults, its module's variables or its object.  `rerun` copies them, so that the
-second run leaves no trace either.  Modules, classes and what libraries define are not copied.
-"""
+The second run of a checkpointed function must see what its first run saw: counters, buffers and
+random generators that it reaches through its closure, its defaults, its module's variables or its
+object.  `rerun` copies them, so that the second run leaves no trace either.  Modules, classes and
+what libraries define are not copied."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ GENERATORS = {"Generator", "RandomState", "Random"}
 def rerun(f, snapshots):
     """A function that computes, at each call, what f would have computed when `rerun` was called.
 
-    snapshots  the `Snapshots` that watch large arrays: they are not copied, and must not be overwritten
+    snapshots  the `Snapshots` that watch large arrays: they are not copied, and must not change
     """
     if not _reaches_state(f, set()):
         return f
@@ -44,8 +45,10 @@ def rerun(f, snapshots):
 
 
 def _generators():
-    """The states of Python's and of NumPy's global generator (which NumPy loads when it is first used)."""
-    return random.getstate(), sys.modules["numpy.random"].get_state() if "numpy.random" in sys.modules else None
+    """The states of the global generators, Python's and NumPy's (which is loaded on first use)."""
+    return random.getstate(), sys.modules[
+        "numpy.random"
+    ].get_state() if "numpy.random" in sys.modules else None
 
 
 def _set(states):
@@ -55,13 +58,15 @@ def _set(states):
 
 
 def _reaches_state(x, seen):
-    """Whether x is or reaches something that a program can change: then a second run may differ from the first."""
+    """Whether x is or reaches something that a program can change between two runs."""
     if id(x) in seen:
         return False
     seen.add(id(x))
     kind = type(x)
     if kind is types.FunctionType:
-        if "random" in reads(x.__code__).attributes | reads(x.__code__).variables:  # of NumPy's or Python's generator
+        if (
+            "random" in reads(x.__code__).attributes | reads(x.__code__).variables
+        ):  # of NumPy's or Python's generator
             return True
         cells = [c.cell_contents for c in x.__closure__ or () if c != types.CellType()]
         named = [] if _is_library(x) else [x.__globals__.get(name) for name in _variables(x)]
@@ -77,13 +82,17 @@ def _reaches_state(x, seen):
     elif getattr(getattr(kind, "__dataclass_params__", None), "frozen", False):
         parts = vars(x).values()
     else:
-        return kind in (np.ndarray, list, dict, set) or kind.__name__ in GENERATORS or hasattr(x, "apart") or (
-            _is_of_the_program(kind) and hasattr(x, "__dict__"))
+        return (
+            kind in (np.ndarray, list, dict, set)
+            or kind.__name__ in GENERATORS
+            or hasattr(x, "apart")
+            or (_is_of_the_program(kind) and hasattr(x, "__dict__"))
+        )
     return any(_reaches_state(part, seen) for part in parts)
 
 
 class State:
-    """One copy of all mutable objects that are reached from somewhere; what is one object stays one."""
+    """One copy of each mutable object that is reached from somewhere."""
 
     def __init__(self, snapshots):
         self.snapshots = snapshots
@@ -106,7 +115,9 @@ class State:
         if kind is types.MethodType:
             return types.MethodType(self.copied(x.__func__), self.copied(x.__self__))
         if kind is functools.partial:
-            return functools.partial(*map(self.copied, (x.func, *x.args)), **self.copied(x.keywords))
+            return functools.partial(
+                *map(self.copied, (x.func, *x.args)), **self.copied(x.keywords)
+            )
         if kind.__name__ in GENERATORS or hasattr(x, "apart"):  # a traced array
             return self.remember(x, copy.deepcopy(x))
         if _is_of_the_program(kind) and type(getattr(x, "__dict__", None)) is dict:
@@ -138,19 +149,26 @@ class State:
         return new
 
     def function(self, f):
-        """The function with copies of its cells, defaults and those of its module's variables that it names."""
+        """The function with copies of its cells, its defaults and the variables that it names."""
         is_library = _is_library(f)
         if is_library and not f.__closure__:
             return f
         variables = f.__globals__
-        scope = variables if is_library else self.known.get(id(variables), (None, None))[1] or self.remember(
-            variables, dict(variables))  # one copy for all functions of a module
+        scope = (
+            variables
+            if is_library
+            else self.known.get(id(variables), (None, None))[1]
+            or self.remember(variables, dict(variables))
+        )  # one copy for all functions of a module
         cells = tuple(types.CellType() for _ in f.__closure__ or ())
         new = self.remember(f, types.FunctionType(f.__code__, scope, f.__name__, None, cells))
         for name in () if is_library else _variables(f):
             if name in variables and scope[name] is variables[name]:
                 scope[name] = self.copied(variables[name])
-        new.__defaults__, new.__kwdefaults__ = self.copied(f.__defaults__), self.copied(f.__kwdefaults__)
+        new.__defaults__, new.__kwdefaults__ = (
+            self.copied(f.__defaults__),
+            self.copied(f.__kwdefaults__),
+        )
         new.__dict__.update(f.__dict__)
         for cell, old in zip(cells, f.__closure__ or ()):
             try:
@@ -170,5 +188,8 @@ def _is_library(f):
 
 
 def _is_of_the_program(kind):
-    """Whether a class is the program's own and written in Python: its attributes are all that its objects have."""
-    return all(c is object or type(c) is type and c.__new__ is object.__new__ and not of_library(c) for c in kind.__mro__)
+    """Whether a class is the program's own: attributes are all that its objects have."""
+    return all(
+        c is object or type(c) is type and c.__new__ is object.__new__ and not of_library(c)
+        for c in kind.__mro__
+    )

@@ -1,4 +1,4 @@
-"""NumPy's ``like=``: np.zeros(shape, like=x) and np.array([a, b], like=a) with a traced x give traced arrays."""
+"""NumPy's ``like=``: np.zeros(shape, like=x), np.array([a, b], like=a), ... give traced arrays."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ def assembled(data, like):
 
 def _holds(data, kind):
     """Whether nested lists hold an array of that type."""
-    return any(type(part) is kind or isinstance(part, (list, tuple)) and _holds(part, kind) for part in data)
+    return any(
+        type(part) is kind or isinstance(part, (list, tuple)) and _holds(part, kind)
+        for part in data
+    )
 
 
 _OF_DATA = {np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray}

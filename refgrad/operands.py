@@ -1,9 +1,9 @@
-"""What may stand beside a traced array in an operation: real numbers, real arrays, arrays that speak NumPy's protocols.
+"""What may stand beside a traced array in an operation: real numbers, real arrays, arrays that
+speak NumPy's protocols.
 
-Everything else is refused with a TypeError that says what came and what to write, because NumPy would otherwise take
-it for something that it is not: a masked array loses its mask, the product of an np.matrix becomes entrywise, the
-derivative of a complex function is not a real number.
-"""
+Everything else is refused with a TypeError that says what came and what to write, because NumPy
+would otherwise take it for something that it is not: a masked array loses its mask, the product of
+an np.matrix becomes entrywise, the derivative of a complex function is not a real number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from .errors import describe, way_out_of
 #: dtypes of real numbers: floats, signed and unsigned integers, truth values.
 REAL = frozenset("efdgbhilqBHILQ?")
 #: Python's and NumPy's own numbers, and None, which stands for an argument that is left out.
-NUMBERS = {int, float, bool, type(None), *(t for t in np.sctypeDict.values() if np.dtype(t).char in REAL)}
+NUMBERS = {
+    int,
+    float,
+    bool,
+    type(None),
+    *(t for t in np.sctypeDict.values() if np.dtype(t).char in REAL),
+}
 #: What the arguments of an operation consist of, besides arrays of other kinds.
 PLAIN = NUMBERS | {np.ndarray, str, slice, type(Ellipsis), *(type(np.dtype(c)) for c in REAL)}
 
@@ -35,9 +41,13 @@ def admitted(x, where: str):
         return admitted(np.asarray(x), where)
     if isinstance(x, np.ndarray) and not speaks(kind):
         if isinstance(x, (np.matrix, np.ma.MaskedArray)):
-            raise _refused(x, where, "Its operators are not those of an array: pass a plain one, np.asarray(x)"
-                           if isinstance(x, np.matrix) else
-                           "The mask would be lost: pass x.filled(value), and np.where(x.mask, ...) around it")
+            raise _refused(
+                x,
+                where,
+                "Its operators are not those of an array: pass a plain one, np.asarray(x)"
+                if isinstance(x, np.matrix)
+                else "The mask would be lost: pass x.filled(value), with np.where(x.mask, ...)",
+            )
         return admitted(np.asarray(x), where)  # a memory-mapped file, say
     if isinstance(x, np.generic) or kind is complex:
         return admitted(np.asarray(x), where)
@@ -46,7 +56,9 @@ def admitted(x, where: str):
         raise _refused(x, where, foreign)
     if speaks(kind) or kind.__module__.startswith("refgrad."):
         return x
-    raise _refused(x, where, "Convert it to an array of numbers, or pass the data through a closure")
+    raise _refused(
+        x, where, "Convert it to an array of numbers, or pass the data through a closure"
+    )
 
 
 @functools.cache
@@ -58,20 +70,31 @@ def speaks(kind) -> bool:
 
 @functools.cache
 def takes_over(kind) -> bool:
-    """Whether an operator is the other operand's business: it opts out of ufuncs, or wraps arrays in a class."""
+    """Whether an operator is the other operand's business: it opts out, or wraps arrays."""
     package = kind.__module__.partition(".")[0]
-    return getattr(kind, "__array_ufunc__", 0) is None or package in ("xarray", "scipy", "pint", "astropy")
+    return getattr(kind, "__array_ufunc__", 0) is None or package in (
+        "xarray",
+        "scipy",
+        "pint",
+        "astropy",
+    )
 
 
 def _converted(x, where):
-    """An object array of numbers as floats; refused if it holds anything else, and for complex numbers."""
+    """An object array of numbers as floats; anything else is refused, complex numbers too."""
     if x.dtype.kind == "O":
         if all(type(v) in NUMBERS and v is not None for v in x.flat):
             return x.astype(float)
-        raise _refused(x, where, "Convert it: x.astype(float); np.stack makes an array of traced numbers")
+        raise _refused(
+            x, where, "Convert it: x.astype(float); np.stack makes an array of traced numbers"
+        )
     if x.dtype.kind == "c":
-        raise _refused(x, where, "Complex numbers are not differentiated: write real and imaginary part as two real "
-                                 "arrays, np.cos(x) and np.sin(x) for np.exp(1j * x)")
+        raise _refused(
+            x,
+            where,
+            "Complex numbers are not differentiated: write real and imaginary part as two real "
+            "arrays, np.cos(x) and np.sin(x) for np.exp(1j * x)",
+        )
     raise _refused(x, where, "Convert it to an array of numbers, or leave it out")
 
 

@@ -1,10 +1,12 @@
 """What a rule reads in the backward sweep is what the operation read when it ran.
 
-A program may overwrite its arrays between an operation and the backward sweep (a buffer that is used again, an index
-list, ``W *= 2``).  So reverse mode never keeps an array of the program's by reference alone:
+A program may overwrite its arrays between an operation and the backward sweep (a buffer that is
+used again, an index list, ``W *= 2``).  So reverse mode never keeps an array of the program's by
+reference alone:
 
 - a small array is copied, and so is a list or an array in an index;
-- a large array is kept by reference, together with a fingerprint of its numbers.  The sweep computes the fingerprint
+- a large array is kept by reference, together with a fingerprint of its numbers.  The sweep
+computes the fingerprint
   again, and raises `Overwritten` if it is another one.
 """
 
@@ -20,12 +22,14 @@ from .errors import Overwritten, describe
 LARGE = 1 << 15
 #: Below this many entries an array is copied each time; above, an equal copy is used again.
 REUSED = 1 << 12
-#: The length of a fingerprint: a prime, so that moving entries by a row, a column or a block changes it.
+#: The length of a fingerprint: a prime, so that moving entries by a row, a column or a block
+#: changes it.
 COLUMNS = 1021
 
 
 def fingerprint(x: np.ndarray) -> bytes:
-    """A position-dependent checksum of an array: `COLUMNS` sums of every COLUMNS-th word, modulo 2^64.
+    """A position-dependent checksum of an array: `COLUMNS` sums of every COLUMNS-th word, modulo
+    2^64.
 
     One changed entry always changes it.  It reads memory once, at the speed of a sum.
     """
@@ -35,9 +39,9 @@ def fingerprint(x: np.ndarray) -> bytes:
     size = next(n for n in (8, 4, 2, 1) if words.size % n == 0)
     words = words.view(f"u{size}")
     rows = words.size // COLUMNS
-    sums = np.add.reduce(words[:rows * COLUMNS].reshape(rows, COLUMNS), axis=0, dtype=np.uint64)
-    rest = words[rows * COLUMNS:]
-    sums[:rest.size] += rest
+    sums = np.add.reduce(words[: rows * COLUMNS].reshape(rows, COLUMNS), axis=0, dtype=np.uint64)
+    rest = words[rows * COLUMNS :]
+    sums[: rest.size] += rest
     return sums.tobytes()
 
 
@@ -52,13 +56,13 @@ class Snapshots:
     """The arrays of the program that one tape keeps."""
 
     def __init__(self):
-        self.copies = {}   # id -> (array, its latest copy)
+        self.copies = {}  # id -> (array, its latest copy)
         self.watched = {}  # id -> (array, fingerprint, what read it)
 
     def of(self, x: np.ndarray, reader) -> np.ndarray:
         """The array as it is now, for a rule that reads it later.
 
-        reader  who read it, for the error: a primitive and the position or the name of its argument, or a text
+        reader  who read it, for the error: a text, or a primitive and which of its arguments
         """
         if x.size < REUSED:
             return x.copy("K")
@@ -104,7 +108,9 @@ def _described(reader):
     primitive, argument = reader
     if isinstance(argument, int):
         try:
-            argument = list(inspect.signature(primitive.function or primitive.forward).parameters)[argument]
+            argument = list(inspect.signature(primitive.function or primitive.forward).parameters)[
+                argument
+            ]
         except (TypeError, ValueError, IndexError):
             argument += 1
     return f"{primitive.name}, argument {argument},"

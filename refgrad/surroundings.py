@@ -301,10 +301,11 @@ def _is_named(attribute):
 
 
 def _grouped(names):
-    """(get, keys, values, labels) for each dict: names that are compared together, which is sooner done."""
+    """(get, keys, values, labels) for each dict, whose names are compared together."""
     groups = {}
     for get, key, value, label in names:
-        for column, x in zip(groups.setdefault(id(getattr(get, "__self__", get)), (get, [], [], []))[1:], (key, value, label)):
+        _, *columns = groups.setdefault(id(getattr(get, "__self__", get)), (get, [], [], []))
+        for column, x in zip(columns, (key, value, label)):
             column.append(x)
     return list(groups.values())
 

@@ -1,12 +1,13 @@
 """In-place writes to traced arrays: x[i] = v, x += y, np.copyto, out=.
 
-A trace is made of values that never change, so a write makes a new array, y = x but for y[i] = v, and the traced array
-takes its place: every name of the array sees it.  Views are followed.  A view remembers the array that it shows and
-how it was made; after a write the array at the root is computed anew, and then all that is shown of it.
+A trace is made of values that never change, so a write makes a new array, y = x but for y[i] = v,
+and the traced array takes its place: every name of the array sees it.  Views are followed.  A view
+remembers the array that it shows and how it was made; after a write the array at the root is
+computed anew, and then all that is shown of it.
 
-Refused is what would leave an old value behind: a write to an argument of the differentiated function, since the
-caller's array is not overwritten, and a write to a view that NumPy makes read-only.
-"""
+Refused is what would leave an old value behind: a write to an argument of the differentiated
+function, since the caller's array is not overwritten, and a write to a view that NumPy makes
+read-only."""
 
 from __future__ import annotations
 
@@ -20,15 +21,18 @@ from .errors import InPlaceWrite, LostTrace, describe
 from .primitive import shape_of
 from .rules.shape import getitem, scatter_add, setitem
 
-#: Stands in the place of the array that a view shows: this array belongs to the caller of the differentiated function.
+#: Stands in the place of the array that a view shows: this array belongs to the caller of the
+#: differentiated function.
 ARGUMENT = "argument"
 
 
 class Writable:
-    """The in-place half of ndarray's face, for a class with the slots value, level, mark, square, shown and views.
+    """The in-place half of ndarray's face, for a class with the slots value, level, mark, square,
+    shown and views.
 
-    shown  None, ARGUMENT, or for a view the array that it shows, the primitive that made it (which says how it is made
-           again, see `Primitive`), and its parameters; or None and the function that makes a read-only view again
+    shown  None, ARGUMENT, or for a view the array that it shows, the primitive that made it (which
+           says how it is made again, see `Primitive`) and its parameters; of a read-only view None
+           and the function that makes it again
     views  weak references to the views of this array
     """
 
@@ -42,13 +46,20 @@ class Writable:
         return below
 
     def is_number(self):
-        """Whether NumPy would have a number here, which is never overwritten, rather than an array without axes."""
+        """Whether NumPy would have a number here, which is never overwritten, not a 0-d array."""
         below = self.bottom()
-        return isinstance(below, np.generic) or type(below) is not np.ndarray and not shape_of(below)
+        return (
+            isinstance(below, np.generic) or type(below) is not np.ndarray and not shape_of(below)
+        )
 
     def becomes(self, other):
         """Every name of this array stands for the other's value from now on."""
-        self.value, self.level, self.mark, self.square = other.value, other.level, other.mark, other.square
+        self.value, self.level, self.mark, self.square = (
+            other.value,
+            other.level,
+            other.mark,
+            other.square,
+        )
 
     def follow(self, array, primitive, params):
         """Declare this array a view of another traced one (see the class)."""
@@ -56,24 +67,31 @@ class Writable:
         array.views = [weakref.ref(self), *(v for v in array.views or () if v() is not None)]
 
     def ways(self):
-        """Of a view: the array that it shows, how to make it again, and how that array follows from it, or None."""
+        """Of a view: the array that it shows, how to make it again, and that array from it."""
         array, primitive, params = self.shown
         return array, *((params, None) if primitive is None else primitive.view(params))
 
     def overwrite(self, new, how):
-        """Let this array, and all that it shares memory with, take the values of `new`, of the same shape."""
+        """Let this array, and all that it shares memory with, take the values of `new`."""
         below = self
         while type(below.shown) is tuple:  # before anything is written
             array, _, back = below.ways()
             if back is None:
-                raise ValueError(f"{how}: the array is a view that NumPy makes read-only; write to np.copy(x)")
+                raise ValueError(
+                    f"{how}: the array is a view that NumPy makes read-only; write to np.copy(x)"
+                )
             below = array
         if below.shown == ARGUMENT:
-            raise InPlaceWrite(how, f"{describe(self)} is an argument of the function, or a view of one, and the "
-                                    f"caller's array would keep its old values",
-                               "Make an array of your own first: x = np.copy(x).")
+            raise InPlaceWrite(
+                how,
+                f"{describe(self)} is an argument of the function, or a view of one, and the "
+                f"caller's array would keep its old values",
+                "Make an array of your own first: x = np.copy(x).",
+            )
         if self.is_number():
-            raise TypeError(f"{how}: the array is a number, {describe(self)}, and numbers are not overwritten")
+            raise TypeError(
+                f"{how}: the array is a number, {describe(self)}, and numbers are not overwritten"
+            )
         self.becomes(self.traced_like(new))
         below = self
         while below.shown is not None:
@@ -96,7 +114,12 @@ class Writable:
 
     def __setitem__(self, index, value):
         shown = value.shown if type(value) is type(self) else None
-        if type(shown) is tuple and shown[0] is self and shown[1] is getitem and shown[2]["index"] is index:
+        if (
+            type(shown) is tuple
+            and shown[0] is self
+            and shown[1] is getitem
+            and shown[2]["index"] is index
+        ):
             return  # the end of x[index] += y: the view has written it already
         if self.is_number():
             raise TypeError(f"a number ({describe(self)}) does not support item assignment")
@@ -109,7 +132,9 @@ class Writable:
         if new is NotImplemented or self.is_number():
             return new
         fits(new, self, f"x {operator} y")
-        self.overwrite(new if new.dtype == self.dtype else new.astype(self.dtype), f"x {operator} y")
+        self.overwrite(
+            new if new.dtype == self.dtype else new.astype(self.dtype), f"x {operator} y"
+        )
         return self
 
     def fill(self, value):
@@ -120,14 +145,15 @@ class Writable:
 
 
 def on_arguments(name, function, arrays, params):
-    """Call a function of the program's on arrays that it must not overwrite: the engine needs them still."""
+    """Call a function of the program's on arrays that it must not overwrite."""
     try:
         return function(*map(_read_only, arrays), **params)
     except ValueError as error:
         if "read-only" not in str(error):
             raise
-        raise InPlaceWrite(name, "an argument of the function", "Make an array of your own first: x = np.copy(x).") \
-            from error
+        raise InPlaceWrite(
+            name, "an argument of the function", "Make an array of your own first: x = np.copy(x)."
+        ) from error
 
 
 def _read_only(x):
@@ -141,11 +167,16 @@ def _read_only(x):
 
 
 def fits(new, array, how):
-    """Check that NumPy would write `new` into `array`: the same shape, and a dtype that same-kind casting allows."""
+    """Check that NumPy would write `new` into `array`: its shape, and casting of the same kind."""
     if shape_of(new) != array.shape:
-        raise ValueError(f"{how}: the result has shape {shape_of(new)}, which does not fit into {describe(array)}")
+        raise ValueError(
+            f"{how}: the result has shape {shape_of(new)}, which does not fit into "
+            f"{describe(array)}"
+        )
     if not np.can_cast(new.dtype, array.dtype, "same_kind"):
-        raise TypeError(f"{how}: the result is {new.dtype}, which does not fit into {describe(array)}")
+        raise TypeError(
+            f"{how}: the result is {new.dtype}, which does not fit into {describe(array)}"
+        )
 
 
 # NumPy's functions that overwrite their first argument
@@ -153,16 +184,21 @@ def fits(new, array, how):
 
 def _writer(function):
     """The function on a traced first argument; a plain one cannot hold traced numbers."""
+
     def write(array, *args, **kwargs):
         if not isinstance(array, Writable):
             around = function is np.copyto and caller_in_numpy(args[0])
             if around:
                 raise LostTrace(f"{around}: a copy into a plain array", args[0])
-            raise InPlaceWrite(f"np.{function.__name__}", f"into {describe(array)}, which is not traced",
-                               "Make it a traced array: np.zeros(shape, like=x).")
+            raise InPlaceWrite(
+                f"np.{function.__name__}",
+                f"into {describe(array)}, which is not traced",
+                "Make it a traced array: np.zeros(shape, like=x).",
+            )
         if function not in _WRITTEN:
             raise InPlaceWrite(f"np.{function.__name__}")
         array[...] = _WRITTEN[function](array, *args, **kwargs)
+
     return write
 
 
@@ -175,8 +211,10 @@ def _put_at(array, mask, values):
 
 
 _WRITTEN = {np.copyto: _copied, np.putmask: _put_at}
-WRITERS = {function: _writer(function) for function in (
-    np.copyto, np.putmask, np.put, np.place, np.fill_diagonal, np.put_along_axis)}
+WRITERS = {
+    function: _writer(function)
+    for function in (np.copyto, np.putmask, np.put, np.place, np.fill_diagonal, np.put_along_axis)
+}
 
 
 def add_at(ufunc, array, indices, values=None):
