@@ -94,7 +94,7 @@ class Primitive:
                 which is smooth there: even powers of the root are computed, and differentiated, by it
     formula     the function as a formula, where `forward` is written for floats, which round, under- and overflow:
                 ``formula(*arrays, **params)``, for arrays of formulas or of exact numbers
-    listed      whether TABLE has it (a program's own primitives are not listed)
+    listed      whether TABLE has it (not a program's own primitives, nor parts that are no functions of their own)
     """
 
     def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, forward=None, plain=None, keep=None,
@@ -117,6 +117,7 @@ class Primitive:
         self.vjp, self.jvp = vjp, jvp
         self.constant = kind is Kind.CONSTANT
         self.known_reads = {}
+        self.listed = listed
         if listed:
             TABLE[function or self] = self
 
@@ -274,7 +275,7 @@ class Composition:
 
 
 def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, kinks=(), name=None, forward=None,
-                params=({},), near=(), scales=None, square=None, formula=None):
+                params=({},), near=(), scales=None, square=None, formula=None, listed=True):
     """A function applied to each element (of broadcast arguments), given by its partial derivatives.
 
     y_k = phi(x_k):  dY = phi'(X) . dX  and  <G, phi'(X) . dX> = <phi'(X) . G, dX>: jvp and vjp are the same product.
@@ -287,7 +288,7 @@ def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, 
                   **named)
              for s in shapes for named in params]
     return Primitive(function, derivation, kind=kind, jvp=rules, vjp=rules, cases=cases, kinks=kinks, stacked=True,
-                     pointwise=True, name=name, forward=forward, square=square, formula=formula)
+                     pointwise=True, name=name, forward=forward, square=square, formula=formula, listed=listed)
 
 
 def _partial(rule):

@@ -107,8 +107,7 @@ _gelu = Primitive(
 
 near = elementwise(
     None, "y = x, but not beyond +-100, where sigma(u(y)) below has reached 0 or 1 and u(y) does not overflow;  dy = dx",
-    lambda _y, x: np.abs(x) <= 100, name="near", kind=KINKED, forward=lambda x: np.clip(x, -100, 100),
-    formula=lambda x: x, kinks=[Kink((100.0,), (1.0,), "1 at the bounds")])
+    lambda _y, _x: 1, name="near", forward=lambda x: np.clip(x, -100, 100), formula=lambda x: x, listed=False)
 
 
 def _gelu_tanh_keep(x):
