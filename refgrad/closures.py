@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 import functools
 import random
-import sys
 import types
 
 import numpy as np
@@ -45,16 +44,13 @@ def rerun(f, snapshots):
 
 
 def _generators():
-    """The states of the global generators, Python's and NumPy's (which is loaded on first use)."""
-    return random.getstate(), sys.modules[
-        "numpy.random"
-    ].get_state() if "numpy.random" in sys.modules else None
+    """The states of the global generators, Python's and NumPy's."""
+    return random.getstate(), np.random.get_state()
 
 
 def _set(states):
     random.setstate(states[0])
-    if states[1] is not None:
-        np.random.set_state(states[1])
+    np.random.set_state(states[1])
 
 
 def _reaches_state(x, seen):

@@ -90,6 +90,7 @@ class Primitive:
                 functions, ``again(array)``, the view once more, and ``back(array, view)``, the array with the values
                 of a view that was written to (None: the view is read-only)
     pointwise   each entry of the result depends on one entry of each (broadcast) argument alone
+    chooses     it leaves entries of its arguments out; if its parameters are arrays, where it has parameters
     square      of a root, |x| or sqrt(a^2 + b^2), which kinks where it is 0, its square as a function of the arguments,
                 which is smooth there: even powers of the root are computed, and differentiated, by it
     formula     the function as a formula, where `forward` is written for floats, which round, under- and overflow:
@@ -99,14 +100,14 @@ class Primitive:
 
     def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, forward=None, plain=None, keep=None,
                  call=None, cases=(), kinks=(), stacked=False, multiple=False, pointwise=False, view=None,
-                 square=None, formula=None, name=None, listed=True):
+                 chooses=False, square=None, formula=None, name=None, listed=True):
         self.name = name or f"np.{qualified(function)}"
         self.__name__ = self.name
         self.function = function
         self.__doc__ = self.derivation = derivation
         self.kind, self.cases, self.kinks = kind, tuple(cases), tuple(kinks)
         self.keep, self.multiple, self.stacked, self.pointwise = keep, multiple, stacked, pointwise
-        self.view, self.square = view, square
+        self.view, self.square, self.chooses = view, square, chooses
         self.remembers = view is not None or square is not None  # a traced result remembers its arguments
         self.forward, self.formula = forward or function, formula
         self.plain = plain or self.forward
@@ -116,6 +117,8 @@ class Primitive:
         self.call = call or every_argument_is_an_array
         self.vjp, self.jvp = vjp, jvp
         self.constant = kind is Kind.CONSTANT
+        # Functions that are not defined everywhere may be infinitely steep at the edge.
+        self.has_edges = pointwise and jvp is not None and any(d for case in self.cases for d in case.domains)
         self.known_reads = {}
         self.listed = listed
         if listed:
@@ -234,6 +237,23 @@ class Primitive:
         return spread(self._tangent(tangents, kept, arrays, params), result)
 
     def _tangent(self, tangents, kept, arrays, params):
+        """The tangent, before it is spread over the result's shape."""
+        if not self.has_edges:
+            return self._sum_of_terms(tangents, kept, arrays, params)
+        try:
+            with np.errstate(invalid="raise"):
+                return self._sum_of_terms(tangents, kept, arrays, params)
+        except FloatingPointError:  # 0 times infinity, perhaps: an entry of a tangent that is 0 contributes 0
+            terms = []
+            with np.errstate(invalid="ignore"):
+                for i, v in enumerate(tangents):
+                    if v is not None:
+                        v = widened(v)
+                        t = self.jvp[i](v, kept, *arrays, **params)
+                        terms.append(np.where((v == 0) & np.isnan(t), 0, t))
+                return total(terms)
+
+    def _sum_of_terms(self, tangents, kept, arrays, params):
         varying = [i for i, v in enumerate(tangents) if v is not None]
         if any(tangents[i].dtype is HALF for i in varying):
             tangents = [v if v is None else widened(v) for v in tangents]

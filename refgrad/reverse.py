@@ -12,6 +12,7 @@ import itertools
 import numpy as np
 
 from .errors import encloses_itself
+from .primitive import within
 from .snapshots import LARGE, REUSED, Snapshots, owner_of
 from .tracer import Level, Tracer
 
@@ -57,6 +58,7 @@ class Tape(Level):
         super().__init__()
         self.nodes = []
         self.snapshots = Snapshots()
+        self.hides = False  # whether entries were left out that may be nan: by np.where, or by a mask
         self.borrowed = set()  # ids of arrays that own the memory of large arguments
         self.slots = itertools.count()  # counting is atomic, so threads may share a tape
 
@@ -95,6 +97,8 @@ class Tape(Level):
                 if read[1 + i]:
                     x = values[i]
                     values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
+        if primitive.chooses and (not params or any(type(p) is np.ndarray for p in within(params))):
+            self.hides = True
         if params and wanted:
             for k, p in params.items():
                 kind = type(p)
@@ -164,6 +168,8 @@ class Tape(Level):
                     continue
                 try:
                     contributions = node.primitive.pull(g, node.kept, node.arrays, node.params, node.wanted)
+                    if self.hides and _have_nan(contributions):
+                        return node, g
                 except FloatingPointError:
                     return node, g
             for slot, c in zip(node.parents, contributions):
@@ -180,6 +186,16 @@ class Tape(Level):
                     cotangents[slot] = _added(old, c)
                     fresh.add(slot)
         return None
+
+
+def _have_nan(cotangents):
+    """Whether a sum over one of the arrays, plain or traced, is nan: then an entry may be."""
+    for c in cotangents:
+        while type(c) is Tracer:
+            c = c.value
+        if type(c) is np.ndarray and np.isnan(np.add.reduce(c, axis=None)):
+            return True
+    return False
 
 
 def _added(a, b, out=None):

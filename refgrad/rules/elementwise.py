@@ -283,7 +283,7 @@ Primitive(np.clip, "y = x between the bounds, else the bound that was crossed (t
 
 _chosen = (None, lambda g, _y, c, _a, _b: np.where(c, g, 0), lambda g, _y, c, _a, _b: np.where(c, 0, g))
 Primitive(np.where, "y = a where c, else b:  dy = da where c, else db;  <g, dy> = <g where c, da> + <g else, db>",
-          kind=LINEAR, stacked=True, pointwise=True, jvp=_chosen, vjp=_chosen,
+          kind=LINEAR, stacked=True, pointwise=True, chooses=True, jvp=_chosen, vjp=_chosen,
           cases=[Case(Fixed(np.array([True, False, True])), (2, 3), (3,)),
                  Case(Fixed(np.array([[True], [False]])), (), (2,))])
 

@@ -132,7 +132,9 @@ def _getitem_jvp(v, y, x, index):
 getitem = Primitive(
     operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: entries used twice receive both",
     kind=LINEAR, name="getitem", jvp=(_getitem_jvp,), stacked=True, forward=lambda x, index: x[index],
-    vjp=(lambda g, _y, _x, index: scatter_add(g, index=index, shape=shape_of(_x)),), view=lambda params: (lambda x: x[params["index"]], lambda x, y: setitem(x, y, index=params["index"])),
+    vjp=(lambda g, _y, _x, index: scatter_add(g, index=index, shape=shape_of(_x)),), chooses=True,
+    view=lambda params: (lambda x: x[params["index"]],
+                         lambda x, y: setitem(x, y, index=params["index"])),
     cases=[Case((3, 4), call=lambda x: x[1]), Case((3, 4), call=lambda x: x[..., None, ::-2]),
            Case((3, 4), call=lambda x: x[np.array([0, 2, 0])]),
            Case((3, 4), call=lambda x: x[np.array([[0], [2]]), np.array([1, 1, 3])]),

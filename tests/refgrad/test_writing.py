@@ -299,6 +299,32 @@ def test_a_cotangent_that_is_zero_contributes_zero(f, expected):
         np.testing.assert_array_equal(rg.grad(lambda x: np.sum(f(x[1])) + x[0])(np.zeros(2)), [1, expected])
 
 
+def test_what_is_left_out_may_be_nan():
+    """Data with gaps: a slope that is nan under a cotangent that is 0."""
+    d = np.array([1.0, np.nan, 3.0])
+    known = ~np.isnan(d)
+    programs = {
+        "where": lambda x: np.sum(np.where(known, (x - d) ** 2, 0)), "mask": lambda x: np.sum(((x - d) ** 2)[known]),
+        "positions": lambda x: np.sum(np.take((x - d) * (x - d), np.flatnonzero(known))),
+        "product": lambda x: np.sum(np.where(known, x * d, x)), "log": lambda x: np.sum(np.where(known, np.log(d * x), 0))}
+    filled = np.where(known, d, 0)
+    for name, f in programs.items():
+        expected = {"product": np.where(known, d, 1), "log": known / X}.get(name, 2 * known * (X - filled))
+        with np.errstate(all="ignore"):
+            np.testing.assert_allclose(rg.grad(f)(X), expected, err_msg=name)
+            np.testing.assert_allclose(rg.jit(rg.grad(f))(X), expected, err_msg=name)
+            assert np.isfinite(rg.hessian(f)(X)).all(), name
+    assert np.isnan(rg.grad(lambda x: np.sum((x - d) ** 2))(X)[1])
+
+
+def test_a_tangent_that_is_zero_contributes_zero():
+    with np.errstate(all="ignore"):
+        for f in (np.sqrt, np.log, lambda x: x ** 0.5, lambda x: 1 / x):
+            for mode in ("forward", "reverse"):
+                J = rg.jacobian(f, mode=mode)(np.array([0.0, 1.0, 4.0]))
+                assert np.isinf(J[0, 0]) and np.array_equal(J == 0, ~np.eye(3, dtype=bool)), (f, mode)
+
+
 def test_nan_stays_nan():
     with np.errstate(all="ignore"):
         assert np.isnan(rg.grad(lambda x: np.sqrt(x * np.nan))(1.0))
