@@ -19,7 +19,7 @@ import sys
 import types
 import weakref
 from itertools import repeat
-from operator import is_
+from operator import call, is_
 
 import numpy as np
 
@@ -75,15 +75,14 @@ class Surroundings:
         while self.waiting:
             self.look(*self.waiting.pop())
         self.unread = None
-        self.groups = _grouped(self.names)
+        self.gets, self.keys, self.values, _ = zip(*self.names) if self.names else ((),) * 4
 
     def difference(self):
         """What messages call the first thing that is another one now; None if all is as it was."""
-        for get, keys, values, labels in self.groups:
-            if not all(map(is_, map(get, keys, repeat(MISSING)), values)):
-                for key, value, label in zip(keys, values, labels):
-                    if not _alike(get(key, MISSING), value):
-                        return label
+        if not all(map(is_, map(call, self.gets, self.keys, repeat(MISSING)), self.values)):
+            for get, key, value, label in self.names:
+                if not _alike(get(key, MISSING), value):
+                    return label
         for cell, value, label in self.cells:
             try:
                 now = cell.cell_contents
@@ -298,16 +297,6 @@ def _is_buffer(x):
 def _is_named(attribute):
     """Whether an attribute has a name of the program's own."""
     return not (attribute.startswith("__") and attribute.endswith("__"))
-
-
-def _grouped(names):
-    """(get, keys, values, labels) for each dict, whose names are compared together."""
-    groups = {}
-    for get, key, value, label in names:
-        _, *columns = groups.setdefault(id(getattr(get, "__self__", get)), (get, [], [], []))
-        for column, x in zip(columns, (key, value, label)):
-            column.append(x)
-    return list(groups.values())
 
 
 def _alike(a, b):
