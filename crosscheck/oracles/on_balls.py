@@ -8,7 +8,6 @@ round, runs as the formula; the functions that refgrad composes of others run as
 import numpy as np
 
 from refgrad.nn.activations import log1pexp, near
-from refgrad.nn.losses import residual
 from refgrad.nn.softmax import peak
 from refgrad.primitive import TABLE, Composition
 from refgrad.rules.determinants import is_normal, weak_directions
@@ -32,8 +31,6 @@ register(scatter_add, ball.scatter_add)
 register(setitem, ball.with_item)
 
 
-# Without the cancellation of the formula.
-register(residual, lambda logs, chosen, index: ball.with_item(np.exp(logs), np.expm1(chosen), (..., *index)))
 register(near, near.formula)  # it is not in the table: of its own it is no function that floats compute
 
 
