@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -13,25 +15,12 @@ def blocks():
     return re.findall(r"```(\w*)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 
 
-def test_the_tour_prints_what_is_shown(tmp_path):
-    program = next(text for language, text in blocks() if language == "python")
-    shown = next(text for language, text in blocks() if text.startswith("True"))
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == shown
-
-
-def test_the_assignments_print_what_is_shown(tmp_path):
-    program = next(text for language, text in blocks() if "like=x" in text)
-    shown = next(text for language, text in blocks() if text.startswith("[2.79"))
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == shown
-
-
-def test_the_program_is_what_is_shown(tmp_path):
-    program = next(text for language, text in blocks() if "rg.jit(" in text)
-    shown = next(text for language, text in blocks() if text.startswith("def program("))
+@pytest.mark.parametrize("inside, first", [
+    ("rg.jacobian(", "True"), ("like=x", "[2.79"), ("rg.jit(", "def program(")])
+def test_a_program_prints_what_is_shown(inside, first, tmp_path):
+    """The tour, the assignments, the program that jit writes; found by what is in them, and how their output begins."""
+    program = next(text for language, text in blocks() if language == "python" and inside in text)
+    shown = next(text for language, text in blocks() if text.startswith(first))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip() == shown.rstrip()
