@@ -183,7 +183,7 @@ def replay(id: Annotated[str, typer.Argument(metavar="ID", help="A network's id,
     """
     from .networks import network_of_id
     from .report import terminal
-    from .run import examine
+    from .studies.networks import examine
     try:
         network = network_of_id(id)
     except ValueError as error:
@@ -257,7 +257,7 @@ def _drawn(seed, networks, quick):
 
 
 def _dtypes(chosen):
-    from .run import DTYPES
+    from .studies.networks import DTYPES
     return tuple(dict.fromkeys(d.value for d in chosen)) if chosen else DTYPES
 
 

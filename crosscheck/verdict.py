@@ -23,7 +23,7 @@ import numpy as np
 
 from .ball import Ball, arithmetic
 from .formats import FORMATS, format_named
-from .oracles.exact import order_of
+from .truth.exact import order_of
 
 RIGHT, AGREES, LESS_ACCURATE = "exact to rounding", "agrees", "less accurate"
 WRONG, NOT_FINITE, KINK = "wrong", "not finite", "kink"

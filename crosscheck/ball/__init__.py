@@ -1,6 +1,7 @@
 """Balls: arrays that prove.  See `Ball` and `arithmetic`."""
 
 from . import contraction, decisions, elementwise, integers, linear, order, reductions, structure  # fill the tables
+from . import refgrad_functions
 from .arithmetic import FUNCTION_ULPS, Undecided, arithmetic, branches
 from .array import FUNCTIONS, UFUNCS, Ball, register
 from .measure import digits, distance

@@ -7,9 +7,9 @@ import numpy as np
 from refgrad.errors import describe
 
 from ..formats import format_named
-from .examination import Examination
+from ..trial import Examination
 from .report import GradientError, Report
-from .subject import Arguments, Differentiated, HandWritten, argument_names, chosen_of
+from ..subjects.subject import Arguments, Differentiated, HandWritten, argument_names, chosen_of
 
 DTYPES = ("float64", "float32")
 
@@ -63,7 +63,7 @@ def subject_of(f, inputs, gradient=None, vjp=None, jvp=None, argnums=None, dtype
         raise TypeError(f"check: f is {describe(f)}; expected a function, a torch Module or an autograd.Function")
     dtypes = None if dtypes is None else _names(dtypes)
     if _is_torch(f, inputs):
-        from ..oracles.torch_subject import subject_of as torch_subject_of
+        from ..subjects.torch_function import subject_of as torch_subject_of
         if gradient or vjp or jvp:
             raise TypeError("check: gradient=, vjp= and jvp= belong to a NumPy function; torch's bring their own")
         subject = torch_subject_of(f, inputs, dtypes, argnums)
@@ -113,7 +113,7 @@ def _reference(reference, subject):
 
 def _finite(subject):
     """Raise where the function has no value at the caller's own inputs: nothing could be said about its derivative."""
-    from .conduct import finest
+    from ..conduct import finest
     for name, a in subject.inputs().items():
         if not np.isfinite(a).all():
             raise ValueError(f"check: {name} has nan or inf among its entries; expected finite numbers")

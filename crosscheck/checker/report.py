@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..verdict import KINK, LESS_ACCURATE, NO_ANSWER, UNDECIDED, VERDICTS
-from .examination import Finding
+from ..trial import Finding
 
 COLUMNS = tuple(f.name for f in dataclasses.fields(Finding))
 

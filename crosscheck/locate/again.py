@@ -11,8 +11,8 @@ import numpy as np
 from refgrad.tracer import dispatch
 
 from ..ball import Ball, Undecided, arithmetic, branches, digits
-from ..oracles.exact import BITS, ENOUGH, REQUIRED, step_of_order
-from ..oracles.modes import inner
+from ..truth.exact import BITS, ENOUGH, REQUIRED, step_of_order
+from ..subjects.libraries.refgrad_modes import inner
 from .around import COMPOSITIONS, bent, inner_product
 from .culprit import accuse
 from .first import agree, is_rounding_of_constants

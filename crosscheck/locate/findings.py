@@ -12,8 +12,9 @@ from ..ball import Ball, Undecided, arithmetic, digits
 from ..formats import format_named
 from ..networks import interpret
 from ..networks.network import Network
-from ..oracles import exact, modes
-from ..oracles.exact import BITS, REQUIRED, order_of, step_of_order
+from ..truth import exact
+from ..subjects.libraries import refgrad_modes as modes
+from ..truth.exact import BITS, REQUIRED, order_of, step_of_order
 from ..verdict import NOT_FINITE, WRONG, judge
 from .pinpoint import pinpoint
 from .program import directions, program_of
@@ -93,7 +94,7 @@ def _on_balls(network, constants):
 
 def _answer(network, library, mode, dtype, leaves, constants, u, v):
     """name -> derivative by this library in one mode; None if it raised an error, which is no wrong answer."""
-    from ..oracles import torch_modes
+    from ..subjects.libraries import torch_modes
     oracle = torch_modes if library == "torch" else modes
     prepare = torch_modes.tensors if library == "torch" else _arrays
     constants, point, other, along = (prepare(d, dtype) for d in (constants, leaves, u, v))

@@ -19,7 +19,7 @@ import numpy as np
 from refgrad.primitive import TABLE
 
 from ..ball import Ball, Undecided, arithmetic, branches, digits
-from ..oracles.exact import BITS, ENOUGH, FINER, REQUIRED, step_of_order
+from ..truth.exact import BITS, ENOUGH, FINER, REQUIRED, step_of_order
 from .culprit import accuse
 from .local import Local, is_finite
 from .trace import is_floating

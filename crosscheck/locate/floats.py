@@ -11,7 +11,7 @@ import numpy as np
 
 from ..ball import Ball, Undecided, arithmetic, branches
 from ..formats import format_named
-from ..oracles.exact import BITS, FINER, Agreement, Bound, Truth, step_of_order
+from ..truth.exact import BITS, FINER, Agreement, Bound, Truth, step_of_order
 from ..verdict import NOT_FINITE, TYPICAL, WRONG, judge
 from .culprit import accuse
 from .first import Unable

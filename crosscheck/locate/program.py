@@ -7,7 +7,7 @@ import numpy as np
 from refgrad import nn
 
 from ..networks.network import interpret
-from ..oracles.modes import function, kept_by_dropout
+from ..subjects.libraries.refgrad_modes import function, kept_by_dropout
 
 #: What a program of each library begins with.
 IMPORTS = {"torch": "import torch, torch.nn.functional as F",
@@ -26,7 +26,7 @@ def program_of(network, library="torch", mode="reverse", dtype="float64", name=N
     """The program, as text: the network's numbers, its function f, and a line that prints the derivative.
 
     library  "torch" or "refgrad"
-    mode     one of crosscheck.oracles.modes.MODES; the directions are those of `directions`
+    mode     one of crosscheck.subjects.libraries.refgrad_modes.MODES; the directions are those of `directions`
     name     the array whose derivative is printed (all modes but forward over forward); the first leaf if None
     exact    its exact value, for the comment in the last line
     """

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..networks.network import Array, Call, interpret
-from ..oracles.modes import function
+from ..subjects.libraries.refgrad_modes import function
 
 #: Numbers are rounded to multiples of these, the coarsest that still fails.
 GRIDS = (1.0, 0.5, 0.25, 0.0625)

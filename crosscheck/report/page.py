@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 import numpy as np
 
-from ..studies import cheap_gradient
+from ..studies.scaling import cheap_gradient
 from ..verdict import KINK, NO_ANSWER, NOT_FINITE, RIGHT, VERDICTS, WRONG
 from .page_derivations import derivations_section
 from .page_memory import memory_section

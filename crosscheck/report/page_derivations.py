@@ -13,8 +13,8 @@ from refgrad import nn
 from refgrad.derive import form as F
 from refgrad.derive.printing import mathml
 
-from ..derivations import book
-from ..derivations.written import written
+from ..studies.derivations import book
+from ..studies.derivations.written import written
 from .sections import table
 from .tables import replacing
 

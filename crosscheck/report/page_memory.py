@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..speed import memory
+from ..studies.speed import memory
 from .sections import images, table
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..speed import aims
-from ..speed import profile as profiling
-from ..speed.contenders import HAND
+from ..studies.speed import aims
+from ..studies.speed import profile as profiling
+from ..studies.speed.contenders import HAND
 from .sections import images, table
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..peers.checkers import ACCEPTED
-from ..speed import throughput
+from ..studies.checkers.checkers import ACCEPTED
+from ..studies.speed import throughput
 from .sections import images, table
 
 

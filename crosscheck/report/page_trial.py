@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..faults import trial
-from ..peers.tables import side_by_side
+from ..studies.faults import trial
+from ..studies.checkers.tables import side_by_side
 from .sections import images, table
 
 #: Rows shown of what is long.

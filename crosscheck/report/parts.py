@@ -35,7 +35,7 @@ def networks(seed, count, out, quick, workers, dtypes):
     """Random networks, checked: errors.csv, layers.csv, findings.csv, torch_findings.csv, coverage.csv ...
     and their plots."""
     from ..networks.draw import PROFILES
-    from ..run import run
+    from ..studies.networks import run
     profile = PROFILES["quick" if quick else "full"]
     count = count or profile.networks
     result = _watched("checking networks", count, lambda tick: run(seed, count, profile.name, dtypes, workers, tick))
@@ -72,8 +72,8 @@ def write_networks(result, out, what):
 
 def derivations(seed, out, quick, workers, random=None):
     """The book of derivations: derivations.html and derivations.csv.  Returns whether all of it is proved."""
-    from ..derivations import book
-    from ..derivations.layers import ulps_of_primitives
+    from ..studies.derivations import book
+    from ..studies.derivations.layers import ulps_of_primitives
     from . import tables
     from .page_derivations import write_derivations
     count = len(book.contents(quick, random))
@@ -99,8 +99,8 @@ def derivations(seed, out, quick, workers, random=None):
 
 def faults(seed, out, quick, workers):
     """Mistakes planted in the rules: faults.csv and its plot."""
-    from ..faults import trial
-    from ..faults.planting import chosen
+    from ..studies.faults import trial
+    from ..studies.faults.planting import chosen
     from . import tables
     from .plots_faults import plot_faults
     profile = "quick" if quick else "full"
@@ -123,8 +123,8 @@ def checkers(seed, out, quick, workers):
     checker_seconds.csv and a plot."""
     import pandas as pd
 
-    from ..peers import compare, torch_seconds
-    from ..peers import tables as of_peers
+    from ..studies.checkers import compare, torch_seconds
+    from ..studies.checkers import tables as of_peers
     from . import tables
     from .plots_checkers import plot_checkers
     tasks = compare.tasks(seed, quick)
@@ -169,7 +169,7 @@ def training(seed, out, quick):
 
 def scaling(seed, out, quick):
     """How the cost of gradients grows: scaling.csv and its plots."""
-    from ..studies import scaling as study
+    from ..studies.scaling import study
     from . import plots_scaling, tables
     frame = _watched("measuring how cost grows", study.count(quick), lambda tick: study.run_scaling(seed, quick, tick))
     tables.write_table(frame, out / "scaling.csv")
@@ -182,7 +182,7 @@ def scaling(seed, out, quick):
 
 def speed(seed, out, quick):
     """Value and gradient, against NumPy by hand and other frameworks: speed.csv and its plot."""
-    from ..speed import aims, measure, profile
+    from ..studies.speed import aims, measure, profile
     from . import tables
     from .plots_speed import plot_speed
     count = len(measure.tasks(quick))
@@ -206,7 +206,7 @@ def speed(seed, out, quick):
 
 def memory(seed, out, quick):
     """Peak memory of value and gradient, with checkpoint and without: memory.csv and its plot."""
-    from ..speed import memory as study
+    from ..studies.speed import memory as study
     from . import tables
     from .plots_memory import plot_memory
     count = len(study.tasks(quick))
@@ -225,7 +225,7 @@ def memory(seed, out, quick):
 
 def throughput(seed, out, quick):
     """Networks checked in a second, and torch's gradcheck: throughput.csv, throughput_time.csv and their plot."""
-    from ..speed import throughput as study
+    from ..studies.speed import throughput as study
     from . import tables
     from .plots_throughput import plot_throughput
     count = study.count(quick)

@@ -7,8 +7,8 @@ import textwrap
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
-from ..faults.operators import OPERATORS
-from ..faults.trial import CAUGHT, EQUIVALENT, MISSED, sentence, summary
+from ..studies.faults.operators import OPERATORS
+from ..studies.faults.trial import CAUGHT, EQUIVALENT, MISSED, sentence, summary
 from .plots import DPI, NEVER, STYLE, plt
 
 #: From no fault caught to nearly all; all is another color, so that one fault missed among many is seen.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from ..speed.memory import MOST, PROBLEMS, deep, slopes, span
+from ..studies.speed.memory import MOST, PROBLEMS, deep, slopes, span
 from .plots import COLORS, DPI, STYLE, plt
 
 DTYPES = {"float32": "#56B4E9", "float64": "#0072B2"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..studies import cheap_gradient
-from ..studies.gradient import ASYMPTOTIC, curve
-from ..studies.jacobian import crossover
+from ..studies.scaling import cheap_gradient
+from ..studies.scaling.gradient import ASYMPTOTIC, curve
+from ..studies.scaling.jacobian import crossover
 from .plots import DPI, STYLE, WITH_JIT, plt
 
 METHODS = {"reverse": "#0072B2", "forward": "#D55E00", "forward batched": "#E69F00", "differences": "#777777"}

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 from matplotlib.ticker import FixedLocator, NullLocator  # noqa: E402
 
-from ..speed.contenders import CONTENDERS, HAND, OURS, WRITTEN  # noqa: E402
+from ..studies.speed.contenders import CONTENDERS, HAND, OURS, WRITTEN  # noqa: E402
 from .plots import DPI, STYLE, WITH_JIT  # noqa: E402
 
 OF = {**WITH_JIT, "torch.compile": "#E69F00", "jax.jit": "#009E73", "HIPS autograd": "#CC79A7",

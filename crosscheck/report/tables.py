@@ -11,22 +11,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..derivations.book import COLUMNS as DERIVATIONS_COLUMNS
-from ..derivations.book import NUMBERS as DERIVATIONS_NUMBERS
-from ..faults.trial import COLUMNS as FAULTS_COLUMNS
+from ..studies.derivations.book import COLUMNS as DERIVATIONS_COLUMNS
+from ..studies.derivations.book import NUMBERS as DERIVATIONS_NUMBERS
+from ..studies.faults.trial import COLUMNS as FAULTS_COLUMNS
 from ..locate.findings import REFGRAD_COLUMNS, TORCH_COLUMNS
 from ..networks import Coverage
-from ..peers.tables import CHECKERS_COLUMNS, FALSE_ALARMS, SECONDS_COLUMNS
-from ..run import COLUMNS
-from ..speed.measure import COLUMNS as SPEED_COLUMNS
-from ..speed.measure import NUMBERS as SPEED_NUMBERS
-from ..speed.memory import COLUMNS as MEMORY_COLUMNS
-from ..speed.memory import NUMBERS as MEMORY_NUMBERS
-from ..speed.profile import COLUMNS as PROFILE_COLUMNS
-from ..speed.profile import NUMBERS as PROFILE_NUMBERS
-from ..speed.throughput import COLUMNS as THROUGHPUT_COLUMNS
-from ..speed.throughput import NUMBERS as THROUGHPUT_NUMBERS
-from ..speed.throughput import TIME_COLUMNS, TIME_NUMBERS
+from ..studies.checkers.tables import CHECKERS_COLUMNS, FALSE_ALARMS, SECONDS_COLUMNS
+from ..studies.networks import COLUMNS
+from ..studies.speed.measure import COLUMNS as SPEED_COLUMNS
+from ..studies.speed.measure import NUMBERS as SPEED_NUMBERS
+from ..studies.speed.memory import COLUMNS as MEMORY_COLUMNS
+from ..studies.speed.memory import NUMBERS as MEMORY_NUMBERS
+from ..studies.speed.profile import COLUMNS as PROFILE_COLUMNS
+from ..studies.speed.profile import NUMBERS as PROFILE_NUMBERS
+from ..studies.speed.throughput import COLUMNS as THROUGHPUT_COLUMNS
+from ..studies.speed.throughput import NUMBERS as THROUGHPUT_NUMBERS
+from ..studies.speed.throughput import TIME_COLUMNS, TIME_NUMBERS
 from ..verdict import KINK, LESS_ACCURATE, NO_ANSWER, NOT_FINITE, VERDICTS, WRONG
 
 #: Columns that each table must have; a file without them is not the table that it claims to be.

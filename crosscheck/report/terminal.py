@@ -71,7 +71,7 @@ def _exact(network, truth):
 def _answers(rows):
     columns = ("mode", "parameter", "by", "in", "ulps", "relative", "of bound", "verdict")
     table = plain_table(*columns, right=columns[4:7], whole=columns)
-    from ..oracles.exact import order_of  # not above: help and errors shall come at once
+    from ..truth.exact import order_of  # not above: help and errors shall come at once
     previous = None
     for r in sorted(rows, key=lambda r: (order_of(r["mode"]), r["mode"])):
         if previous not in (None, r["mode"]):

@@ -14,7 +14,8 @@ from time import perf_counter, process_time
 
 import numpy as np
 
-from ..oracles import torch_modes, torch_studies
+from ..subjects.libraries import torch_modes
+from .scaling import torch_programs
 
 EPS = float(np.finfo(float).eps)
 
@@ -94,7 +95,7 @@ def equal_threads():
     One, because two threads that wait for each other wait for whatever else the machine does.  Where threadpoolctl is
     missing (it comes with scikit-learn) BLAS cannot be told, and torch gets the number that BLAS takes by itself.
     """
-    before, blas = torch_studies.threads(), _blas_threads()
+    before, blas = torch_programs.threads(), _blas_threads()
     with _limited_blas(1) as limited:
         threads = 1 if limited else blas
         torch_modes.use_threads(threads)

@@ -12,8 +12,7 @@ import pandas as pd
 from refgrad import grad
 
 from ..ball import Ball, arithmetic
-from ..oracles import on_balls  # noqa: F401  (gives refgrad's own functions their meaning on balls)
-from ..oracles import refgrad_studies, torch_studies
+from .scaling import refgrad_programs, torch_programs
 from .timing import equal_threads
 
 DTYPES = ("float32", "float64")
@@ -97,7 +96,7 @@ def start(seed, dtype):
         if i < len(WIDTHS) - 1:
             parameters |= {f"gamma{i}": np.ones(m), f"beta{i}": np.zeros(m)}
     parameters = {k: p.astype(np.float32).astype(dtype) for k, p in parameters.items()}
-    return [module.DigitsNet(dict(parameters), **SETTINGS) for module in (refgrad_studies, torch_studies)]
+    return [module.DigitsNet(dict(parameters), **SETTINGS) for module in (refgrad_programs, torch_programs)]
 
 
 def batches(samples, seed):

@@ -17,7 +17,6 @@ from flint import arb
 import refgrad as rg
 from crosscheck.ball import Ball, arithmetic
 from crosscheck.ball.arithmetic import as_cells
-from crosscheck.oracles import on_balls  # noqa: F401  (refgrad's functions on balls)
 from refgrad.cases import Fixed, sample
 
 #: Bits for the exact derivatives: more are tried where fewer than `SURE` of them are left.

@@ -7,7 +7,7 @@ import pytest
 from flint import arb, ctx
 
 from crosscheck import ball as package
-from crosscheck.ball import UFUNCS, Ball, Undecided, arithmetic, branches, digits, distance
+from crosscheck.ball import Ball, UFUNCS, Undecided, arithmetic, branches, digits, distance
 from crosscheck.ball.arithmetic import Format
 from tests.crosscheck.balls import BITS, FORMATS, SQUARE, A, B, V, bounded, check, draw
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crosscheck.ball import UFUNCS, Ball, arithmetic
+from crosscheck.ball import Ball, UFUNCS, arithmetic
 from tests.crosscheck.balls import FORMATS, ON_TRUTHS, PRODUCTS, bounded, draw, leaves
 
 

@@ -119,6 +119,7 @@ SAMPLES = {
              Sample(A, 1, "reflect"), Sample(A, 2, mode="wrap"), Sample(A, 1, "symmetric"),
              Sample(E, ((1, 1), (0, 0)))],
     np.astype: [Sample(A, np.float32), Sample(A, int), Sample(A, bool)], np.sinc: [Sample(A), Sample(0 * A)],
+    np.nan_to_num: ONE_ARRAY,
     np.copy: ONE_ARRAY, np.shape: ONE_ARRAY, np.ndim: ONE_ARRAY, np.size: ONE_ARRAY + [Sample(A, 1)],
     np.zeros_like: ONE_ARRAY + [Sample(A, shape=(2,)), Sample(A, dtype=bool)],
     np.ones_like: ONE_ARRAY + [Sample(A, float, shape=(2, 0))],

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 import crosscheck.ball.decisions as decisions
-import crosscheck.checker.conduct as conduct
-import crosscheck.checker.examination as examination
-import crosscheck.checker.knowledge as knowledge
-import crosscheck.checker.points as points
-import crosscheck.checker.subject as subject
-import crosscheck.oracles.exact as exact
+import crosscheck.conduct as conduct
+import crosscheck.trial as examination
+import crosscheck.truth.known as knowledge
+import crosscheck.points as points
+import crosscheck.subjects.subject as subject
+import crosscheck.truth.exact as exact
 import crosscheck.verdict as verdict
 from crosscheck.ball import Ball
 from crosscheck.checker.report import Report
-from crosscheck.oracles import estimated
+from crosscheck.truth import estimated
 from tests.crosscheck.scenarios import SCENARIOS
 
 FAULTS = {}

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from crosscheck import cli
 from crosscheck.report import parts
-from crosscheck import run as job
+from crosscheck.studies import networks as job
 from crosscheck.networks import Coverage, network_of_id
 from crosscheck.networks.draw import PROFILES
 
@@ -233,7 +233,8 @@ def test_interrupted_elsewhere_it_says_so(monkeypatch):
 
 
 ANNOUNCED = """
-from crosscheck import cli, run
+from crosscheck import cli
+from crosscheck.studies import networks as run
 real = run.run
 run.run = lambda *a: real(*a[:-1], lambda network: print("checked", flush=True))
 cli.main()

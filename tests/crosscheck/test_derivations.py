@@ -9,12 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from crosscheck import cli
-from crosscheck.derivations import book
-from crosscheck.derivations.examples import EXAMPLES
-from crosscheck.derivations.identities import IDENTITIES
-from crosscheck.derivations.layers import primitives_of, ulps_of_primitives
-from crosscheck.derivations.proving import ExactNumPy, agreement, dimensions, drawn, program
-from crosscheck.derivations.written import NotWritten, written
+from crosscheck.studies.derivations import book
+from crosscheck.studies.derivations.examples import EXAMPLES
+from crosscheck.studies.derivations.identities import IDENTITIES
+from crosscheck.studies.derivations.layers import primitives_of, ulps_of_primitives
+from crosscheck.studies.derivations.proving import ExactNumPy, agreement, dimensions, drawn, program
+from crosscheck.studies.derivations.written import NotWritten, written
 from crosscheck.networks.layers import LAYERS, LOSSES
 from crosscheck.report import page
 from crosscheck.report.page_derivations import NOTATION, anchor, write_derivations

@@ -5,9 +5,9 @@ import pytest
 
 import refgrad  # noqa: F401  (declares the rules)
 from crosscheck.ball import Ball, Undecided, arithmetic
-from crosscheck.oracles import estimated, lines, modes, tableau
-from crosscheck.oracles import on_balls  # noqa: F401  (gives refgrad's own functions their meaning on balls)
-from crosscheck.oracles.estimated import blame, curvature, slope
+from crosscheck.truth import estimated, lines, tableau
+from crosscheck.subjects.libraries import refgrad_modes as modes
+from crosscheck.truth.estimated import blame, curvature, slope
 from refgrad.primitive import CONSTANT, TABLE
 
 CASES = [(rule, case) for rule in TABLE.values() if rule.kind is not CONSTANT for case in rule.cases]

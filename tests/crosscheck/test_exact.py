@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from crosscheck.ball import Ball
-from crosscheck.oracles import exact, modes
+from crosscheck.truth import exact
+from crosscheck.subjects.libraries import refgrad_modes as modes
 from refgrad import custom
 
 

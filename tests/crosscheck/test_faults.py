@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 
 from crosscheck.ball import Ball
-from crosscheck.checker.examination import Finding
-from crosscheck.faults import experiment as experiments
-from crosscheck.faults import planting, trial
-from crosscheck.faults.equivalence import MOVES, compare
-from crosscheck.faults.operators import OPERATORS, Call
-from crosscheck.faults.planting import chosen, faults, planted, primitive_named, primitives, rules_of
+from crosscheck.trial import Finding
+from crosscheck.studies.faults import experiment as experiments
+from crosscheck.studies.faults import planting, trial
+from crosscheck.studies.faults.equivalence import MOVES, compare
+from crosscheck.studies.faults.operators import OPERATORS, Call
+from crosscheck.studies.faults.planting import chosen, faults, planted, primitive_named, primitives, rules_of
 from crosscheck.report import tables
 from crosscheck.report.plots_faults import plot_faults
 from refgrad import grad, jvp
@@ -161,7 +161,7 @@ def test_every_fault_of_the_quick_profile_can_be_compared():
 
 
 def test_a_difference_at_one_kind_of_point_is_enough(monkeypatch):
-    monkeypatch.setattr("crosscheck.faults.equivalence.MOVES", {"times 10": MOVES["times 10"]})
+    monkeypatch.setattr("crosscheck.studies.faults.equivalence.MOVES", {"times 10": MOVES["times 10"]})
     assert compare(fault("np.sin vjp 0: nan at 0")).equivalent  # there is no zero among the numbers drawn
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from crosscheck.ball import Ball
-from crosscheck.derivations.examples import EXAMPLES
-from crosscheck.derivations.identities import FAMILIES, IDENTITIES, shapes_of
-from crosscheck.derivations.proving import (Posed, agreement, declared, derived_gradient, digits, drawn, own_gradient,
+from crosscheck.studies.derivations.examples import EXAMPLES
+from crosscheck.studies.derivations.identities import FAMILIES, IDENTITIES, shapes_of
+from crosscheck.studies.derivations.proving import (Posed, agreement, declared, derived_gradient, digits, drawn, own_gradient,
                                             program, projected)
 from refgrad.derive import derive
 from refgrad.derive.expression import parse

@@ -5,9 +5,10 @@ import warnings
 import numpy as np
 import pytest
 
-from crosscheck import run
+from crosscheck.studies import networks as run
 from crosscheck.networks import draw_networks, interpret
-from crosscheck.oracles import exact, modes
+from crosscheck.truth import exact
+from crosscheck.subjects.libraries import refgrad_modes as modes
 from crosscheck.verdict import NO_ANSWER, NOT_FINITE, WRONG
 from refgrad import jit, straight_line
 

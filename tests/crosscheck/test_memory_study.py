@@ -11,9 +11,9 @@ import pytest
 
 import refgrad as rg
 from crosscheck.report import page_memory, plots_memory, tables
-from crosscheck.speed import memory, numpy_by_hand
-from crosscheck.speed.memory import COLUMNS, ENTRIES, MOST, PROBLEMS
-from crosscheck.speed.problems import CLASSES, Data, Problem
+from crosscheck.studies.speed import memory, numpy_by_hand
+from crosscheck.studies.speed.memory import COLUMNS, ENTRIES, MOST, PROBLEMS
+from crosscheck.studies.speed.problems import CLASSES, Data, Problem
 
 RELU, TANH, BATCH_NORM, ELEMENTWISE = PROBLEMS
 DEPTH = 64

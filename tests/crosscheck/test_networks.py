@@ -7,7 +7,7 @@ from crosscheck.ball import Ball, arithmetic
 from crosscheck.networks import Network, draw_networks, interpret, network_of_id
 from crosscheck.networks.draw import PROFILES
 from crosscheck.networks.network import Array
-from crosscheck.oracles import modes, torch_modes
+from crosscheck.subjects.libraries import refgrad_modes as modes, torch_modes
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from crosscheck.report import parts
 from crosscheck.networks import network_of_id
 from crosscheck.report import page, tables
 from crosscheck.report.tables import errors_table
-from crosscheck.run import run
+from crosscheck.studies.networks import run
 
 from .test_tables import errors, row
 

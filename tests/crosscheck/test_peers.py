@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import refgrad as rg
-from crosscheck.faults.planting import Fault, planted
-from crosscheck.peers import checkers, compare, right, tables, torch_peer, torch_seconds
-from crosscheck.peers.checkers import ACCEPTED, CHECKERS, ERROR, REJECTED
-from crosscheck.peers.program import Program
+from crosscheck.studies.faults.planting import Fault, planted
+from crosscheck.studies.checkers import checkers, compare, right, tables, torch_peer, torch_seconds
+from crosscheck.studies.checkers.checkers import ACCEPTED, CHECKERS, ERROR, REJECTED
+from crosscheck.studies.checkers.program import Program
 from crosscheck.report.plots_checkers import plot_checkers
 from refgrad import nn
 from refgrad.primitive import CONSTANT, TABLE
@@ -60,7 +60,7 @@ def test_torch_sees_refgrads_derivatives():
 
 def test_jax_sees_refgrads_derivatives():
     jax = pytest.importorskip("jax")
-    from crosscheck.peers import jax_peer
+    from crosscheck.studies.checkers import jax_peer
     with jax.enable_x64():
         f = jax_peer.function(total, (X, W))
         value, gradient = jax.value_and_grad(f, (0, 1))(X, W)
@@ -72,7 +72,7 @@ def test_jax_sees_refgrads_derivatives():
 
 def test_autograd_sees_refgrads_derivatives():
     autograd = pytest.importorskip("autograd")
-    from crosscheck.peers import autograd_peer
+    from crosscheck.studies.checkers import autograd_peer
     f = autograd_peer.function(total)
     gradient = [autograd.grad(f, k)(X, W) for k in (0, 1)]
     slope = lambda *xw: sum(autograd.numpy.sum(autograd.grad(f, k)(*xw) * v) for k, v in enumerate((X, W)))
@@ -292,7 +292,7 @@ def test_interrupted_it_keeps_what_is_finished():
 
 
 def test_every_operator_is_among_the_faults():
-    from crosscheck.faults.operators import OPERATORS
+    from crosscheck.studies.faults.operators import OPERATORS
     for quick in (False, True):
         some = compare.some_faults(0, quick)
         assert {f.operator for f in some} == set(OPERATORS)

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from crosscheck.derivations.proving import digits, drawn, own_gradient, program
-from crosscheck.derivations.random_expressions import draw
+from crosscheck.studies.derivations.proving import digits, drawn, own_gradient, program
+from crosscheck.studies.derivations.random_expressions import draw
 from refgrad.derive.expression import FUNCTIONS, parse
 
 

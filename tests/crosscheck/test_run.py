@@ -8,11 +8,12 @@ import sys
 import numpy as np
 import pytest
 
-from crosscheck import run as job
+from crosscheck.studies import networks as job
 from crosscheck.ball import Ball, arithmetic
 from crosscheck.networks import draw_networks, interpret, network_of_id
 from crosscheck.networks.draw import PROFILES
-from crosscheck.oracles import exact, modes, torch_modes
+from crosscheck.truth import exact
+from crosscheck.subjects.libraries import refgrad_modes as modes, torch_modes
 from crosscheck.report import tables
 from crosscheck.verdict import NO_ANSWER, RIGHT, VERDICTS, WRONG
 from refgrad import custom
@@ -193,7 +194,7 @@ def test_profiles_differ_in_size():
 
 def test_proving_needs_no_torch():
     """The truth, refgrad's modes and the networks, without it."""
-    code = ("import sys; import crosscheck.networks, crosscheck.proof, crosscheck.oracles.exact; "
+    code = ("import sys; import crosscheck.networks, crosscheck.truth.proof, crosscheck.truth.exact; "
             "sys.exit('torch' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

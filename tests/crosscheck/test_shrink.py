@@ -11,9 +11,9 @@ from crosscheck.locate import findings, program_of, shrink
 from crosscheck.locate.program import directions
 from crosscheck.networks import draw_networks, network_of_id
 from crosscheck.networks.network import interpret
-from crosscheck.oracles import modes
+from crosscheck.subjects.libraries import refgrad_modes as modes
 from crosscheck.report.tables import errors_table
-from crosscheck.run import check_network
+from crosscheck.studies.networks import check_network
 from refgrad.tracer import bare
 from tests.crosscheck.test_locate import plant
 

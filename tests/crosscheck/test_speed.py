@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from crosscheck.report import page_speed, parts, plots_speed, tables
-from crosscheck.speed import aims, contenders, measure, numpy_by_hand, profile, refgrad_side
-from crosscheck.speed.contenders import CONTENDERS, HAND, OURS, WRITTEN, Contender, Worker
-from crosscheck.speed.problems import DTYPES, PROBLEMS, draw, rounding
+from crosscheck.studies.speed import aims, contenders, measure, numpy_by_hand, profile, refgrad_side
+from crosscheck.studies.speed.contenders import CONTENDERS, HAND, OURS, WRITTEN, Contender, Worker
+from crosscheck.studies.speed.problems import DTYPES, PROBLEMS, draw, rounding
 
 NO_TIME = measure.Effort(0, 0, 0)
 SMALL = [p for p in PROBLEMS if p.width < 128]
@@ -81,7 +81,7 @@ def test_the_data_are_exact_in_float32_and_away_from_kinks(problem):
 WRONG = """
 import os
 import numpy as np
-from crosscheck.speed import numpy_by_hand
+from crosscheck.studies.speed import numpy_by_hand
 
 def prepare(problem, data):
     value, gradients = numpy_by_hand.prepare(problem, data)()

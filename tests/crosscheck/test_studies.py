@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 import torch
 
-from crosscheck.oracles import refgrad_studies, torch_studies
+from crosscheck.studies.scaling import refgrad_programs, torch_programs
 from crosscheck.report import plots_scaling
-from crosscheck.studies import cheap_gradient, gradient, jacobian, scaling, slope, timing
+from crosscheck.studies.scaling import cheap_gradient, gradient, jacobian, study as scaling
+from crosscheck.studies import slope, timing
 from crosscheck.studies.timing import Disagreement
 from refgrad.primitive import TABLE
 
-MODULES = pytest.mark.parametrize("module", [refgrad_studies, torch_studies], ids=["refgrad", "torch"])
+MODULES = pytest.mark.parametrize("module", [refgrad_programs, torch_programs], ids=["refgrad", "torch"])
 METHODS = {"reverse", "forward", "forward batched", "differences"}
 
 
@@ -142,7 +143,7 @@ def test_threads_without_threadpoolctl(monkeypatch):
 
 @MODULES
 def test_peak_bytes(module):
-    make = {refgrad_studies: np.ones, torch_studies: lambda n: torch.ones(n, dtype=torch.float64)}[module]
+    make = {refgrad_programs: np.ones, torch_programs: lambda n: torch.ones(n, dtype=torch.float64)}[module]
 
     def one_after_the_other():
         for _ in range(3):
@@ -205,7 +206,7 @@ def test_every_part_is_there(frame):
         assert set(rows["method"]) == METHODS
         assert set(rows["parameters"]) == {64, 128, 256, 512}
     of_jacobian = frame[frame["study"] == "jacobian"]
-    assert len(of_jacobian) == 9 * (len(refgrad_studies.JACOBIANS) + len(torch_studies.JACOBIANS))
+    assert len(of_jacobian) == 9 * (len(refgrad_programs.JACOBIANS) + len(torch_programs.JACOBIANS))
     assert (frame["threads"] == 1).all()
 
 
@@ -259,7 +260,7 @@ def test_a_wrong_gradient_is_noticed(module, method, monkeypatch):
 
     monkeypatch.setattr(module.WideNet, method, wrong)
     # If the reference itself is wrong, all others disagree with it.
-    culprit = module.WideNet.library if (method, module) != ("reverse", refgrad_studies) else "torch"
+    culprit = module.WideNet.library if (method, module) != ("reverse", refgrad_programs) else "torch"
     with pytest.raises(Disagreement, match=culprit):
         list(gradient.measure(0, 2, quick=True))
 
@@ -283,7 +284,7 @@ def test_a_wrong_jacobian_is_noticed(module, monkeypatch):
 
 
 def test_a_wrong_value_is_noticed(monkeypatch):
-    monkeypatch.setattr(torch_studies.DeepNet, "value", lambda self: 0.0)
+    monkeypatch.setattr(torch_programs.DeepNet, "value", lambda self: 0.0)
     with pytest.raises(Disagreement, match="torch, value"):
         list(cheap_gradient.measure(0, 4, quick=True))
 

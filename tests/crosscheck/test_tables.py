@@ -12,7 +12,7 @@ import pytest
 from crosscheck.networks import draw_networks
 from crosscheck.report import plots, tables
 from crosscheck.report.tables import ReportError, read_table, replacing, write_table
-from crosscheck.run import COLUMNS
+from crosscheck.studies.networks import COLUMNS
 
 NETWORKS, COVERAGE = draw_networks(0, 29, "quick")
 

@@ -8,15 +8,16 @@ import pandas as pd
 import pytest
 import torch
 
-from crosscheck import run as job
+from crosscheck.studies import networks as job
 from crosscheck.networks import draw_networks, network_of_id
 from crosscheck.networks.draw import PROFILES
-from crosscheck.oracles import exact, torch_modes
-from crosscheck.peers.checkers import ACCEPTED, ERROR, REJECTED
+from crosscheck.truth import exact
+from crosscheck.subjects.libraries import torch_modes
+from crosscheck.studies.checkers.checkers import ACCEPTED, ERROR, REJECTED
 from crosscheck.report import page_throughput, plots_throughput, tables
-from crosscheck.speed import phases, throughput
-from crosscheck.speed.peers import torch_gradcheck
-from crosscheck.speed.phases import BACK, BOUNDS, DRAWING, GRADIENTS, PHASES, Clock
+from crosscheck.studies.speed import phases, throughput
+from crosscheck.studies.speed.peers import torch_gradcheck
+from crosscheck.studies.speed.phases import BACK, BOUNDS, DRAWING, GRADIENTS, PHASES, Clock
 
 SMALL = network_of_id("quick-3-1")
 

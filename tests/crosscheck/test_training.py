@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from crosscheck.oracles import torch_studies
+from crosscheck.studies.scaling import torch_programs
 from crosscheck.report import plots_training
 from crosscheck.studies import timing, training
 
@@ -65,13 +65,13 @@ def test_the_same_seed_gives_the_same_training():
 
 
 def test_a_wrong_training_gradient_shows(monkeypatch):
-    right = torch_studies.DigitsNet.value_and_gradient
+    right = torch_programs.DigitsNet.value_and_gradient
 
     def wrong(self, x, y):
         value, g = right(self, x, y)
         return value, {**g, "beta1": g["beta1"] * (1 + 1e-3)}
 
-    monkeypatch.setattr(torch_studies.DigitsNet, "value_and_gradient", wrong)
+    monkeypatch.setattr(torch_programs.DigitsNet, "value_and_gradient", wrong)
     rows = rows_of(5, steps=1)
     last = rows[(rows["step"] == 1) & (rows["dtype"] == "float64")].set_index("library")
     assert last.loc["torch", "gradient_error"] > 1e-6 > 1e-13 > last.loc["refgrad", "gradient_error"]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from crosscheck.ball import Ball
-from crosscheck.oracles import exact, modes
-from crosscheck.oracles.exact import Agreement, Bound, Truth
+from crosscheck.truth import exact
+from crosscheck.subjects.libraries import refgrad_modes as modes
+from crosscheck.truth.exact import Agreement, Bound, Truth
 from crosscheck.verdict import KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, UNDECIDED, WRONG, judge
 
 X = {"a": np.array([[0.5, -2.0, 1.25], [3.0, 0.75, -0.5]]), "b": np.array([1.5, -0.25, 2.0])}

@@ -1,0 +1,187 @@
+"""How a derivative behaves, besides being right: does it keep state, write into what it is given, mind the layout of
+arrays, and do all ways to it agree?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .formats import format_named
+from .verdict import MISCONDUCT, NO_ANSWER, RIGHT, TYPICAL, Verdict
+from .points import cut_to
+from .subjects.subject import Unanswered
+
+
+def strided(a):
+    """The same entries, with others between them along the last axis."""
+    if not a.ndim:
+        return a
+    room = np.full((*a.shape[:-1], 2 * a.shape[-1]), 7, a.dtype)
+    room[..., ::2] = a
+    return room[..., ::2]
+
+
+def contiguous(a):
+    return np.array(a, order="C")
+
+
+LAYOUTS = {"contiguous": contiguous, "strided": strided, "transposed": lambda a: np.array(a, order="F")}
+
+
+def conduct(subject, point, weights, u, v, judge):
+    """Yield (check, name, `Verdict`) about the behaviour of vjp and jvp at a point.
+
+    judge  ``judge(mode, answers_of_that_mode, check)`` yields the verdicts on answers that were got in another way
+    """
+    dtype = finest(subject.dtypes)
+    for layout, laid_out in LAYOUTS.items():
+        if layout != "contiguous" and "forward" in subject.modes:
+            try:
+                yield from judge("forward", subject.answer("forward", point.x, weights, u, v, dtype, laid_out),
+                                 f"{layout} arrays, forward")
+            except Exception as error:
+                if not subject.may_decline("forward", error):
+                    yield f"{layout} arrays, forward", "*", Verdict(MISCONDUCT, note=f"raises {brief(error)}")
+    for layout, laid_out in LAYOUTS.items():
+        try:
+            first, second, touched = subject.pull(point.x, weights, dtype, laid_out)
+        except (Unanswered, NotImplementedError):
+            return
+        except Exception as error:
+            yield f"{layout} arrays", "*", Verdict(MISCONDUCT, note=f"raises {brief(error)}")
+            continue
+        if layout == "contiguous":
+            yield from _repeated(first, second)
+            yield from _mutation(touched)
+            yield from _shapes(first, point.x, dtype)
+            if all(np.shape(first[k]) == a.shape for k, a in point.x.items()):
+                yield from _linear(subject, point, weights, dtype, first)
+        else:
+            yield from judge("reverse", first, f"{layout} arrays")
+    yield from _shared(subject, point, weights, dtype)
+    yield from _empty(subject, point, dtype)
+
+
+def _shared(subject, point, weights, dtype):
+    """One array for two inputs: the same gradients as for two equal arrays, and their sum where inputs are leaves."""
+    pairs = [(a, b) for a in point.x for b in point.x if a < b and point.x[a].shape == point.x[b].shape]
+    for a, b in pairs[:1]:
+        one = point.x[a]
+        try:
+            apart, _, _ = subject.pull({**point.x, b: one.copy()}, weights, dtype, contiguous)
+            shared, _, _ = subject.pull({**point.x, b: one}, weights, dtype, contiguous)
+        except Exception as error:
+            yield "repeated inputs", a, Verdict(MISCONDUCT, note=f"raises {brief(error)}")
+            return
+        expected = {a: apart[a] + apart[b], b: apart[a] + apart[b]} if subject.leaves_add_up else apart
+        for k in (a, b):
+            slack = TYPICAL * format_named(dtype).eps * (np.abs(apart[a]) + np.abs(apart[b]))
+            with np.errstate(invalid="ignore"):
+                off = ~((np.abs(shared[k] - expected[k]) <= slack) | ~np.isfinite(expected[k]))
+            yield "repeated inputs", k, Verdict(RIGHT) if not off.any() else Verdict(
+                MISCONDUCT, note=f"another gradient when {a} and {b} are one array")
+
+
+def _linear(subject, point, weights, dtype, whole):
+    """The vjp is linear in the cotangent: a thousand times as large, and in two parts with zeros in between."""
+    halves = [[w * (np.arange(w.size).reshape(w.shape) % 2 == k) for w in weights] for k in (0, 1)]
+    try:
+        large = subject.pull(point.x, [1024 * w for w in weights], dtype, contiguous)[0]
+        parts = [subject.pull(point.x, half, dtype, contiguous)[0] for half in halves]
+    except Exception as error:
+        yield "linearity", "*", Verdict(MISCONDUCT, note=f"raises {brief(error)} for another cotangent")
+        return
+    for k, a in whole.items():
+        a = np.asarray(a, float)
+        size = max(np.max(np.abs(c), initial=0.0) for c in (*(p[k] for p in (whole, *parts)), *weights))
+        # Half of the digits: a cotangent that is clipped or taken for another loses all of them.
+        slack = np.sqrt(format_named(dtype).eps) * float(size)
+        with np.errstate(invalid="ignore"):
+            off = [np.max(np.abs(b - a), initial=0.0) > slack for b in (
+                np.asarray(large[k], float) / 1024, np.asarray(parts[0][k], float) + parts[1][k])]
+        what = ["of one that is 1024 times as large", "of its two halves, with zeros in between"]
+        wrong = [w for w, o in zip(what, off) if o]
+        yield "linearity", k, Verdict(RIGHT) if not wrong else Verdict(
+            MISCONDUCT, note=f"not linear in the cotangent: it gives another gradient {' and '.join(wrong)}")
+
+
+def _repeated(first, second):
+    """The vjp of the same cotangent, once more from the same forward pass: the same to the last bit."""
+    for k, a in first.items():
+        same = np.array_equal(a, second[k], equal_nan=True)
+        yield "repeated calls", k, Verdict(RIGHT) if same else Verdict(
+            MISCONDUCT, note=f"the second call gives another gradient, {_example(a, second[k])}: is state kept, or the "
+                             f"cotangent overwritten?")
+
+
+def _mutation(touched):
+    for name in touched:
+        yield "mutation", name, Verdict(MISCONDUCT, note=f"{name} is overwritten by the derivative")
+    if not touched:
+        yield "mutation", "*", Verdict(RIGHT)
+
+
+def _shapes(found, x, dtype):
+    for k, a in x.items():
+        g = found[k]
+        if np.shape(g) != np.shape(a):
+            yield "shape and dtype", k, Verdict(MISCONDUCT, note=f"shape {np.shape(g)}, expected {np.shape(a)}")
+        elif dtype in np.sctypeDict and np.asarray(g).dtype != np.dtype(dtype):
+            yield "shape and dtype", k, Verdict(MISCONDUCT, note=f"dtype {np.asarray(g).dtype}, expected {dtype}")
+        else:
+            yield "shape and dtype", k, Verdict(RIGHT)
+
+
+def _empty(subject, point, dtype):
+    """Arrays without entries along the first axis: gradients without entries, or zeros."""
+    cut = cut_to(0, point.x, subject.constants, subject.resizable)
+    if cut is None:
+        return
+    with subject.given(cut[1]):
+        try:
+            values = subject.value(cut[0], dtype)
+        except Exception:
+            return  # not for empty arrays: then there is nothing to differentiate
+        if not values or not all(np.isfinite(y).all() for y in values):
+            return
+        try:
+            first, _, _ = subject.pull(cut[0], [np.ones(np.shape(y)) for y in values], dtype, contiguous)
+        except Exception as error:
+            yield "no entries", "*", no_answer(error)
+            return
+    for k, a in cut[0].items():
+        right = np.shape(first[k]) == a.shape and np.isfinite(first[k]).all()
+        yield "no entries", k, Verdict(RIGHT) if right else Verdict(
+            NO_ANSWER, note=f"not for arrays without entries: shape {np.shape(first[k])}, expected {a.shape}, finite")
+
+
+def modes_agree(answers, x, v, dtype):
+    """At a kink each mode may choose its subgradient, but all must choose the same one."""
+    reverse, forward = answers.get("reverse"), answers.get("forward")
+    if not isinstance(reverse, dict) or not isinstance(forward, dict):
+        return
+    eps = format_named(dtype).eps
+    for k in x:
+        terms = np.asarray(reverse[k], float) * v[k]
+        gap = abs(float(np.sum(terms)) - float(forward[k]))
+        if gap > TYPICAL * eps * (float(np.sum(np.abs(terms))) + abs(float(forward[k]))) * max(terms.size, 1) ** 0.5:
+            yield k, (f"reverse mode gives {float(np.sum(terms)):.9g} along a direction, forward mode "
+                      f"{float(forward[k]):.9g}")
+
+
+def _example(a, b):
+    different = np.asarray(a != b)
+    index = np.unravel_index(int(np.argmax(different)), np.shape(a)) if np.ndim(a) else ()
+    return f"{np.asarray(a)[index]:.9g} and then {np.asarray(b)[index]:.9g} at {tuple(map(int, index))}"
+
+
+def finest(dtypes):
+    return max(dtypes, key=lambda d: format_named(d).precision)
+
+
+def brief(error):
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:160] if text else ''}"
+
+
+def no_answer(error):
+    return Verdict(NO_ANSWER, note=brief(error))

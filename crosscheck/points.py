@@ -1,0 +1,248 @@
+"""Where the checker stands: the caller's inputs, and the points around them at which rules break.
+
+A point that leaves the function's domain is found out by the caller of `around`, who passes `works`: then each input is
+moved alone, and those that can be moved together are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .formats import format_named
+
+#: Points for inputs of this many entries in all; with more entries there are fewer, the first of the list.
+BUDGET = 4000
+FEWEST = 5
+
+#: Where piecewise functions change from one piece to the next: the kinks and thresholds of the common ones.
+THRESHOLDS = (0.0, 0.5, 1.0, 2.0, 3.0, 6.0, 20.0)
+
+
+@dataclass
+class Point:
+    """A place to differentiate at.
+
+    label      what it is called in the report
+    x          name -> float64 array
+    dtypes     the dtypes that can hold it; None for all
+    constants  name -> another value for an input that is not differentiated
+    extreme    so large or small that squares leave the range of floats
+    reshaped   other shapes than the caller's: the function broadcasts there, but its derivative may not be meant to
+    """
+
+    label: str
+    x: dict
+    dtypes: tuple | None = None
+    constants: dict = field(default_factory=dict)
+    extreme: bool = False
+    reshaped: bool = False
+
+
+def around(x, constants, dtypes, seed, works, resizable):
+    """The `Point`s: as given first, then the others in the order of what they have found.
+
+    works      ``works(x, constants) -> bool``: does the function have a finite value there?
+    resizable  names of the inputs whose shapes may be varied
+    """
+    coarsest = min(map(format_named, dtypes), key=lambda f: f.precision)
+    fits = {k: coarsest.round(a) for k, a in x.items()}
+    given = all(np.array_equal(fits[k], a) for k, a in x.items())
+    points = [Point("as given", x, None if given else _finest(dtypes))]
+    if not given:
+        points.append(Point(f"as given, rounded to {coarsest.name}", fits))
+    size = sum(a.size for a in x.values())
+    most = int(np.clip(BUDGET // max(size, 1), FEWEST, 40))
+    rng = np.random.default_rng(seed)
+    for label, move, extreme in MOVES:
+        if len(points) >= most:
+            break
+        if extreme and _finest(dtypes) != ("float64",):
+            continue
+        moved = _together(x, lambda k: coarsest.round(move(x[k], rng)) if not extreme else move(x[k], rng),
+                          lambda candidate: works(candidate, constants))
+        if moved is not None:
+            # Where squares leave a format's range, overflow on the way is no fault.
+            largest = max(float(np.max(np.abs(a), initial=0.0)) for a in moved.values())
+            able = tuple(d for d in dtypes if np.sqrt(format_named(d).largest) > largest)
+            points.append(Point(label, moved, ("float64",) if extreme else able or _finest(dtypes), extreme=extreme))
+    points += _of_constants(fits, constants, works)
+    points += _of_size_one(fits, constants, works, resizable)
+    points += _of_equals(fits, constants, works)
+    return points
+
+
+def _finest(dtypes):
+    return (max(dtypes, key=lambda d: format_named(d).precision),)
+
+
+def _together(x, moved, works):
+    """All inputs moved; if the function has no value there, those that can be; None if that is none of them."""
+    candidate = {k: moved(k) for k in x}
+    if all(np.array_equal(candidate[k], x[k]) for k in x):
+        return None
+    if works(candidate):
+        return candidate
+    found = dict(x)
+    for k in x:
+        if not np.array_equal(candidate[k], x[k]) and works({**found, k: candidate[k]}):
+            found[k] = candidate[k]
+    return None if all(found[k] is x[k] for k in x) else found
+
+
+# Moves: from an input to another one of the same shape
+
+
+def _filled(a, value):
+    return np.full(a.shape, value)
+
+
+def _magnitudes(sizes):
+    """Entries of these sizes, with the signs that the input has, and more where it has zeros."""
+    def move(a, rng):
+        signs = np.where(a == 0, rng.choice([-1.0, 1.0], a.shape), np.sign(a))
+        return signs * rng.choice(sizes, a.shape) * rng.uniform(1, 1.5, a.shape)
+    return move
+
+
+def _near_thresholds(a, rng):
+    return rng.choice(THRESHOLDS, a.shape) * rng.choice([-1.0, 1.0], a.shape) + rng.choice(
+        [-1.0, 1.0], a.shape) * 2.0 ** rng.uniform(-10, -6, a.shape)
+
+
+def _one_zero(a, rng):
+    b = np.array(a)
+    if b.size:
+        b.flat[rng.integers(b.size)] = 0
+    return b
+
+
+def _every_other_zero(a, rng):
+    b = np.array(a)
+    b.reshape(-1)[::2] = 0
+    return b
+
+
+def _the_others_zero(a, rng):
+    """The other sign and, of several inputs, zeros at different places."""
+    return np.where(rng.random(a.shape) < 0.5, 0.0, -a)
+
+
+def _ties(a, rng):
+    """Each second entry along the last axis as the one before it."""
+    b = np.array(a)
+    if b.ndim and b.shape[-1] > 1:
+        b[..., 1::2] = b[..., :-1:2]
+    return b
+
+
+def _square(a):
+    return a.ndim >= 2 and a.shape[-1] == a.shape[-2]
+
+
+def _identity(a, rng):
+    return np.broadcast_to(np.eye(a.shape[-1]), a.shape).copy() if _square(a) else a
+
+
+def _singular(a, rng):
+    """The last row as the first."""
+    b = np.array(a)
+    if _square(b) and b.shape[-1] > 1:
+        b[..., -1, :] = b[..., 0, :]
+    return b
+
+
+def _mixed(a, rng):
+    """Something of everything: zeros, both signs, thresholds, small and large entries."""
+    parts = [a, 4 * a, -a, 30 * a, a / 1000, np.zeros_like(a), _near_thresholds(a, rng)]
+    return np.select([rng.integers(len(parts), size=a.shape) == k for k in range(len(parts))], parts, a)
+
+
+#: The point that has something of everything.
+MIXED = "mixed sizes and signs"
+
+#: (label, move, extreme), what finds most first.
+MOVES = [
+    ("times -4", lambda a, rng: -4 * a, False),
+    (MIXED, _mixed, False),
+    ("every other zero", _every_other_zero, False),
+    ("near thresholds", _near_thresholds, False),
+    ("ties", _ties, False),
+    ("saturated tails", _magnitudes([15.0, 25.0, 40.0]), False),
+    ("times 4", lambda a, rng: 4 * a, False),
+    ("times 1/1000", lambda a, rng: a / 1000, False),
+    ("times 1000", lambda a, rng: a * 1000, False),
+    ("at thresholds", lambda a, rng: rng.choice([-6.0, -1.0, -0.5, 0.5, 1.0, 6.0], a.shape), False),
+    ("times a million", lambda a, rng: a * 1e6, False),
+    ("all zero", lambda a, rng: _filled(a, 0.0), False),
+    ("all equal", lambda a, rng: _filled(a, a.flat[0] if a.size else 0.0), False),
+    ("one zero", _one_zero, False),
+    ("every other zero, signs turned", _the_others_zero, False),
+    ("identity matrices", _identity, False),
+    ("singular matrices", _singular, False),
+    ("entries of 1e-170", lambda a, rng: a * 1e-170, True),
+    ("entries of 1e200", lambda a, rng: a * 1e200, True),
+]
+
+
+# Points of other kinds
+
+
+def _of_constants(x, constants, works):
+    """Integer inputs with all entries alike: every index repeated."""
+    same = {}
+    for n, a in constants.items():
+        kind = getattr(getattr(a, "dtype", None), "kind", "")
+        if kind in ("i", "u") and a.ndim and a.size > 1:
+            same[n] = np.full_like(a, a.flat[0])
+        elif not kind and hasattr(a, "is_floating_point") and not a.is_floating_point() and a.ndim and a.numel() > 1:
+            same[n] = a.reshape(-1)[0].expand(a.shape).clone()  # a tensor of another library
+    if same and works(x, {**constants, **same}):
+        return [Point("repeated indices", x, constants=same)]
+    return []
+
+
+def cut_to(length, x, constants, resizable):
+    """(x, constants) with that many entries along the first axis of the first input, and of all that share its length;
+    None if there is no such axis."""
+    first = next((a for k, a in x.items() if k in resizable), np.zeros(()))
+    if not first.ndim or first.shape[0] <= length:
+        return None
+    size = first.shape[0]
+
+    def cut(name, a):
+        shape = getattr(a, "shape", ())
+        if not len(shape) or shape[0] != size or name not in resizable:
+            return a
+        return a[:length, :length] if tuple(shape) == (size, size) else a[:length]  # a square matrix stays one
+
+    return {k: cut(k, a) for k, a in x.items()}, {k: cut(k, a) for k, a in constants.items()}
+
+
+def _of_size_one(x, constants, works, resizable):
+    """A batch of one, and each axis of each input cut to size 1 where the function then broadcasts it."""
+    found = []
+    single = cut_to(1, x, constants, resizable)
+    if single and works(*single):
+        found.append(Point("a batch of one", single[0], constants=single[1], reshaped=True))
+    many = sum(a.size for a in x.values()) > BUDGET // FEWEST
+    for k, a in x.items():
+        for axis in range(a.ndim):
+            if a.shape[axis] > 1 and len(x) > 1 and not many and k in resizable:
+                cut = {**x, k: np.take(a, [0], axis=axis)}
+                if works(cut, constants):
+                    found.append(Point(f"{k} of size 1 along axis {axis}", cut, reshaped=True))
+                    break
+    return found
+
+
+def _of_equals(x, constants, works):
+    """The same array for two inputs."""
+    for a in x:
+        for b in x:
+            if a < b and x[a].shape == x[b].shape:
+                same = {**x, b: x[a]}
+                if works(same, constants):
+                    return [Point(f"the same array for {a} and {b}", same)]
+    return []

@@ -1,0 +1,231 @@
+"""Mutants that change nothing, proved: the faulty rule against the right one, on balls and on floats.
+
+A rule is a function R(v, x).  If the faulty one has the same value and the same derivative, then so have all first and
+second derivatives that are made with it, in every mode.  Both are compared at the points at which the primitive's cases
+put it and at the points where rules break; at each along a random v and a random direction of v and x.  In floats both
+must give the same numbers, or such as rounding alone, in another order, can lead the right one to.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from refgrad import jvp
+
+from ...ball import Ball, Undecided, arithmetic, branches, digits
+from ...truth.exact import BITS, REQUIRED
+from .operators import is_real
+from .planting import SIDES, Fault, faulty_rule, primitive_named, rules_of, sites
+
+#: How far from a point to look for a kink or a jump.
+STEP = 2.0 ** -125
+
+#: How arguments drawn by a case are varied: scale, sign, zeros, ties, memory.
+MOVES = {
+    "times 10": lambda x: x * 10,
+    "times 1000": lambda x: x * 1000,
+    "times 1/1000": lambda x: x * 2.0 ** -10,
+    "negated": lambda x: -x,
+    "zero": lambda x: x * 0,
+    "every other zero": lambda x: x * (np.arange(x.size).reshape(x.shape) % 2),
+    "all equal": lambda x: np.zeros_like(x) + 1,
+    "rounded": np.round,
+    "transposed in memory": lambda x: np.array(x, order="F"),
+}
+
+
+def points(arrays, argument, moved=True):
+    """(name, arrays): as drawn; each move of all arguments, of the rule's own alone, and of all the others."""
+    yield "as drawn", arrays
+    if not moved:
+        return
+    reals = [i for i, x in enumerate(arrays) if is_real(x)]
+    groups = {"": reals, f" in argument {argument}": [argument], " in the others": [i for i in reals if i != argument]}
+    for name, move in MOVES.items():
+        for which, moved in groups.items() if len(reals) > 1 else [("", reals)]:
+            yield name + which, tuple(move(x) if i in moved else x for i, x in enumerate(arrays))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Where the faulty rule was compared with the right one, and the first place where it differs."""
+
+    points: int            # at which both could be compared on balls to the required digits
+    difference: str = ""   # empty if there is none
+    case: int = 0          # of the primitive, at which it was found
+
+    @property
+    def equivalent(self):
+        return not self.difference and self.points > 0
+
+
+def compare(fault: Fault, seeds=(0, 1, 2)):
+    """The `Comparison` of a fault with the right rules, until they differ; arrays of the first seed are moved, too."""
+    primitive = primitive_named(fault.primitive)
+    same = 0
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        for side in SIDES[:2]:
+            if fault.which not in (side, "both"):
+                continue
+            faulty = faulty_rule(primitive, fault.operator, side, fault.argument)
+            for case, seed in itertools.product(fault.cases, seeds):
+                for site in sites(primitive, primitive.cases[case], seed):
+                    if fault.argument in site.wanted:
+                        if _differs_at_kinks(primitive, side, fault.argument, faulty, site, seed):
+                            return Comparison(same, f"case {case}, at a declared kink: the {side} differs in floats", case)
+                        for name, arrays in points(site.arrays, fault.argument, seed == seeds[0]):
+                            found = _compare_at(primitive, side, fault.argument, faulty, site, arrays, seed,
+                                                "transposed" in name)
+                            if isinstance(found, str):
+                                return Comparison(same, f"case {case}, {name}: the {side} differs {found}", case)
+                            same += found
+    return Comparison(same)
+
+
+def _differs_at_kinks(primitive, side, argument, faulty, site, seed):
+    """Whether the declared convention is another one: it holds where no difference could tell, at domain borders too."""
+    reals = [i for i, x in enumerate(site.arrays) if is_real(x)]
+    for kink in primitive.kinks:
+        if len(kink.at) != len(reals) or any(map(np.ndim, kink.at)) or kink.params.items() - site.params.items():
+            continue
+        at = dict(zip(reals, kink.at))
+        arrays = tuple(np.full_like(x, at[i]) if i in at else x for i, x in enumerate(site.arrays))
+        v = site.direction(side, argument, np.random.default_rng(seed))
+        if _differs_in_floats(primitive, side, argument, rules_of(primitive, side)[argument], faulty, site, arrays, v):
+            return True
+    return False
+
+
+def _compare_at(primitive, side, argument, faulty, site, arrays, seed, transposed):
+    """How the rules differ at a point; else how many times they were found the same there (0 or 1)."""
+    try:
+        if not np.all(np.isfinite(primitive.trace(arrays, site.params)[0])):
+            return 0  # outside the domain
+    except (np.linalg.LinAlgError, ValueError, ZeroDivisionError):
+        return 0
+    if not _continuous(primitive, site, arrays):
+        return 0
+    rng = np.random.default_rng(seed)
+    draw = lambda x: rng.standard_normal(np.shape(x)).astype(np.float32).astype(np.float64)
+    v, dv = (site.direction(side, argument, rng) for _ in range(2))
+    dx = [draw(x) if is_real(x) else None for x in arrays]
+    right = rules_of(primitive, side)[argument]
+    if transposed:
+        v = np.array(v, order="F")
+    floats = _differs_in_floats(primitive, side, argument, right, faulty, site, arrays, v)
+    if floats != "":
+        return floats or 0
+    return _differs_on_balls(primitive, side, argument, right, faulty, site, arrays, v, dv, dx)
+
+
+def _continuous(primitive, site, arrays):
+    """Whether the function does not jump here; where it does, no derivative is right or wrong."""
+    rng = np.random.default_rng(0)
+    steps = [STEP * rng.standard_normal(np.shape(x)) if is_real(x) else None for x in arrays]
+    with arithmetic(BITS[0]):
+        try:
+            above, below = (primitive.trace([x if d is None else Ball(x) + sign * d for x, d in zip(arrays, steps)],
+                                            site.params)[0] for sign in (1, -1))
+        except (Undecided, ZeroDivisionError, np.linalg.LinAlgError):
+            return False
+        jump = np.abs(above - below).abs_upper()
+        return bool(np.all(jump <= np.sqrt(STEP) * (1 + np.abs(above).abs_upper())))
+
+
+def _rule_as_function(primitive, side, argument, rule, site, arrays):
+    """R(v, *reals), in the shape that the engine gives it; what the forward pass keeps is computed, and traced, too."""
+    def function(v, *reals):
+        rest = iter(reals)
+        full = tuple(next(rest) if is_real(x) else x for x in arrays)
+        kept = primitive.trace(full, site.params)[1]
+        return site.fitted(primitive, side, argument, rule(v, kept, *full, **site.params))
+    return function
+
+
+def _differs_in_floats(primitive, side, argument, right, faulty, site, arrays, v):
+    """How; or None where the right rule has no value."""
+    for dtype in ("float64", "float32"):
+        cast = lambda x: x.astype(dtype) if is_real(x) else x
+        reals = [cast(x) for x in arrays if is_real(x)]
+        results = []
+        for rule in (right, faulty):
+            handed = np.array(v, dtype, order="K")
+            function = _rule_as_function(primitive, side, argument, rule, site, tuple(map(cast, arrays)))
+            try:
+                results.append(np.asarray(function(handed, *reals)))
+            except (np.linalg.LinAlgError, ZeroDivisionError) as error:
+                return None if rule is right else f"in {dtype}: {type(error).__name__}"
+            if not np.array_equal(handed, np.asarray(v, dtype)):
+                return f"in {dtype}: it writes into its argument"
+        known = np.isfinite(results[0])  # where the right one is not, there is nothing to be wrong about
+        if np.shape(results[0]) != np.shape(results[1]):
+            return f"in {dtype}: its shape"
+        if not np.array_equal(*(r[known] for r in results)):
+            function = _rule_as_function(primitive, side, argument, right, site, arrays)
+            if not _by_rounding(function, dtype, v, reals, results[1], known):
+                return f"in {dtype}"
+    return ""
+
+
+def _by_rounding(function, dtype, v, reals, result, known):
+    """Can rounding alone, in another order of summation for one, have led the right rule to that result?"""
+    try:
+        with arithmetic(np.dtype(dtype).type):
+            reach = function(Ball(np.asarray(v, dtype)), *map(Ball, reals))
+    except (Undecided, ZeroDivisionError, np.linalg.LinAlgError):
+        return False
+    reach = reach if isinstance(reach, Ball) else Ball(reach)
+    finite = np.isfinite(result) & np.isfinite(reach.radius())
+    return bool(np.all((finite & reach.contains(np.where(finite, result, 0)))[known]))
+
+
+def _differs_on_balls(primitive, side, argument, right, faulty, site, arrays, v, dv, dx):
+    balls = tuple(Ball(x) if is_real(x) else x for x in arrays)
+    at = Ball(v), *(x for x in balls if is_real(x))
+    along = Ball(dv), *(Ball(d) for d in dx if d is not None)
+    with arithmetic(BITS[0]):
+        found = []
+        for rule in (right, faulty):
+            function = _rule_as_function(primitive, side, argument, rule, site, balls)
+            try:
+                found.append(jvp(function, at, along))
+                if rule is right:
+                    smooth = _smooth(function, at, along)
+            except (Undecided, ZeroDivisionError) as error:
+                if rule is right:
+                    return 0  # beyond the domain of the derivative
+                return f"on balls: {type(error).__name__}"
+        # At a kink there is no second derivative to be wrong about.
+        for what, a, b in zip(("value", "derivative"), *found) if smooth else [("value", found[0][0], found[1][0])]:
+            same = _same_balls(*(x if isinstance(x, Ball) else Ball(x) for x in (a, b)))
+            if same is None:
+                return 0
+            if not same:
+                return f"on balls, in its {what}"
+    return 1
+
+
+def _smooth(function, at, along):
+    """Does the function take the same branches on both sides of the point?"""
+    logs = []
+    for h in (0, STEP, -STEP):
+        with branches() as log:
+            function(*(x + h * d for x, d in zip(at, along)))
+        logs.append(log)
+    return logs[0] == logs[1] == logs[2]
+
+
+def _same_balls(right, other):
+    """Whether all entries agree to the required digits; None where the right ones are not known so well."""
+    known = np.isfinite(right.abs_upper())
+    if not known.all():
+        return None
+    if not np.all(np.isfinite(other.abs_upper())) or not np.all(right.overlaps(other)):
+        return False
+    scale = float(np.max(right.abs_upper(), initial=0.0))
+    return True if np.all(digits(right, other, scale or 1.0) >= REQUIRED) else None

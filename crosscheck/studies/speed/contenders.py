@@ -1,0 +1,103 @@
+"""Who takes part, and the worker process in which each lives."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from shutil import which
+
+THREADS = 1
+
+#: One thread for every library: two that wait for each other wait for whatever else the machine does.
+ONE_THREAD = {**dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+                               "VECLIB_MAXIMUM_THREADS", "NPROC", "TORCHINDUCTOR_COMPILE_THREADS"), str(THREADS)),
+              "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "JAX_PLATFORMS": "cpu"}
+
+HAND, OURS, WRITTEN = "NumPy by hand", "refgrad", "refgrad.jit"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """`module` has ``prepare(problem, data)``, or what `function` names, and ``arrays(result)``."""
+
+    name: str
+    module: str
+    package: str
+    function: str = "prepare"
+    second_order: bool = False
+    full_only: bool = False  # what takes long to compile
+    needs: tuple = ()        # programs, of which one must be there
+
+    @property
+    def version(self):
+        return f"{self.package} {version(self.package)}"
+
+    def can_run(self):
+        try:
+            version(self.package)
+        except PackageNotFoundError:
+            return False
+        return not self.needs or any(map(which, self.needs))
+
+    def takes(self, problem):
+        return self.second_order or problem.kind != "hvp"
+
+
+CONTENDERS = (
+    Contender(HAND, "crosscheck.studies.speed.numpy_by_hand", "numpy", second_order=True),
+    Contender(OURS, "crosscheck.studies.speed.refgrad_side", "refgrad", second_order=True),
+    Contender(WRITTEN, "crosscheck.studies.speed.refgrad_side", "refgrad", function="prepare_jit", second_order=True),
+    Contender("torch", "crosscheck.studies.speed.peers.torch_speed", "torch", second_order=True),
+    Contender("torch.compile", "crosscheck.studies.speed.peers.torch_speed", "torch", function="prepare_compiled",
+              full_only=True, needs=(os.environ.get("CXX", "g++"), "clang++")),
+    Contender("jax.jit", "crosscheck.studies.speed.peers.jax_speed", "jax", second_order=True),
+    Contender("HIPS autograd", "crosscheck.studies.speed.peers.autograd_speed", "autograd"),
+    Contender("MyGrad", "crosscheck.studies.speed.peers.mygrad_speed", "mygrad"),
+)
+
+
+def present(quick):
+    """The contenders that can take part here."""
+    return [c for c in CONTENDERS if c.can_run() and not (quick and c.full_only)]
+
+
+class Failed(Exception):
+    """A contender raised an error, or its process died."""
+
+
+class Worker:
+    """A contender in a process of its own, which Ctrl-C does not reach; used as a context."""
+
+    def __init__(self, contender):
+        self.contender = contender
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "crosscheck.studies.speed.worker", contender.module, contender.function],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+            env={**os.environ, **ONE_THREAD})
+
+    def ask(self, request, *arguments):
+        """What the worker answers; raises Failed."""
+        try:
+            pickle.dump((request, arguments), self.process.stdin)
+            self.process.stdin.flush()
+            error, answer = pickle.load(self.process.stdout)
+        except (EOFError, OSError, pickle.UnpicklingError):
+            raise Failed(f"{self.contender.name}: its process ended") from None
+        if error:
+            raise Failed(f"{self.contender.name}: {error}")
+        return answer
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        with suppress(OSError):  # what a dead process did not take is still in the buffer
+            self.process.stdin.close()

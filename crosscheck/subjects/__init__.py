@@ -1,0 +1,1 @@
+"""What can be on trial: a function of named arrays, with ways to its derivatives."""

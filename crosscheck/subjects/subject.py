@@ -1,0 +1,304 @@
+"""What is on trial: a function, and the ways to its derivatives, whoever wrote them.
+
+Every subject is asked the same: its value, and by each mode the derivatives of the scalar s(x) = <G, f(x)> for given
+weights G, in a given dtype.  So a function with any result has a gradient (the vjp of G) and a slope along v
+(<G, jvp(v)>), and both orders are judged alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+
+import numpy as np
+
+from refgrad import custom, jacobian, vjp
+from refgrad.errors import InPlaceWrite, LostTrace, NoRule
+from refgrad.tree import flatten, unflatten
+
+from .libraries.refgrad_modes import MODES
+
+
+class Unanswered(Exception):
+    """A subject cannot give a derivative by that mode or in that dtype: a finding, not an end."""
+
+
+class Misconduct(Exception):
+    """A derivative was given, but not in the way that was asked for."""
+
+
+class Arguments:
+    """The arguments of a call: those to differentiate, by name, and the others, which stay as they are."""
+
+    def __init__(self, names, values, chosen):
+        self.names, self.values = names, list(values)
+        self.chosen = [names[k] for k in chosen]
+
+    @property
+    def constants(self):
+        return {n: a for n, a in zip(self.names, self.values) if n not in self.chosen}
+
+    def filled(self, x, constants):
+        """All arguments in their order: the chosen from the dict x, the others from `constants`."""
+        return [x[n] if n in x else constants[n] for n in self.names]
+
+
+class Subject:
+    """A function of NumPy arrays.  Subclasses say how it is differentiated.
+
+    name       what messages call it
+    arguments  the `Arguments`
+    modes      the modes of differentiation that it has
+    dtypes     those to test it in, as names
+    """
+
+    modes: tuple = tuple(MODES)
+
+    #: Whether one array that is given for two inputs is one leaf, whose gradient is the sum of both.
+    leaves_add_up = False
+
+    def __init__(self, f, arguments, dtypes, name=None):
+        self.f, self.arguments, self.dtypes = f, arguments, dtypes
+        self.name = name or getattr(f, "__name__", type(f).__name__)
+        self.constants = arguments.constants
+
+    @property
+    def resizable(self):
+        """Names of the inputs whose shapes may be varied."""
+        return self.arguments.names
+
+    def inputs(self):
+        """The example inputs that are differentiated, as float64."""
+        values = dict(zip(self.arguments.names, self.arguments.values))
+        return {n: np.asarray(values[n], float) for n in self.arguments.chosen}
+
+    def overwrites(self, dtype):
+        """Names of the inputs that the function itself overwrites."""
+        given = Untouched({k: np.array(a, dtype) for k, a in self.inputs().items()})
+        self.call(given.arrays)
+        return given.touched()
+
+    def call(self, x):
+        return self.f(*self.filled(x))
+
+    def filled(self, x):
+        """All arguments; floats that are not differentiated come in the dtype of those that are."""
+        dtype = next(iter(x.values())).dtype
+        own = {n: self.cast(a, dtype) if is_real(a) else a for n, a in self.constants.items()}
+        return self.arguments.filled(x, own)
+
+    def cast(self, a, dtype):
+        return np.asarray(a, None if dtype == object else dtype)
+
+    def value(self, x, dtype):
+        """The float arrays among the results at x, computed in `dtype`."""
+        return [np.asarray(y) for y in results(self.call({k: np.array(a, dtype) for k, a in x.items()}))]
+
+    def program(self):
+        """The function on balls, from a dict of arrays to a list of arrays; None if it is not NumPy's."""
+        return lambda x: results(self.call(x))
+
+    def reference(self, function):
+        """The same for another function of the same arguments."""
+        return lambda x: results(function(*self.filled(x)))
+
+    def at_work(self):
+        """A context for the whole examination."""
+        return contextlib.nullcontext()
+
+    @contextlib.contextmanager
+    def given(self, constants):
+        """Other values for inputs that are not differentiated, within the block."""
+        before, self.constants = self.constants, {**self.constants, **constants}
+        try:
+            yield
+        finally:
+            self.constants = before
+
+    def may_decline(self, mode, error):
+        """Whether that error in the place of a derivative is no fault: the mode is not offered, and says so."""
+        return isinstance(error, Unanswered)
+
+    def answer(self, mode, x, weights, u, v, dtype, layout=np.asarray):
+        """name -> derivative, an array; raises `Unanswered` or whatever the subject raises.
+
+        layout  a function that gives an array another layout in memory, with the same entries
+        """
+        raise NotImplementedError
+
+    def on_balls(self, mode, x, weights, u, v):
+        """The same on balls, where the derivative's code runs on them; else raises."""
+        raise Unanswered(f"{self.name} is not differentiated on balls")
+
+    def pull(self, x, weights, dtype, layout):
+        """The vjp of the weights, twice from one forward pass: (first, second, names of what was overwritten)."""
+        raise Unanswered(f"{self.name} has no vjp")
+
+    #: Other ways to the same derivatives: name -> (mode whose answer it must give, method as `answer` without the mode,
+    #: whether it must work where the mode does)
+    extra: dict = {}
+
+
+def shared_as_given(x, convert):
+    """The converted arrays of a dict; what was one array for two names stays one."""
+    made = {}
+    return {k: made.setdefault(id(a), convert(a)) for k, a in x.items()}
+
+
+class Untouched:
+    """Copies of arrays, to see later which were overwritten."""
+
+    def __init__(self, arrays):
+        self.arrays, self.before = arrays, {k: np.copy(a) for k, a in arrays.items()}
+
+    def touched(self):
+        return [k for k, a in self.arrays.items() if not np.array_equal(a, self.before[k], equal_nan=True)]
+
+
+def cotangents(weights):
+    """Names for the cotangents of the results."""
+    return {"the cotangent" if len(weights) == 1 else f"cotangent {k}": w for k, w in enumerate(weights)}
+
+
+def results(y):
+    """The float arrays in the nest that a function returned."""
+    return [a for a in flatten(y)[0] if is_real(a)]
+
+
+def is_real(a):
+    return getattr(getattr(a, "dtype", None), "kind", "f" if isinstance(a, float) else "") in ("f", "O")
+
+
+def weighed(f, weights):
+    """s(x) = <weights, f(x)>, as a primitive of its own, so that a fault in the rule of np.sum cannot cancel itself."""
+    def total(*ys):
+        return sum(np.sum(y * w) for y, w in zip(ys, weights))
+
+    weigh = custom(total)
+    weigh.def_jvp(lambda tangents, s, *ys: total(*tangents))
+    weigh.def_vjp(lambda g, s, *ys: tuple(g * w for w in weights))
+    return lambda x: weigh(*f(x))
+
+
+class Differentiated(Subject):
+    """A function that refgrad differentiates: plain NumPy, with primitives of the user's own or without."""
+
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        self.extra = {"many at once, forward": ("forward", self._stacked, False)}
+
+    def pull(self, x, weights, dtype, layout):
+        x = shared_as_given(x, lambda a: layout(np.array(a, dtype)))
+        weights = [layout(np.array(w, dtype)) for w in weights]
+        given = Untouched({**x, **cotangents(weights)})
+        pull = vjp(lambda x: self.program()(x), x)[1]
+        first, second = pull(weights)[0], pull(weights)[0]
+        return first, second, given.touched()
+
+    def may_decline(self, mode, error):
+        """refgrad refuses loudly what it cannot trace, and a primitive may have a rule for one mode alone."""
+        return isinstance(error, (NotImplementedError, NoRule, InPlaceWrite, LostTrace))
+
+    def _stacked(self, x, weights, u, v, dtype):
+        """Several tangents in one pass: the slopes along v and u as the Jacobian of t -> s(x + t_0 v + t_1 u)."""
+        x, u, v = ({k: np.array(a, dtype) for k, a in d.items()} for d in (x, u, v))
+        s = weighed(self.program(), [np.asarray(w, dtype) for w in weights])
+        return {k: jacobian(lambda t, k=k: s({**x, k: x[k] + t[0] * v[k] + t[1] * u[k]}), mode="forward")(
+            np.zeros(2, dtype))[0] for k in x}
+
+    def answer(self, mode, x, weights, u, v, dtype, layout=np.asarray):
+        x, u, v = ({k: layout(np.array(a, dtype)) for k, a in d.items()} for d in (x, u, v))
+        return self.on_balls(mode, x, [layout(np.array(w, dtype)) for w in weights], u, v)
+
+    def on_balls(self, mode, x, weights, u, v):
+        return MODES[mode](weighed(self.program(), weights), x, u, v)
+
+
+class HandWritten(Subject):
+    """A function with a gradient, a vjp or a jvp that somebody wrote.
+
+    gradient  ``gradient(*inputs)``: for one number as the result; an array for each input that is differentiated
+    vjp       ``vjp(g, *inputs)``: the same for any result, whose cotangent is g (in the result's nest)
+    jvp       ``jvp(tangents, *inputs)``: the tangent of the result, given a tuple of tangents
+    """
+
+    def __init__(self, f, arguments, dtypes, gradient=None, vjp=None, jvp=None):
+        super().__init__(f, arguments, dtypes)
+        self.gradient, self.vjp, self.jvp = gradient, vjp, jvp
+        backward = vjp is not None or gradient is not None
+        self.modes = ("reverse",) * backward + ("forward",) * (jvp is not None)
+
+    def answer(self, mode, x, weights, u, v, dtype, layout=np.asarray):
+        x, v = ({k: layout(np.array(a, dtype)) for k, a in d.items()} for d in (x, v))
+        return self.on_balls(mode, x, [layout(np.array(w, dtype)) for w in weights], u, v)
+
+    def on_balls(self, mode, x, weights, u, v):
+        return self._reverse(x, weights) if mode == "reverse" else self._forward(x, weights, v)
+
+    def pull(self, x, weights, dtype, layout):
+        if "reverse" not in self.modes:
+            return super().pull(x, weights, dtype, layout)
+        x = shared_as_given(x, lambda a: layout(np.array(a, dtype)))
+        weights = [layout(np.array(w, dtype)) for w in weights]
+        given = Untouched({**x, **cotangents(weights)})
+        handed_out = Untouched({f"the gradient of {k} that came before": g for k, g in self._reverse(x, weights).items()})
+        second = {k: np.copy(g) for k, g in self._reverse(x, weights).items()}
+        self._reverse(x, [-2 * w for w in weights])  # a buffer that is used again has other numbers now
+        return dict(zip(x, handed_out.before.values())), second, given.touched() + handed_out.touched()
+
+    def _reverse(self, x, weights):
+        full = self.filled(x)
+        if self.vjp is not None:
+            given = self.vjp(self._nest(self.call(x), weights), *full)
+        else:
+            given = self.gradient(*full)
+        several = isinstance(given, (tuple, list))
+        given = list(given) if several else [given]
+        if len(given) != len(x):
+            raise Misconduct(f"{len(given)} gradients came{' in a sequence' * several}, {len(x)} expected: one array for "
+                             f"each of {', '.join(x)}")
+        by_name = {k: np.zeros_like(a) if g is None else g for (k, a), g in zip(x.items(), given)}
+        return by_name if self.vjp is not None else {k: g * weights[0] for k, g in by_name.items()}
+
+    def _forward(self, x, weights, v):
+        full = self.filled(x)
+        slopes = {}
+        for k in x:
+            tangents = tuple(v[n] if n == k else np.zeros_like(a) for n, a in x.items())
+            parts = results(self.jvp(tangents, *full))
+            if [np.shape(t) for t in parts] != [np.shape(w) for w in weights]:
+                raise Misconduct(f"tangents of the shapes {[np.shape(t) for t in parts]} came, "
+                                 f"{[np.shape(w) for w in weights]} were expected, as the results")
+            slopes[k] = sum(np.sum(t * w) for t, w in zip(parts, weights))
+        return slopes
+
+    def _nest(self, y, weights):
+        """The weights in the nest of the result; zeros for what is not made of floats."""
+        leaves, structure = flatten(y)
+        left = iter(weights)
+        return unflatten(structure, [next(left) if is_real(a) else np.zeros(np.shape(a)) for a in leaves])
+
+
+def chosen_of(argnums, floats, count):
+    """The positions that argnums names, in its order; all of `floats`, which may be differentiated, if it is None."""
+    if argnums is None:
+        return floats
+    argnums = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
+    for k in argnums:
+        if k not in floats:
+            raise ValueError(f"check: argnums={tuple(argnums)!r}: input {k} of {count} is not an array of floats; "
+                             f"those are {floats}")
+    if len(set(argnums)) != len(argnums):
+        raise ValueError(f"check: argnums={tuple(argnums)!r} names an input twice")
+    return argnums
+
+
+def argument_names(f, skipped, count):
+    """What a function calls its positional arguments after the first few; 'argument 0' ... where it does not say."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    known = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    known = known[skipped:]
+    return known[:count] if len(known) >= count else [f"argument {k}" for k in range(count)]

@@ -1,0 +1,280 @@
+"""A torch function, module or autograd.Function on trial."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from refgrad.errors import describe
+from refgrad.tree import flatten
+
+from .subject import (Arguments, Misconduct, Subject, Unanswered, Untouched, argument_names, chosen_of,
+                               cotangents, results, shared_as_given)
+from ..formats import format_named
+from .libraries.torch_modes import MODES, added, threads
+
+
+def subject_of(f, inputs, dtypes, argnums=None):
+    """The `TorchSubject` of a callable, a Module (with its parameters) or a subclass of autograd.Function.
+
+    inputs   tensors, or arrays that become tensors, and whatever else the call takes, floats too.  As in torch.autograd.gradcheck
+             those that require a gradient are differentiated; if none does, all that are floating point
+    dtypes   names of the dtypes to test in; None for float64, float32 and those of the inputs
+    """
+    if isinstance(f, type) and issubclass(f, torch.nn.Module):
+        raise TypeError(f"check: f is the class {f.__name__}; expected a Module, as in {f.__name__}(...)")
+    target = f.apply if isinstance(f, type) and issubclass(f, torch.autograd.Function) else f
+    inputs = [torch.as_tensor(a) if isinstance(a, np.ndarray) else a for a in inputs]
+    named = argument_names(*_signature(f), len(inputs))
+    parameters = dict(f.named_parameters()) if isinstance(f, torch.nn.Module) else {}
+    values = [*inputs, *parameters.values()]
+    for name, a in zip([*named, *parameters], values):
+        if torch.is_tensor(a) and a.is_complex():
+            raise TypeError(f"check: {name} is {describe(a)}; expected a real tensor (pass real and imaginary parts)")
+    floating = [k for k, a in enumerate(values) if torch.is_tensor(a) and a.is_floating_point()]
+    if argnums is not None:
+        own = chosen_of(argnums, [k for k in floating if k < len(inputs)], len(inputs))
+        chosen = [*own, *(k for k in floating if k >= len(inputs))]
+    else:
+        wanted = [k for k in floating if values[k].requires_grad]
+        own = [k for k in floating if k < len(inputs)]
+        # A module's parameters ask for gradients by themselves, inputs only if someone said so.
+        chosen = wanted if any(k < len(inputs) for k in wanted) else sorted({*own, *wanted})
+    mine = [str(values[k].dtype).removeprefix("torch.") for k in chosen]
+    wanted = dtypes or tuple(dict.fromkeys(["float64", "float32", *mine]))
+    subject = TorchSubject(f, target, Arguments([*named, *parameters], values, chosen), list(parameters), wanted)
+    if dtypes is None:
+        subject.dtypes = tuple(d for d in wanted if d in mine or subject.takes(d))
+    subject.look_at_results()
+    return subject
+
+
+def _signature(f):
+    """The function that has the names of the inputs, and how many of its parameters come before them."""
+    if isinstance(f, torch.nn.Module):
+        return f.forward, 0
+    if isinstance(f, type) and issubclass(f, torch.autograd.Function):
+        # The context comes first, unless the Function is of the newer kind.
+        return f.forward, int(f.setup_context is torch.autograd.Function.setup_context)
+    return f, 0
+
+
+class TorchSubject(Subject):
+    """See `subject_of`.  Tensors are copied at every call, so nothing that the subject does to them can spread."""
+
+    leaves_add_up = True
+
+    def __init__(self, f, target, arguments, parameters, dtypes):
+        self.parameters, self.differentiable = parameters, None
+        self.has_function = self.runs_once = False
+        self.module = f if isinstance(f, torch.nn.Module) else None
+        super().__init__(target, arguments, dtypes, name=getattr(f, "__name__", type(f).__name__))
+        self.devices = {n: a.device for n, a in zip(arguments.names, arguments.values) if torch.is_tensor(a)}
+        self.device = next((self.devices[n] for n in arguments.chosen), torch.device("cpu"))
+        self.extra = {"create_graph": ("reverse", self._with_graph, True),
+                      "each input alone": ("reverse", self._apart, True),
+                      "each result alone": ("reverse", self._by_result, True),
+                      "many at once, reverse": ("reverse", self._jacrev, False),
+                      "many at once, forward": ("forward", self._jacfwd, False)}
+
+    @property
+    def resizable(self):
+        """Not a Module's own parameters: kernels trust their shapes."""
+        return [n for n in self.arguments.names if n not in self.parameters]
+
+    def look_at_results(self):
+        """Which results are differentiable, as the function itself declares it, and whether an autograd.Function made
+        one of them."""
+        leaves = {k: t.requires_grad_() for k, t in self.tensors(self.inputs(), self.dtypes[0]).items()}
+        ys = self.results(leaves)
+        if any(y.requires_grad for y in ys):
+            self.differentiable = [y.requires_grad for y in ys]
+        self.has_function = any(isinstance(node, torch.autograd.function.BackwardCFunction) for node in _nodes(ys))
+        if self.has_function:
+            cotangents = [torch.ones_like(y, requires_grad=True) for y in ys if y.requires_grad]
+            try:
+                first = torch.autograd.grad([y for y in ys if y.requires_grad], list(leaves.values()), cotangents,
+                                            create_graph=True, allow_unused=True)
+            except Exception:
+                return  # that is a finding of its own
+            # What once_differentiable puts in the place of a graph raises an error only if it is walked.
+            self.runs_once = any("Error" in node.name() for node in _nodes(g for g in first if g is not None))
+
+    def overwrites(self, dtype):
+        given = self.tensors(self.inputs(), dtype)
+        before = {k: t.clone() for k, t in given.items()}
+        with torch.no_grad():
+            self.call(given)
+        return [k for k, t in given.items() if not torch.equal(t, before[k])]
+
+    def inputs(self):
+        values = dict(zip(self.arguments.names, self.arguments.values))
+        return {n: values[n].detach().double().cpu().numpy() for n in self.arguments.chosen}
+
+    def tensors(self, arrays, dtype):
+        """Fresh tensors of that dtype, each on its input's device."""
+        return {k: torch.tensor(a, dtype=getattr(torch, dtype), device=self.devices.get(k, self.device))
+                for k, a in arrays.items()}
+
+    def filled(self, x):
+        dtype = next(iter(x.values())).dtype
+        own = {n: a.to(dtype) if torch.is_tensor(a) and a.is_floating_point() else a for n, a in self.constants.items()}
+        return self.arguments.filled(x, own)
+
+    def call(self, x):
+        full = self.filled(x)
+        if self.module is None:
+            return self.f(*full)
+        count, dtype = len(full) - len(self.parameters), next(iter(x.values())).dtype
+        state = dict(zip(self.parameters, full[count:]))
+        for k, b in self.module.named_buffers():  # copies: running statistics are overwritten
+            state[k] = b.detach().clone().to(dtype if b.is_floating_point() else b.dtype)
+        return torch.func.functional_call(self.module, state, tuple(full[:count]))
+
+    def program(self):
+        return None
+
+    def reference(self, function):
+        """A Module's parameters are keywords, with _ in the place of the dot."""
+        first = len(self.arguments.names) - len(self.parameters)
+
+        def program(x):
+            plain = {n: a.detach().cpu().numpy() if torch.is_tensor(a) else a for n, a in self.constants.items()}
+            full = self.arguments.filled(x, plain)
+            named = {n.replace(".", "_"): a for n, a in zip(self.parameters, full[first:])}
+            return results(function(*full[:first], **named))
+
+        return program
+
+    def at_work(self):
+        return threads(1)  # examples are small: threads would cost more than they save
+
+    def may_decline(self, mode, error):
+        """Forward mode and second order are often missing, and dtypes: torch then says "not implemented for"."""
+        return mode != "reverse" or "not implemented for" in str(error)
+
+    def results(self, x):
+        ys = [y for y in flatten(self.call(x))[0] if torch.is_tensor(y) and y.is_floating_point()]
+        if self.differentiable is None or len(ys) != len(self.differentiable):
+            return ys
+        return [y for y, wanted in zip(ys, self.differentiable) if wanted]
+
+    def value(self, x, dtype):
+        with torch.no_grad():
+            return [_array(y) for y in self.results(self.tensors(x, dtype))]
+
+    def takes(self, dtype):
+        """Does the function run in that dtype?  Kernels are often made for one alone."""
+        try:
+            self.value(self.inputs(), dtype)
+        except Exception:
+            return False
+        return True
+
+    def answer(self, mode, x, weights, u, v, dtype, layout=None):
+        if mode == "forward over forward" and self.has_function:
+            raise Unanswered("torch gives 0 for the jvp of an autograd.Function differentiated again in forward mode")
+        if mode == "reverse over reverse" and self.runs_once:
+            raise Unanswered("the backward is declared to be once_differentiable")
+        return self._ask(MODES[mode], x, weights, u, v, dtype, layout)
+
+    def _ask(self, differentiate, x, weights, u, v, dtype, layout=None):
+        """Derivatives of s = <weights, f>, as arrays."""
+        if layout is None:
+            x, u, v = (self.tensors(d, dtype) for d in (x, u, v))
+        else:
+            x, u, v = ({k: self._laid_out(a, layout, dtype) for k, a in d.items()} for d in (x, u, v))
+        weights = [torch.tensor(w, dtype=getattr(torch, dtype), device=self.device) for w in weights]
+
+        def scalar(x):
+            return added(torch.sum(y * w) for y, w in zip(self.results(x), weights))
+
+        before = {k: t.clone() for k, t in x.items()}
+        found = differentiate(scalar, x, u, v)
+        for k, t in x.items():
+            if not torch.equal(t, before[k]) and not torch.isnan(t).any():
+                raise Misconduct(f"the input {k} was overwritten")
+        return {k: _array(t) for k, t in found.items()}
+
+    def pull(self, x, weights, dtype, layout):
+        leaves = shared_as_given(x, lambda a: self._laid_out(a, layout, dtype).requires_grad_())
+        weights = [self._laid_out(w, layout, dtype) for w in weights]
+        given = Untouched({k: _array(t) for k, t in {**leaves, **cotangents(weights)}.items()})
+        ys = self.results(leaves)
+        wanted = [(y, w) for y, w in zip(ys, weights) if y.requires_grad]
+        found = [torch.autograd.grad([y for y, _ in wanted], list(leaves.values()), [w for _, w in wanted],
+                                     retain_graph=True, allow_unused=True, materialize_grads=True) if wanted else
+                 [torch.zeros_like(t) for t in leaves.values()] for _ in range(2)]
+        first, second = ({k: _array(g.clone()) for k, g in zip(leaves, gs)} for gs in found)
+        given.arrays = {k: _array(t) for k, t in {**leaves, **cotangents(weights)}.items()}
+        return first, second, given.touched()
+
+    def _laid_out(self, a, layout, dtype):
+        """A tensor with the strides that the layout gives an array of that shape, and with sevens in the gaps."""
+        like = layout(np.zeros(np.shape(a)))
+        strides = [s // 8 for s in like.strides]
+        room = 1 + sum((n - 1) * s for n, s in zip(np.shape(a), strides)) if np.size(a) else 0
+        t = torch.full((room,), 7.0, dtype=getattr(torch, dtype), device=self.device).as_strided(np.shape(a), strides)
+        return t.copy_(torch.tensor(a))
+
+    # Other ways to the same derivatives
+
+    def _with_graph(self, *arguments):
+        return self._ask(lambda f, x, u, v: _detached(torch.autograd.grad, f, x), *arguments)
+
+    def _apart(self, *arguments):
+        """Of one input at a time, while the others want no gradient."""
+        def apart(f, x, u, v):
+            return {k: _detached(torch.autograd.grad, lambda one, k=k: f({**x, **one}), {k: x[k]})[k] for k in x}
+        return self._ask(apart, *arguments)
+
+    def _by_result(self, x, weights, u, v, dtype):
+        """The sum over results of the gradients of one at a time: the others' cotangents are None then, not zeros."""
+        leaves = {k: t.requires_grad_() for k, t in self.tensors(x, dtype).items()}
+        found = {k: np.zeros(np.shape(a), float) for k, a in x.items()}
+        ys = self.results(leaves)
+        for y, w in zip(ys, weights):
+            w = torch.tensor(w, dtype=y.dtype, device=y.device)
+            parts = torch.autograd.grad(y, list(leaves.values()), w, retain_graph=True, materialize_grads=True)
+            found = {k: a + _array(part) for (k, a), part in zip(found.items(), parts)}
+        return found
+
+    def _jacrev(self, *arguments):
+        """Several cotangents at once, as jacrev does it; the first is the one that is asked for."""
+        def many(f, x, u, v):
+            value, pull = torch.func.vjp(f, x)
+            factors = torch.tensor([1.0, -2.0], dtype=value.dtype, device=value.device)
+            return {k: t[0] for k, t in torch.func.vmap(pull)(factors)[0].items()}
+        return self._ask(many, *arguments)
+
+    def _jacfwd(self, *arguments):
+        """Several tangents at once, as jacfwd does it; the first is the one that is asked for."""
+        def many(f, x, u, v):
+            slopes = {}
+            for k in x:
+                push = lambda t, k=k: torch.func.jvp(lambda part: f({**x, k: part}), (x[k],), (t,))[1]
+                slopes[k] = torch.func.vmap(push)(torch.stack([v[k], u[k]]))[0]
+            return slopes
+        return self._ask(many, *arguments)
+
+
+def _detached(grad, f, x):
+    leaves = {k: t.detach().requires_grad_() for k, t in x.items()}
+    found = grad(f(leaves), list(leaves.values()), create_graph=True, materialize_grads=True)
+    return {k: t.detach() for k, t in zip(leaves, found)}
+
+
+def _nodes(tensors):
+    """The nodes of the graph behind tensors."""
+    left, met = [t.grad_fn for t in tensors if t.requires_grad], set()
+    while left:
+        node = left.pop()
+        if node is not None and node not in met:
+            met.add(node)
+            left.extend(parent for parent, _ in node.next_functions)
+    return met
+
+
+def _array(t):
+    t = t.detach().cpu()
+    return t.numpy() if format_named(t.dtype).name != "bfloat16" else t.float().numpy()

@@ -1,0 +1,1 @@
+"""What is known at a point: exact (ball arithmetic) or estimated (differences of floats)."""

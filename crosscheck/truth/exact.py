@@ -1,0 +1,338 @@
+"""The truth, in ball arithmetic: the exact derivatives, finite differences right to 40 digits and more, and how far
+rounding alone can lead astray.
+
+- The exact derivative is refgrad's, computed on balls of `BITS` bits: an enclosure of what the rules say.
+- Differences never use a rule: they evaluate the function alone, at steps of 2^-125, and so tell if rules are right.
+- The bound is the same computation on balls of the working precision: every way of rounding it ends inside the ball.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from ..ball import Ball, Undecided, arithmetic, branches, digits
+from ..formats import format_named
+from ..subjects.libraries.refgrad_modes import MODES, inner
+
+#: Precisions in bits: the next one is tried where cancellation has left fewer digits than `ENOUGH` (a saturated tail is
+#: as small as 1e-100, and its 40 digits count too).
+BITS = (400, 800, 1600, 3200)
+ENOUGH = 45
+
+#: Digits to which a rule must agree with differences; with fewer it is refuted.
+REQUIRED = 40
+
+#: For bounds to first order: roundings 2^-FINER times smaller, so small that balls grow in proportion to them.
+FINER = 100
+
+
+@dataclass
+class Agreement:
+    """How a rule compares with differences: digits (inf if both are the same number), or a kink with its slopes.
+
+    quotient, rule  the difference and what the rule says, Balls
+    open            why fewer digits than required do not refute the rule; "" where they do
+    """
+
+    digits: float
+    kink: str = ""
+    slopes: tuple = ()
+    quotient: Ball | None = None
+    rule: Ball | None = None
+    open: str = ""
+
+    @property
+    def refuted(self):
+        """Do differences say that the rule is wrong?"""
+        return not self.kink and not self.open and not self.digits >= REQUIRED
+
+    def __and__(self, other):
+        return min(self, other, key=lambda a: (not a.kink, not a.open, a.digits))
+
+
+@dataclass
+class Truth:
+    """All that is known about a network's derivatives at a point."""
+
+    derivatives: dict = field(default_factory=dict)  # mode -> name -> Ball
+    gradient: dict = field(default_factory=dict)     # name -> Ball
+    product: dict = field(default_factory=dict)      # name -> Ball, the Hessian times v
+    curvature: Ball | None = None                    # u' H v
+    magnitude: Ball | None = None                    # |f|
+    agreement: dict = field(default_factory=dict)    # (order, name) -> Agreement
+    bounds: dict = field(default_factory=dict)       # (mode, dtype) -> name -> Bound
+    scale: dict = field(default_factory=dict)        # order -> the largest entry of gradient, Hessian product
+    value: float = 0.0                               # |f|, rounded up
+    bits: int = 0                                    # the precision of all this
+    undecided: str = ""                              # why nothing is known
+    program: tuple = ()                              # (f, x, u, v), all on balls: what bounds are computed from
+    held: dict = field(default_factory=lambda: {"reverse": True, "forward over reverse": True})  # see `holds`
+
+    def telling(self, mode, dtype):
+        """A bound tells something below this: the derivative's scale, or the value's if that is lost beside it."""
+        scale = self.scale[order_of(mode)]
+        return scale if scale > format_named(dtype).eps * self.value else self.value
+
+    def bound(self, mode, dtype, name):
+        """The `Bound` of one derivative, computed when it is first asked for."""
+        if (mode, dtype) not in self.bounds:
+            self.bounds.update(_bounds(self, mode, (dtype,), True))
+        return self.bounds[mode, dtype][name]
+
+    def holds(self, mode):
+        """Do the rules say in this mode what is exact?  Reverse mode and forward over reverse are what is differenced;
+        a fault of the others' own rules would widen their own bound."""
+        if mode not in self.held:
+            with arithmetic(self.bits):
+                try:
+                    found = enclosures(mode, *self.program)
+                    self.held[mode] = all(np.all(d.overlaps(self.derivatives[mode][k])) for k, d in found.items())
+                except Undecided:
+                    self.held[mode] = True
+        return self.held[mode]
+
+    @cached_property
+    def condition(self):
+        """The condition number of the gradient: its relative change over that of x, in the norm, entry by entry.
+
+        It is |H (x . r)| / |g| with r of signs: what a relative error of one unit in every entry of x does to g.
+        """
+        f, x, _, _ = self.program
+        rng = np.random.default_rng(0)
+        signs = {k: x[k] * Ball(rng.choice([-1.0, 1.0], b.shape)) for k, b in x.items()}
+        try:
+            with arithmetic(self.bits):
+                change = enclosures("forward over reverse", f, x, x, signs)
+        except Undecided:
+            return np.nan
+        size = _norm(self.gradient)
+        return _norm(change) / size if size else np.inf
+
+
+def _norm(balls):
+    """The norm over several arrays, of midpoints."""
+    entries = np.concatenate([np.ravel(b.mid()) for b in balls.values()])
+    largest = float(np.max(np.abs(entries), initial=0.0))
+    return largest * float(np.linalg.norm(entries / largest)) if largest and np.isfinite(largest) else largest
+
+
+def differentiate(f, x, u, v, seed, modes=tuple(MODES), dtypes=("float64", "float32"), coordinates=3,
+                  proven=tuple(MODES)):
+    """The `Truth` about f at x along the directions u and v (dicts of float64 arrays).
+
+    f must be exact too: the constants that it uses are balls, since floats among themselves would be rounded.
+
+    coordinates  how many single entries are differenced, besides each array along its direction
+    modes        which derivatives are wanted; without those of second order nothing of second order is computed
+    proven       the modes whose bounds are to be proven where they can be; for the others first order will do, which
+                 one computation gives for all dtypes
+    """
+    balls, u, v = ({k: Ball(a) for k, a in d.items()} for d in (x, u, v))
+    bits, before = BITS[0], None
+    while True:
+        truth = _truth(f, balls, u, v, np.random.default_rng(seed), modes, coordinates, bits)
+        if bits == BITS[-1] or not truth.undecided and all(_settled(truth, before, key) for key in truth.agreement):
+            break
+        # A kink is one at all precisions; one that is only near is not crossed by the finest steps.
+        kinked = any(a.kink for a in truth.agreement.values())
+        bits, before = BITS[-1] if kinked else BITS[BITS.index(bits) + 1], truth
+    if truth.undecided:
+        return truth
+    for key, a in truth.agreement.items():
+        if not a.kink and not a.digits >= REQUIRED and not _converged(truth, before, key):
+            a.open = a.open or f"not smooth here, or cancelled beyond {truth.bits} bits: differences do not converge"
+    rough = next((a.open for (order, _), a in truth.agreement.items() if order == 1 and a.open), "")
+    for (order, _), a in truth.agreement.items():
+        if order == 2 and rough and not a.kink:
+            a.open = rough
+    for mode in modes if dtypes else ():
+        truth.bounds.update(_bounds(truth, mode, dtypes, mode in proven))
+    return truth
+
+
+def _settled(truth, before, key):
+    """Will more bits tell nothing new?  Enough digits agree, or the rule is certainly wrong."""
+    return truth.agreement[key].digits >= ENOUGH or _converged(truth, before, key)
+
+
+def _converged(truth, before, key):
+    """Are both the difference and the rule known to the digits that are required?  Then they are what they are.
+
+    A rule that gives no number, where the difference does, may need more bits, but not more than there are.
+    """
+    found, earlier = truth.agreement[key], before.agreement.get(key) if before else None
+    if earlier is None or found.quotient is None or earlier.quotient is None:
+        return False
+    with arithmetic(truth.bits):
+        if not digits(found.quotient, earlier.quotient, found.quotient) >= REQUIRED:
+            return False
+        if not np.isfinite(found.rule.radius()):
+            return truth.bits == BITS[-1]
+        return bool(digits(found.rule, found.rule, found.rule) >= REQUIRED
+                    or digits(found.rule, found.rule, found.quotient) >= REQUIRED)
+
+
+def _truth(f, balls, u, v, rng, modes, coordinates, bits):
+    truth = Truth(bits=bits, program=(f, balls, u, v))
+    try:
+        with arithmetic(bits):
+            value, here = _exact(truth, f, balls, u, v, modes)
+            _first_order(truth, f, balls, v, rng, coordinates, value, here)
+            if truth.product:
+                _second_order(truth, f, balls, u, v, here)
+    except Undecided as error:
+        truth.undecided = str(error)
+    return truth
+
+
+def enclosures(mode, f, x, u, v):
+    """A mode's results on balls, in the arithmetic in force; a derivative zero by structure becomes a ball too."""
+    return {k: d if isinstance(d, Ball) else Ball(d) for k, d in MODES[mode](f, x, u, v).items()}
+
+
+def _exact(truth, f, balls, u, v, modes):
+    """What the rules say; returns the value of f, and the branches that it takes here."""
+    gradient = enclosures("reverse", f, balls, u, v)
+    slopes = {k: np.sum(gradient[k] * v[k]) for k in gradient}
+    known = {"reverse": gradient, "forward": slopes}
+    # What to measure against where a derivative is zero: the next lower order, and at last 1.
+    with branches() as here:
+        value = f(balls)
+    truth.magnitude = np.abs(value)
+    truth.value = float(truth.magnitude.upper())
+    first = _largest(gradient)
+    truth.gradient, truth.scale = gradient, {1: float(_certain(first, truth.magnitude).upper())}
+    if any(order_of(mode) == 2 for mode in modes):
+        product = enclosures("forward over reverse", f, balls, u, v)
+        truth.product, truth.curvature = product, inner(product, u)
+        truth.scale[2] = float(_certain(_largest(product), first, truth.magnitude).upper())
+        known.update({mode: product for mode in MODES if mode not in known})
+        known["forward over forward"] = {"*": truth.curvature}
+    truth.derivatives = {mode: known[mode] for mode in modes}
+    return value, here
+
+
+def _largest(balls):
+    """The largest absolute value among the entries that are certainly not zero."""
+    return Ball(max((float(np.max(np.where(np.maximum(b.lower(), -b.upper()) > 0, b.abs_upper(), 0), initial=0.0))
+                     for b in balls.values()), default=0.0))
+
+
+def _certain(*sizes):
+    """The first size that is certainly not zero; 1 if none is."""
+    for size in sizes:
+        if float(size.lower()) > 0:
+            return size
+    return Ball(1.0)
+
+
+def _first_order(truth, f, balls, v, rng, coordinates, value, here):
+    """Each array along its part of v, and a few single coordinates."""
+    h = step_of_order(1, truth.bits)
+    sizes = {k: np.sum(np.abs(truth.gradient[k] * v[k])) for k in balls}
+    everywhere = sum(sizes.values(), start=Ball(0.0))
+    for k in balls:
+        slope = np.sum(truth.gradient[k] * v[k])
+        scale = _certain(sizes[k], everywhere, truth.magnitude)
+        truth.agreement[1, k] = _difference(f, balls, k, v[k], h, value, here, slope, scale)
+    for _ in range(coordinates):
+        k = str(rng.choice(list(balls)))
+        if balls[k].size:
+            i = int(rng.integers(balls[k].size))
+            e = Ball(np.eye(1, balls[k].size, i).reshape(balls[k].shape))
+            slope = np.sum(truth.gradient[k] * e)
+            scale = _certain(np.abs(slope), everywhere, truth.magnitude)
+            truth.agreement[1, k] &= _difference(f, balls, k, e, h, value, here, slope, scale)
+
+
+def step_of_order(order, bits):
+    """A power of two that balances truncation, h^2, against rounding, 2^-bits / h^order."""
+    return 2.0 ** -(5 * bits // 16 if order == 1 else bits // 4)
+
+
+def _difference(f, balls, k, direction, h, value, here, slope, scale):
+    step = direction * h
+    with branches() as right:
+        above = f({**balls, k: balls[k] + step})
+    with branches() as left:
+        below = f({**balls, k: balls[k] - step})
+    if right != here or left != here:
+        slopes = tuple(float(((a - b) / h).mid()) for a, b in ((value, below), (above, value)))
+        if not all(abs(slope) < h ** -0.5 for slope in slopes):
+            return Agreement(np.nan, open="the function jumps or ends here, or is infinitely steep")
+        return Agreement(np.nan, f"left slope {slopes[0]:.6g}, right slope {slopes[1]:.6g}", slopes)
+    quotient = (above - below) / (2 * h)
+    return Agreement(float(digits(quotient, slope, scale)), quotient=quotient, rule=slope)
+
+
+def _second_order(truth, f, balls, u, v, here):
+    """u' H v by four values of f, along u and v over all arrays at once."""
+    h = step_of_order(2, truth.bits)
+    corners, same = [], True
+    for s, t in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+        with branches() as there:
+            corners.append(f({k: b + (s * h) * u[k] + (t * h) * v[k] for k, b in balls.items()}))
+        same = same and there == here
+    quotient = (corners[0] - corners[1] - corners[2] + corners[3]) / (2 * h) / (2 * h)
+    scale = inner({k: np.abs(p) for k, p in truth.product.items()}, {k: np.abs(a) for k, a in u.items()})
+    if not same:
+        found = Agreement(np.nan, "the second difference crosses a kink")
+    else:
+        # A function without curvature has nothing to measure against but its slopes.
+        slopes = inner({k: np.abs(g) for k, g in truth.gradient.items()}, {k: np.abs(a) for k, a in u.items()})
+        found = Agreement(float(digits(quotient, truth.curvature, _certain(scale, slopes, truth.magnitude))),
+                          quotient=quotient, rule=truth.curvature)
+    for k in [*balls, "*"]:
+        truth.agreement[2, k] = found
+
+
+@dataclass
+class Bound:
+    """The farthest that rounding can lead from the exact derivative, for each entry; inf where nothing is known."""
+
+    limit: np.ndarray
+    how: str   # "proven", or "first order": where balls of the working precision swell out of proportion
+
+
+def _bounds(truth, mode, dtypes, proven):
+    """(mode, dtype) -> name -> `Bound`.  A bound must exclude something, else the first order's stands in for it."""
+    found, short = {}, not proven
+    # The finest first: where it proves nothing, the others do not either.
+    for dtype in sorted(dtypes, key=lambda d: -format_named(d).precision):
+        if not short:
+            found[dtype] = _farthest(truth, mode, dtype, 0)
+            short = max(np.max(b, initial=0.0) for b in found[dtype].values()) >= truth.telling(mode, dtype)
+    linear = _farthest(truth, mode, "float32", FINER) if short else {}
+    bounds = {}
+    for dtype in dtypes:
+        coarser = format_named(dtype).eps / format_named("float32").eps
+        bounds[mode, dtype] = {}
+        for k in truth.derivatives[mode]:
+            limit = found.get(dtype, {}).get(k)
+            if limit is not None and np.max(limit, initial=0.0) < truth.telling(mode, dtype):
+                bounds[mode, dtype][k] = Bound(limit, "proven")
+            else:
+                first_order = linear[k] * coarser
+                least = first_order if limit is None else np.minimum(limit, first_order)
+                bounds[mode, dtype][k] = Bound(least, "first order")
+    return bounds
+
+
+def _farthest(truth, mode, dtype, finer):
+    """name -> how far from exact the computation may end, in `dtype` or, with `finer`, as smaller roundings say."""
+    exact = truth.derivatives[mode]
+    try:
+        with arithmetic(dtype, finer):
+            rounded = enclosures(mode, *truth.program)
+    except (Undecided, ZeroDivisionError):
+        return {k: np.full(e.shape, np.inf) for k, e in exact.items()}
+    with arithmetic(truth.bits):
+        return {k: (np.abs(rounded[k] - e) * 2.0 ** finer).abs_upper() for k, e in exact.items()}
+
+
+def order_of(mode):
+    """1 for the gradient's modes, 2 for those of the Hessian."""
+    return 2 if " over " in mode else 1
