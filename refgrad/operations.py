@@ -12,7 +12,8 @@ from .rules.shape import cast, setitem, truncate
 from .tree import flatten
 
 #: NumPy's functions that are a loop of a ufunc, called by way of several functions in Python.
-REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum}
+REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum,
+              np.all: np.logical_and, np.any: np.logical_or}
 #: Functions whose result is a new array, beside ufuncs and reductions.
 FRESH = {operator.pow, np.where, np.copy, np.astype, cast, truncate, setitem}
 #: Functions whose result shows the memory of their argument.

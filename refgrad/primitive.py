@@ -95,12 +95,13 @@ class Primitive:
                 which is smooth there: even powers of the root are computed, and differentiated, by it
     formula     the function as a formula, where `forward` is written for floats, which round, under- and overflow:
                 ``formula(*arrays, **params)``, for arrays of formulas or of exact numbers
+    turns       its branches on numbers nearly always go one way: jit writes it out, and checks that they do
     listed      whether TABLE has it (not a program's own primitives, nor parts that are no functions of their own)
     """
 
     def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, forward=None, plain=None, keep=None,
                  call=None, cases=(), kinks=(), stacked=False, multiple=False, pointwise=False, view=None,
-                 chooses=False, square=None, formula=None, name=None, listed=True):
+                 chooses=False, square=None, formula=None, turns=False, name=None, listed=True):
         self.name = name or f"np.{qualified(function)}"
         self.__name__ = self.name
         self.function = function
@@ -117,10 +118,12 @@ class Primitive:
         self.call = call or every_argument_is_an_array
         self.vjp, self.jvp = vjp, jvp
         self.constant = kind is Kind.CONSTANT
-        # Functions that are not defined everywhere may be infinitely steep at the edge.
-        self.has_edges = pointwise and jvp is not None and any(d for case in self.cases for d in case.domains)
+        # Functions that are not defined everywhere may be infinitely steep at the edge, if it is no kink with a slope.
+        is_kink = self.kinks and all(len(k.slopes) == 1 and np.all(np.isfinite(k.slopes)) for k in self.kinks)
+        self.has_edges = pointwise and jvp is not None and not is_kink and any(
+            d for case in self.cases for d in case.domains)
         self.known_reads = {}
-        self.listed = listed
+        self.listed, self.turns = listed, turns
         if listed:
             TABLE[function or self] = self
 
@@ -140,7 +143,7 @@ class Primitive:
                 if result is not NotImplemented:
                     return result
                 break
-        return self.on_plain(arrays, params)[0]
+        return self.plain(*arrays, **params) if self.keep is None else self.run(arrays, params)[0]
 
     def run(self, arrays, params):
         """The result and what the rules need of it."""
@@ -150,21 +153,15 @@ class Primitive:
         result = self.forward(*arrays, **params)
         return result, result
 
-    def on_plain(self, arrays, params):
-        """`run` for arrays that nobody overrides."""
-        if self.keep is not None:
-            return self.run(arrays, params)
-        result = self.plain(*arrays, **params)
-        return result, result
-
     def trace(self, values, params):
         """`run` for a level above: arrays of lower levels see this primitive, not what it is made of."""
         if self.keep is not None:
             return self.run(values, params)
+        compute = self.evaluate
         if self.is_shorter and PLAIN.issuperset(map(type, values)) and (
                 not params or PLAIN.issuperset(map(type, within(params)))):
-            return self.on_plain(values, params)  # nobody else needs to be asked what the operation is
-        result = self.evaluate(*values, **params)
+            compute = self.plain  # nobody else needs to be asked what the operation is
+        result = compute(*values, **params)
         return result, result
 
     def differentiable(self, argument):
@@ -234,7 +231,10 @@ class Primitive:
 
     def push(self, tangents, kept, arrays, params, result):
         """The differential: the tangent of the result; `tangents` has None for arguments that do not vary."""
-        return spread(self._tangent(tangents, kept, arrays, params), result)
+        t = self._tangent(tangents, kept, arrays, params)
+        if type(t) is np.ndarray is type(result) and t.shape == result.shape and t.dtype is result.dtype:
+            return t
+        return spread(t, result)
 
     def _tangent(self, tangents, kept, arrays, params):
         """The tangent, before it is spread over the result's shape."""
@@ -255,12 +255,13 @@ class Primitive:
 
     def _sum_of_terms(self, tangents, kept, arrays, params):
         varying = [i for i, v in enumerate(tangents) if v is not None]
-        if any(tangents[i].dtype is HALF for i in varying):
-            tangents = [v if v is None else widened(v) for v in tangents]
+        for i in varying:
+            if tangents[i].dtype is HALF:
+                tangents = [v if v is None else widened(v) for v in tangents]
         if self.jvp is not None:
-            return total(self.jvp[i](tangents[i], kept, *arrays, **params) for i in varying)
+            return total([self.jvp[i](tangents[i], kept, *arrays, **params) for i in varying])
         if self.kind is Kind.MULTILINEAR:
-            return total(self.evaluate(*arrays[:i], tangents[i], *arrays[i + 1:], **params) for i in varying)
+            return total([self.evaluate(*arrays[:i], tangents[i], *arrays[i + 1:], **params) for i in varying])
         filled = [a if not self.differentiable(i) else np.zeros_like(a) if tangents[i] is None else tangents[i]
                   for i, a in enumerate(arrays)]
         return self.evaluate(*filled, **params)
@@ -302,7 +303,8 @@ def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, 
     `partials` are functions ``(y, *arrays, **params) -> derivative with respect to that argument``, or None;
     `params` are the keyword arguments of the sample calls, `near` and `scales` see `Case`.
     """
-    rules = tuple(p and (lambda v, y, *arrays, _p=p, **named: v * _p(y, *arrays, **named)) for p in partials)
+    rules = tuple(p and (lambda v, *kept_and_arrays, _p=p, **named: v * _p(*kept_and_arrays, **named))
+                  for p in partials)
     shapes = [(3, 4)] if len(partials) == 1 else [((3, 4), (4,)), ((2, 1), (1, 3)), ((), (2,))]
     cases = [Case(*((s,) if len(partials) == 1 else (s + s)[:len(partials)]), domain=domain, near=near, scales=scales,
                   **named)
@@ -432,9 +434,8 @@ def align(v, axes):
 
 
 def total(terms):
-    terms = iter(terms)
-    result = next(terms)
-    for t in terms:
+    result = terms[0]
+    for t in terms[1:]:
         result = tuple(a + b for a, b in zip(result, t)) if isinstance(result, tuple) else result + t
     return result
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from .custom import Custom
 from .errors import ClosedLevel, InPlaceWrite, LostTrace, describe
-from .operations import VIEWS, Array, Operation, replaced
+from .operations import REDUCTIONS, VIEWS, Array, Operation, replaced
 from .primitive import TABLE, Primitive, qualified
 from .scalars import KINDS, Scalar
 from .tracer import Level, Tracer, run
@@ -105,7 +105,8 @@ class Recording(Level):
         may_fail = bool(traced_within(params)) or is_linalg(function) or (
             (primitive.function or primitive) not in TABLE)
         unsure = _decide_a_shape(params) or (
-            primitive.constant and not isinstance(function, np.ufunc))
+            primitive.constant and not isinstance(function, np.ufunc) and (
+                function not in REDUCTIONS))
         return self.done(function, arrays, params, may_fail, unsure, as_program)
 
     def done(self, function, arrays, params, may_fail=False, unsure=False, as_program=None):
@@ -234,8 +235,10 @@ class Recording(Level):
         if not self.open:
             raise ClosedLevel(convert.__name__)
         if self.inside:
-            self.inside[-1][1].append(convert)
-            raise Opaque
+            primitive, looked = self.inside[-1]
+            if not (primitive.turns and convert is bool):
+                looked.append(convert)
+                raise Opaque
         if type(x) is Tracer:
             is_float = x.dtype.kind == "f"
             if convert is np.asarray and is_float:

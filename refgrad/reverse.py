@@ -8,11 +8,12 @@ No sorting and no recursion: the length of the program is bounded by memory alon
 from __future__ import annotations
 
 import itertools
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .errors import encloses_itself
-from .primitive import within
+from .primitive import Primitive, within
 from .snapshots import LARGE, REUSED, Snapshots, owner_of
 from .tracer import Level, Tracer
 
@@ -22,33 +23,36 @@ SMALL = 2048
 ATOMS = {int, float, bool, str, slice, type(None), type(Ellipsis)}
 
 
-class Node:
-    """One operation on the tape."""
+class Node(NamedTuple):
+    """One operation on the tape.
 
-    __slots__ = ("primitive", "kept", "arrays", "params", "wanted", "parents", "slots", "results")
+    wanted   positions of the arguments that want a cotangent
+    parents  their slots
+    slots    of the result, or the list of those of several results
+    results  None for a single result, else the tuple of results
+    """
 
-    def __init__(self, primitive, kept, arrays, params, wanted, parents, slots, results):
-        self.primitive = primitive
-        self.kept = kept
-        self.arrays = arrays
-        self.params = params
-        self.wanted = wanted      # positions of the arguments that want a cotangent
-        self.parents = parents    # their slots
-        self.slots = slots        # of the result, or the list of those of several results
-        self.results = results    # None for a single result, else the tuple of results
+    primitive: Primitive
+    kept: Any
+    arrays: list
+    params: dict
+    wanted: list
+    parents: list
+    slots: Any
+    results: tuple | None
 
     def collect(self, cotangents):
-        """Take the result's cotangent, which no other node wants; of several a tuple, with zeros for the unused."""
+        """Take the cotangents of several results, which no other node wants: a tuple, with zeros for the unused."""
         slots = self.slots
-        if self.results is None:
-            g, cotangents[slots] = cotangents[slots], None
-            return g
         gs = [cotangents[slot] for slot in slots]
         for slot in slots:
             cotangents[slot] = None
         if all(g is None for g in gs):
             return None
         return tuple(np.zeros_like(y) if g is None else g for g, y in zip(gs, self.results))
+
+
+_node = tuple.__new__  # what Node() comes to
 
 
 class Tape(Level):
@@ -92,7 +96,7 @@ class Tape(Level):
                     a = a.apart()
             values.append(a)
         if plain and wanted:  # the program's own arrays, which it may overwrite
-            read = primitive.read_by(wanted, len(values))
+            read = primitive.known_reads.get((*wanted, len(values))) or primitive.read_by(wanted, len(values))
             for i in plain:
                 if read[1 + i]:
                     x = values[i]
@@ -118,7 +122,7 @@ class Tape(Level):
         x = values[0]
         if type(result) is np.ndarray and result.size >= LARGE or type(x) is np.ndarray and x.size >= LARGE:
             kept, values = self.worth_keeping(primitive, kept, values, wanted)
-        self.nodes.append(Node(primitive, kept, values, params, wanted, parents, slots, results))
+        self.nodes.append(_node(Node, (primitive, kept, values, params, wanted, parents, slots, results)))
         return traced
 
     def worth_keeping(self, primitive, kept, arrays, wanted):
@@ -161,18 +165,23 @@ class Tape(Level):
         while nodes or pulled:
             if pulled:
                 (node, g, contributions), pulled = pulled, None
+                parents = node.parents
             else:
                 node = nodes.pop()
-                g = node.collect(cotangents)
+                primitive, kept, arrays, params, wanted, parents, slots, results = node
+                if results is None:
+                    g, cotangents[slots] = cotangents[slots], None
+                else:
+                    g = node.collect(cotangents)
                 if g is None:
                     continue
                 try:
-                    contributions = node.primitive.pull(g, node.kept, node.arrays, node.params, node.wanted)
+                    contributions = primitive.pull(g, kept, arrays, params, wanted)
                     if self.hides and _have_nan(contributions):
                         return node, g
                 except FloatingPointError:
                     return node, g
-            for slot, c in zip(node.parents, contributions):
+            for slot, c in zip(parents, contributions):
                 if c is None:
                     continue
                 old = cotangents[slot]

@@ -17,7 +17,7 @@ import operator
 import numpy as np
 
 from .operations import REDUCTIONS, Array, leaves, references, replaced, same
-from .primitive import TABLE
+from .primitive import TABLE, Primitive
 from .rules.shape import cast, setitem, truncate
 from .tree import LEAF, unflatten
 
@@ -102,15 +102,24 @@ class Program:
         return kept
 
     def without_broadcasts(self, operations):
-        """An array goes into an elementwise operation as it is if the others broadcast it."""
+        """An array goes into an elementwise operation as it is if the others broadcast it.
+
+        Of a constant array of equal entries one is enough.
+        """
         source = {}
         for op in operations:
             if op.function is np.broadcast_to and type(op.arrays[0]) is Array:
                 source[op.results[0]] = op.arrays[0]
             elif op.is_ufunc and op.function is not np.matmul:
                 for i, a in enumerate(op.arrays):
-                    if type(a) is Array and a.number in source:
-                        instead = (*op.arrays[:i], source[a.number], *op.arrays[i + 1:])
+                    if type(a) is Array:
+                        a = source.get(a.number)
+                    elif type(a) is np.ndarray and a.size > 1:
+                        a = a.flat[0] if a.tobytes() == a.flat[0].tobytes() * a.size else None
+                    else:
+                        a = None
+                    if a is not None:
+                        instead = (*op.arrays[:i], a, *op.arrays[i + 1:])
                         if np.broadcast_shapes(*map(self.shape, instead)) == np.shape(op.made[0]):
                             op.arrays = instead
         return operations
@@ -345,12 +354,19 @@ class Writer:
         if op.function in (cast, truncate, np.astype):
             return f"{args[0]}.astype({self.text(params.get('dtype') or op.arrays[1])})"
         args += [f"{k}={self.text(v)}" for k, v in params.items()]
-        return f"{self.constant(op.function)}({', '.join(args)})"
+        function = op.function
+        if type(function) is Primitive and function.keep is None:  # nobody here overrides it
+            function = function.plain
+        return f"{self.constant(function, op.function)}({', '.join(args)})"
 
     def reduction(self, op, x, ufunc=None):
         ufunc, shape = ufunc or REDUCTIONS[op.function], self.program.shape(op.arrays[0])
         params, dtype, is_exact = dict(op.params), op.made[0].dtype, op.results[0] in self.exact
-        axis, keep = params.pop("axis"), params.pop("keepdims")
+        axis, keep = params.pop("axis", None), params.pop("keepdims", False)
+        if axis is None:
+            axis = tuple(range(-len(shape), 0))
+        elif type(axis) is int:
+            axis = axis,
         reduce = f"{self.constant(ufunc)}.reduce"
         if len(shape) == 2 and len(axis) == 1 and dtype.char in "fd" and not is_exact:
             if ufunc is np.add and axis == (-2,) and not keep:  # the sum of the rows: BLAS is fast
@@ -404,11 +420,11 @@ class Writer:
             return ":".join(ends if x.step is not None else ends[:2])
         return self.text(x)
 
-    def constant(self, x):
-        """The name of something that the program holds."""
+    def constant(self, x, named=None):
+        """The name of something that the program holds, after `named` if that has one."""
         if id(x) in self.by_id:
             return self.by_id[id(x)]
-        name = getattr(x, "__name__", "")
+        name = getattr(x if named is None else named, "__name__", "")
         if not name.isidentifier() or keyword.iskeyword(name) or name in RESERVED or (
                 name.rstrip("0123456789") in "vx"):
             name = "c" if isinstance(x, (np.ndarray, np.generic, float)) else "f"

@@ -18,8 +18,7 @@ import random
 import sys
 import types
 import weakref
-from itertools import repeat
-from operator import call, is_
+from operator import is_
 
 import numpy as np
 
@@ -74,28 +73,18 @@ class Surroundings:
         self.waiting = [(x, label) for label, x in roots.items()]
         while self.waiting:
             self.look(*self.waiting.pop())
-        self.unread = None
-        self.gets, self.keys, self.values, _ = zip(*self.names) if self.names else ((),) * 4
+        self.unread = self.unchanged = None
 
     def difference(self):
         """What messages call the first thing that is another one now; None if all is as it was."""
-        if not all(map(is_, map(call, self.gets, self.keys, repeat(MISSING)), self.values)):
-            for get, key, value, label in self.names:
-                if not _alike(get(key, MISSING), value):
-                    return label
-        for cell, value, label in self.cells:
-            try:
-                now = cell.cell_contents
-            except ValueError:  # it is empty
-                now = MISSING
-            if now is not value and not _alike(now, value):
-                return label
-        for f, code, defaults, label in self.functions:
-            if f.__code__ is not code or f.__defaults__ is not defaults:
-                return label
-        for attributes, size, label in self.sizes:
-            if len(attributes) != size:
-                return label
+        self.unchanged = self.unchanged or self.comparison()
+        try:
+            unchanged = self.unchanged()
+        except (KeyError, ValueError):
+            unchanged = False
+        other = None if unchanged else self.other()
+        if other is not None:
+            return other
         for entries, holder, held, label in self.holders:
             now = entries(holder)
             if len(now) != len(held):
@@ -106,6 +95,53 @@ class Surroundings:
             if _print(array) != kept:
                 return label
         return None
+
+    def other(self):
+        """What messages call the first name, function or dict of attributes that is another."""
+        for get, key, value, label in self.names:
+            if not _alike(get(key, MISSING), value):
+                return label
+        for cell, value, label in self.cells:
+            try:
+                now = cell.cell_contents
+            except ValueError:  # it is empty
+                now = MISSING
+            if not _alike(now, value):
+                return label
+        for f, code, defaults, label in self.functions:
+            if f.__code__ is not code or f.__defaults__ is not defaults:
+                return label
+        for attributes, size, label in self.sizes:
+            if len(attributes) != size:
+                return label
+        return None
+
+    def comparison(self):
+        """One expression, as a function, that is true if in all these the very same objects stand.
+
+        It is false, or raises KeyError or ValueError, if a name or variable is gone.
+        """
+        known = {}
+
+        def the(x):
+            return known.setdefault(id(x), (f"x{len(known)}", x))[0]
+
+        tests = ["True"]
+        for get, key, value, _ in self.names:
+            holder = getattr(get, "__self__", None)
+            if type(holder) not in (dict, types.MappingProxyType):
+                tests.append(f"{the(get)}({key!r}, {the(MISSING)}) is {the(value)}")
+            elif value is MISSING:
+                tests.append(f"{key!r} not in {the(holder)}")
+            else:
+                tests.append(f"{the(holder)}[{key!r}] is {the(value)}")
+        tests += [f"{the(cell)}.cell_contents is {the(value)}" for cell, value, _ in self.cells]
+        for f, code, defaults, _ in self.functions:
+            tests.append(f"{the(f)}.__code__ is {the(code)}")
+            tests.append(f"{the(f)}.__defaults__ is {the(defaults)}")
+        tests += [f"len({the(attributes)}) == {size}" for attributes, size, _ in self.sizes]
+        given = ", ".join(f"{name}={name}" for name, _ in known.values())  # locals are fast
+        return eval(f"lambda {given}: {' and '.join(tests)}", dict(known.values()))
 
     def drawn(self):
         """What messages call a random generator that was drawn from; None if there is none."""

@@ -45,7 +45,7 @@ def jvp(f, primals, tangents, has_aux=False):
     primals, tangents = _sequence(primals, "jvp: primals"), _sequence(tangents, "jvp: tangents")
     leaves, structure = _leaves(primals, "jvp", range(len(primals)))
     directions = flatten_like(structure, tangents, "jvp: tangents")
-    directions = _matching(leaves, directions, ["tangents" + p for p in paths(structure)], "jvp")
+    directions = _matching(leaves, directions, structure, "tangents", "jvp")
     values, found, shape, aux = _push(f, leaves, structure, directions, has_aux, "jvp")
     result = unflatten(shape, map(own, values)), unflatten(shape, found)
     return (*result, aux) if has_aux else result
@@ -178,8 +178,8 @@ class _Recording:
     def pull(self, g):
         """The map that `vjp` returns."""
         cotangents = flatten_like(self.shape, g, f"{self.name}: the cotangent")
-        labels = ["the cotangent" + p for p in paths(self.shape)]
-        return unflatten(self.structure, self.sweep(_matching(self.values, cotangents, labels, self.name)))
+        cotangents = _matching(self.values, cotangents, self.shape, "the cotangent", self.name)
+        return unflatten(self.structure, self.sweep(cotangents))
 
 
 def _push(f, leaves, structure, directions, has_aux, name, count=None):
@@ -292,10 +292,15 @@ def _leaves(primals, name, positions):
     return leaves, structure
 
 
-def _matching(leaves, vectors, labels, name):
+def _matching(leaves, vectors, structure, what, name):
     """Tangents or cotangents for the leaves: same shapes, and the leaves' dtypes."""
     matched = []
-    for x, v, label in zip(leaves, vectors, labels):
+    for i, (x, v) in enumerate(zip(leaves, vectors)):
+        if type(v) is np.ndarray is type(x) and v.shape == x.shape and v.dtype is x.dtype and (
+                v.dtype.kind == "f"):
+            matched.append(v)
+            continue
+        label = what + paths(structure)[i]
         if shape_of(v) != shape_of(x):
             raise ValueError(f"{name}: {label} has shape {shape_of(v)}; expected {shape_of(x)}, the shape of what it "
                              f"belongs to, {describe(x)}")

@@ -30,6 +30,7 @@ class Structure(NamedTuple):
 
 
 LEAF, EMPTY = "leaf", "empty"
+_new = tuple.__new__  # what Structure() comes to
 _leaf, _empty = Structure(LEAF), Structure(EMPTY)
 
 
@@ -82,9 +83,11 @@ def _flatten(x, leaves):
                 inner.append(_leaf)
             else:
                 inner.append(_flatten(v, leaves))
-        return Structure(kind, _positions(len(x)), tuple(inner))
+        return _new(Structure, (kind, _positions(len(x)), tuple(inner)))
     if x is None:
         return _empty
+    if kind is dict:
+        return _new(Structure, (kind, tuple(x), tuple([_flatten(v, leaves) for v in x.values()])))
     parts = None if hasattr(x, "dtype") else children(x)
     if parts is None:
         leaves.append(x)
@@ -129,8 +132,9 @@ def flatten_like(structure, x, name):
 
     Raises ValueError that says where in `name` the structure is another.
     """
-    leaves = []
-    _flatten_like(structure, x, name, leaves)
+    leaves, same = flatten(x)
+    if same != structure:
+        _flatten_like(structure, x, name, leaves := [])
     return leaves
 
 

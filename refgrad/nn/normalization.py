@@ -20,25 +20,27 @@ import numpy as np
 
 from ..cases import FOURTH, Case, Fixed
 from ..primitive import Primitive, in_dtype_of, widened
-from ..rules.reductions import count
+from ..rules.reductions import count, mean
 from .arguments import expected, plain, shape_of
 
 
 def _inverse_size(c, axes, eps):
     """1 / s; of entries whose squares overflow by those of c / m, with a power of two m."""
     with np.errstate(over="ignore"):
-        s = np.sqrt(np.mean(c * c, axis=axes, keepdims=True) + eps)
-    large = s == np.inf
-    if large.any():
+        s = np.sqrt(mean(c * c, axes) + eps)
+    r = 1 / s
+    if not r.all():
+        large = s == np.inf
         shift = np.where(large, np.frexp(np.max(np.abs(c), axis=axes, keepdims=True))[1], 0)
         variance = np.mean(np.square(np.ldexp(c, -shift)), axis=axes, keepdims=True) + np.ldexp(eps, -2 * shift)
-        s = np.ldexp(np.sqrt(variance), shift).astype(c.dtype)
-    return 1 / s
+        r = 1 / np.ldexp(np.sqrt(variance), shift).astype(c.dtype)
+    return r
 
 
 inverse_size = Primitive(
     None, """r = 1 / s,  s^2 = mean c^2 + eps:  s ds = mean(c . dc),  dr = -r^2 ds = -r^2 mean(r c . dc)
     <g, -r^2 mean(r c . dc)> = <-g r^2 . r c / n, dc>""", name="inverse_size", forward=_inverse_size, stacked=True,
+    turns=True,
     formula=lambda c, axes, eps: 1 / np.sqrt(np.mean(c * c, axis=axes, keepdims=True) + eps),
     jvp=(lambda v, r, c, axes, eps: -r * r * np.mean(r * c * v, axis=axes, keepdims=True),),
     vjp=(lambda g, r, c, axes, eps: -g * r * r * (r * c) / count(c, axes),), cases=[Case((3, 4), axes=(-1,), eps=1e-5)])
@@ -47,7 +49,7 @@ inverse_size = Primitive(
 def _standardized(x, w, b, axes, eps):
     """z and 1 / s."""
     x = widened(x)
-    c = x - np.mean(x, axis=axes, keepdims=True)
+    c = x - mean(x, axes)
     r = inverse_size(c, axes=axes, eps=eps)
     return c * r, r
 
@@ -65,7 +67,7 @@ def _forward(kept, x, w, b, axes, eps):
 def _project(h, kept, axes):
     """P h / s"""
     z, r = kept
-    return r * (h - np.mean(h, axis=axes, keepdims=True) - z * np.mean(z * h, axis=axes, keepdims=True))
+    return r * (h - mean(h, axes) - z * mean(z * h, axes))
 
 
 def _norm(name, cases):

@@ -4,8 +4,9 @@ import numpy as np
 
 from ..cases import Case
 from ..errors import describe
-from ..primitive import LINEAR, Each, Primitive, in_dtype_of, widened
+from ..primitive import HALF, LINEAR, Each, Primitive, widened
 from ..rules.constants import number
+from ..rules.reductions import total
 from ..tree import flatten
 from .arguments import expected, not_in_place, plain, shape_of
 
@@ -41,8 +42,9 @@ def dropout(input, p=0.5, training=True, inplace=False, *, generator=None):
 
 
 def _half_squares(*arrays, weight_decay):
-    squares = [in_dtype_of(x, np.sum(np.square(widened(x))) * weight_decay / 2) for x in arrays]
-    return sum(squares[1:], start=squares[0])
+    squares = [total(np.square(widened(x))) * weight_decay / 2 for x in arrays]
+    y = sum(squares[1:], start=squares[0])
+    return y.astype(HALF) if all([getattr(x, "dtype", None) is HALF for x in arrays]) else y
 
 
 _l2_penalty = Primitive(

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..cases import Case
 from ..primitive import CONSTANT, Primitive, widened
+from ..rules.reductions import largest, total
 from .arguments import axis_of, refuse
 
 peak = Primitive(
@@ -28,13 +29,13 @@ def _across(x, axis):
 def _exponentials(x, axis):
     dtype, x = x.dtype, _across(widened(x), axis)
     e = np.exp(x - peak(x, axis=axis))
-    return (e / np.sum(e, axis=axis, keepdims=True)).astype(dtype, copy=False)
+    return (e / _sum(e, axis)).astype(dtype, copy=False)
 
 
 def _logarithms(x, axis):
     dtype, x = x.dtype, _across(widened(x), axis)
     z = x - peak(x, axis=axis)
-    return (z - log_total(np.sum(np.exp(z), axis=axis, keepdims=True), z, axis=axis)).astype(dtype, copy=False)
+    return (z - log_total(_sum(np.exp(z), axis), z, axis=axis)).astype(dtype, copy=False)
 
 
 #: A sum of exponentials of which log has lost more than two digits.
@@ -54,22 +55,22 @@ CERTAIN = 0.9
 
 
 def _deviation(p, v, axis):
-    if np.max(p, initial=0) > CERTAIN:  # v - v_t along the axis, with the entry t that is nearly certain
+    if largest(p, 0) > CERTAIN:  # v - v_t along the axis, with the entry t that is nearly certain
         v = v - np.sum(np.where(p > CERTAIN, v, 0), axis=axis, keepdims=True)
-    return v - np.sum(p * v, axis=axis, keepdims=True)
+    return v - _sum(_across(p * v, axis), axis)
 
 
 def _balance(p, g, axis):
-    r = p * np.sum(g, axis=axis, keepdims=True)
+    r = p * _sum(g, axis)
     r = np.subtract(g, r, out=r) if r.dtype is g.dtype else g - r
-    if np.max(p, initial=0) > CERTAIN:
+    if largest(p, 0) > CERTAIN:
         t = p > CERTAIN
         r = np.where(t, -np.sum(np.where(t, 0, r), axis=axis, keepdims=True), r)
     return r
 
 
 CASES = [Case((3, 4), axis=-1), Case((2, 3, 4), axis=-2), Case((3,), axis=-1), Case((2, 1), axis=-1)]
-_sum = lambda x, axis: np.sum(x, axis=axis, keepdims=True)
+_sum = lambda x, axis: total(x, axis, keepdims=True)
 
 
 def _of_probabilities(function):

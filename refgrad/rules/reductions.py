@@ -99,6 +99,23 @@ Primitive(np.mean, "m = <1, x> / n,  dm = <1, dx> / n;  <g, dm> = <g 1 / n, dx>"
           plain=_plain_mean, stacked=True, vjp=(lambda g, _y, _x, axis, keepdims: repeated(
               widen(g, axis, keepdims) / count(_x, axis), shape_of(_x)),), cases=REDUCTIONS)
 
+
+
+def mean(x, axis):
+    """np.mean with keepdims=True, by the short way for a plain array."""
+    return (_plain_mean if type(x) is np.ndarray else np.mean)(x, axis=axis, keepdims=True)
+
+
+def total(x, axis=None, keepdims=False):
+    """np.sum, by the short way for a plain array."""
+    return (np.add.reduce if type(x) is np.ndarray else np.sum)(x, axis=axis, keepdims=keepdims)
+
+
+def largest(x, initial):
+    """np.max of all entries, by the short way for a plain array."""
+    return (np.maximum.reduce if type(x) is np.ndarray else np.max)(x, axis=None, initial=initial)
+
+
 # Products
 
 
