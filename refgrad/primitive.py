@@ -161,7 +161,7 @@ class Primitive:
         if self.is_shorter and PLAIN.issuperset(map(type, values)) and (
                 not params or PLAIN.issuperset(map(type, within(params)))):
             compute = self.plain  # nobody else needs to be asked what the operation is
-        result = compute(*values, **params)
+        result = compute(*values, **params) if params else compute(*values)
         return result, result
 
     def differentiable(self, argument):
@@ -199,7 +199,8 @@ class Primitive:
             g = widened(g)
         rules, cotangents = self.vjp, []
         for i in wanted:
-            c, x = rules[i](g, kept, *arrays, **params), arrays[i]
+            c = rules[i](g, kept, *arrays, **params) if params else rules[i](g, kept, *arrays)
+            x = arrays[i]
             if not (type(c) is np.ndarray is type(x) and c.shape == x.shape and c.dtype is x.dtype):
                 c = fit(c, x, self, i)
             cotangents.append(c)
@@ -390,10 +391,13 @@ def unbroadcast(c, shape, primitive, argument):
 def add_up(c, axes):
     """The sum of an array along axes: NumPy's, but 1' C for the sum of a matrix' rows, which is faster."""
     if axes == (0,) and c.ndim == 2 and c.dtype.char in "fd":
-        ones = np.empty(len(c), c.dtype)
-        ones.fill(1)
-        return ones @ c
+        return _ones(len(c), c.dtype) @ c
     return np.add.reduce(c, axes)
+
+
+@functools.lru_cache(64)
+def _ones(n, dtype):
+    return np.ones(n, dtype)
 
 
 def in_dtype_of(x, c):

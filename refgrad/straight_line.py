@@ -19,7 +19,7 @@ import numpy as np
 from .operations import REDUCTIONS, Array, leaves, references, replaced, same
 from .primitive import TABLE, Primitive
 from .rules.shape import cast, setitem, truncate
-from .tree import LEAF, unflatten
+from .tree import EMPTY, LEAF, rebuild
 
 
 class Changed(Exception):
@@ -67,7 +67,7 @@ class Program:
         self.function = scope["program"]
 
     def __call__(self, arrays):
-        return unflatten(self.structure, self.function(*arrays))
+        return self.function(*arrays)
 
     def turn(self, error):
         """Why the program did not come to an end, given the error that it raised."""
@@ -209,13 +209,12 @@ class Writer:
             if gone := self.release(op, position):
                 statements.append(f"del {', '.join(gone)}")
             lines += [(errors, statement) for statement in statements]
-        outputs, seen = [], set()
-        for x in self.program.outputs:
-            outputs.append(self.output(x, seen))
+        seen = set()
+        outputs = iter([self.output(x, seen) for x in self.program.outputs])
         head = f"def program({', '.join(self.names[n] for n in self.program.inputs)}):"
         body = [line for errors, group in itertools.groupby(lines, key=lambda pair: pair[0])
                 for line in self.heeding(errors, [line for _, line in group])]
-        body.append(f"return [{', '.join(outputs)}]")
+        body.append(f"return {self.nest(self.program.structure, outputs)}")
         body = self.heeding(dict.fromkeys(sorted(ignored), "ignore"), body)
         return "\n    ".join([head, *body]) + "\n", self.constants
 
@@ -391,6 +390,24 @@ class Writer:
         is_number = isinstance(self.program.dtype(x), type) or isinstance(
             self.made.get(x.number), np.generic)
         return text if mine or is_number else f"{text}.copy()"
+
+    def nest(self, structure, outputs):
+        """The results in the containers in which the function returns them."""
+        kind, keys, children = structure
+        if kind is LEAF:
+            return next(outputs)
+        if kind is EMPTY:
+            return "None"
+        parts = [self.nest(c, outputs) for c in children]
+        if kind is tuple:
+            return f"({', '.join(parts)}{',' * (len(parts) == 1)})"
+        if kind is list:
+            return f"[{', '.join(parts)}]"
+        if kind is dict:
+            pairs = [f"{self.text(k)}: {part}" for k, part in zip(keys, parts)]
+            return f"{{{', '.join(pairs)}}}"
+        made = f"{self.constant(kind)}, {self.text(keys)}, [{', '.join(parts)}]"
+        return f"{self.constant(rebuild)}({made})"
 
     # texts
 

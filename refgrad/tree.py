@@ -112,7 +112,8 @@ def _unflatten(s, leaves):
         return next(leaves)
     if kind is EMPTY:
         return None
-    return rebuild(kind, keys, [next(leaves) if c is _leaf else _unflatten(c, leaves) for c in inner])
+    values = [next(leaves) if c is _leaf else _unflatten(c, leaves) for c in inner]
+    return values if kind is list else rebuild(kind, keys, values)
 
 
 def paths(structure, prefix=""):

@@ -51,7 +51,8 @@ def refuse(function, argument, value, way_out):
 
 
 def not_in_place(function, inplace):
-    refuse(function, "inplace", inplace, f"nothing is overwritten here: write x = {function}(x)")
+    if inplace is not False:
+        refuse(function, "inplace", inplace, f"nothing is overwritten here: write x = {function}(x)")
 
 
 def reduction_of(function, reduction, size_average=None, reduce=None, allowed=REDUCTIONS):

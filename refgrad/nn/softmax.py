@@ -45,7 +45,7 @@ FEW = 1.01
 def _log_total(t, z, axis):
     """log t; log(1 + ...) with the sum over all but the maximum where it is so small that it counts."""
     y = np.log(t)
-    if (t < FEW).any():
+    if np.count_nonzero(t < FEW):
         y = np.where(t < FEW, np.log1p(np.sum(np.where(z < 0, np.exp(z), 0), axis=axis, keepdims=True)), y)
     return y
 
