@@ -20,7 +20,7 @@ from .elementwise import quotient
 
 
 #: Below this many entries a copy costs less than NumPy's way to a view.
-FEW = 1024
+FEW = 4096
 
 
 def widen(g, axis, keepdims):
