@@ -114,7 +114,7 @@ class Program:
                 for i, a in enumerate(op.arrays):
                     if type(a) is Array:
                         a = source.get(a.number)
-                    elif type(a) is np.ndarray and a.size > 1:
+                    elif type(a) is np.ndarray and a.size > 1 and op.function in INFIX:
                         a = a.flat[0] if a.tobytes() == a.flat[0].tobytes() * a.size else None
                     else:
                         a = None
