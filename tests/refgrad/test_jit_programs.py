@@ -163,3 +163,27 @@ def test_a_fault_is_found(fault, monkeypatch):
         if differences(range(first, first + 20))[0]:
             return
     pytest.fail("no program differs")
+
+
+def test_batch_norm_is_written_out_and_its_branch_is_checked():
+    """Where squares overflow another program is written; later both are used."""
+    x = np.random.default_rng(0).standard_normal((8, 3))
+    f = rg.value_and_grad(lambda x: np.sum(np.tanh(nn.batch_norm(x, None, None, training=True))))
+    fast = rg.jit(f)
+    usual, huge = fast.program(x), fast.program(1e200 * x)
+    assert usual is not huge and "inverse_size" not in usual.source + huge.source
+    for a, program in [(x, usual), (1e200 * x, huge)]:
+        assert fast.program(a) is program
+        np.testing.assert_allclose(np.append(*fast(a)), np.append(*f(a)), rtol=1e-12, atol=1e-215)
+
+
+def test_a_constant_of_equal_entries_is_written_as_one():
+    same, other = np.full(4, 3.0), np.array([3.0, 3.0, 3.0, 4.0])
+    x = np.arange(4.0)
+    for constant, size in [(same, 1), (other, 4)]:
+        fast = rg.jit(lambda x: x * constant)
+        np.testing.assert_array_equal(fast(x), x * constant)
+        assert [np.size(v) for v in fast.program(x).function.__globals__.values()
+                if isinstance(v, (np.ndarray, np.generic))] == [size]
+    fast = rg.jit(lambda x: x * np.ones((4, 1)))  # but not where it gives the result its shape
+    assert fast(x).shape == fast(x).shape == (4, 4)
