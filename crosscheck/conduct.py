@@ -27,6 +27,21 @@ def contiguous(a):
 LAYOUTS = {"contiguous": contiguous, "strided": strided, "transposed": lambda a: np.array(a, order="F")}
 
 
+class Remembered:
+    """A layout that remembers the arrays that it made, to see later whether they were overwritten."""
+
+    def __init__(self, layout):
+        self.layout, self.made = layout, []
+
+    def __call__(self, a):
+        made = self.layout(a)
+        self.made.append((made, np.copy(made)))
+        return made
+
+    def touched(self):
+        return any(not np.array_equal(a, before, equal_nan=True) for a, before in self.made)
+
+
 def conduct(subject, point, weights, u, v, judge):
     """Yield (check, name, `Verdict`) about the behaviour of vjp and jvp at a point.
 
@@ -35,28 +50,34 @@ def conduct(subject, point, weights, u, v, judge):
     dtype = finest(subject.dtypes)
     for layout, laid_out in LAYOUTS.items():
         if layout != "contiguous" and "forward" in subject.modes:
+            handed = Remembered(laid_out)
             try:
-                yield from judge("forward", subject.answer("forward", point.x, weights, u, v, dtype, laid_out),
+                yield from judge("forward", subject.answer("forward", point.x, weights, u, v, dtype, handed),
                                  f"{layout} arrays, forward")
             except Exception as error:
                 if not subject.may_decline("forward", error):
                     yield f"{layout} arrays, forward", "*", Verdict(MISCONDUCT, note=f"raises {brief(error)}")
-    for layout, laid_out in LAYOUTS.items():
+            yield "mutation, forward", "*", Verdict(RIGHT) if not handed.touched() else Verdict(
+                MISCONDUCT, note="an input or a tangent is overwritten by the derivative")
+    # Memory that is read in its own order does not show where all arrays share an order.
+    ways = [(f"{layout} arrays", laid_out, weights) for layout, laid_out in LAYOUTS.items()]
+    ways.append(("transposed cotangent", np.asarray, [LAYOUTS["transposed"](w) for w in weights]))
+    for check, laid_out, cotangent in ways:
         try:
-            first, second, touched = subject.pull(point.x, weights, dtype, laid_out)
+            first, second, touched = subject.pull(point.x, cotangent, dtype, laid_out)
         except (Unanswered, NotImplementedError):
             return
         except Exception as error:
-            yield f"{layout} arrays", "*", Verdict(MISCONDUCT, note=f"raises {brief(error)}")
+            yield check, "*", Verdict(MISCONDUCT, note=f"raises {brief(error)}")
             continue
-        if layout == "contiguous":
+        if laid_out is contiguous:
             yield from _repeated(first, second)
             yield from _mutation(touched)
             yield from _shapes(first, point.x, dtype)
             if all(np.shape(first[k]) == a.shape for k, a in point.x.items()):
                 yield from _linear(subject, point, weights, dtype, first)
         else:
-            yield from judge("reverse", first, f"{layout} arrays")
+            yield from judge("reverse", first, check)
     yield from _shared(subject, point, weights, dtype)
     yield from _empty(subject, point, dtype)
 
@@ -163,7 +184,9 @@ def modes_agree(answers, x, v, dtype):
     for k in x:
         terms = np.asarray(reverse[k], float) * v[k]
         gap = abs(float(np.sum(terms)) - float(forward[k]))
-        if gap > TYPICAL * eps * (float(np.sum(np.abs(terms))) + abs(float(forward[k]))) * max(terms.size, 1) ** 0.5:
+        reach = float(np.sum(np.abs(terms))) + abs(float(forward[k]))
+        one_sided = np.isfinite(terms).all() != np.isfinite(forward[k])
+        if one_sided or gap > TYPICAL * eps * reach * max(terms.size, 1) ** 0.5:
             yield k, (f"reverse mode gives {float(np.sum(terms)):.9g} along a direction, forward mode "
                       f"{float(forward[k]):.9g}")
 

@@ -167,27 +167,31 @@ class Examination:
                 try:
                     known = ByBalls(self.program, point.x, weights, u, v, self.seed, wanted, self.own_rules,
                                     self.natural)
-                    break
                 except NotImplementedError:  # a primitive of the user's own has a rule for one mode alone
                     known = None
-        if self.why_floats or known is None:
+                if known is not None and not (known.undecided and self.own_rules):
+                    break  # where rules on trial leave something open, less of them may not
+        if self.why_floats or known is None or known.undecided and self.own_rules and self._has_value(point):
             known = ByDifferences(self.subject, point.x, weights, u, v, self.widest, self.natural, point.extreme,
                                   together=number > 0 and self.many)
         return known
 
     def _unknown(self, point, error):
         """No exact derivative could be had: because f itself has no value on balls, or because a rule fails."""
-        try:
-            with arithmetic(BITS[0]):
-                ys = self.program({k: Ball(a) for k, a in point.x.items()})
-            known = all(np.isfinite(y.radius() + np.abs(y.mid())).all() for y in ys if isinstance(y, Ball))
-        except Exception:
-            known = False
-        if known:
+        if self._has_value(point):
             what = "refgrad's rules" if self.own_rules else "the reference's rules"
             return Finding("reverse", point.label, "*", "exact", NO_ANSWER, failed=self.own_rules and not point.reshaped,
                            note=f"{what} raise {brief(error)}")
         return Finding("differences", point.label, "*", "exact", UNDECIDED, note=f"f has no value: {brief(error)}")
+
+    def _has_value(self, point):
+        """Has the function itself a value on balls?"""
+        try:
+            with arithmetic(BITS[0]):
+                ys = self.program({k: Ball(a) for k, a in point.x.items()})
+            return all(np.isfinite(y.radius() + np.abs(y.mid())).all() for y in ys if isinstance(y, Ball))
+        except Exception:
+            return False
 
     def _modes(self, dtype, number, point):
         """All modes everywhere; with many entries only where the caller stands.  Elsewhere it is reverse mode then, and
@@ -286,9 +290,9 @@ class Examination:
         """Entry by entry: is the answer between the one-sided slopes?  Along smooth directions: is it the slope?"""
         dtype = self.widest if self.widest in answers else next(iter(answers))
         kinked, reverse = known.kinked(), answers[dtype].get("reverse")
-        if not kinked:
+        if not kinked and (point.extreme or not known.open()):
             return
-        if isinstance(reverse, dict) and all(
+        if kinked and isinstance(reverse, dict) and all(
                 np.shape(reverse[k]) == a.shape and np.isfinite(reverse[k]).all() for k, a in point.x.items()):
             # Of refgrad's own rules the exact convention is known; what floats make of it is judged elsewhere.
             gradient = {k: known.truth.gradient[k].mid() if known.on_trial else np.asarray(g, float)

@@ -211,7 +211,7 @@ class TorchSubject(Subject):
 
     def _laid_out(self, a, layout, dtype):
         """A tensor with the strides that the layout gives an array of that shape, and with sevens in the gaps."""
-        like = layout(np.zeros(np.shape(a)))
+        like = layout(np.zeros_like(a, float))
         strides = [s // 8 for s in like.strides]
         room = 1 + sum((n - 1) * s for n, s in zip(np.shape(a), strides)) if np.size(a) else 0
         t = torch.full((room,), 7.0, dtype=getattr(torch, dtype), device=self.device).as_strided(np.shape(a), strides)

@@ -25,6 +25,9 @@ ENOUGH = 45
 #: Digits to which a rule must agree with differences; with fewer it is refuted.
 REQUIRED = 40
 
+#: Why a difference is open whose steps leave the domain; finer steps are tried.
+ENDS = "the function has no value a step aside"
+
 #: For bounds to first order: roundings 2^-FINER times smaller, so small that balls grow in proportion to them.
 FINER = 100
 
@@ -255,10 +258,13 @@ def step_of_order(order, bits):
 
 def _difference(f, balls, k, direction, h, value, here, slope, scale):
     step = direction * h
-    with branches() as right:
-        above = f({**balls, k: balls[k] + step})
-    with branches() as left:
-        below = f({**balls, k: balls[k] - step})
+    try:
+        with branches() as right:
+            above = f({**balls, k: balls[k] + step})
+        with branches() as left:
+            below = f({**balls, k: balls[k] - step})
+    except np.linalg.LinAlgError as error:
+        return Agreement(np.nan, open=f"{ENDS}: {error}")
     if right != here or left != here:
         slopes = tuple(float(((a - b) / h).mid()) for a, b in ((value, below), (above, value)))
         if not all(abs(slope) < h ** -0.5 for slope in slopes):
@@ -272,10 +278,15 @@ def _second_order(truth, f, balls, u, v, here):
     """u' H v by four values of f, along u and v over all arrays at once."""
     h = step_of_order(2, truth.bits)
     corners, same = [], True
-    for s, t in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
-        with branches() as there:
-            corners.append(f({k: b + (s * h) * u[k] + (t * h) * v[k] for k, b in balls.items()}))
-        same = same and there == here
+    try:
+        for s, t in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+            with branches() as there:
+                corners.append(f({k: b + (s * h) * u[k] + (t * h) * v[k] for k, b in balls.items()}))
+            same = same and there == here
+    except np.linalg.LinAlgError as error:
+        truth.agreement |= dict.fromkeys([(2, k) for k in [*balls, "*"]],
+                                         Agreement(np.nan, open=f"{ENDS}: {error}"))
+        return
     quotient = (corners[0] - corners[1] - corners[2] + corners[3]) / (2 * h) / (2 * h)
     scale = inner({k: np.abs(p) for k, p in truth.product.items()}, {k: np.abs(a) for k, a in u.items()})
     if not same:

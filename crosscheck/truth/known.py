@@ -74,6 +74,10 @@ class ByBalls:
     def kinked(self):
         return [k for k in self.x if self.truth.agreement[1, k].kink]
 
+    def open(self):
+        """Is it unknown whether the function is smooth here?"""
+        return any(self.truth.agreement[1, k].open for k in self.x)
+
     def refuted(self, mode, name):
         """Do differences refute the rules that the exact derivative comes from?"""
         found = self.agreement(mode, name)
@@ -267,6 +271,9 @@ class ByDifferences:
     def kinked(self):
         kinked = [k for k in self.names("reverse") if self.estimate("reverse", k).kink]
         return list(self.x) if kinked == ["*"] else kinked
+
+    def open(self):
+        return False
 
     def refuted(self, mode, name):
         return False

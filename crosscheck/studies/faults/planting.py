@@ -142,9 +142,9 @@ class Site:
         return spread(result, self.result)
 
 
-def sites(primitive, case, seed=0):
-    """Where the case's program, on arrays drawn with that seed, uses the primitive."""
-    arrays = case.draw(np.random.default_rng(seed))
+def sites(primitive, case, arrays=None):
+    """Where the case's program, on these arrays or on some that it draws, uses the primitive."""
+    arrays = case.draw(np.random.default_rng(0)) if arrays is None else arrays
     with Tape() as tape:
         case.program(primitive.function or primitive)(*map(tape.variable, arrays))
     return [Site(tuple(n.arrays), n.params, tuple(n.wanted), primitive.trace(n.arrays, n.params)[0])
