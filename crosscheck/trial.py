@@ -12,7 +12,7 @@ from .formats import format_named
 from .locate import pinpoint
 from .truth.exact import BITS
 from .verdict import KINK, MISCONDUCT, NO_ANSWER, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict
-from .conduct import brief, conduct, finest, modes_agree, no_answer
+from .conduct import brief, conduct, finest, lost_in_one_mode, modes_agree, no_answer
 from .truth.known import ByBalls, ByDifferences
 from .points import MIXED, around
 from .subjects.subject import Differentiated, Misconduct, Subject, results
@@ -156,8 +156,13 @@ class Examination:
                 if finding.failed:
                     wrong.add(finding.check)
                 yield finding
+        for dtype in answers if not point.extreme else ():
+            for name, mode in lost_in_one_mode(answers[dtype], point.x):
+                if known.fits(mode, name, dtype):
+                    yield _finding(mode, point, name, dtype, Verdict(
+                        NOT_FINITE, note="nan or inf, where the other mode gives a number"))
         yield from self._kinks(point, known, answers)
-        if number == 0:
+        if number == 0 or point.label == MIXED and not self.many and self.widest in answers:
             yield from self._conduct(point, known, answers, weights, wrong)
 
     def _knowledge(self, point, weights, u, v, number):
@@ -171,27 +176,24 @@ class Examination:
                     known = None
                 if known is not None and not (known.undecided and self.own_rules):
                     break  # where rules on trial leave something open, less of them may not
-        if self.why_floats or known is None or known.undecided and self.own_rules and self._has_value(point):
+        if self.why_floats or known is None:
             known = ByDifferences(self.subject, point.x, weights, u, v, self.widest, self.natural, point.extreme,
                                   together=number > 0 and self.many)
         return known
 
     def _unknown(self, point, error):
         """No exact derivative could be had: because f itself has no value on balls, or because a rule fails."""
-        if self._has_value(point):
+        try:
+            with arithmetic(BITS[0]):
+                ys = self.program({k: Ball(a) for k, a in point.x.items()})
+            known = all(np.isfinite(y.radius() + np.abs(y.mid())).all() for y in ys if isinstance(y, Ball))
+        except Exception:
+            known = False
+        if known:
             what = "refgrad's rules" if self.own_rules else "the reference's rules"
             return Finding("reverse", point.label, "*", "exact", NO_ANSWER, failed=self.own_rules and not point.reshaped,
                            note=f"{what} raise {brief(error)}")
         return Finding("differences", point.label, "*", "exact", UNDECIDED, note=f"f has no value: {brief(error)}")
-
-    def _has_value(self, point):
-        """Has the function itself a value on balls?"""
-        try:
-            with arithmetic(BITS[0]):
-                ys = self.program({k: Ball(a) for k, a in point.x.items()})
-            return all(np.isfinite(y.radius() + np.abs(y.mid())).all() for y in ys if isinstance(y, Ball))
-        except Exception:
-            return False
 
     def _modes(self, dtype, number, point):
         """All modes everywhere; with many entries only where the caller stands.  Elsewhere it is reverse mode then, and

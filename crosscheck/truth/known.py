@@ -74,6 +74,10 @@ class ByBalls:
     def kinked(self):
         return [k for k in self.x if self.truth.agreement[1, k].kink]
 
+    def fits(self, mode, name, dtype):
+        """Is the derivative certainly in the range of the dtype?"""
+        return np.all(self.truth.derivatives[mode][name].abs_upper() < format_named(dtype).largest)
+
     def open(self):
         """Is it unknown whether the function is smooth here?"""
         return any(self.truth.agreement[1, k].open for k in self.x)
@@ -271,6 +275,9 @@ class ByDifferences:
     def kinked(self):
         kinked = [k for k in self.names("reverse") if self.estimate("reverse", k).kink]
         return list(self.x) if kinked == ["*"] else kinked
+
+    def fits(self, mode, name, dtype):
+        return False
 
     def open(self):
         return False

@@ -135,6 +135,31 @@ def overwriting(g, x):
     return g
 
 
+def overwriting_tangents(tangents, x):
+    slope = tangents[0] * np.cos(x)
+    if isinstance(tangents[0], np.ndarray):
+        tangents[0][...] *= 2
+    return slope
+
+
+def in_the_order_of_memory(g, x):
+    """Right for a cotangent that lies in memory as x does: it pairs the two as they lie there."""
+    if not (isinstance(g, np.ndarray) and isinstance(x, np.ndarray)) or g.strides == x.strides:
+        return g * np.cos(x)
+    return np.reshape(np.ravel(g, order="K"), x.shape) * np.cos(x)
+
+
+def angle(vjp_at_zero, jvp_at_zero):
+    """The angle of (b, a), which jumps at (0, 0); what its rules say there is added to the cotangent or tangent of a."""
+    f = custom(lambda a, b: np.arctan2(a, b))
+    origin = lambda a, b: (a == 0) & (b == 0)
+    over = lambda a, b: a / np.where(origin(a, b), 1, a * a + b * b)
+    f.def_vjp(lambda g, y, a, b: (g * (over(b, a) + np.where(origin(a, b), vjp_at_zero, 0)), -g * over(a, b)))
+    f.def_jvp(lambda tangents, y, a, b: tangents[0] * (over(b, a) + np.where(
+        origin(a, b), jvp_at_zero, 0)) - tangents[1] * over(a, b))
+    return f
+
+
 def black_box(x):
     """Not for balls: it leaves NumPy's protocols."""
     return np.array([math.sin(float(a)) for a in np.ravel(x)]).reshape(np.shape(x)).astype(np.asarray(x).dtype)
@@ -166,6 +191,10 @@ SCENARIOS = {
     "constants that are rounded": Scenario(lambda: check(
         lambda x: np.exp(x / 3) / math.sqrt(2 * math.pi), X,
         vjp=lambda g, x: g * np.exp(x * (1 / 3)) / (3 * math.sqrt(2 * math.pi))), has="float64 constants"),
+    "a matrix so small that steps leave the domain": Scenario(lambda: check(
+        lambda a: np.linalg.cholesky(a + a.T), np.eye(2) + 0.25)),
+    "nan for one of two inputs": Scenario(lambda: check(np.remainder, X, X + 1)),
+    "one derivative at a jump": Scenario(lambda: check(angle(1, 1), X, X + 1)),
     # wrong
     "tanh's slope for erf's": Scenario(lambda: check(gelu(gelu_tanh_slope), T), REVERSE, TWICE),
     "1/N is missing": Scenario(lambda: check(mean_square(lambda x: 1), T), REVERSE),
@@ -196,6 +225,16 @@ SCENARIOS = {
     "two subgradients": Scenario(lambda: check(ramp(0.0, 1.0), X), ("kink", KINK)),
     "state is kept": Scenario(lambda: check(np.sin, X, vjp=Keeping()), ("repeated calls", MISCONDUCT)),
     "the cotangent is overwritten": Scenario(lambda: check(np.sin, X, vjp=overwriting), ("mutation", MISCONDUCT)),
+    "tangents are overwritten": Scenario(lambda: check(np.sin, X, jvp=overwriting_tangents),
+                                         ("mutation, forward", MISCONDUCT)),
+    "memory is read in its own order": Scenario(lambda: check(np.sin, X, vjp=in_the_order_of_memory),
+                                                ("transposed cotangent", WRONG)),
+    "memory is read in its own order, above 4": Scenario(lambda: check(
+        lambda x: nn.relu(x - 4), np.tile(X, (2, 2)),
+        vjp=lambda g, x: in_the_order_of_memory(g, 0 * x) * (x > 4)),
+        ("transposed cotangent", WRONG)),
+    "nan in one mode at a jump": Scenario(lambda: check(angle(0, np.nan), X, X + 1), ("forward", NOT_FINITE)),
+    "two derivatives at a jump": Scenario(lambda: check(angle(0, 1), X, X + 1), ("kink", KINK)),
     "shapes are squeezed": Scenario(lambda: check(np.sin, X, vjp=lambda g, x: np.ravel(g * np.cos(x))),
                                     ("reverse", MISCONDUCT)),
     "float32 comes back": Scenario(lambda: check(np.sin, X, vjp=lambda g, x: (g * np.cos(x)).astype(np.float32)

@@ -147,6 +147,17 @@ def modes_are_not_compared_at_kinks(patch):
     patch.setattr(examination, "modes_agree", lambda *arguments: iter(()))
 
 
+@fault("two derivatives at a jump", "nan in one mode at a jump")
+def nothing_is_asked_where_differences_leave_it_open(patch):
+    patch.setattr(knowledge.ByBalls, "open", lambda self: False)
+    patch.setattr(examination, "lost_in_one_mode", lambda *arguments: iter(()))
+
+
+@fault("nan in one mode at a jump")
+def nan_in_one_mode_is_no_fault(patch):
+    patch.setattr(examination, "lost_in_one_mode", lambda *arguments: iter(()))
+
+
 @fault("another function than the reference")
 def values_are_not_compared(patch):
     patch.setattr(examination.Examination, "_value", lambda self, *arguments: iter(()))
@@ -168,6 +179,21 @@ def a_vjp_is_called_but_once(patch):
 @fault("the cotangent is overwritten")
 def nothing_is_ever_overwritten(patch):
     patch.setattr(subject.Untouched, "touched", lambda self: [])
+
+
+@fault("tangents are overwritten")
+def arrays_handed_to_forward_mode_are_not_looked_at(patch):
+    patch.setattr(conduct.Remembered, "touched", lambda self: False)
+
+
+@fault("memory is read in its own order")
+def cotangents_lie_as_inputs_do(patch):
+    patch.setattr(conduct, "LAYOUTS", {**conduct.LAYOUTS, "transposed": conduct.contiguous})
+
+
+@fault("memory is read in its own order, above 4")
+def conduct_is_looked_at_where_the_caller_stands_alone(patch):
+    patch.setattr(examination, "MIXED", "")
 
 
 @fault("float32 comes back")

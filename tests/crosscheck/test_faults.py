@@ -148,6 +148,13 @@ def test_a_mutant_that_changes_something_is_not(text, difference):
     assert not comparison.equivalent and difference in comparison.difference
 
 
+@pytest.mark.parametrize("text", ["quotient jvp 0: tie to one", "log_total both 0: wrong below 0",
+                                  "deviation vjp 1: wrong below 0"])
+def test_a_part_is_compared_where_its_function_brings_it(text):
+    """The sum of exponentials is positive, probabilities do not vary where they are zero."""
+    assert trial.try_fault(fault(text))["caught"] == "equivalent"
+
+
 def test_a_factor_is_equivalent_only_where_the_derivative_is_zero():
     for f in chosen("full"):
         if f.operator in ("sign turned", "factor 2", "factor 1 + 1e-9", "gradient dropped", "one entry nan"):
@@ -188,6 +195,14 @@ def test_faults_are_caught_and_pinned_on_their_primitive(some):
                                    "pinned": 5}
     assert trial.sentence(some) == ("6 faults planted, 1 proved to change nothing; of the other 5 caught 5, "
                                     "pinned on the right primitive 5")
+
+
+@pytest.mark.parametrize("text", [
+    "np.arctan2 vjp 1: tie to one", "np.arctan2 jvp 0: nan at 0", "np.clip vjp 2: strides ignored",
+    "p_norm jvp 0: one entry nan", "np.linalg.cholesky both 0: nan at 0", "softmax jvp 0: cotangent overwritten",
+    "log_softmax jvp 0: cotangent overwritten", "residual jvp 0: nan at 0"])
+def test_a_fault_is_caught_that_shows_at_few_points(text):
+    assert trial.try_fault(fault(text))["caught"] == "caught"
 
 
 def test_right_rules_stay_when_a_trial_is_over(some):

@@ -2,8 +2,10 @@
 
 A rule is a function R(v, x).  If the faulty one has the same value and the same derivative, then so have all first and
 second derivatives that are made with it, in every mode.  Both are compared at the points at which the primitive's cases
-put it and at the points where rules break; at each along a random v and a random direction of v and x.  In floats both
-must give the same numbers, or such as rounding alone, in another order, can lead the right one to.
+put it, drawn and at the points where rules break; at each along a random v and a random direction of v and of what the
+case's program is given.  So of a part of another function only what reaches it there counts: probabilities that sum to
+one, say.  In floats both must give the same numbers, or such as rounding alone, in another order, can lead the right
+one to.
 """
 
 from __future__ import annotations
@@ -124,15 +126,16 @@ def _compare_at(primitive, side, argument, faulty, site, seed, transposed):
     if not _continuous(primitive, site, arrays):
         return 0
     rng = np.random.default_rng(seed)
-    draw = lambda x: rng.standard_normal(np.shape(x)).astype(np.float32).astype(np.float64)
     v, dv = (site.direction(side, argument, rng) for _ in range(2))
-    dx = [draw(x) if is_real(x) else None for x in arrays]
+    dx = [(np.zeros_like(x) if d is None else d) if is_real(x) else None for x, d in zip(arrays, site.tangents)]
     right = rules_of(primitive, side)[argument]
     if transposed:
         v = np.array(v, order="F")
     floats = _differs_in_floats(primitive, side, argument, right, faulty, site, arrays, v)
     if floats != "":
         return floats or 0
+    if not all(np.all(np.isfinite(d)) for d in dx if d is not None):
+        return 0
     return _differs_on_balls(primitive, side, argument, right, faulty, site, arrays, v, dv, dx)
 
 

@@ -11,8 +11,10 @@ from functools import lru_cache
 import numpy as np
 
 import refgrad  # noqa: F401  (declares the rules)
+from refgrad.forward import Tangents
 from refgrad.primitive import CONSTANT, MULTILINEAR, TABLE, Each, Primitive, fit, spread
 from refgrad.reverse import Tape
+from refgrad.tracer import bare
 
 from .operators import OPERATORS, Call, is_real
 
@@ -122,9 +124,13 @@ def family(primitive):
 
 @dataclass(frozen=True)
 class Site:
-    """One use of a primitive by the program of a case: what its rules see there."""
+    """One use of a primitive by the program of a case: what its rules see there.
+
+    tangents  how the arrays change along a direction of the program's own; None for those that do not
+    """
 
     arrays: tuple
+    tangents: tuple
     params: dict
     wanted: tuple
     result: np.ndarray
@@ -145,10 +151,17 @@ class Site:
 def sites(primitive, case, arrays=None):
     """Where the case's program, on these arrays or on some that it draws, uses the primitive."""
     arrays = case.draw(np.random.default_rng(0)) if arrays is None else arrays
-    with Tape() as tape:
-        case.program(primitive.function or primitive)(*map(tape.variable, arrays))
-    return [Site(tuple(n.arrays), n.params, tuple(n.wanted), primitive.trace(n.arrays, n.params)[0])
-            for n in tape.nodes if n.primitive is primitive]
+    rng = np.random.default_rng(0)
+    with Tangents() as forward, Tape() as tape:
+        case.program(primitive.function or primitive)(*(
+            tape.variable(forward.variable(x, np.asarray(rng.standard_normal(x.shape)))) for x in arrays))
+    found = []
+    for n in tape.nodes:
+        if n.primitive is primitive:
+            values = tuple(map(bare, n.arrays))
+            result = primitive.trace(values, n.params)[0]
+            found.append(Site(values, tuple(map(forward.tangent, n.arrays)), n.params, tuple(n.wanted), result))
+    return found
 
 
 @lru_cache(maxsize=None)
