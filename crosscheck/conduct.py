@@ -28,7 +28,7 @@ LAYOUTS = {"contiguous": contiguous, "strided": strided, "transposed": lambda a:
 
 
 class Remembered:
-    """A layout that remembers the arrays that it made, to see later whether they were overwritten."""
+    """A layout that remembers the arrays that it made, to see whether they are overwritten."""
 
     def __init__(self, layout):
         self.layout, self.made = layout, []
@@ -52,8 +52,8 @@ def conduct(subject, point, weights, u, v, judge):
         if layout != "contiguous" and "forward" in subject.modes:
             handed = Remembered(laid_out)
             try:
-                yield from judge("forward", subject.answer("forward", point.x, weights, u, v, dtype, handed),
-                                 f"{layout} arrays, forward")
+                found = subject.answer("forward", point.x, weights, u, v, dtype, handed)
+                yield from judge("forward", found, f"{layout} arrays, forward")
             except Exception as error:
                 if not subject.may_decline("forward", error):
                     yield f"{layout} arrays, forward", "*", Verdict(MISCONDUCT, note=f"raises {brief(error)}")
@@ -191,7 +191,7 @@ def modes_agree(answers, x, v, dtype):
 
 
 def lost_in_one_mode(answers, x):
-    """Yield (name, mode) where first derivatives are finite in one mode and nan or inf in the other."""
+    """Yield (name, mode) where the mode gives nan or inf, and the other of first order does not."""
     reverse, forward = answers.get("reverse"), answers.get("forward")
     if not isinstance(reverse, dict) or not isinstance(forward, dict):
         return

@@ -45,9 +45,8 @@ def checkers_section(folder, checkers, alarms, seconds):
         torch = alarms[(alarms["subject"] == "torch") & (alarms["verdict"] != "accepted")]
         if len(torch):
             shown.append(table(torch[["case", "scale", "message"]].head(FIRST),
-                               "Torch's own faults, which are no false alarms: layers whose derivatives are refuted, "
-                               "with the reason that comes first",
-                               long=("message",)))
+                               "Torch's own faults, which are no false alarms: layers whose "
+                               "derivatives are refuted, with the reason that comes first", long=("message",)))
     if seconds is not None:
         wide = seconds.pivot_table(index=["layer", "numbers"], columns="checker", values="seconds", sort=False)
         shown.append(table(wide.reset_index(), "Seconds to check torch layers of about a thousand numbers"))

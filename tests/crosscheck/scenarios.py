@@ -150,13 +150,13 @@ def in_the_order_of_memory(g, x):
 
 
 def angle(vjp_at_zero, jvp_at_zero):
-    """The angle of (b, a), which jumps at (0, 0); what its rules say there is added to the cotangent or tangent of a."""
+    """The angle of (b, a), which jumps at (0, 0), with these derivatives by a there."""
     f = custom(lambda a, b: np.arctan2(a, b))
     origin = lambda a, b: (a == 0) & (b == 0)
     over = lambda a, b: a / np.where(origin(a, b), 1, a * a + b * b)
-    f.def_vjp(lambda g, y, a, b: (g * (over(b, a) + np.where(origin(a, b), vjp_at_zero, 0)), -g * over(a, b)))
-    f.def_jvp(lambda tangents, y, a, b: tangents[0] * (over(b, a) + np.where(
-        origin(a, b), jvp_at_zero, 0)) - tangents[1] * over(a, b))
+    slope = lambda a, b, at_zero: np.where(origin(a, b), at_zero, over(b, a))
+    f.def_vjp(lambda g, y, a, b: (g * slope(a, b, vjp_at_zero), -g * over(a, b)))
+    f.def_jvp(lambda tangents, y, a, b: tangents[0] * slope(a, b, jvp_at_zero) - tangents[1] * over(a, b))
     return f
 
 

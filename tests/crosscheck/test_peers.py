@@ -13,6 +13,7 @@ from crosscheck.studies.faults.planting import Fault, planted
 from crosscheck.studies.checkers import checkers, compare, right, tables, torch_peer, torch_seconds
 from crosscheck.studies.checkers.checkers import ACCEPTED, CHECKERS, ERROR, REJECTED
 from crosscheck.studies.checkers.program import Program
+from crosscheck.report.page_trial import checkers_section
 from crosscheck.report.plots_checkers import plot_checkers
 from refgrad import nn
 from refgrad.primitive import CONSTANT, TABLE
@@ -343,6 +344,12 @@ def test_false_alarms_table_says_who_accepted_what():
     assert tuple(frame.columns) == tables.FALSE_ALARMS and len(frame) == len(FOUND[0])
     assert frame["accepted"].tolist() == [r["verdict"] == ACCEPTED for r in FOUND[0]]
     assert len(tables.false_alarms_table([])) == 0
+
+
+def test_the_page_tells_torchs_own_faults_from_false_alarms(tmp_path):
+    section = checkers_section(tmp_path, tables.checkers_table(*FOUND), tables.false_alarms_table(FOUND[0]), None)
+    assert section["text"][-1].endswith("called none of them wrong.")
+    assert [len(t["rows"]) for t in section["tables"] if t["title"].startswith("Torch's own faults")] == [1]
 
 
 def test_side_by_side_has_a_line_for_each_checker():

@@ -1,11 +1,11 @@
 """Mutants that change nothing, proved: the faulty rule against the right one, on balls and on floats.
 
 A rule is a function R(v, x).  If the faulty one has the same value and the same derivative, then so have all first and
-second derivatives that are made with it, in every mode.  Both are compared at the points at which the primitive's cases
-put it, drawn and at the points where rules break; at each along a random v and a random direction of v and of what the
-case's program is given.  So of a part of another function only what reaches it there counts: probabilities that sum to
-one, say.  In floats both must give the same numbers, or such as rounding alone, in another order, can lead the right
-one to.
+second derivatives that are made with it, in every mode.  Both are compared where the programs of
+the primitive's cases put it, on arrays as drawn and moved to where rules break; at each along a
+random v and a random direction of v and of the program's arrays.  So of a part of another function
+only what reaches it there counts: probabilities that sum to one, say.  In floats both must give the
+same numbers, or such as rounding alone, in another order, can lead the right one to.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def points(arrays, moved=True):
     for name, move in MOVES.items():
         for group, which in groups.items():
             if group:
-                yield name + which, tuple(move(x) if i in group else x for i, x in enumerate(arrays))
+                yield name + which, tuple(
+                    move(x) if i in group else x for i, x in enumerate(arrays))
 
 
 @dataclass(frozen=True)
@@ -81,26 +82,32 @@ def compare(fault: Fault, seeds=(0, 1, 2)):
             if fault.which not in (side, "both"):
                 continue
             faulty = faulty_rule(primitive, fault.operator, side, fault.argument)
-            for number, seed in itertools.product(fault.cases, seeds):
-                case = primitive.cases[number]
-                for name, arrays in points(case.draw(np.random.default_rng(seed)), seed == seeds[0]):
-                    for site in _sites(primitive, case, arrays, fault.argument):
-                        if name == "as drawn" and _differs_at_kinks(primitive, side, fault.argument, faulty, site, seed):
-                            return Comparison(same, f"case {number}, at a declared kink: the {side} differs in floats",
-                                              number)
-                        found = _compare_at(primitive, side, fault.argument, faulty, site, seed, "transposed" in name)
-                        if isinstance(found, str):
-                            return Comparison(same, f"case {number}, {name}: the {side} differs {found}", number)
-                        same += found
+            for number, seed, point, site in _places(primitive, fault, seeds):
+                at = primitive, side, fault.argument, faulty, site
+                if point == "as drawn" and _differs_at_kinks(*at, seed):
+                    what = f"at a declared kink: the {side} differs in floats"
+                    return Comparison(same, f"case {number}, {what}", number)
+                found = _compare_at(*at, seed, "transposed" in point)
+                if isinstance(found, str):
+                    what = f"{point}: the {side} differs {found}"
+                    return Comparison(same, f"case {number}, {what}", number)
+                same += found
     return Comparison(same)
 
 
-def _sites(primitive, case, arrays, argument):
-    """The uses of the primitive there that ask for the argument's derivative; none outside the program's domain."""
-    try:
-        return [site for site in sites(primitive, case, arrays) if argument in site.wanted]
-    except (np.linalg.LinAlgError, ValueError, ZeroDivisionError):
-        return []
+def _places(primitive, fault, seeds):
+    """(case, seed, point, site) of the primitive's uses that ask for the argument's derivative."""
+    for number, seed in itertools.product(fault.cases, seeds):
+        case = primitive.cases[number]
+        drawn = case.draw(np.random.default_rng(seed))
+        for point, arrays in points(drawn, moved=seed == seeds[0]):
+            try:
+                found = sites(primitive, case, arrays)
+            except (np.linalg.LinAlgError, ValueError, ZeroDivisionError):
+                continue  # outside the program's domain
+            for site in found:
+                if fault.argument in site.wanted:
+                    yield number, seed, point, site
 
 
 def _differs_at_kinks(primitive, side, argument, faulty, site, seed):
@@ -127,7 +134,8 @@ def _compare_at(primitive, side, argument, faulty, site, seed, transposed):
         return 0
     rng = np.random.default_rng(seed)
     v, dv = (site.direction(side, argument, rng) for _ in range(2))
-    dx = [(np.zeros_like(x) if d is None else d) if is_real(x) else None for x, d in zip(arrays, site.tangents)]
+    tangents = [np.zeros_like(x) if d is None else d for x, d in zip(arrays, site.tangents)]
+    dx = [d if is_real(x) else None for x, d in zip(arrays, tangents)]
     right = rules_of(primitive, side)[argument]
     if transposed:
         v = np.array(v, order="F")

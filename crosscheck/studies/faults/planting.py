@@ -126,7 +126,8 @@ def family(primitive):
 class Site:
     """One use of a primitive by the program of a case: what its rules see there.
 
-    tangents  how the arrays change along a direction of the program's own; None for those that do not
+    tangents  how the arrays change along a direction of the program's arrays; None for those that
+              do not
     """
 
     arrays: tuple
@@ -153,14 +154,14 @@ def sites(primitive, case, arrays=None):
     arrays = case.draw(np.random.default_rng(0)) if arrays is None else arrays
     rng = np.random.default_rng(0)
     with Tangents() as forward, Tape() as tape:
-        case.program(primitive.function or primitive)(*(
-            tape.variable(forward.variable(x, np.asarray(rng.standard_normal(x.shape)))) for x in arrays))
+        moving = (forward.variable(x, np.asarray(rng.standard_normal(x.shape))) for x in arrays)
+        case.program(primitive.function or primitive)(*map(tape.variable, moving))
     found = []
     for n in tape.nodes:
         if n.primitive is primitive:
-            values = tuple(map(bare, n.arrays))
+            values, tangents = tuple(map(bare, n.arrays)), tuple(map(forward.tangent, n.arrays))
             result = primitive.trace(values, n.params)[0]
-            found.append(Site(values, tuple(map(forward.tangent, n.arrays)), n.params, tuple(n.wanted), result))
+            found.append(Site(values, tangents, n.params, tuple(n.wanted), result))
     return found
 
 
