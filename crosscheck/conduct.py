@@ -6,9 +6,10 @@ from __future__ import annotations
 import numpy as np
 
 from .formats import format_named
-from .verdict import MISCONDUCT, NO_ANSWER, RIGHT, TYPICAL, Verdict
+from .modes import ALL, Mode
 from .points import cut_to
 from .subjects.subject import Unanswered
+from .verdict import MISCONDUCT, NO_ANSWER, RIGHT, TYPICAL, Verdict
 
 
 def strided(a):
@@ -42,22 +43,46 @@ class Remembered:
         return any(not np.array_equal(a, before, equal_nan=True) for a, before in self.made)
 
 
-def conduct(subject, point, weights, u, v, judge):
-    """Yield (check, name, `Verdict`) about the behaviour of vjp and jvp at a point.
+def conduct(trial, dtype, wrong):
+    """Yield a finding for how vjp and jvp behave at the point of a trial, and for other ways to the same derivatives.
 
-    judge  ``judge(mode, answers_of_that_mode, check)`` yields the verdicts on answers that were got in another way
+    wrong  the modes whose own answer is wrong: no other way to the same can be judged better
     """
-    dtype = finest(subject.dtypes)
+    subject, point, known, answers = trial.subject, trial.point, trial.known, trial.answers
+    if isinstance(answers[dtype].get(Mode.REVERSE), Exception):
+        return  # said already
+
+    def judge(mode, found, check):
+        judged = {dtype: {mode: found}, **{d: a for d, a in answers.items() if d != dtype}}
+        for name in known.names(mode) if mode not in wrong else ():
+            if not (known.on_trial and known.refuted(mode, name)):
+                yield check, name, known.judge(mode, name, dtype, judged)
+
+    for check, name, verdict in _behaviour(subject, point, known.weights, known.u, known.v, dtype, judge):
+        yield trial.finding(check, name, dtype, verdict)
+    for check, (mode, way, promised) in subject.extra.items():
+        try:
+            found = way(point.x, known.weights, known.u, known.v, dtype)
+        except Exception as error:
+            yield trial.finding(check, ALL, dtype, no_answer(error), failed=promised)
+            continue
+        for _, name, verdict in judge(mode, found, check):
+            yield trial.finding(check, name, dtype, verdict)
+
+
+def _behaviour(subject, point, weights, u, v, dtype, judge):
+    """Yield (check, name, `Verdict`); ``judge(mode, answers_of_that_mode, check)`` does so for answers that were got in
+    another way."""
     for layout, laid_out in LAYOUTS.items():
-        if layout != "contiguous" and "forward" in subject.modes:
+        if layout != "contiguous" and Mode.FORWARD in subject.modes:
             handed = Remembered(laid_out)
             try:
-                found = subject.answer("forward", point.x, weights, u, v, dtype, handed)
-                yield from judge("forward", found, f"{layout} arrays, forward")
+                found = subject.answer(Mode.FORWARD, point.x, weights, u, v, dtype, handed)
+                yield from judge(Mode.FORWARD, found, f"{layout} arrays, forward")
             except Exception as error:
-                if not subject.may_decline("forward", error):
-                    yield f"{layout} arrays, forward", "*", Verdict(MISCONDUCT, note=f"raises {brief(error)}")
-            yield "mutation, forward", "*", Verdict(RIGHT) if not handed.touched() else Verdict(
+                if not subject.may_decline(Mode.FORWARD, error):
+                    yield f"{layout} arrays, forward", ALL, Verdict(MISCONDUCT, note=f"raises {brief(error)}")
+            yield "mutation, forward", ALL, Verdict(RIGHT) if not handed.touched() else Verdict(
                 MISCONDUCT, note="an input or a tangent is overwritten by the derivative")
     # Memory that is read in its own order does not show where all arrays share an order.
     ways = [(f"{layout} arrays", laid_out, weights) for layout, laid_out in LAYOUTS.items()]
@@ -68,7 +93,7 @@ def conduct(subject, point, weights, u, v, judge):
         except (Unanswered, NotImplementedError):
             return
         except Exception as error:
-            yield check, "*", Verdict(MISCONDUCT, note=f"raises {brief(error)}")
+            yield check, ALL, Verdict(MISCONDUCT, note=f"raises {brief(error)}")
             continue
         if laid_out is contiguous:
             yield from _repeated(first, second)
@@ -77,7 +102,7 @@ def conduct(subject, point, weights, u, v, judge):
             if all(np.shape(first[k]) == a.shape for k, a in point.x.items()):
                 yield from _linear(subject, point, weights, dtype, first)
         else:
-            yield from judge("reverse", first, check)
+            yield from judge(Mode.REVERSE, first, check)
     yield from _shared(subject, point, weights, dtype)
     yield from _empty(subject, point, dtype)
 
@@ -110,7 +135,7 @@ def _linear(subject, point, weights, dtype, whole):
         large = subject.pull(point.x, [1024 * w for w in weights], dtype, contiguous)[0]
         parts = [subject.pull(point.x, half, dtype, contiguous)[0] for half in halves]
     except Exception as error:
-        yield "linearity", "*", Verdict(MISCONDUCT, note=f"raises {brief(error)} for another cotangent")
+        yield "linearity", ALL, Verdict(MISCONDUCT, note=f"raises {brief(error)} for another cotangent")
         return
     for k, a in whole.items():
         a = np.asarray(a, float)
@@ -139,7 +164,7 @@ def _mutation(touched):
     for name in touched:
         yield "mutation", name, Verdict(MISCONDUCT, note=f"{name} is overwritten by the derivative")
     if not touched:
-        yield "mutation", "*", Verdict(RIGHT)
+        yield "mutation", ALL, Verdict(RIGHT)
 
 
 def _shapes(found, x, dtype):
@@ -168,37 +193,12 @@ def _empty(subject, point, dtype):
         try:
             first, _, _ = subject.pull(cut[0], [np.ones(np.shape(y)) for y in values], dtype, contiguous)
         except Exception as error:
-            yield "no entries", "*", no_answer(error)
+            yield "no entries", ALL, no_answer(error)
             return
     for k, a in cut[0].items():
         right = np.shape(first[k]) == a.shape and np.isfinite(first[k]).all()
         yield "no entries", k, Verdict(RIGHT) if right else Verdict(
             NO_ANSWER, note=f"not for arrays without entries: shape {np.shape(first[k])}, expected {a.shape}, finite")
-
-
-def modes_agree(answers, x, v, dtype):
-    """At a kink each mode may choose its subgradient, but all must choose the same one."""
-    reverse, forward = answers.get("reverse"), answers.get("forward")
-    if not isinstance(reverse, dict) or not isinstance(forward, dict):
-        return
-    eps = format_named(dtype).eps
-    for k in x:
-        terms = np.asarray(reverse[k], float) * v[k]
-        gap = abs(float(np.sum(terms)) - float(forward[k]))
-        if gap > TYPICAL * eps * (float(np.sum(np.abs(terms))) + abs(float(forward[k]))) * max(terms.size, 1) ** 0.5:
-            yield k, (f"reverse mode gives {float(np.sum(terms)):.9g} along a direction, forward mode "
-                      f"{float(forward[k]):.9g}")
-
-
-def lost_in_one_mode(answers, x):
-    """Yield (name, mode) where the mode gives nan or inf, and the other of first order does not."""
-    reverse, forward = answers.get("reverse"), answers.get("forward")
-    if not isinstance(reverse, dict) or not isinstance(forward, dict):
-        return
-    for k in x:
-        finite = np.isfinite(reverse[k]).all(), np.isfinite(forward[k]).all()
-        if finite[0] != finite[1]:
-            yield k, "forward" if finite[0] else "reverse"
 
 
 def _example(a, b):

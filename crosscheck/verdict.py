@@ -23,7 +23,7 @@ import numpy as np
 
 from .ball import Ball, arithmetic
 from .formats import FORMATS, format_named
-from .truth.exact import order_of
+from .modes import Mode
 
 RIGHT, AGREES, LESS_ACCURATE = "exact to rounding", "agrees", "less accurate"
 WRONG, NOT_FINITE, KINK = "wrong", "not finite", "kink"
@@ -32,7 +32,6 @@ VERDICTS = (RIGHT, AGREES, LESS_ACCURATE, WRONG, NOT_FINITE, KINK, MISCONDUCT, N
 
 #: An error up to this multiple of the reference's own in the same dtype is typical of that dtype: three binary digits.
 TYPICAL = 8
-
 
 #: How much larger than in proportion the errors of the coarser of two precisions may be: ten binary digits, since the
 #: finer one's may be small by luck, as where it holds products of the coarser one's numbers exactly; but no more than
@@ -54,50 +53,87 @@ class Verdict:
     known: float = np.nan   # digits to which the exact value is known, where it is not exact
 
 
-def judge(result, exact, truth, mode, name, dtype, twin=None, twin_dtype=None, typical=None, natural=0.0):
-    """Judge a floating point `result` against the Ball `exact`.
+@dataclass
+class Context:
+    """What a result is judged beside.
 
-    twin     the result of the same computation in another dtype, which tells a rounding error from a wrong formula
-    typical  the reference's result in the same dtype: an error of its size needs no bound, which costs more
-    natural  the function's usual size, beside which an error may be lost where the function itself is small
+    mode       of the derivative
+    dtype      the name of the format in which it was asked for
+    agreement  how the exact value compares with differences: what `truth.exact.Agreement` has
+    scale      the largest entry of the derivatives of that order, beside which an error may be lost
+    value      the function's value, rounded up, beside which the derivative itself may be lost
+    bits       the precision of the exact value
+    natural    the function's usual size, beside which an error may be lost where the function itself is small
+    typical    the reference's result in the same dtype: an error of its size needs no bound, which costs more
+    twin       the result of the same computation in another dtype, which tells a rounding error from a wrong formula
+    twin_dtype its name
+    condition  the condition number, asked for where it explains an error; None where it is not known
     """
-    order, form = order_of(mode), format_named(dtype)
-    agreement, scale = truth.agreement[order, name], truth.scale[order]
+
+    mode: Mode
+    dtype: str
+    agreement: object
+    scale: float
+    value: float
+    bits: int
+    natural: float = 0.0
+    typical: object = None
+    twin: object = None
+    twin_dtype: str = ""
+    condition: object = None
+
+    @property
+    def telling(self):
+        """A bound tells something below this: the derivative's scale, or the value's if that is lost beside it."""
+        return telling(self.scale, self.value, self.dtype)
+
+
+def telling(scale, value, dtype):
+    """What a bound must be below to tell something of a derivative of that scale in a function of that value."""
+    return scale if scale > format_named(dtype).eps * value else value
+
+
+def judge(result, exact, bound, context):
+    """The `Verdict` on a floating point `result` of which the exact value is the Ball `exact`.
+
+    bound  a function without arguments: how far rounding can lead, a `truth.exact.Bound`; asked for where it is needed
+    """
+    form, agreement, scale = format_named(context.dtype), context.agreement, context.scale
     result = np.asarray(result)
     if result.shape != exact.shape:
         return Verdict(WRONG, note=f"shape {result.shape}, expected {exact.shape}")
-    other = result.dtype.name != dtype and dtype in np.sctypeDict and result.dtype.name in FORMATS
+    other = result.dtype.name != context.dtype and context.dtype in np.sctypeDict and result.dtype.name in FORMATS
     came_as = f"came as {result.dtype}" if other else ""
     result = form.round(result)
-    error = _error(result, exact, truth)
-    if typical is not None and (mode, dtype) not in truth.bounds and not (agreement.kink or agreement.open):
-        own = _error(form.round(typical), exact, truth)
-        if (error <= TYPICAL * (own + form.eps * exact.abs_upper())).all() and np.isfinite(error).all():
-            return Verdict(RIGHT, *figures(error, exact.abs_upper(), scale, form), bound="typical", note=came_as)
-    bound = truth.bound(mode, dtype, name)
+    error, size = _error(result, exact, context.bits), exact.abs_upper()
+    if context.typical is not None and not (agreement.kink or agreement.open):
+        own = _error(form.round(context.typical), exact, context.bits)
+        if (error <= TYPICAL * (own + form.eps * size)).all() and np.isfinite(error).all():
+            return Verdict(RIGHT, *figures(error, size, scale, form), bound="typical", note=came_as)
+    bound = bound()
     if result.size == 0:
         return Verdict(RIGHT, 0.0, 0.0, 0.0, 0.0, bound.how, came_as)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(error == 0, 0.0, np.where(np.isinf(error), np.inf, error / bound.limit))
-    found = Verdict(UNDECIDED, *figures(error, exact.abs_upper(), scale, form), float(np.max(ratio)), bound.how)
+    found = Verdict(UNDECIDED, *figures(error, size, scale, form), float(np.max(ratio)), bound.how)
     beyond = ratio > 1
     if agreement.open:
         found.note = agreement.open
     elif agreement.kink and np.isfinite(result).all():
-        found.verdict, found.note = KINK, agreement.kink + _between(result, agreement, mode)
+        found.verdict, found.note = KINK, agreement.kink + _between(result, agreement, context.mode)
     elif np.isinf(error).any():
-        overflow = (np.isinf(bound.limit) | (exact.abs_upper() > form.largest))[np.isinf(error)].all()
+        overflow = (np.isinf(bound.limit) | (size > form.largest))[np.isinf(error)].all()
         found.verdict = UNDECIDED if overflow else NOT_FINITE
-        found.note = f"{dtype} may overflow here" if overflow else "nan or inf where a finite value exists"
-    elif np.max(bound.limit) >= truth.telling(mode, dtype):
+        found.note = f"{form.name} may overflow here" if overflow else "nan or inf where a finite value exists"
+    elif np.max(bound.limit) >= context.telling:
         found.note = "rounding alone could explain any value"
     elif beyond.any():
-        lost = error <= max(scale, truth.value, TYPICAL * natural) * form.eps
-        shrinks, in_proportion = _behaves_as_rounding(error, form, twin, twin_dtype, exact, truth, scale)
+        lost = error <= max(scale, context.value, TYPICAL * context.natural) * form.eps
+        shrinks, in_proportion = _behaves_as_rounding(error, exact, form, context)
         if (lost | shrinks & in_proportion)[beyond].all():
-            found.verdict, found.note = LESS_ACCURATE, _how_much_worse(found, truth)
+            found.verdict, found.note = LESS_ACCURATE, _how_much_worse(found, context.condition)
         elif bound.how == "first order" and (lost | shrinks)[beyond].all():
-            found.note = f"so ill-conditioned that in {dtype} a bound to first order tells nothing"
+            found.note = f"so ill-conditioned that in {form.name} a bound to first order tells nothing"
         else:
             worst = np.unravel_index(np.argmax(ratio), ratio.shape)
             found.verdict = WRONG
@@ -108,25 +144,25 @@ def judge(result, exact, truth, mode, name, dtype, twin=None, twin_dtype=None, t
     return found
 
 
-def _error(result, exact, truth):
+def _error(result, exact, bits):
     """How far the result certainly is from exact at most, for each entry; inf where it is no number."""
     finite = np.isfinite(result)
-    with arithmetic(truth.bits):
+    with arithmetic(bits):
         return np.where(finite, (Ball(np.where(finite, result, 0).astype(float)) - exact).abs_upper(), np.inf)
 
 
-def _behaves_as_rounding(error, form, twin, twin_dtype, exact, truth, scale):
+def _behaves_as_rounding(error, exact, form, context):
     """Does the error change from one precision to the other as rounding errors do, which are proportional to eps?
 
     Two answers for each entry.  Does it shrink: the error of a wrong formula does not change at all; halfway, in powers
     of two, is the limit.  Is it in proportion: where the coarser precision alone is off, by a kernel of its own, its
     error is larger than the finer one's explains; by no more than `LUCK` it may be so by chance.
     """
-    nowhere = np.zeros(error.shape, bool)
+    twin, nowhere = context.twin, np.zeros(error.shape, bool)
     if twin is None or np.shape(twin) != exact.shape:
         return nowhere, nowhere
-    twin_form = format_named(twin_dtype or ("float32" if form.name == "float64" else "float64"))
-    other = _error(twin_form.round(twin), exact, truth)
+    twin_form = format_named(context.twin_dtype)
+    other = _error(twin_form.round(twin), exact, context.bits)
     (fine, fine_form), (coarse, coarse_form) = sorted(
         ((error, form), (other, twin_form)), key=lambda pair: pair[1].eps)
     ratio = coarse_form.eps / fine_form.eps
@@ -136,21 +172,21 @@ def _behaves_as_rounding(error, form, twin, twin_dtype, exact, truth, scale):
     if form is fine_form:
         # A value that vanished shows no error larger than itself: then some right digits are more than none.
         return shrinks | (np.asarray(twin) == 0) & (fine <= size / 32), ~nowhere
-    expected = max(float(np.max(fine, initial=0.0)), scale * fine_form.eps) * ratio
+    expected = max(float(np.max(fine, initial=0.0)), context.scale * fine_form.eps) * ratio
     return shrinks, coarse <= min(LUCK, coarse_form.eps ** -0.5) * expected
 
 
-def _how_much_worse(found, truth):
+def _how_much_worse(found, condition):
     """The note on a result that is less accurate than need be."""
     ratio = found.error_over_bound
     worse = found.ulp_max * (1 - 1 / ratio)
     multiple = f"{ratio:.3g} times the bound" if np.isfinite(ratio) else "where the reference rounds nothing"
-    condition = f", condition number {truth.condition:.2g}" if truth.program else ""
-    return f"{worse:.3g} ulps worse than attainable ({multiple}){condition}"
+    number = "" if condition is None else f", condition number {condition():.2g}"
+    return f"{worse:.3g} ulps worse than attainable ({multiple}){number}"
 
 
 def _between(result, agreement, mode):
-    if mode != "forward" or not agreement.slopes:
+    if mode != Mode.FORWARD or not agreement.slopes:
         return ""
     low, high = sorted(agreement.slopes)
     return f", the answer is {'between' if low <= float(result) <= high else 'not between'} them"

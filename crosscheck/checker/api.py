@@ -6,10 +6,13 @@ import numpy as np
 
 from refgrad.errors import describe
 
+from ..conduct import finest
 from ..formats import format_named
+from ..locate import pinpoint
+from ..subjects.numpy_function import Differentiated, HandWritten
+from ..subjects.subject import Arguments, argument_names, chosen_of, results
 from ..trial import Examination
 from .report import GradientError, Report
-from ..subjects.subject import Arguments, Differentiated, HandWritten, argument_names, chosen_of
 
 DTYPES = ("float64", "float32")
 
@@ -46,7 +49,8 @@ def check(f, *inputs, gradient=None, vjp=None, jvp=None, reference=None, argnums
     _finite(subject)
     examination = Examination(subject, program, seed)
     how = "differences" if examination.why_floats else "balls"
-    return Report(_title(subject), how, examination.findings(), examination.why_floats, examination.culprit)
+    return Report(_title(subject), how, examination.findings(), examination.why_floats,
+                  lambda finding: _culprit(examination, finding))
 
 
 def assert_gradient(f, *inputs, **options):
@@ -113,7 +117,6 @@ def _reference(reference, subject):
 
 def _finite(subject):
     """Raise where the function has no value at the caller's own inputs: nothing could be said about its derivative."""
-    from ..conduct import finest
     for name, a in subject.inputs().items():
         if not np.isfinite(a).all():
             raise ValueError(f"check: {name} has nan or inf among its entries; expected finite numbers")
@@ -125,6 +128,22 @@ def _finite(subject):
                          f"{', '.join(map(describe, ys))}. Give its vjp= instead: vjp(g, *inputs)")
     if not all(np.isfinite(y).all() for y in ys):
         raise ValueError(f"check: {subject.name} is nan or inf at the inputs; expected inputs at which it is finite")
+
+
+def _culprit(examination, finding):
+    """The primitive at fault for a failure of refgrad's rules, a `Culprit`; None if another's code failed."""
+    subject, point = examination.subject, examination.points.get(finding.point)
+    if not examination.own_rules or examination.why_floats or point is None:
+        return None
+    form = format_named("float32")
+    x = {k: a if point.extreme else form.round(a) for k, a in point.x.items()}
+
+    def program(*arrays):
+        ys = results(subject.call(dict(zip(x, arrays))))
+        return ys[0] if len(ys) == 1 else np.concatenate([np.ravel(y) for y in ys])
+
+    with subject.given(point.constants):
+        return pinpoint(program, *x.values(), seed=examination.seed)
 
 
 def _title(subject):

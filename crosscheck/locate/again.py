@@ -10,10 +10,11 @@ import numpy as np
 
 from refgrad.tracer import dispatch
 
-from ..ball import Ball, Undecided, arithmetic, branches, digits
-from ..truth.exact import BITS, ENOUGH, REQUIRED, step_of_order
-from ..subjects.libraries.refgrad_modes import inner
-from .around import COMPOSITIONS, bent, inner_product
+from ..ball import Ball, Undecided, arithmetic, digits
+from ..modes import ALL, Mode
+from ..subjects.libraries.refgrad_library import inner
+from ..truth.differences import BITS, ENOUGH, REQUIRED, Difference, step_of_order
+from .around import COMPOSITIONS, OUTSIDE_THE_TABLE, bent, inner_product
 from .culprit import accuse
 from .first import agree, is_rounding_of_constants
 from .local import Local, as_ball, is_finite, tupled
@@ -75,33 +76,26 @@ def _scalar(local):
 
 
 def _derivative(mode, f, x, u, v):
-    return {k: as_ball(d) for k, d in COMPOSITIONS[mode][0](f, x, u, v).items()}
+    return {k: as_ball(d) for k, d in mode.differentiate(OUTSIDE_THE_TABLE, f, x, u, v).items()}
 
 
 def _differences(f, x, u, v, bits):
     """(u' H v, the slope along u, |f|) by values of f alone; (None, ...) across a kink."""
-    moved = lambda s, t: {k: a + s * u[k] + t * v[k] for k, a in x.items()}
     h = step_of_order(2, bits)
-    with branches() as here:
-        value = f(x)
-    corners = {}
-    for s, t in ((h, h), (h, -h), (-h, h), (-h, -h)):
-        with branches() as there:
-            corners[s, t] = f(moved(s, t))
-        if there != here:
-            return None, None, None
-    second = (corners[h, h] - corners[h, -h] - corners[-h, h] + corners[-h, -h]) / (2 * h) / (2 * h)
-    first = (corners[h, h] - corners[-h, h]) / (2 * h)
-    return second, np.abs(first), np.abs(value)
+    difference = Difference(f, x, u, v, h=h)
+    if not difference.smooth:
+        return None, None, None
+    first = (difference.at[1, 1].value - difference.at[-1, 1].value) / (2 * h)
+    return difference.quotient, np.abs(first), np.abs(difference.here.value)
 
 
 def _along(mode, product, u):
-    return product["*"] if mode == "forward over forward" else inner(product, u)
+    return product[ALL] if mode == Mode.FORWARD_OVER_FORWARD else inner(product, u)
 
 
 def _compared(mode, product, u, quotient, slope, size):
     along = _along(mode, product, u)
-    terms = np.abs(along) if mode == "forward over forward" else inner(
+    terms = np.abs(along) if mode == Mode.FORWARD_OVER_FORWARD else inner(
         {k: np.abs(p) for k, p in product.items()}, {k: np.abs(d) for k, d in u.items()})
     scale = next((s for s in (terms, slope, size) if float(s.lower()) > 0), Ball(1.0))
     return float(digits(quotient, along, scale)), float(along.mid()), float(quotient.mid())
@@ -115,7 +109,7 @@ def _accused(local, wrong):
     if not wrong:
         return None
     mode, (agree, gives, exact, error) = next(iter(wrong.items()))
-    rules = list(dict.fromkeys(COMPOSITIONS[m][1] for m in wrong))
+    rules = list(dict.fromkeys(COMPOSITIONS[m] for m in wrong))
     note = f"the second derivative is wrong by {', '.join(wrong)}; to first order the rule is right"
     if error is not None:
         note = f"the rule cannot be differentiated again ({mode}): {type(error).__name__}: {error}"
@@ -133,7 +127,7 @@ def _raises_in_floats(local, mode, error):
         return inner_product(results, [g.mid() for g in local.g])
 
     try:
-        COMPOSITIONS[mode][0](f, x, *({i: d[i].astype(x[i].dtype) for i in x} for d in (local.u, local.v)))
+        mode.differentiate(OUTSIDE_THE_TABLE, f, x, *({i: d[i].astype(x[i].dtype) for i in x} for d in (local.u, local.v)))
     except Exception as found:
         return type(found) is type(error)
     return False

@@ -12,6 +12,8 @@ import numpy as np
 from refgrad import grad, jvp
 from refgrad.primitive import Each, Primitive
 
+from ..modes import Mode
+
 
 def _own(name, forward, **rules):
     return Primitive(None, "", name=name, forward=forward, listed=False, **rules)
@@ -55,24 +57,16 @@ def inner_product(ys, weights):
     return _inner(*ys, ws=tuple(weights))
 
 
-def _reverse_over_reverse(f, x, u, v):
-    return grad(lambda x: _inner(*grad(f)(x).values(), ws=tuple(v.values())))(x)
+class OUTSIDE_THE_TABLE:
+    """Gradient, slope and inner product for `Mode.differentiate`."""
+
+    grad, jvp = staticmethod(grad), staticmethod(jvp)
+
+    @staticmethod
+    def inner(a, b):
+        return _inner(*a.values(), ws=tuple(b.values()))
 
 
-def _forward_over_reverse(f, x, u, v):
-    return jvp(grad(f), (x,), (v,))[1]
-
-
-def _reverse_over_forward(f, x, u, v):
-    return grad(lambda x: jvp(f, (x,), (v,))[1])(x)
-
-
-def _forward_over_forward(f, x, u, v):
-    return {"*": jvp(lambda x: jvp(f, (x,), (v,))[1], (x,), (u,))[1]}
-
-
-#: The four compositions, and which rule of an operation each differentiates again.
-COMPOSITIONS = {"reverse over reverse": (_reverse_over_reverse, "vjp"),
-                "forward over reverse": (_forward_over_reverse, "vjp"),
-                "reverse over forward": (_reverse_over_forward, "jvp"),
-                "forward over forward": (_forward_over_forward, "jvp")}
+#: The compositions, and which rule of an operation each differentiates again.
+COMPOSITIONS = {Mode.REVERSE_OVER_REVERSE: "vjp", Mode.FORWARD_OVER_REVERSE: "vjp",
+                Mode.REVERSE_OVER_FORWARD: "jvp", Mode.FORWARD_OVER_FORWARD: "jvp"}

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from ..ball import Ball, Undecided, arithmetic, digits
+from ..ball import Undecided, arithmetic, digits
 from ..formats import format_named
+from ..modes import Mode
 from ..networks import interpret
 from ..networks.network import Network
-from ..truth import exact
-from ..subjects.libraries import refgrad_modes as modes
-from ..truth.exact import BITS, REQUIRED, order_of, step_of_order
-from ..verdict import NOT_FINITE, WRONG, judge
+from ..studies.networks import trial_of
+from ..subjects.libraries import library as library_named
+from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
+from ..subjects.network import known_of
+from ..truth.differences import BITS, REQUIRED, Difference, step_of_order, unit
+from ..truth.exact import enclosures
+from ..verdict import NOT_FINITE, WRONG
 from .pinpoint import pinpoint
 from .program import directions, program_of
 from .shrink import shrink
@@ -51,33 +54,23 @@ class Failure:
 
 def failure(network, library, mode, dtype):
     """The first wrong derivative in that mode, along `directions`; None if there is none, or nothing is known."""
+    mode, library = Mode(mode), library_named(library)
     leaves, constants = network.draw()
-    u, v = directions(network)
-    f = _on_balls(network, constants)
-    truth = exact.differentiate(f, leaves, u, v, 0, (mode,), (), coordinates=0)
-    if truth.undecided:
+    known = known_of(network, leaves, constants, *directions(network), modes=(mode,), seed=0, coordinates=0)
+    if known.undecided or any(known.agreement(mode, k).kink for k in mode.names(leaves)):
         return None
-    names = ["*"] if mode == "forward over forward" else network.leaves
-    order = order_of(mode)
-    if any(truth.agreement[order, k].kink for k in names):
-        return None
-    if any(truth.agreement[order, k].refuted for k in names) or library == "refgrad" and not truth.holds(mode):
-        # What is exact is not known by refgrad's rules then, and torch is not measured by them.
-        return _refuted(network, mode, dtype, f, leaves, u, v) if library == "refgrad" else None
-    other = "float32" if dtype == "float64" else "float64"
-    answers = {d: _answer(network, library, mode, d, leaves, constants, u, v) for d in (dtype, other)}
-    typical = _answer(network, "refgrad", mode, dtype, leaves, constants, u, v) if library != "refgrad" else None
-    if answers[dtype] is None:
-        return None
-    for k in names:
-        true = truth.derivatives[mode][k]
-        verdict = judge(answers[dtype][k], true, truth, mode, k, dtype, answers[other] and answers[other][k],
-                        typical=typical and typical[k])
+    if any(known.refuted(mode, k) for k in mode.names(leaves)) or library.exact and not known.truth.holds(mode):
+        # What is exact is not known by refgrad's rules then, and no other library is measured by them.
+        return _refuted(network, known, mode, dtype, leaves, constants) if library.exact else None
+    trial = trial_of(network, library, leaves, constants, known, (mode,))
+    if isinstance(trial.answers[dtype][mode], Exception):
+        return None  # an error is no wrong answer
+    for _, k, verdict, _ in trial.verdicts(dtype, prove=(mode,)):
         if verdict.verdict in BAD:
-            given = np.asarray(answers[dtype][k])
-            array = np.where(true.contains(0), 0.0, true.mid())
+            true = known.truth.derivatives[mode][k]
+            given, array = np.asarray(trial.answers[dtype][mode][k]), np.where(true.contains(0), 0.0, true.mid())
             entry = _worst(given, array)
-            return Failure(network, library, mode, dtype, k, entry, float(given[entry]), float(array[entry]),
+            return Failure(network, library.name, mode, dtype, k, entry, float(given[entry]), float(array[entry]),
                            verdict.ulp_max, verdict.verdict, array)
     return None
 
@@ -87,41 +80,19 @@ def _worst(given, true):
     return tuple(map(int, np.unravel_index(np.argmax(np.where(np.isnan(off), np.inf, off)), off.shape)))
 
 
-def _on_balls(network, constants):
-    balls = {k: Ball(a) if a.dtype.kind == "f" else a for k, a in constants.items()}
-    return lambda x: interpret(network, modes.function, x, balls)
-
-
-def _answer(network, library, mode, dtype, leaves, constants, u, v):
-    """name -> derivative by this library in one mode; None if it raised an error, which is no wrong answer."""
-    from ..subjects.libraries import torch_modes
-    oracle = torch_modes if library == "torch" else modes
-    prepare = torch_modes.tensors if library == "torch" else _arrays
-    constants, point, other, along = (prepare(d, dtype) for d in (constants, leaves, u, v))
-    with warnings.catch_warnings(), torch_modes.threads(1), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        try:
-            found = oracle.MODES[mode](lambda x: interpret(network, oracle.function, x, constants), point, other, along)
-            return torch_modes.arrays(found) if library == "torch" else found
-        except Exception:
-            return None
-
-
-def _arrays(arrays, dtype):
-    return {k: a.astype(dtype) if a.dtype.kind == "f" else a for k, a in arrays.items()}
-
-
 # Where refgrad's rules are refuted: differences alone are exact then
 
 
-def _refuted(network, mode, dtype, f, leaves, u, v):
+def _refuted(network, known, mode, dtype, leaves, constants):
     """refgrad's derivative of which differences refute the formula; None if it is another mode's formula."""
-    floats = _answer(network, "refgrad", mode, dtype, leaves, network.draw()[1], u, v)
-    balls = [{k: Ball(a) for k, a in d.items()} for d in (leaves, u, v)]
+    floats = trial_of(network, REFGRAD, leaves, constants, known, (mode,)).answers[dtype][mode]
+    if isinstance(floats, Exception):
+        return None
+    f, balls, u, v = known.truth.program
     with arithmetic(BITS[1]):
-        given = exact.enclosures(mode, f, *balls)
-    for name in given if floats is not None else ():
-        true = by_differences(f, leaves, mode, name, u, v)
+        given = enclosures(mode, f, balls, u, v)
+    for name in given:
+        true = by_differences(f, balls, mode, name, u, v)
         if true is None:
             return None
         with arithmetic(BITS[1]):
@@ -131,35 +102,25 @@ def _refuted(network, mode, dtype, f, leaves, u, v):
             entry = tuple(map(int, np.unravel_index(np.argmin(apart), apart.shape)))
             gives, exactly = float(np.asarray(floats[name])[entry]), float(true.mid()[entry])
             ulps = abs(gives - exactly) / float(format_named(dtype).spacing(exactly))
-            return Failure(network, "refgrad", mode, dtype, name, entry, gives, exactly, ulps, WRONG, true.mid())
+            return Failure(network, REFGRAD.name, mode, dtype, name, entry, gives, exactly, ulps, WRONG, true.mid())
     return None
 
 
-def by_differences(f, leaves, mode, name, u, v):
-    """The derivative of a mode as a Ball, from values of f alone, entry by entry; None where that is open."""
-    order = order_of(mode)
-    balls, u, v = ({k: Ball(a) for k, a in d.items()} for d in (leaves, u, v))
-    moved = lambda *steps: f({k: sum((s * d[k] for s, d in steps if k in d), start=b) for k, b in balls.items()})
+def by_differences(f, x, mode, name, u, v):
+    """The derivative of a mode as a Ball, from values of f alone, entry by entry; None where that is open.
+
+    x, u, v  dicts of Balls
+    """
+    units = [{name: unit(x[name], n)} for n in range(x[name].size)] if name in x else []
+    along = {Mode.FORWARD: [({name: v.get(name)},)], Mode.FORWARD_OVER_FORWARD: [(u, v)]}.get(
+        mode, [(e, v) if mode.order == 2 else (e,) for e in units])
     try:
         with arithmetic(BITS[1]):
-            h = step_of_order(order, BITS[1])
-            if mode == "forward":
-                part = {name: v[name]}
-                return (moved((h, part)) - moved((-h, part))) / (2 * h)
-            if mode == "forward over forward":
-                return _second(moved, u, v, h)
-            shape = leaves[name].shape
-            units = [{name: Ball(np.eye(1, leaves[name].size, n).reshape(shape))} for n in range(leaves[name].size)]
-            each = [_second(moved, e, v, h) if order == 2 else (moved((h, e)) - moved((-h, e))) / (2 * h)
-                    for e in units]
-            return np.reshape(np.stack(each), shape)
+            h = step_of_order(mode.order, BITS[1])
+            found = [Difference(f, x, *directions, h=h).quotient for directions in along]
+            return np.reshape(np.stack(found), x[name].shape) if along[0][0] is units[0] else found[0]
     except Undecided:
         return None
-
-
-def _second(moved, u, v, h):
-    return (moved((h, u), (h, v)) - moved((h, u), (-h, v)) - moved((-h, u), (h, v))
-            + moved((-h, u), (-h, v))) / (2 * h) / (2 * h)
 
 
 # The tables
@@ -193,7 +154,7 @@ def _about(layer, found):
 def culprit_of(network):
     """The `Culprit` of a network, or None."""
     leaves, constants = network.draw()
-    f = lambda *x: interpret(network, modes.function, dict(zip(leaves, x)), constants)
+    f = lambda *x: interpret(network, REFGRAD.function, dict(zip(leaves, x)), constants)
     return pinpoint(f, *leaves.values())
 
 
@@ -208,7 +169,7 @@ def explained(network, rows):
     for row in rows:
         if row["verdict"] in BAD:
             wrong.setdefault((row["differentiator"], row["mode"]), set()).add(row["dtype"])
-    if any(library == "refgrad" for library, _ in wrong) and (culprit := culprit_of(network)):
+    if any(library_named(library).exact for library, _ in wrong) and (culprit := culprit_of(network)):
         yield str(culprit), ""
     for (library, mode), dtypes in wrong.items():
         found = smallest_failure(network, library, mode, max(dtypes))

@@ -18,8 +18,9 @@ import numpy as np
 
 from refgrad.primitive import TABLE
 
-from ..ball import Ball, Undecided, arithmetic, branches, digits
-from ..truth.exact import BITS, ENOUGH, FINER, REQUIRED, step_of_order
+from ..ball import Ball, Undecided, arithmetic, digits
+from ..truth.differences import BITS, ENOUGH, REQUIRED, evaluated, step_of_order
+from ..truth.exact import FINER
 from .culprit import accuse
 from .local import Local, is_finite
 from .trace import is_floating
@@ -63,8 +64,8 @@ def _first_order(local):
     smooth, quotients, now = {}, {}, np.nan
     for bits in BITS:
         with arithmetic(bits):
-            with branches() as here:
-                y = _run(local.function)
+            here = _run(evaluated, lambda x: local.function(), {})
+            y = here.value
             if not is_finite(y):
                 return Found()
             vjp, jvp = _run(local.rules)
@@ -75,7 +76,7 @@ def _first_order(local):
             break  # digits that do not rise with the precision are those of a wrong rule
     wrong = sorted((t for t in tests if t.digits < REQUIRED), key=lambda t: t.rule == BOTH)  # which one, if that shows
     with arithmetic(bits):
-        for t in [t for t in wrong if not _is_settled(local, t, before, quotients, smooth, y, bits)]:
+        for t in [t for t in wrong if not _is_settled(local, t, before, quotients, smooth, here, bits)]:
             wrong.remove(t)
             smooth[t.argument] = np.zeros_like(smooth[t.argument])
         blamed = next((t for t in wrong if not _is_rounding_of_constants(local, t)), None)
@@ -112,7 +113,7 @@ def _tests(local, i, vjp, jvp, y, here, smooth, quotients, bits):
     full, free = Ball(v), Ball(np.where(smooth[i], v, 0.0))
     pulled, pushed = _declared(vjp, i), _declared(jvp, i, full)
     if not smooth[i].all() and pulled is not None and pushed is not None:
-        yield from _of_both(local, i, pulled, pushed, full, y, h)
+        yield from _of_both(local, i, pulled, pushed, full, h, here)
     if smooth[i].any():
         quotient = quotients[i] = local.difference(i, free, h, here)
         if quotient is None or not is_finite(quotient):
@@ -218,11 +219,11 @@ def _entry_of(local, i, pulled, free, h, here):
     return np.unravel_index(part[0], free.shape)
 
 
-def _of_both(local, i, pulled, pushed, v, y, h):
+def _of_both(local, i, pulled, pushed, v, h, here):
     """Duality, along a direction that also moves what is at a kink: both rules must choose the same slopes, finite ones
     where those on either side are."""
     lost = [rule for rule, result in (("vjp", (pulled,)), ("jvp", pushed)) if not is_finite(result)]
-    if lost and _is_finitely_steep(local, i, v, y, h):
+    if lost and _is_finitely_steep(local, i, v, h, here):
         yield Comparison(-np.inf, lost[0], i, lambda: accuse(
             local.operation, lost[0], i, note="at a kink with finite slopes on both sides it gives nan or inf"), None)
     if lost:
@@ -236,17 +237,15 @@ def _of_both(local, i, pulled, pushed, v, y, h):
         np.abs(one - other))
 
 
-def _is_finitely_steep(local, i, v, y, h):
+def _is_finitely_steep(local, i, v, h, here):
     """Whether the slopes on both sides of a kink are finite."""
     try:
-        sides = [local.function({i: local.values[i] + v * (s * h)}) for s in (1, -1)]
-        slopes = [np.abs(a - b) / h for side in sides for a, b in zip(side, y)]
+        return not local.along(i, v, h, here).jump
     except Undecided:
         return False
-    return all(np.all(slope.abs_upper() < h ** -0.5) for slope in slopes)
 
 
-def _is_settled(local, test, before, quotients, smooth, y, bits):
+def _is_settled(local, test, before, quotients, smooth, here, bits):
     """Whether differences tell the slope: finer steps do not change it, and it is the same on both sides.
 
     Not so at a singularity that no comparison gives away: at the origin of a norm, at 0 of a root.
@@ -258,8 +257,7 @@ def _is_settled(local, test, before, quotients, smooth, y, bits):
     if coarse is None or not is_finite(coarse):
         return False
     free, h = Ball(np.where(smooth[i], local.v[i], 0.0)), step_of_order(1, bits)
-    right, left = (tuple((a - b) / (s * h) for a, b in zip(local.function({i: local.values[i] + free * (s * h)}), y))
-                   for s in (1, -1))
+    left, right = local.along(i, free, h, here).sides
     return all(agree(a, b) for one, other in ((coarse, fine), (right, left)) for a, b in zip(one, other))
 
 

@@ -9,10 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..ball import Ball, Undecided, arithmetic, branches
+from ..ball import Ball, Undecided, arithmetic
 from ..formats import format_named
-from ..truth.exact import BITS, FINER, Agreement, Bound, Truth, step_of_order
-from ..verdict import NOT_FINITE, TYPICAL, WRONG, judge
+from ..modes import Mode
+from ..truth.differences import BITS, evaluated, step_of_order
+from ..truth.exact import FINER, Agreement, Bound
+from ..verdict import NOT_FINITE, TYPICAL, WRONG, Context, judge
 from .culprit import accuse
 from .first import Unable
 from .local import Local, is_finite, tupled
@@ -157,9 +159,9 @@ def _judged(run, rule, i, answer, twin, unable):
             part, twin = part.reshape(-1)[where], None if twin is None else np.reshape(twin, -1)[where]
         scale = float(np.max(exact.abs_upper(), initial=0.0)) or 1.0
         size = max(float(np.max(np.abs(y), initial=0.0)) for y in tupled(run.result))
-        truth = Truth(agreement={(1, "x"): Agreement(np.inf)}, bounds={("reverse", dtype): {"x": bound}},
-                      scale={1: scale, 2: scale}, value=size if np.isfinite(size) else 0.0, bits=BITS[0])
-        verdict = judge(part, exact, truth, "reverse", "x", dtype, twin)
+        context = Context(Mode.REVERSE, dtype, Agreement(np.inf), scale, size if np.isfinite(size) else 0.0, BITS[0],
+                          twin=twin, twin_dtype="float32" if dtype == "float64" else "float64")
+        verdict = judge(part, exact, lambda bound=bound: bound, context)
         if verdict.verdict in (WRONG, NOT_FINITE):
             return _accused(run, rule, i, part, exact, verdict, where)
     return None
@@ -204,8 +206,7 @@ def _differenced(run, rule, i):
     """The same by differences of the function, for a rule that does not run on balls: no bound is known then."""
     local, h = run.exact, step_of_order(1, BITS[0])
     with arithmetic(BITS[0]):
-        with branches() as here:
-            local.function()
+        here = evaluated(lambda x: local.function(), {})
         if rule == "jvp":
             quotient = local.difference(i, Ball(run.v[i].astype(np.float64)), h, here)
             return [] if quotient is None else [(q, Bound(np.zeros(q.shape), "none"), None) for q in quotient]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ball import Ball, branches
+from ..ball import Ball
+from ..truth.differences import Difference, tupled
 from .trace import is_floating
 
 
@@ -49,17 +50,14 @@ class Local:
             return tuple(map(as_ball, tupled(self.primitive.push(tangents, kept, self.values, self.params, result))))
         return vjp, jvp
 
+    def along(self, i, v, h, here=None):
+        """The `Difference` along v; `here` is the operation's `Place` where it is known."""
+        return Difference(self.function, {i: self.values[i]}, {i: v}, h=h, here=here)
+
     def difference(self, i, v, h, here):
         """The central difference along v, of each result; None if it crosses a kink."""
-        with branches() as right:
-            above = self.function({i: self.values[i] + v * h})
-        with branches() as left:
-            below = self.function({i: self.values[i] - v * h})
-        return None if right != here or left != here else tuple((a - b) / (2 * h) for a, b in zip(above, below))
-
-
-def tupled(x):
-    return x if isinstance(x, tuple) else (x,)
+        difference = self.along(i, v, h, here)
+        return difference.quotient if difference.smooth else None
 
 
 def as_ball(x):

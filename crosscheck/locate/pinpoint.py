@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..subjects.libraries.refgrad_modes import inner
+from ..subjects.libraries.refgrad_library import inner
 from .again import second_order
 from .first import first_order
 from .floats import floating

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from refgrad import nn
-
+from ..modes import ALL, Mode
 from ..networks.network import interpret
-from ..subjects.libraries.refgrad_modes import function, kept_by_dropout
-
-#: What a program of each library begins with.
-IMPORTS = {"torch": "import torch, torch.nn.functional as F",
-           "refgrad": "import numpy as np; from refgrad import grad, jvp, nn"}
+from ..subjects.libraries import library as library_named
+from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 
 
 def directions(network):
@@ -22,27 +18,26 @@ def directions(network):
     return u, v
 
 
-def program_of(network, library="torch", mode="reverse", dtype="float64", name=None, exact=None):
+def program_of(network, library="torch", mode=Mode.REVERSE, dtype="float64", name=None, exact=None):
     """The program, as text: the network's numbers, its function f, and a line that prints the derivative.
 
-    library  "torch" or "refgrad"
-    mode     one of crosscheck.subjects.libraries.refgrad_modes.MODES; the directions are those of `directions`
+    library  the name of one of `crosscheck.subjects.libraries`
+    mode     a `Mode`; the directions are those of `directions`
     name     the array whose derivative is printed (all modes but forward over forward); the first leaf if None
     exact    its exact value, for the comment in the last line
     """
+    library = library_named(library)
     u, v = directions(network)
     leaves, constants = network.draw()
-    name = network.leaves[0] if name in (None, "*") else name
-    write = lambda x: _array(x, library, dtype)
-    lines = [f"{IMPORTS[library]}  # smallest of: crosscheck replay {network.id}"]
+    name = network.leaves[0] if name in (None, ALL) else name
+    write = lambda x: library.written(x, dtype)
+    lines = [f"{library.imports}  # smallest of: crosscheck replay {network.id}"]
     lines += [f"{k} = {write(x)}" for k, x in {**constants, **leaves}.items()]
     lines += _definition(network, library, dtype)
-    needed = {"reverse": {}, "forward": {"v": {name: v[name]}}}.get(mode, {"v": v})
-    if mode == "forward over forward":
-        needed = {"u": u, "v": v}
+    needed = {Mode.REVERSE: {}, Mode.FORWARD: {"v": {name: v[name]}},
+              Mode.FORWARD_OVER_FORWARD: {"u": u, "v": v}}.get(mode, {"v": v})
     lines += [f"{d} = {_tuple(map(write, parts.values()))}" for d, parts in needed.items()]
-    grad, jvp = ("torch.func.grad", "torch.func.jvp") if library == "torch" else ("grad", "jvp")
-    lines.append(f"print({_derivative(network.leaves, mode, name, grad, jvp)}.tolist())")
+    lines.append(f"print({_derivative(network.leaves, mode, name, library.gradient, library.slope)}.tolist())")
     if exact is not None:
         lines.append(f"# exact: {np.asarray(exact).tolist()}")
     return "\n".join(lines) + "\n"
@@ -58,12 +53,12 @@ def _derivative(leaves, mode, name, grad, jvp):
     else:
         product = f"sum((a * b).sum() for a, b in zip({grad}(f, {tuple(range(len(leaves)))})({arguments}), v))"
     return {
-        "reverse": f"{grad}(f{number})({arguments})",
-        "forward": f"{jvp}(lambda {name}: f({arguments}), ({name},), v)[1]",
-        "reverse over reverse": f"{grad}(lambda {arguments}: {product}{number})({arguments})",
-        "forward over reverse": f"{jvp}({grad}(f{number}), {point}, v)[1]",
-        "reverse over forward": f"{grad}(lambda {arguments}: {slope}{number})({arguments})",
-        "forward over forward": f"{jvp}(lambda {arguments}: {slope}, {point}, u)[1]",
+        Mode.REVERSE: f"{grad}(f{number})({arguments})",
+        Mode.FORWARD: f"{jvp}(lambda {name}: f({arguments}), ({name},), v)[1]",
+        Mode.REVERSE_OVER_REVERSE: f"{grad}(lambda {arguments}: {product}{number})({arguments})",
+        Mode.FORWARD_OVER_REVERSE: f"{jvp}({grad}(f{number}), {point}, v)[1]",
+        Mode.REVERSE_OVER_FORWARD: f"{grad}(lambda {arguments}: {slope}{number})({arguments})",
+        Mode.FORWARD_OVER_FORWARD: f"{jvp}(lambda {arguments}: {slope}, {point}, u)[1]",
     }[mode]
 
 
@@ -72,21 +67,13 @@ def _tuple(parts):
     return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
-def _array(x, library, dtype):
-    numbers = repr(np.asarray(x).tolist())
-    if np.asarray(x).dtype.kind != "f":
-        return f"torch.tensor({numbers})" if library == "torch" else f"np.array({numbers})"
-    return (f"torch.tensor({numbers}, dtype=torch.{dtype})" if library == "torch" else
-            f"np.array({numbers}, np.{dtype})")
-
-
 def _definition(network, library, dtype):
     """The lines of f: a result that is used once stands where it is used."""
     uses = [a for c in network.calls for a in (*c.arguments, *c.named.values())]
     shapes = _shapes(network)
     known, body = {}, []
     for c in network.calls:
-        text = _call(c, lambda a: known.get(a, str(a)), shapes, library, dtype)
+        text = library.call(c, lambda a: known.get(a, str(a)), shapes, dtype)
         if uses.count(c.result) == 1 or c is network.calls[-1]:
             known[c.result] = text
         else:
@@ -102,25 +89,5 @@ def _shapes(network):
     for k in range(len(network.calls)):
         part = type(network)(network.id, network.arrays, network.calls[:k + 1])
         with np.errstate(all="ignore"):
-            shapes[network.calls[k].result] = np.shape(interpret(part, function, leaves, constants))
+            shapes[network.calls[k].result] = np.shape(interpret(part, REFGRAD.function, leaves, constants))
     return shapes
-
-
-def _call(c, name, shapes, library, dtype):
-    arguments, options = [name(a) for a in c.arguments], dict(c.options)
-    torch = library == "torch"
-    if c.function == "dropout" and torch:
-        mask = kept_by_dropout(shapes[c.arguments[0]], **options)
-        return f"{arguments[0]} * {_array(mask, library, dtype)}"
-    if c.function == "dropout":
-        return f"nn.dropout({arguments[0]}, {options['p']!r}, generator=np.random.default_rng({options['seed']}))"
-    if c.function == "concatenate":
-        joined = ", ".join(arguments)
-        return f"torch.cat([{joined}], dim=-1)" if torch else f"np.concatenate([{joined}], axis=-1)"
-    if c.function == "l2_penalty":
-        parameters, k = f"[{', '.join(arguments)}]", options["weight_decay"]
-        squares = f"sum((p * p).sum() for p in {parameters})"
-        return f"{squares} * {k!r} / 2" if torch else f"nn.l2_penalty({parameters}, {k!r})"
-    space = ("F" if torch else "nn") if hasattr(nn, c.function) else ("torch" if torch else "np")
-    named = [f"{k}={name(a)}" for k, a in c.named.items()] + [f"{k}={o!r}" for k, o in options.items()]
-    return f"{space}.{c.function}({', '.join([*arguments, *named])})"

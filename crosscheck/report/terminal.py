@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from ..modes import Mode
+
 #: What goes into a pipe or a file has 100 columns; a terminal has its own.
 console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100, highlight=False)
 #: Progress and complaints, kept out of what a pipe gets.
@@ -71,9 +73,8 @@ def _exact(network, truth):
 def _answers(rows):
     columns = ("mode", "parameter", "by", "in", "ulps", "relative", "of bound", "verdict")
     table = plain_table(*columns, right=columns[4:7], whole=columns)
-    from ..truth.exact import order_of  # not above: help and errors shall come at once
     previous = None
-    for r in sorted(rows, key=lambda r: (order_of(r["mode"]), r["mode"])):
+    for r in sorted(rows, key=lambda r: (Mode(r["mode"]).order, r["mode"])):
         if previous not in (None, r["mode"]):
             table.add_section()
         about = "~" if r["bound"] == "first order" else ""

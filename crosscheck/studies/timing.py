@@ -14,7 +14,7 @@ from time import perf_counter, process_time
 
 import numpy as np
 
-from ..subjects.libraries import torch_modes
+from ..subjects.libraries import torch_library
 from .scaling import torch_programs
 
 EPS = float(np.finfo(float).eps)
@@ -98,11 +98,11 @@ def equal_threads():
     before, blas = torch_programs.threads(), _blas_threads()
     with _limited_blas(1) as limited:
         threads = 1 if limited else blas
-        torch_modes.use_threads(threads)
+        torch_library.use_threads(threads)
         try:
             yield threads
         finally:
-            torch_modes.use_threads(before)
+            torch_library.use_threads(before)
 
 
 @contextmanager

@@ -8,10 +8,11 @@ import torch
 from refgrad.errors import describe
 from refgrad.tree import flatten
 
-from .subject import (Arguments, Misconduct, Subject, Unanswered, Untouched, argument_names, chosen_of,
-                               cotangents, results, shared_as_given)
 from ..formats import format_named
-from .libraries.torch_modes import MODES, added, threads
+from ..modes import Mode
+from .libraries.torch_library import LIBRARY, added, threads
+from .subject import (Arguments, Misconduct, Subject, Unanswered, Untouched, argument_names, chosen_of, cotangents,
+                      results, shared_as_given)
 
 
 def subject_of(f, inputs, dtypes, argnums=None):
@@ -71,11 +72,11 @@ class TorchSubject(Subject):
         super().__init__(target, arguments, dtypes, name=getattr(f, "__name__", type(f).__name__))
         self.devices = {n: a.device for n, a in zip(arguments.names, arguments.values) if torch.is_tensor(a)}
         self.device = next((self.devices[n] for n in arguments.chosen), torch.device("cpu"))
-        self.extra = {"create_graph": ("reverse", self._with_graph, True),
-                      "each input alone": ("reverse", self._apart, True),
-                      "each result alone": ("reverse", self._by_result, True),
-                      "many at once, reverse": ("reverse", self._jacrev, False),
-                      "many at once, forward": ("forward", self._jacfwd, False)}
+        self.extra = {"create_graph": (Mode.REVERSE, self._with_graph, True),
+                      "each input alone": (Mode.REVERSE, self._apart, True),
+                      "each result alone": (Mode.REVERSE, self._by_result, True),
+                      "many at once, reverse": (Mode.REVERSE, self._jacrev, False),
+                      "many at once, forward": (Mode.FORWARD, self._jacfwd, False)}
 
     @property
     def resizable(self):
@@ -151,7 +152,7 @@ class TorchSubject(Subject):
 
     def may_decline(self, mode, error):
         """Forward mode and second order are often missing, and dtypes: torch then says "not implemented for"."""
-        return mode != "reverse" or "not implemented for" in str(error)
+        return mode != Mode.REVERSE or "not implemented for" in str(error)
 
     def results(self, x):
         ys = [y for y in flatten(self.call(x))[0] if torch.is_tensor(y) and y.is_floating_point()]
@@ -172,11 +173,11 @@ class TorchSubject(Subject):
         return True
 
     def answer(self, mode, x, weights, u, v, dtype, layout=None):
-        if mode == "forward over forward" and self.has_function:
+        if mode == Mode.FORWARD_OVER_FORWARD and self.has_function:
             raise Unanswered("torch gives 0 for the jvp of an autograd.Function differentiated again in forward mode")
-        if mode == "reverse over reverse" and self.runs_once:
+        if mode == Mode.REVERSE_OVER_REVERSE and self.runs_once:
             raise Unanswered("the backward is declared to be once_differentiable")
-        return self._ask(MODES[mode], x, weights, u, v, dtype, layout)
+        return self._ask(lambda *what: LIBRARY.differentiate(mode, *what), x, weights, u, v, dtype, layout)
 
     def _ask(self, differentiate, x, weights, u, v, dtype, layout=None):
         """Derivatives of s = <weights, f>, as arrays."""

@@ -13,17 +13,14 @@ from functools import cached_property
 
 import numpy as np
 
-from ..ball import Ball, Undecided, arithmetic, branches, digits
+from ..ball import Ball, Undecided, arithmetic, digits
 from ..formats import format_named
-from ..subjects.libraries.refgrad_modes import MODES, inner
-
-#: Precisions in bits: the next one is tried where cancellation has left fewer digits than `ENOUGH` (a saturated tail is
-#: as small as 1e-100, and its 40 digits count too).
-BITS = (400, 800, 1600, 3200)
-ENOUGH = 45
-
-#: Digits to which a rule must agree with differences; with fewer it is refuted.
-REQUIRED = 40
+from ..modes import ALL, Mode
+from ..phases import BOUNDS, DIFFERENCES, GRADIENTS, phase
+from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
+from ..subjects.libraries.refgrad_library import inner
+from ..verdict import Context, telling
+from .differences import BITS, ENOUGH, REQUIRED, Difference, evaluated, step_of_order, unit
 
 #: Why a difference is open whose steps leave the domain; finer steps are tried.
 ENDS = "the function has no value a step aside"
@@ -72,12 +69,17 @@ class Truth:
     bits: int = 0                                    # the precision of all this
     undecided: str = ""                              # why nothing is known
     program: tuple = ()                              # (f, x, u, v), all on balls: what bounds are computed from
-    held: dict = field(default_factory=lambda: {"reverse": True, "forward over reverse": True})  # see `holds`
+    held: dict = field(default_factory=lambda: {Mode.REVERSE: True, Mode.FORWARD_OVER_REVERSE: True})  # see `holds`
 
     def telling(self, mode, dtype):
         """A bound tells something below this: the derivative's scale, or the value's if that is lost beside it."""
-        scale = self.scale[order_of(mode)]
-        return scale if scale > format_named(dtype).eps * self.value else self.value
+        return telling(self.scale[Mode(mode).order], self.value, dtype)
+
+    def context(self, mode, name, dtype, **beside):
+        """The `Context` in which a result is judged; `beside` has more of its fields."""
+        mode = Mode(mode)
+        return Context(mode, dtype, self.agreement[mode.order, name], self.scale[mode.order], self.value, self.bits,
+                       condition=lambda: self.condition, **beside)
 
     def bound(self, mode, dtype, name):
         """The `Bound` of one derivative, computed when it is first asked for."""
@@ -89,7 +91,7 @@ class Truth:
         """Do the rules say in this mode what is exact?  Reverse mode and forward over reverse are what is differenced;
         a fault of the others' own rules would widen their own bound."""
         if mode not in self.held:
-            with arithmetic(self.bits):
+            with phase(GRADIENTS), arithmetic(self.bits):
                 try:
                     found = enclosures(mode, *self.program)
                     self.held[mode] = all(np.all(d.overlaps(self.derivatives[mode][k])) for k, d in found.items())
@@ -108,7 +110,7 @@ class Truth:
         signs = {k: x[k] * Ball(rng.choice([-1.0, 1.0], b.shape)) for k, b in x.items()}
         try:
             with arithmetic(self.bits):
-                change = enclosures("forward over reverse", f, x, x, signs)
+                change = enclosures(Mode.FORWARD_OVER_REVERSE, f, x, x, signs)
         except Undecided:
             return np.nan
         size = _norm(self.gradient)
@@ -122,8 +124,8 @@ def _norm(balls):
     return largest * float(np.linalg.norm(entries / largest)) if largest and np.isfinite(largest) else largest
 
 
-def differentiate(f, x, u, v, seed, modes=tuple(MODES), dtypes=("float64", "float32"), coordinates=3,
-                  proven=tuple(MODES)):
+def differentiate(f, x, u, v, seed, modes=tuple(Mode), dtypes=("float64", "float32"), coordinates=3,
+                  proven=tuple(Mode)):
     """The `Truth` about f at x along the directions u and v (dicts of float64 arrays).
 
     f must be exact too: the constants that it uses are balls, since floats among themselves would be rounded.
@@ -133,7 +135,12 @@ def differentiate(f, x, u, v, seed, modes=tuple(MODES), dtypes=("float64", "floa
     proven       the modes whose bounds are to be proven where they can be; for the others first order will do, which
                  one computation gives for all dtypes
     """
-    balls, u, v = ({k: Ball(a) for k, a in d.items()} for d in (x, u, v))
+    with phase(DIFFERENCES):
+        return _differentiate(f, *({k: Ball(a) for k, a in d.items()} for d in (x, u, v)), seed,
+                              tuple(map(Mode, modes)), dtypes, coordinates, proven)
+
+
+def _differentiate(f, balls, u, v, seed, modes, dtypes, coordinates, proven):
     bits, before = BITS[0], None
     while True:
         truth = _truth(f, balls, u, v, np.random.default_rng(seed), modes, coordinates, bits)
@@ -182,8 +189,9 @@ def _truth(f, balls, u, v, rng, modes, coordinates, bits):
     truth = Truth(bits=bits, program=(f, balls, u, v))
     try:
         with arithmetic(bits):
-            value, here = _exact(truth, f, balls, u, v, modes)
-            _first_order(truth, f, balls, v, rng, coordinates, value, here)
+            with phase(GRADIENTS):
+                here = _exact(truth, f, balls, u, v, modes)
+            _first_order(truth, f, balls, v, rng, coordinates, here)
             if truth.product:
                 _second_order(truth, f, balls, u, v, here)
     except Undecided as error:
@@ -193,29 +201,29 @@ def _truth(f, balls, u, v, rng, modes, coordinates, bits):
 
 def enclosures(mode, f, x, u, v):
     """A mode's results on balls, in the arithmetic in force; a derivative zero by structure becomes a ball too."""
-    return {k: d if isinstance(d, Ball) else Ball(d) for k, d in MODES[mode](f, x, u, v).items()}
+    found = REFGRAD.differentiate(Mode(mode), f, x, u, v)
+    return {k: d if isinstance(d, Ball) else Ball(d) for k, d in found.items()}
 
 
 def _exact(truth, f, balls, u, v, modes):
-    """What the rules say; returns the value of f, and the branches that it takes here."""
-    gradient = enclosures("reverse", f, balls, u, v)
+    """What the rules say; returns the `Place` of f here."""
+    gradient = enclosures(Mode.REVERSE, f, balls, u, v)
     slopes = {k: np.sum(gradient[k] * v[k]) for k in gradient}
-    known = {"reverse": gradient, "forward": slopes}
+    known = {Mode.REVERSE: gradient, Mode.FORWARD: slopes}
     # What to measure against where a derivative is zero: the next lower order, and at last 1.
-    with branches() as here:
-        value = f(balls)
-    truth.magnitude = np.abs(value)
+    here = evaluated(f, balls)
+    truth.magnitude = np.abs(here.value)
     truth.value = float(truth.magnitude.upper())
     first = _largest(gradient)
     truth.gradient, truth.scale = gradient, {1: float(_certain(first, truth.magnitude).upper())}
-    if any(order_of(mode) == 2 for mode in modes):
-        product = enclosures("forward over reverse", f, balls, u, v)
+    if any(mode.order == 2 for mode in modes):
+        product = enclosures(Mode.FORWARD_OVER_REVERSE, f, balls, u, v)
         truth.product, truth.curvature = product, inner(product, u)
         truth.scale[2] = float(_certain(_largest(product), first, truth.magnitude).upper())
-        known.update({mode: product for mode in MODES if mode not in known})
-        known["forward over forward"] = {"*": truth.curvature}
+        known.update({mode: product for mode in Mode if mode not in known})
+        known[Mode.FORWARD_OVER_FORWARD] = {ALL: truth.curvature}
     truth.derivatives = {mode: known[mode] for mode in modes}
-    return value, here
+    return here
 
 
 def _largest(balls):
@@ -232,72 +240,51 @@ def _certain(*sizes):
     return Ball(1.0)
 
 
-def _first_order(truth, f, balls, v, rng, coordinates, value, here):
+def _first_order(truth, f, balls, v, rng, coordinates, here):
     """Each array along its part of v, and a few single coordinates."""
     h = step_of_order(1, truth.bits)
     sizes = {k: np.sum(np.abs(truth.gradient[k] * v[k])) for k in balls}
     everywhere = sum(sizes.values(), start=Ball(0.0))
+
+    def agreement(k, direction, slope, size):
+        scale = _certain(size, everywhere, truth.magnitude)
+        return _agreement(slope, scale, f, balls, {k: direction}, h=h, here=here)
+
     for k in balls:
-        slope = np.sum(truth.gradient[k] * v[k])
-        scale = _certain(sizes[k], everywhere, truth.magnitude)
-        truth.agreement[1, k] = _difference(f, balls, k, v[k], h, value, here, slope, scale)
+        truth.agreement[1, k] = agreement(k, v[k], np.sum(truth.gradient[k] * v[k]), sizes[k])
     for _ in range(coordinates):
         k = str(rng.choice(list(balls)))
         if balls[k].size:
-            i = int(rng.integers(balls[k].size))
-            e = Ball(np.eye(1, balls[k].size, i).reshape(balls[k].shape))
+            e = unit(balls[k], int(rng.integers(balls[k].size)))
             slope = np.sum(truth.gradient[k] * e)
-            scale = _certain(np.abs(slope), everywhere, truth.magnitude)
-            truth.agreement[1, k] &= _difference(f, balls, k, e, h, value, here, slope, scale)
+            truth.agreement[1, k] &= agreement(k, e, slope, np.abs(slope))
 
 
-def step_of_order(order, bits):
-    """A power of two that balances truncation, h^2, against rounding, 2^-bits / h^order."""
-    return 2.0 ** -(5 * bits // 16 if order == 1 else bits // 4)
-
-
-def _difference(f, balls, k, direction, h, value, here, slope, scale):
-    step = direction * h
+def _agreement(rule, scale, f, x, *directions, h, here):
+    """The `Agreement` of what a rule says with a `Difference`; `scale` is what digits are counted against."""
     try:
-        with branches() as right:
-            above = f({**balls, k: balls[k] + step})
-        with branches() as left:
-            below = f({**balls, k: balls[k] - step})
+        difference = Difference(f, x, *directions, h=h, here=here)
     except np.linalg.LinAlgError as error:
         return Agreement(np.nan, open=f"{ENDS}: {error}")
-    if right != here or left != here:
-        slopes = tuple(float(((a - b) / h).mid()) for a, b in ((value, below), (above, value)))
-        if not all(abs(slope) < h ** -0.5 for slope in slopes):
-            return Agreement(np.nan, open="the function jumps or ends here, or is infinitely steep")
-        return Agreement(np.nan, f"left slope {slopes[0]:.6g}, right slope {slopes[1]:.6g}", slopes)
-    quotient = (above - below) / (2 * h)
-    return Agreement(float(digits(quotient, slope, scale)), quotient=quotient, rule=slope)
+    if difference.smooth:
+        quotient = difference.quotient
+        return Agreement(float(digits(quotient, rule, scale)), quotient=quotient, rule=rule)
+    if difference.order == 2:
+        return Agreement(np.nan, "the second difference crosses a kink")
+    if difference.jump:
+        return Agreement(np.nan, open="the function jumps or ends here, or is infinitely steep")
+    slopes = tuple(float(side.mid()) for side in difference.sides)
+    return Agreement(np.nan, f"left slope {slopes[0]:.6g}, right slope {slopes[1]:.6g}", slopes)
 
 
 def _second_order(truth, f, balls, u, v, here):
     """u' H v by four values of f, along u and v over all arrays at once."""
-    h = step_of_order(2, truth.bits)
-    corners, same = [], True
-    try:
-        for s, t in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
-            with branches() as there:
-                corners.append(f({k: b + (s * h) * u[k] + (t * h) * v[k] for k, b in balls.items()}))
-            same = same and there == here
-    except np.linalg.LinAlgError as error:
-        truth.agreement |= dict.fromkeys([(2, k) for k in [*balls, "*"]],
-                                         Agreement(np.nan, open=f"{ENDS}: {error}"))
-        return
-    quotient = (corners[0] - corners[1] - corners[2] + corners[3]) / (2 * h) / (2 * h)
-    scale = inner({k: np.abs(p) for k, p in truth.product.items()}, {k: np.abs(a) for k, a in u.items()})
-    if not same:
-        found = Agreement(np.nan, "the second difference crosses a kink")
-    else:
-        # A function without curvature has nothing to measure against but its slopes.
-        slopes = inner({k: np.abs(g) for k, g in truth.gradient.items()}, {k: np.abs(a) for k, a in u.items()})
-        found = Agreement(float(digits(quotient, truth.curvature, _certain(scale, slopes, truth.magnitude))),
-                          quotient=quotient, rule=truth.curvature)
-    for k in [*balls, "*"]:
-        truth.agreement[2, k] = found
+    scale, slopes = (inner({k: np.abs(a) for k, a in d.items()}, {k: np.abs(a) for k, a in u.items()})
+                     for d in (truth.product, truth.gradient))
+    # A function without curvature has nothing to measure against but its slopes.
+    found = _agreement(truth.curvature, _certain(scale, slopes, truth.magnitude), f, balls, u, v,
+                       h=step_of_order(2, truth.bits), here=here)
+    truth.agreement |= {(2, k): found for k in [*balls, ALL]}
 
 
 @dataclass
@@ -310,6 +297,11 @@ class Bound:
 
 def _bounds(truth, mode, dtypes, proven):
     """(mode, dtype) -> name -> `Bound`.  A bound must exclude something, else the first order's stands in for it."""
+    with phase(BOUNDS):
+        return _bounded(truth, mode, dtypes, proven)
+
+
+def _bounded(truth, mode, dtypes, proven):
     found, short = {}, not proven
     # The finest first: where it proves nothing, the others do not either.
     for dtype in sorted(dtypes, key=lambda d: -format_named(d).precision):
@@ -343,7 +335,3 @@ def _farthest(truth, mode, dtype, finer):
     with arithmetic(truth.bits):
         return {k: (np.abs(rounded[k] - e) * 2.0 ** finer).abs_upper() for k, e in exact.items()}
 
-
-def order_of(mode):
-    """1 for the gradient's modes, 2 for those of the Hessian."""
-    return 2 if " over " in mode else 1

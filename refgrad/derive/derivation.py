@@ -318,18 +318,22 @@ class Derivation(Run):
                 wanted -= set(v.shape)
         return statements
 
-    def numpy(self):
-        """The function of which `source` is the text: it returns the gradient, or a dict with one for each name."""
-        return self._compiled(self.source)["gradient" if self.scalar else "vjp"]
+    def numpy(self, namespace=None):
+        """The function of which `source` is the text: it returns the gradient, or a dict with one for each name.
+
+        namespace  name -> what stands for it in the program, as in ``{"np": module}`` for another array library
+        """
+        return self._compiled(self.source, namespace)["gradient" if self.scalar else "vjp"]
 
     def tangent_program(self):
         """A function of the arguments, and of dX for each X of `wrt` in their order, that computes the differential."""
         more = {"d" + v.name: v.shape for v in self.variables if v.name in self.wrt}
         return self._compiled(self._program("differential", {"": self.differential}, more))["differential"]
 
-    def _compiled(self, program):
+    def _compiled(self, program, namespace=None):
         space = {}
         exec(compile(program, f"<derivation of {self.name}>", "exec"), space)
+        space.update(namespace or {})  # what its imports have put there, too
         return space
 
     def structured(self, place, g):

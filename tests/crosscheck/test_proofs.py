@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import refgrad  # noqa: F401  (declares the rules)
-from crosscheck.truth.proof import prove
+from crosscheck.proof import prove
 from refgrad.primitive import CONSTANT, TABLE, Each, Primitive
 from tests.turned_signs import negative
 

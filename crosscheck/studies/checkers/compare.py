@@ -16,7 +16,8 @@ import numpy as np
 from ..faults import equivalence
 from ..faults.experiment import SETTINGS, experiment
 from ..faults.planting import chosen
-from ...subjects.libraries import refgrad_modes as modes
+from ...modes import Mode
+from ...subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from ...sharing import share_out
 from .checkers import ACCEPTED, CHECKERS, ERROR, REJECTED
 from .right import LARGE_SUM, realize, right_cases
@@ -157,7 +158,7 @@ def _shows(fault, place):
     """By which derivatives the fault shows first at the inputs of that place."""
     right, faulty = _right_derivatives(place), _derivatives(place, fault.planted)
     differs = {mode: not _same(right[mode], faulty[mode]) for mode in right}
-    return REVERSE if differs["reverse"] else FORWARD if differs["forward"] else SECOND if any(differs.values()) \
+    return REVERSE if differs[Mode.REVERSE] else FORWARD if differs[Mode.FORWARD] else SECOND if any(differs.values()) \
         else ELSEWHERE
 
 
@@ -174,11 +175,11 @@ def _derivatives(place, planting):
     x = {str(i): a for i, a in enumerate(here.inputs)}
     u, v = ({k: rng.standard_normal(a.shape) for k, a in x.items()} for _ in range(2))
     found = {}
-    for mode, differentiate in modes.MODES.items():
+    for mode in Mode:
         try:
             with planting(), np.errstate(all="ignore"):
-                found[mode] = differentiate(lambda x: np.sum(here.program(*x.values()) * weights),
-                                            *({k: np.copy(a) for k, a in d.items()} for d in (x, u, v)))
+                found[mode] = REFGRAD.differentiate(mode, lambda x: np.sum(here.program(*x.values()) * weights),
+                                                    *({k: np.copy(a) for k, a in d.items()} for d in (x, u, v)))
         except Exception as error:
             found[mode] = type(error)
     return found

@@ -17,7 +17,7 @@ from refgrad.tracer import bare
 
 from ...networks import interpret
 from ...networks.layers import FITS, LAYERS, LOSSES, Builder
-from ...subjects.libraries import refgrad_modes as modes
+from ...subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 
 #: Domains of matrices with eigenvalues that can be moved.
 MATRICES = {"symmetric", "positive definite"}
@@ -170,7 +170,7 @@ def _layer(case, rng):
     def program(*arrays):
         dtype = bare(arrays[0]).dtype
         held = {k: a.astype(dtype) if a.dtype.kind == dtype.kind == "f" else a for k, a in constants.items()}
-        return interpret(network, modes.function, dict(zip(leaves, arrays)), held)
+        return interpret(network, REFGRAD.function, dict(zip(leaves, arrays)), held)
 
     return program, tuple(leaves.values()), [None] * len(leaves)
 

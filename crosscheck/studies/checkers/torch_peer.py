@@ -9,7 +9,7 @@ from torch.autograd.gradcheck import GradcheckError
 from ... import check as check_gradient
 from ...formats import FORMATS
 from ...networks import interpret
-from ...subjects.libraries import torch_modes
+from ...subjects.libraries.torch_library import LIBRARY as TORCH
 from .checkers import Refused, ask, refuse_unless_ok
 from .program import Program
 from .right import generator, layer_drawn, realize
@@ -42,7 +42,7 @@ def layer(case):
     def call(*inputs):
         held = {k: torch.as_tensor(a).to(inputs[0].dtype) if a.dtype.kind == "f" else torch.as_tensor(a)
                 for k, a in constants.items()}
-        return interpret(network, torch_modes.function, dict(zip(leaves, inputs)), held)
+        return interpret(network, TORCH.function, dict(zip(leaves, inputs)), held)
 
     return call
 

@@ -24,7 +24,7 @@ from refgrad.errors import NoRule
 from refgrad.primitive import CONSTANT, TABLE, Each, Primitive
 
 from ..faults.planting import family
-from ...truth.proof import prove
+from ...proof import prove
 from ...sharing import share_out
 from .examples import EXAMPLES
 from .identities import FAMILIES

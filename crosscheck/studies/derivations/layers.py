@@ -9,7 +9,7 @@ from refgrad.primitive import TABLE
 from ...locate.trace import Recorder
 from ...networks import interpret
 from ...networks.layers import LAYERS, LOSSES, Builder
-from ...subjects.libraries import refgrad_modes as modes
+from ...subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 
 
 def primitives_of(layer):
@@ -24,7 +24,7 @@ def primitives_of(layer):
         def function(name):
             def run(*arguments, **named):
                 before = len(recorder.seen)
-                result = modes.function(name)(*arguments, **named)
+                result = REFGRAD.function(name)(*arguments, **named)
                 if name in calls:
                     found.update(o.primitive.name for o in recorder.seen[before:])
                 return result

@@ -18,7 +18,8 @@ from refgrad.rules.constants import number
 
 from ...ball import Ball, arithmetic
 from ...ball import digits as digits_of
-from ...truth.exact import BITS, differentiate
+from ...truth.differences import BITS
+from ...truth.exact import differentiate
 
 #: Sizes of named dimensions, in the order of the alphabet: ("n", "k") is tall, ("k", "n") wide, as X' X or X X' need
 #: it.  No two are equal, which could hide a transpose.
@@ -103,8 +104,7 @@ def own_gradient(function, properties):
 def derived_gradient(derivation, cotangent=""):
     """What the derived formula computes, as a program; for a vjp with the name of the cotangent."""
     names = [v.name for v in derivation.variables] + [cotangent] * bool(cotangent)
-    formula = derivation.numpy()
-    formula.__globals__["np"] = ExactNumPy()
+    formula = derivation.numpy({"np": ExactNumPy()})
 
     def gradient(arrays):
         found = formula(*(arrays[name] for name in names))

@@ -18,8 +18,8 @@ import numpy as np
 
 from refgrad import jvp
 
-from ...ball import Ball, Undecided, arithmetic, branches, digits
-from ...truth.exact import BITS, REQUIRED
+from ...ball import Ball, Undecided, arithmetic, digits
+from ...truth.differences import BITS, REQUIRED, Difference
 from .operators import is_real
 from .planting import SIDES, Fault, faulty_rule, primitive_named, rules_of, sites
 
@@ -150,15 +150,17 @@ def _compare_at(primitive, side, argument, faulty, site, seed, transposed):
 def _continuous(primitive, site, arrays):
     """Whether the function does not jump here; where it does, no derivative is right or wrong."""
     rng = np.random.default_rng(0)
-    steps = [STEP * rng.standard_normal(np.shape(x)) if is_real(x) else None for x in arrays]
+    x = {i: Ball(a) for i, a in enumerate(arrays) if is_real(a)}
+    along = {i: Ball(rng.standard_normal(np.shape(a))) for i, a in x.items()}
+
+    def function(x):
+        return primitive.trace([x.get(i, a) for i, a in enumerate(arrays)], site.params)[0]
+
     with arithmetic(BITS[0]):
         try:
-            above, below = (primitive.trace([x if d is None else Ball(x) + sign * d for x, d in zip(arrays, steps)],
-                                            site.params)[0] for sign in (1, -1))
+            return Difference(function, x, along, h=STEP).continuous
         except (Undecided, ZeroDivisionError, np.linalg.LinAlgError):
             return False
-        jump = np.abs(above - below).abs_upper()
-        return bool(np.all(jump <= np.sqrt(STEP) * (1 + np.abs(above).abs_upper())))
 
 
 def _rule_as_function(primitive, side, argument, rule, site, arrays):
@@ -219,7 +221,8 @@ def _differs_on_balls(primitive, side, argument, right, faulty, site, arrays, v,
             try:
                 found.append(jvp(function, at, along))
                 if rule is right:
-                    smooth = _smooth(function, at, along)
+                    smooth = Difference(lambda x: function(*x.values()), *(dict(enumerate(d)) for d in (at, along)),
+                                        h=STEP).smooth
             except (Undecided, ZeroDivisionError) as error:
                 if rule is right or isinstance(error, Undecided):
                     return 0  # beyond the domain of the derivative, or nothing was found out
@@ -232,16 +235,6 @@ def _differs_on_balls(primitive, side, argument, right, faulty, site, arrays, v,
             if not same:
                 return f"on balls, in its {what}"
     return 1
-
-
-def _smooth(function, at, along):
-    """Does the function take the same branches on both sides of the point?"""
-    logs = []
-    for h in (0, STEP, -STEP):
-        with branches() as log:
-            function(*(x + h * d for x, d in zip(at, along)))
-        logs.append(log)
-    return logs[0] == logs[1] == logs[2]
 
 
 def _same_balls(right, other):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from time import process_time
 
 from refgrad.reverse import Tape
 
-from .. import networks as run
-from ...truth import exact
+from ...phases import BOUNDS, DIFFERENCES, GRADIENTS, VERDICTS, floats, listening
+from ...subjects.libraries import USUAL
 
-DRAWING, DIFFERENCES, VERDICTS, WRITING = "drawing", "differences on balls", "verdicts", "writing"
-#: What runs the network on balls, and goes back; exact, and with every rounding that may happen.
-GRADIENTS, BOUNDS, BACK = "exact derivatives on balls", "bounds of rounding on balls", "going back"
-FLOATS = {library: f"{library} in floats" for library in run.LIBRARIES}
-PHASES = (DRAWING, GRADIENTS, f"{GRADIENTS}, {BACK}", DIFFERENCES, BOUNDS, f"{BOUNDS}, {BACK}", *FLOATS.values(),
+#: What the harness does beside, and, within what runs on balls, the sweep back.
+DRAWING, WRITING, BACK = "drawing", "writing", "going back"
+PHASES = (DRAWING, GRADIENTS, f"{GRADIENTS}, {BACK}", DIFFERENCES, BOUNDS, f"{BOUNDS}, {BACK}", *map(floats, USUAL),
           VERDICTS, WRITING)
 
 
@@ -50,31 +48,21 @@ class Clock:
     @contextmanager
     def watching(self):
         """Inside, the harness's phases are known to the clock, which runs while a phase is open."""
-        with ExitStack() as stack:
-            for owner, name, phase in (
-                    (run, "_answers", lambda network, library, *rest: FLOATS[library]), (run, "_rows", VERDICTS),
-                    (exact, "differentiate", DIFFERENCES), (exact, "_exact", GRADIENTS),
-                    (exact.Truth, "holds", GRADIENTS), (exact, "_bounds", BOUNDS), (Tape, "sweep", self._back)):
-                stack.enter_context(self._watched(owner, name, phase))
-            yield self
+        sweep = Tape.sweep
 
-    @contextmanager
-    def _watched(self, owner, name, phase):
-        before = getattr(owner, name)
+        def timed(tape, *args, **kwargs):
+            """Sweeps count apart where balls run."""
+            if not self.running or self.running[-1] not in (GRADIENTS, BOUNDS):
+                return sweep(tape, *args, **kwargs)
+            with self.phase(f"{self.running[-1]}, {BACK}"):
+                return sweep(tape, *args, **kwargs)
 
-        def watched(*args, **kwargs):
-            if not self.running:
-                return before(*args, **kwargs)
-            with self.phase(phase(*args, **kwargs) if callable(phase) else phase):
-                found = before(*args, **kwargs)
-                return list(found) if name == "_rows" else found  # a generator works when it is asked
-        setattr(owner, name, watched)
+        Tape.sweep = timed
         try:
-            yield
+            with listening(self._within):
+                yield self
         finally:
-            setattr(owner, name, before)
+            Tape.sweep = sweep
 
-    def _back(self, *args, **kwargs):
-        """Sweeps count apart where balls run."""
-        now = self.running[-1]
-        return f"{now}, {BACK}" if now in (GRADIENTS, BOUNDS) else now
+    def _within(self, name):
+        return self.phase(name) if self.running else nullcontext()

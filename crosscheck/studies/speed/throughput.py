@@ -18,8 +18,10 @@ import numpy as np
 import pandas as pd
 
 from .. import networks as run
+from ...modes import Mode
 from ...networks import draw_networks
 from ...networks.draw import PROFILES
+from ...subjects.network import on_balls
 from ...truth import exact
 from ..checkers.checkers import ACCEPTED, ask
 from .phases import DRAWING, WRITING, Clock
@@ -121,7 +123,7 @@ def measure(network, clock):
     with clock.watching():
         leaves, constants = network.draw()
         subject = torch_gradcheck.Subject(network, leaves, constants)
-        f, (u, v) = run.on_balls(network, constants), run.directions(network, leaves)
+        f, (u, v) = on_balls(network, constants), run.directions(network, leaves)
 
         def proof(*modes):
             return exact.differentiate(f, leaves, u, v, network.size, modes, dtypes=())
@@ -133,8 +135,8 @@ def measure(network, clock):
         answers = {}
         with torch_gradcheck.generator(network.size):
             seconds = take_turns(
-                {"check": check, "proof": lambda: proof("reverse"),
-                 "both": lambda: proof("reverse", "forward over reverse"),
+                {"check": check, "proof": lambda: proof(Mode.REVERSE),
+                 "both": lambda: proof(Mode.REVERSE, Mode.FORWARD_OVER_REVERSE),
                  **{who: lambda who=who: ask(lambda: subject.check(who)) for who in ("gradcheck", "gradgradcheck")}},
                 budget=0, least=1, check=answers.__setitem__)
         seconds = {who: float(taken[0]) for who, taken in seconds.items()}

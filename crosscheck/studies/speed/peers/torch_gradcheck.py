@@ -10,7 +10,7 @@ import torch
 from torch.autograd.gradcheck import GradcheckError
 
 from ....networks import interpret
-from ....subjects.libraries import torch_modes
+from ....subjects.libraries.torch_library import LIBRARY as TORCH
 from ...checkers.checkers import Refused
 from ...checkers.torch_peer import CHECKS
 
@@ -22,9 +22,9 @@ class Subject:
     """A network as a function of tensors, and the tensors at which it is checked."""
 
     def __init__(self, network, leaves, constants):
-        held = torch_modes.tensors(constants, "float64")
-        self.inputs = [t.requires_grad_() for t in torch_modes.tensors(leaves, "float64").values()]
-        self.function = lambda *inputs: interpret(network, torch_modes.function, dict(zip(leaves, inputs)), held)
+        held = TORCH.arrays(constants, "float64")
+        self.inputs = [t.requires_grad_() for t in TORCH.arrays(leaves, "float64").values()]
+        self.function = lambda *inputs: interpret(network, TORCH.function, dict(zip(leaves, inputs)), held)
 
     def check(self, name):
         """Raise Refused if torch's checker of that name, slow as it is by default, calls a derivative wrong."""

@@ -1,0 +1,68 @@
+"""refgrad: the same programs on floats and on balls."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import refgrad
+from refgrad import nn
+
+from .library import Library
+
+
+class Refgrad(Library):
+    name = "refgrad"
+    exact = True
+    imports = "import numpy as np; from refgrad import grad, jvp, nn"
+    gradient, slope, array, dtype = "grad", "jvp", "np.array", "np."
+    spaces = (("nn", nn), ("np", np))
+
+    grad = staticmethod(refgrad.grad)
+    jvp = staticmethod(refgrad.jvp)
+
+    @staticmethod
+    def inner(a, b):
+        """<a, b> over all arrays of two dicts."""
+        total = 0
+        for k in a:
+            total = total + np.sum(a[k] * b[k])
+        return total
+
+    def arrays(self, arrays, dtype):
+        return {k: a.astype(dtype) if a.dtype.kind == "f" else a for k, a in arrays.items()}
+
+    def numpy(self, found):
+        return found
+
+    @staticmethod
+    def _dropout(input, p, seed):
+        return nn.dropout(input, p, generator=np.random.default_rng(seed))
+
+    @staticmethod
+    def _concatenate(*arrays):
+        return np.concatenate(arrays, axis=-1)
+
+    @staticmethod
+    def _l2_penalty(*parameters, weight_decay):
+        return nn.l2_penalty(list(parameters), weight_decay)
+
+    @staticmethod
+    def _write_dropout(arguments, options, shape, dtype):
+        return f"nn.dropout({arguments[0]}, {options['p']!r}, generator=np.random.default_rng({options['seed']}))"
+
+    @staticmethod
+    def _write_concatenate(arguments, options, shape, dtype):
+        return f"np.concatenate([{', '.join(arguments)}], axis=-1)"
+
+    @staticmethod
+    def _write_l2_penalty(arguments, options, shape, dtype):
+        return f"nn.l2_penalty([{', '.join(arguments)}], {options['weight_decay']!r})"
+
+
+def kept_by_dropout(shape, p, seed):
+    """The mask of a dropout call, for libraries with another generator: dropout of ones tells where it keeps."""
+    return nn.dropout(np.ones(shape), p, generator=np.random.default_rng(seed))
+
+
+LIBRARY = Refgrad()
+inner = LIBRARY.inner

@@ -1,0 +1,234 @@
+"""What ball arithmetic tells of s = <G, f> at a point, and the verdict that follows.
+
+Here f runs on balls: derivatives are enclosed, differences are right to 40 digits, rounding has a bound.  The function
+is differenced, never a derivative that somebody computed: a derivative of a wrong rule agrees with differences of that
+wrong rule.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from ..ball import Ball, Undecided, arithmetic, digits
+from ..formats import format_named
+from ..modes import Mode
+from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
+from ..subjects.subject import weighed
+from ..verdict import KINK, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, judge
+from . import exact
+from .differences import REQUIRED, Difference, moved, step_of_order, unit
+from .notes import another_dtype, entry_note
+
+#: How many entries that are no numbers are looked at one by one.
+ENTRIES = 6
+
+#: Digits that a formula has whose constants are rounded to float64, a few of them: a rule that agrees to these is right
+#: as far as its own constants say.  It is what a function's author can write; 40 digits are for what closes over none.
+OF_CONSTANTS = -np.log10(TYPICAL * np.finfo(float).eps)
+
+#: With fewer digits than this no rounding of constants is thought of, however ill-conditioned the function.
+LEAST = 10
+
+
+class ByBalls:
+    """Knowledge by ball arithmetic.
+
+    program    f on balls: from a dict of Balls to a list of Balls
+    weights    those that make it the scalar s(x) = <G, f(x)>; None if f gives one Ball, and no list
+    modes      the modes that will be asked for
+    on_trial   whether refgrad's rules for the program are themselves on trial; else they are a reference, and a
+               reference that differences refute decides nothing
+    natural    the size of s where the caller stands, beside which an error may be lost where s is small
+    strict     allow for nothing but rounding: neither for constants that were rounded to float64, nor for `natural`
+    options    for `exact.differentiate`
+    """
+
+    how = "balls"
+
+    def __init__(self, program, x, weights, u, v, seed, modes=tuple(Mode), on_trial=False, natural=0.0, strict=False,
+                 **options):
+        self.program, self.x, self.weights, self.u, self.v = program, x, weights, u, v
+        self.on_trial, self.strict = on_trial, strict
+        self.scalar = program if weights is None else weighed(program, [Ball(w) for w in weights])
+        self.truth = exact.differentiate(self.scalar, x, u, v, seed, modes,
+                                         **{"dtypes": (), "coordinates": 1, **options})
+        self.undecided = self.truth.undecided
+        self.typical, self.size = {}, max(self.truth.value, natural)
+
+    @property
+    def value(self):
+        """f at the point, as Balls."""
+        with arithmetic(self.truth.bits):
+            return self.program({k: Ball(a) for k, a in self.x.items()})
+
+    def names(self, mode):
+        return Mode(mode).names(self.x)
+
+    def covers(self, mode):
+        """Is anything known of that mode, or is it known why not?"""
+        return mode in self.truth.derivatives or bool(self.undecided)
+
+    def agreement(self, mode, name):
+        return self.truth.agreement[Mode(mode).order, name]
+
+    def kinked(self):
+        return [k for k in self.x if self.truth.agreement[1, k].kink]
+
+    def fits(self, mode, name, dtype):
+        """Is the derivative certainly in the range of the dtype?"""
+        return np.all(self.truth.derivatives[mode][name].abs_upper() < format_named(dtype).largest)
+
+    def open(self):
+        """Is it unknown whether the function is smooth here?"""
+        return any(self.truth.agreement[1, k].open for k in self.x)
+
+    def refuted(self, mode, name):
+        """Do differences refute the rules that the exact derivative comes from?"""
+        found = self.agreement(mode, name)
+        return found.refuted and (self.strict or not self._as_constants(found.digits))
+
+    def _as_constants(self, agreed):
+        """Is a formula that agrees to so many digits right but for the rounding of its constants to float64?
+
+        Such a rounding acts as one of the inputs does: the condition number tells by how much.
+        """
+        if agreed >= OF_CONSTANTS:
+            return True
+        return agreed >= LEAST and agreed >= OF_CONSTANTS - np.log10(max(self._condition, 1.0))
+
+    @cached_property
+    def _condition(self):
+        try:
+            return self.truth.condition
+        except NotImplementedError:  # without a rule for forward mode
+            return 1.0
+
+    def judge(self, mode, name, dtype, answers, prove=False, own=False):
+        """The verdict on ``answers[dtype][mode][name]``; the answers in other dtypes tell rounding from a fault.
+
+        prove  compute the bound in any case, not only for an error that is not typical
+        own    the answers are those of refgrad's own rules, in floats
+        """
+        if self.undecided:
+            return Verdict(UNDECIDED, note=self.undecided)
+        # "Exact" is refgrad's rules on balls: refuted by differences, it is no measure of others.
+        if self.refuted(mode, name):
+            return Verdict(WRONG if own else UNDECIDED, note="refgrad's rules agree with differences to "
+                                                             f"{self.agreement(mode, name).digits:.1f} digits only")
+        if self.strict and not self.truth.holds(mode):
+            return Verdict(WRONG if own else UNDECIDED, note="refgrad's rules say otherwise in this mode")
+        twin = another_dtype(dtype, mode, name, answers)
+        known = prove or (mode, dtype) in self.truth.bounds
+        context = self.truth.context(
+            mode, name, dtype, natural=0.0 if self.on_trial or self.strict else self.size,
+            typical=None if known else self._typical(mode, name, dtype),
+            twin=twin and answers[twin][mode][name], twin_dtype=twin)
+        return judge(answers[dtype][mode][name], self.truth.derivatives[mode][name],
+                     lambda: self.truth.bound(mode, dtype, name), context)
+
+    def _typical(self, mode, name, dtype):
+        """The reference in the same dtype; where its rules are on trial, the exact value rounded."""
+        nearest = self.truth.derivatives[mode][name].mid()
+        if self.on_trial or dtype not in np.sctypeDict:
+            return nearest
+        if (mode, dtype) not in self.typical:
+            x, u, v = ({k: a.astype(dtype) for k, a in d.items()} for d in (self.x, self.u, self.v))
+            scalar = weighed(self.program, [np.asarray(w, dtype) for w in self.weights])
+            try:
+                with np.errstate(all="ignore"):
+                    self.typical[mode, dtype] = REFGRAD.differentiate(Mode(mode), scalar, x, u, v)
+            except Exception:  # the reference is for balls alone
+                self.typical[mode, dtype] = {}
+        return self.typical[mode, dtype].get(name, nearest)
+
+    def judge_on_balls(self, mode, name, found):
+        """The verdict on a derivative that was itself computed on balls: a proof, or a refutation."""
+        mode, agreement = Mode(mode), self.agreement(mode, name)
+        if agreement.kink and mode.order == 1 and not np.isfinite(found.radius()).all():
+            return Verdict(NOT_FINITE, note=f"no finite number at a kink: {agreement.kink}"), -np.inf
+        if mode == Mode.REVERSE and (lost := self._lost_entry(name, found)):
+            return Verdict(NOT_FINITE, note=lost), -np.inf
+        if agreement.kink or agreement.open:
+            return Verdict(KINK if agreement.kink else UNDECIDED, note=agreement.kink or agreement.open), np.nan
+        right = self.truth.derivatives[mode][name]
+        if found.shape != right.shape:
+            return Verdict(WRONG, note=f"shape {found.shape}, expected {right.shape}"), -np.inf
+        agreed = agreement.digits
+        if not np.isfinite(found.radius()).all():
+            return Verdict(NOT_FINITE, note="no finite number, where differences give one"), -np.inf
+        with arithmetic(self.truth.bits):
+            if not self.refuted(mode, name):
+                # What is certainly small beside the function and its slopes may be left open beside itself.
+                apart = not np.all(found.overlaps(right))
+                for scale in (self.truth.scale[mode.order], self.truth.scale[1], self.truth.value or 1.0):
+                    agreed = min(agreement.digits, float(np.min(digits(found, right, scale), initial=np.inf)))
+                    if apart or agreed >= OF_CONSTANTS:
+                        break
+                else:
+                    return Verdict(UNDECIDED, note=f"cancelled beyond {self.truth.bits} bits"), agreed
+        if agreed >= REQUIRED:
+            return Verdict(RIGHT, bound="proven"), agreed
+        if self._as_constants(agreed):
+            return Verdict(RIGHT, bound="float64 constants"), agreed
+        note = f"agrees with differences to {max(agreed, 0):.1f} digits"
+        if mode.order == 1:
+            note += self._entry(mode, name, found)
+        return Verdict(WRONG, note=note), agreed
+
+    def _lost_entry(self, name, found):
+        """The words about an entry that is no number although the slopes along it are, be others at a jump or a kink."""
+        for index in np.argwhere(~np.isfinite(found.radius()))[:ENTRIES]:
+            e = np.zeros(found.shape)
+            e[tuple(index)] = 1.0
+            try:
+                left, right, _, _ = self.slopes({name: e})
+            except Undecided:
+                continue
+            if np.isfinite(left + right):
+                return (f"entry {tuple(map(int, index))} is nan or inf, the slopes along it are {left:.6g} and "
+                        f"{right:.6g}")
+        return ""
+
+    def _entry(self, mode, name, found):
+        """Which entry of a wrong gradient is off, found by halving the array in which differences disagree."""
+        if mode == Mode.FORWARD or not found.size:
+            return ""
+        entries = np.arange(found.size)
+        signs = np.random.default_rng(found.size).choice([-1.0, 1.0], found.size)
+        while len(entries) > 1:
+            half = entries[:len(entries) // 2]
+            direction = np.zeros(found.size)
+            direction[half] = signs[half]
+            with arithmetic(self.truth.bits):
+                d = Ball(direction.reshape(found.shape))
+                given, true = np.sum(found * d), self._difference({name: d}).quotient
+                size = np.sum(np.abs(found * d)) + np.abs(true)
+                off = float(size.upper()) > 0 and not float(digits(given, true, size)) >= REQUIRED
+            entries = half if off else entries[len(half):]
+        index = np.unravel_index(entries[0], found.shape)
+        with arithmetic(self.truth.bits):
+            true = self._difference({name: unit(found, entries[0])}).quotient
+        given, true = float(found[index].mid()), float(true.mid())
+        return entry_note(index, given, f"{true:.10g}", given / true if true else np.nan)
+
+    def _difference(self, direction, shift=None):
+        """The `Difference` of s along a direction; `shift` moves the point."""
+        x, h = {k: Ball(a) for k, a in self.x.items()}, step_of_order(1, self.truth.bits)
+        # Far, beside the steps, and near, beside everything else.
+        x = moved(x, (np.sqrt(h), {k: Ball(d) for k, d in (shift or {}).items()}))
+        return Difference(self.scalar, x, direction, h=h)
+
+    def slopes(self, direction, shift=None):
+        """(left slope, right slope, half width of both, whether s is smooth) along a direction of floats.
+
+        shift  a direction in which to step aside first, by a distance that is small but larger than the steps
+        Both are nan at a jump.
+        """
+        with arithmetic(self.truth.bits):
+            difference = self._difference({k: Ball(d) for k, d in direction.items()}, shift)
+            if difference.jump:
+                return np.nan, np.nan, np.inf, False
+            left, right = (float(side.mid()) for side in difference.sides)
+            return left, right, 0.0, difference.smooth

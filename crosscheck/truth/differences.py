@@ -1,0 +1,123 @@
+"""Finite differences on balls: what the values of a function alone say of its derivative.
+
+They use no rule of anybody.  With steps of 2^-125 and less a central difference is right to 40 digits and more, and the
+branches that the function takes at each point (see `ball.branches`) tell whether it is smooth between them.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from ..ball import Ball, branches
+
+#: Precisions in bits: the next one is tried where cancellation has left fewer digits than `ENOUGH` (a saturated tail is
+#: as small as 1e-100, and its 40 digits count too).
+BITS = (400, 800, 1600, 3200)
+ENOUGH = 45
+
+#: Digits to which a rule must agree with differences; with fewer it is refuted.
+REQUIRED = 40
+
+
+def step_of_order(order, bits):
+    """A power of two that balances truncation, h^2, against rounding, 2^-bits / h^order."""
+    return 2.0 ** -(5 * bits // 16 if order == 1 else bits // 4)
+
+
+class Place(NamedTuple):
+    """A function's result at a point, a Ball or a tuple of them, and the branches that it took."""
+
+    value: object
+    branches: object
+
+
+def evaluated(f, x):
+    """The `Place` of f at a dict of Balls."""
+    with branches() as taken:
+        value = f(x)
+    return Place(value, taken)
+
+
+def moved(x, *steps):
+    """x with a multiple of a direction added for each step ``(t, direction)``; directions name the arrays that move."""
+    there = dict(x)
+    for t, direction in steps:
+        there |= {k: there[k] + d * t for k, d in direction.items()}
+    return there
+
+
+class Difference:
+    """The central difference of f at x, along one direction or two.
+
+    along u:        (f(x + hu) - f(x - hu)) / 2h
+    along u and v:  (f(x + hu + hv) - f(x + hu - hv) - f(x - hu + hv) + f(x - hu - hv)) / 4h^2
+
+    f           of a dict of Balls; its result is a Ball or a tuple of them, and so are all figures of the difference
+    x           the point, a dict of Balls
+    directions  dicts of Balls, for the arrays that move
+    h           the step
+    here        the `Place` of f at x, where it is known
+    """
+
+    def __init__(self, f, x, *directions, h, here=None):
+        self.f, self.x, self.h, self.order = f, x, h, len(directions)
+        self._here = here
+        self.at = {signs: evaluated(f, moved(x, *((sign * h, d) for sign, d in zip(signs, directions))))
+                   for signs in product((1, -1), repeat=len(directions))}
+
+    @cached_property
+    def here(self):
+        """The `Place` of f at x."""
+        return self._here or evaluated(self.f, self.x)
+
+    @property
+    def smooth(self):
+        """Does f take the same branches at all points?  Where it does not, there is a kink or a jump."""
+        return all(place.branches == self.here.branches for place in self.at.values())
+
+    @cached_property
+    def quotient(self):
+        """The central difference quotient."""
+        h, f = self.h, {signs: place.value for signs, place in self.at.items()}
+        if self.order == 1:
+            return each(lambda above, below: (above - below) / (2 * h), f[1,], f[-1,])
+        return each(lambda a, b, c, d: (a - b - c + d) / (2 * h) / (2 * h),
+                    f[1, 1], f[1, -1], f[-1, 1], f[-1, -1])
+
+    @cached_property
+    def sides(self):
+        """(left slope, right slope) along one direction."""
+        h = self.h
+        return (each(lambda here, below: (here - below) / h, self.here.value, self.at[-1,].value),
+                each(lambda above, here: (above - here) / h, self.at[1,].value, self.here.value))
+
+    @property
+    def jump(self):
+        """Is one of the sides so steep that the function jumps, or ends, or is infinitely steep here?"""
+        return not all(np.all(np.abs(b.mid()) < self.h ** -0.5) for side in self.sides for b in tupled(side))
+
+    @property
+    def continuous(self):
+        """Is what the function does over the step, along one direction, small beside the root of the step?"""
+        apart = each(lambda above, below: np.abs(above - below).abs_upper() <= np.sqrt(self.h) * (
+            1 + np.abs(above).abs_upper()), self.at[1,].value, self.at[-1,].value)
+        return all(map(np.all, tupled(apart)))
+
+
+def each(function, *results):
+    """The function of results, or of the results in each place of tuples."""
+    return tuple(map(function, *results)) if isinstance(results[0], tuple) else function(*results)
+
+
+def tupled(x):
+    """A result as a tuple of results."""
+    return x if isinstance(x, tuple) else (x,)
+
+
+def unit(array, index):
+    """A Ball of the array's shape that is 1 at a flat index and 0 elsewhere."""
+    return Ball(np.eye(1, array.size, index).reshape(array.shape))

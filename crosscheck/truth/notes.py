@@ -1,0 +1,25 @@
+"""What both sources of truth say in the same way."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..formats import format_named
+from ..modes import ALL
+
+
+def another_dtype(dtype, mode, name, answers):
+    """The dtype nearest in precision in which the same derivative was computed, or None."""
+    precision = format_named(dtype).precision
+    others = [d for d, by_mode in answers.items()
+              if d != dtype and isinstance(by_mode.get(mode), dict) and (name in by_mode[mode] or name == ALL)]
+    return min(others, key=lambda d: (abs(format_named(d).precision - precision), -format_named(d).precision),
+               default=None)
+
+
+def entry_note(index, given, true, factor):
+    """The words about one entry that is off."""
+    near = np.isfinite(factor) and abs(factor - 1) < 1e-3
+    times = f" (by the factor 1 {factor - 1:+.3g})" if near else f" (by the factor {factor:.6g})" if np.isfinite(
+        factor) else ""
+    return f"; entry {tuple(map(int, index))} is {given:.10g}, the function says {true}{times}"
