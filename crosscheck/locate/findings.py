@@ -111,14 +111,17 @@ def by_differences(f, x, mode, name, u, v):
 
     x, u, v  dicts of Balls
     """
-    units = [{name: unit(x[name], n)} for n in range(x[name].size)] if name in x else []
-    along = {Mode.FORWARD: [({name: v.get(name)},)], Mode.FORWARD_OVER_FORWARD: [(u, v)]}.get(
-        mode, [(e, v) if mode.order == 2 else (e,) for e in units])
+    def along(*directions):
+        return Difference(f, x, *directions, h=step_of_order(mode.order, BITS[1])).quotient
+
     try:
         with arithmetic(BITS[1]):
-            h = step_of_order(mode.order, BITS[1])
-            found = [Difference(f, x, *directions, h=h).quotient for directions in along]
-            return np.reshape(np.stack(found), x[name].shape) if along[0][0] is units[0] else found[0]
+            if mode == Mode.FORWARD:
+                return along({name: v[name]})
+            if mode == Mode.FORWARD_OVER_FORWARD:
+                return along(u, v)
+            entries = [{name: unit(x[name], n)} for n in range(x[name].size)]
+            return np.reshape(np.stack([along(e, *[v] * (mode.order - 1)) for e in entries]), x[name].shape)
     except Undecided:
         return None
 

@@ -24,7 +24,7 @@ class ByDifferences:
     """
 
     how = "differences"
-    on_trial = False
+    on_trial = strict = False
     undecided = ""
 
     def __init__(self, subject, x, weights, u, v, dtype, natural=0.0, extreme=False, together=False):

@@ -79,7 +79,7 @@ class Truth:
         """The `Context` in which a result is judged; `beside` has more of its fields."""
         mode = Mode(mode)
         return Context(mode, dtype, self.agreement[mode.order, name], self.scale[mode.order], self.value, self.bits,
-                       condition=lambda: self.condition, **beside)
+                       condition=(lambda: self.condition) if self.program else None, **beside)
 
     def bound(self, mode, dtype, name):
         """The `Bound` of one derivative, computed when it is first asked for."""

@@ -8,17 +8,11 @@ import contextlib
 import numpy as np
 import pytest
 
-import crosscheck.ball.decisions as decisions
-import crosscheck.conduct as conduct
-import crosscheck.trial as examination
-import crosscheck.truth.known as knowledge
-import crosscheck.points as points
-import crosscheck.subjects.subject as subject
-import crosscheck.truth.exact as exact
-import crosscheck.verdict as verdict
-from crosscheck.ball import Ball
+from crosscheck import conduct, kinks, points, trial, verdict
+from crosscheck.ball import Ball, decisions
 from crosscheck.checker.report import Report
-from crosscheck.truth import estimated
+from crosscheck.subjects import subject
+from crosscheck.truth import by_balls, by_differences, differences, estimated
 from tests.crosscheck.scenarios import SCENARIOS
 
 FAULTS = {}
@@ -46,19 +40,18 @@ def an_open_comparison_is_taken_as_False(patch):
 
 @fault("refgrad's relu, with its kinks")
 def branches_are_not_recorded(patch):
-    for module in (exact, knowledge):
-        patch.setattr(module, "branches", lambda: contextlib.nullcontext([]))
+    patch.setattr(differences, "branches", lambda: contextlib.nullcontext([]))
 
 
 @fault("a primitive wrong by 1e-12")
 def few_digits_are_required(patch):
-    patch.setattr(knowledge, "OF_CONSTANTS", 10)
+    patch.setattr(by_balls, "OF_CONSTANTS", 10)
 
 
 @fault("jvp's sign")
 def what_disagrees_on_balls_is_the_reference(patch):
-    patch.setattr(knowledge, "digits", lambda a, b, scale: np.full(np.shape(a.cells), np.inf))
-    patch.setattr(knowledge, "judge", lambda *a, **k: verdict.Verdict(verdict.RIGHT))
+    patch.setattr(by_balls, "digits", lambda a, b, scale: np.full(np.shape(a.cells), np.inf))
+    patch.setattr(by_balls, "judge", lambda *a, **k: verdict.Verdict(verdict.RIGHT))
 
 
 # Directions and points
@@ -66,12 +59,12 @@ def what_disagrees_on_balls_is_the_reference(patch):
 
 @fault("wrong by 1e-7", "tanh's slope for erf's")
 def directions_are_always_zero(patch):
-    patch.setattr(examination, "_draw", lambda rng, shape, form: np.zeros(shape))
+    patch.setattr(trial, "_draw", lambda rng, shape, form: np.zeros(shape))
 
 
 @fault("not seen by a cotangent of ones")
 def cotangents_are_all_ones(patch):
-    patch.setattr(examination, "_draw", lambda rng, shape, form: np.ones(shape))
+    patch.setattr(trial, "_draw", lambda rng, shape, form: np.ones(shape))
 
 
 @fault("wrong above 3")
@@ -89,7 +82,7 @@ def no_axis_is_cut_to_size_one(patch):
 
 @fault("wrong by 1e-7", "single precision inside")
 def every_error_is_typical(patch):
-    for module in (knowledge, verdict):
+    for module in (by_balls, by_differences, verdict):
         patch.setattr(module, "TYPICAL", 1e30)
 
 
@@ -129,7 +122,7 @@ def kinks_are_not_seen_by_differences(patch):
         found.kink = False
         return found
     patch.setattr(estimated, "slope", smooth)
-    patch.setattr(knowledge.ByDifferences, "_slopes_nearby", lambda self, name, e: [])
+    patch.setattr(by_differences.ByDifferences, "_slopes_nearby", lambda self, name, e: [])
 
 
 @fault("nan for zeros, in floats alone")
@@ -139,12 +132,12 @@ def nan_is_no_error(patch):
 
 @fault("outside the slopes", "two subgradients", "twice the tie")
 def kinks_excuse_everything(patch):
-    patch.setattr(examination.Examination, "_kinks", lambda self, *arguments: iter(()))
+    patch.setattr(trial, "kinks", lambda *arguments: iter(()))
 
 
 @fault("two subgradients")
 def modes_are_not_compared_at_kinks(patch):
-    patch.setattr(examination, "modes_agree", lambda *arguments: iter(()))
+    patch.setattr(kinks, "_modes_agree", lambda *arguments: iter(()))
 
 
 @fault("two derivatives at a jump", "nan in one mode at a jump")
@@ -160,7 +153,7 @@ def nan_in_one_mode_is_no_fault(patch):
 
 @fault("another function than the reference")
 def values_are_not_compared(patch):
-    patch.setattr(examination.Examination, "_value", lambda self, *arguments: iter(()))
+    patch.setattr(trial.Examination, "_value", lambda self, *arguments: iter(()))
 
 
 @fault("state is kept", "the cotangent is overwritten", "1/N is missing")
@@ -213,7 +206,7 @@ def arrays_are_never_empty(patch):
 
 @fault("nondeterministic")
 def values_are_taken_once(patch):
-    patch.setattr(examination.np, "array_equal", lambda *a, **k: True)
+    patch.setattr(trial.np, "array_equal", lambda *a, **k: True)
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -6,7 +6,8 @@ import pytest
 import refgrad  # noqa: F401  (declares the rules)
 from crosscheck.ball import Ball, Undecided, arithmetic
 from crosscheck.truth import estimated, lines, tableau
-from crosscheck.subjects.libraries import refgrad_modes as modes
+from crosscheck.modes import Mode
+from crosscheck.subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from crosscheck.truth.estimated import blame, curvature, slope
 from refgrad.primitive import CONSTANT, TABLE
 
@@ -44,8 +45,8 @@ def derivative(f, x, u, v, order):
     x, u, v = ({k: Ball(a) for k, a in d.items()} for d in (x, u, v))
     try:
         with arithmetic(400):
-            found = modes.reverse(f, x, u, v) if order == 1 else modes.forward_over_reverse(f, x, u, v)
-            product = modes.inner(found, v if order == 1 else u)
+            found = REFGRAD.differentiate(Mode.REVERSE if order == 1 else Mode.FORWARD_OVER_REVERSE, f, x, u, v)
+            product = REFGRAD.inner(found, v if order == 1 else u)
     except (Undecided, ZeroDivisionError):
         return None
     product = product if isinstance(product, Ball) else Ball(product)

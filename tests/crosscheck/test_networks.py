@@ -7,7 +7,8 @@ from crosscheck.ball import Ball, arithmetic
 from crosscheck.networks import Network, draw_networks, interpret, network_of_id
 from crosscheck.networks.draw import PROFILES
 from crosscheck.networks.network import Array
-from crosscheck.subjects.libraries import refgrad_modes as modes, torch_modes
+from crosscheck.subjects.libraries.refgrad_library import LIBRARY as REFGRAD
+from crosscheck.subjects.libraries.torch_library import LIBRARY as TORCH
 
 
 @pytest.fixture(scope="module")
@@ -136,10 +137,10 @@ def test_the_same_value_in_refgrad_and_torch(drawn):
     """Within what rounding can do, as a ball of the working precision says."""
     for n in everything({k: drawn[k] for k in (("full", 0), ("quick", 1))}):
         leaves, constants = n.draw()
-        here = float(interpret(n, modes.function, leaves, constants))
-        there = interpret(n, torch_modes.function, *(torch_modes.tensors(d, "float64") for d in (leaves, constants)))
+        here = float(interpret(n, REFGRAD.function, leaves, constants))
+        there = interpret(n, TORCH.function, *(TORCH.arrays(d, "float64") for d in (leaves, constants)))
         with arithmetic(np.float64):
-            enclosure = interpret(n, modes.function, {k: Ball(a) for k, a in leaves.items()},
+            enclosure = interpret(n, REFGRAD.function, {k: Ball(a) for k, a in leaves.items()},
                                   {k: Ball(a) if a.dtype.kind == "f" else a for k, a in constants.items()})
         assert enclosure.lower() <= here <= enclosure.upper(), n.id
         assert enclosure.lower() <= float(there) <= enclosure.upper(), n.id

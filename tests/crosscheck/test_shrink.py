@@ -7,11 +7,15 @@ import io
 import numpy as np
 import pytest
 
+from crosscheck.ball import Ball
 from crosscheck.locate import findings, program_of, shrink
 from crosscheck.locate.program import directions
+from crosscheck.modes import Mode
 from crosscheck.networks import draw_networks, network_of_id
 from crosscheck.networks.network import interpret
-from crosscheck.subjects.libraries import refgrad_modes as modes
+from crosscheck.subjects.libraries import library as library_named
+from crosscheck.subjects.libraries.refgrad_library import LIBRARY as REFGRAD
+from crosscheck.subjects.network import NetworkSubject, on_balls
 from crosscheck.report.tables import errors_table
 from crosscheck.studies.networks import check_network
 from refgrad.tracer import bare
@@ -66,7 +70,7 @@ def test_every_candidate_is_a_network():
     for network in SMALL[::5]:
         def fails(n):
             leaves, constants = n.draw()
-            assert np.shape(interpret(n, modes.function, leaves, constants)) == ()
+            assert np.shape(interpret(n, REFGRAD.function, leaves, constants)) == ()
             return len(n.calls) > 1
         shrink(network, fails, 100)
 
@@ -83,11 +87,14 @@ def test_what_does_not_fail_is_refused():
 @pytest.mark.filterwarnings("ignore")
 def test_a_program_prints_what_the_library_gives(library):
     for n, network in enumerate(SMALL):
-        mode = list(modes.MODES)[n % 6]
+        mode = list(Mode)[n % 6]
         dtype = ("float64", "float32")[n % 2]
         u, v = directions(network)
-        answer = findings._answer(network, library, mode, dtype, *network.draw(), u, v)
-        if answer is None:
+        leaves, constants = network.draw()
+        try:
+            answer = NetworkSubject(network, library_named(library), leaves, constants, (dtype,)).answer(
+                mode, leaves, None, u, v, dtype)
+        except Exception:
             continue
         name = list(answer)[n % len(answer)]
         program = program_of(network, library, mode, dtype, name, answer[name])
@@ -101,11 +108,12 @@ def test_the_differences_that_stand_in_for_refuted_rules():
     network = network_of_id("full-0-8")
     leaves, constants = network.draw()
     u, v = directions(network)
-    f = findings._on_balls(network, constants)
-    for mode in modes.MODES:
-        answer = findings._answer(network, "refgrad", mode, "float64", leaves, constants, u, v)
-        for name, given in answer.items():
-            true = findings.by_differences(f, leaves, mode, name, u, v)
+    f = on_balls(network, constants)
+    subject = NetworkSubject(network, REFGRAD, leaves, constants, ("float64",))
+    balls = [{k: Ball(a) for k, a in d.items()} for d in (leaves, u, v)]
+    for mode in Mode:
+        for name, given in subject.answer(mode, leaves, None, u, v, "float64").items():
+            true = findings.by_differences(f, balls[0], mode, name, *balls[1:])
             assert np.max(np.abs(true.mid() - given)) <= 1e-12 * max(np.max(np.abs(given)), 1)
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from crosscheck.ball import Ball
+from crosscheck.modes import Mode
+from crosscheck.subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from crosscheck.truth import exact
-from crosscheck.subjects.libraries import refgrad_modes as modes
 from crosscheck.truth.exact import Agreement, Bound, Truth
 from crosscheck.verdict import KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, UNDECIDED, WRONG, judge
 
@@ -26,7 +27,7 @@ def case():
     found = {}
     for dtype in ("float64", "float32"):
         x, u, v = ({k: a.astype(dtype) for k, a in d.items()} for d in (X, U, V))
-        found[dtype] = {mode: differentiate(smooth, x, u, v) for mode, differentiate in modes.MODES.items()}
+        found[dtype] = {mode: REFGRAD.differentiate(mode, smooth, x, u, v) for mode in Mode}
     return SimpleNamespace(truth=truth, found=found)
 
 
@@ -34,10 +35,16 @@ def verdict(case, fault=lambda y: y, mode="reverse", name="a", dtype="float64"):
     """The verdict about refgrad's own result with a fault planted, in both dtypes."""
     twin = "float32" if dtype == "float64" else "float64"
     result, other = (fault(case.found[d][mode][name]) for d in (dtype, twin))
-    return judge(result, case.truth.derivatives[mode][name], case.truth, mode, name, dtype, other)
+    return judged(result, case.truth, dtype, mode, name, other)
 
 
-MODES_AND_NAMES = [(mode, name) for mode in modes.MODES for name in (["*"] if mode == "forward over forward" else X)]
+def judged(result, truth, dtype="float64", mode="reverse", name="a", other=None):
+    """The verdict about a result, beside the one in the other dtype if there is one."""
+    context = truth.context(mode, name, dtype, twin=other, twin_dtype="float32" if dtype == "float64" else "float64")
+    return judge(result, truth.derivatives[mode][name], lambda: truth.bound(mode, dtype, name), context)
+
+
+MODES_AND_NAMES = [(mode, name) for mode in Mode for name in mode.names(X)]
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -97,34 +104,28 @@ def test_an_error_that_shrinks_with_the_precision_is_less_accurate(case):
     truth, exact_value = case.truth, case.truth.derivatives["reverse"]["a"].mid()
     results = {d: (exact_value * (1 + 1000 * np.finfo(d).eps)).astype(d) for d in ("float64", "float32")}
     for dtype, twin in (("float64", "float32"), ("float32", "float64")):
-        ball = truth.derivatives["reverse"]["a"]
-        found = judge(results[dtype], ball, truth, "reverse", "a", dtype, results[twin])
+        found = judged(results[dtype], truth, dtype, other=results[twin])
         assert found.verdict == LESS_ACCURATE and "times the bound" in found.note
-        alone = judge(results[dtype], ball, truth, "reverse", "a", dtype)
+        alone = judged(results[dtype], truth, dtype)
         assert alone.verdict == WRONG  # nothing says that it would shrink
 
 
 def test_a_formula_wrong_by_much_is_not_less_accurate_however_wide_the_bound(case):
     """In an ill-conditioned network float32's rounding could explain anything, but the error does not shrink."""
     truth = hand_made([1.0, 2.0], limit=1e-9)
-    found = judge(np.array([1.01, 2.0]), truth.derivatives["reverse"]["a"], truth, "reverse", "a", "float64",
-                  np.array([1.5, 2.0], np.float32))
+    found = judged(np.array([1.01, 2.0]), truth, other=np.array([1.5, 2.0], np.float32))
     assert found.verdict == WRONG and found.note == "entry (0,) is 1.01, exact 1"
 
 
 def hand_made(value, limit, scale=None, dtype="float64", digits=50.0, kink="", slopes=(), magnitude=1.0):
     value = np.asarray(value, float)
     truth = Truth(bits=400, value=magnitude)
-    for mode in ("reverse", "forward"):
+    for mode in (Mode.REVERSE, Mode.FORWARD):
         truth.derivatives[mode] = {"a": Ball(value)}
         truth.bounds[mode, dtype] = {"a": Bound(np.broadcast_to(float(limit), value.shape), "proven")}
     truth.agreement[1, "a"] = Agreement(digits, kink, slopes)
     truth.scale[1] = float(np.max(np.abs(value), initial=0)) if scale is None else scale
     return truth
-
-
-def judged(result, truth, dtype="float64", mode="reverse"):
-    return judge(np.asarray(result, dtype), truth.derivatives[mode]["a"], truth, mode, "a", dtype)
 
 
 def test_what_is_lost_beside_the_largest_entry_is_less_accurate():
@@ -161,21 +162,19 @@ def test_arrays_without_entries_are_right():
 
 def test_derivatives_that_are_zero_by_structure():
     truth = exact.differentiate(lambda x: np.sum(x["a"] * 2.0), X, U, V, 0)
-    for mode in modes.MODES:
+    for mode in Mode:
         for dtype in ("float64", "float32"):
-            for name, found in modes.MODES[mode](lambda x: np.sum(x["a"] * 2.0), X, U, V).items():
-                ball = truth.derivatives[mode][name]
-                verdict = judge(np.asarray(found, dtype), ball, truth, mode, name, dtype).verdict
-                assert verdict == RIGHT, (mode, name, dtype)
+            for name, found in REFGRAD.differentiate(mode, lambda x: np.sum(x["a"] * 2.0), X, U, V).items():
+                assert judged(np.asarray(found, dtype), truth, dtype, mode, name).verdict == RIGHT, (mode, name, dtype)
     off = np.array([0.0, 1e-3, 0.0])
-    assert judge(off, truth.derivatives["reverse"]["b"], truth, "reverse", "b", "float64", off).verdict == WRONG
+    assert judged(off, truth, name="b", other=off).verdict == WRONG
 
 
 def test_another_dtype_is_noted_and_judged_as_the_one_that_was_asked_for(case):
     result = case.found["float32"]["reverse"]["a"].astype(float)
-    found = judge(result, case.truth.derivatives["reverse"]["a"], case.truth, "reverse", "a", "float32")
+    found = judged(result, case.truth, "float32")
     assert (found.verdict, found.note) == (RIGHT, "came as float64")
-    wrong = judge(-result, case.truth.derivatives["reverse"]["a"], case.truth, "reverse", "a", "float32")
+    wrong = judged(-result, case.truth, "float32")
     assert wrong.verdict == WRONG and wrong.note.endswith("; came as float64")
 
 
