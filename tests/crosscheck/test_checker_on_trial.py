@@ -142,13 +142,13 @@ def modes_are_not_compared_at_kinks(patch):
 
 @fault("two derivatives at a jump", "nan in one mode at a jump")
 def nothing_is_asked_where_differences_leave_it_open(patch):
-    patch.setattr(knowledge.ByBalls, "open", lambda self: False)
-    patch.setattr(examination, "lost_in_one_mode", lambda *arguments: iter(()))
+    patch.setattr(by_balls.ByBalls, "open", lambda self: False)
+    patch.setattr(kinks, "_lost_in_one_mode", lambda *arguments: iter(()))
 
 
 @fault("nan in one mode at a jump")
 def nan_in_one_mode_is_no_fault(patch):
-    patch.setattr(examination, "lost_in_one_mode", lambda *arguments: iter(()))
+    patch.setattr(kinks, "_lost_in_one_mode", lambda *arguments: iter(()))
 
 
 @fault("another function than the reference")
@@ -186,7 +186,7 @@ def cotangents_lie_as_inputs_do(patch):
 
 @fault("memory is read in its own order, above 4")
 def conduct_is_looked_at_where_the_caller_stands_alone(patch):
-    patch.setattr(examination, "MIXED", "")
+    patch.setattr(trial, "MIXED", "")
 
 
 @fault("float32 comes back")
