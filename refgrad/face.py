@@ -1,12 +1,12 @@
-"""ndarray's face: the attributes and methods that are NumPy functions under another name.
+"""ndarray's face: its operators, attributes and methods, each by the NumPy function that it stands for.
 
-For arrays that speak NumPy's two protocols and know their shape and dtype.
+For arrays that speak NumPy's two protocols and know their shape, ndim, size and dtype.
 """
 
 import numpy as np
 
 
-class Face:
+class Face(np.lib.mixins.NDArrayOperatorsMixin):
     __slots__ = ()
 
     @property
@@ -70,7 +70,7 @@ class Face:
     def repeat(self, repeats, axis=None): return np.repeat(self, repeats, axis)
     def take(self, *args, **kwargs): return np.take(self, *args, **kwargs)
     def compress(self, condition, axis=None, out=None):
-        return np.compress(condition, self, axis, out)
+        return np.compress(condition, self, axis, out=out)
 
     def reshape(self, *shape, order="C", copy=None):
         if not shape:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from flint import arb
 
+from refgrad.face import Face
+
 from .arithmetic import ONE, ZERO, Undecided, as_cells, current_format, each, record, rounded, show, unbounded
 from .reading import INFINITE, floats, outward, to_odd
 
@@ -43,7 +45,7 @@ def register(function, implementation=None):
     return implementation
 
 
-class Ball(np.lib.mixins.NDArrayOperatorsMixin):
+class Ball(Face):
     """An immutable array of real balls.
 
     Ball(values)             floats and integers, taken exactly; in bound mode rounded to the format
@@ -109,39 +111,18 @@ class Ball(np.lib.mixins.NDArrayOperatorsMixin):
     def __array__(self, dtype=None, copy=None):
         raise TypeError("a Ball does not turn into floats by itself: use .mid() for midpoints, .radius() for radii")
 
-    # The face of an ndarray
+    # ndarray's face, where it is not that of `Face`
 
     shape = property(lambda self: self.cells.shape)
     ndim = property(lambda self: self.cells.ndim)
     size = property(lambda self: self.cells.size)
     dtype = property(lambda self: self.cells.dtype, doc="object: a ball has no float dtype")
-    T = property(lambda self: np.transpose(self))
-    mT = property(lambda self: np.swapaxes(self, -1, -2))
-
-    def __len__(self):
-        return len(self.cells)
-
-    def __iter__(self):
-        if self.ndim == 0:
-            raise TypeError("iteration over a 0-d Ball")
-        return (self[i] for i in range(len(self.cells)))
 
     def __getitem__(self, index):
         return _make(as_cells(self.cells[index]), self.format)
 
     def __setitem__(self, index, value):
-        raise TypeError("Balls are immutable: build a new one, with np.where, np.concatenate or scatter_add")
-
-    def reshape(self, *shape, order="C"):
-        return _make(self.cells.reshape(*shape, order=order), self.format)
-
-    def transpose(self, *axes):
-        return _make(self.cells.transpose(*axes), self.format)
-
-    def flatten(self, order="C"):
-        return np.ravel(self, order=order)
-
-    ravel = flatten
+        raise TypeError("Balls are immutable: build a new one, with np.where or np.concatenate")
 
     def astype(self, dtype, order="K", casting="unsafe", subok=True, copy=True):
         """The Ball itself, for object and for float dtypes: a ball encloses a real number, in any float format.
@@ -161,60 +142,9 @@ class Ball(np.lib.mixins.NDArrayOperatorsMixin):
             whole = floats(whole.cells)
         return whole.astype(dtype)
 
-    def copy(self, order="C"):
-        return self
-
     def item(self, *index):
         """One element, by flat index or by full index, as a 0-d Ball."""
         return _make(as_cells(self.cells.item(*index)), self.format)
-
-    def sum(self, axis=None, **kwargs):
-        return np.sum(self, axis=axis, **kwargs)
-
-    def mean(self, axis=None, **kwargs):
-        return np.mean(self, axis=axis, **kwargs)
-
-    def prod(self, axis=None, **kwargs):
-        return np.prod(self, axis=axis, **kwargs)
-
-    def var(self, axis=None, **kwargs):
-        return np.var(self, axis=axis, **kwargs)
-
-    def std(self, axis=None, **kwargs):
-        return np.std(self, axis=axis, **kwargs)
-
-    def max(self, axis=None, **kwargs):
-        return np.max(self, axis=axis, **kwargs)
-
-    def min(self, axis=None, **kwargs):
-        return np.min(self, axis=axis, **kwargs)
-
-    def argmax(self, axis=None, **kwargs):
-        return np.argmax(self, axis=axis, **kwargs)
-
-    def argmin(self, axis=None, **kwargs):
-        return np.argmin(self, axis=axis, **kwargs)
-
-    def cumsum(self, axis=None):
-        return np.cumsum(self, axis=axis)
-
-    def clip(self, min=None, max=None):
-        return np.clip(self, min, max)
-
-    def dot(self, other):
-        return np.dot(self, other)
-
-    def swapaxes(self, axis1, axis2):
-        return np.swapaxes(self, axis1, axis2)
-
-    def squeeze(self, axis=None):
-        return np.squeeze(self, axis=axis)
-
-    def repeat(self, repeats, axis=None):
-        return np.repeat(self, repeats, axis=axis)
-
-    def take(self, indices, axis=None):
-        return np.take(self, indices, axis=axis)
 
     # Reading
 

@@ -61,7 +61,7 @@ class Entering:
 ENTERING = contextvars.ContextVar("entering", default=None)
 
 
-class Symbol(np.lib.mixins.NDArrayOperatorsMixin, Face):
+class Symbol(Face):
     """An array of formulas: `axes`, and `expression`, whose free indices are those of the axes."""
 
     __slots__ = ("axes", "expression")
