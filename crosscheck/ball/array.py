@@ -1,8 +1,8 @@
 """Ball: an immutable array of real balls [mid ± radius] that speaks NumPy's two protocols.
 
-Every operation returns balls that contain the result for every choice of reals in the operands; `arithmetic` says
-with how many bits, and whether float rounding is modelled too.  What an operation does stands in two tables, from
-ufunc and from NumPy function to implementation; the modules beside this one fill them.
+Every operation returns balls that contain the result for every choice of reals in the operands;
+`arithmetic` says with how many bits, and whether float rounding is modelled too.  What an operation
+does stands in a table from function to implementation, which the modules beside this one fill.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from flint import arb
 
 from refgrad.face import Face
 
-from .arithmetic import ONE, ZERO, Undecided, as_cells, current_format, each, record, rounded, show, unbounded
-from .reading import INFINITE, floats, outward, to_odd
+from .arithmetic import (
+    ONE, ZERO, Undecided, as_cells, current_format, each, record, rounded, show, unbounded)
+from .reading import INFINITE, floats, outward
 
-#: From a ufunc to ``implementation(*operands)``, which sees the operands as the user gave them.
-UFUNCS: dict = {}
-
-#: From any other function to ``implementation(*args, **kwargs)`` in that function's own signature.
+#: From a function to ``implementation(*args, **kwargs)`` in that function's own signature, which
+#: sees the operands as the user gave them.
 FUNCTIONS: dict = {}
 
 #: From a ufunc to the NumPy function that is its ``reduce``.
@@ -35,9 +34,10 @@ class UnknownOperand(TypeError):
 
 
 def register(function, implementation=None):
-    """Give `function` a meaning on balls: ``register(f, implementation)`` or, as a decorator, ``@register(f)``.
+    """Give `function` a meaning on balls: ``register(f, implementation)`` or ``@register(f)``.
 
-    `function` is what ``__array_function__`` is called with: a NumPy function, or another package's own.
+    `function` is what NumPy's protocols are called with: a ufunc, another function of NumPy's, or
+    another package's own.
     """
     if implementation is None:
         return lambda chosen: register(function, chosen)
@@ -65,7 +65,10 @@ class Ball(Face):
 
     @classmethod
     def from_cells(cls, cells):
-        """The balls of an object array of arb, shape kept; in bound mode they are rounded when they are first used."""
+        """The balls of an object array of arb, shape kept.
+
+        In bound mode they are rounded when they are first used.
+        """
         cells = np.array(cells, object)
         if not all(type(c) is arb for c in cells.flat):
             raise TypeError("Ball.from_cells: every element must be a flint arb")
@@ -85,10 +88,8 @@ class Ball(Face):
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         kwargs = _settle_kwargs(ufunc.__name__, kwargs)
         try:
-            for x in inputs:
-                _recognise(x)
-            if method == "__call__" and ufunc in UFUNCS:
-                return UFUNCS[ufunc](*inputs, **kwargs)
+            if method == "__call__" and ufunc in FUNCTIONS:
+                return FUNCTIONS[ufunc](*inputs, **kwargs)
             if method == "reduce" and ufunc in REDUCTIONS:
                 return FUNCTIONS[REDUCTIONS[ufunc]](*inputs, **{"axis": 0, **kwargs})
         except UnknownOperand:
@@ -99,17 +100,19 @@ class Ball(Face):
         implementation = FUNCTIONS.get(function)
         if implementation is None or not all(issubclass(t, (Ball, np.ndarray)) for t in types):
             return NotImplemented
+        name = getattr(function, "__name__", function)
         try:
-            return implementation(*args, **_settle_kwargs(getattr(function, "__name__", function), kwargs))
+            return implementation(*args, **_settle_kwargs(name, kwargs))
         except UnknownOperand as unknown:
             other = unknown.operand
         if type(other) in types or not hasattr(type(other), "__array_function__"):
             return NotImplemented
-        # NumPy does not look at every argument, a fill value for one: then it is for us to pass the call on.
+        # NumPy does not look at every argument, at a fill value for one: then we pass the call on.
         return other.__array_function__(function, (*types, type(other)), args, kwargs)
 
     def __array__(self, dtype=None, copy=None):
-        raise TypeError("a Ball does not turn into floats by itself: use .mid() for midpoints, .radius() for radii")
+        raise TypeError("a Ball does not turn into floats by itself: use .mid() for midpoints, "
+                        ".radius() for radii")
 
     # ndarray's face, where it is not that of `Face`
 
@@ -125,10 +128,11 @@ class Ball(Face):
         raise TypeError("Balls are immutable: build a new one, with np.where or np.concatenate")
 
     def astype(self, dtype, order="K", casting="unsafe", subok=True, copy=True):
-        """The Ball itself, for object and for float dtypes: a ball encloses a real number, in any float format.
+        """The Ball itself, for object and for float dtypes: a ball encloses a real number.
 
-        Programs cast to the dtype of their arrays, which changes nothing here; `mid` and `to_float` give floats.
-        Integers and bools are plain arrays, as the outcome of a decision is; an open one raises `Undecided`.
+        Programs cast to the dtype of their arrays, which changes nothing here; `mid` gives floats.
+        Integers and bools are plain arrays, as the outcome of a decision is; an open one raises
+        `Undecided`.
         """
         dtype = np.dtype(dtype)
         if dtype.kind in "Of":
@@ -137,8 +141,9 @@ class Ball(Face):
             raise TypeError(f"a Ball cannot be cast to {dtype}: use .mid()")
         whole = np.not_equal(self, 0) if dtype.kind == "b" else np.trunc(self)
         if isinstance(whole, Ball):
-            if np.any(whole.radius()):
-                raise Undecided("astype", (), self.cells.reshape(-1)[np.flatnonzero(whole.radius())[:1]])
+            undecided = whole.radius() > 0
+            if undecided.any():
+                raise Undecided("astype", (), self.cells[undecided][:1])
             whole = floats(whole.cells)
         return whole.astype(dtype)
 
@@ -153,7 +158,7 @@ class Ball(Face):
         return floats(self.cells)
 
     def radius(self):
-        """Upper bounds of the radii as float64; inf where the ball is unbounded or indeterminate."""
+        """Upper bounds of the radii as float64; inf where the ball is unbounded."""
         return outward(each(lambda c: INFINITE if c.is_nan() else c.rad())(self.cells), np.inf)
 
     def lower(self):
@@ -168,18 +173,15 @@ class Ball(Face):
         """Upper bounds of the absolute values as float64."""
         return outward(each(lambda c: INFINITE if c.is_nan() else c.abs_upper())(self.cells), np.inf)
 
-    def to_float(self, dtype):
-        """The midpoints, each correctly rounded to the float `dtype`."""
-        return to_odd(self.cells).astype(dtype) if np.dtype(dtype).itemsize < 8 else self.mid().astype(dtype)
-
     def contains(self, other):
-        """Elementwise: does the ball contain the other one (a Ball, or numbers taken exactly)?  Bool array."""
-        return np.asarray(each(lambda a, b: a.is_nan() or a.contains(b), 2)(self.cells, exact_cells(other)), bool)
+        """Whether each ball contains the other one (a Ball, or numbers taken exactly)."""
+        inside = each(lambda a, b: a.is_nan() or a.contains(b), 2)
+        return np.asarray(inside(self.cells, exact_cells(other)), bool)
 
     def overlaps(self, other):
-        """Elementwise: do the balls have a number in common?  Bool array."""
-        return np.asarray(each(lambda a, b: a.is_nan() or b.is_nan() or a.overlaps(b), 2)(
-            self.cells, exact_cells(other)), bool)
+        """Whether each ball has a number in common with the other one."""
+        common = each(lambda a, b: a.is_nan() or b.is_nan() or a.overlaps(b), 2)
+        return np.asarray(common(self.cells, exact_cells(other)), bool)
 
     def __bool__(self):
         if self.size != 1:
@@ -192,13 +194,14 @@ class Ball(Face):
         return nonzero
 
     def _no_number(self):
-        raise TypeError("a Ball is not one number: use .mid() for its midpoint, .radius() for what it leaves open")
+        raise TypeError("a Ball is not one number: use .mid() for its midpoint, .radius() for what "
+                        "it leaves open")
 
     __float__ = __int__ = __index__ = __complex__ = _no_number
 
     def __repr__(self):
-        text = np.array2string(each(show)(self.cells) if self.ndim else np.array(show(self.cells[()]), object),
-                               separator=", ", prefix="Ball(", formatter={"object": str}, threshold=100)
+        text = np.array2string(as_cells(each(show)(self.cells)), separator=", ", prefix="Ball(",
+                               formatter={"object": str}, threshold=100)
         return f"Ball({text})" if self.size else f"Ball([], shape={self.shape})"
 
 
@@ -214,12 +217,15 @@ def _make(cells, form):
 
 
 def wrap(cells):
-    """The Ball of cells (an object array, or one bare cell) that the arithmetic in force has just computed."""
+    """The Ball of cells (an array, or one bare cell) that the arithmetic in force has computed."""
     return _make(as_cells(cells), current_format())
 
 
 def _settle_kwargs(name, kwargs):
-    """The keyword arguments without those that mean nothing to balls; out= and where= would need a mutable array."""
+    """The keyword arguments without those that mean nothing to balls.
+
+    Raises TypeError for out= and where=, which would need a mutable array.
+    """
     for key in ("out", "where"):
         value = kwargs.get(key)
         if not (value is None or value is True):
@@ -239,13 +245,19 @@ def cells_of(x):
 
 
 def exact_cells(x):
-    """The operand as an object array of arb, exactly.  Raises UnknownOperand for what is not made of real numbers."""
+    """The operand as an object array of arb, exactly.
+
+    Raises UnknownOperand for what is not made of real numbers.
+    """
     if type(x) is Ball:
         return x.cells
     if isinstance(x, (list, tuple)):
         parts = [exact_cells(part) for part in x]
         return np.stack(parts) if parts else np.empty(0, object)
-    _recognise(x)
+    kind = type(x)  # and not __class__: what an array says it is may be what it stands for
+    if not (issubclass(kind, (int, float, np.generic)) or issubclass(kind, np.ndarray)
+            and kind.__array_ufunc__ is np.ndarray.__array_ufunc__):
+        raise UnknownOperand(x)
     values = np.asarray(x)
     if values.dtype.kind == "b":
         return as_cells(np.where(values, ONE, ZERO))
@@ -258,25 +270,15 @@ def exact_cells(x):
     raise UnknownOperand(values)
 
 
-def _recognise(x):
-    """Raise UnknownOperand for what cannot be made of real numbers."""
-    if isinstance(x, (list, tuple)):
-        for part in x:
-            _recognise(part)
-    elif not (issubclass(type(x), (Ball, int, float, np.generic))  # what it says it is may be what it stands for
-              or issubclass(type(x), np.ndarray) and type(x).__array_ufunc__ is np.ndarray.__array_ufunc__):
-        raise UnknownOperand(x)
-
-
 def _cell(x):
     """One element of an object array as arb."""
     return x if type(x) is arb else arb(x) if isinstance(x, (int, float)) else exact_cells(x)[()]
 
 
 def filled(cells):
-    """Object cells in which NumPy has put plain numbers (a padding, an empty sum): all as arb, rounded."""
+    """Object cells in which NumPy has put plain numbers (an empty sum): all as arb, rounded."""
     cells = as_cells(cells)
-    foreign = np.fromiter((type(c) is not arb for c in cells.flat), bool, cells.size).reshape(cells.shape)
+    foreign = np.asarray(each(lambda c: type(c) is not arb)(cells), bool)
     return np.where(foreign, rounded(each(_cell)(cells)), cells) if foreign.any() else cells
 
 

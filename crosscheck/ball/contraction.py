@@ -16,7 +16,7 @@ import numpy as np
 from flint import arb_mat
 
 from .arithmetic import as_cells, current_format, rounded_sums
-from .array import UFUNCS, cells_of, filled, register, wrap
+from .array import cells_of, filled, register, wrap
 from .reductions import nonzero
 
 
@@ -152,6 +152,7 @@ def _from_lists(*args):
     return (subscripts + "->" + term(args[-1]) if len(args) % 2 else subscripts), operands
 
 
+@register(np.matmul)
 def matmul(a, b):
     a, b = cells_of(a), cells_of(b)
     if not (a.ndim and b.ndim):
@@ -173,10 +174,9 @@ def product_along(ufunc, a_tail, b_tail, out_tail):
         a, b = cells_of(a), cells_of(b)
         x, y = _ellipsis(a.ndim - len(a_tail)), _ellipsis(b.ndim - len(b_tail))
         return einsum_of([a, b], [x + [*a_tail], y + [*b_tail]], max(x, y, key=len) + [*out_tail])
-    UFUNCS[ufunc] = implementation
+    register(ufunc, implementation)
 
 
-UFUNCS[np.matmul] = matmul
 product_along(np.vecdot, "k", "k", "")
 product_along(np.matvec, "mk", "k", "m")
 product_along(np.vecmat, "k", "kn", "n")

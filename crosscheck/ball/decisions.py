@@ -14,7 +14,7 @@ import numpy as np
 from flint import arb
 
 from .arithmetic import HALF, ONE, ZERO, Undecided, as_cells, current_format, each, record, unbounded
-from .array import UFUNCS, UnknownOperand, cells_of, register, wrap
+from .array import FUNCTIONS, UnknownOperand, cells_of, register, wrap
 from .reading import INFINITE
 
 
@@ -68,7 +68,7 @@ def comparison(ufunc, opposite, same):
     def implementation(x, y):
         a, b = cells_of(x), cells_of(y)
         return settle(ufunc.__name__, ufunc(a, b), opposite(a, b), a, b, same=same)
-    UFUNCS[ufunc] = implementation
+    register(ufunc, implementation)
 
 
 comparison(np.less, np.greater_equal, False)
@@ -93,7 +93,8 @@ def connective(ufunc, bitwise, combine):
             if not np.all((codes != 1) | np.asarray(cells == ONE)):
                 raise UnknownOperand(x)       # numbers have no bits
         return logical(*operands)
-    UFUNCS[ufunc], UFUNCS[bitwise] = logical, on_truths
+    register(ufunc, logical)
+    register(bitwise, on_truths)
 
 
 connective(np.logical_and, np.bitwise_and, np.minimum)
@@ -102,25 +103,22 @@ connective(np.logical_not, np.invert, lambda p: 1 - p)
 connective(np.logical_xor, np.bitwise_xor, lambda p, q: np.where((p == HALF) | (q == HALF), HALF, p != q))
 
 
-@register(np.all)
-def all_(a, axis=None, keepdims=False):
-    codes, cells = truth(a)
-    codes = np.min(codes, axis=axis, keepdims=keepdims, initial=1)
-    return settle("all", codes == 1, codes == 0, as_cells(maybe()))
+def quantifier(function, extreme, of_none):
+    def implementation(a, axis=None, keepdims=False):
+        codes = extreme(truth(a)[0], axis=axis, keepdims=keepdims, initial=of_none)
+        return settle(function.__name__, codes == 1, codes == 0, as_cells(maybe()))
+    register(function, implementation)
 
 
-@register(np.any)
-def any_(a, axis=None, keepdims=False):
-    codes, cells = truth(a)
-    codes = np.max(codes, axis=axis, keepdims=keepdims, initial=0)
-    return settle("any", codes == 1, codes == 0, as_cells(maybe()))
+quantifier(np.all, np.min, 1)
+quantifier(np.any, np.max, 0)
 
 
 def classified(ufunc, yes, no):
     def implementation(x):
         cells = cells_of(x)
         return settle(ufunc.__name__, each(yes)(cells), each(no)(cells), cells)
-    UFUNCS[ufunc] = implementation
+    register(ufunc, implementation)
 
 
 def is_infinite(c):
@@ -168,14 +166,16 @@ def select(condlist, choicelist, default=0):
     return result
 
 
+@register(np.copysign)
 def copysign(x, y):
     size = np.abs(cells_of(x))
-    return where(UFUNCS[np.signbit](y), wrap(-size), wrap(size))
+    return where(FUNCTIONS[np.signbit](y), wrap(-size), wrap(size))
 
 
+@register(np.heaviside)
 def heaviside(x, at_zero):
-    below = UFUNCS[np.less](x, 0)
-    return wrap(spoilt(where(below, 0, where(UFUNCS[np.greater](x, 0), 1, at_zero)).cells, cells_of(x)))
+    x = wrap(cells_of(x))
+    return wrap(spoilt(where(x < 0, 0, where(x > 0, 1, at_zero)).cells, x.cells))
 
 
 def spoilt(cells, operand):
@@ -183,9 +183,7 @@ def spoilt(cells, operand):
     return each(lambda c, x: unbounded() if x.is_nan() else c, 2)(cells, operand)
 
 
-UFUNCS[np.copysign], UFUNCS[np.heaviside] = copysign, heaviside
-
-
+@register(np.sign)
 def sign(x):
     """-1, 0 or 1; in bound mode [-1, 1] where the sign is open, and indeterminate where x is."""
     cells = cells_of(x)
@@ -204,18 +202,23 @@ def signs(cells):
     return np.where(above | below | zero, above * 1.0 - below, HALF)
 
 
+@register(np.absolute)
+@register(np.fabs)
 def absolute(x):
-    """|x| is continuous, so an open sign costs nothing but the ball that it leads to; signs go into the branch log."""
+    """|x| is continuous: an open sign costs nothing but the ball that it leads to.
+
+    The signs go into the branch log.
+    """
     cells = cells_of(x)
     record("absolute", lambda: signs(cells))
     return wrap(np.abs(cells))
 
 
-UFUNCS[np.sign], UFUNCS[np.absolute], UFUNCS[np.fabs] = sign, absolute, absolute
+def choice(ufunc, same, before, pick):
+    """maximum and minimum, and `same`, which differs from `ufunc` for nan alone.
 
-
-def choice(ufunc, before, pick):
-    """maximum and minimum: `before(a, b)` says where a is certainly a right choice, `pick` is the hull of both."""
+    `before(a, b)` says where a is certainly a right choice, `pick` is the hull of both.
+    """
     def implementation(x, y):
         a, b = cells_of(x), cells_of(y)
         first, second = np.array(before(a, b)), np.array(before(b, a))
@@ -233,15 +236,17 @@ def choice(ufunc, before, pick):
             return wrap(np.where(undecided, each(pick, 2)(a, b), chosen))
         record(ufunc.__name__, lambda: first.astype(np.int8) - second)
         return wrap(chosen)
-    return implementation
+    register(ufunc, implementation)
+    register(same, implementation)
 
 
-UFUNCS[np.maximum] = UFUNCS[np.fmax] = choice(np.maximum, np.greater_equal, arb.max)
-UFUNCS[np.minimum] = UFUNCS[np.fmin] = choice(np.minimum, np.less_equal, arb.min)
+choice(np.maximum, np.fmax, np.greater_equal, arb.max)
+choice(np.minimum, np.fmin, np.less_equal, arb.min)
 
 
 @register(np.clip)
 def clip(a, a_min=None, a_max=None, *, min=None, max=None):
     low, high = (a_min if min is None else min), (a_max if max is None else max)
-    a = a if low is None else UFUNCS[np.maximum](a, low)
-    return a if high is None else UFUNCS[np.minimum](a, high)
+    a = wrap(cells_of(a))
+    a = a if low is None else np.maximum(a, low)
+    return a if high is None else np.minimum(a, high)

@@ -10,19 +10,23 @@ from __future__ import annotations
 import numpy as np
 from flint import arb
 
-from .arithmetic import FUNCTION_ULPS, HALF, ONE, SQRT_ULPS, ZERO, as_cells, current_format, each, rounded, unbounded
-from .array import UFUNCS, Ball, cells_of, register, wrap
+from .arithmetic import (
+    FUNCTION_ULPS, HALF, ONE, SQRT_ULPS, ZERO, as_cells, current_format, each, rounded, unbounded)
+from .array import Ball, cells_of, exact_cells, register, wrap
 
 #: Balls wider than this go through a monotone function by their ends.
 WIDE = arb(2) ** -20
 
 
-def elementwise(ufunc, compute, ulps=FUNCTION_ULPS):
-    """Enter `compute`, cells to cells, as the meaning of `ufunc`; `ulps` is what a float evaluation may be off."""
+def elementwise(function, compute, ulps=FUNCTION_ULPS):
+    """Enter `compute`, cells to cells, as the meaning of `function`.
+
+    `ulps` is what a float evaluation may be off; 0 if `compute` rounds, or there is nothing to round.
+    """
     def implementation(*operands):
         cells = compute(*map(cells_of, operands))
         return wrap(rounded(cells, ulps) if ulps else cells)
-    UFUNCS[ufunc] = implementation
+    register(function, implementation)
 
 
 def monotone(function):
@@ -38,21 +42,24 @@ def monotone(function):
 
 # Arithmetic
 
-def scaling(operation):
-    """Products and quotients: exact if a plain operand consists of zeros, ones and powers of two only."""
+def scaling(operation, scales):
+    """Products and quotients, exact where an operand only scales, by zeros and powers of two.
+
+    `scales`: the slice of the operands that may do so, if they are plain numbers.
+    """
     def implementation(*operands):
         cells = operation(*map(cells_of, operands))
-        exact = current_format() is not None and any(map(_powers_of_two, operands[-1:] if operation is np.divide
-                                                         else operands))
+        exact = current_format() is not None and any(map(_powers_of_two, operands[scales]))
         return wrap(_keep_normal(cells) if exact else rounded(cells))
-    return implementation
+    register(operation, implementation)
 
 
 def _powers_of_two(x):
     if type(x) is Ball or isinstance(x, (list, tuple)):
         return False
     values = np.asarray(x)
-    if values.dtype.kind not in "bf" and not (values.dtype.kind in "iu" and np.all(np.abs(values) < 2 ** 53)):
+    if values.dtype.kind not in "biuf" or (
+            values.dtype.kind in "iu" and np.any(np.abs(values) >= 2 ** 53)):
         return False
     mantissas = np.frexp(np.abs(values.astype(float)))[0]
     return bool(np.all((mantissas == 0.5) | (mantissas == 0)))
@@ -66,15 +73,15 @@ def _keep_normal(cells):
     return cells if ordinary.all() else np.where(ordinary, cells, rounded(cells))
 
 
+@register(np.ldexp)
 def ldexp(x, exponents):
     """x 2^n for whole n: exact in the normal range."""
-    cells = cells_of(x) * each(lambda n: arb(2) ** int(n))(np.asarray(exponents).astype(object))
+    cells = cells_of(x) * each(lambda n: arb(2) ** n)(exact_cells(exponents))
     return wrap(cells if current_format() is None else _keep_normal(cells))
 
 
-UFUNCS[np.ldexp] = ldexp
-UFUNCS[np.multiply] = scaling(np.multiply)
-UFUNCS[np.divide] = scaling(np.divide)
+scaling(np.multiply, slice(None))
+scaling(np.divide, slice(1, None))
 elementwise(np.add, np.add, HALF)
 elementwise(np.subtract, np.subtract, HALF)
 elementwise(np.square, lambda x: x * x, HALF)
@@ -95,6 +102,8 @@ def nonnegative_sqrt(x):
 elementwise(np.sqrt, monotone(arb.sqrt), SQRT_ULPS)
 
 
+@register(np.power)
+@register(np.float_power)
 def power(x, y):
     """x ** y.  Flint's power is exact for whole exponents, of floats too, with 0 ** 0 = 1.
 
@@ -112,9 +121,6 @@ def _power(x, y):
     if y == HALF and x.rad() > WIDE:
         return x.lower().sqrt().union(x.upper().sqrt())
     return x ** y
-
-
-UFUNCS[np.power] = UFUNCS[np.float_power] = power
 
 
 # Exponentials, logarithms, roots
@@ -167,16 +173,18 @@ elementwise(np.sin, each(arb.sin))
 elementwise(np.cos, each(arb.cos))
 elementwise(np.tan, each(arb.tan))
 elementwise(np.arcsin, monotone(arb.asin))
-elementwise(np.arccos, monotone(lambda x: 2 * ((1 - x) / 2).sqrt().asin()))     # flint's loses digits near 1
+# flint's own arccos and arccosh lose digits near 1
+elementwise(np.arccos, monotone(lambda x: 2 * ((1 - x) / 2).sqrt().asin()))
+elementwise(np.arccosh, monotone(lambda x: 2 * ((x - 1) / 2).sqrt().asinh()))
 elementwise(np.arctan, monotone(arb.atan))
 elementwise(np.arctan2, each(arctan2, 2))
 elementwise(np.sinh, monotone(arb.sinh))
 elementwise(np.cosh, each(arb.cosh))
 elementwise(np.tanh, monotone(arb.tanh))
 elementwise(np.arcsinh, monotone(arb.asinh))
-elementwise(np.arccosh, monotone(lambda x: 2 * ((x - 1) / 2).sqrt().asinh()))   # so does this one
 elementwise(np.arctanh, monotone(arb.atanh))
 elementwise(np.hypot, each(lambda x, y: nonnegative_sqrt(x * x + y * y), 2))
+
 
 @register(np.sinc)
 def sinc(x):

@@ -9,18 +9,11 @@ from __future__ import annotations
 import numpy as np
 from flint import arb
 
-from .arithmetic import HALF, current_format, each, record, rounded
-from .array import UFUNCS, cells_of, wrap
+from .arithmetic import HALF, as_cells, current_format, each, record
+from .array import FUNCTIONS, register
 from .decisions import refuse
+from .elementwise import elementwise
 from .reading import floats
-
-
-def _floor(x):
-    return x.floor()
-
-
-def _ceil(x):
-    return x.ceil()
 
 
 def _trunc(x):
@@ -33,48 +26,36 @@ def _rint(x):
     return down if down == up or (down / 2).is_integer() else up
 
 
-def step(name, function):
-    """The array function of a monotone step function of exact numbers."""
+def step(ufunc, function):
+    """Enter a monotone step function of exact numbers as the meaning of `ufunc`.
+
+    Returned is what it does to an array of cells.
+    """
     def through_the_ends(x):
         if x.is_exact():
             return function(x)
         low, high = function(x.lower()), function(x.upper())
         return low if low == high else low.union(high)
 
-    def compute(x):
-        cells = cells_of(x)
+    def compute(cells):
+        cells = as_cells(cells)
         result = np.asarray(each(through_the_ends)(cells), object)
         undecided = ~np.asarray(each(arb.is_exact)(result), bool)
         if not undecided.any():
-            record(name, lambda: floats(result))
+            record(ufunc.__name__, lambda: floats(result))
         elif current_format() is None:
-            refuse(name, undecided, cells)
+            refuse(ufunc.__name__, undecided, cells)
         return result
+    elementwise(ufunc, compute, 0)
     return compute
 
 
-floor, ceil, trunc, rint = (step(f.__name__[1:], f) for f in (_floor, _ceil, _trunc, _rint))
+floor, trunc = step(np.floor, arb.floor), step(np.trunc, _trunc)
+step(np.ceil, arb.ceil)
+step(np.rint, _rint)
 
-for _ufunc, _compute in ((np.floor, floor), (np.ceil, ceil), (np.trunc, trunc), (np.rint, rint)):
-    UFUNCS[_ufunc] = lambda x, compute=_compute: wrap(compute(x))
-
-
-def floor_divide(x, y):
-    return wrap(rounded(floor(wrap(cells_of(x) / cells_of(y)))))
-
-
-def remainder(x, y):
-    """x - y floor(x / y): the sign of y."""
-    a, b = cells_of(x), cells_of(y)
-    return wrap(rounded(a - b * floor(wrap(a / b))))
-
-
-def fmod(x, y):
-    """x - y trunc(x / y): the sign of x; exact in floats."""
-    a, b = cells_of(x), cells_of(y)
-    return wrap(a - b * trunc(wrap(a / b)))
-
-
-UFUNCS[np.floor_divide], UFUNCS[np.remainder], UFUNCS[np.fmod] = floor_divide, remainder, fmod
-UFUNCS[np.divmod] = lambda x, y: (floor_divide(x, y), remainder(x, y))
-UFUNCS[np.modf] = lambda x: (fmod(x, 1), UFUNCS[np.trunc](x))
+elementwise(np.floor_divide, lambda x, y: floor(x / y), HALF)
+elementwise(np.remainder, lambda x, y: x - y * floor(x / y), HALF)  # it has the sign of y
+elementwise(np.fmod, lambda x, y: x - y * trunc(x / y), 0)          # of x, and is exact in floats
+register(np.divmod, lambda x, y: (FUNCTIONS[np.floor_divide](x, y), FUNCTIONS[np.remainder](x, y)))
+register(np.modf, lambda x: (np.fmod(x, 1), np.trunc(x)))

@@ -17,11 +17,11 @@ from typing import NamedTuple
 import numpy as np
 from flint import arb, arb_mat
 
-from .arithmetic import FUNCTION_ULPS, ONE, ZERO, Undecided, as_cells, current_format, each, rounded, unbounded
-from .array import UFUNCS, Ball, cells_of, exact_cells, register, wrap
-from .reductions import root, sum_
+from .arithmetic import (
+    FUNCTION_ULPS, ONE, ZERO, Undecided, as_cells, current_format, each, rounded, unbounded)
+from .array import Ball, cells_of, register, wrap
+from .reductions import root
 
-absolute, power, divide = UFUNCS[np.absolute], UFUNCS[np.power], UFUNCS[np.divide]
 singular = np.linalg.LinAlgError
 
 
@@ -30,15 +30,16 @@ class SlogdetResult(NamedTuple):
     logabsdet: Ball
 
 
-def stacked(name, function, cells, *others):
-    """The function of square matrices, on each matrix of a stack; an array of its results."""
+def stacked(name, function, shape, cells, *others):
+    """The function of square matrices on each matrix of a stack: its results, which are of `shape`."""
     if cells.ndim < 2 or cells.shape[-1] != cells.shape[-2]:
         raise singular(f"{name}: a square matrix is needed, this is of shape {cells.shape}")
     batch = np.broadcast_shapes(cells.shape[:-2], *(x.shape[:-2] for x in others))
     arrays = [np.broadcast_to(x, batch + x.shape[-2:]) for x in (cells, *others)]
-    shape = arrays[-1].shape
-    results = [function(*(x[i] for x in arrays)) for i in np.ndindex(batch)]
-    return batch, results, shape
+    result = np.empty(batch + shape, object)
+    for i in np.ndindex(batch):
+        result[i] = function(*(x[i] for x in arrays))
+    return result
 
 
 def matrix(cells):
@@ -60,7 +61,8 @@ def solved(a, b):
         x = matrix(widened_for_elimination(a)).solve(matrix(b))
     except ZeroDivisionError:
         if current_format() is None:
-            raise singular("solve: the matrix is singular, or not certainly regular") from None
+            raise singular(
+                "solve: the matrix is singular, or not certainly regular") from None
         return unknown(b.shape)
     return np.array(x.entries(), object).reshape(b.shape)
 
@@ -71,30 +73,25 @@ def unknown(shape):
 
 @register(np.linalg.solve)
 def solve(a, b):
-    """x with a x = b; b is a vector if it has one axis, else a stack of matrices.  LinAlgError if a may be singular."""
+    """x with a x = b; b is a vector if it has one axis, else a stack of matrices.
+
+    Raises LinAlgError if a may be singular.
+    """
     a, b = cells_of(a), cells_of(b)
     right = b[:, None] if b.ndim == 1 else b
-    batch, results, shape = stacked("solve", solved, a, right)
-    x = stack(results, shape)
+    x = stacked("solve", solved, right.shape[-2:], a, right)
     return wrap(rounded(x[..., 0] if b.ndim == 1 else x))
-
-
-def stack(results, shape):
-    return np.stack(results).reshape(shape) if results else np.empty(shape, object)
 
 
 @register(np.linalg.inv)
 def inv(a):
     """The inverse, as LAPACK computes it: the solution of a x = 1."""
-    return solve(a, np.broadcast_to(np.eye(np.shape(a)[-1]), np.shape(a)[:-2] + np.shape(a)[-1:] * 2))
+    return solve(a, np.eye(a.shape[-1]))
 
 
 def determinants(a):
     cells = cells_of(a)
-    batch, results, _ = stacked("det", lambda m: matrix(widened_for_elimination(m)).det(), cells)
-    result = np.empty(len(results), object)
-    result[:] = results
-    return result.reshape(batch), cells
+    return stacked("det", lambda m: matrix(widened_for_elimination(m)).det(), (), cells), cells
 
 
 def largest_pivots(cells):
@@ -107,8 +104,8 @@ def largest_pivots(cells):
 def logarithms(values, cells):
     """log |det|, and in bound mode the error of a float sum of the pivots' logarithms.
 
-    Each of these lies below that of the largest pivot; and above log |det| less all the others, and above that of the
-    smallest number.
+    Each of these lies below that of the largest pivot; and above log |det| less all the others, and
+    above that of the smallest number.
     """
     size, form, n = np.abs(values), current_format(), cells.shape[-1]
     logs = np.where(np.asarray(size == ZERO), arb(float("-inf")), each(arb.log)(size))
@@ -116,14 +113,14 @@ def logarithms(values, cells):
         return logs, ZERO
     highest = each(lambda c: abs(c.max(form.subnormal).log()))(largest_pivots(cells))
     lowest = each(arb.max, 2)(highest, abs(form.subnormal.log()))
-    each_log = each(lambda log, high, low: low.min(abs(log) + n * high) if log.is_finite() else low, 3)(
-        logs, highest, lowest)
-    return logs, n * each_log * (form.spread(n) + arb(0, 4 * FUNCTION_ULPS * form.unit))
+    largest = each(lambda log, high, low: low.min(abs(log) + n * high) if log.is_finite() else low, 3)
+    relative = form.spread(n) + arb(0, 4 * FUNCTION_ULPS * form.unit)
+    return logs, n * largest(logs, highest, lowest) * relative
 
 
 @register(np.linalg.det)
 def det(a):
-    """The determinant; in bound mode the product of the pivots, or as in NumPy the exponential of their logarithms."""
+    """The determinant; in bound mode the product of the pivots, or exp of the sum of their logarithms."""
     values, cells = determinants(a)
     form, n = current_format(), cells.shape[-1]
     if form is None or n == 0:
@@ -139,7 +136,7 @@ def slogdet(a):
     """(sign, log |det|)."""
     values, cells = determinants(a)
     logs, error = logarithms(values, cells)
-    return SlogdetResult(UFUNCS[np.sign](wrap(values)), wrap(rounded(logs + error)))
+    return SlogdetResult(np.sign(wrap(values)), wrap(rounded(logs + error)))
 
 
 def lower_factor(a):
@@ -159,54 +156,61 @@ def lower_factor(a):
                 raise singular("cholesky: the matrix is not positive definite")
             raise Undecided("cholesky", (j, j), (pivot, ZERO))
         factor[j, j] = pivot.sqrt()
-        factor[j + 1:, j] = (a[j + 1:, j] - (factor[j + 1:, :j] * factor[j, :j]).sum(axis=1)) / factor[j, j]
+        known = (factor[j + 1:, :j] * factor[j, :j]).sum(axis=1)
+        factor[j + 1:, j] = (a[j + 1:, j] - known) / factor[j, j]
     return factor
 
 
 @register(np.linalg.cholesky)
 def cholesky(a, *, upper=False):
-    """The lower triangular L with L L' = a (upper=True: its transpose).  LinAlgError if a is not positive definite."""
+    """The lower triangular L with L L' = a (upper=True: its transpose).
+
+    Raises LinAlgError if a is not positive definite, Undecided if it may not be.
+    """
     cells = cells_of(a)
     if upper:
         cells = np.swapaxes(cells, -1, -2)
-    _, results, shape = stacked("cholesky", lower_factor, cells)
-    factor = stack(results, shape)
+    factor = stacked("cholesky", lower_factor, cells.shape[-2:], cells)
     return wrap(rounded(np.swapaxes(factor, -1, -2) if upper else factor))
 
 
 @register(np.linalg.norm)
 def norm(x, ord=None, axis=None, keepdims=False):
-    """Vector norms of any order; of matrices Frobenius, 1 and inf (those with singular values are left to NumPy)."""
-    if axis is None and (ord is None or np.ndim(x) == 2 and ord == "fro" or np.ndim(x) == 1 and ord == 2):
-        flat = np.ravel(x)
-        total = root(np.dot(flat, flat))
-        return np.reshape(total, (1,) * np.ndim(x)) if keepdims else total
-    axes = tuple(range(np.ndim(x))) if axis is None else (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
+    """Norms of vectors of any order, of matrices Frobenius', 1 and inf.
+
+    Raises NotImplementedError for those of matrices that are made of singular values.
+    """
+    if axis is None and (ord is None or x.ndim == 2 and ord == "fro" or x.ndim == 1 and ord == 2):
+        flat = x.ravel()
+        total = root(flat.dot(flat))
+        return total.reshape((1,) * x.ndim) if keepdims else total
+    axes = range(x.ndim) if axis is None else np.atleast_1d(axis).tolist()
     if len(axes) == 1:
         return vector_norm(x, ord, axes[0], keepdims)
     if len(axes) != 2:
         raise ValueError("norm: one axis for vectors, two for matrices")
-    return matrix_norm(x, ord, axes, keepdims)
+    return matrix_norm(x, ord, tuple(axes), keepdims)
 
 
 def vector_norm(x, ord, axis, keepdims):
     if ord is None or ord == 2:
-        return root(sum_(UFUNCS[np.square](x), axis, keepdims=keepdims))
+        return root(np.sum(np.square(x), axis, keepdims=keepdims))
     if ord in (np.inf, -np.inf):
-        return (np.max if ord > 0 else np.min)(absolute(x), axis=axis, keepdims=keepdims)
+        return (np.max if ord > 0 else np.min)(abs(x), axis=axis, keepdims=keepdims)
     if ord == 0:
-        return sum_(1 * UFUNCS[np.not_equal](x, 0), axis, keepdims=keepdims)
+        return np.sum(Ball(1) * (x != 0), axis, keepdims=keepdims)
     if ord == 1:
-        return sum_(absolute(x), axis, keepdims=keepdims)
-    return power(sum_(power(absolute(x), ord), axis, keepdims=keepdims), divide(wrap(exact_cells(1)), ord))
+        return np.sum(abs(x), axis, keepdims=keepdims)
+    return np.sum(abs(x) ** ord, axis, keepdims=keepdims) ** (Ball(1) / ord)
 
 
 def matrix_norm(x, ord, axes, keepdims):
     if ord is None or ord == "fro":
-        return root(sum_(UFUNCS[np.square](x), axes, keepdims=keepdims))
+        return root(np.sum(np.square(x), axes, keepdims=keepdims))
     if ord not in (1, -1, np.inf, -np.inf):
-        raise NotImplementedError(f"norm: order {ord!r} of a matrix needs singular values, which Balls do not have")
+        raise NotImplementedError(
+            f"norm: order {ord!r} of a matrix needs singular values, which Balls do not have")
     summed, other = axes if abs(ord) == 1 else axes[::-1]
-    extreme = np.max if ord > 0 else np.min
-    result = extreme(sum_(absolute(x), summed, keepdims=True), axis=other, keepdims=True)
-    return result if keepdims else np.squeeze(result, axis=tuple(axes))
+    sums = np.sum(abs(x), summed, keepdims=True)
+    result = (np.max if ord > 0 else np.min)(sums, axis=other, keepdims=True)
+    return result if keepdims else np.squeeze(result, axis=axes)

@@ -7,6 +7,7 @@ in order: the proof takes one comparison for each element, whatever the search d
 from __future__ import annotations
 
 import functools
+import itertools
 
 import numpy as np
 from flint import arb
@@ -18,7 +19,7 @@ from .decisions import is_same
 
 
 def as_rows(cells, axis):
-    """The array with the given axes flattened to the last one, and its shape with those axes kept as ones."""
+    """The array with the given axes flattened to the last one, and its shape with these axes as 1."""
     axes = normalize_axis_tuple(range(cells.ndim) if axis is None else axis, cells.ndim)
     others = [i for i in range(cells.ndim) if i not in axes]
     rows = cells.transpose(*others, *axes)
@@ -28,13 +29,16 @@ def as_rows(cells, axis):
 
 
 class Extreme:
-    """max or min along an axis: `pick` chooses by comparisons, `beats(a, b)` proves, `hull` encloses what is open."""
+    """max or min along an axis.
+
+    `pick` chooses by comparisons, ``beats(a, b)`` proves, `hull` encloses what is open.
+    """
 
     def __init__(self, name, pick, beats, hull):
         self.name, self.pick, self.beats, self.hull = name, pick, beats, hull
 
     def of(self, rows):
-        """(the extremes, where they are attained, which rows are open, which elements are proved)."""
+        """The extremes, where they are attained, which rows are open, what elements are proved."""
         best = as_cells(self.pick.reduce(rows, axis=-1, keepdims=True))
         attained = ~np.asarray(self.beats(best, rows))
         proved = ~attained
@@ -57,7 +61,8 @@ class Extreme:
 
     def index(self, a, axis=None, keepdims=False):
         """The first index; there is no enclosure of an index, so an open one raises in either mode."""
-        rows, kept = as_rows(cells_of(a), axis if axis is None else normalize_axis_index(axis, np.ndim(a)))
+        axis = axis if axis is None else normalize_axis_index(axis, np.ndim(a))
+        rows, kept = as_rows(cells_of(a), axis)
         best, attained, undecided, proved = self.of(rows)
         if undecided.any():
             self.refuse(rows, proved, best, "arg")
@@ -86,15 +91,15 @@ def _compare(a, b):
 
 
 def order_of(rows):
-    """For each row the stable order, and (row, place) of the first neighbours whose order is open, or None."""
+    """For each row the stable order, and (row, a, b) of the first open neighbours, or None."""
     flat = rows.reshape(-1, rows.shape[-1]) if rows.size else rows.reshape(0, rows.shape[-1])
     order, undecided = np.empty(flat.shape, np.intp), None
     for r, row in enumerate(flat):
-        places = sorted(range(len(row)), key=functools.cmp_to_key(lambda i, j: _compare(row[i], row[j])))
-        order[r] = places
-        for i, j in zip(places, places[1:]):
-            if undecided is None and not (row[i] < row[j] or row[i] == row[j] or is_same(row[i], row[j])):
-                undecided = (r, row[i], row[j])
+        key = functools.cmp_to_key(_compare)
+        order[r] = places = sorted(range(len(row)), key=lambda i: key(row[i]))
+        for a, b in itertools.pairwise(row[places]):
+            if undecided is None and not (a < b or a == b or is_same(a, b)):
+                undecided = (r, a, b)
     return order.reshape(rows.shape), undecided
 
 
@@ -119,7 +124,10 @@ def argsort(a, axis=-1, kind=None, *, stable=None):
 
 @register(np.sort)
 def sort(a, axis=-1, kind=None, *, stable=None):
-    """In bound mode an open order gives, for each place, the ball from the sorted lower ends to the sorted upper."""
+    """The sorted balls.
+
+    In bound mode an open order gives balls from the sorted lower ends to the sorted upper ones.
+    """
     rows, axis = _sortable(a, axis)
     order, undecided = order_of(rows)
     if undecided is None:
@@ -129,8 +137,10 @@ def sort(a, axis=-1, kind=None, *, stable=None):
         raise Undecided("sort", undecided[:1], undecided[1:])
     else:
         nan = np.asarray(each(arb.is_nan)(rows), bool)
-        low, high = (np.sort(np.where(nan, ZERO, each(end)(rows)), axis=-1) for end in (arb.lower, arb.upper))
+        low, high = (np.sort(np.where(nan, ZERO, each(end)(rows)), axis=-1)
+                     for end in (arb.lower, arb.upper))
         result = each(arb.union, 2)(low, high)
         if nan.any():
-            result = np.where(nan.any(-1, keepdims=True), each(lambda c: unbounded())(rows), result)
+            of_nan = each(lambda c: unbounded())(rows)
+            result = np.where(nan.any(-1, keepdims=True), of_nan, result)
     return wrap(np.moveaxis(result, -1, axis))

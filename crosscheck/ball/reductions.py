@@ -9,11 +9,12 @@ import numpy as np
 from flint import arb
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from .arithmetic import ONE, SQRT_ULPS, ZERO, as_cells, current_format, each, rounded, rounded_sums, unbounded
-from .array import UFUNCS, cells_of, filled, register, wrap
-from .elementwise import nonnegative_sqrt
+from refgrad.rules.shape import scatter_add
 
-divide, subtract, square = UFUNCS[np.divide], UFUNCS[np.subtract], UFUNCS[np.square]
+from .arithmetic import (
+    ONE, SQRT_ULPS, ZERO, as_cells, current_format, each, rounded, rounded_sums, unbounded)
+from .array import cells_of, filled, register, wrap
+from .elementwise import nonnegative_sqrt
 
 
 def nonzero(cells):
@@ -35,10 +36,15 @@ def sum_(a, axis=None, dtype=None, keepdims=False):
     return summed(lambda x: np.add.reduce(x, axis=axis, keepdims=keepdims), cells_of(a))
 
 
+def in_a_row(a, axis):
+    """The cells, and the axis along which they are accumulated."""
+    cells = cells_of(a)
+    return (cells.reshape(-1), 0) if axis is None else (cells, axis)
+
+
 @register(np.cumsum)
 def cumsum(a, axis=None, dtype=None):
-    cells = cells_of(a)
-    cells, axis = (cells.reshape(-1), 0) if axis is None else (cells, axis)
+    cells, axis = in_a_row(a, axis)
     return summed(lambda x: np.add.accumulate(x, axis=axis), cells)
 
 
@@ -48,8 +54,9 @@ def trace(a, offset=0, axis1=0, axis2=1, dtype=None):
     return summed(lambda x: np.add.reduce(x, axis=-1), diagonal)
 
 
-def scatter_add(values, index, shape, distinct=False):
-    """zeros(shape) with `values` added at `index`, as ``np.add.at`` does: repeated indices accumulate."""
+@register(scatter_add)
+def scatter_add_(values, index, shape, distinct=False):
+    """zeros(shape) with `values` added at `index`; repeated indices accumulate."""
     def scattered(x):
         result = np.full(shape, ZERO, object) if x.dtype == object else np.zeros(shape)
         np.add.at(result, index, x)
@@ -64,15 +71,15 @@ def count(a, axis):
 
 @register(np.mean)
 def mean(a, axis=None, dtype=None, keepdims=False):
-    return divide(sum_(a, axis, keepdims=keepdims), count(a, axis))
+    return sum_(a, axis, keepdims=keepdims) / count(a, axis)
 
 
 @register(np.var)
 def var(a, axis=None, dtype=None, ddof=0, keepdims=False, *, mean=None, correction=None):
     """Two passes, as in NumPy: the mean of the squared distances from the mean."""
     centre = np.mean(a, axis=axis, keepdims=True) if mean is None else mean
-    squares = sum_(square(subtract(a, centre)), axis, keepdims=keepdims)
-    return divide(squares, max(count(a, axis) - (ddof if correction is None else correction), 0))
+    squares = sum_(np.square(a - centre), axis, keepdims=keepdims)
+    return squares / max(count(a, axis) - (ddof if correction is None else correction), 0)
 
 
 @register(np.std)
@@ -88,14 +95,18 @@ def root(x):
 # Products
 
 def multiplied(form, cells):
-    """A Ball of products, in any order: n factors, n - 1 roundings.  ``form(ufunc, x)`` reduces or accumulates."""
+    """A Ball of products, in any order: n factors, n - 1 roundings.
+
+    ``form(ufunc, x)`` reduces or accumulates an array.
+    """
     values, fmt = filled(form(np.multiply, cells)), current_format()
     if fmt is None:
         return wrap(values)
     sizes = as_cells(np.abs(cells))
-    grown = filled(form(np.multiply, each(arb.max, 2)(sizes, ONE)))     # no partial product is larger than this
-    shrunk = filled(form(np.multiply, each(arb.min, 2)(sizes, ONE)))    # and none smaller, but for zeros
-    factors = form(np.add, 1.0 - np.asarray(sizes == ONE))              # 1 and -1 cost nothing
+    # no partial product is larger than `grown`, and none smaller than `shrunk`, but for zeros
+    grown = filled(form(np.multiply, each(arb.max, 2)(sizes, ONE)))
+    shrunk = filled(form(np.multiply, each(arb.min, 2)(sizes, ONE)))
+    factors = form(np.add, 1.0 - np.asarray(sizes == ONE))  # 1 and -1 cost nothing
     steps = np.asarray(np.maximum(factors - 1, 0)).astype(int).astype(object)
     relative = ONE + each(fmt.spread)(steps)
     growth = np.abs(as_cells(grown * relative))
@@ -114,6 +125,5 @@ def prod(a, axis=None, dtype=None, keepdims=False):
 
 @register(np.cumprod)
 def cumprod(a, axis=None, dtype=None):
-    cells = cells_of(a)
-    cells, axis = (cells.reshape(-1), 0) if axis is None else (cells, axis)
+    cells, axis = in_a_row(a, axis)
     return multiplied(lambda ufunc, x: ufunc.accumulate(x, axis=axis), cells)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from refgrad.rules.shape import setitem
+
 from .array import Ball, cells_of, filled, register, wrap
 
 
-def rewrap(result):
-    if isinstance(result, (list, tuple)):
-        return type(result)(map(wrap, result))
-    return wrap(result)
-
-
 def structural(*functions, arrays=1, fills=False):
-    """Functions whose first `arrays` arguments (None: all) are data, the others indices, shapes and axes.
+    """Functions whose first `arrays` arguments (None: all) are data.
 
-    `fills`: NumPy may put plain numbers into the result, which become cells.
+    The others are indices, shapes and axes.  `fills`: NumPy may put plain numbers into the result,
+    which become cells.
     """
     for function in functions:
         def implementation(*args, _function=function, **kwargs):
@@ -24,7 +21,9 @@ def structural(*functions, arrays=1, fills=False):
             data = [cells_of(a) for a in args[:count]]
             others = {k: cells_of(v) if isinstance(v, Ball) else v for k, v in kwargs.items()}
             result = _function(*data, *args[count:], **others)
-            return rewrap(filled(result) if fills else result)
+            if isinstance(result, (list, tuple)):
+                return type(result)(map(wrap, result))
+            return wrap(filled(result) if fills else result)
         register(function, implementation)
 
 
@@ -36,12 +35,14 @@ def joining(*functions):
         register(function, implementation)
 
 
-structural(np.reshape, np.ravel, np.transpose, np.matrix_transpose, np.swapaxes, np.moveaxis, np.squeeze,
-           np.expand_dims, np.broadcast_to, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.flip,
-           np.fliplr, np.flipud, np.roll, np.rollaxis, np.rot90, np.tile, np.repeat, np.take, np.take_along_axis,
-           np.diagonal, np.delete, np.unstack)
+structural(
+    np.reshape, np.ravel, np.transpose, np.matrix_transpose, np.swapaxes, np.moveaxis, np.squeeze,
+    np.expand_dims, np.broadcast_to, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit,
+    np.flip, np.fliplr, np.flipud, np.roll, np.rollaxis, np.rot90, np.tile, np.repeat, np.take,
+    np.take_along_axis, np.diagonal, np.delete, np.unstack)
 structural(np.tril, np.triu, np.diag, np.diagflat, fills=True)
-structural(np.broadcast_arrays, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.meshgrid, arrays=None)
+structural(np.broadcast_arrays, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.meshgrid,
+           arrays=None)
 joining(np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack)
 
 PADDINGS = ("constant", "edge", "reflect", "symmetric", "wrap", "empty")
@@ -50,16 +51,11 @@ PADDINGS = ("constant", "edge", "reflect", "symmetric", "wrap", "empty")
 @register(np.pad)
 def pad(array, pad_width, mode="constant", *, constant_values=0, **kwargs):
     if mode not in PADDINGS:
-        raise ValueError(f"pad: mode {mode!r} is not possible for a Ball, only {', '.join(PADDINGS)}")
+        raise ValueError(
+            f"pad: mode {mode!r} is not possible for a Ball, only {', '.join(PADDINGS)}")
     if mode in ("constant", "empty"):
         mode, kwargs["constant_values"] = "constant", cells_of(constant_values)
     return wrap(np.pad(cells_of(array), pad_width, mode, **kwargs))
-
-
-def filling(function, value):
-    @register(function)
-    def implementation(a, dtype=None, order="K", subok=True, shape=None, *, device=None):
-        return full_like(a, value, dtype=dtype, shape=shape)
 
 
 @register(np.full_like)
@@ -71,9 +67,9 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, d
     return wrap(np.full(shape, cells_of(fill_value), object))
 
 
-filling(np.zeros_like, 0)
-filling(np.ones_like, 1)
-filling(np.empty_like, 0)
+for _function, _value in ((np.zeros_like, 0), (np.ones_like, 1), (np.empty_like, 0)):
+    register(_function, lambda a, *args, _value=_value, **kwargs: full_like(
+        a, _value, *args, **kwargs))
 
 register(np.copy, lambda a, order="K", subok=False: a)
 register(np.astype, lambda x, dtype, /, *, copy=True, device=None: x.astype(dtype))
@@ -86,7 +82,8 @@ register(np.isrealobj, lambda x: True)
 register(np.iscomplexobj, lambda x: False)
 
 
-def with_item(x, value, index):
+@register(setitem)
+def setitem_(x, value, index):
     """A copy of x with `value` at the index: what ``x[index] = value`` does to an array."""
     cells = np.array(cells_of(x), object)
     cells[index] = cells_of(value)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from crosscheck.ball import Ball, UFUNCS, arithmetic
-from tests.crosscheck.balls import FORMATS, ON_TRUTHS, PRODUCTS, bounded, draw, leaves
+from crosscheck.ball import Ball, arithmetic
+from tests.crosscheck.balls import FORMATS, ON_TRUTHS, PRODUCTS, UFUNCS, bounded, draw, leaves
 
 
 def spread_out(rng, n, dtype, exponents):

@@ -1,0 +1,82 @@
+"""The logarithm of the gamma function and its derivatives, which NumPy lacks, ready for `register`.
+
+In bound mode they cost `GAMMA_ULPS`, counted at values of at least 1: near their zeros libraries are
+good to an absolute error only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from flint import arb, ctx
+
+from .arithmetic import (
+    FUNCTION_ULPS, ONE, ZERO, as_cells, current_format, each, rounded, unbounded)
+from .array import Ball, cells_of, wrap
+
+#: Implementations differ more than those of exp: cephes, glibc and boost are good to about this.
+GAMMA_ULPS = 16
+
+#: Arguments further left than this are not worth the recurrence: the result is indeterminate.
+FARTHEST = 10_000
+
+
+def sharp(function):
+    """The function of one ball, with more bits where an exact argument gives a cancelling result."""
+    def evaluated(x):
+        y = function(x)
+        if x.is_exact() and y.is_finite() and y.rel_accuracy_bits() < ctx.prec - 20:
+            bits = ctx.prec
+            try:
+                ctx.prec = 3 * bits
+                y = function(x)
+            finally:
+                ctx.prec = bits
+        return y
+    return evaluated
+
+
+def ball_lgamma(x) -> Ball:
+    """log |gamma|, elementwise; indeterminate around the poles 0, -1, -2 ..."""
+    return _gamma_family(each(sharp(_lgamma)), x)
+
+
+def ball_digamma(x) -> Ball:
+    """The derivative of log gamma, elementwise."""
+    return _gamma_family(each(sharp(arb.digamma)), x)
+
+
+def ball_polygamma(n, x) -> Ball:
+    """The n-th derivative of digamma, elementwise; n a whole number."""
+    if n == 0:
+        return ball_digamma(x)
+    return _gamma_family(each(sharp(lambda c: _polygamma(int(n), c))), x)
+
+
+def _gamma_family(function, x):
+    cells, form = cells_of(x), current_format()
+    if form is None:
+        return wrap(function(cells))
+    left = ~np.asarray(cells > ZERO)  # there libraries reflect, and what they reflect at is rounded
+    values = function(np.where(left, as_cells(cells * form.factor(FUNCTION_ULPS)), cells))
+    error = each(arb.max, 2)(np.abs(values), ONE) * arb(0, 2 * GAMMA_ULPS * form.unit)
+    return wrap(rounded(values + error))
+
+
+def _lgamma(x):
+    """log |gamma(x)|; left of zero by reflection, gamma(x) gamma(1 - x) = pi / sin(pi x)."""
+    if x > ZERO:
+        return x.lgamma()
+    sine = abs(x.sin_pi())
+    return (arb.pi() / sine).log() - (1 - x).lgamma() if sine > ZERO else unbounded()
+
+
+def _polygamma(n, x):
+    """(-1)^(n+1) n! zeta(n + 1, x); left of zero by recurrence:
+
+    zeta(s, x) = zeta(s, x + k) + sum_(i<k) (x + i)^-s
+    """
+    if not x.is_finite() or x < -FARTHEST:
+        return unbounded()
+    steps = max(0, 1 - int(x.lower().floor().unique_fmpz()))
+    total = arb(n + 1).zeta(x + steps) + sum(((x + i) ** -(n + 1) for i in range(steps)), ZERO)
+    return total * arb(n).fac() * (-1) ** (n + 1)
