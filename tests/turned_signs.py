@@ -20,24 +20,8 @@ RULES = ["np.multiply vjp 1", "np.tanh jvp 0", "np.power vjp 0", "np.max vjp 0",
          "np.concatenate vjp 0", "matmul vjp 0", "np.linalg.inv vjp 0", "linear vjp 1", "layer_norm jvp 0"]
 
 
-def rule_named(name):
-    import refgrad  # noqa: F401  (declares the rules)
-    from refgrad.primitive import TABLE
-    found = [rule for rule in TABLE.values() if rule.name == name]
-    if not found:
-        raise SystemExit(f"no rule is named {name!r}; refgrad.functions() lists them")
-    return found[0]
-
-
-def negative(rules, argument):
-    """The rules with one argument's sign turned."""
-    from refgrad.primitive import Each
-    if isinstance(rules, Each):
-        return Each(lambda i, *a, **k: -rules.rule(i, *a, **k) if i == argument else rules.rule(i, *a, **k))
-    return tuple(r if i != argument else (lambda *a, _r=r, **k: -_r(*a, **k)) for i, r in enumerate(rules))
-
-
 def turn(fault):
+    from tests.rules import negative, rule_named
     name, which, argument = fault.rsplit(" ", 2)
     rule = rule_named(name)
     setattr(rule, which, negative(getattr(rule, which), int(argument)))

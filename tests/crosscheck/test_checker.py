@@ -9,8 +9,8 @@ import crosscheck
 from crosscheck import GradientError, assert_gradient, check
 from crosscheck.verdict import NO_ANSWER, VERDICTS, WRONG
 from refgrad import custom, nn
-from tests.turned_signs import negative, rule_named
 from tests.crosscheck.scenarios import SCENARIOS, T, X, gelu, gelu_tanh_slope, summed
+from tests.rules import negative, rule_named
 
 SUMMED_PRODUCT = summed(lambda g, a, b: (g * b, g * a))
 

@@ -23,7 +23,7 @@ from refgrad import nn
 from refgrad.derive.numpy_source import NoSource, source
 from refgrad.derive.printing import text
 from refgrad.primitive import CONSTANT, TABLE, Primitive
-from tests.turned_signs import negative
+from tests.rules import negative
 
 LAYERS_CSV = pd.DataFrame({"layer": ["linear", "mse_loss"], "differentiator": "torch", "dtype": "float64",
                            "digits_min": 50.0, "ulp_median": [1.5, 2.5], "ulp_max": 9.0})

@@ -8,8 +8,9 @@ from crosscheck.locate import pinpoint
 from refgrad import custom
 from refgrad.primitive import CONSTANT, TABLE, Primitive
 from refgrad.tracer import bare
-from tests.crosscheck.test_proofs import rules, signs
-from tests.turned_signs import negative, rule_named
+from tests.rules import VARYING, derivatives as signs, negative, params, rule_named
+
+rules = lambda: params(VARYING)
 
 
 def in_the_middle(rule, case):

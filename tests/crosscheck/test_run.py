@@ -20,7 +20,7 @@ from crosscheck.report import tables
 from crosscheck.verdict import NO_ANSWER, RIGHT, VERDICTS, WRONG
 from refgrad import custom
 from refgrad.primitive import TABLE
-from tests.turned_signs import negative
+from tests.rules import negative
 
 
 @pytest.fixture(scope="module")

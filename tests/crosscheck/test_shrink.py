@@ -19,7 +19,7 @@ from crosscheck.subjects.network import NetworkSubject, on_balls
 from crosscheck.report.tables import errors_table
 from crosscheck.studies.networks import check_network
 from refgrad.tracer import bare
-from tests.crosscheck.test_locate import plant
+from tests.rules import plant
 
 SMALL = draw_networks(0, 30, "quick")[0]
 

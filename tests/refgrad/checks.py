@@ -9,6 +9,7 @@ import refgrad as rg
 from refgrad.tracer import Level, Tracer
 from refgrad.transforms import own
 from refgrad.tree import flatten
+from tests.rules import callable_of
 
 
 def close(actual, expected, what, rtol=1e-9):
@@ -94,6 +95,15 @@ def second_derivatives_agree(program, arrays, rng):
             close(a, b, f"Hessian-vector product, {name} against forward over reverse", 1e-8)
     close(rg.jvp(slope, arrays, u)[1], inner(u, hv), "u' H v, forward over forward against forward over reverse", 1e-8)
     matches_differences(gradient, arrays, rng)
+
+
+def follows_the_convention(rule, kink, mode):
+    """At a kink, a rule gives the slopes that its convention says."""
+    call = kink.call or (lambda *arrays: callable_of(rule)(*arrays, **kink.params))
+    at = [np.asarray(x, dtype=float) for x in kink.at]
+    found = rg.jacobian(call, tuple(range(len(at))), mode=mode)(*at)
+    for slope, expected in zip(found, kink.slopes, strict=True):
+        np.testing.assert_array_equal(slope, np.asarray(expected), kink.says)
 
 
 def owns_its_results(program, arrays, rng):

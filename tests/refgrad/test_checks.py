@@ -8,13 +8,10 @@ import pytest
 import refgrad as rg
 from refgrad import reverse, tracer, transforms
 from refgrad.cases import Case
-from refgrad.primitive import TABLE, Composition, Each, Kind, Primitive, elementwise
+from refgrad.primitive import TABLE, Composition, Primitive, elementwise
+from tests.rules import RULES, derivatives, drawn, faulty
 
 from . import checks
-from .test_rules import RULES, callable_of, test_conventions_at_kinks
-
-PRIMITIVES = [r for r in RULES if isinstance(r, Primitive) and r.kind is not Kind.CONSTANT]
-
 
 def off_by_a_factor(c):
     return c * 1.00001
@@ -26,63 +23,37 @@ def off_in_one_entry(c):
     return d
 
 
-def spoiled(rules, argument, fault):
-    """The same rules with a fault in that of one argument."""
-    def wrong(rule):
-        def faulty(v, *rest, **params):
-            c = rule(v, *rest, **params)
-            return tuple(map(fault, c)) if isinstance(c, tuple) else fault(c)
-        return faulty
-
-    if isinstance(rules, Each):
-        return Each(lambda i, *rest, **params: (wrong(rules[i]) if i == argument else rules[i])(*rest, **params))
-    return tuple(wrong(rule) if i == argument else rule for i, rule in enumerate(rules))
-
-
 def noticed(rule, check):
     """Whether a check fails on one of the rule's cases."""
     for case in rule.cases:
-        rng = np.random.default_rng(5)
         try:
-            check(case.program(callable_of(rule)), case.draw(rng), rng)
+            check(*drawn(rule, case, seed=5))
         except AssertionError:
             return True
     return False
 
 
-def rules_of(which):
-    for primitive in PRIMITIVES:
-        rules = getattr(primitive, which)
-        if rules is not None:
-            many = range(2) if isinstance(rules, Each) else [i for i, rule in enumerate(rules) if rule is not None]
-            yield from ((primitive, i) for i in many)
+def spoiled(monkeypatch, rule, mode, argument, fault):
+    """Put a fault into what one derivative rule gives."""
+    def wrong(rule, *args, **params):
+        c = rule(*args, **params)
+        return tuple(map(fault, c)) if isinstance(c, tuple) else fault(c)
+    monkeypatch.setattr(rule, mode, faulty(getattr(rule, mode), argument, wrong))
 
 
-def each(pairs):
-    pairs = list(pairs)
-    return pytest.mark.parametrize("primitive, argument", pairs, ids=[f"{p.name}-{i}" for p, i in pairs])
-
-
-@each(rules_of("vjp"))
+@pytest.mark.parametrize("rule, mode, argument", derivatives())
 @pytest.mark.parametrize("fault", [off_by_a_factor, off_in_one_entry], ids=lambda f: f.__name__)
-def test_a_fault_in_a_vjp_is_seen(primitive, argument, fault, monkeypatch):
-    assert not noticed(primitive, checks.is_dual)
-    monkeypatch.setattr(primitive, "vjp", spoiled(primitive.vjp, argument, fault))
-    assert noticed(primitive, checks.is_dual)
+def test_a_fault_in_one_rule_is_seen(rule, mode, argument, fault, monkeypatch):
+    assert mode == "jvp" or not noticed(rule, checks.is_dual)
+    spoiled(monkeypatch, rule, mode, argument, fault)
+    assert noticed(rule, checks.is_dual)
 
 
-@each(rules_of("jvp"))
-@pytest.mark.parametrize("fault", [off_by_a_factor, off_in_one_entry], ids=lambda f: f.__name__)
-def test_a_fault_in_a_jvp_is_seen(primitive, argument, fault, monkeypatch):
-    monkeypatch.setattr(primitive, "jvp", spoiled(primitive.jvp, argument, fault))
-    assert noticed(primitive, checks.is_dual)
-
-
-@each(rules_of("jvp"))
-def test_a_fault_in_both_modes_is_seen_by_differences(primitive, argument, monkeypatch):
+@pytest.mark.parametrize("rule, mode, argument", derivatives("jvp"))
+def test_a_fault_in_both_modes_is_seen_by_differences(rule, mode, argument, monkeypatch):
     for mode in ("vjp", "jvp"):
-        monkeypatch.setattr(primitive, mode, spoiled(getattr(primitive, mode), argument, lambda c: c * 1.001))
-    assert noticed(primitive, checks.matches_differences)
+        spoiled(monkeypatch, rule, mode, argument, lambda c: c * 1.001)
+    assert noticed(rule, checks.matches_differences)
 
 
 @pytest.mark.parametrize("composition", [r for r in RULES if isinstance(r, Composition)], ids=lambda r: r.name)
@@ -197,7 +168,7 @@ def test_a_wrong_convention_at_a_kink_is_seen(mode, monkeypatch):
     rule = TABLE[np.absolute]
     monkeypatch.setattr(rule, mode, (lambda v, y, x: v * np.where(x >= 0, 1, -1),))
     with pytest.raises(AssertionError, match="0 at 0"):
-        test_conventions_at_kinks(rule, rule.kinks[0], {"vjp": "reverse", "jvp": "forward"}[mode])
+        checks.follows_the_convention(rule, rule.kinks[0], {"vjp": "reverse", "jvp": "forward"}[mode])
 
 
 def test_levels_that_are_not_told_apart_are_seen(monkeypatch):

@@ -12,8 +12,9 @@ from refgrad.errors import LostTrace
 from refgrad.primitive import Kind
 from refgrad.tree import flatten
 
+from tests.rules import CASES, VARYING, callable_of, each
+
 from .checks import close
-from .test_rules import CASES, VARYING, callable_of, each
 
 
 def drawn(rule, case):

@@ -12,8 +12,9 @@ from refgrad.primitive import Primitive
 from refgrad.reverse import Tape
 from refgrad.tree import flatten
 
+from tests.rules import VARYING, drawn, each
+
 from .checks import like
-from .test_rules import VARYING, drawn, each
 
 
 def loss(p):

@@ -8,29 +8,14 @@ import pytest
 
 import refgrad as rg
 from refgrad.cases import sample
-from refgrad.primitive import TABLE, Composition, Kind
+from refgrad.primitive import TABLE, Kind
 from refgrad.tracer import Tracer
 from refgrad.tree import flatten
+from tests.rules import CASES, RULES, VARYING, drawn, each
 
 from . import checks
 
-RULES = sorted(TABLE.values(), key=lambda rule: rule.name)
-CASES = [(rule, case) for rule in RULES for case in rule.cases]
-VARYING = [(rule, case) for rule, case in CASES if rule.kind is not Kind.CONSTANT]
 KINKS = [(rule, kink) for rule in RULES for kink in rule.kinks]
-
-
-def each(table):
-    return pytest.mark.parametrize("rule, case", table, ids=[f"{rule.name}{case!r}" for rule, case in table])
-
-
-def callable_of(rule):
-    return rule.function or rule
-
-
-def drawn(rule, case, seed=7):
-    rng = np.random.default_rng(seed)
-    return case.program(callable_of(rule)), case.draw(rng), rng
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -99,11 +84,7 @@ def test_constants_are_plain(rule, case):
 @pytest.mark.parametrize("rule, kink", KINKS, ids=[f"{rule.name}{kink.at}" for rule, kink in KINKS])
 @pytest.mark.parametrize("mode", ["reverse", "forward"])
 def test_conventions_at_kinks(rule, kink, mode):
-    call = kink.call or (lambda *arrays: callable_of(rule)(*arrays, **kink.params))
-    at = [np.asarray(x, dtype=float) for x in kink.at]
-    found = rg.jacobian(call, tuple(range(len(at))), mode=mode)(*at)
-    for slope, expected in zip(found, kink.slopes, strict=True):
-        np.testing.assert_array_equal(slope, np.asarray(expected), kink.says)
+    checks.follows_the_convention(rule, kink, mode)
 
 
 # Shapes without entries and with one
