@@ -12,12 +12,21 @@ from refgrad.tree import flatten
 from tests.rules import callable_of
 
 
-def close(actual, expected, what, rtol=1e-9):
-    """Equal up to rounding, relative to the largest entry; equal shapes; nan where nan is expected."""
+#: What a few roundings come to, relative to the largest entry.
+ROUNDING = 64 * np.finfo(float).eps
+
+
+def close(actual, expected, what="", rtol=ROUNDING, scale=None):
+    """Equal up to rtol, relative to the scale, which is the largest entry.
+
+    Shapes must be equal; nan and infinities must be where they are expected.
+    """
     actual, expected = np.asarray(actual), np.asarray(expected)
-    assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, expected {expected.shape}"
-    scale = np.max(np.abs(expected[np.isfinite(expected)]), initial=0) if expected.dtype.kind == "f" else 0
-    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol * scale, err_msg=what)
+    assert actual.shape == expected.shape, (
+        f"{what}: shape {actual.shape}, expected {expected.shape}")
+    if scale is None:
+        scale = np.max(np.abs(expected), where=np.isfinite(expected), initial=0)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=rtol * scale, err_msg=what)
 
 
 def like(rng, x):
@@ -27,20 +36,34 @@ def like(rng, x):
 
 def inner(a, b):
     """<a, b> of two nests."""
-    return sum(np.sum(np.multiply(x, y)) for x, y in zip(flatten(a)[0], flatten(b)[0], strict=True))
+    return sum(np.sum(np.multiply(x, y))
+               for x, y in zip(flatten(a)[0], flatten(b)[0], strict=True))
 
 
-def agrees_with_numpy(program, arrays):
+def absolute(nest):
+    return rg.tree_map(np.abs, nest)
+
+
+def curved(program):
+    """A scalar of the program's results that has curvature, where the program is linear too."""
+    def scalar(*arrays):
+        results = flatten(program(*arrays))[0]
+        return sum(np.sum(np.sin(y) + y * y / 2) for y in results
+                   if hasattr(y, "dtype") and y.dtype.kind == "f")
+    return scalar
+
+
+def agrees_with_numpy(program, arrays, rtol=ROUNDING):
     """The traced value is NumPy's own: value, shape, dtype, nest."""
     expected, structure = flatten(program(*arrays))
     actual, traced_structure = flatten(rg.vjp(program, *arrays)[0])
     assert str(structure) == str(traced_structure)
     for a, e in zip(actual, expected, strict=True):
-        close(a, e, "value", 1e-12)
+        close(a, e, "value", rtol)
         assert np.asarray(a).dtype == np.asarray(e).dtype, f"value is {np.asarray(a).dtype}, NumPy's {e.dtype}"
 
 
-def is_dual(program, arrays, rng):
+def is_dual(program, arrays, rng, rtol=ROUNDING):
     """<g, f'(x)[v]> = <f'(x)*[g], v>, and both modes give gradients of the arguments' shape and dtype."""
     tangents = [like(rng, x) for x in arrays]
     value, pushed = rg.jvp(program, arrays, tangents)
@@ -49,9 +72,13 @@ def is_dual(program, arrays, rng):
     pulled = pull(g)
     for c, x in zip(pulled, arrays, strict=True):
         assert (np.shape(c), c.dtype) == (np.shape(x), np.asarray(x).dtype), f"cotangent {c.dtype}{np.shape(c)}"
-    for t, y in zip(flatten(pushed)[0], flatten(value)[0], strict=True):
+    results = zip(*(flatten(x)[0] for x in (pushed, value, again)), strict=True)
+    for t, y, z in results:
         assert (np.shape(t), t.dtype) == (np.shape(y), y.dtype), f"tangent {t.dtype}{np.shape(t)}"
-    close(inner(pulled, tangents), inner(g, pushed), "<vjp g, v> against <g, jvp v>", 1e-8)
+        np.testing.assert_array_equal(y, z, "the value of jvp against that of vjp")
+    terms = (inner(absolute(g), absolute(pushed))
+             + inner(absolute(list(pulled)), absolute(tangents)))
+    close(inner(pulled, tangents), inner(g, pushed), "<vjp g, v> against <g, jvp v>", rtol, terms)
 
 
 def jacobians_agree(program, arrays):
@@ -93,7 +120,8 @@ def second_derivatives_agree(program, arrays, rng):
                         ("reverse over forward", rg.grad(slope, everything)(*arrays))]:
         for a, b in zip(other, hv, strict=True):
             close(a, b, f"Hessian-vector product, {name} against forward over reverse", 1e-8)
-    close(rg.jvp(slope, arrays, u)[1], inner(u, hv), "u' H v, forward over forward against forward over reverse", 1e-8)
+    close(rg.jvp(slope, arrays, u)[1], inner(u, hv),
+          "u' H v, forward over forward against forward over reverse", 1e-8)
     matches_differences(gradient, arrays, rng)
 
 

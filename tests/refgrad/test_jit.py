@@ -14,20 +14,12 @@ from refgrad.tree import flatten
 
 from tests.rules import CASES, VARYING, callable_of, each
 
-from .checks import close
+from .checks import close, curved
 
 
 def drawn(rule, case):
     """The program of a case, and numbers for it: those that it is written down with, and others."""
     return case.program(callable_of(rule)), *(case.draw(np.random.default_rng(seed)) for seed in (1, 2))
-
-
-def curved(program):
-    """A scalar of the program's results that has all derivatives."""
-    def scalar(*arrays):
-        results = flatten(program(*arrays))[0]
-        return sum(np.sum(y * np.cos(y)) for y in results if hasattr(y, "dtype") and y.dtype.kind == "f")
-    return scalar
 
 
 def floating(arrays):

@@ -50,6 +50,18 @@ def test_ownership(rule, case):
 
 
 @each(VARYING)
+def test_strided_read_only_arrays(rule, case):
+    program, arrays, _ = drawn(rule, case)
+    strided = [np.repeat(x[..., None], 2, axis=-1)[..., 0] for x in arrays]
+    for x in strided:
+        x.flags.writeable = False
+    directions = [np.ones_like(x) for x in arrays]
+    found, expected = (rg.hvp(checks.curved(program), xs, directions) for xs in (strided, arrays))
+    for a, e in zip(found, expected, strict=True):
+        checks.close(a, e, "strided against contiguous")
+
+
+@each(VARYING)
 def test_float32(rule, case):
     program, arrays, rng = drawn(rule, case)
     small = tuple(x.astype(np.float32) for x in arrays)
