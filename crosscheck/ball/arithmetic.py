@@ -1,23 +1,26 @@
-"""The arithmetic in force: how many bits, which floating format is modelled, which branches were taken.
+"""The arithmetic in force: how many bits, which floating format is modelled, which branches.
 
-A ball [m ± r] is the set of reals x with |x - m| <= r.  An operation on balls gives a ball that contains the result
-for every choice of reals in its operands (containment), so a chain of operations encloses the exact value of the
-chain whatever its rounding errors are.
+A ball [m ± r] is the set of reals x with |x - m| <= r.  An operation on balls gives a ball that
+contains the result for every choice of reals in its operands (containment), so a chain of
+operations encloses the exact value of the chain whatever its rounding errors are.
 
 Exact mode, ``arithmetic(400)``, is that and nothing else: the radius is what 400 bits leave open.
 
-Bound mode, ``arithmetic(np.float32)``, encloses more: every value that a float32 computation of the same program may
-produce.  By the standard model a float operation gives, for a result z in the normal range,
+Bound mode, ``arithmetic(np.float32)``, encloses more: every value that a float32 computation of the
+same program may produce.  By the standard model a float operation gives, for a result z in the
+normal range,
 
-    fl(z) = z (1 + d),  |d| <= u = 2^-p        and below the smallest normal number   fl(z) = z + e,  |e| <= eta / 2
+    fl(z) = z (1 + d),  |d| <= u = 2^-p      and below the smallest normal number
+    fl(z) = z + e,      |e| <= eta / 2
 
-with p the precision and eta the smallest subnormal number.  So the ball of z is multiplied by [1 ± u], widened by
-eta / 2 where z may be subnormal, and made unbounded where z may exceed the largest number.  An unbounded ball is
-flint's indeterminate one: unlike [0 ± inf] it stays indeterminate under tanh or multiplication by 0, as the NaN does
-that the overflow may lead to.  Exact numbers of the format stay exact, as they do in the format.
+with p the precision and eta the smallest subnormal number.  So the ball of z is multiplied by
+[1 ± u], widened by eta / 2 where z may be subnormal, and made unbounded where z may exceed the
+largest number.  An unbounded ball is flint's indeterminate one: unlike [0 ± inf] it stays
+indeterminate under tanh or multiplication by 0, as the NaN does that the overflow may lead to.
+Exact numbers of the format stay exact, as they do in the format.
 
-Flint's working precision belongs to the process, the mode to the thread.  Threads with different arithmetics disturb
-each other's precision, hence the tightness of balls, never containment.
+Flint's working precision belongs to the process, the mode to the thread.  Threads with different
+arithmetics disturb each other's precision, hence the tightness of balls, never containment.
 """
 
 from __future__ import annotations
@@ -31,13 +34,14 @@ from flint import arb, ctx
 
 from ..formats import format_named
 
-#: What one operation may be off, in units in the last place.  IEEE 754 rounds +, -, *, / correctly: half an ulp.  It
-#: does so for sqrt, too, but torch takes sqrt from MKL's vector library, where every sixth float32 root comes out one
-#: of the two neighbours (0.72 ulp measured; roots of squares are right).  Vectorised exp, log, tanh, sin, pow ... are
-#: documented at 1 to 4 ulps; the worst that was measured, in NumPy and torch, is 2.6 (float32 arcsin in NumPy).
+#: What one operation may be off, in units in the last place.  IEEE 754 rounds +, -, *, / correctly:
+#: half an ulp.  It does so for sqrt, too, but torch takes sqrt from MKL's vector library, where
+#: every sixth float32 root comes out one of the two neighbours (0.72 ulp measured; roots of squares
+#: are right).  Vectorised exp, log, tanh, sin, pow ... are documented at 1 to 4 ulps; the worst
+#: that was measured, in NumPy and torch, is 2.6 (float32 arcsin in NumPy).
 HALF, SQRT_ULPS, FUNCTION_ULPS = 0.5, 1, 4
 
-#: Bits beyond the format's: the balls' own rounding shall not count next to the rounding they model.
+#: Bits beyond the format's: the balls' own rounding shall not count next to what they model.
 GUARD = 30
 
 ZERO, ONE = arb(0), arb(1)
@@ -52,7 +56,8 @@ class Undecided(ArithmeticError):
     """
 
     def __init__(self, function, index, balls):
-        self.function, self.index, self.balls = function, tuple(map(int, index)), tuple(map(show, balls))
+        self.function, self.index = function, tuple(map(int, index))
+        self.balls = tuple(map(show, balls))
         super().__init__(function, self.index, self.balls)
 
     def __str__(self):
@@ -80,7 +85,7 @@ class Format:
 
     @lru_cache(maxsize=4096)
     def spread(self, n):
-        """[0 ± gamma_n], gamma_n = n u / (1 - n u): what n roundings in a row do, relative to their operand."""
+        """[0 ± gamma_n], gamma_n = n u / (1 - n u): what n roundings do, relatively."""
         total = n * self.unit
         return arb(0, total / (1 - total)) if total < 1 else unbounded()
 
@@ -99,12 +104,14 @@ current_format = _format.get
 
 @contextlib.contextmanager
 def arithmetic(kind, finer=0):
-    """Compute balls with `kind` bits (exact mode), or as a model of the floating dtype `kind` (bound mode), which is
-    NumPy's or a name of `FORMATS`.
+    """Compute balls with `kind` bits (exact mode), or as a model of the dtype `kind` (bound mode).
 
-    finer  bound mode only: every rounding is 2^finer times smaller than the format's.  Radii are proportional to the
-           roundings as long as those are small; so radius times 2^finer is the format's own bound, to first order,
-           where at the format's own roundings balls would swell out of proportion.
+    The dtype is NumPy's or a name of `FORMATS`.
+
+    finer  bound mode only: every rounding is 2^finer times smaller than the format's.  Radii are
+           proportional to the roundings as long as those are small; so radius times 2^finer is the
+           format's own bound, to first order, where at the format's own roundings balls would
+           swell out of proportion.
 
     Outside any such block the mode is exact, at flint's own precision.
     """
@@ -124,7 +131,10 @@ def arithmetic(kind, finer=0):
 
 @contextlib.contextmanager
 def branches():
-    """A log of every decision that the program takes: compare two to know that two runs took the same branches."""
+    """A log of every decision that the program takes.
+
+    Two runs with equal logs took the same branches.
+    """
     outer, log = _log.get(), []
     token = _log.set(log)
     try:
@@ -151,7 +161,9 @@ def unbounded():
 def show(cell):
     """A ball as text, short."""
     mid, rad = cell.mid().str(10, radius=False), cell.rad()
-    return mid if rad == 0 else f"{mid} ± {float(rad):.1e}" if rad > 1e-300 else f"{mid} ± {rad.str(2, radius=False)}"
+    if rad == 0:
+        return mid
+    return f"{mid} ± {float(rad):.1e}" if rad > 1e-300 else f"{mid} ± {rad.str(2, radius=False)}"
 
 
 def as_cells(x):
@@ -169,11 +181,11 @@ def each(function, operands=1):
 
 
 def rounded(cells, ulps=HALF):
-    """Exact mode: the cells.  Bound mode: the cells, widened by what rounding to the format may do to each.
+    """In exact mode the cells, in bound mode widened by what rounding may do to each.
 
-    Numbers of the format stay exact; of library functions (more than one ulp) only the values 0, 1 and -1 do.  Those
-    may also overflow early, as torch's sinh does, which takes e^x on the way: they are trusted up to a quarter of the
-    largest number.
+    Numbers of the format stay exact; of library functions (more than one ulp) only the values 0, 1
+    and -1 do.  Those may also overflow early, as torch's sinh does, which takes e^x on the way:
+    they are trusted up to a quarter of the largest number.
     """
     form = _format.get()
     if form is None:
@@ -197,7 +209,8 @@ def _at_the_edge(cell, wide, form, ulps, largest):
     """`rounded` for what may be zero, subnormal, too large or no number at all."""
     if cell.is_nan():
         return unbounded()
-    if cell.is_exact() and (cell == ZERO or not cell.is_finite() or ulps <= SQRT_ULPS and form.holds(cell)):
+    if cell.is_exact() and (cell == ZERO or not cell.is_finite()
+                            or ulps <= SQRT_ULPS and form.holds(cell)):
         return cell
     if not abs(wide) <= largest:
         return unbounded()
@@ -205,16 +218,19 @@ def _at_the_edge(cell, wide, form, ulps, largest):
 
 
 def rounded_sums(values, magnitudes, counts, operands):
-    """Sums of products, widened by what rounding may do in any order of summation, with or without fused multiply-add.
+    """Sums of products, widened by what rounding may do.
+
+    The order of summation may be any, with or without fused multiply-add.
 
     values      sum_k a_k b_k ..., shape S
     magnitudes  sum_k |a_k b_k ...|, shape S
     counts      how many of the terms are not exactly zero (adding those costs nothing), shape S
     operands    |a|, |b|, ...: the factors' cells, as many as a term has factors
 
-    With n = count + factors - 2 roundings on the way of each term the error is at most gamma_n times the magnitude;
-    n = 1 is a single rounding.  A product may also underflow, which costs eta, times the factors still to come.
-    Sums whose operands all lie on one grid, such as small integers, are exact in every order.
+    With n = count + factors - 2 roundings on the way of each term the error is at most gamma_n
+    times the magnitude; n = 1 is a single rounding.  A product may also underflow, which costs eta,
+    times the factors still to come.  Sums whose operands all lie on one grid, such as small
+    integers, are exact in every order.
     """
     form = _format.get()
     values = as_cells(values)
@@ -234,7 +250,7 @@ def rounded_sums(values, magnitudes, counts, operands):
     if factors > 1 and not all(np.all((m >= root) | (m == ZERO)) for m in operands):
         lost = counts.astype(int).astype(object) * arb(0, (factors - 1) * growth * form.underflow)
         result = as_cells(np.where(counts > 0, result + lost, result))
-    largest = as_cells(np.abs(magnitudes + error)) if growth is ONE else as_cells(counts.astype(object) * growth)
+    largest = np.abs(magnitudes + error) if growth is ONE else counts.astype(object) * growth
     too_large = (counts > 0) & ~np.asarray(largest <= form.largest)
     for i in map(tuple, np.argwhere(too_large & ~_exactly_infinite(values))):
         result[i] = unbounded()
@@ -263,7 +279,7 @@ def _growth(operands):
 
 
 def _on_a_grid(magnitudes, operands, form):
-    """Are all terms multiples of one power of two, and few enough that every partial sum is a number of the format?"""
+    """Whether all terms are multiples of one power of two, and all partial sums in the format."""
     if len(operands) > 2:
         return False
     grid = 0
@@ -275,7 +291,8 @@ def _on_a_grid(magnitudes, operands, form):
             if cell != ZERO:
                 low = int(cell.man_exp()[1])
                 high = low + cell.bits()
-                lowest, highest = (low, high) if lowest is None else (min(low, lowest), max(high, highest))
+                lowest = low if lowest is None else min(low, lowest)
+                highest = high if highest is None else max(high, highest)
                 if highest - lowest > form.precision:
                     return False
         grid += lowest or 0

@@ -28,7 +28,9 @@ class UnknownOperand(TypeError):
     """Not a number and not an array of numbers: another array type may know what to do."""
 
     def __init__(self, operand):
-        kind = f"an array of {operand.dtype}" if type(operand) is np.ndarray else type(operand).__name__
+        kind = type(operand).__name__
+        if type(operand) is np.ndarray:
+            kind = f"an array of {operand.dtype}"
         super().__init__(f"a Ball cannot be combined with {kind}")
         self.operand = operand
 
@@ -52,7 +54,8 @@ class Ball(Face):
     Ball(values, radius)     the same, with radii (which broadcast)
     Ball.from_cells(cells)   an object array of flint's arb
 
-    `cells` is a read-only object array; `format` is the floating format that the cells are rounded to, or None.
+    `cells` is a read-only object array; `format` is the floating format that the cells are rounded
+    to, or None.
     """
 
     __slots__ = ("cells", "format")
@@ -171,7 +174,8 @@ class Ball(Face):
 
     def abs_upper(self):
         """Upper bounds of the absolute values as float64."""
-        return outward(each(lambda c: INFINITE if c.is_nan() else c.abs_upper())(self.cells), np.inf)
+        bound = each(lambda c: INFINITE if c.is_nan() else c.abs_upper())
+        return outward(bound(self.cells), np.inf)
 
     def contains(self, other):
         """Whether each ball contains the other one (a Ball, or numbers taken exactly)."""

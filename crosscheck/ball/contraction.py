@@ -2,9 +2,10 @@
 
     C[out] = sum over all other labels of  A[a] B[b] ...
 
-Two operands at a time: labels in both and still needed are a batch, labels in both and no longer needed are summed
-over, and what remains is a matrix product, which flint's `arb_mat` does some fifty times faster than cell by cell.
-The same contraction of absolute values and of ones gives the magnitudes and the counts for `rounded_sums`.
+Two operands at a time: labels in both and still needed are a batch, labels in both and no longer
+needed are summed over, and what remains is a matrix product, which flint's `arb_mat` does some
+fifty times faster than cell by cell. The same contraction of absolute values and of ones gives the
+magnitudes and the counts for `rounded_sums`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .reductions import nonzero
 
 
 def einsum_of(cells, labels, out):
-    """The Ball of the Einstein summation of object arrays, whose axes carry hashable `labels`, onto the axes `out`."""
+    """The Ball of the Einstein summation of cells, whose axes have `labels`, onto the axes `out`."""
     values = contract(cells, labels, out)
     if current_format() is None:
         return wrap(values)
@@ -77,7 +78,8 @@ def sum_out(a, names, needed):
     if not axes:
         return a, names
     total = np.add.reduce(a, axis=axes)
-    return filled(total) if a.dtype == object else np.asarray(total), [n for n in names if n in needed]
+    total = filled(total) if a.dtype == object else np.asarray(total)
+    return total, [n for n in names if n in needed]
 
 
 def pair(a, left, b, right, needed):
@@ -88,7 +90,8 @@ def pair(a, left, b, right, needed):
     summed = [n for n in left if n in right and n not in needed]
     rows, columns = [n for n in left if n not in right], [n for n in right if n not in left]
     size = dict(zip(left, a.shape)) | dict(zip(right, b.shape))
-    many, m, k, n = (math.prod(size[name] for name in names) for names in (batch, rows, summed, columns))
+    many, m, k, n = (math.prod(size[name] for name in names)
+                     for names in (batch, rows, summed, columns))
     a = a.transpose([left.index(n) for n in batch + rows + summed]).reshape(many, m, k)
     b = b.transpose([right.index(n) for n in batch + summed + columns]).reshape(many, k, n)
     names = batch + rows + columns
@@ -104,7 +107,8 @@ def products(a, b):
         return a * b
     result = np.empty((many, m * p), object)
     for i in range(many):
-        result[i] = (arb_mat(m, k, a[i].ravel().tolist()) * arb_mat(k, p, b[i].ravel().tolist())).entries()
+        left, right = arb_mat(m, k, a[i].ravel().tolist()), arb_mat(k, p, b[i].ravel().tolist())
+        result[i] = (left * right).entries()
     return result.reshape(many, m, p)
 
 
@@ -160,7 +164,8 @@ def matmul(a, b):
     x, y = _ellipsis(max(a.ndim - 2, 0)), _ellipsis(max(b.ndim - 2, 0))
     rows, columns = ["row"][:a.ndim - 1], ["column"][:b.ndim - 1]
     _same_length(a, -1, b, -2 if b.ndim > 1 else -1, "matmul")
-    return einsum_of([a, b], [x + rows + ["sum"], y + ["sum"] + columns], max(x, y, key=len) + rows + columns)
+    labels = [x + rows + ["sum"], y + ["sum"] + columns]
+    return einsum_of([a, b], labels, max(x, y, key=len) + rows + columns)
 
 
 def _same_length(a, i, b, j, name):
@@ -212,7 +217,9 @@ def dot(a, b):
 @register(np.inner)
 def inner(a, b):
     a, b = cells_of(a), cells_of(b)
-    return contracted(a, b, [-1], [-1], "inner") if a.ndim and b.ndim else np.multiply(wrap(a), wrap(b))
+    if not (a.ndim and b.ndim):
+        return np.multiply(wrap(a), wrap(b))
+    return contracted(a, b, [-1], [-1], "inner")
 
 
 @register(np.outer)

@@ -1,11 +1,13 @@
 """What balls decide: comparisons, logic, choices.
 
-x < y is certain when every number of the one ball lies below every number of the other, and so is x >= y; between
-overlapping balls neither is.  What is certain is a plain bool, and goes into the branch log.  What is not raises
-`Undecided` in exact mode; in bound mode it becomes an indicator: a Ball of 0, 1 and [0, 1], with which ``np.where``
-gives the hull of both branches and by which one may multiply.
+x < y is certain when every number of the one ball lies below every number of the other, and so is
+x >= y; between overlapping balls neither is.  What is certain is a plain bool, and goes into the
+branch log.  What is not raises `Undecided` in exact mode; in bound mode it becomes an indicator: a
+Ball of 0, 1 and [0, 1], with which ``np.where`` gives the hull of both branches and by which one
+may multiply.
 
-Two cells that are the same object stand for the same number: taking, repeating and comparing them is a decided tie.
+Two cells that are the same object stand for the same number: taking, repeating and comparing them
+is a decided tie.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 from flint import arb
 
-from .arithmetic import HALF, ONE, ZERO, Undecided, as_cells, current_format, each, record, unbounded
+from .arithmetic import (
+    HALF, ONE, ZERO, Undecided, as_cells, current_format, each, record, unbounded)
 from .array import FUNCTIONS, UnknownOperand, cells_of, register, wrap
 from .reading import INFINITE
 
@@ -55,13 +58,15 @@ def refuse(name, undecided, *operands):
 
 def indicator(codes):
     """The Ball of 0, 1 and [0, 1] for codes 0, 1 and one half."""
-    return wrap(each(lambda code: ZERO if code == 0 else ONE if code == 1 else maybe())(codes.astype(object)))
+    ball = each(lambda code: ZERO if code == 0 else ONE if code == 1 else maybe())
+    return wrap(ball(codes.astype(object)))
 
 
 def truth(x):
     """Codes for "is not zero": 0, 1, or one half where it is open; and the cells."""
     cells = cells_of(x)
-    return np.where(np.asarray(cells == ZERO), 0.0, np.where(np.asarray(cells != ZERO), 1.0, HALF)), cells
+    zero, nonzero = np.asarray(cells == ZERO), np.asarray(cells != ZERO)
+    return np.where(zero, 0.0, np.where(nonzero, 1.0, HALF)), cells
 
 
 def comparison(ufunc, opposite, same):
@@ -100,7 +105,8 @@ def connective(ufunc, bitwise, combine):
 connective(np.logical_and, np.bitwise_and, np.minimum)
 connective(np.logical_or, np.bitwise_or, np.maximum)
 connective(np.logical_not, np.invert, lambda p: 1 - p)
-connective(np.logical_xor, np.bitwise_xor, lambda p, q: np.where((p == HALF) | (q == HALF), HALF, p != q))
+connective(np.logical_xor, np.bitwise_xor,
+           lambda p, q: np.where((p == HALF) | (q == HALF), HALF, p != q))
 
 
 def quantifier(function, extreme, of_none):
@@ -129,8 +135,9 @@ def is_infinite(c):
 classified(np.isfinite, arb.is_finite, is_infinite)
 classified(np.isinf, is_infinite, arb.is_finite)
 classified(np.isnan, lambda c: False, lambda c: c.is_finite() or is_infinite(c))
-# Balls have one zero.  Floats have a zero from below too, so in bound mode the sign bit of zero is open.
-classified(np.signbit, lambda c: c < ZERO, lambda c: c > ZERO or c >= ZERO and current_format() is None)
+# Balls have one zero.  Floats have two, so in bound mode the sign bit of zero is open.
+classified(np.signbit, lambda c: c < ZERO,
+           lambda c: c > ZERO or c >= ZERO and current_format() is None)
 
 
 # Choices

@@ -1,8 +1,8 @@
 """Functions of single elements.
 
-Where a function is monotone, a wide ball is mapped through its two ends: a formula evaluated at the midpoint with a
-bound on the derivative, which is what flint does for most functions, is right but useless there (tanh [0 ± 3] would
-come out as [-401, 1]).
+Where a function is monotone, a wide ball is mapped through its two ends: a formula evaluated at the
+midpoint with a bound on the derivative, which is what flint does for most functions, is right but
+useless there (tanh [0 ± 3] would come out as [-401, 1]).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WIDE = arb(2) ** -20
 def elementwise(function, compute, ulps=FUNCTION_ULPS):
     """Enter `compute`, cells to cells, as the meaning of `function`.
 
-    `ulps` is what a float evaluation may be off; 0 if `compute` rounds, or there is nothing to round.
+    `ulps` is what a float evaluation may be off; 0 if there is nothing more to round.
     """
     def implementation(*operands):
         cells = compute(*map(cells_of, operands))
@@ -30,7 +30,7 @@ def elementwise(function, compute, ulps=FUNCTION_ULPS):
 
 
 def monotone(function):
-    """The function of one ball, tight for wide balls too, given a monotone function that is tight for thin ones."""
+    """A monotone function of one ball, tight for wide balls too, from one that is for thin ones."""
     def through_the_ends(x):
         if x.is_nan():      # flint has arcsin of it at -pi / 2
             return unbounded()
@@ -92,7 +92,7 @@ elementwise(np.conjugate, lambda x: x, 0)
 
 
 def nonnegative_sqrt(x):
-    """The square root of a ball that is known to enclose nothing negative, whatever its radius says."""
+    """The square root of what is known not to be negative, whatever its radius says."""
     if x >= ZERO:
         return x.sqrt()
     top = x.upper().sqrt() / 2
@@ -107,14 +107,16 @@ elementwise(np.sqrt, monotone(arb.sqrt), SQRT_ULPS)
 def power(x, y):
     """x ** y.  Flint's power is exact for whole exponents, of floats too, with 0 ** 0 = 1.
 
-    In bound mode x ** 1 is x and x ** 2 is x * x, as every library has it; else it is a library function.
+    In bound mode x ** 1 is x and x ** 2 is x * x, as every library has it.
     """
     x, y = cells_of(x), cells_of(y)
     if y.size != 1 or not (y.item().is_exact() and y.item().is_integer()):
         return wrap(rounded(each(_power, 2)(x, y), FUNCTION_ULPS))
     exponent = int(y.item().unique_fmpz())
     cells = np.broadcast_to(np.power(x, exponent), np.broadcast_shapes(x.shape, y.shape))
-    return wrap(cells if exponent == 1 else rounded(cells, HALF if exponent == 2 else FUNCTION_ULPS))
+    if exponent == 1:
+        return wrap(cells)
+    return wrap(rounded(cells, HALF if exponent == 2 else FUNCTION_ULPS))
 
 
 def _power(x, y):
@@ -128,7 +130,9 @@ def _power(x, y):
 def _cbrt(x):
     if x == ZERO:
         return x
-    return x.root(3) if x > ZERO else -(-x).root(3) if x < ZERO else _cbrt(x.lower()).union(_cbrt(x.upper()))
+    if x > ZERO:
+        return x.root(3)
+    return -(-x).root(3) if x < ZERO else _cbrt(x.lower()).union(_cbrt(x.upper()))
 
 
 elementwise(np.cbrt, monotone(_cbrt))
@@ -142,17 +146,18 @@ elementwise(np.log1p, monotone(arb.log1p))
 
 
 def logaddexp(x, y):
-    """log(e^x + e^y) = max + log1p(e^-|x - y|), step by step: near zero it is only as good as its parts are."""
-    distance = rounded(np.where(np.asarray(x == y), ZERO, x - y))
-    tail = rounded(monotone(lambda d: (-d).exp().log1p())(np.abs(distance)), 2 * FUNCTION_ULPS)
-    return rounded(each(arb.max, 2)(x, y) + tail)
+    """log(e^x + e^y) = max + log1p(e^-|x - y|), only as good as its parts near zero."""
+    return _log_of_sum(x, y, lambda d: (-d).exp().log1p(), 2 * FUNCTION_ULPS)
 
 
 def logaddexp2(x, y):
     log2 = arb(2).log()
+    return _log_of_sum(x, y, lambda d: (-d * log2).exp().log1p() / log2, 3 * FUNCTION_ULPS)
+
+
+def _log_of_sum(x, y, tail, ulps):
     distance = rounded(np.where(np.asarray(x == y), ZERO, x - y))
-    tail = rounded(monotone(lambda d: (-d * log2).exp().log1p() / log2)(np.abs(distance)), 3 * FUNCTION_ULPS)
-    return rounded(each(arb.max, 2)(x, y) + tail)
+    return rounded(each(arb.max, 2)(x, y) + rounded(monotone(tail)(np.abs(distance)), ulps))
 
 
 elementwise(np.logaddexp, logaddexp, 0)
@@ -162,11 +167,15 @@ elementwise(np.logaddexp2, logaddexp2, 0)
 # Trigonometric and hyperbolic functions
 
 def arctan2(y, x):
-    """The angle of (x, y).  Floats have a zero from below, on whose side the angle of a negative x is -pi."""
+    """The angle of (x, y).
+
+    Floats have a zero from below, on whose side the angle of a negative x is -pi.
+    """
     if x.is_nan() or y.is_nan():
         return unbounded()
     angle = arb.atan2(y, x)
-    return angle.union(-angle) if y == ZERO and not x > ZERO and current_format() is not None else angle
+    two_sided = y == ZERO and not x > ZERO and current_format() is not None
+    return angle.union(-angle) if two_sided else angle
 
 
 elementwise(np.sin, each(arb.sin))

@@ -1,7 +1,7 @@
 """The logarithm of the gamma function and its derivatives, which NumPy lacks, ready for `register`.
 
-In bound mode they cost `GAMMA_ULPS`, counted at values of at least 1: near their zeros libraries are
-good to an absolute error only.
+In bound mode they cost `GAMMA_ULPS`, counted at values of at least 1: near their zeros libraries
+are good to an absolute error only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FARTHEST = 10_000
 
 
 def sharp(function):
-    """The function of one ball, with more bits where an exact argument gives a cancelling result."""
+    """The function of one ball, with more bits where an exact argument gives few digits."""
     def evaluated(x):
         y = function(x)
         if x.is_exact() and y.is_finite() and y.rel_accuracy_bits() < ctx.prec - 20:

@@ -1,7 +1,7 @@
 """Rounding to integers, and the remainders that go with it.
 
-These functions jump.  A ball that encloses a jump has no single value: `Undecided` in exact mode, in bound mode the
-hull of the values on both sides.
+These functions jump.  A ball that encloses a jump has no single value: `Undecided` in exact mode,
+in bound mode the hull of the values on both sides.
 """
 
 from __future__ import annotations

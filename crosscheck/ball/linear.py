@@ -2,12 +2,14 @@
 
 Exact mode leaves the work to flint, which returns enclosures or says that a matrix may be singular.
 
-Bound mode encloses what LAPACK's algorithms give in floats, by backward error analysis (Higham, Accuracy and
-Stability of Numerical Algorithms, theorems 9.4 and 10.3): what they compute is exact for a nearby matrix A + dA.
-Gaussian elimination with partial pivoting has |dA| <= gamma_3n |L| |U|, and the entries of L are at most 1, those of
-U grow at most by a factor 2 with each step; Cholesky has |dA_ij| <= gamma_(n+1) / (1 - gamma_(n+1)) sqrt(a_ii a_jj).
-So the same exact algorithms run on the widened matrix.  The growth 2^n is what can happen, not what does: bounds for
-matrices of more than a dozen rows are rigorous but wide, then unbounded.  Underflow inside the algorithms is ignored.
+Bound mode encloses what LAPACK's algorithms give in floats, by backward error analysis (Higham,
+Accuracy and Stability of Numerical Algorithms, theorems 9.4 and 10.3): what they compute is exact
+for a nearby matrix A + dA. Gaussian elimination with partial pivoting has |dA| <= gamma_3n |L| |U|,
+and the entries of L are at most 1, those of U grow at most by a factor 2 with each step; Cholesky
+has |dA_ij| <= gamma_(n+1) / (1 - gamma_(n+1)) sqrt(a_ii a_jj). So the same exact algorithms run on
+the widened matrix.  The growth 2^n is what can happen, not what does: bounds for matrices of more
+than a dozen rows are rigorous but wide, then unbounded.  Underflow inside them is
+ignored.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ class SlogdetResult(NamedTuple):
 
 
 def stacked(name, function, shape, cells, *others):
-    """The function of square matrices on each matrix of a stack: its results, which are of `shape`."""
+    """A function of square matrices on each matrix of a stack; its results are of `shape`."""
     if cells.ndim < 2 or cells.shape[-1] != cells.shape[-2]:
         raise singular(f"{name}: a square matrix is needed, this is of shape {cells.shape}")
     batch = np.broadcast_shapes(cells.shape[:-2], *(x.shape[:-2] for x in others))
@@ -95,7 +97,7 @@ def determinants(a):
 
 
 def largest_pivots(cells):
-    """Upper bounds of the pivots, one for each matrix of the stack: the largest entry, doubled by each step."""
+    """Upper bounds of the pivots of each matrix: the largest entry, doubled by each step."""
     n = cells.shape[-1]
     flat = np.abs(cells).reshape(cells.shape[:-2] + (n * n,))
     return as_cells(each(arb.max, 2).reduce(flat, axis=-1) * arb(2) ** n)
@@ -113,14 +115,15 @@ def logarithms(values, cells):
         return logs, ZERO
     highest = each(lambda c: abs(c.max(form.subnormal).log()))(largest_pivots(cells))
     lowest = each(arb.max, 2)(highest, abs(form.subnormal.log()))
-    largest = each(lambda log, high, low: low.min(abs(log) + n * high) if log.is_finite() else low, 3)
+    largest = each(
+        lambda log, high, low: low.min(abs(log) + n * high) if log.is_finite() else low, 3)
     relative = form.spread(n) + arb(0, 4 * FUNCTION_ULPS * form.unit)
     return logs, n * largest(logs, highest, lowest) * relative
 
 
 @register(np.linalg.det)
 def det(a):
-    """The determinant; in bound mode the product of the pivots, or exp of the sum of their logarithms."""
+    """The determinant; in bound mode also exp of the sum of the pivots' logarithms, as in NumPy."""
     values, cells = determinants(a)
     form, n = current_format(), cells.shape[-1]
     if form is None or n == 0:

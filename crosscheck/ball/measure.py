@@ -1,4 +1,4 @@
-"""How far apart: what a harness asks about balls and floats.  Nothing here is rounded to the format in force."""
+"""How far apart balls and floats are.  Nothing here is rounded to the format in force."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from .array import Ball, exact_cells
 
 
 def distance(a, b) -> Ball:
-    """|a - b|, elementwise: each a Ball or floats taken exactly.  Its `upper` is certain, its `mid` the estimate."""
+    """|a - b|, elementwise: each a Ball or floats taken exactly.
+
+    Its `upper` is certain, its `mid` the estimate.
+    """
     return Ball.from_cells(np.abs(exact_cells(a) - exact_cells(b)))
 
 
 def digits(a, b, scale=1) -> np.ndarray:
-    """Decimal digits to which a and b certainly agree: -log10(sup |a - b| / inf |scale|), rounded down.
+    """Decimal digits to which a and b certainly agree, elementwise, as float64.
 
-    Elementwise, float64.  inf where both are exact and equal, -inf where nothing is certain; never nan.
+    -log10(sup |a - b| / inf |scale|), rounded down: inf where both are exact and equal, -inf where
+    nothing is certain, never nan.
     """
     return np.asarray(each(_digits, 3)(exact_cells(a), exact_cells(b), exact_cells(scale)), float)
 

@@ -1,7 +1,8 @@
 """Largest, smallest, sorted: NumPy picks by comparisons that may be open, then the pick is proved.
 
-A maximum is certain once every other element is certainly smaller or exactly equal, an order once every neighbour is
-in order: the proof takes one comparison for each element, whatever the search did.
+A maximum is certain once every other element is certainly smaller or exactly equal, an order once
+every neighbour is in order: the proof takes one comparison for each element, whatever the search
+did.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .decisions import is_same
 
 
 def as_rows(cells, axis):
-    """The array with the given axes flattened to the last one, and its shape with these axes as 1."""
+    """The array with the given axes flattened to the last one, and its shape with these as 1."""
     axes = normalize_axis_tuple(range(cells.ndim) if axis is None else axis, cells.ndim)
     others = [i for i in range(cells.ndim) if i not in axes]
     rows = cells.transpose(*others, *axes)
@@ -60,7 +61,7 @@ class Extreme:
         return wrap(best.reshape(kept) if keepdims else best)
 
     def index(self, a, axis=None, keepdims=False):
-        """The first index; there is no enclosure of an index, so an open one raises in either mode."""
+        """The first index; no ball encloses an index, so an open one raises in either mode."""
         axis = axis if axis is None else normalize_axis_index(axis, np.ndim(a))
         rows, kept = as_rows(cells_of(a), axis)
         best, attained, undecided, proved = self.of(rows)

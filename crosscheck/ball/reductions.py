@@ -23,7 +23,7 @@ def nonzero(cells):
 
 
 def summed(form, cells):
-    """A Ball of sums: `form` maps an array to sums of its elements, and works on cells and on floats alike."""
+    """A Ball of sums: `form` maps an array, of cells or of floats, to sums of its elements."""
     values = filled(form(cells))
     if current_format() is None:
         return wrap(values)

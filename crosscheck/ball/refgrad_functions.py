@@ -1,9 +1,9 @@
 """What refgrad's own functions mean on balls.
 
 Arrays may override refgrad's functions as they override NumPy's.  Balls do so where flint knows the
-function itself, which encloses it more tightly than its formula would.  What refgrad computes by more
-than its formula, since floats round, runs as the formula; the functions that refgrad composes of
-others run as they are composed.
+function itself, which encloses it more tightly than its formula would.  What refgrad computes by
+more than its formula, since floats round, runs as the formula; the functions that refgrad composes
+of others run as they are composed.
 """
 
 import numpy as np
@@ -38,7 +38,8 @@ def _(x, order):
     """The derivative of sin(pi x) / (pi x) of some order.
 
     Floats round pi x, which counts as a relative error of the argument; near zeros they are good to
-    an absolute error, of ulps of the largest value, pi^n / (n + 1), or far out of the waves' height.
+    an absolute error, of ulps of the largest value, pi^n / (n + 1), or far out of the waves'
+    height.
     """
     cells, form = cells_of(x), current_format()
     if form is None:
@@ -53,8 +54,8 @@ def _sinc_derivative(x, n):
     """s_n = (pi^(n-1) sin(pi x + (n-1) pi/2) - n s_(n-1)) / x from n = 0 on.
 
     For small x the series in z = pi x, as s_n is pi^n times the integral of t^n cos(z t + n pi/2)
-    from 0 to 1: the sum of (+-) z^k / (k! (n + k + 1)), where n + k is even.  For |z| <= 1 its terms
-    fall, with alternating signs, so the first that is left out bounds the rest.
+    from 0 to 1: the sum of (+-) z^k / (k! (n + k + 1)), where n + k is even.  For |z| <= 1 its
+    terms fall, with alternating signs, so the first that is left out bounds the rest.
     """
     pi = arb.pi()
     z = pi * x

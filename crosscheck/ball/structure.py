@@ -1,4 +1,4 @@
-"""Functions that only move cells: NumPy does it, on the object array.  No arithmetic, no rounding, no work per cell."""
+"""Functions that only move cells: NumPy does it, on the object array, without rounding."""
 
 from __future__ import annotations
 
