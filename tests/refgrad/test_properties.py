@@ -7,13 +7,11 @@ from hypothesis import strategies as st
 
 import refgrad as rg
 from refgrad.cases import DOMAINS, Fixed
-from refgrad.primitive import TABLE, Kind
 from refgrad.tree import flatten
+from tests.rules import VARYING, plant
 
 from . import checks
 
-CALLS = [(rule, case) for rule in sorted(TABLE.values(), key=lambda rule: rule.name) if rule.kind is not Kind.CONSTANT
-         for case in rule.cases]
 INPUTS = ((3, 2), (4,))
 
 # derandomize: the same programs in every run
@@ -35,12 +33,12 @@ class Program:
         self.steps = steps
 
     def __repr__(self):
-        return " ; ".join(f"{CALLS[k][0].name}{CALLS[k][1]}<-{sources}" for k, sources in self.steps)
+        return " ; ".join(f"{VARYING[k][0].name}{VARYING[k][1]}<-{sources}" for k, sources in self.steps)
 
     def __call__(self, *inputs):
         pool = list(inputs)
         for k, sources in self.steps:
-            rule, case = CALLS[k]
+            rule, case = VARYING[k]
             wanted = [(a, d) for a, d in zip(case.arrays, case.domains) if not isinstance(a, Fixed)]
             arrays = [shaped(pool[s % len(pool)], a, d) for s, (a, d) in zip(sources, wanted)]
             result = flatten(case.program(rule.function or rule)(*arrays))[0][-1]
@@ -50,7 +48,7 @@ class Program:
 
 
 programs = st.builds(Program, st.lists(
-    st.tuples(st.integers(0, len(CALLS) - 1), st.tuples(*[st.integers(0, 7)] * 4)), min_size=1, max_size=6))
+    st.tuples(st.integers(0, len(VARYING) - 1), st.tuples(*[st.integers(0, 7)] * 4)), min_size=1, max_size=6))
 numbers = st.integers(0, 2 ** 32 - 1)
 
 
@@ -115,17 +113,15 @@ def test_the_programs_reach_a_large_part_of_the_table():
     @settings(run, max_examples=300)
     @given(programs)
     def collect(program):
-        seen.update(CALLS[k][0].name for k, _ in program.steps)
+        seen.update(VARYING[k][0].name for k, _ in program.steps)
 
     collect()
-    assert len(seen) > len({rule.name for rule, _ in CALLS}) / 2
+    assert len(seen) > len({rule.name for rule, _ in VARYING}) / 2
 
 
 def test_a_fault_in_one_rule_is_found(monkeypatch):
     """The search itself, attacked: a wrong factor in the vjp of one of many functions."""
-    rule = TABLE[np.sum]
-    right = rule.vjp[0]
-    monkeypatch.setattr(rule, "vjp", (lambda *args, **params: right(*args, **params) * 1.001,))
+    plant(monkeypatch, "np.sum", "vjp", 0, lambda rule, *args, **params: 1.001 * rule(*args, **params))
     search = given(programs, numbers)(test_reverse_and_forward_agree.hypothesis.inner_test)
     with pytest.raises(AssertionError):
         settings(run, phases=[Phase.generate])(search)()  # the first program that shows it will do
