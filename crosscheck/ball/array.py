@@ -7,9 +7,12 @@ does stands in a table from function to implementation, which the modules beside
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from flint import arb
 
+from refgrad.calls import signature_of
 from refgrad.face import Face
 
 from .arithmetic import (
@@ -104,6 +107,9 @@ class Ball(Face):
         if implementation is None or not all(issubclass(t, (Ball, np.ndarray)) for t in types):
             return NotImplemented
         name = getattr(function, "__name__", function)
+        if len(args) > 2 and "out" in (names := _positional(function)):
+            place = names.index("out")  # implementations do not have it
+            args, kwargs = args[:place], dict(zip(names[place:], args[place:])) | kwargs
         try:
             return implementation(*args, **_settle_kwargs(name, kwargs))
         except UnknownOperand as unknown:
@@ -223,6 +229,14 @@ def _make(cells, form):
 def wrap(cells):
     """The Ball of cells (an array, or one bare cell) that the arithmetic in force has computed."""
     return _make(as_cells(cells), current_format())
+
+
+@functools.cache
+def _positional(function):
+    """The names of a function's positional parameters."""
+    signature = signature_of(function)
+    parameters = signature.parameters.values() if signature else ()
+    return tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
 
 
 def _settle_kwargs(name, kwargs):

@@ -203,8 +203,11 @@ def test_immutable():
         b += 1
     with pytest.raises(TypeError, match="immutable"):
         np.add(b, b, out=np.empty(2, object))
-    with pytest.raises(TypeError, match="immutable"):
-        np.sum(b, where=np.array([True, False]))
+    for call in (lambda: b.sum(0, None, np.empty(())), lambda: np.clip(b, 0, 1, np.empty(2)),
+                 lambda: np.max(b, 0, np.empty(())), lambda: np.sum(b, where=np.array([True, False]))):
+        with pytest.raises(TypeError, match="immutable"):
+            call()
+    assert b.sum(0, None, None, True).shape == b.var(0, None, None, 1, True).shape == (1,)
     with pytest.raises(ValueError):
         b.cells[0] = arb(1)
     with pytest.raises(AttributeError):
