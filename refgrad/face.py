@@ -1,4 +1,4 @@
-"""ndarray's face: its operators, attributes and methods, each by the NumPy function that it stands for.
+"""ndarray's face: its operators, attributes and methods, by the NumPy functions they stand for.
 
 For arrays that speak NumPy's two protocols and know their shape, ndim, size and dtype.
 """

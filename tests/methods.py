@@ -1,4 +1,4 @@
-"""Samples of ndarray's methods and attributes, for every array type that has `refgrad.face.Face`."""
+"""Samples of ndarray's methods and attributes, for every array type with `refgrad.face.Face`."""
 
 import numpy as np
 

@@ -41,9 +41,9 @@ def rule_named(name):
 
 
 def derivatives(*modes):
-    """Parameters (primitive, "vjp" or "jvp", argument) of all rules that are written, of these modes.
+    """Parameters (primitive, "vjp" or "jvp", argument) of all rules that are written.
 
-    Of rules that are one for every argument, the first two stand for all.
+    `modes` are both by default.  Of one rule for every argument, the first two stand for all.
     """
     found = []
     for rule in RULES:
@@ -60,7 +60,7 @@ def derivatives(*modes):
 
 
 def faulty(rules, argument, fault):
-    """The rules of all arguments, where that of one gives ``fault(rule, v, y, *arrays, **params)``."""
+    """The rules of all arguments; that of one gives ``fault(rule, v, y, *arrays, **params)``."""
     def wrong(*args, **params):
         return fault(rules[argument], *args, **params)
 
