@@ -14,43 +14,39 @@ from ..nn.activations import log1pexp, logistic
 from ..primitive import TABLE
 from ..rules.elementwise import sech_squared
 from .index import (Call, Factor, Group, Leaf, Point, Sum, Term, add, as_factor, fresh,
-                    is_indicator, labels, name_of, power, scaled)
+                    is_indicator, labels, power, scaled)
+from .notation import SOFTMAX, traits
 
-#: Functions of an entry that undo each other.
-INVERSES = [("np.exp", "np.log"), ("np.expm1", "np.log1p"), ("np.sinh", "np.arcsinh"),
-            ("np.tan", "np.arctan")]
-UNDOES = dict(INVERSES + [(b, a) for a, b in INVERSES])
-
-SOFTMAX = next(p for p in TABLE.values() if p.name == "softmax")
+EXP, ARCTAN, SIGN, ABSOLUTE = (TABLE[f] for f in (np.exp, np.arctan, np.sign, np.absolute))
 PI = Leaf("pi", (), "constant")
 
 
 def undone(f):
     """exp(log x) = x, exp(log softmax x) = softmax x, arctan 1 = pi/4, [relu x > 0] = [x > 0]."""
-    name, s = name_of(f.atom.function), f.atom.args[0]
+    function, s = f.atom.function, f.atom.args[0]
     inside = as_factor(s)
-    if name == "np.arctan" and s.terms == Sum.number(1).terms:
+    if function is ARCTAN and s.terms == Sum.number(1).terms:
         quarter = Term(Fraction(1, 4), (Factor(PI, (), Fraction(1)),))
         return Factor(Group(Sum((quarter,), s.free)), (), f.power)
-    if name == "np.exp" and logistic_of(s) is not None:
+    if function is EXP and logistic_of(s) is not None:
         return f._replace(atom=Point(logistic, (logistic_of(s),)))
-    rectified = type(inside.atom) is Point and name_of(inside.atom.function) == "relu"
-    if name == ">" and rectified and not f.atom.args[1].terms:
-        return f._replace(atom=f.atom._replace(args=(inside.atom.args[0], f.atom.args[1])))
-    if name not in UNDOES or inside.power != 1 or type(inside.atom) not in (Point, Call):
+    if type(inside.atom) not in (Point, Call):
         return f
-    if name_of(inside.atom.function) == UNDOES[name]:
+    known = traits(inside.atom.function)
+    if function == ">" and known.rectifies and not f.atom.args[1].terms:
+        return f._replace(atom=f.atom._replace(args=(inside.atom.args[0], f.atom.args[1])))
+    if inside.power == 1 and known.undoes is function:
         return Factor(Group(inside.atom.args[0]), (), f.power)
-    if name == "np.exp" and name_of(inside.atom.function) == "log_softmax":
-        ones = unit_axes(SOFTMAX, dict(inside.atom.params), inside.atom.sizes)
-        softmax = inside.atom._replace(function=SOFTMAX, ones=ones)
-        return inside._replace(atom=softmax, power=f.power)
+    if inside.power == 1 and known.log_of and function is EXP:
+        ones = unit_axes(known.log_of, dict(inside.atom.params), inside.atom.sizes)
+        exponential = inside.atom._replace(function=known.log_of, ones=ones)
+        return inside._replace(atom=exponential, power=f.power)
     return f
 
 
 def unit_axes(primitive, params, sizes):
-    """The axes along which a softmax sums to 1, counted among those that have an index."""
-    if primitive.name != "softmax":
+    """Axes along which a result sums to 1, counted among those that have an index."""
+    if not traits(primitive).sums_to_one:
         return ()
     return (sum(n != 1 for n in sizes[:params["axis"] % len(sizes)]),)
 
@@ -78,21 +74,21 @@ def indicator(term, free):
     for n, f in enumerate(term.factors):
         if type(f.atom) is not Point:
             continue
-        name = name_of(f.atom.function)
+        function = f.atom.function
         rest = term.factors[:n] + term.factors[n + 1:]
         if is_indicator(f.atom) and f.power != 1 and f.power > 0:
             return Term(term.coefficient, rest + (f._replace(power=Fraction(1)),))
-        if name == "np.sign" and f.power != 1 and f.power.denominator == 1:
+        if function is SIGN and f.power != 1 and f.power.denominator == 1:
             p = f.power % 2
             return Term(term.coefficient, rest + ((f._replace(power=Fraction(1)),) if p else ())) \
                 if p or set(f.indices) <= {i for g in rest for i in g.indices} | set(free) else None
-        if name == "np.absolute" and f.power.denominator == 1 and f.power % 2 == 0:
+        if function is ABSOLUTE and f.power.denominator == 1 and f.power % 2 == 0:
             inside = power(f.atom.args[0], f.power)
             if len(inside.terms) == 1:
                 (t,) = inside.terms
                 return Term(term.coefficient * t.coefficient, rest + fresh(t, inside.free).factors)
-        if name == "np.absolute":
-            sign = f.atom._replace(function=TABLE[np.sign])
+        if function is ABSOLUTE:
+            sign = f.atom._replace(function=SIGN)
             k = Factor(sign, (), Fraction(1)).key(labels(sign.args[0].free))
             for m, g in enumerate(rest):
                 if f.power == g.power == 1 and type(g.atom) is Point and (
@@ -102,22 +98,19 @@ def indicator(term, free):
     return None
 
 
-QUOTIENTS = {"np.sinh": ("np.cosh", np.tanh), "np.sin": ("np.cos", np.tan)}
-
-
 def quotient(term, free):
     """sinh x / cosh x = tanh x, and sin x / cos x = tan x."""
     for n, f in enumerate(term.factors):
-        name = name_of(f.atom.function) if type(f.atom) is Point else ""
-        if name not in QUOTIENTS or f.power < 1:
+        known = traits(f.atom.function) if type(f.atom) is Point else None
+        if not known or not known.over or f.power < 1:
             continue
-        below, function = QUOTIENTS[name]
+        below, result = known.over
         for m, g in enumerate(term.factors):
-            if type(g.atom) is Point and name_of(g.atom.function) == below and (
+            if type(g.atom) is Point and g.atom.function is below and (
                     g.power <= -1 and _same_argument(f, g)):
                 p = min(f.power, -g.power)
                 made = [f._replace(power=f.power - p), g._replace(power=g.power + p),
-                        f._replace(atom=Point(TABLE[function], f.atom.args), power=p)]
+                        f._replace(atom=Point(result, f.atom.args), power=p)]
                 rest = [h for k, h in enumerate(term.factors) if k not in (n, m)]
                 return Term(term.coefficient, (*rest, *(h for h in made if h.power)))
     return None
@@ -178,8 +171,8 @@ def _summed_exp(f):
 
 
 def _is_exp(f):
-    power_of_exp = type(f.atom) is Point and name_of(f.atom.function) == "np.exp"
-    return power_of_exp and f.power >= 1 and f.power.denominator == 1
+    is_exp = type(f.atom) is Point and f.atom.function is EXP
+    return is_exp and f.power >= 1 and f.power.denominator == 1
 
 
 # Sums

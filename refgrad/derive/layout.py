@@ -8,13 +8,16 @@ nowhere else.
 from __future__ import annotations
 
 import itertools
-
 from fractions import Fraction
 from typing import NamedTuple
 
+import numpy as np
+
+from ..primitive import TABLE
 from .form import MATRIX, SCALAR, Apply, Inverse, Num, Power, T, Times
 from .notation import fill, is_pattern, notation
 
+LOG = TABLE[np.log]
 SUM, ENTRYWISE, PRODUCT, TIGHT, ATOM = range(5)
 
 
@@ -175,7 +178,7 @@ class Layout:
         if is_pattern(pattern):
             outs, signs = [self.write(a) for a in form.args], [self.at(a, ATOM) for a in form.args]
             return Piece(fill(pattern, outs, signs, params), level)
-        if entry.text == "log" and isinstance(form.args[0], Apply) and form.args[0].kind == SCALAR:
+        if form.function is LOG and isinstance(form.args[0], Apply) and form.args[0].kind == SCALAR:
             return Piece(self.applied(pattern, self.at(form.args[0], ATOM)), PRODUCT)  # log det(A)
         return Piece(self.call(pattern, self.arguments(form.args, form.params)), ATOM)
 

@@ -13,19 +13,14 @@ from fractions import Fraction
 import numpy as np
 
 from ..errors import NoRule
-from ..primitive import LINEAR, MULTILINEAR, TABLE
+from ..primitive import LINEAR, MULTILINEAR
 from ..reverse import Node
 from ..tracer import Level, Tracer
-from .index import Call, Factor, Index, Point, as_factor, name_of
+from .index import Call, Factor, Index, Point, as_factor
 from .names import Defined, abbreviated, is_simple, named, names_in
+from .notation import traits
 from .simplify import simplified
 from .symbol import NoFormula, Symbol, as_symbol, size_of
-
-#: Primitives whose rules are programs (running products) rather than formulas.
-PROGRAMS = TABLE[np.prod], TABLE[np.cumprod]
-
-#: Primitives that are linear in one of their arguments: that one needs no name.
-LINEAR_IN = {TABLE[np.divide]: 0}
 
 
 class Mark:
@@ -105,7 +100,7 @@ class Deriving(Level):
                 self.define_softmax(x)
         tangents = [a.mark.tangent if i in wanted else None for i, a in enumerate(arrays)]
         try:
-            if primitive in PROGRAMS:
+            if traits(primitive).program:
                 raise NoFormula(primitive.name)
             tangent = primitive.push(tangents, kept, values, params, result)
         except (NoFormula, NoRule):
@@ -124,9 +119,9 @@ class Deriving(Level):
     def deserves_name(self, primitive, i, a):
         if a.mark.name or is_simple(a.value) or any(len(axis) > 1 for axis in a.value.axes) or is_root(a.value):
             return False
-        if primitive.kind is LINEAR or LINEAR_IN.get(primitive) == i:
+        if primitive.kind is LINEAR or traits(primitive).linear_in == i:
             return False
-        if primitive.kind is MULTILINEAR or primitive.name == "linear":
+        if primitive.kind is MULTILINEAR or traits(primitive).bilinear:
             several = len(a.value.expression.terms) > 1 and primitive.pointwise
             factors = [f for t in a.value.expression.terms for f in t.factors]
             return several or any(type(f.atom) in (Point, Call) and self.uses_names(f) for f in factors)
@@ -172,10 +167,11 @@ class Deriving(Level):
     def define_softmax(self, x):
         """S for the softmax that has just been computed, or its logarithm."""
         for f in (f for t in x.expression.terms for f in t.factors if type(f.atom) is Call):
-            if name_of(f.atom.function) in ("softmax", "log_softmax"):
+            known = traits(f.atom.function)
+            if known.sums_to_one or known.log_of:
                 axes = tuple((Index(n),) for n in f.atom.sizes if n != 1)
                 computed = Symbol.of_factors(axes, [Factor(f.atom, axes, Fraction(1))])
-                softmax = np.exp(computed) if name_of(f.atom.function) == "log_softmax" else computed
+                softmax = np.exp(computed) if known.log_of else computed
                 self.define(self.tidy(softmax), f.atom.function)
 
     def tidy(self, symbol):
@@ -229,7 +225,7 @@ class Deriving(Level):
 
     def pulled(self, node, g):
         try:
-            if node.primitive in PROGRAMS:
+            if traits(node.primitive).program:
                 raise NoFormula(node.primitive.name)
             return node.primitive.pull(g, node.kept, node.arrays, node.params, node.wanted)
         except (NoFormula, NoRule):
@@ -254,7 +250,7 @@ def letter_for(symbol):
     if sum(1 for axis in symbol.axes if axis) == 0:
         return "s"
     factors = terms[0].factors if len(terms) == 1 else ()
-    if any(type(f.atom) is Call and name_of(f.atom.function) == "softmax" for f in factors):
+    if any(type(f.atom) is Call and traits(f.atom.function).sums_to_one for f in factors):
         letter = "S"
     elif len(factors) == 1 and factors[0].power < 0:
         letter = "R"

@@ -20,7 +20,8 @@ from fractions import Fraction
 from . import form as F
 from .build import (d_last, hadamard, is_d, mm, norm_of, pair, plus, scalar_product, times, trace, transpose,
                     transposes, transposes_of)
-from .index import Data, Delta, Group, Leaf, Point, name_of
+from .index import Data, Delta, Group, Leaf, Point
+from .notation import traits
 from .numpy_source import source
 from .sizes import Size
 from .symbol import size_of
@@ -329,7 +330,7 @@ def whole_form(f):
     if type(atom) is Delta:
         return F.Eye(size_name(size_of(f.slots[0])))
     args = tuple(with_all_axes(to_form(s, [axis for axis in axes if axis]), axes) for axes, s in atom.args)
-    if name_of(atom.function) == "np.linalg.inv" and n == 2:
+    if traits(atom.function).inverts and n == 2:
         return F.Inverse(*args, F.MATRIX, "symmetric" in atom.properties)
     made = F.Apply(atom.function, args, atom.params, kind_of(len(atom.sizes)))
     sizes = tuple(map(size_name, atom.sizes))

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..primitive import TABLE
-from .index import Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, as_factor, collected, fresh, name_of
+from .index import Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, as_factor, collected, fresh
+from .notation import traits
 from .simplify import expanded, opened
 from .symbol import NoFormula, Symbol
 
@@ -155,8 +156,7 @@ def _by_name(f, known):
         slots = _places(f, g, d)
         if slots is not None:
             return Factor(d.symbol.expression.terms[0].factors[0].atom, slots, f.power / g.power)
-        if type(g.atom) is Call and name_of(g.atom.function) == "softmax" and type(f.atom) is Call \
-                and name_of(f.atom.function) == "log_softmax":
+        if type(g.atom) is type(f.atom) is Call and traits(f.atom.function).log_of is g.atom.function:
             slots = _places(f._replace(atom=f.atom._replace(function=g.atom.function)), g, d)
             if slots is not None:
                 s = Factor(d.symbol.expression.terms[0].factors[0].atom, slots, Fraction(1))

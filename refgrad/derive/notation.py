@@ -1,7 +1,8 @@
-"""How functions are written: in text, in LaTeX, in MathML and in NumPy.
+"""What derivations know of functions: what they are, and how they are written in text, LaTeX,
+MathML and NumPy.
 
-One table, keyed by primitive.  What it lacks is written by its own name, ``tanh(X)`` and ``np.tanh(X)``, with its
-parameters as keyword arguments.
+Two tables, keyed by primitive.  What has no notation is written by its own name, ``tanh(X)`` and
+``np.tanh(X)``, with its parameters as keyword arguments.
 
 An entry without ``#`` or ``@`` is a function's name; otherwise it is a pattern: ``#1`` is the first argument where
 brackets or commas hold it, ``@1`` the first argument in parentheses unless it is one sign, ``#axis`` a parameter.
@@ -17,7 +18,7 @@ import numpy as np
 
 from .. import nn as nn  # their primitives stand in TABLE once they are imported
 from .. import rules as rules
-from ..primitive import TABLE
+from ..primitive import TABLE, Primitive
 
 
 class Notation(NamedTuple):
@@ -86,6 +87,47 @@ NOTATION = {_PRIMITIVES[name]: entry for name, entry in {
                             "np.linalg.slogdet(#1)[1]", whole=True, loose=True),
     "np.linalg.cholesky": _named("chol", "np.linalg.cholesky", whole=True),
 }.items()}
+
+
+class Traits(NamedTuple):
+    """What is known of one function beside its rules."""
+
+    undoes: Primitive | None = None   # the function of which it is the inverse
+    log_of: Primitive | None = None   # the function of which it is the logarithm
+    over: tuple | None = None         # (b, q): divided by b it is q
+    sums_to_one: bool = False         # its entries do, along the parameter `axis`
+    inverts: bool = False             # it is the inverse of a matrix
+    rectifies: bool = False           # its result is positive just where its argument is
+    program: bool = False             # its rules are programs (running products), not formulas
+    linear_in: int | None = None      # the argument in which it is linear: that one needs no name
+    bilinear: bool = False            # a product of two arguments, though its kind is another
+
+
+SOFTMAX = _PRIMITIVES["softmax"]
+TRAITS = {_PRIMITIVES[name]: entry for name, entry in {
+    "softmax": Traits(sums_to_one=True),
+    "log_softmax": Traits(log_of=SOFTMAX),
+    "np.exp": Traits(undoes=TABLE[np.log]),
+    "np.log": Traits(undoes=TABLE[np.exp]),
+    "np.expm1": Traits(undoes=TABLE[np.log1p]),
+    "np.log1p": Traits(undoes=TABLE[np.expm1]),
+    "np.sinh": Traits(undoes=TABLE[np.arcsinh], over=(TABLE[np.cosh], TABLE[np.tanh])),
+    "np.arcsinh": Traits(undoes=TABLE[np.sinh]),
+    "np.sin": Traits(over=(TABLE[np.cos], TABLE[np.tan])),
+    "np.tan": Traits(undoes=TABLE[np.arctan]),
+    "np.arctan": Traits(undoes=TABLE[np.tan]),
+    "np.linalg.inv": Traits(inverts=True),
+    "relu": Traits(rectifies=True),
+    "np.prod": Traits(program=True),
+    "np.cumprod": Traits(program=True),
+    "np.divide": Traits(linear_in=0),
+    "linear": Traits(bilinear=True),
+}.items()}
+
+
+def traits(function) -> Traits:
+    """What is known of a function, a primitive or the name of a comparison."""
+    return TRAITS.get(function, Traits())
 
 
 def notation(primitive) -> Notation:

@@ -17,6 +17,7 @@ from .data import data_product
 from .functions import complements, indicator, logistic_slope, quotient, softmax_by_hand, undone
 from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, add, as_factor, collected,
                     fresh, labels, merged, name_of, power, scaled, times_sizes)
+from .notation import traits
 
 #: An expression of more terms than this stays in parentheses.
 MOST_TERMS = 24
@@ -221,7 +222,7 @@ def delta(term, free):
 def inverse(term, free):
     """A^-1 A = I = A A^-1"""
     for n, f in enumerate(term.factors):
-        if type(f.atom) is not Call or name_of(f.atom.function) != "np.linalg.inv" or f.power != 1 or len(f.slots) != 2:
+        if type(f.atom) is not Call or not traits(f.atom.function).inverts or f.power != 1 or len(f.slots) != 2:
             continue
         axes, s = f.atom.args[0]
         if any(len(axis) != 1 for axis in (*axes, *f.slots)):

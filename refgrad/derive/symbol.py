@@ -23,7 +23,7 @@ from ..tracer import Tracer
 from .data import given_data
 from .functions import unit_axes
 from .index import Call, Data, Delta, Factor, Index, Leaf, Point, SizeMismatch, Sum, Term
-from .notation import notation
+from .notation import notation, traits
 from .sizes import Size, sized
 
 #: What may be said of an array beside its shape: of a matrix its structure, of any array the domain of its entries.
@@ -190,8 +190,9 @@ def call(primitive, arrays, params):
     if params.get("keepdims"):  # a formula does not know axes of size 1
         return spread(call(primitive, arrays, params | {"keepdims": False}), reduced_axes(arrays[0], params))
     symbols = [as_symbol(a) for a in arrays]
-    if notation(primitive).text in ONE_ALONE and symbols[0].shape[params["axis"]] == 1:
-        return Symbol(symbols[0].axes, Sum.number(ONE_ALONE[notation(primitive).text]))
+    known = traits(primitive)
+    if (known.sums_to_one or known.log_of) and symbols[0].shape[params["axis"]] == 1:
+        return Symbol(symbols[0].axes, Sum.number(1 if known.sums_to_one else 0))
     shape = np.shape(primitive.run([np.ones(a.shape) + np.eye(*a.shape[-2:]) if a.ndim > 1 else np.ones(a.shape)
                                     for a in symbols], params)[0])
     known = {int(n): n for a in symbols for n in a.shape if type(n) is Size}
@@ -215,10 +216,6 @@ def spread(x, places):
     for k in places:
         axes.insert(k, ())
     return Symbol(axes, x.expression)
-
-
-#: What a softmax and its logarithm are along an axis of size 1.
-ONE_ALONE = {"softmax": 1, "log_softmax": 0}
 
 
 def as_symbol(x):

@@ -14,7 +14,7 @@ from refgrad import nn
 from refgrad.derive.form import (COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Diag, DiagOf, Eye, Hadamard, Indexed,
                                  Inner, Inverse, Kron, MatMul, Name, Num, Ones, Plus, Power, T, Times, Total, Trace,
                                  Vec)
-from refgrad.derive.notation import NOTATION, is_pattern, notation
+from refgrad.derive.notation import NOTATION, TRAITS, is_pattern, notation
 from refgrad.derive.numpy_source import NoSource, definition, source
 from refgrad.derive.printing import latex, mathml, mathml_element, text
 from refgrad.primitive import TABLE
@@ -529,6 +529,22 @@ def test_notation_computes_its_primitive(name):
     want = primitive.evaluate(*(z, z + 0.25)[:len(args)], **accepted)
     assert np.allclose(run_plain(source(form), X=z, Y=z + 0.25), want, rtol=1e-13, atol=0)
     well_formed(form)
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in TRAITS))
+def test_traits_hold(name):
+    primitive, x = PRIMITIVES[name], np.random.default_rng(0).uniform(0.25, 1, (3, 3))
+    known, params = TRAITS[primitive], {"axis": -1} if "softmax" in name else {}
+    of = lambda p, *arrays: p.evaluate(*arrays, **params)
+    same = lambda a, b: np.allclose(a, b, rtol=1e-12, atol=0)
+    assert not known.undoes or same(of(primitive, of(known.undoes, x)), x) and TRAITS[known.undoes].undoes is primitive
+    assert not known.log_of or same(np.exp(of(primitive, x)), of(known.log_of, x))
+    assert not known.over or same(of(primitive, x) / of(known.over[0], x), of(known.over[1], x))
+    assert not known.sums_to_one or same(np.sum(of(primitive, x), axis=-1), 1)
+    assert not known.inverts or same(x @ of(primitive, x) + 1, np.eye(3) + 1)
+    assert not known.rectifies or np.array_equal(of(primitive, x - 0.5) > 0, x > 0.5)
+    assert known.linear_in is None or same(of(primitive, 2 * x, x + 1), 2 * of(primitive, x, x + 1))
+    assert not known.bilinear or same(of(primitive, 2 * x, 3 * x, None), 6 * of(primitive, x, x, None))
 
 
 def test_functions_that_stay_whole():
