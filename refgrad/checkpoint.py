@@ -70,7 +70,7 @@ def _forward(*arrays, program, again, snapshots, below):
 
 _recomputed = _Recomputed(
     None, "y = f(x), the program itself: dy = f'(x)[dx], <g, dy> = <f'(x)*[g], dx>", name="checkpoint",
-    forward=_forward, vjp=EVERY, multiple=True, listed=False)
+    forward=_forward, vjp=EVERY, multiple=True)
 
 
 def checkpoint(f):

@@ -37,7 +37,7 @@ class Custom(Primitive):
         if not callable(function):
             raise TypeError(f"custom: expected a function, got {describe(function)}")
         super().__init__(None, function.__doc__ or "", name=getattr(function, "__name__", "custom"),
-                         forward=partial(self._checked, function), vjp=EVERY, listed=False)
+                         forward=partial(self._checked, function), vjp=EVERY)
         self.user_jvp = self.user_vjp = None
 
     def def_jvp(self, rule):

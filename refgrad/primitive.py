@@ -11,23 +11,22 @@ elements of their arrays are, so the same rule runs on floats, on traced arrays 
 any other array that speaks NumPy's protocols.  Broadcasting, accumulation, dtypes and shape checks are not the
 rules' business: they happen once, in `Primitive.pull` and `Primitive.push`.
 
-Every rule is called as ``rule(v, kept, *arrays, **params)``: `v` is the tangent or the cotangent, `kept` is what the
-forward pass hands on (the result, unless the primitive says otherwise with `keep`), `arrays` are the arguments that
-can be differentiated and `params` all the others.  An underscore before a name says that the rule does not read the
-numbers of that array (its shape and dtype at most), so that reverse mode need not keep them.
+A rule names what it reads, and nothing else is kept for it (see `rule`):
+
+    declare(np.divide, "y = a / b,  dy = (da - y db) / b,  <g, dy> = <g / b, da> + <-g y / b, db>",
+            pointwise=True, vjp=(lambda g, b: g / b, lambda g, y, b: -g * y / b))
 """
 
 from __future__ import annotations
 
 import enum
 import functools
-import inspect
-from functools import partial
 
 import numpy as np
 
 from .cases import Case
 from .operands import PLAIN
+from .rule import ALL, Each, Names, shape_of
 
 
 class Kind(enum.Enum):
@@ -50,19 +49,7 @@ TABLE: dict = {}
 TRACING: dict = {}
 
 
-class Each:
-    """One rule for any number of arguments: ``Each(rule)[i](...)`` calls ``rule(i, ...)``."""
-
-    __slots__ = ("rule",)
-
-    def __init__(self, rule):
-        self.rule = rule
-
-    def __getitem__(self, argument):
-        return partial(self.rule, argument)
-
-
-def _in_pull(argument, v, kept, *arrays):
+def _in_pull(argument, g, kept, arrays, params):
     raise NotImplementedError("a primitive whose rules are EVERY must override pull")
 
 
@@ -77,14 +64,17 @@ class Primitive:
     derivation  the mathematics, as text: function, differential, adjoint
     vjp         a rule for each array argument, ``g -> contribution to the cotangent`` (broadcast dimensions left in);
                 None for an argument on which the result depends piecewise constantly
-    jvp         a rule for each array argument, ``v -> its term of the tangent``; not needed for linear kinds
+    jvp         a rule for each array argument, ``v -> its term of the tangent``; not needed for linear kinds, nor for
+                pointwise functions, whose derivative is its own adjoint
+    partials    the partial derivatives of a function of each element, which multiply v and g: see `elementwise`
+    takes       names for what rules read, where `forward` is a function of NumPy (see `rule`)
     forward     ``forward(*arrays, **params)``; not needed when it is `function` itself
     plain       a shorter way to `forward` for plain arrays alone
     keep        ``keep(*arrays, **params)``: what forward and rules share; then ``forward(kept, *arrays, **params)``
     call        maps a call in NumPy's signature to ``(arrays, params)``; not needed when all arguments are arrays
     cases       sample arguments: the test table
     kinks       for Kind.KINKED: `Kink` records, where it kinks and which convention holds there
-    stacked     the jvp accepts tangents with one more leading axis (many tangents at once)
+    stacked     the jvp accepts tangents with one more leading axis (many tangents at once), as pointwise ones do
     multiple    forward returns a tuple of arrays; cotangents and tangents are then tuples too
     view        for a function whose result NumPy makes a view of its first argument: ``view(params)`` gives two
                 functions, ``again(array)``, the view once more, and ``back(array, view)``, the array with the values
@@ -96,18 +86,17 @@ class Primitive:
     formula     the function as a formula, where `forward` is written for floats, which round, under- and overflow:
                 ``formula(*arrays, **params)``, for arrays of formulas or of exact numbers
     turns       its branches on numbers nearly always go one way: jit writes it out, and checks that they do
-    listed      whether TABLE has it (not a program's own primitives, nor parts that are no functions of their own)
     """
 
-    def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, forward=None, plain=None, keep=None,
-                 call=None, cases=(), kinks=(), stacked=False, multiple=False, pointwise=False, view=None,
-                 chooses=False, square=None, formula=None, turns=False, name=None, listed=True):
+    def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, partials=None, takes=None,
+                 forward=None, plain=None, keep=None, call=None, cases=(), kinks=(), stacked=False, multiple=False,
+                 pointwise=False, view=None, chooses=False, square=None, formula=None, turns=False, name=None):
         self.name = name or f"np.{qualified(function)}"
         self.__name__ = self.name
         self.function = function
         self.__doc__ = self.derivation = derivation
         self.kind, self.cases, self.kinks = kind, tuple(cases), tuple(kinks)
-        self.keep, self.multiple, self.stacked, self.pointwise = keep, multiple, stacked, pointwise
+        self.keep, self.multiple, self.pointwise, self.stacked = keep, multiple, pointwise, stacked or pointwise
         self.view, self.square, self.chooses = view, square, chooses
         self.remembers = view is not None or square is not None  # a traced result remembers its arguments
         self.forward, self.formula = forward or function, formula
@@ -116,19 +105,29 @@ class Primitive:
         self.evaluate = self if function is None else self.forward
         self.is_shorter = function is None or plain is not None  # to run it than to ask
         self.call = call or every_argument_is_an_array
-        self.vjp, self.jvp = vjp, jvp
+        self.vjp, self.jvp, self.partials = vjp, jvp, partials
+        rules = partials or vjp
+        if rules is not None and rules is not EVERY:
+            count = None if type(rules) is Each else len(rules)
+            self.names = Names(self.name, self.forward, takes, keep is not None, count)
+            self.vjp = self.named(rules)
+            self.jvp = self.vjp if pointwise and jvp is None else jvp and self.named(jvp)
         self.constant = kind is Kind.CONSTANT
         # Functions that are not defined everywhere may be infinitely steep at the edge, if it is no kink with a slope.
         is_kink = self.kinks and all(len(k.slopes) == 1 and np.all(np.isfinite(k.slopes)) for k in self.kinks)
-        self.has_edges = pointwise and jvp is not None and not is_kink and any(
+        self.has_edges = pointwise and self.jvp is not None and not is_kink and any(
             d for case in self.cases for d in case.domains)
-        self.known_reads = {}
-        self.listed, self.turns = listed, turns
-        if listed:
-            TABLE[function or self] = self
+        self.known_reads, self.turns = {}, turns
 
     def __repr__(self):
         return f"<primitive {self.name}: {self.kind.value}>"
+
+    def named(self, rules):
+        """Rules that name what they read, as functions of all there is (see `rule`)."""
+        if type(rules) is Each:
+            return Each(self.names.rule(rules.rule, "i, g, "))
+        made = self.names.product if self.partials else self.names.rule
+        return tuple(r and made(r) for r in rules)
 
     def __call__(self, *arrays, **params):
         """Compute; an array type may override it through ``__array_function__``, as it overrides NumPy's functions."""
@@ -172,26 +171,11 @@ class Primitive:
         key = (*wanted, count)
         known = self.known_reads.get(key)
         if known is None:
-            known = tuple(any(column) for column in zip(*(self.reads(i, count) for i in wanted)))
+            rules = [self.vjp.rule if type(self.vjp) is Each else self.vjp[i] for i in wanted]
+            read = set().union(*(getattr(rule, "reads", {0, ALL}) for rule in rules))
+            known = 0 in read, *(ALL in read or 1 + k in read for k in range(count))
             self.known_reads[key] = known
         return known
-
-    def reads(self, argument, count):
-        """Whether the vjp of an argument reads the numbers of what is kept, and of each of `count` arrays."""
-        each = type(self.vjp) is Each
-        rule = self.vjp.rule if each else self.vjp[argument]
-        return self._reads(rule, count, each)
-
-    def _reads(self, rule, count, each):
-        partial_derivative = _partial(rule)
-        try:
-            parameters = inspect.signature(partial_derivative or rule).parameters.values()
-        except (TypeError, ValueError):  # a function of C has none
-            return (True,) * (1 + count)
-        names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-        names += [p.name for p in parameters if p.kind is p.VAR_POSITIONAL] * (count + 3)
-        first = 0 if partial_derivative else 2 if each else 1
-        return tuple(not name.startswith("_") for name in names[first:first + 1 + count])
 
     def pull(self, g, kept, arrays, params, wanted):
         """The adjoint: for each argument in `wanted` its cotangent, in the argument's own shape and dtype."""
@@ -199,8 +183,7 @@ class Primitive:
             g = widened(g)
         rules, cotangents = self.vjp, []
         for i in wanted:
-            c = rules[i](g, kept, *arrays, **params) if params else rules[i](g, kept, *arrays)
-            x = arrays[i]
+            c, x = rules[i](g, kept, arrays, params), arrays[i]
             if not (type(c) is np.ndarray is type(x) and c.shape == x.shape and c.dtype is x.dtype):
                 c = fit(c, x, self, i)
             cotangents.append(c)
@@ -217,13 +200,12 @@ class Primitive:
         g, cotangents = widened(g), []
         with np.errstate(invalid="ignore"):
             for i in wanted:
-                c = self.vjp[i](g, kept, *arrays, **params)
+                rule = self.vjp[i]
+                c = rule(g, kept, arrays, params)
                 if self.pointwise:
                     nothing = g == 0
-                    partial_derivative = _partial(self.vjp[i])
-                    if partial_derivative is not None:
-                        slope = partial_derivative(kept, *arrays, **params)
-                        nothing = nothing | (slope == 0) & ~np.isnan(g)
+                    if hasattr(rule, "partial"):
+                        nothing = nothing | (rule.partial(kept, arrays, params) == 0) & ~np.isnan(g)
                     c = np.where(nothing & np.isnan(c), 0, c)
                 elif np.any(np.isnan(c)) and not np.any(g != 0):
                     c = np.zeros_like(c)
@@ -250,7 +232,7 @@ class Primitive:
                 for i, v in enumerate(tangents):
                     if v is not None:
                         v = widened(v)
-                        t = self.jvp[i](v, kept, *arrays, **params)
+                        t = self.jvp[i](v, kept, arrays, params)
                         terms.append(np.where((v == 0) & np.isnan(t), 0, t))
                 return total(terms)
 
@@ -260,7 +242,7 @@ class Primitive:
             if tangents[i].dtype is HALF:
                 tangents = [v if v is None else widened(v) for v in tangents]
         if self.jvp is not None:
-            return total([self.jvp[i](tangents[i], kept, *arrays, **params) for i in varying])
+            return total([self.jvp[i](tangents[i], kept, arrays, params) for i in varying])
         if self.kind is Kind.MULTILINEAR:
             return total([self.evaluate(*arrays[:i], tangents[i], *arrays[i + 1:], **params) for i in varying])
         filled = [a if not self.differentiable(i) else np.zeros_like(a) if tangents[i] is None else tangents[i]
@@ -290,41 +272,34 @@ class Composition:
         self.function, self.call, self.cases = function, program, tuple(cases)
         self.kind, self.kinks, self.shows, self.square = kind, tuple(kinks), shows, square
         self.__doc__ = program.__doc__
-        TABLE[function] = self
 
     def __repr__(self):
         return f"<composition {self.name}>"
 
 
-def elementwise(function, derivation, *partials, domain=None, kind=Kind.SMOOTH, kinks=(), name=None, forward=None,
-                params=({},), near=(), scales=None, square=None, formula=None, listed=True):
-    """A function applied to each element (of broadcast arguments), given by its partial derivatives.
+def elementwise(function, derivation, *partials, domain=None, params=({},), near=(), scales=None, **traits):
+    """A `Primitive` that is applied to each element (of broadcast arguments), by its partial derivatives.
 
     y_k = phi(x_k):  dY = phi'(X) . dX  and  <G, phi'(X) . dX> = <phi'(X) . G, dX>: jvp and vjp are the same product.
-    `partials` are functions ``(y, *arrays, **params) -> derivative with respect to that argument``, or None;
-    `params` are the keyword arguments of the sample calls, `near` and `scales` see `Case`.
+    `params` are the keyword arguments of the sample calls, `domain`, `near` and `scales` see `Case`.
     """
-    rules = tuple(p and (lambda v, *kept_and_arrays, _p=p, **named: v * _p(*kept_and_arrays, **named))
-                  for p in partials)
     shapes = [(3, 4)] if len(partials) == 1 else [((3, 4), (4,)), ((2, 1), (1, 3)), ((), (2,))]
     cases = [Case(*((s,) if len(partials) == 1 else (s + s)[:len(partials)]), domain=domain, near=near, scales=scales,
                   **named)
              for s in shapes for named in params]
-    return Primitive(function, derivation, kind=kind, jvp=rules, vjp=rules, cases=cases, kinks=kinks, stacked=True,
-                     pointwise=True, name=name, forward=forward, square=square, formula=formula, listed=listed)
+    return Primitive(function, derivation, partials=partials, cases=cases, pointwise=True, **traits)
 
 
-def _partial(rule):
-    """The partial derivative that a rule of an elementwise function multiplies by, or None."""
-    return (getattr(rule, "__kwdefaults__", None) or {}).get("_p")
+def declare(function, derivation, *partials, **traits):
+    """Put a function and its rules into TABLE: a `Primitive`, by its partial derivatives if it has them."""
+    rule = (elementwise if partials else Primitive)(function, derivation, *partials, **traits)
+    TABLE[function or rule] = rule
+    return rule
 
 
-def shape_of(x):
-    """np.shape, which NumPy would hand to whoever traces an array."""
-    try:
-        return x.shape
-    except AttributeError:
-        return np.shape(x)
+def compose(function, program, **traits):
+    """Put a function and the program that it is written with into TABLE: a `Composition`."""
+    TABLE[function] = Composition(function, program, **traits)
 
 
 def ndim_of(x):

@@ -61,11 +61,14 @@ def derivatives(*modes):
 
 def faulty(rules, argument, fault):
     """The rules of all arguments; that of one gives ``fault(rule, v, y, *arrays, **params)``."""
-    def wrong(*args, **params):
-        return fault(rules[argument], *args, **params)
+    def right(v, y, *arrays, **params):
+        return rules[argument](v, y, arrays, params)
+
+    def wrong(v, y, arrays, params):
+        return fault(right, v, y, *arrays, **params)
 
     if isinstance(rules, Each):
-        return Each(lambda i, *a, **k: (wrong if i == argument else rules[i])(*a, **k))
+        return Each(lambda i, *call: (wrong if i == argument else rules[i])(*call))
     return tuple(wrong if i == argument else rule for i, rule in enumerate(rules))
 
 

@@ -16,34 +16,34 @@ from ..modes import Mode
 
 
 def _own(name, forward, **rules):
-    return Primitive(None, "", name=name, forward=forward, listed=False, **rules)
+    return Primitive(None, "", name=name, forward=forward, **rules)
 
 
 #: a . b, of one shape
 _product = _own("product", lambda a, b: a * b,
-                jvp=(lambda v, y, a, b: _product(v, b), lambda v, y, a, b: _product(a, v)),
-                vjp=(lambda g, y, a, b: _product(g, b), lambda g, y, a, b: _product(a, g)))
+                jvp=(lambda v, b: _product(v, b), lambda v, a: _product(a, v)),
+                vjp=(lambda g, b: _product(g, b), lambda g, a: _product(a, g)))
 
 #: 1 + k (x - c), the slope of the next
 _slope = _own("slope", lambda x, c, k: 1 + k * (x - c),
-              jvp=(lambda v, y, x, c, k: _scaled(v, k=k), None, None),
-              vjp=(lambda g, y, x, c, k: _scaled(g, k=k), None, None))
+              jvp=(lambda v, k: _scaled(v, k=k), None, None),
+              vjp=(lambda g, k: _scaled(g, k=k), None, None))
 
 #: k x
-_scaled = _own("scaled", lambda x, k: k * x, jvp=(lambda v, y, x, k: _scaled(v, k=k),),
-               vjp=(lambda g, y, x, k: _scaled(g, k=k),))
+_scaled = _own("scaled", lambda x, k: k * x, jvp=(lambda v, k: _scaled(v, k=k),),
+               vjp=(lambda g, k: _scaled(g, k=k),))
 
 #: x + k (x - c)^2 / 2: at c it is x, with slope 1 and curvature k
 _bent = _own("bent", lambda x, c, k: x + k * (x - c) * (x - c) / 2,
-             jvp=(lambda v, y, x, c, k: _product(v, _slope(x, c, k)), None, None),
-             vjp=(lambda g, y, x, c, k: _product(g, _slope(x, c, k)), None, None))
+             jvp=(lambda v, x, c, k: _product(v, _slope(x, c, k)), None, None),
+             vjp=(lambda g, x, c, k: _product(g, _slope(x, c, k)), None, None))
 
 #: <w_1, y_1> + <w_2, y_2> + ..., and w h for a number h
 _inner = _own("inner product", lambda *ys, ws: sum(np.sum(w * y) for w, y in zip(ws, ys)),
-              jvp=Each(lambda i, v, s, *ys, ws: _inner(v, ws=(ws[i],))),
-              vjp=Each(lambda i, h, s, *ys, ws: _times(h, w=ws[i])))
-_times = _own("times", lambda h, w: h * w, jvp=(lambda v, y, h, w: _times(v, w=w),),
-              vjp=(lambda g, y, h, w: _inner(g, ws=(w,)),))
+              jvp=Each(lambda i, v, ws: _inner(v, ws=(ws[i],))),
+              vjp=Each(lambda i, h, ws: _times(h, w=ws[i])))
+_times = _own("times", lambda h, w: h * w, jvp=(lambda v, w: _times(v, w=w),),
+              vjp=(lambda g, w: _inner(g, ws=(w,)),))
 
 
 def bent(x, at, much=1.0):

@@ -108,14 +108,10 @@ TRAITS = {_PRIMITIVES[name]: entry for name, entry in {
     "softmax": Traits(sums_to_one=True),
     "log_softmax": Traits(log_of=SOFTMAX),
     "np.exp": Traits(undoes=TABLE[np.log]),
-    "np.log": Traits(undoes=TABLE[np.exp]),
     "np.expm1": Traits(undoes=TABLE[np.log1p]),
-    "np.log1p": Traits(undoes=TABLE[np.expm1]),
     "np.sinh": Traits(undoes=TABLE[np.arcsinh], over=(TABLE[np.cosh], TABLE[np.tanh])),
-    "np.arcsinh": Traits(undoes=TABLE[np.sinh]),
     "np.sin": Traits(over=(TABLE[np.cos], TABLE[np.tan])),
     "np.tan": Traits(undoes=TABLE[np.arctan]),
-    "np.arctan": Traits(undoes=TABLE[np.tan]),
     "np.linalg.inv": Traits(inverts=True),
     "relu": Traits(rectifies=True),
     "np.prod": Traits(program=True),
@@ -123,6 +119,7 @@ TRAITS = {_PRIMITIVES[name]: entry for name, entry in {
     "np.divide": Traits(linear_in=0),
     "linear": Traits(bilinear=True),
 }.items()}
+TRAITS |= {entry.undoes: Traits(undoes=p) for p, entry in TRAITS.items() if entry.undoes}
 
 
 def traits(function) -> Traits:

@@ -18,7 +18,7 @@ import math
 import numpy as np
 
 from ..cases import Case, Kink
-from ..primitive import KINKED, Primitive, elementwise, in_dtype_of, widened
+from ..primitive import KINKED, declare, elementwise, in_dtype_of, widened
 from ..rules.constants import number
 from ..rules.elementwise import logistic, sech_squared
 from ..rules.special import erfc
@@ -31,9 +31,9 @@ def _logistic_slope(x):
     return sech_squared(x / 2) / 4
 
 
-log1pexp = elementwise(
+log1pexp = declare(
     None, """y = log(1 + e^x),  dy = e^x / (1 + e^x) dx = sigma(x) dx
-    Computed as max(x, 0) + log(1 + e^-|x|), which does not overflow.""", lambda _y, x: logistic(x),
+    Computed as max(x, 0) + log(1 + e^-|x|), which does not overflow.""", lambda x: logistic(x),
     name="log1pexp", forward=lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
 
 
@@ -48,9 +48,9 @@ def _normal_density(x):
 
 # Rectifiers
 
-_relu = elementwise(
+_relu = declare(
     None, "y = max(x, 0),  dy = dx where y > 0, else 0; where y is nan, dx, as of a maximum that is nan",
-    lambda y, _x: y != 0, name="relu", kind=KINKED,
+    lambda y: y != 0, name="relu", kind=KINKED,
     forward=lambda x: np.maximum(x, 0), domain="nonzero", kinks=[Kink((0.0,), (0.0,), "0 at 0")])
 
 
@@ -58,40 +58,34 @@ def _leaky(v, x, negative_slope):
     return np.where(x > 0, v, negative_slope * v)
 
 
-_leaky_relu = Primitive(
+_leaky_relu = declare(
     None, "y = x where x > 0, else s x;  dy = dx where x > 0, else s dx: the same map of dx, and its own adjoint",
-    name="leaky_relu", kind=KINKED, forward=lambda x, negative_slope: _leaky(x, x, negative_slope), stacked=True,
-    pointwise=True,
-    jvp=(lambda v, y, x, negative_slope: _leaky(v, x, negative_slope),),
-    vjp=(lambda g, _y, x, negative_slope: _leaky(g, x, negative_slope),),
+    name="leaky_relu", kind=KINKED, pointwise=True,
+    forward=lambda x, negative_slope: _leaky(x, x, negative_slope),
+    vjp=(lambda g, x, negative_slope: _leaky(g, x, negative_slope),),
     cases=[Case((3, 4), domain="nonzero", negative_slope=0.25), Case((), domain="nonzero", negative_slope=-0.5)],
     kinks=[Kink((0.0,), (0.25,), "the negative slope at 0", {"negative_slope": 0.25})])
 
-_elu = elementwise(
+_elu = declare(
     None, """y = x where x > 0, else a (e^x - 1);  dy = dx where x > 0, else a e^x dx
     The exponent is set to 0 where it is not used: it might overflow.""",
-    lambda _y, x, alpha: np.where(x > 0, 1, alpha * np.exp(np.where(x > 0, 0, x))), name="elu", kind=KINKED,
+    lambda x, alpha: np.where(x > 0, 1, alpha * np.exp(np.where(x > 0, 0, x))), name="elu", kind=KINKED,
     forward=lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))), domain="nonzero",
     params=({"alpha": 1.0}, {"alpha": 0.5}), kinks=[Kink((0.0,), (0.5,), "alpha at 0", {"alpha": 0.5})])
 
 # Smooth activations
 
-_softplus = elementwise(
+_softplus = declare(
     None, "y = log(1 + e^(b x)) / b,  dy = sigma(b x) dx;  beyond the threshold, b x > t, the identity: dy = dx",
-    lambda _y, x, beta, threshold: np.where(beta * x > threshold, 1, logistic(beta * x)), name="softplus", kind=KINKED,
+    lambda x, beta, threshold: np.where(beta * x > threshold, 1, logistic(beta * x)), name="softplus", kind=KINKED,
     forward=lambda x, beta, threshold: np.where(beta * x > threshold, x, log1pexp(beta * x) / beta),
     params=({"beta": 1, "threshold": 20}, {"beta": 0.5, "threshold": 0.25}),
     kinks=[Kink((20.0,), (1 / (1 + math.exp(-20.0)),), "sigma at the threshold, which the identity then replaces",
                 {"beta": 1, "threshold": 20})])
 
-
-def _silu_rule(v, s, x):
-    return v * (s + x * _logistic_slope(x))
-
-
-_silu = Primitive(
+_silu = declare(
     None, "y = x sigma(x),  dy = (sigma(x) + x sigma'(x)) dx", name="silu", keep=logistic, forward=lambda s, x: x * s,
-    jvp=(_silu_rule,), vjp=(_silu_rule,), stacked=True, pointwise=True, cases=[Case((3, 4)), Case(())])
+    vjp=(lambda g, s, x: g * (s + x * _logistic_slope(x)),), pointwise=True, cases=[Case((3, 4)), Case(())])
 
 
 def _gelu_rule(v, P, x):
@@ -99,15 +93,15 @@ def _gelu_rule(v, P, x):
     return v * (P + x * _normal_density(x))
 
 
-_gelu = Primitive(
+_gelu = declare(
     None, "y = x P(x) with the normal distribution P,  dy = (P + x p) dx with its density p = e^(-x^2/2) / sqrt(2 pi)",
-    name="gelu", keep=_normal_cdf, forward=lambda P, x: x * P, jvp=(_gelu_rule,), vjp=(_gelu_rule,), stacked=True,
+    name="gelu", keep=_normal_cdf, forward=lambda P, x: x * P, vjp=(_gelu_rule,),
     pointwise=True, cases=[Case((3, 4)), Case(())])
 
 
 near = elementwise(
     None, "y = x, but not beyond +-100, where sigma(u(y)) below has reached 0 or 1 and u(y) does not overflow;  dy = dx",
-    lambda _y, _x: 1, name="near", forward=lambda x: np.clip(x, -100, 100), formula=lambda x: x, listed=False)
+    lambda: 1, name="near", forward=lambda x: np.clip(x, -100, 100), formula=lambda x: x)
 
 
 def _gelu_tanh_keep(x):
@@ -127,11 +121,11 @@ def _gelu_tanh_rule(v, kept, x):
     return v * (s + x * _logistic_slope(u) * slope)
 
 
-_gelu_tanh = Primitive(
+_gelu_tanh = declare(
     None, """y = x/2 (1 + tanh(u/2)) = x sigma(u)  with  u = 2 sqrt(2/pi) (x + 0.044715 x^3)
     dy = (sigma(u) + x sigma'(u) u') dx,  u' = 2 sqrt(2/pi) (1 + 3 . 0.044715 x^2)""",
     name="gelu_tanh", keep=_gelu_tanh_keep, forward=lambda kept, x: in_dtype_of(x, x * kept[1]),
-    jvp=(_gelu_tanh_rule,), vjp=(_gelu_tanh_rule,), stacked=True, pointwise=True, cases=[Case((3, 4)), Case(())])
+    vjp=(_gelu_tanh_rule,), pointwise=True, cases=[Case((3, 4)), Case(())])
 
 # The public functions: any shape, the result has the input's.  All as in torch.nn.functional.
 

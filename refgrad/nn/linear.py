@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..cases import Case, Fixed
-from ..primitive import Primitive
+from ..primitive import declare
 from .arguments import shape_of
 
 
@@ -24,16 +24,15 @@ def _affine(X, W, b):
     return Y if b is None else Y + b
 
 
-_linear = Primitive(
+_linear = declare(
     None, """Y = X W' + 1 b',  dY = dX W' + X dW' + 1 db'       (rows of X are samples, 1 is a column of ones)
     <G, dX W'> = tr(G' dX W') = tr(W' G' dX) = <G W, dX>                       so  G_X = G W
     <G, X dW'> = tr(G' X dW') = tr(dW X' G) = tr(X' G dW) = <G' X, dW>         so  G_W = G' X
     <G, 1 db'> = tr(G' 1 db') = <G' 1, db>                                     so  G_b = G' 1, the sum of the rows of G
     Leading axes of X are rows too.""",
     name="linear", forward=_affine, stacked=True,
-    jvp=(lambda dX, Y, X, W, b: _times(dX, W.mT), lambda dW, Y, X, W, b: X @ dW.mT, lambda db, Y, X, W, b: db),
-    vjp=(lambda G, _Y, _X, W, _b: _times(G, W), lambda G, _Y, X, _W, _b: _rows(G).mT @ _rows(X),
-         lambda G, _Y, _X, _W, _b: G),
+    jvp=(lambda dX, W: _times(dX, W.mT), lambda dW, X: X @ dW.mT, lambda db: db),
+    vjp=(lambda G, W: _times(G, W), lambda G, X: _rows(G).mT @ _rows(X), lambda G: G),
     cases=[Case((3, 4), (2, 4), (2,)), Case((1, 4), (2, 4), Fixed(None)), Case((2, 3, 4), (5, 4), (5,)),
            Case((2, 1, 3, 2), (1, 2), Fixed(None)), Case((0, 3), (2, 3), (2,))])
 

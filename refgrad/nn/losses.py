@@ -7,7 +7,7 @@ import numpy as np
 
 from ..cases import Case, Kink
 from ..errors import describe
-from ..primitive import KINKED, Primitive, elementwise, in_dtype_of, widened
+from ..primitive import KINKED, declare, in_dtype_of, widened
 from ..rules.constants import number
 from ..rules.shape import scatter_add
 from .activations import log1pexp, logistic
@@ -28,13 +28,12 @@ def _residual(logs, chosen, index):
     return r
 
 
-residual = Primitive(
+residual = declare(
     None, """r = e^y - e_t with the unit vector e_t,  dr = e^y . dy;  entry t is e^y - 1, without cancellation
     That entry of y is given once more: it is in no derivative.""", name="residual", forward=_residual, stacked=True,
     formula=lambda logs, chosen, index: np.exp(logs) - scatter_add(
         np.ones_like(chosen), index=index, shape=logs.shape, distinct=True),
-    jvp=(lambda v, _r, logs, _chosen, index: np.exp(logs) * v, None),
-    vjp=(lambda g, _r, logs, _chosen, index: g * np.exp(logs), None),
+    jvp=(lambda v, logs: np.exp(logs) * v, None), vjp=(lambda g, logs: g * np.exp(logs), None),
     cases=[Case((3, 4), call=lambda x: residual(*_logs_and_chosen(x, _CLASSES, -1), index=_CLASSES))])
 _CLASSES = np.arange(3), np.array([1, 0, 3])
 
@@ -44,13 +43,13 @@ def _logs_and_chosen(x, index, axis):
     return logs, logs[(..., *index)]
 
 
-_cross_entropy = Primitive(
+_cross_entropy = declare(
     None, """y = -log p_t  with p = softmax x and the class t: the only entry of x that stands in y twice
     y = log <1, e^x> - x_t,  dy = <p, dx> - dx_t = <p - e_t, dx>  with the unit vector e_t
     <g, <p - e_t, dx>> = <g (p - e_t), dx>""",
     name="cross_entropy", keep=_logs_and_chosen, stacked=True, forward=lambda kept, x, index, axis: -kept[1],
-    jvp=(lambda v, kept, _x, index, axis: np.sum(residual(*kept, index=index) * v, axis=axis),),
-    vjp=(lambda g, kept, _x, index, axis: residual(*kept, index=index) * column(g, axis),),
+    jvp=(lambda v, kept, index, axis: np.sum(residual(*kept, index=index) * v, axis=axis),),
+    vjp=(lambda g, kept, index, axis: residual(*kept, index=index) * column(g, axis),),
     cases=[Case((3, 4), index=_CLASSES, axis=-1), Case((3,), index=(np.array(2),), axis=-1),
            Case((1, 2), index=(np.array([0]), np.array([1])), axis=-1, scales=(-6, 300)),  # p = 1/2 is a zero of p''
            Case((2, 3, 2), index=(np.arange(2)[:, None], np.array([[0, 2], [1, 1]]), np.arange(2)[None]), axis=-2),
@@ -58,16 +57,16 @@ _cross_entropy = Primitive(
                 scales=(-300, 1))])
 _SURE = np.array([[0, 24, 0], [24, 0, 0]], np.int8)  # logits by which the classes are nearly certain
 
-_cross_entropy_of_probabilities = Primitive(
+_cross_entropy_of_probabilities = declare(
     None, """y = -<q, log p>  with p = softmax x and weights q, probabilities for instance
     d log p = dx - 1 <p, dx>,  dy = -<dq, log p> - <q, dx> + <q, 1> <p, dx> = <<q, 1> p - q, dx> - <log p, dq>
     <g, dy> = <g (<q, 1> p - q), dx> + <-g log p, dq>""",
     name="cross_entropy_of_probabilities", keep=lambda x, q, axis: _log_softmax(x, axis=axis), stacked=True,
     forward=lambda logs, x, q, axis: -np.sum(q * logs, axis=axis),
-    jvp=(lambda v, logs, x, q, axis: -np.sum(balance(np.exp(logs), q, axis=axis) * v, axis=axis),
-         lambda v, logs, x, q, axis: -np.sum(logs * v, axis=axis)),
-    vjp=(lambda g, logs, _x, q, axis: -balance(np.exp(logs), q, axis=axis) * column(g, axis),
-         lambda g, logs, _x, _q, axis: -logs * column(g, axis)),
+    jvp=(lambda v, logs, q, axis: -np.sum(balance(np.exp(logs), q, axis=axis) * v, axis=axis),
+         lambda v, logs, axis: -np.sum(logs * v, axis=axis)),
+    vjp=(lambda g, logs, q, axis: -balance(np.exp(logs), q, axis=axis) * column(g, axis),
+         lambda g, logs, axis: -logs * column(g, axis)),
     cases=[Case((3, 4), (3, 4), axis=-1, domain=(None, "probabilities")), Case((3,), (3,), axis=-1),
            Case((2, 3, 2), (2, 3, 2), axis=-2), Case((1, 4), (1, 4), axis=-1)])
 
@@ -208,12 +207,12 @@ def _reduced_over(valid, losses, factors, reduction):
 
 # Entry by entry
 
-_squared_error = elementwise(
-    None, "y = (x - t)^2,  dy = 2 (x - t) (dx - dt)", lambda _y, x, t: 2 * (x - t), lambda _y, x, t: 2 * (t - x),
+_squared_error = declare(
+    None, "y = (x - t)^2,  dy = 2 (x - t) (dx - dt)", lambda x, t: 2 * (x - t), lambda x, t: 2 * (t - x),
     name="squared_error", forward=lambda x, t: np.square(x - t))
 
-_absolute_error = elementwise(
-    None, "y = |x - t|,  dy = sign(x - t) (dx - dt)", lambda _y, x, t: np.sign(x - t), lambda _y, x, t: np.sign(t - x),
+_absolute_error = declare(
+    None, "y = |x - t|,  dy = sign(x - t) (dx - dt)", lambda x, t: np.sign(x - t), lambda x, t: np.sign(t - x),
     name="absolute_error", forward=lambda x, t: np.abs(x - t), kind=KINKED,
     kinks=[Kink((1.0, 1.0), (0.0, 0.0), "0 where input and target are equal")])
 
@@ -229,10 +228,10 @@ def _huber_forward(x, t, delta):
     return c * (z - c / 2)
 
 
-_huber = elementwise(
+_huber = declare(
     None, """z = x - t,  y = z^2 / 2 where |z| < d, else d (|z| - d/2):  y = c (z - c/2)  with  c = min(max(z, -d), d)
     dy = c dz + (z - c) dc = c (dx - dt), because dc = 0 where z and c differ: continuous, also at |z| = d""",
-    lambda _y, x, t, delta: _clipped(x - t, delta), lambda _y, x, t, delta: _clipped(t - x, delta), name="huber",
+    lambda x, t, delta: _clipped(x - t, delta), lambda x, t, delta: _clipped(t - x, delta), name="huber",
     forward=_huber_forward, params=({"delta": 1.0}, {"delta": 0.25}))
 
 
@@ -250,21 +249,21 @@ def _unless_zero(weight, loss):
     return np.where((weight == 0) & ~np.isnan(loss), 0, weight * loss)
 
 
-_binary_cross_entropy = elementwise(
+_binary_cross_entropy = declare(
     None, """y = -p t log sigma(x) - (1 - t) log sigma(-x) = p t l(-x) + (1 - t) l(x)  with  l(x) = log(1 + e^x)
     dy = ((1 - t) sigma(x) - p t sigma(-x)) dx + (p l(-x) - l(x)) dt + t l(-x) dp,  for l' = sigma
     Computed with l(x) = max(x, 0) + log(1 + e^-|x|), which does not overflow.""",
-    lambda _y, x, t, p: (1 - t) * logistic(x) - p * t * logistic(-x), lambda _y, x, _t, p: p * log1pexp(-x) - log1pexp(x),
-    lambda _y, x, t, _p: t * log1pexp(-x), name="binary_cross_entropy", forward=_binary_forward, scales=(-300, 10))
+    lambda x, t, p: (1 - t) * logistic(x) - p * t * logistic(-x), lambda x, p: p * log1pexp(-x) - log1pexp(x),
+    lambda x, t: t * log1pexp(-x), name="binary_cross_entropy", forward=_binary_forward, scales=(-300, 10))
 
-_divergence = elementwise(
-    None, "y = t (log t - x), and 0 for t = 0;  dy = -t dx + (log t + 1 - x) dt", lambda _y, _x, t: -t,
-    lambda _y, x, t: np.log(t) + 1 - x, name="kl_div", forward=lambda x, t: t * (np.log(np.where(t == 0, 1, t)) - x),
+_divergence = declare(
+    None, "y = t (log t - x), and 0 for t = 0;  dy = -t dx + (log t + 1 - x) dt", lambda t: -t,
+    lambda x, t: np.log(t) + 1 - x, name="kl_div", forward=lambda x, t: t * (np.log(np.where(t == 0, 1, t)) - x),
     domain=(None, "positive"))
 
-_log_divergence = elementwise(
-    None, "y = e^s (s - x),  dy = -e^s dx + e^s (s - x + 1) ds", lambda _y, _x, s: -np.exp(s),
-    lambda _y, x, s: np.exp(s) * (s - x + 1), name="kl_div_log_target", forward=lambda x, s: np.exp(s) * (s - x))
+_log_divergence = declare(
+    None, "y = e^s (s - x),  dy = -e^s dx + e^s (s - x + 1) ds", lambda s: -np.exp(s),
+    lambda x, s: np.exp(s) * (s - x + 1), name="kl_div_log_target", forward=lambda x, s: np.exp(s) * (s - x))
 
 
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):

@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 from ..cases import FOURTH, Case, Fixed
-from ..primitive import Primitive, in_dtype_of, widened
+from ..primitive import declare, in_dtype_of, widened
 from ..rules.reductions import count, mean
 from .arguments import expected, plain, shape_of
 
@@ -37,13 +37,13 @@ def _inverse_size(c, axes, eps):
     return r
 
 
-inverse_size = Primitive(
+inverse_size = declare(
     None, """r = 1 / s,  s^2 = mean c^2 + eps:  s ds = mean(c . dc),  dr = -r^2 ds = -r^2 mean(r c . dc)
-    <g, -r^2 mean(r c . dc)> = <-g r^2 . r c / n, dc>""", name="inverse_size", forward=_inverse_size, stacked=True,
-    turns=True,
+    <g, -r^2 mean(r c . dc)> = <-g r^2 . r c / n, dc>""", name="inverse_size", forward=_inverse_size,
+    takes="c axes eps -> r", stacked=True, turns=True,
     formula=lambda c, axes, eps: 1 / np.sqrt(np.mean(c * c, axis=axes, keepdims=True) + eps),
-    jvp=(lambda v, r, c, axes, eps: -r * r * np.mean(r * c * v, axis=axes, keepdims=True),),
-    vjp=(lambda g, r, c, axes, eps: -g * r * r * (r * c) / count(c, axes),), cases=[Case((3, 4), axes=(-1,), eps=1e-5)])
+    jvp=(lambda v, r, c, axes: -r * r * np.mean(r * c * v, axis=axes, keepdims=True),),
+    vjp=(lambda g, r, c, axes: -g * r * r * (r * c) / count(c, axes),), cases=[Case((3, 4), axes=(-1,), eps=1e-5)])
 
 
 def _standardized(x, w, b, axes, eps):
@@ -71,12 +71,12 @@ def _project(h, kept, axes):
 
 
 def _norm(name, cases):
-    return Primitive(
+    return declare(
         None, __doc__, name=name, keep=_standardized, forward=_forward, stacked=True, cases=cases,
-        jvp=(lambda v, kept, x, w, b, axes, eps: _scaled(_project(v, kept, axes), w),
-             lambda v, kept, x, w, b, axes, eps: v * kept[0], lambda v, kept, x, w, b, axes, eps: v),
-        vjp=(lambda g, kept, _x, w, _b, axes, eps: _project(_scaled(g, w), kept, axes),
-             lambda g, kept, _x, _w, _b, axes, eps: g * kept[0], lambda g, _kept, _x, _w, _b, axes, eps: g))
+        jvp=(lambda v, kept, w, axes: _scaled(_project(v, kept, axes), w),
+             lambda v, kept: v * kept[0], lambda v: v),
+        vjp=(lambda g, kept, w, axes: _project(_scaled(g, w), kept, axes),
+             lambda g, kept: g * kept[0], lambda g: g))
 
 
 _layer_norm = _norm("layer_norm", [

@@ -4,16 +4,16 @@ import numpy as np
 
 from ..cases import Case
 from ..errors import describe
-from ..primitive import HALF, LINEAR, Each, Primitive, widened
+from ..primitive import HALF, LINEAR, Each, declare, widened
 from ..rules.constants import number
 from ..rules.reductions import total
 from ..tree import flatten
 from .arguments import expected, not_in_place, plain, shape_of
 
-_dropout = Primitive(
+_dropout = declare(
     None, "y = m . x / (1 - p) with a mask m of zeros and ones;  <g, m . dx / (1 - p)> = <m . g / (1 - p), dx>",
     name="dropout", kind=LINEAR, forward=lambda x, mask, p: x * mask / (1 - p * number(1, x)),
-    vjp=(lambda g, _y, _x, mask, p: _dropout(g, mask=mask, p=p),), stacked=True, pointwise=True,
+    vjp=(lambda g, mask, p: _dropout(g, mask=mask, p=p),), pointwise=True,
     cases=[Case((2, 3), mask=np.array([[True, False, True], [False, True, True]]), p=0.25),
            Case((), mask=np.array(True), p=0.5)])
 
@@ -47,11 +47,11 @@ def _half_squares(*arrays, weight_decay):
     return y.astype(HALF) if all([getattr(x, "dtype", None) is HALF for x in arrays]) else y
 
 
-_l2_penalty = Primitive(
+_l2_penalty = declare(
     None, "y = k/2 (<W_1, W_1> + <W_2, W_2> + ...),  dy = k (<W_1, dW_1> + ...);  <g, k <W, dW>> = <g k W, dW>",
     name="l2_penalty", forward=_half_squares,
-    jvp=Each(lambda i, v, y, *arrays, weight_decay: weight_decay * np.sum(arrays[i] * v)),
-    vjp=Each(lambda i, g, _y, *arrays, weight_decay: (g * weight_decay) * arrays[i]),
+    jvp=Each(lambda i, v, arrays, weight_decay: weight_decay * np.sum(arrays[i] * v)),
+    vjp=Each(lambda i, g, arrays, weight_decay: (g * weight_decay) * arrays[i]),
     cases=[Case((2, 3), (3,), weight_decay=0.25), Case((), weight_decay=1.0)])
 
 

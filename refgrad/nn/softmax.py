@@ -3,11 +3,11 @@
 import numpy as np
 
 from ..cases import Case
-from ..primitive import CONSTANT, Primitive, widened
+from ..primitive import CONSTANT, declare, widened
 from ..rules.reductions import largest, total
 from .arguments import axis_of, refuse
 
-peak = Primitive(
+peak = declare(
     None, """m = max x, taken as a constant: softmax(x - m) = softmax(x) for every m, so m is in no derivative.
     It keeps e^x from overflowing, and any number near the maximum would do.""",
     name="peak", kind=CONSTANT, forward=lambda x, axis: np.max(x, axis=axis, keepdims=True),
@@ -60,9 +60,9 @@ def _deviation(p, v, axis):
     return v - _sum(_across(p * v, axis), axis)
 
 
-def _balance(p, g, axis):
-    r = p * _sum(g, axis)
-    r = np.subtract(g, r, out=r) if r.dtype is g.dtype else g - r
+def _balance(p, v, axis):
+    r = p * _sum(v, axis)
+    r = np.subtract(v, r, out=r) if r.dtype is v.dtype else v - r
     if largest(p, 0) > CERTAIN:
         t = p > CERTAIN
         r = np.where(t, -np.sum(np.where(t, 0, r), axis=axis, keepdims=True), r)
@@ -80,46 +80,46 @@ def _of_probabilities(function):
 
 
 
-log_total = Primitive(
+log_total = declare(
     None, """y = log t,  dy = dt / t;  t is <1, e^z> with the maximum 0 of z, and z is in no derivative
     Computed as log(1 + ...) from the other entries of z where t is close to 1.""",
     name="log_total", forward=_log_total, formula=lambda t, z, axis: np.log(t), stacked=True,
-    jvp=(lambda v, _y, t, _z, axis: v / t, None), vjp=(lambda g, _y, t, _z, axis: g / t, None),
+    jvp=(lambda v, t: v / t, None), vjp=(lambda g, t: g / t, None),
     cases=[Case((3, 4), call=lambda x: peak(x, axis=-1) + _log_sum(x - peak(x, axis=-1)), scales=(-300, 0))])
 _log_sum = lambda z: log_total(_sum(np.exp(z), -1), z, axis=-1)
 
 # Of probabilities p, which sum to 1, the matrix I - 1 p' and its transpose.  Where an entry p_t is close to 1 its own
 # row would be 1 - p_t; but the matrix maps 1 to 0, so v may be shifted until v_t is 0, and what its transpose gives
 # sums to 0, so entry t follows from the others.
-deviation = Primitive(
+deviation = declare(
     None, """y = v - 1 <p, v>,  dy = dv - 1 <p, dv> - 1 <dp, v>;  the same for v - v_t 1
     <g, dv - 1 <p, dv>> = <g - p <1, g>, dv>,  <g, -1 <dp, v>> = <-<1, g> v, dp>""",
     name="deviation", forward=_deviation, formula=lambda p, v, axis: v - _sum(p * v, axis), stacked=True,
-    jvp=(lambda dp, y, p, v, axis: -_sum(dp * v, axis), lambda dv, y, p, v, axis: deviation(p, dv, axis=axis)),
-    vjp=(lambda g, _y, _p, v, axis: -_sum(g, axis) * v, lambda g, _y, p, _v, axis: balance(p, g, axis=axis)),
+    jvp=(lambda dp, v, axis: -_sum(dp * v, axis), lambda dv, p, axis: deviation(p, dv, axis=axis)),
+    vjp=(lambda g, v, axis: -_sum(g, axis) * v, lambda g, p, axis: balance(p, g, axis=axis)),
     cases=_of_probabilities(lambda: deviation))
-balance = Primitive(
+balance = declare(
     None, """y = v - p <1, v>,  dy = dv - p <1, dv> - <1, v> dp;  its entries sum to 0
     <g, dv - p <1, dv>> = <g - 1 <p, g>, dv>,  <g, -<1, v> dp> = <-<1, v> g, dp>""",
     name="balance", forward=_balance, formula=lambda p, v, axis: v - p * _sum(v, axis), stacked=True,
-    jvp=(lambda dp, y, p, v, axis: -dp * _sum(v, axis), lambda dv, y, p, v, axis: balance(p, dv, axis=axis)),
-    vjp=(lambda g, _y, _p, v, axis: -_sum(v, axis) * g, lambda g, _y, p, _v, axis: deviation(p, g, axis=axis)),
+    jvp=(lambda dp, v, axis: -dp * _sum(v, axis), lambda dv, p, axis: balance(p, dv, axis=axis)),
+    vjp=(lambda g, v, axis: -_sum(v, axis) * g, lambda g, p, axis: deviation(p, g, axis=axis)),
     cases=_of_probabilities(lambda: balance))
 
-_along = lambda v, y, _x, axis: y * deviation(y, v, axis=axis)
-_softmax = Primitive(
+_along = lambda v, y, axis: y * deviation(y, v, axis=axis)
+_softmax = declare(
     None, """y = e^x / <1, e^x>,  dy = y . dx - y <y, dx> = y . (dx - 1 <y, dx>) = (diag(y) - y y') dx
     The matrix is symmetric: <g, dy> = <(diag(y) - y y') g, dx>.
     Computed with x - max x, which leaves y as it is: numerator and denominator share a factor.""",
     name="softmax", forward=_exponentials, jvp=(_along,), vjp=(_along,), stacked=True, cases=CASES)
 
-_log_softmax = Primitive(
+_log_softmax = declare(
     None, """y = x - 1 log <1, e^x>,  dy = dx - 1 <p, dx> = (I - 1 p') dx  with  p = e^y
     <g, (I - 1 p') dx> = <(I - p 1') g, dx> = <g - p <1, g>, dx>
     Computed with x - max x, which leaves y as it is.""",
     name="log_softmax", forward=_logarithms, stacked=True, cases=CASES,
-    jvp=(lambda v, y, _x, axis: deviation(np.exp(y), v, axis=axis),),
-    vjp=(lambda g, y, _x, axis: balance(np.exp(y), g, axis=axis),))
+    jvp=(lambda v, y, axis: deviation(np.exp(y), v, axis=axis),),
+    vjp=(lambda g, y, axis: balance(np.exp(y), g, axis=axis),))
 
 
 def softmax(input, dim=None, _stacklevel=3, dtype=None):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..cases import FOURTH, Case
-from ..primitive import CONSTANT, Composition, Primitive, shape_of
+from ..primitive import CONSTANT, compose, declare, shape_of
 from .constants import number
 from .linalg import SQUARE, T
 
@@ -76,35 +76,35 @@ def _weak_directions(A):
     return shift + mean[..., None], length * U[..., n - most:], length * T(V)[..., n - most:]
 
 
-is_normal = Primitive(
+is_normal = declare(
     None, "whether no number is 0, or so small or large that it has lost digits", name="is_normal",
     kind=CONSTANT, forward=_is_normal, formula=lambda y: np.all(y != 0), cases=[Case((3,))])
-is_inverse = Primitive(
+is_inverse = declare(
     None, "whether Y = A^-1 is right to most of its digits", name="is_inverse", kind=CONSTANT,
     forward=_is_inverse, formula=lambda Y, A: True, cases=[Case((3, 3), (3, 3))])
-weak_directions = Primitive(
+weak_directions = declare(
     None, "a scale of A, and directions in which it is nearly singular, taken as constants: any do",
     name="weak_directions", kind=CONSTANT, forward=_weak_directions, multiple=True,
     cases=[Case((3, 3), domain="singular")])
 
-det = Primitive(
-    np.linalg.det, call=lambda a: ((a,), {}),
+det = declare(
+    np.linalg.det, call=lambda a: ((a,), {}), takes="A",
     derivation="""y = det A,  dy = <C, dA> with the cofactors C
     A C' = y I, so C = y A^-T where A can be inverted;  <g, <C, dA>> = <g C, dA>
     Elsewhere C is the value at e = 0 of the cofactors of A + e U V', a polynomial in e.""",
     jvp=(lambda dA, y, A: np.sum(_cofactors(y, A) * dA, axis=(-2, -1)),),
     vjp=(lambda g, y, A: g[..., None, None] * _cofactors(y, A),), stacked=True,
     cases=[*SQUARE, *(Case(shape, domain="singular", scales=FOURTH)
-                      for shape in ((3, 3), (2, 3, 3)))])
+                    for shape in ((3, 3), (2, 3, 3)))])
 
-log_abs_det = Primitive(
+log_abs_det = declare(
     None, "y = log |det A|,  dy = tr(A^-1 dA) = <A^-T, dA>", name="log_abs_det",
     forward=lambda A: np.linalg.slogdet(A)[1],
-    jvp=(lambda dA, y, A: np.trace(np.linalg.solve(A, dA), axis1=-2, axis2=-1),),
-    vjp=(lambda g, _y, A: g[..., None, None] * T(np.linalg.inv(A)),), cases=SQUARE, stacked=True)
-sign_det = Primitive(
+    jvp=(lambda dA, A: np.trace(np.linalg.solve(A, dA), axis1=-2, axis2=-1),),
+    vjp=(lambda g, A: g[..., None, None] * T(np.linalg.inv(A)),), cases=SQUARE, stacked=True)
+sign_det = declare(
     None, "the sign of det A is constant where A can be inverted", name="sign_det", kind=CONSTANT,
     forward=lambda A: np.linalg.slogdet(A)[0], cases=SQUARE)
 _SignAndLog = type(np.linalg.slogdet(np.eye(1)))
-Composition(np.linalg.slogdet, lambda a: _SignAndLog(sign_det(a), log_abs_det(a)), cases=[
+compose(np.linalg.slogdet, lambda a: _SignAndLog(sign_det(a), log_abs_det(a)), cases=[
     Case((3, 3), call=lambda a: np.linalg.slogdet(a)[1], domain="positive definite")])

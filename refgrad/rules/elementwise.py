@@ -17,34 +17,32 @@ import numpy as np
 from ..calls import as_called
 from ..cases import Fixed, Case, Kink
 from ..errors import InPlaceWrite
-from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, Composition, Primitive, elementwise, widened
+from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, compose, declare, widened
 from .arguments import given
 from .constants import number
 
 # Arithmetic
 
-same = lambda v, _y, *_arrays: v
-opposite = lambda v, _y, *_arrays: -v
 PAIRS = [Case((3, 4), (4,)), Case((2, 1), (1, 3)), Case((), (2,)), Case((0, 3), (3,))]
 
-Primitive(np.add, "y = a + b,  dy = da + db", kind=LINEAR, jvp=(same, same), vjp=(same, same), cases=PAIRS,
-          stacked=True, pointwise=True)
-Primitive(np.subtract, "y = a - b,  dy = da - db", kind=LINEAR, jvp=(same, opposite), vjp=(same, opposite),
-          cases=PAIRS, stacked=True, pointwise=True)
-elementwise(np.multiply, "y = a b,  dy = b da + a db", lambda _y, _a, b: b, lambda _y, a, _b: a, kind=MULTILINEAR)
-# v / b rather than v (1 / b): one rounding instead of two, and exact where b is a plain integer and v is not a float.
-_over = (lambda v, _y, _a, b: v / b, lambda v, y, _a, b: -v * y / b)
-Primitive(np.divide, "y = a / b,  dy = (da - y db) / b", jvp=_over, vjp=_over, stacked=True, pointwise=True,
-          cases=[Case((3, 4), (4,), domain="nonzero"), Case((2, 1), (1, 3), domain="nonzero"),
-                 Case((), (2,), domain="nonzero"), Case((2, 3), call=lambda a: a / 3)])
-elementwise(np.negative, "y = -x", lambda _y, _x: -1, kind=LINEAR)
-elementwise(np.positive, "y = x", lambda _y, _x: 1, kind=LINEAR)
-elementwise(np.conjugate, "y = x for real x", lambda _y, _x: 1, kind=LINEAR)
-elementwise(np.reciprocal, "y = 1 / x,  dy = -y^2 dx", lambda y, _x: -y * y, domain="nonzero")
-elementwise(np.square, "y = x^2,  dy = 2 x dx", lambda _y, x: 2 * x)
+declare(np.add, "y = a + b,  dy = da + db", kind=LINEAR, vjp=(lambda g: g, lambda g: g),
+        cases=PAIRS, pointwise=True)
+declare(np.subtract, "y = a - b,  dy = da - db", kind=LINEAR, vjp=(lambda g: g, lambda g: -g),
+        cases=PAIRS, pointwise=True)
+declare(np.multiply, "y = a b,  dy = b da + a db", lambda b: b, lambda a: a, kind=MULTILINEAR)
+# g / b rather than g (1 / b): one rounding instead of two, and exact where b is a plain integer and g is not a float.
+declare(np.divide, "y = a / b,  dy = (da - y db) / b", pointwise=True,
+        vjp=(lambda g, b: g / b, lambda g, y, b: -g * y / b),
+        cases=[Case((3, 4), (4,), domain="nonzero"), Case((2, 1), (1, 3), domain="nonzero"),
+               Case((), (2,), domain="nonzero"), Case((2, 3), call=lambda a: a / 3)])
+declare(np.negative, "y = -x", lambda: -1, kind=LINEAR)
+declare(np.positive, "y = x", lambda: 1, kind=LINEAR)
+declare(np.conjugate, "y = x for real x", lambda: 1, kind=LINEAR)
+declare(np.reciprocal, "y = 1 / x,  dy = -y^2 dx", lambda y: -y * y, domain="nonzero")
+declare(np.square, "y = x^2,  dy = 2 x dx", lambda x: 2 * x)
 
 
-def _power_slope(_y, x, p):
+def _power_slope(x, p):
     """p x^(p-1), and 0 for p = 0 at x = 0, where x^(p-1) is not finite."""
     if not hasattr(p, "dtype"):  # a plain number as exponent stays one
         return p * x ** (p - 1) if p != 0 else 0
@@ -52,47 +50,47 @@ def _power_slope(_y, x, p):
     return np.where(constant, 0, p * x ** np.where(constant, 1, p - 1))
 
 
-def _exponent_slope(y, x, _p):
+def _exponent_slope(y, x):
     """y log x; at x = 0 the limit for p > 0, which is 0."""
     return y * np.log(np.where(x == 0, 1, x))
 
 
 # The operator has short cuts (squares, roots) that np.power lacks.
 for _function, _forward in [(np.power, operator.pow), (np.float_power, np.float_power)]:
-    elementwise(_function, "y = x^p,  dy = p x^(p-1) dx + y log(x) dp", _power_slope, _exponent_slope, forward=_forward,
-                domain=("positive", None), scales=(-100, 100),  # in third derivatives stands y / x^2 log x
-                kinks=[Kink((0.0, 0.0), (0.0, 0.0), "x^0 is constant in x, also at 0")])
+    declare(_function, "y = x^p,  dy = p x^(p-1) dx + y log(x) dp", _power_slope, _exponent_slope, forward=_forward,
+            takes="x p", domain=("positive", None), scales=(-100, 100),  # in third derivatives stands y / x^2 log x
+            kinks=[Kink((0.0, 0.0), (0.0, 0.0), "x^0 is constant in x, also at 0")])
 
 # Roots, exponentials, logarithms
 
-elementwise(np.sqrt, "y = sqrt x,  dy = dx / (2 y)", lambda y, _x: 1 / (2 * y), domain="positive")
-elementwise(np.cbrt, "y = cbrt x,  dy = dx / (3 y^2)", lambda y, _x: 1 / (3 * y * y), domain="nonzero")
-elementwise(np.exp, "y = e^x,  dy = y dx", lambda y, _x: y)
-elementwise(np.exp2, "y = 2^x,  dy = y log 2 dx", lambda y, _x: y * np.log(number(2, y)))
-elementwise(np.expm1, "y = e^x - 1,  dy = e^x dx", lambda _y, x: np.exp(x))
-elementwise(np.log, "y = log x,  dy = dx / x", lambda _y, x: 1 / x, domain="positive")
-elementwise(np.log2, "y = log x / log 2", lambda _y, x: 1 / (x * np.log(number(2, x))), domain="positive")
-elementwise(np.log10, "y = log x / log 10", lambda _y, x: 1 / (x * np.log(number(10, x))), domain="positive")
-elementwise(np.log1p, "y = log(1 + x),  dy = dx / (1 + x)", lambda _y, x: 1 / (1 + x), domain="above minus one")
+declare(np.sqrt, "y = sqrt x,  dy = dx / (2 y)", lambda y: 1 / (2 * y), domain="positive")
+declare(np.cbrt, "y = cbrt x,  dy = dx / (3 y^2)", lambda y: 1 / (3 * y * y), domain="nonzero")
+declare(np.exp, "y = e^x,  dy = y dx", lambda y: y)
+declare(np.exp2, "y = 2^x,  dy = y log 2 dx", lambda y: y * np.log(number(2, y)))
+declare(np.expm1, "y = e^x - 1,  dy = e^x dx", lambda x: np.exp(x))
+declare(np.log, "y = log x,  dy = dx / x", lambda x: 1 / x, domain="positive")
+declare(np.log2, "y = log x / log 2", lambda x: 1 / (x * np.log(number(2, x))), domain="positive")
+declare(np.log10, "y = log x / log 10", lambda x: 1 / (x * np.log(number(10, x))), domain="positive")
+declare(np.log1p, "y = log(1 + x),  dy = dx / (1 + x)", lambda x: 1 / (1 + x), domain="above minus one")
 # Trigonometric and hyperbolic functions
 
-elementwise(np.sin, "dy = cos x dx", lambda _y, x: np.cos(x))
-elementwise(np.cos, "dy = -sin x dx", lambda _y, x: -np.sin(x))
-elementwise(np.tan, "dy = (1 + y^2) dx", lambda y, _x: 1 + y * y)
+declare(np.sin, "dy = cos x dx", lambda x: np.cos(x))
+declare(np.cos, "dy = -sin x dx", lambda x: -np.sin(x))
+declare(np.tan, "dy = (1 + y^2) dx", lambda y: 1 + y * y)
 
 
-one_minus_square = elementwise(
+one_minus_square = declare(
     None, "y = 1 - x^2,  dy = -2 x dx;  computed as (1 - x)(1 + x), which does not cancel near 1",
-    lambda _y, x: -2 * x, name="one_minus_square", forward=lambda x: (1 - x) * (1 + x),
+    lambda x: -2 * x, name="one_minus_square", forward=lambda x: (1 - x) * (1 + x),
     formula=lambda x: 1 - np.square(x), near=(1.0,))
-elementwise(np.arcsin, "dy = dx / sqrt(1 - x^2)", lambda _y, x: 1 / np.sqrt(one_minus_square(x)),
-            domain="inside one", near=(1.0,))
-elementwise(np.arccos, "dy = -dx / sqrt(1 - x^2)", lambda _y, x: -1 / np.sqrt(one_minus_square(x)),
-            domain="inside one", near=(1.0,))
-elementwise(np.arctan, "dy = dx / (1 + x^2) = (1 / h)^2 dx  with  h = hypot(1, x), which does not overflow",
-            lambda _y, x: np.square(1 / np.hypot(1, x)))
-elementwise(np.sinh, "dy = cosh x dx", lambda _y, x: np.cosh(x))
-elementwise(np.cosh, "dy = sinh x dx", lambda _y, x: np.sinh(x))
+declare(np.arcsin, "dy = dx / sqrt(1 - x^2)", lambda x: 1 / np.sqrt(one_minus_square(x)),
+        domain="inside one", near=(1.0,))
+declare(np.arccos, "dy = -dx / sqrt(1 - x^2)", lambda x: -1 / np.sqrt(one_minus_square(x)),
+        domain="inside one", near=(1.0,))
+declare(np.arctan, "dy = dx / (1 + x^2) = (1 / h)^2 dx  with  h = hypot(1, x), which does not overflow",
+        lambda x: np.square(1 / np.hypot(1, x)))
+declare(np.sinh, "dy = cosh x dx", lambda x: np.cosh(x))
+declare(np.cosh, "dy = sinh x dx", lambda x: np.sinh(x))
 
 
 def _over_cosh(x):
@@ -101,29 +99,29 @@ def _over_cosh(x):
 
 
 # A primitive, since the quotient's own derivative would be 0 times infinity where cosh x overflows.
-sech_squared = elementwise(None, "y = 1 / cosh^2 x,  dy = -2 tanh x y dx", lambda y, x: -2 * np.tanh(x) * y,
-                           name="sech_squared", forward=_over_cosh)
-elementwise(np.tanh, "dy = dx / cosh^2 x", lambda _y, x: sech_squared(x))
-logistic = elementwise(
+sech_squared = declare(None, "y = 1 / cosh^2 x,  dy = -2 tanh x y dx", lambda y, x: -2 * np.tanh(x) * y,
+                       name="sech_squared", forward=_over_cosh)
+declare(np.tanh, "dy = dx / cosh^2 x", lambda x: sech_squared(x))
+logistic = declare(
     None, """y = 1 / (1 + e^-x),  dy = e^-x / (1 + e^-x)^2 dx = dx / (e^(x/2) + e^(-x/2))^2 = dx / (4 cosh^2(x/2))
-    Computed as e^min(x, 0) / (1 + e^-|x|), which does not overflow.""", lambda _y, x: sech_squared(x / 2) / 4,
+    Computed as e^min(x, 0) / (1 + e^-|x|), which does not overflow.""", lambda x: sech_squared(x / 2) / 4,
     name="sigmoid", forward=lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))))
 # The slopes e^(a-y) and e^(b-y) are sigma of a - b and b - a, so a number near 1 is never taken from 1.
-elementwise(np.logaddexp, "y = log(e^a + e^b),  dy = e^(a-y) da + e^(b-y) db = sigma(a - b) da + sigma(b - a) db",
-            lambda _y, a, b: logistic(a - b), lambda _y, a, b: logistic(b - a), near=(1.0,))
-elementwise(np.logaddexp2, """y = log2(2^a + 2^b),  dy = 2^(a-y) da + 2^(b-y) db
+declare(np.logaddexp, "y = log(e^a + e^b),  dy = e^(a-y) da + e^(b-y) db = sigma(a - b) da + sigma(b - a) db",
+        lambda a, b: logistic(a - b), lambda a, b: logistic(b - a), near=(1.0,))
+declare(np.logaddexp2, """y = log2(2^a + 2^b),  dy = 2^(a-y) da + 2^(b-y) db
     2^(a-y) = 1 / (1 + 2^(b-a)) = sigma((a - b) log 2)""",
-            lambda _y, a, b: logistic((a - b) * np.log(number(2, a))),
-            lambda _y, a, b: logistic((b - a) * np.log(number(2, b))), near=(1.0,))
-elementwise(np.arcsinh, "dy = dx / sqrt(1 + x^2)", lambda _y, x: 1 / np.hypot(1, x))
-elementwise(np.arccosh, "dy = dx / sqrt((x - 1)(x + 1))", lambda _y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
-            domain="above one", near=(1.0,))
-elementwise(np.arctanh, "dy = dx / (1 - x^2)", lambda _y, x: 1 / one_minus_square(x), domain="inside one",
-            near=(1.0,))
+        lambda a, b: logistic((a - b) * np.log(number(2, a))),
+        lambda a, b: logistic((b - a) * np.log(number(2, b))), near=(1.0,))
+declare(np.arcsinh, "dy = dx / sqrt(1 + x^2)", lambda x: 1 / np.hypot(1, x))
+declare(np.arccosh, "dy = dx / sqrt((x - 1)(x + 1))", lambda x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
+        domain="above one", near=(1.0,))
+declare(np.arctanh, "dy = dx / (1 - x^2)", lambda x: 1 / one_minus_square(x), domain="inside one",
+        near=(1.0,))
 
 for _function in np.deg2rad, np.radians, np.rad2deg, np.degrees:
-    Primitive(_function, "y = c x with a constant c: dy = c dx, <g, c dx> = <c g, dx>", kind=LINEAR,
-              vjp=(lambda g, _y, _x, _f=_function: _f(g),), cases=[Case((3, 4))], stacked=True, pointwise=True)
+    declare(_function, "y = c x with a constant c: dy = c dx, <g, c dx> = <c g, dx>", kind=LINEAR,
+            vjp=(lambda g, _f=_function: _f(g),), cases=[Case((3, 4))], pointwise=True)
 
 
 def _or_one(x):
@@ -139,16 +137,15 @@ def _steeply(x, y):
         return x / y
 
 
-def _zero_or_over(x, y):
-    return x / np.where(y == 0, np.where(x == 0, 1, y), y)
+def _zero_or_over(a, b):
+    return a / np.where(b == 0, np.where(a == 0, 1, b), b)
 
 
-quotient = Primitive(
-    None, """q = x / y,  dq = (dx - q dy) / y;  where y = 0, under an x that is 0 as well, q is 0, and infinitely steep in x
-    (a direction x / |x|, for which 0 would be a wrong slope without a warning)""",
-    name="quotient", kind=KINKED, forward=_zero_or_over, formula=_zero_or_over, stacked=True, pointwise=True,
-    jvp=(lambda v, _q, _x, y: _steeply(v, y), lambda v, q, _x, y: -quotient(v * q, y)),
-    vjp=(lambda g, _q, _x, y: _steeply(g, y), lambda g, q, _x, y: -quotient(g * q, y)),
+quotient = declare(
+    None, """y = a / b,  dy = (da - y db) / b;  where b = 0, under an a that is 0 as well, y is 0, and infinitely steep in
+    a (a direction x / |x|, for which 0 would be a wrong slope without a warning)""",
+    name="quotient", kind=KINKED, forward=_zero_or_over, formula=_zero_or_over, pointwise=True,
+    vjp=(lambda g, b: _steeply(g, b), lambda g, y, b: -quotient(g * y, b)),
     cases=[Case((3, 4), (4,), domain="nonzero")], kinks=[Kink((0.0, 0.0), (np.inf, 0.0), "infinitely steep at 0 / 0")])
 
 
@@ -159,26 +156,25 @@ def _over_square(a, b):
 
 
 def _other(a, b):
-    """s = b / r, but 1 where r = 0: there c and s are 0, but 1 - c^2 is 1."""
+    """s = b / r, but 1 where r = 0: there y and s are 0, but 1 - y^2 is 1."""
     return np.where(np.hypot(a, b) == 0, 1, cosine(b, a))
 
 
-_cosine_rules = (
-    lambda v, _c, a, b: _steeply(v * _other(a, b), np.hypot(a, b)) * _other(a, b),
-    lambda v, c, a, b: -v * quotient(c, np.hypot(a, b)) * cosine(b, a))
-cosine = Primitive(
-    None, """c = a / r  with  r = hypot(a, b), and s = b / r:  dc = da / r - a dr / r^2  with  dr = c da + s db
-    dc = (1 - c^2) da / r - c s db / r = (s^2 da - c s db) / r, where 1 - c^2 would cancel;  0 at the origin""",
+cosine = declare(
+    None, """y = a / r  with  r = hypot(a, b), and s = b / r:  dy = da / r - a dr / r^2  with  dr = y da + s db
+    dy = (1 - y^2) da / r - y s db / r = (s^2 da - y s db) / r, where 1 - y^2 would cancel;  0 at the origin""",
     name="cosine", kind=KINKED, forward=lambda a, b: _zero_or_over(a, np.hypot(a, b)),
-    formula=lambda a, b: _zero_or_over(a, np.hypot(a, b)), jvp=_cosine_rules, vjp=_cosine_rules, stacked=True,
-    pointwise=True, cases=[Case((3, 4), (4,), domain="nonzero", scales=(-150, 150))],
+    formula=lambda a, b: _zero_or_over(a, np.hypot(a, b)), pointwise=True,
+    vjp=(lambda g, a, b: _steeply(g * _other(a, b), np.hypot(a, b)) * _other(a, b),
+         lambda g, y, a, b: -g * quotient(y, np.hypot(a, b)) * cosine(b, a)),
+    cases=[Case((3, 4), (4,), domain="nonzero", scales=(-150, 150))],
     kinks=[Kink((0.0, 0.0), (np.inf, 0.0), "infinitely steep at the origin")])
-elementwise(np.hypot, "y^2 = a^2 + b^2,  y dy = a da + b db,  dy = c da + s db  with  c = a / y  and  s = b / y",
-            lambda _y, a, b: cosine(a, b), lambda _y, a, b: cosine(b, a), kind=KINKED, scales=(-150, 150),
-            square=lambda a, b: a * a + b * b, kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at the origin")])
-elementwise(np.arctan2, "y = angle of (b, a),  dy = (b da - a db) / (a^2 + b^2)",
-            lambda _y, a, b: _over_square(b, a), lambda _y, a, b: -_over_square(a, b), kind=KINKED,
-            kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at the origin")])
+declare(np.hypot, "y^2 = a^2 + b^2,  y dy = a da + b db,  dy = c da + s db  with  c = a / y  and  s = b / y",
+        lambda a, b: cosine(a, b), lambda a, b: cosine(b, a), kind=KINKED, scales=(-150, 150),
+        square=lambda a, b: a * a + b * b, kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at the origin")])
+declare(np.arctan2, "y = angle of (b, a),  dy = (b da - a db) / (a^2 + b^2)",
+        lambda a, b: _over_square(b, a), lambda a, b: -_over_square(a, b), kind=KINKED,
+        kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at the origin")])
 
 
 def _sinc_derivative(x, *, order):
@@ -204,57 +200,56 @@ def _sinc_series(z, n, pi):
     return (-1) ** ((n + first) // 2) * pi ** n * total * (z if first else 1)
 
 
-sinc_derivative = elementwise(
+sinc_derivative = declare(
     None, """s_n = the n-th derivative of s = sin(pi x) / (pi x),  ds_n = s_(n+1) dx
     x s = sin(pi x) / pi, differentiated n times: x s_n + n s_(n-1) = pi^(n-1) sin(pi x + n pi / 2)
     Near 0 the two sides cancel: there  s_n = pi^n int_0^1 t^n cos(pi x t + n pi / 2) dt  as a series in z = pi x,
     pi^n (+-) (z^m / (m! (n+m+1)) - z^(m+2) / ((m+2)! (n+m+3)) + ...)  with m = 0 for even n, 1 for odd n.""",
-    lambda _y, x, order: sinc_derivative(x, order=order + 1), name="sinc_derivative",
+    lambda x, order: sinc_derivative(x, order=order + 1), name="sinc_derivative",
     forward=_sinc_derivative, params=[{"order": 1}, {"order": 2}])
-elementwise(np.sinc, "y = sin(pi x) / (pi x),  dy = s_1 dx", lambda _y, x: sinc_derivative(x, order=1))
+declare(np.sinc, "y = sin(pi x) / (pi x),  dy = s_1 dx", lambda x: sinc_derivative(x, order=1))
 
 # Kinked
 
-elementwise(np.absolute, "dy = sign x dx", lambda _y, x: np.sign(x), kind=KINKED, domain="nonzero",
-            square=lambda x: x * x, kinks=[Kink((0.0,), (0.0,), "0 at 0")])
-elementwise(np.fabs, "dy = sign x dx", lambda _y, x: np.sign(x), kind=KINKED, domain="nonzero",
-            square=lambda x: x * x, kinks=[Kink((0.0,), (0.0,), "0 at 0")])
+declare(np.absolute, "dy = sign x dx", lambda x: np.sign(x), kind=KINKED, domain="nonzero",
+        square=lambda x: x * x, kinks=[Kink((0.0,), (0.0,), "0 at 0")])
+declare(np.fabs, "dy = sign x dx", lambda x: np.sign(x), kind=KINKED, domain="nonzero",
+        square=lambda x: x * x, kinks=[Kink((0.0,), (0.0,), "0 at 0")])
 _tie = [Kink((1.0, 1.0), (0.5, 0.5), "a tie is shared evenly")]
 _half = lambda y: number(1, y) / 2
 # "Not below" rather than "above": nan is chosen.
 _above = lambda y, a, b: np.where(a == b, _half(y), np.logical_not(a < b))
 _below = lambda y, a, b: np.where(a == b, _half(y), np.logical_not(a > b))
 for _function, _first, _second in [(np.maximum, _above, _below), (np.minimum, _below, _above)]:
-    elementwise(_function, "dy = da where a is chosen, db where b is", _first, _second, kind=KINKED, kinks=_tie)
+    declare(_function, "dy = da where a is chosen, db where b is", _first, _second, kind=KINKED, kinks=_tie)
 _above_or_alone = lambda y, a, b: np.where(a == b, _half(y), (a > b) | np.isnan(b))
 _below_or_alone = lambda y, a, b: np.where(a == b, _half(y), (a < b) | np.isnan(b))
-elementwise(np.fmax, "dy = da where a is chosen, db where b is; nan is never chosen", _above_or_alone,
-            lambda y, a, b: _above_or_alone(y, b, a), kind=KINKED, kinks=_tie)
-elementwise(np.fmin, "dy = da where a is chosen, db where b is; nan is never chosen", _below_or_alone,
-            lambda y, a, b: _below_or_alone(y, b, a), kind=KINKED, kinks=_tie)
+declare(np.fmax, "dy = da where a is chosen, db where b is; nan is never chosen", _above_or_alone,
+        lambda y, a, b: _above_or_alone(y, b, a), kind=KINKED, kinks=_tie)
+declare(np.fmin, "dy = da where a is chosen, db where b is; nan is never chosen", _below_or_alone,
+        lambda y, a, b: _below_or_alone(y, b, a), kind=KINKED, kinks=_tie)
 _jump = Kink((2.0, 1.0), (1.0, -2.0), "jumps at multiples of b: the slope of the piece that begins there")
 # The integer that y was computed with: a / b itself may be rounded up to the next one.
 _slope_of_divisor = lambda y, a, b: -np.rint((a - y) / b)
-elementwise(np.remainder, "y = a - b floor(a / b),  dy = da - floor(a / b) db", lambda _y, _a, _b: 1, _slope_of_divisor,
-            kind=KINKED, domain="nonzero", kinks=[_jump])
-elementwise(np.fmod, "y = a - b trunc(a / b),  dy = da - trunc(a / b) db", lambda _y, _a, _b: 1, _slope_of_divisor,
-            kind=KINKED, domain="nonzero", kinks=[_jump])
-Composition(np.divmod, lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)), kind=KINKED,
-            cases=[Case((3,), (3,), domain="nonzero", call=lambda a, b: np.divmod(a, b)[1])],
-            kinks=[_jump._replace(call=lambda a, b: np.divmod(a, b)[1])])
-Composition(np.modf, lambda x: (np.fmod(np.where(np.isinf(x), 0, x), 1), np.trunc(x)), kind=KINKED,
-            cases=[Case((3,), call=lambda x: np.modf(x)[0])],
-            kinks=[Kink((2.0,), (1.0,), "jumps at integers: 1 on both sides", call=lambda x: np.modf(x)[0])])
-elementwise(np.copysign, "y = |a| with the sign of b,  dy = sign a sign b da",
-            lambda _y, a, b: np.sign(a) * np.copysign(1, b), None, kind=KINKED, domain="nonzero",
-            kinks=[Kink((0.0, 1.0), (0.0, 0.0), "0 at a = 0")])
-_at_zero = (None, lambda v, _y, x, _h: v * (x == 0))
-Primitive(np.heaviside, "y = 0 for x < 0, h at x = 0, 1 for x > 0:  dy = dh at x = 0, else 0",
-          kind=KINKED, jvp=_at_zero, vjp=_at_zero, stacked=True, pointwise=True,
-          cases=[Case(Fixed(np.array([-1, 0, 2])), (2, 3)), Case((3, 4), (4,), domain="nonzero")],
-          kinks=[Kink((0.0, 0.5), (0.0, 1.0), "jumps at 0: the slope in x is 0, as beside it")])
-Primitive(np.ldexp, "y = x 2^n,  dy = 2^n dx", kind=LINEAR, vjp=(lambda g, _y, _x, n: np.ldexp(g, n), None),
-          cases=[Case((3,), Fixed(np.array([1, -2, 0])))], stacked=True, pointwise=True)
+declare(np.remainder, "y = a - b floor(a / b),  dy = da - floor(a / b) db", lambda: 1, _slope_of_divisor,
+        kind=KINKED, domain="nonzero", kinks=[_jump])
+declare(np.fmod, "y = a - b trunc(a / b),  dy = da - trunc(a / b) db", lambda: 1, _slope_of_divisor,
+        kind=KINKED, domain="nonzero", kinks=[_jump])
+compose(np.divmod, lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)), kind=KINKED,
+        cases=[Case((3,), (3,), domain="nonzero", call=lambda a, b: np.divmod(a, b)[1])],
+        kinks=[_jump._replace(call=lambda a, b: np.divmod(a, b)[1])])
+compose(np.modf, lambda x: (np.fmod(np.where(np.isinf(x), 0, x), 1), np.trunc(x)), kind=KINKED,
+        cases=[Case((3,), call=lambda x: np.modf(x)[0])],
+        kinks=[Kink((2.0,), (1.0,), "jumps at integers: 1 on both sides", call=lambda x: np.modf(x)[0])])
+declare(np.copysign, "y = |a| with the sign of b,  dy = sign a sign b da",
+        lambda a, b: np.sign(a) * np.copysign(1, b), None, kind=KINKED, domain="nonzero",
+        kinks=[Kink((0.0, 1.0), (0.0, 0.0), "0 at a = 0")])
+declare(np.heaviside, "y = 0 for x < 0, h at x = 0, 1 for x > 0:  dy = dh at x = 0, else 0",
+        kind=KINKED, takes="x h", vjp=(None, lambda g, x: g * (x == 0)), pointwise=True,
+        cases=[Case(Fixed(np.array([-1, 0, 2])), (2, 3)), Case((3, 4), (4,), domain="nonzero")],
+        kinks=[Kink((0.0, 0.5), (0.0, 1.0), "jumps at 0: the slope in x is 0, as beside it")])
+declare(np.ldexp, "y = x 2^n,  dy = 2^n dx", kind=LINEAR, takes="x n", vjp=(lambda g, n: np.ldexp(g, n), None),
+        cases=[Case((3,), Fixed(np.array([1, -2, 0])))], pointwise=True)
 
 
 def _bounded(a, a_min=np._NoValue, a_max=np._NoValue, *, min=np._NoValue, max=np._NoValue):
@@ -272,20 +267,20 @@ def _inside(x, low, high):
     return np.logical_not(below | above)
 
 
-_clip_rules = (lambda g, _y, x, low, high: g * _inside(x, low, high),
-               lambda g, _y, x, low, high: g * ((x < low) & (high is None or low <= high)),
-               lambda g, _y, x, low, high: g * ((x > high) | (low is not None and low > high)))
-Primitive(np.clip, "y = x between the bounds, else the bound that was crossed (the upper one wins)", kind=KINKED,
-          call=_bounded, stacked=True, pointwise=True, jvp=_clip_rules, vjp=_clip_rules,
-          cases=[Case((3, 4), a_min=-0.5, a_max=0.75), Case((5,), min=0.25),
-                 Case((3, 4), (4,), (1,), domain=(None, "inside one", "unit interval"))],
-          kinks=[Kink((x, -1.0, 1.0), (1.0, 0.0, 0.0), "1 at a bound") for x in (-1.0, 1.0)])
+declare(np.clip, "y = x between the bounds, else the bound that was crossed (the upper one wins)", kind=KINKED,
+        call=_bounded, takes="x low high", pointwise=True,
+        vjp=(lambda g, x, low, high: g * _inside(x, low, high),
+             lambda g, x, low, high: g * ((x < low) & (high is None or low <= high)),
+             lambda g, x, low, high: g * ((x > high) | (low is not None and low > high))),
+        cases=[Case((3, 4), a_min=-0.5, a_max=0.75), Case((5,), min=0.25),
+               Case((3, 4), (4,), (1,), domain=(None, "inside one", "unit interval"))],
+        kinks=[Kink((x, -1.0, 1.0), (1.0, 0.0, 0.0), "1 at a bound") for x in (-1.0, 1.0)])
 
-_chosen = (None, lambda g, _y, c, _a, _b: np.where(c, g, 0), lambda g, _y, c, _a, _b: np.where(c, 0, g))
-Primitive(np.where, "y = a where c, else b:  dy = da where c, else db;  <g, dy> = <g where c, da> + <g else, db>",
-          kind=LINEAR, stacked=True, pointwise=True, chooses=True, jvp=_chosen, vjp=_chosen,
-          cases=[Case(Fixed(np.array([True, False, True])), (2, 3), (3,)),
-                 Case(Fixed(np.array([[True], [False]])), (), (2,))])
+declare(np.where, "y = a where c, else b:  dy = da where c, else db;  <g, dy> = <g where c, da> + <g else, db>",
+        kind=LINEAR, pointwise=True, chooses=True, takes="c a b",
+        vjp=(None, lambda g, c: np.where(c, g, 0), lambda g, c: np.where(c, 0, g)),
+        cases=[Case(Fixed(np.array([True, False, True])), (2, 3), (3,)),
+               Case(Fixed(np.array([[True], [False]])), (), (2,))])
 
 
 def _select(condlist, choicelist, default=0):
@@ -297,8 +292,8 @@ def _select(condlist, choicelist, default=0):
 
 
 _conditions = [np.array([True, False, False]), np.array([True, True, False])]
-Composition(np.select, _select, kind=LINEAR,
-            cases=[Case((3,), (3,), call=lambda a, b: np.select(_conditions, [a, b], default=2.0))])
+compose(np.select, _select, kind=LINEAR,
+        cases=[Case((3,), (3,), call=lambda a, b: np.select(_conditions, [a, b], default=2.0))])
 
 
 def _finite(x, copy=True, nan=0.0, posinf=None, neginf=None):
@@ -307,25 +302,23 @@ def _finite(x, copy=True, nan=0.0, posinf=None, neginf=None):
     return (x,), {"nan": nan, "posinf": posinf, "neginf": neginf}
 
 
-_where_finite = (lambda v, _y, x, **replacements: np.where(np.isfinite(x), v, 0),)
-Primitive(np.nan_to_num, "y = x where x is finite, else a constant:  dy = dx where x is finite, else 0", kind=LINEAR,
-          call=_finite, jvp=_where_finite, vjp=_where_finite, stacked=True, pointwise=True, cases=[Case((3,))])
+declare(np.nan_to_num, "y = x where x is finite, else a constant:  dy = dx where x is finite, else 0", kind=LINEAR,
+        call=_finite, vjp=(lambda g, x: np.where(np.isfinite(x), g, 0),), pointwise=True,
+        cases=[Case((3,))])
 
 # Constant almost everywhere: the result carries no derivative, and that is declared.
 
 for _function in (np.sign, np.floor, np.ceil, np.rint, np.trunc, np.isnan, np.isinf, np.isfinite, np.signbit,
                   np.logical_not, np.round, np.around, np.fix):
-    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT,
-              call=as_called(_function), cases=[Case((3, 4))])
+    declare(_function, "constant almost everywhere: dy = 0", kind=CONSTANT,
+            call=as_called(_function), cases=[Case((3, 4))])
 for _function in (np.floor_divide, np.less, np.less_equal, np.greater, np.greater_equal, np.equal,
                   np.not_equal, np.logical_and, np.logical_or, np.logical_xor, np.isclose):
-    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT,
-              call=as_called(_function),
-              cases=[Case((3, 4), (4,), domain="nonzero")])
+    declare(_function, "constant almost everywhere: dy = 0", kind=CONSTANT,
+            call=as_called(_function), cases=[Case((3, 4), (4,), domain="nonzero")])
 for _function in np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.left_shift, np.right_shift:
-    Primitive(_function, "of integers, which have no derivative", kind=CONSTANT,
-              call=as_called(_function),
-              cases=[Case((3, 4), (4,), call=lambda a, b, _f=_function: _f(np.isfinite(a) + 5, 1 + (b > 0)))])
-Primitive(np.invert, "of integers, which have no derivative", kind=CONSTANT,
-          call=as_called(np.invert),
-          cases=[Case((3, 4), call=lambda a: np.invert(a > 0))])
+    declare(_function, "of integers, which have no derivative", kind=CONSTANT,
+            call=as_called(_function),
+            cases=[Case((3, 4), (4,), call=lambda a, b, _f=_function: _f(np.isfinite(a) + 5, 1 + (b > 0)))])
+declare(np.invert, "of integers, which have no derivative", kind=CONSTANT,
+        call=as_called(np.invert), cases=[Case((3, 4), call=lambda a: np.invert(a > 0))])

@@ -13,7 +13,8 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..cases import FOURTH, Case, Kink
 from ..errors import NoRule, describe
-from ..primitive import KINKED, LINEAR, MULTILINEAR, Composition, Each, Primitive, in_dtype_of, ndim_of, shape_of
+from ..primitive import KINKED, LINEAR, MULTILINEAR, Each, compose, declare, in_dtype_of, \
+    ndim_of, shape_of
 from .arguments import as_array, axes_of, flag
 from .reductions import norm, p_norm
 
@@ -25,12 +26,12 @@ def T(a):
 
 # Products
 
-matmul = Primitive(
+matmul = declare(
     None, """C = A B,  dC = dA B + A dB
     <G, dA B> = tr(G' dA B) = tr(B G' dA) = <G B', dA>    so  G_A = G B'
     <G, A dB> = tr(G' A dB)               = <A' G, dB>    so  G_B = A' G""",
-    name="matmul", kind=MULTILINEAR, forward=np.matmul, stacked=True,
-    vjp=(lambda G, _C, _A, B: G @ T(B), lambda G, _C, A, _B: T(A) @ G),
+    name="matmul", kind=MULTILINEAR, forward=np.matmul, takes="A B", stacked=True,
+    vjp=(lambda G, B: G @ T(B), lambda G, A: T(A) @ G),
     cases=[Case((2, 3), (3, 4)), Case((5, 2, 3), (3, 4)), Case((5, 1, 2, 3), (4, 3, 1)), Case((2, 0), (0, 3))])
 
 
@@ -136,31 +137,30 @@ def _chain(arrays):
 
 
 VECTORS = [Case((3,), (3,)), Case((2, 3), (3,)), Case((3,), (3, 2)), Case((2, 3), (3, 4))]
-Composition(np.matmul, _matmul, cases=[*VECTORS, Case((4, 2, 3), (3,))], kind=MULTILINEAR)
-Composition(np.dot, _dot, cases=[*VECTORS, Case((), (3,)), Case((2, 3), (4, 3, 2))], kind=MULTILINEAR)
-Composition(np.vdot, lambda a, b: np.sum(np.ravel(a) * np.ravel(b)), cases=[Case((2, 3), (3, 2))], kind=MULTILINEAR)
-Composition(np.inner, _inner, cases=[Case((2, 3), (4, 3)), Case((3,), (3,)), Case((), (3,))], kind=MULTILINEAR)
-Composition(np.outer, lambda a, b: np.ravel(a)[:, None] * np.ravel(b), cases=[Case((3,), (4,))], kind=MULTILINEAR)
-Composition(np.tensordot, _tensordot, kind=MULTILINEAR, cases=[
+compose(np.matmul, _matmul, cases=[*VECTORS, Case((4, 2, 3), (3,))], kind=MULTILINEAR)
+compose(np.dot, _dot, cases=[*VECTORS, Case((), (3,)), Case((2, 3), (4, 3, 2))], kind=MULTILINEAR)
+compose(np.vdot, lambda a, b: np.sum(np.ravel(a) * np.ravel(b)), cases=[Case((2, 3), (3, 2))], kind=MULTILINEAR)
+compose(np.inner, _inner, cases=[Case((2, 3), (4, 3)), Case((3,), (3,)), Case((), (3,))], kind=MULTILINEAR)
+compose(np.outer, lambda a, b: np.ravel(a)[:, None] * np.ravel(b), cases=[Case((3,), (4,))], kind=MULTILINEAR)
+compose(np.tensordot, _tensordot, kind=MULTILINEAR, cases=[
     Case((2, 3, 4), (4, 3, 5), axes=([1, 2], [1, 0])), Case((2, 3), (3, 4), axes=1), Case((2,), (3,), axes=0)])
-Composition(np.kron, _kron, kind=MULTILINEAR,
-            cases=[Case((2, 3), (3, 2)), Case((2,), (3,)), Case((2, 3), (2,)), Case((), (3,))])
-Composition(np.vecdot, _vecdot_keeping, kind=MULTILINEAR,
-            cases=[Case((3,), (3,)), Case((2, 3), (3,))])
-Composition(np.matvec, lambda a, b: matmul(_matrices(a), b[..., None])[..., 0], kind=MULTILINEAR,
-            cases=[Case((2, 3), (4, 3))])
-Composition(np.vecmat, lambda a, b: matmul(a[..., None, :], _matrices(b))[..., 0, :], cases=[Case((4, 2), (2, 3))],
-            kind=MULTILINEAR)
-Composition(np.cross, _cross, kind=MULTILINEAR,
-            cases=[Case((3,), (3,)), Case((2, 3), (3,)), Case((3, 4), (3, 4), axisa=0, axisb=0, axisc=0)])
-Composition(np.trace, lambda a, offset=0, axis1=0, axis2=1, dtype=None: np.sum(
+compose(np.kron, _kron, kind=MULTILINEAR,
+        cases=[Case((2, 3), (3, 2)), Case((2,), (3,)), Case((2, 3), (2,)), Case((), (3,))])
+compose(np.vecdot, _vecdot_keeping, kind=MULTILINEAR, cases=[Case((3,), (3,)), Case((2, 3), (3,))])
+compose(np.matvec, lambda a, b: matmul(_matrices(a), b[..., None])[..., 0], kind=MULTILINEAR,
+        cases=[Case((2, 3), (4, 3))])
+compose(np.vecmat, lambda a, b: matmul(a[..., None, :], _matrices(b))[..., 0, :], cases=[Case((4, 2), (2, 3))],
+        kind=MULTILINEAR)
+compose(np.cross, _cross, kind=MULTILINEAR,
+        cases=[Case((3,), (3,)), Case((2, 3), (3,)), Case((3, 4), (3, 4), axisa=0, axisb=0, axisc=0)])
+compose(np.trace, lambda a, offset=0, axis1=0, axis2=1, dtype=None: np.sum(
     np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype), kind=LINEAR,
     cases=[Case((3, 3)), Case((3, 4), offset=1), Case((2, 3, 3), axis1=1, axis2=2)])
 
 # Einstein's sums
 
 
-def _contraction_vjp(i, g, _y, *operands, subscripts, optimize):
+def _contraction_vjp(i, g, operands, subscripts, optimize):
     """y = sum of products, linear in each operand: the adjoint exchanges the operand's subscripts with the result's."""
     inputs, output = subscripts.split("->")
     inputs = inputs.split(",")
@@ -169,7 +169,7 @@ def _contraction_vjp(i, g, _y, *operands, subscripts, optimize):
                      optimize=optimize)
 
 
-def _contraction_jvp(i, v, y, *operands, subscripts, optimize):
+def _contraction_jvp(i, v, operands, subscripts, optimize):
     """The function itself; a stack of tangents has one more subscript, which stays."""
     if ndim_of(v) > ndim_of(operands[i]):
         inputs, output = subscripts.split("->")
@@ -181,7 +181,7 @@ def _contraction_jvp(i, v, y, *operands, subscripts, optimize):
     return np.einsum(subscripts, *operands[:i], v, *operands[i + 1:], optimize=optimize)
 
 
-contraction = Primitive(
+contraction = declare(
     None, "y_o = sum prod_k x^k_(s_k);  <g, dy> = <sum g prod_(k != i) x^k, dx^i>", name="einsum", kind=MULTILINEAR,
     forward=lambda *operands, subscripts, optimize: np.einsum(subscripts, *operands, optimize=optimize),
     jvp=Each(_contraction_jvp), vjp=Each(_contraction_vjp), stacked=True,
@@ -250,7 +250,7 @@ def _written_out(subscripts, dimensions):
     return inputs, output.replace("...", wide)
 
 
-Composition(np.einsum, _einsum, kind=MULTILINEAR, cases=[
+compose(np.einsum, _einsum, kind=MULTILINEAR, cases=[
     Case((2, 3), (3, 4), call=lambda a, b: np.einsum("ij,jk->ik", a, b)),
     Case((3, 3), call=lambda a: np.einsum("ii->i", a)), Case((3, 3), call=lambda a: np.einsum("ii", a)),
     Case((2, 3), (3,), call=lambda a, b: np.einsum("ij,j", a, b)),
@@ -264,21 +264,22 @@ Composition(np.einsum, _einsum, kind=MULTILINEAR, cases=[
 
 SQUARE = [Case(shape, domain="positive definite", scales=FOURTH) for shape in ((3, 3), (2, 2, 2))]
 
-inv = Primitive(
-    np.linalg.inv, call=lambda a: ((a,), {}), derivation="""Y = A^-1:  A Y = I,  dA Y + A dY = 0,  dY = -Y dA Y
+inv = declare(
+    np.linalg.inv, call=lambda a: ((a,), {}), takes="A -> Y", derivation="""Y = A^-1:  A Y = I,  dA Y + A dY = 0,  dY = -Y dA Y
     <G, -Y dA Y> = -tr(G' Y dA Y) = -tr(Y G' Y dA) = <-Y' G Y', dA>""",
-    jvp=(lambda dA, Y, A: -Y @ dA @ Y,), vjp=(lambda G, Y, _A: -T(Y) @ G @ T(Y),), cases=SQUARE, stacked=True)
+    jvp=(lambda dA, Y: -Y @ dA @ Y,), vjp=(lambda G, Y: -T(Y) @ G @ T(Y),), cases=SQUARE, stacked=True)
 
-solve = Primitive(
+solve = declare(
     None, """X = A^-1 B:  A X = B,  dA X + A dX = dB,  dX = A^-1 (dB - dA X)
     <G, A^-1 dB> = <A^-T G, dB>             so  G_B = A^-T G
-    <G, -A^-1 dA X> = <-A^-T G X', dA>      so  G_A = -G_B X'""", name="solve", forward=np.linalg.solve, stacked=True,
-    jvp=(lambda dA, X, A, B: -np.linalg.solve(A, dA @ X), lambda dB, X, A, B: np.linalg.solve(A, dB)),
-    vjp=(lambda G, X, A, _B: -np.linalg.solve(T(A), G) @ T(X), lambda G, _X, A, _B: np.linalg.solve(T(A), G)),
+    <G, -A^-1 dA X> = <-A^-T G X', dA>      so  G_A = -G_B X'""", name="solve", forward=np.linalg.solve, takes="A B -> X",
+    stacked=True,
+    jvp=(lambda dA, X, A: -np.linalg.solve(A, dA @ X), lambda dB, A: np.linalg.solve(A, dB)),
+    vjp=(lambda G, X, A: -np.linalg.solve(T(A), G) @ T(X), lambda G, A: np.linalg.solve(T(A), G)),
     cases=[Case((3, 3), (3, 2), domain=("positive definite", None), scales=FOURTH),
            Case((2, 3, 3), (3, 1), domain=("positive definite", None), scales=FOURTH)])
-Composition(np.linalg.solve, lambda a, b: solve(a, np.expand_dims(b, 1))[..., 0] if ndim_of(b) == 1 else solve(a, b),
-            cases=[Case((3, 3), (3,), domain=("positive definite", None), scales=FOURTH), *solve.cases])
+compose(np.linalg.solve, lambda a, b: solve(a, np.expand_dims(b, 1))[..., 0] if ndim_of(b) == 1 else solve(a, b),
+        cases=[Case((3, 3), (3,), domain=("positive definite", None), scales=FOURTH), *solve.cases])
 
 
 def _lower_half(M):
@@ -286,20 +287,20 @@ def _lower_half(M):
     return np.tril(M, -1) + np.tril(np.triu(M)) / 2
 
 
-def _cholesky_vjp(G, L, _A):
+def _cholesky_vjp(G, L):
     P = _lower_half(T(L) @ G)
     S = np.linalg.solve(T(L), T(np.linalg.solve(T(L), T(P))))  # L^-T P L^-1
     return (S + T(S)) / 2
 
 
-Primitive(
+declare(
     np.linalg.cholesky, """A = L L',  dA = dL L' + L dL',  L^-1 dA L^-T = L^-1 dL + (L^-1 dL)'
     dL = L Phi(L^-1 dA L^-T)
     <G, L Phi(L^-1 dA L^-T)> = <L^-T Phi(L' G) L^-1, dA>, made symmetric as A is
     So the two entries a_ij and a_ji share a slope evenly, as in torch, though only the lower one is read: of a program
     that fills the lower triangle alone, each slope off the diagonal is half.  Then write A + A' - diag(diag(A)).""",
-    call=lambda a, *, upper=False: ((a,), {}) if not upper else _refuse_upper(),
-    jvp=(lambda dA, L, A: L @ _lower_half(np.linalg.solve(L, T(np.linalg.solve(L, T((dA + T(dA)) / 2))))),),
+    call=lambda a, *, upper=False: ((a,), {}) if not upper else _refuse_upper(), takes="A -> L",
+    jvp=(lambda dA, L: L @ _lower_half(np.linalg.solve(L, T(np.linalg.solve(L, T((dA + T(dA)) / 2))))),),
     vjp=(_cholesky_vjp,), stacked=True,
     cases=[Case((3, 3), call=lambda a: np.linalg.cholesky(a + T(a)), domain="positive definite", scales=FOURTH)])
 
@@ -353,7 +354,7 @@ def _norm(x, ord=None, axis=None, keepdims=False):
     return (_vector_norm if len(chosen) == 1 else _matrix_norm)(x, ord, chosen, keepdims)
 
 
-Composition(np.linalg.norm, _norm, kind=KINKED, cases=[
+compose(np.linalg.norm, _norm, kind=KINKED, cases=[
     Case((3,)), Case((2, 3)), Case((2, 3), axis=1), Case((2, 3), ord=1, axis=0), Case((3,), ord=3), Case((3,), ord=1.5),
     Case((2, 3), ord=np.inf, axis=1, keepdims=True), Case((2, 3), ord="fro"), Case((2, 3), ord=1),
     Case((2, 3), ord=np.inf)],
@@ -373,35 +374,34 @@ def _matrix_power(a, n):
     return a if n == 1 else half @ half if n % 2 == 0 else half @ half @ a
 
 
-Composition(np.linalg.matrix_power, _matrix_power, cases=[
+compose(np.linalg.matrix_power, _matrix_power, cases=[
     Case((3, 3), n=5), Case((3, 3), n=-2, domain="positive definite"), Case((2, 2), n=0)])
 
 # The names of the array standard: the same functions, of matrices in the last two axes
 
-Composition(np.linalg.matmul, lambda x1, x2, /: np.matmul(x1, x2), cases=[Case((2, 3), (3, 4))], kind=MULTILINEAR)
+compose(np.linalg.matmul, lambda x1, x2, /: np.matmul(x1, x2), cases=[Case((2, 3), (3, 4))], kind=MULTILINEAR)
 def _outer(x1, x2, /):
     if ndim_of(x1) != 1 or ndim_of(x2) != 1:
         raise ValueError(f"np.linalg.outer: expected vectors: {describe(x1)}, {describe(x2)}")
     return np.outer(x1, x2)
 
 
-Composition(np.linalg.outer, _outer, cases=[Case((2,), (3,))], kind=MULTILINEAR)
-Composition(np.linalg.tensordot, lambda x1, x2, /, *, axes=2: np.tensordot(x1, x2, axes=axes),
-            cases=[Case((2, 3), (3, 4), axes=1)], kind=MULTILINEAR)
-Composition(np.linalg.vecdot, _vecdot, kind=MULTILINEAR,
-            cases=[Case((2, 3), (2, 3), axis=0)])
-Composition(np.linalg.cross, lambda x1, x2, /, *, axis=-1: np.cross(x1, x2, axis=operator.index(axis)),
-            cases=[Case((2, 3), (2, 3))], kind=MULTILINEAR)
-Composition(np.linalg.multi_dot, _chain, kind=MULTILINEAR, cases=[
+compose(np.linalg.outer, _outer, cases=[Case((2,), (3,))], kind=MULTILINEAR)
+compose(np.linalg.tensordot, lambda x1, x2, /, *, axes=2: np.tensordot(x1, x2, axes=axes),
+        cases=[Case((2, 3), (3, 4), axes=1)], kind=MULTILINEAR)
+compose(np.linalg.vecdot, _vecdot, kind=MULTILINEAR, cases=[Case((2, 3), (2, 3), axis=0)])
+compose(np.linalg.cross, lambda x1, x2, /, *, axis=-1: np.cross(x1, x2, axis=operator.index(axis)),
+        cases=[Case((2, 3), (2, 3))], kind=MULTILINEAR)
+compose(np.linalg.multi_dot, _chain, kind=MULTILINEAR, cases=[
     Case((2, 3), (3, 2), (2,), call=lambda *arrays: np.linalg.multi_dot(arrays))])
-Composition(np.linalg.matrix_transpose, lambda x, /: T(x), cases=[Case((2, 3, 4))], kind=LINEAR)
-Composition(np.linalg.diagonal, lambda x, /, *, offset=0: np.diagonal(x, offset, -2, -1), kind=LINEAR,
-            cases=[Case((2, 3, 4), offset=1)])
-Composition(np.linalg.trace, lambda x, /, *, offset=0, dtype=None: np.trace(x, offset, -2, -1, dtype), kind=LINEAR,
-            cases=[Case((2, 3, 3))])
-Composition(np.linalg.vector_norm, lambda x, /, *, axis=None, keepdims=False, ord=2: _vector_norm(
+compose(np.linalg.matrix_transpose, lambda x, /: T(x), cases=[Case((2, 3, 4))], kind=LINEAR)
+compose(np.linalg.diagonal, lambda x, /, *, offset=0: np.diagonal(x, offset, -2, -1), kind=LINEAR,
+        cases=[Case((2, 3, 4), offset=1)])
+compose(np.linalg.trace, lambda x, /, *, offset=0, dtype=None: np.trace(x, offset, -2, -1, dtype), kind=LINEAR,
+        cases=[Case((2, 3, 3))])
+compose(np.linalg.vector_norm, lambda x, /, *, axis=None, keepdims=False, ord=2: _vector_norm(
     x, ord, axes_of(x, axis), bool(keepdims)), kind=KINKED,
     cases=[Case((2, 3)), Case((2, 3), axis=1), Case((2, 3, 4), axis=(0, 2), ord=1),
            Case((2, 3), ord=np.inf, keepdims=True)], kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0")])
-Composition(np.linalg.matrix_norm, lambda x, /, *, keepdims=False, ord="fro": _norm(x, ord, (-2, -1), keepdims),
-            cases=[Case((2, 3, 2)), Case((2, 3), ord=1)], kind=KINKED, kinks=[Kink(([[0.0]],), ([[0.0]],), "0 at 0")])
+compose(np.linalg.matrix_norm, lambda x, /, *, keepdims=False, ord="fro": _norm(x, ord, (-2, -1), keepdims),
+        cases=[Case((2, 3, 2)), Case((2, 3), ord=1)], kind=KINKED, kinks=[Kink(([[0.0]],), ([[0.0]],), "0 at 0")])

@@ -10,7 +10,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..cases import Case, Fixed, Kink
 from ..errors import NoRule
-from ..primitive import KINKED, LINEAR, Composition, ndim_of, shape_of
+from ..primitive import KINKED, LINEAR, compose, ndim_of, shape_of
 from .arguments import as_array, given
 from .shape import along, at, scatter_add
 
@@ -141,32 +141,32 @@ def _sort(a, axis=-1, kind=None, order=None, *, stable=None):
     return np.take_along_axis(a, np.argsort(a, axis=axis, kind="stable"), axis=axis)
 
 
-Composition(np.flip, _flip, cases=[Case((2, 3)), Case((2, 3), axis=-1)], kind=LINEAR)
-Composition(np.flipud, lambda m: _flip(m, 0), cases=[Case((2, 3))], kind=LINEAR)
-Composition(np.fliplr, lambda m: _flip(m, 1), cases=[Case((2, 3))], kind=LINEAR)
-Composition(np.roll, _roll, cases=[Case((2, 3), shift=2), Case((2, 3), shift=(1, 2), axis=(0, 1))], kind=LINEAR)
-Composition(np.rot90, _rotated, cases=[Case((2, 3)), Case((2, 3), k=3), Case((2, 3), k=2)], kind=LINEAR)
-Composition(np.tile, _tile, cases=[Case((2, 3), reps=(2, 1, 2)), Case((3,), reps=2), Case((2, 3), reps=2)], kind=LINEAR)
-Composition(np.repeat, lambda a, repeats, axis=None: positions_along(a, axis, lambda p: np.repeat(p, repeats)),
-            cases=[Case((2, 3), repeats=2), Case((3,), repeats=np.array([0, 2, 1]), axis=0)], kind=LINEAR)
-Composition(np.take, _take, cases=[Case((3, 4), indices=[[0, 2], [2, 2]], axis=1), Case((3, 4), indices=5),
-                                   Case((3,), indices=[5, -4], mode="wrap")], kind=LINEAR)
-Composition(np.take_along_axis, _take_along_axis,
-            cases=[Case((3, 4), indices=np.array([[0, 0], [1, 2], [3, 0]]), axis=1)], kind=LINEAR)
-Composition(np.pad, _pad, cases=[Case((2, 3), pad_width=((1, 0), (0, 2))), Case((3,), pad_width=1, constant_values=2.0),
-                                 Case((2, 3), (2,), call=lambda a, c: np.pad(a, 1, constant_values=c)),
-                                 Case((4,), pad_width=2, mode="reflect"), Case((2, 3), pad_width=1, mode="edge")],
-            kind=LINEAR)
-Composition(np.sort, _sort, cases=[Case((3, 4)), Case((3, 4), axis=0), Case((2, 3), axis=None)], kind=KINKED,
-            kinks=[Kink(([2.0, 1.0, 1.0],), ([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]],),
-                        "equal entries keep their order")])
-Composition(np.delete, lambda arr, obj, axis=None: positions_along(
+compose(np.flip, _flip, cases=[Case((2, 3)), Case((2, 3), axis=-1)], kind=LINEAR)
+compose(np.flipud, lambda m: _flip(m, 0), cases=[Case((2, 3))], kind=LINEAR)
+compose(np.fliplr, lambda m: _flip(m, 1), cases=[Case((2, 3))], kind=LINEAR)
+compose(np.roll, _roll, cases=[Case((2, 3), shift=2), Case((2, 3), shift=(1, 2), axis=(0, 1))], kind=LINEAR)
+compose(np.rot90, _rotated, cases=[Case((2, 3)), Case((2, 3), k=3), Case((2, 3), k=2)], kind=LINEAR)
+compose(np.tile, _tile, cases=[Case((2, 3), reps=(2, 1, 2)), Case((3,), reps=2), Case((2, 3), reps=2)], kind=LINEAR)
+compose(np.repeat, lambda a, repeats, axis=None: positions_along(a, axis, lambda p: np.repeat(p, repeats)),
+        cases=[Case((2, 3), repeats=2), Case((3,), repeats=np.array([0, 2, 1]), axis=0)], kind=LINEAR)
+compose(np.take, _take, cases=[Case((3, 4), indices=[[0, 2], [2, 2]], axis=1), Case((3, 4), indices=5),
+                               Case((3,), indices=[5, -4], mode="wrap")], kind=LINEAR)
+compose(np.take_along_axis, _take_along_axis,
+        cases=[Case((3, 4), indices=np.array([[0, 0], [1, 2], [3, 0]]), axis=1)], kind=LINEAR)
+compose(np.pad, _pad, cases=[Case((2, 3), pad_width=((1, 0), (0, 2))), Case((3,), pad_width=1, constant_values=2.0),
+                             Case((2, 3), (2,), call=lambda a, c: np.pad(a, 1, constant_values=c)),
+                             Case((4,), pad_width=2, mode="reflect"), Case((2, 3), pad_width=1, mode="edge")],
+        kind=LINEAR)
+compose(np.sort, _sort, cases=[Case((3, 4)), Case((3, 4), axis=0), Case((2, 3), axis=None)], kind=KINKED,
+        kinks=[Kink(([2.0, 1.0, 1.0],), ([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]],),
+                    "equal entries keep their order")])
+compose(np.delete, lambda arr, obj, axis=None: positions_along(
     arr, axis if axis is None else normalize_axis_index(axis, ndim_of(arr)), lambda p: np.delete(p, obj)),
     cases=[Case((2, 3), obj=1, axis=1), Case((2, 3), obj=[0, 4])], kind=LINEAR)
-Composition(np.compress, lambda condition, a, axis=None: positions_along(a, axis, lambda p: np.compress(condition, p)),
-            cases=[Case(Fixed(np.array([True, False, True])), (2, 3), axis=1)], kind=LINEAR)
-Composition(np.extract, lambda condition, arr: np.compress(np.ravel(condition), arr),
-            cases=[Case(Fixed(np.array([[True, False], [False, True]])), (2, 2))], kind=LINEAR)
+compose(np.compress, lambda condition, a, axis=None: positions_along(a, axis, lambda p: np.compress(condition, p)),
+        cases=[Case(Fixed(np.array([True, False, True])), (2, 3), axis=1)], kind=LINEAR)
+compose(np.extract, lambda condition, arr: np.compress(np.ravel(condition), arr),
+        cases=[Case(Fixed(np.array([[True, False], [False, True]])), (2, 2))], kind=LINEAR)
 
 
 def _diagonal(a, offset=0, axis1=0, axis2=1):
@@ -184,14 +184,14 @@ def _diag(v, k=0):
     return scatter_add(v, index=(np.arange(n) + max(0, -k), np.arange(n) + max(0, k)), shape=(n + abs(k),) * 2)
 
 
-Composition(np.diagonal, _diagonal, cases=[Case((3, 4)), Case((3, 4), offset=-1), Case((2, 3, 3), axis1=1, axis2=2)],
-            kind=LINEAR, shows=True)
-Composition(np.diag, _diag, cases=[Case((3,)), Case((2,), k=-1), Case((3, 4), k=1)], kind=LINEAR)
-Composition(np.diagflat, lambda v, k=0: _diag(np.ravel(v), k), cases=[Case((2, 2))], kind=LINEAR)
-Composition(np.tril, lambda m, k=0: np.where(np.tri(*shape_of(m)[-2:], k=k, dtype=bool), m, 0),
-            cases=[Case((3, 4)), Case((2, 3, 3), k=-1)], kind=LINEAR)
-Composition(np.triu, lambda m, k=0: np.where(np.tri(*shape_of(m)[-2:], k=k - 1, dtype=bool), 0, m),
-            cases=[Case((3, 4)), Case((2, 3, 3), k=1)], kind=LINEAR)
+compose(np.diagonal, _diagonal, cases=[Case((3, 4)), Case((3, 4), offset=-1), Case((2, 3, 3), axis1=1, axis2=2)],
+        kind=LINEAR, shows=True)
+compose(np.diag, _diag, cases=[Case((3,)), Case((2,), k=-1), Case((3, 4), k=1)], kind=LINEAR)
+compose(np.diagflat, lambda v, k=0: _diag(np.ravel(v), k), cases=[Case((2, 2))], kind=LINEAR)
+compose(np.tril, lambda m, k=0: np.where(np.tri(*shape_of(m)[-2:], k=k, dtype=bool), m, 0),
+        cases=[Case((3, 4)), Case((2, 3, 3), k=-1)], kind=LINEAR)
+compose(np.triu, lambda m, k=0: np.where(np.tri(*shape_of(m)[-2:], k=k - 1, dtype=bool), 0, m),
+        cases=[Case((3, 4)), Case((2, 3, 3), k=1)], kind=LINEAR)
 
 
 def _difference(a, n=1, axis=-1, prepend=np._NoValue, append=np._NoValue):
@@ -222,5 +222,5 @@ def _trapezoid(y, x=None, dx=1.0, axis=-1):
     return np.sum(widths * ends, axis=axis)
 
 
-Composition(np.diff, _difference, cases=[Case((2, 4)), Case((4, 2), n=2, axis=0)], kind=LINEAR)
-Composition(np.trapezoid, _trapezoid, cases=[Case((2, 4)), Case((4, 2), (4,), axis=0), Case((3,), dx=0.5)])
+compose(np.diff, _difference, cases=[Case((2, 4)), Case((4, 2), n=2, axis=0)], kind=LINEAR)
+compose(np.trapezoid, _trapezoid, cases=[Case((2, 4)), Case((4, 2), (4,), axis=0), Case((3,), dx=0.5)])

@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..calls import as_called
 from ..cases import Case, Fixed, Kink
-from ..primitive import CONSTANT, KINKED, LINEAR, Composition, Primitive, in_dtype_of, ndim_of, \
+from ..primitive import CONSTANT, KINKED, LINEAR, compose, declare, in_dtype_of, ndim_of, \
     shape_of, widened
 from .arguments import as_array, as_dtype, as_number, axes_of, count, counted, everything, flag, \
     given, masked
@@ -91,13 +91,13 @@ def _plain_mean(x, axis, keepdims):
     return np.mean(x, axis=axis, keepdims=keepdims)
 
 
-Primitive(np.sum, "s = <1, x>,  ds = <1, dx>;  <g, <1, dx>> = <g 1, dx>", kind=LINEAR, stacked=True,
-          call=reduction(np.sum, 0, np.add), plain=np.add.reduce,
-          vjp=(lambda g, _y, _x, axis, keepdims: repeated(widen(g, axis, keepdims), shape_of(_x)),),
-          cases=[*REDUCTIONS, Case((0, 3), axis=0)])
-Primitive(np.mean, "m = <1, x> / n,  dm = <1, dx> / n;  <g, dm> = <g 1 / n, dx>", kind=LINEAR, call=mean_of,
-          plain=_plain_mean, stacked=True, vjp=(lambda g, _y, _x, axis, keepdims: repeated(
-              widen(g, axis, keepdims) / count(_x, axis), shape_of(_x)),), cases=REDUCTIONS)
+declare(np.sum, "s = <1, x>,  ds = <1, dx>;  <g, <1, dx>> = <g 1, dx>", kind=LINEAR, stacked=True,
+        call=reduction(np.sum, 0, np.add), plain=np.add.reduce, takes="x axis keepdims",
+        vjp=(lambda g, x_shape, axis, keepdims: repeated(widen(g, axis, keepdims), x_shape),),
+        cases=[*REDUCTIONS, Case((0, 3), axis=0)])
+declare(np.mean, "m = <1, x> / n,  dm = <1, dx> / n;  <g, dm> = <g 1 / n, dx>", kind=LINEAR, call=mean_of,
+        plain=_plain_mean, stacked=True, takes="x axis keepdims", vjp=(lambda g, x_shape, axis, keepdims: repeated(
+            widen(g, axis, keepdims) / math.prod(x_shape[k] for k in axis), x_shape),), cases=REDUCTIONS)
 
 
 
@@ -133,10 +133,10 @@ def _others(x, axis):
     return np.moveaxis(rest, range(-len(axis), 0), axis) if axis else rest
 
 
-Primitive(np.prod, "p = x_1 ... x_n,  dp = sum_i (prod_{j != i} x_j) dx_i", stacked=True,
-          call=reduction(np.prod, 1, np.multiply),
-          jvp=(lambda v, y, x, axis, keepdims: np.sum(v * _others(x, axis), axis=axis, keepdims=keepdims),),
-          vjp=(lambda g, _y, x, axis, keepdims: widen(g, axis, keepdims) * _others(x, axis),), cases=REDUCTIONS)
+declare(np.prod, "p = x_1 ... x_n,  dp = sum_i (prod_{j != i} x_j) dx_i", stacked=True,
+        call=reduction(np.prod, 1, np.multiply), takes="x axis keepdims",
+        jvp=(lambda v, x, axis, keepdims: np.sum(v * _others(x, axis), axis=axis, keepdims=keepdims),),
+        vjp=(lambda g, x, axis, keepdims: widen(g, axis, keepdims) * _others(x, axis),), cases=REDUCTIONS)
 
 
 def running(a, axis=None, dtype=None):
@@ -146,9 +146,9 @@ def running(a, axis=None, dtype=None):
     return (as_dtype(a, dtype, integers=True),), {"axis": axis}
 
 
-Primitive(np.cumsum, "y_k = sum_{i <= k} x_i;  <g, dy> = sum_i (sum_{k >= i} g_k) dx_i", kind=LINEAR, call=running,
-          vjp=(lambda g, _y, _x, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis),), stacked=True,
-          cases=[Case((3, 4), axis=1), Case((2, 3)), Case((2, 3), axis=0)])
+declare(np.cumsum, "y_k = sum_{i <= k} x_i;  <g, dy> = sum_i (sum_{k >= i} g_k) dx_i", kind=LINEAR, call=running,
+        takes="x axis", vjp=(lambda g, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis),), stacked=True,
+        cases=[Case((3, 4), axis=1), Case((2, 3)), Case((2, 3), axis=0)])
 
 
 def _cumprod_jvp(v, y, x, axis):
@@ -170,8 +170,8 @@ def _cumprod_vjp(g, y, x, axis):
     return np.moveaxis(before * np.concatenate(terms[::-1]), 0, axis)
 
 
-Primitive(np.cumprod, "y_k = prod_{i <= k} x_i,  dy_k = dy_{k-1} x_k + y_{k-1} dx_k", call=running,
-          jvp=(_cumprod_jvp,), vjp=(_cumprod_vjp,), cases=[Case((3, 4), axis=1), Case((4,)), Case((2, 1), axis=1)])
+declare(np.cumprod, "y_k = prod_{i <= k} x_i,  dy_k = dy_{k-1} x_k + y_{k-1} dx_k", call=running, takes="x axis",
+        jvp=(_cumprod_jvp,), vjp=(_cumprod_vjp,), cases=[Case((3, 4), axis=1), Case((4,)), Case((2, 1), axis=1)])
 
 # Extremes
 
@@ -185,15 +185,15 @@ def _share(x, y, axis, keepdims):
 
 for _function, _combine, _rest in [(np.max, np.maximum, 1.0), (np.amax, np.maximum, 1.0),
                                    (np.min, np.minimum, 3.0), (np.amin, np.minimum, 3.0)]:
-    Primitive(_function, "y = x_k at the extreme entry k,  dy = dx_k", kind=KINKED, stacked=True,
-              call=extreme(_function, _combine),
-              jvp=(lambda v, y, x, axis, keepdims: np.sum(
-                  v * _share(x, y, axis, keepdims), axis=axis, keepdims=keepdims),),
-              vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _share(x, y, axis, keepdims),),
-              cases=REDUCTIONS, kinks=[Kink(([_rest, 2.0, 2.0],), ([0.0, 0.5, 0.5],), "a tie is shared evenly")])
-Composition(np.ptp, lambda a, axis=None, *, keepdims=False: np.max(a, axis=axis, keepdims=keepdims)
-            - np.min(a, axis=axis, keepdims=keepdims), cases=[Case((3, 4), axis=1)], kind=KINKED,
-            kinks=[Kink(([1.0, 2.0, 2.0],), ([-1.0, 0.5, 0.5],), "a tie is shared evenly")])
+    declare(_function, "y = x_k at the extreme entry k,  dy = dx_k", kind=KINKED, stacked=True,
+            call=extreme(_function, _combine), takes="x axis keepdims",
+            jvp=(lambda v, y, x, axis, keepdims: np.sum(
+                v * _share(x, y, axis, keepdims), axis=axis, keepdims=keepdims),),
+            vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _share(x, y, axis, keepdims),),
+            cases=REDUCTIONS, kinks=[Kink(([_rest, 2.0, 2.0],), ([0.0, 0.5, 0.5],), "a tie is shared evenly")])
+compose(np.ptp, lambda a, axis=None, *, keepdims=False: np.max(a, axis=axis, keepdims=keepdims)
+        - np.min(a, axis=axis, keepdims=keepdims), cases=[Case((3, 4), axis=1)], kind=KINKED,
+        kinks=[Kink(([1.0, 2.0, 2.0],), ([-1.0, 0.5, 0.5],), "a tie is shared evenly")])
 
 # Statistics
 
@@ -233,7 +233,7 @@ def _squares(x, axis, keepdims):
     return np.sum(x * x, axis=axis, keepdims=keepdims)
 
 
-norm = Primitive(
+norm = declare(
     None, """n = sqrt <x, x>,  dn = <x, dx> / n = <u, dx>  with the direction u = x / n, and u = 0 at x = 0
     <g, dn> = <g u, dx>.  Squares that under- or overflow are those of x / m, for which n is 1 / m times as large.""",
     name="norm", kind=KINKED, forward=lambda x, axis, keepdims: _length(x, 2, axis, keepdims), stacked=True,
@@ -248,7 +248,7 @@ def _direction(x, y, axis, keepdims):
     return quotient(x, widen(y, axis, keepdims))
 
 
-p_norm = Primitive(
+p_norm = declare(
     None, "n^p = sum |x_i|^p,  dn = sum sign x_i (|x_i| / n)^(p-1) dx_i, and 0 at x = 0;  computed as the norm is",
     name="p_norm", kind=KINKED, forward=lambda x, p, axis, keepdims: _length(x, p, axis, keepdims), stacked=True,
     formula=lambda x, p, axis, keepdims: np.power(
@@ -347,12 +347,12 @@ def _median(a, axis=None, *, overwrite_input=False, keepdims=False):
 
 STATISTICS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, 2), keepdims=True),
               Case((3, 4), axis=1, ddof=1)]
-Composition(np.var, _var, cases=STATISTICS)
-Composition(np.std, _std, cases=STATISTICS, kind=KINKED, square=np.var,
-            kinks=[Kink(([2.0, 2.0, 2.0],), ([0.0, 0.0, 0.0],), "0 where all entries are equal")])
-Composition(np.median, _median, cases=[Case((5,)), Case((3, 4), axis=1), Case((2, 3, 4), axis=(0, 2), keepdims=True)],
-            kind=KINKED, kinks=[Kink(([2.0, 1.0, 2.0],), ([1.0, 0.0, 0.0],), "of equals the first is the smaller")])
-Composition(np.average, _average, cases=[Case((3, 4), axis=0), Case((3,), weights=np.array([1.0, 2.0, 1.0]))])
+compose(np.var, _var, cases=STATISTICS)
+compose(np.std, _std, cases=STATISTICS, kind=KINKED, square=np.var,
+        kinks=[Kink(([2.0, 2.0, 2.0],), ([0.0, 0.0, 0.0],), "0 where all entries are equal")])
+compose(np.median, _median, cases=[Case((5,)), Case((3, 4), axis=1), Case((2, 3, 4), axis=(0, 2), keepdims=True)],
+        kind=KINKED, kinks=[Kink(([2.0, 1.0, 2.0],), ([1.0, 0.0, 0.0],), "of equals the first is the smaller")])
+compose(np.average, _average, cases=[Case((3, 4), axis=0), Case((3,), weights=np.array([1.0, 2.0, 1.0]))])
 
 # Constant almost everywhere
 
@@ -360,14 +360,14 @@ for _function in (np.argmax, np.argmin, np.argsort, np.count_nonzero, np.nonzero
                   np.argwhere, np.isreal, np.iscomplex, np.isrealobj, np.iscomplexobj, np.isposinf, np.isneginf,
                   np.imag, np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.array_str,
                   np.array_repr):
-    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT,
-              call=as_called(_function), cases=[Case((3, 4))])
-Primitive(np.argpartition, "constant almost everywhere: dy = 0", kind=CONSTANT,
-          call=as_called(np.argpartition), cases=[Case((5,), kth=2)])
+    declare(_function, "constant almost everywhere: dy = 0", kind=CONSTANT,
+            call=as_called(_function), cases=[Case((3, 4))])
+declare(np.argpartition, "constant almost everywhere: dy = 0", kind=CONSTANT,
+        call=as_called(np.argpartition), cases=[Case((5,), kth=2)])
 for _function in (np.allclose, np.array_equal, np.array_equiv, np.isin, np.result_type):
-    Primitive(_function, "constant almost everywhere: dy = 0", kind=CONSTANT,
-              call=as_called(_function), cases=[Case((3,), (3,))])
-Primitive(np.searchsorted, "constant almost everywhere: dy = 0", kind=CONSTANT,
-          call=as_called(np.searchsorted), cases=[Case(Fixed(np.array([-1.0, 0.0, 1.0])), (4,))])
-Primitive(np.digitize, "constant almost everywhere: dy = 0", kind=CONSTANT,
-          call=as_called(np.digitize), cases=[Case((4,), Fixed(np.array([-1.0, 0.0, 1.0])))])
+    declare(_function, "constant almost everywhere: dy = 0", kind=CONSTANT,
+            call=as_called(_function), cases=[Case((3,), (3,))])
+declare(np.searchsorted, "constant almost everywhere: dy = 0", kind=CONSTANT,
+        call=as_called(np.searchsorted), cases=[Case(Fixed(np.array([-1.0, 0.0, 1.0])), (4,))])
+declare(np.digitize, "constant almost everywhere: dy = 0", kind=CONSTANT,
+        call=as_called(np.digitize), cases=[Case((4,), Fixed(np.array([-1.0, 0.0, 1.0])))])

@@ -14,7 +14,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..cases import Case
 from ..errors import NoRule
-from ..primitive import CONSTANT, LINEAR, TABLE, TRACING, Composition, Each, Primitive, align, \
+from ..primitive import CONSTANT, LINEAR, TABLE, TRACING, Each, align, compose, declare, \
     ndim_of, shape_of
 from .arguments import as_array, axes_of, in_memory, in_order
 
@@ -31,17 +31,17 @@ def _reshape(a, shape, order="C", *, copy=None):
     return (np.copy(a) if copy else a,), {"shape": shape}
 
 
-def _leading(v, x):
-    """The shape of the axis that a stack of tangents has before those of x: (N,), or () for a single tangent."""
-    return shape_of(v)[:ndim_of(v) - ndim_of(x)]
+def _leading(v, shape):
+    """The shape of the axis that a stack of tangents has before those of the argument: (N,), or () for one tangent."""
+    return shape_of(v)[:ndim_of(v) - len(shape)]
 
 
-Primitive(np.reshape, "y = the entries of x in the same order", kind=LINEAR, call=_reshape, stacked=True,
-          jvp=(lambda v, y, x, shape: np.reshape(v, _leading(v, x) + shape_of(y)),),
-          vjp=(lambda g, _y, _x, shape: np.reshape(g, shape_of(_x)),),
-          view=lambda params: (lambda x: np.reshape(x, **params), lambda x, y: np.reshape(y, shape_of(x))),
-          cases=[Case((3, 4), shape=(2, 6)), Case((2, 3), shape=-1), Case((), shape=(1, 1)),
-                 Case((0, 2), shape=(4, 0))])
+declare(np.reshape, "y = the entries of x in the same order", kind=LINEAR, call=_reshape, stacked=True,
+        jvp=(lambda v, x_shape, y_shape: np.reshape(v, _leading(v, x_shape) + y_shape),),
+        vjp=(lambda g, x_shape: np.reshape(g, x_shape),),
+        view=lambda params: (lambda x: np.reshape(x, **params), lambda x, y: np.reshape(y, shape_of(x))),
+        cases=[Case((3, 4), shape=(2, 6)), Case((2, 3), shape=-1), Case((), shape=(1, 1)),
+               Case((0, 2), shape=(4, 0))])
 
 
 def _permutation(a, axes=None):
@@ -51,29 +51,29 @@ def _permutation(a, axes=None):
     return (a,), {"axes": tuple(reversed(range(n))) if axes is None else normalize_axis_tuple(axes, n)}
 
 
-def _transpose_jvp(v, y, x, axes):
-    first = len(_leading(v, x))
+def _transpose_jvp(v, x_shape, axes):
+    first = len(_leading(v, x_shape))
     return np.transpose(v, (*range(first), *(first + k for k in axes)))
 
 
-Primitive(np.transpose, "Y = X';  <G, dX'> = <G', dX>: axes permuted back", kind=LINEAR, call=_permutation,
-          jvp=(_transpose_jvp,), stacked=True,
-          vjp=(lambda g, _y, _x, axes: np.transpose(g, tuple(np.argsort(axes))),),
-          view=lambda params: (lambda x: np.transpose(x, **params),
-                               lambda x, y: np.transpose(y, tuple(np.argsort(params["axes"])))),
-          cases=[Case((3, 4)), Case((2, 3, 4), axes=(1, 2, 0)), Case(())])
+declare(np.transpose, "Y = X';  <G, dX'> = <G', dX>: axes permuted back", kind=LINEAR, call=_permutation,
+        takes="x axes", jvp=(_transpose_jvp,), stacked=True,
+        vjp=(lambda g, axes: np.transpose(g, tuple(np.argsort(axes))),),
+        view=lambda params: (lambda x: np.transpose(x, **params),
+                             lambda x, y: np.transpose(y, tuple(np.argsort(params["axes"])))),
+        cases=[Case((3, 4)), Case((2, 3, 4), axes=(1, 2, 0)), Case(())])
 
-Primitive(np.broadcast_to, "y = x, repeated along new axes and axes of size 1; <g, dy> sums over the repetitions",
-          kind=LINEAR, call=lambda array, shape, subok=False: ((array,), {"shape": shape}), stacked=True,
-          jvp=(lambda v, y, x, shape: align(v, ndim_of(y)) if _leading(v, x) else v,),  # the broadcast, too
-          vjp=(lambda g, _y, _x, shape: g,),  # the sum over broadcast axes happens centrally
-          view=lambda params: (lambda x: np.broadcast_to(x, **params), None),
-          cases=[Case((3, 1), shape=(2, 3, 4)), Case((), shape=(2,)), Case((1,), shape=(0,))])
+declare(np.broadcast_to, "y = x, repeated along new axes and axes of size 1; <g, dy> sums over the repetitions",
+        kind=LINEAR, call=lambda array, shape, subok=False: ((array,), {"shape": shape}), stacked=True,
+        jvp=(lambda v, x_shape, y_shape: align(v, len(y_shape)) if _leading(v, x_shape) else v,),  # the broadcast, too
+        vjp=(lambda g: g,),  # the sum over broadcast axes happens centrally
+        view=lambda params: (lambda x: np.broadcast_to(x, **params), None),
+        cases=[Case((3, 1), shape=(2, 3, 4)), Case((), shape=(2,)), Case((1,), shape=(0,))])
 
 
-def _slice_of(i, g, _y, *_arrays, axis):
-    start = sum(shape_of(a)[axis] for a in _arrays[:i])
-    return g[(slice(None),) * (axis % ndim_of(_y)) + (slice(start, start + shape_of(_arrays[i])[axis]),)]
+def _slice_of(i, g, arrays_shape, axis):
+    start = sum(shape[axis] for shape in arrays_shape[:i])
+    return g[(slice(None),) * (axis % ndim_of(g)) + (slice(start, start + arrays_shape[i][axis]),)]
 
 
 def _concatenate(arrays, axis=0, *, dtype=None, casting="same_kind"):
@@ -89,11 +89,11 @@ def _concatenate(arrays, axis=0, *, dtype=None, casting="same_kind"):
     return tuple(arrays), {"axis": axis}
 
 
-Primitive(np.concatenate, "y = [a b ...];  <g, dy> = <g_1, da> + <g_2, db> + ...: g is cut at the joints", kind=LINEAR,
-          call=_concatenate, forward=lambda *arrays, axis: np.concatenate(arrays, axis=axis), vjp=Each(_slice_of),
-          cases=[Case((2, 3), (4, 3), call=lambda a, b: np.concatenate([a, b])),
-                 Case((2, 3), (2, 0), (2, 1), call=lambda *x: np.concatenate(x, axis=-1)),
-                 Case((2, 2), (3,), call=lambda *x: np.concatenate(x, axis=None))])
+declare(np.concatenate, "y = [a b ...];  <g, dy> = <g_1, da> + <g_2, db> + ...: g is cut at the joints", kind=LINEAR,
+        call=_concatenate, forward=lambda *arrays, axis: np.concatenate(arrays, axis=axis), vjp=Each(_slice_of),
+        cases=[Case((2, 3), (4, 3), call=lambda a, b: np.concatenate([a, b])),
+               Case((2, 3), (2, 0), (2, 1), call=lambda *x: np.concatenate(x, axis=-1)),
+               Case((2, 2), (3,), call=lambda *x: np.concatenate(x, axis=None))])
 
 
 def _scatter_add(x, *, index, shape, distinct=False):
@@ -112,16 +112,15 @@ def _takes_each_once(index):
                or getattr(i, "dtype", None) == bool for i in parts)
 
 
-scatter_add = Primitive(
+scatter_add = declare(
     None, """y = 0 but for y[index], to which x is added, as often as an entry is indexed;  <g, dy> = <g[index], dx>
     Where it is known that no entry is indexed twice, it may be said (distinct): that is faster.""",
-    name="scatter_add", kind=LINEAR, forward=_scatter_add,
-    vjp=(lambda g, _y, _x, index, shape, distinct=False: at(g, index),),
+    name="scatter_add", kind=LINEAR, forward=_scatter_add, vjp=(lambda g, index: at(g, index),),
     cases=[Case((3,), index=np.array([0, 2, 0]), shape=(4,)), Case((2,), index=(slice(0, 2), 1), shape=(3, 2))])
 
 
-def _getitem_jvp(v, y, x, index):
-    if not _leading(v, x):
+def _getitem_jvp(v, x_shape, index):
+    if not _leading(v, x_shape):
         return at(v, index)
     parts = index if isinstance(index, tuple) else (index,)
     if all(i is None or i is Ellipsis or isinstance(i, (int, slice)) and not isinstance(i, bool) for i in parts):
@@ -129,12 +128,12 @@ def _getitem_jvp(v, y, x, index):
     return np.stack([at(d, index) for d in v])  # an array among the indices may move its axis to the front
 
 
-getitem = Primitive(
+getitem = declare(
     operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: entries used twice receive both",
     kind=LINEAR, name="getitem", jvp=(_getitem_jvp,), stacked=True, forward=lambda x, index: x[index],
-    vjp=(lambda g, _y, _x, index: scatter_add(g, index=index, shape=shape_of(_x)),), chooses=True,
+    vjp=(lambda g, x_shape, index: scatter_add(g, index=index, shape=x_shape),), chooses=True,
     view=lambda params: (lambda x: x[params["index"]],
-                         lambda x, y: setitem(x, y, index=params["index"])),
+                       lambda x, y: setitem(x, y, index=params["index"])),
     cases=[Case((3, 4), call=lambda x: x[1]), Case((3, 4), call=lambda x: x[..., None, ::-2]),
            Case((3, 4), call=lambda x: x[np.array([0, 2, 0])]),
            Case((3, 4), call=lambda x: x[np.array([[0], [2]]), np.array([1, 1, 3])]),
@@ -153,32 +152,32 @@ def _with_item(x, v, *, index):
     return y
 
 
-def _last_writer(g, _y, _x, _v, index):
+def _last_writer(g, v_shape, index):
     """g[index], but 0 for what a later value has overwritten."""
     taken = at(g, index)
     if not _takes_each_once(index):
         numbers = np.arange(taken.size).reshape(taken.shape)
         writer = setitem(np.zeros(shape_of(g), int), numbers, index=index)
         taken = np.where(at(writer, index) == numbers, taken, 0)
-    missing = ndim_of(_v) - ndim_of(taken)
+    missing = len(v_shape) - ndim_of(taken)
     return np.reshape(taken, (1,) * missing + shape_of(taken)) if missing > 0 else taken
 
 
-setitem = Primitive(
+setitem = declare(
     None, """y = x, but y[index] = v (of several values for one entry the last);  dy = dx, but dy[index] = dv
     <g, dy> = <g with 0 at index, dx> + <g[index], dv>""", name="setitem", kind=LINEAR, forward=_with_item,
-    vjp=(lambda g, _y, _x, _v, index: setitem(g, 0, index=index), _last_writer),
+    vjp=(lambda g, index: setitem(g, 0, index=index), _last_writer),
     cases=[Case((3, 4), (4,), index=1), Case((3, 4), (2, 1), index=(slice(None, None, 2), slice(1, 3))),
            Case((4,), (3,), index=np.array([0, 2, 0])), Case((3,), (), index=np.array([True, False, True])),
            Case((2, 3), (1, 1, 3), index=0)])
 
-Primitive(np.copy, "y = x", kind=LINEAR, call=lambda a, order="K", subok=False: ((a,), {}),
-          vjp=(lambda g, _y, _x: g,), stacked=True, cases=[Case((3,))])
-cast = Primitive(
+declare(np.copy, "y = x", kind=LINEAR, call=lambda a, order="K", subok=False: ((a,), {}),
+        vjp=(lambda g: g,), stacked=True, cases=[Case((3,))])
+cast = declare(
     None, "y = x, rounded to another precision; the rounding carries no derivative", name="cast", kind=LINEAR,
-    forward=lambda x, dtype: x.astype(dtype), vjp=(lambda g, _y, _x, dtype: g,), stacked=True,
+    forward=lambda x, dtype: x.astype(dtype), vjp=(lambda g: g,), stacked=True,
     cases=[Case((3,), dtype=np.dtype(float))])
-truncate = Primitive(
+truncate = declare(
     None, "integers and truth values are constant almost everywhere: dy = 0", name="truncate", kind=CONSTANT,
     forward=lambda x, dtype: x.astype(dtype), cases=[Case((3,), dtype=np.dtype(int))])
 
@@ -193,9 +192,9 @@ def _astype(x, dtype, /, *, copy=True, device=None):
     return (truncate if dtype.kind in "biu" else cast)(x, dtype=dtype)
 
 
-Composition(np.astype, _astype, cases=[Case((3,), call=lambda x: x.astype(float)),
-                                       Case((3,), call=lambda x: x.astype(int) + x)], kind=LINEAR)
-Composition(np.real, lambda val: val, cases=[Case((3,))], kind=LINEAR)
+compose(np.astype, _astype, cases=[Case((3,), call=lambda x: x.astype(float)),
+                                   Case((3,), call=lambda x: x.astype(int) + x)], kind=LINEAR)
+compose(np.real, lambda val: val, cases=[Case((3,))], kind=LINEAR)
 
 
 def _filled(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None):
@@ -215,10 +214,9 @@ def full_like(a, fill_value, dtype, shape):
     return np.full_like(a, fill_value, dtype=dtype, shape=shape)
 
 
-Primitive(np.full_like, "y = c 1, constant in a:  dy = dc 1,  <g, dc 1> = <sum g, dc>", kind=LINEAR, call=_filled,
-          forward=full_like,
-          vjp=(None, lambda g, _y, _a, _c, dtype, shape: g),
-          cases=[Case((3, 4), ()), Case((3, 4), (4,)), Case((3,), fill_value=2)])
+declare(np.full_like, "y = c 1, constant in a:  dy = dc 1,  <g, dc 1> = <sum g, dc>", kind=LINEAR, call=_filled,
+        forward=full_like, vjp=(None, lambda g: g),
+        cases=[Case((3, 4), ()), Case((3, 4), (4,)), Case((3,), fill_value=2)])
 
 # Compositions: axes
 
@@ -270,20 +268,20 @@ def _swapped(a, axis1, axis2):
     return np.transpose(a, order)
 
 
-Composition(np.swapaxes, _swapped,
-            cases=[Case((2, 3, 4), axis1=0, axis2=-1), Case((2, 3), axis1=1, axis2=1)], kind=LINEAR)
-Composition(np.moveaxis, _moved, cases=[Case((2, 3, 4), source=0, destination=-1)], kind=LINEAR)
-Composition(np.matrix_transpose, lambda x, /: _swapped(x, -1, -2), cases=[Case((2, 3, 4))], kind=LINEAR)
-Composition(np.rollaxis, _rolled_axis, cases=[Case((2, 3, 4), axis=2), Case((2, 3, 4), axis=0, start=2)], kind=LINEAR)
-Composition(np.ravel, lambda a, order="C": np.reshape(
+compose(np.swapaxes, _swapped,
+        cases=[Case((2, 3, 4), axis1=0, axis2=-1), Case((2, 3), axis1=1, axis2=1)], kind=LINEAR)
+compose(np.moveaxis, _moved, cases=[Case((2, 3, 4), source=0, destination=-1)], kind=LINEAR)
+compose(np.matrix_transpose, lambda x, /: _swapped(x, -1, -2), cases=[Case((2, 3, 4))], kind=LINEAR)
+compose(np.rollaxis, _rolled_axis, cases=[Case((2, 3, 4), axis=2), Case((2, 3, 4), axis=0, start=2)], kind=LINEAR)
+compose(np.ravel, lambda a, order="C": np.reshape(
     a, -1, order="F" if in_order("np.ravel", a, order, "CFAK") else "C"), cases=[Case((2, 3))],
     kind=LINEAR)
-Composition(np.squeeze, _squeezed, cases=[Case((1, 3, 1)), Case((1, 3, 1), axis=0)], kind=LINEAR)
-Composition(np.expand_dims, _expanded, cases=[Case((2, 3), axis=1), Case((3,), axis=(0, -1))], kind=LINEAR)
+compose(np.squeeze, _squeezed, cases=[Case((1, 3, 1)), Case((1, 3, 1), axis=0)], kind=LINEAR)
+compose(np.expand_dims, _expanded, cases=[Case((2, 3), axis=1), Case((3,), axis=(0, -1))], kind=LINEAR)
 for _n, _function in enumerate((np.atleast_1d, np.atleast_2d, np.atleast_3d), 1):
-    Composition(_function, lambda *arrays, _n=_n: _at_least(_n, arrays[0]) if len(arrays) == 1
-                else tuple(_at_least(_n, a) for a in arrays), cases=[Case(()), Case((3,))], kind=LINEAR)
-Composition(np.broadcast_arrays, lambda *args, subok=False: tuple(
+    compose(_function, lambda *arrays, _n=_n: _at_least(_n, arrays[0]) if len(arrays) == 1
+            else tuple(_at_least(_n, a) for a in arrays), cases=[Case(()), Case((3,))], kind=LINEAR)
+compose(np.broadcast_arrays, lambda *args, subok=False: tuple(
     np.broadcast_to(a, np.broadcast_shapes(*map(shape_of, args))) for a in args),
     cases=[Case((3, 1), (2,), call=lambda a, b: np.broadcast_arrays(a, b)[0])], kind=LINEAR)
 
@@ -322,33 +320,33 @@ def joined(call):
     return [Case((2, 3), (2, 3), call=lambda a, b: call([a, b])), Case((3,), (3,), call=lambda a, b: call([a, b]))]
 
 
-Composition(np.stack, _stack, cases=[Case((2, 3), (2, 3), call=lambda a, b: np.stack([a, b], axis=-1)),
-                                     Case((), (), call=lambda a, b: np.stack([a, b]))], kind=LINEAR)
-Composition(np.vstack, lambda tup, *, dtype=None, casting="same_kind": np.concatenate(
+compose(np.stack, _stack, cases=[Case((2, 3), (2, 3), call=lambda a, b: np.stack([a, b], axis=-1)),
+                                 Case((), (), call=lambda a, b: np.stack([a, b]))], kind=LINEAR)
+compose(np.vstack, lambda tup, *, dtype=None, casting="same_kind": np.concatenate(
     [np.atleast_2d(a) for a in tup], dtype=dtype, casting=casting),
     cases=joined(np.vstack), kind=LINEAR)
-Composition(np.hstack, lambda tup, *, dtype=None, casting="same_kind": np.concatenate(
+compose(np.hstack, lambda tup, *, dtype=None, casting="same_kind": np.concatenate(
     [np.atleast_1d(a) for a in tup], axis=int(ndim_of(tup[0]) > 1), dtype=dtype, casting=casting),
     cases=joined(np.hstack), kind=LINEAR)
-Composition(np.dstack, lambda tup: np.concatenate([np.atleast_3d(a) for a in tup], axis=2), cases=joined(np.dstack),
-            kind=LINEAR)
-Composition(np.column_stack, lambda tup: np.concatenate([_column(a) for a in tup], axis=1),
-            cases=joined(np.column_stack), kind=LINEAR)
-Composition(np.append, lambda arr, values, axis=None: np.concatenate([arr, values], axis=axis),
-            cases=[Case((2, 3), (2,))], kind=LINEAR)
+compose(np.dstack, lambda tup: np.concatenate([np.atleast_3d(a) for a in tup], axis=2), cases=joined(np.dstack),
+        kind=LINEAR)
+compose(np.column_stack, lambda tup: np.concatenate([_column(a) for a in tup], axis=1),
+        cases=joined(np.column_stack), kind=LINEAR)
+compose(np.append, lambda arr, values, axis=None: np.concatenate([arr, values], axis=axis),
+        cases=[Case((2, 3), (2,))], kind=LINEAR)
 _last = lambda parts: parts[-1]
-Composition(np.split, lambda ary, indices_or_sections, axis=0: _pieces(ary, indices_or_sections, axis),
-            cases=[Case((6,), call=lambda x: _last(np.split(x, 3))),
-                   Case((2, 5), call=lambda x: _last(np.split(x, [1, 3], axis=-1)))], kind=LINEAR)
-Composition(np.array_split, lambda ary, indices_or_sections, axis=0: _pieces(
+compose(np.split, lambda ary, indices_or_sections, axis=0: _pieces(ary, indices_or_sections, axis),
+        cases=[Case((6,), call=lambda x: _last(np.split(x, 3))),
+               Case((2, 5), call=lambda x: _last(np.split(x, [1, 3], axis=-1)))], kind=LINEAR)
+compose(np.array_split, lambda ary, indices_or_sections, axis=0: _pieces(
     ary, indices_or_sections, axis, np.array_split), kind=LINEAR,
     cases=[Case((5,), call=lambda x: np.array_split(x, 2)[0])])
-Composition(np.vsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections, least=2),
-            cases=[Case((4, 2), call=lambda x: _last(np.vsplit(x, 2)))], kind=LINEAR)
-Composition(np.hsplit, lambda ary, indices_or_sections: _pieces(
+compose(np.vsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections, least=2),
+        cases=[Case((4, 2), call=lambda x: _last(np.vsplit(x, 2)))], kind=LINEAR)
+compose(np.hsplit, lambda ary, indices_or_sections: _pieces(
     ary, indices_or_sections, min(1, ndim_of(ary) - 1), least=1),
-            cases=[Case((2, 4), call=lambda x: _last(np.hsplit(x, 2)))], kind=LINEAR)
-Composition(np.dsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections, 2, least=3),
-            cases=[Case((1, 2, 4), call=lambda x: _last(np.dsplit(x, 2)))], kind=LINEAR)
-Composition(np.unstack, lambda x, /, *, axis=0: tuple(np.moveaxis(x, axis, 0)),
-            cases=[Case((2, 3), call=lambda x: _last(np.unstack(x, axis=1)))], kind=LINEAR)
+        cases=[Case((2, 4), call=lambda x: _last(np.hsplit(x, 2)))], kind=LINEAR)
+compose(np.dsplit, lambda ary, indices_or_sections: _pieces(ary, indices_or_sections, 2, least=3),
+        cases=[Case((1, 2, 4), call=lambda x: _last(np.dsplit(x, 2)))], kind=LINEAR)
+compose(np.unstack, lambda x, /, *, axis=0: tuple(np.moveaxis(x, axis, 0)),
+        cases=[Case((2, 3), call=lambda x: _last(np.unstack(x, axis=1)))], kind=LINEAR)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..primitive import elementwise
+from ..primitive import declare
 from .constants import number
 
 
@@ -22,9 +22,9 @@ def _bell(x):
     return 2 / np.sqrt(number("pi", x)) * np.exp(-x * x)
 
 
-erf = elementwise(
+erf = declare(
     None, "y = 2/sqrt(pi) int_0^x e^(-t^2) dt,  dy = 2/sqrt(pi) e^(-x^2) dx",
-    lambda _y, x: _bell(x), name="erf", forward=_each(math.erf))
-erfc = elementwise(
+    lambda x: _bell(x), name="erf", forward=_each(math.erf))
+erfc = declare(
     None, "y = 1 - erf x = 2/sqrt(pi) int_x^oo e^(-t^2) dt,  dy = -2/sqrt(pi) e^(-x^2) dx",
-    lambda _y, x: -_bell(x), name="erfc", forward=_each(math.erfc))
+    lambda x: -_bell(x), name="erfc", forward=_each(math.erfc))

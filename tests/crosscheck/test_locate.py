@@ -29,7 +29,8 @@ def plant(monkeypatch, name, which, argument, fault):
     primitive = rule_named(name)
     found = list(getattr(primitive, which))
     rule = found[argument]
-    found[argument] = lambda *a, **k: fault(rule, *a, **k)
+    right = lambda v, kept, *arrays, **params: rule(v, kept, arrays, params)
+    found[argument] = lambda v, kept, arrays, params: fault(right, v, kept, *arrays, **params)
     monkeypatch.setattr(primitive, which, tuple(found))
 
 

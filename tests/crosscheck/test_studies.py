@@ -268,7 +268,7 @@ def test_a_wrong_gradient_is_noticed(module, method, monkeypatch):
 @pytest.mark.parametrize("rule", ["jvp", "vjp"])
 def test_a_wrong_rule_is_noticed(rule, monkeypatch):
     right, = getattr(TABLE[np.tanh], rule)
-    monkeypatch.setattr(TABLE[np.tanh], rule, (lambda v, y, x: -right(v, y, x),))
+    monkeypatch.setattr(TABLE[np.tanh], rule, (lambda *call: -right(*call),))
     with pytest.raises(Disagreement):
         list(gradient.measure(0, 2, quick=True))
     with pytest.raises(Disagreement):

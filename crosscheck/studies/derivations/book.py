@@ -21,7 +21,7 @@ from refgrad.derive.expression import parse
 from refgrad.derive.numpy_source import NoSource
 from refgrad.derive.printing import mathml, text
 from refgrad.errors import NoRule
-from refgrad.primitive import CONSTANT, TABLE, Each, Primitive
+from refgrad.primitive import CONSTANT, TABLE, Primitive
 
 from ..faults.planting import family
 from ...proof import prove
@@ -363,18 +363,10 @@ def _names(rule, case):
 
 
 def _parameters(rule):
-    """The names of a rule's arrays, as its own text has them."""
-    if not isinstance(rule, Primitive):
-        return _plain(rule.call)
-    if isinstance(rule.vjp, Each):
-        return []
-    first = next(r for r in rule.vjp if r is not None)
-    partial_derivative = (first.__kwdefaults__ or {}).get("_p")
-    return _plain(partial_derivative)[1:] if partial_derivative else _plain(first)[2:]
-
-
-def _plain(function):
-    parameters = inspect.signature(function).parameters.values()
+    """The names of a function's arrays, as its rules or its program have them."""
+    if isinstance(rule, Primitive):
+        return rule.names.arrays
+    parameters = inspect.signature(rule.call).parameters.values()
     return [p.name for p in parameters] if all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) else []
 
 

@@ -169,7 +169,7 @@ def _rule_as_function(primitive, side, argument, rule, site, arrays):
         rest = iter(reals)
         full = tuple(next(rest) if is_real(x) else x for x in arrays)
         kept = primitive.trace(full, site.params)[1]
-        return site.fitted(primitive, side, argument, rule(v, kept, *full, **site.params))
+        return site.fitted(primitive, side, argument, rule(v, kept, full, site.params))
     return function
 
 

@@ -18,7 +18,7 @@ from refgrad.tracer import bare
 
 @dataclass
 class Call:
-    """One call of a rule, ``rules[argument](v, kept, *arrays, **params)``, with what a fault needs to know of it."""
+    """One call of a rule, ``rules[argument](v, kept, arrays, params)``, with what a fault needs to know of it."""
 
     primitive: Primitive
     which: str        # "vjp" or "jvp"
@@ -34,7 +34,7 @@ class Call:
         """The right rule's result, or what it gives for other values: ``right(v=..., kept=..., arrays=...)``."""
         c = {"argument": self.argument, "v": self.v, "kept": self.kept, "arrays": self.arrays, "params": self.params}
         c |= changes
-        return self.rules[c["argument"]](c["v"], c["kept"], *c["arrays"], **c["params"])
+        return self.rules[c["argument"]](c["v"], c["kept"], c["arrays"], c["params"])
 
     def at(self, change):
         """The right rule at other arguments, where `change` maps each floating point array to another."""

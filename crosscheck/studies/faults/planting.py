@@ -66,7 +66,7 @@ def _spoiled(primitive, operator, side, argument, memory):
     rules = rules_of(primitive, side)
     faulty = faulty_rule(primitive, operator, side, argument, memory)
     if isinstance(rules, Each):
-        return Each(lambda i, *a, **k: faulty(*a, **k) if i == argument else rules[i](*a, **k))
+        return Each(lambda i, *call: (faulty if i == argument else rules[i])(*call))
     return tuple(faulty if i == argument else r for i, r in enumerate(rules))
 
 
@@ -75,9 +75,9 @@ def faulty_rule(primitive, operator, side, argument, memory=None):
     rules, apply = rules_of(primitive, side), OPERATORS[operator].apply
     memory = {} if memory is None else memory
 
-    def rule(v, kept, *arrays, **params):
+    def rule(v, kept, arrays, params):
         result = apply(Call(primitive, side, argument, rules, memory, v, kept, arrays, params))
-        return rules[argument](v, kept, *arrays, **params) if result is None else result
+        return rules[argument](v, kept, arrays, params) if result is None else result
 
     return rule
 
@@ -89,7 +89,7 @@ def rules_of(primitive, side):
 
 
 def _derived(primitive):
-    def rule(i, v, kept, *arrays, **params):
+    def rule(i, v, kept, arrays, params):
         filled = list(arrays)
         if primitive.kind is not MULTILINEAR:
             filled = [np.zeros_like(a) if primitive.differentiable(k) else a for k, a in enumerate(arrays)]
@@ -118,8 +118,7 @@ def family(primitive):
     """The module that the rules stand in, without the package: elementwise, shape, losses ..."""
     rules = primitive.vjp
     rule = rules.rule if isinstance(rules, Each) else next(r for r in rules if r is not None)
-    partial = (rule.__kwdefaults__ or {}).get("_p", rule)  # `elementwise` makes the rule of a partial derivative
-    return partial.__module__.rsplit(".", 1)[-1]
+    return rule.__module__.rsplit(".", 1)[-1]
 
 
 @dataclass(frozen=True)
@@ -232,7 +231,7 @@ def _shows(primitive, operator, side, argument, site):
         result = site.fitted(primitive, side, argument, result)
     except Exception:  # the mistake needs other shapes, or another matrix: no program with it would run
         return None
-    right = site.fitted(primitive, side, argument, rules[argument](v, kept, *site.arrays, **site.params))
+    right = site.fitted(primitive, side, argument, rules[argument](v, kept, site.arrays, site.params))
     return not _same(result, right)
 
 
