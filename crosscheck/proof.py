@@ -13,7 +13,7 @@ import numpy as np
 from .modes import Mode
 from .points import Point
 from .subjects.numpy_function import Differentiated
-from .subjects.subject import Arguments
+from .subjects.arguments import Arguments
 from .trial import Trial
 from .truth.by_balls import ByBalls
 from .truth.differences import REQUIRED

@@ -23,6 +23,7 @@ class Fixture:
         self.seed = seed
 
     def __call__(self, f, *inputs, **options):
+        __tracebackhide__ = True
         from .checker import assert_gradient
         return assert_gradient(f, *inputs, **{"seed": self.seed, **options})
 

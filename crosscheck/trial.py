@@ -22,7 +22,11 @@ from .subjects.subject import Misconduct, Subject
 from .truth.by_balls import ByBalls
 from .truth.by_differences import ByDifferences
 from .truth.differences import BITS
-from .verdict import MISCONDUCT, NO_ANSWER, NOT_FINITE, RIGHT, UNDECIDED, WRONG, Verdict
+from .verdict import MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, WRONG, Verdict
+from .where import pattern
+
+#: At so many points a quick check stands.
+QUICK = 3
 
 #: With more entries than this, second derivatives are taken at the caller's own inputs alone.
 MANY = 300
@@ -128,13 +132,19 @@ class Trial:
                 verdict, digits = known.judge_on_balls(mode, name, ball)
                 yield self.finding(mode, name, "exact", verdict, digits=digits)
 
+    def without_result(self, k):
+        """The same trial beside what is known when the cotangent of result k is 0."""
+        weights = [w * (n != k) for n, w in enumerate(self.known.weights)]
+        return Trial(self.subject, self.known.weighed_by(weights), self.point)
+
     def finding(self, check, name, dtype, verdict, digits=np.nan, failed=None):
         """The `Finding` of a verdict; `failed` where the verdict alone does not say it."""
         digits = verdict.known if np.isnan(digits) else digits
         failed = verdict.verdict in FAILURES if failed is None else failed
         # A derivative need not be meant for shapes at which only the function broadcasts; refgrad's rules are.
         meant = not self.point.reshaped or self.own_rules
-        return Finding(check, self.point.label, name, dtype, verdict.verdict, digits, verdict.ulp_max,
+        told = OK if verdict.verdict == RIGHT and not verdict.bound else verdict.verdict
+        return Finding(check, self.point.label, name, dtype, told, digits, verdict.ulp_max,
                        verdict.rel_error, verdict.error_over_bound, verdict.bound, verdict.note, failed and meant)
 
     def _misshapen(self, mode, found):
@@ -154,17 +164,19 @@ class Examination:
 
     reference   the function on balls, from a dict of arrays to a list of arrays; None: the subject's own
     why_floats  why it is measured by differences in floats; "" where it is measured by ball arithmetic
+    quick       stand at few points
+    thorough    go on after a failure where the caller stands
     """
 
-    def __init__(self, subject: Subject, reference=None, seed=0):
-        self.subject, self.seed = subject, seed
+    def __init__(self, subject: Subject, reference=None, seed=0, quick=False, thorough=True):
+        self.subject, self.seed, self.quick, self.thorough = subject, seed, quick, thorough
         self.x, self.widest = subject.inputs(), finest(subject.dtypes)
         self.program = reference or subject.program()
-        self.why_floats = _why_not_on_balls(self.program, self.x)
+        self.why_floats = subject.unproved if self.program is None else _why_not_on_balls(self.program, self.x)
         if reference and self.why_floats:
             raise ValueError(f"check: the reference does not run in ball arithmetic ({self.why_floats}). Write it with "
                              f"NumPy's or refgrad.nn's functions, or leave reference= out: differences then do")
-        self.natural, self.points = 0.0, {}
+        self.natural, self.points, self.trials = 0.0, {}, {}
         self.many = sum(a.size for a in self.x.values()) > MANY
         self.measured_by_another = reference is not None
         self.own_rules = subject.by_refgrad and reference is None
@@ -187,12 +199,25 @@ class Examination:
                           note=f"the function itself overwrites {name}")
         for number, point in enumerate(around(self.x, subject.constants, subject.dtypes, self.seed, self._works,
                                               subject.resizable)):
+            if self.quick and number >= QUICK:
+                return
             self.points[point.label] = point
             with subject.given(point.constants):
                 try:
                     yield from self._at(point, number)
                 except Undecided as error:
                     yield Finding("differences", point.label, ALL, "exact", UNDECIDED, note=str(error))
+
+    def where(self, finding):
+        """Where in the gradient the fault of a failure is, in words; "" where no pattern shows."""
+        trial = self.trials.get(finding.point)
+        if trial is None or finding.check != Mode.REVERSE or finding.argument not in self.x:
+            return ""
+        dtype = finding.dtype if finding.dtype in trial.answers else next(iter(trial.answers))
+        if not isinstance(trial.answers[dtype].get(Mode.REVERSE), dict):
+            return ""
+        with self.subject.at_work(), self.subject.given(trial.point.constants), np.errstate(all="ignore"):
+            return pattern(trial, finding.argument, dtype)
 
     def _works(self, x, constants):
         """Has the function a finite value there, and so its reference?"""
@@ -224,13 +249,14 @@ class Examination:
             yield Finding("differences", point.label, ALL, "exact", UNDECIDED, note=known.undecided)
             return
         trial = Trial(self.subject, known, point)
-        if number == 0 and known.how == "balls" and not self.own_rules:
+        if number == 0 and known.how == "balls" and not (self.own_rules or self.subject.stands_in):
             yield from self._value(trial, ys)
         if known.how == "balls":
             yield from trial.on_balls(self._modes(self.widest, number, point))
         for dtype in sorted(point.dtypes or self.subject.dtypes, key=lambda d: -format_named(d).precision):
             trial.ask(self._modes(dtype, number, point), dtype)
         wrong = set()
+        self.trials[point.label] = trial
         for dtype in trial.answers:
             for finding in trial.findings(dtype, prove=(Mode.REVERSE,) if number == 0 else ()):
                 if finding.failed:
@@ -304,8 +330,6 @@ def _draw(rng, shape, form):
 
 def _why_not_on_balls(program, x):
     """Why the function cannot run in ball arithmetic; "" if it can."""
-    if program is None:
-        return "it is not written in NumPy; reference= would prove it"
     try:
         with arithmetic(BITS[0]):
             ys = program({k: Ball(a) for k, a in x.items()})

@@ -28,6 +28,8 @@ from .modes import Mode
 RIGHT, AGREES, LESS_ACCURATE = "exact to rounding", "agrees", "less accurate"
 WRONG, NOT_FINITE, KINK = "wrong", "not finite", "kink"
 MISCONDUCT, NO_ANSWER, UNDECIDED = "misconduct", "no answer", "undecided"
+#: Of how code behaves, beside what it computes.
+OK = "ok"
 VERDICTS = (RIGHT, AGREES, LESS_ACCURATE, WRONG, NOT_FINITE, KINK, MISCONDUCT, NO_ANSWER, UNDECIDED)
 
 #: An error up to this multiple of the reference's own in the same dtype is typical of that dtype: three binary digits.

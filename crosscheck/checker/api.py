@@ -9,86 +9,72 @@ from refgrad.errors import describe
 from ..conduct import finest
 from ..formats import format_named
 from ..locate import pinpoint
-from ..subjects.numpy_function import Differentiated, HandWritten
-from ..subjects.subject import Arguments, argument_names, chosen_of, results
+from ..modes import Mode
+from ..subjects.numpy_function import Differentiated
+from ..subjects.subject import results
 from ..trial import Examination
 from .report import GradientError, Report
+from .subjects import cannot_call, subject_of
 
-DTYPES = ("float64", "float32")
 
-
-def check(f, *inputs, gradient=None, vjp=None, jvp=None, reference=None, argnums=None, dtypes=None, seed=0):
+def check(f, *inputs, gradient=None, vjp=None, jvp=None, reference=None, argnums=None, dtypes=None, seed=0, order=2,
+          modes=None, symmetric=(), surrogate=None, quick=False, thorough=False, kwargs=None) -> Report:
     """Check the derivatives of ``f(*inputs)``; returns a `Report`, which prints as a table.
 
     What is checked:
 
     - ``check(f, *arrays)``: a NumPy function that refgrad differentiates, with primitives of your own or without
     - ``check(f, *arrays, gradient=..., vjp=..., jvp=...)``: a NumPy function with a derivative that somebody wrote:
-      ``gradient(*inputs)`` (f returns one number), ``vjp(g, *inputs)``: an array for each input that is differentiated,
+      ``gradient(*inputs)`` (f returns one number), or True if f returns (value, gradient) as scipy's ``jac=True``;
+      ``vjp(g, *inputs)``: an array for each input that is differentiated, in the input's nest;
       ``jvp(tangents, *inputs)``: the tangent of the result
     - ``check(f, *tensors, reference=numpy_function)``: a torch function, Module or autograd.Function, measured by the
       exact gradient of the same function in NumPy (a Module's parameters are passed on by name, with _ for .)
     - ``check(f, *tensors)``: the same with nothing else, in the place of torch.autograd.gradcheck
+    - ``check(f, *arrays)`` with a JAX function, through jax.vjp and jax.jvp
 
     f          the function; its results may be any nesting of arrays
-    inputs     example inputs.  Arrays of floats are differentiated (of tensors those that require a gradient, if any
-               does), integers and all else is passed on
+    inputs     example inputs, arrays or dicts and lists of them.  Floats are differentiated (of tensors those that
+               require a gradient, if any does), integers and all else is passed on
     argnums    which inputs to differentiate, as a tuple of positions; None for all that can be
     dtypes     names of the dtypes to test in; None for float64, float32 and those of the tensors
     seed       the same seed stands at the same points and finds the same
+    order      1 for first derivatives alone
+    modes      the modes of differentiation to check, as in ("reverse", "forward over reverse"); None for all
+    symmetric  names of inputs that are symmetric matrices: the gradient must be right along symmetric directions
+    surrogate  the NumPy function whose gradient a straight-through estimator stands for; f's own value is another's
+    quick      few points and first derivatives alone: seconds where all takes minutes
+    thorough   look at all points even after a clear failure at the inputs as given
+    kwargs     keyword arguments of f, as a dict; their floats are differentiated too
 
     Besides the inputs as given it stands at points around them where rules break: other scales and signs, zeros, ties,
     thresholds, saturated tails, batches of one.  f itself is differenced, in ball arithmetic where it runs on balls, in
     floats with a stated uncertainty where not.
 
     Raises TypeError for what is not a function or has no float among its inputs, ValueError for argnums that are not
-    positions of float arrays or f not finite at the inputs.
+    positions of float arrays, unknown modes or dtypes, where f raises an error or is not finite at the inputs.
     """
-    subject = subject_of(f, inputs, gradient, vjp, jvp, argnums, dtypes)
-    program = _reference(reference, subject)
-    _finite(subject)
-    examination = Examination(subject, program, seed)
-    how = "differences" if examination.why_floats else "balls"
-    return Report(_title(subject), how, examination.findings(), examination.why_floats,
-                  lambda finding: _culprit(examination, finding))
+    dtypes = None if dtypes is None else _names(dtypes)
+    subject = subject_of(f, inputs, gradient, vjp, jvp, argnums, dtypes, kwargs)
+    subject.modes = _modes(modes, 1 if quick else order, subject)
+    subject.symmetric = _symmetric(symmetric, subject)
+    if surrogate is not None and reference is not None:
+        raise ValueError("check: give reference= (the same function in NumPy) or surrogate= (the function whose "
+                         "gradient f's backward stands for), not both")
+    subject.stands_in = surrogate is not None
+    program = _reference("reference" if surrogate is None else "surrogate", reference or surrogate, subject)
+    ys = _finite(subject)
+    examination = Examination(subject, program, seed, quick, thorough)
+    return Report(_title(subject), examination, notes=_hints(subject, ys), locate=_culprit)
 
 
-def assert_gradient(f, *inputs, **options):
-    """`check`, for use in a test: raises `GradientError` with the report's table if anything is wrong."""
+def assert_gradient(f, *inputs, **options) -> Report:
+    """`check`, for use in a test: raises `GradientError` with the report's table if it is not ok."""
+    __tracebackhide__ = True  # pytest shows the line that called it
     report = check(f, *inputs, **options)
     if not report.ok:
         raise GradientError(report)
     return report
-
-
-def subject_of(f, inputs, gradient=None, vjp=None, jvp=None, argnums=None, dtypes=None):
-    """The `Subject` that `check` puts on trial."""
-    if not callable(f):
-        raise TypeError(f"check: f is {describe(f)}; expected a function, a torch Module or an autograd.Function")
-    dtypes = None if dtypes is None else _names(dtypes)
-    if _is_torch(f, inputs):
-        from ..subjects.torch_function import subject_of as torch_subject_of
-        if gradient or vjp or jvp:
-            raise TypeError("check: gradient=, vjp= and jvp= belong to a NumPy function; torch's bring their own")
-        subject = torch_subject_of(f, inputs, dtypes, argnums)
-    else:
-        values = [np.asarray(a) if isinstance(a, (float, np.generic)) else a for a in inputs]
-        names = argument_names(f, 0, len(values))
-        for name, a in zip(names, values):
-            if getattr(getattr(a, "dtype", None), "kind", "") == "c":
-                raise TypeError(f"check: {name} is {describe(a)}; expected real numbers (real and imaginary parts)")
-        floats = [k for k, a in enumerate(values) if getattr(getattr(a, "dtype", None), "kind", "") == "f"]
-        arguments = Arguments(names, values, chosen_of(argnums, floats, len(values)))
-        dtypes = DTYPES if dtypes is None else dtypes
-        if gradient is None and vjp is None and jvp is None:
-            subject = Differentiated(f, arguments, dtypes)
-        else:
-            subject = HandWritten(f, arguments, dtypes, gradient, vjp, jvp)
-    if not subject.arguments.chosen:
-        came = ", ".join(map(describe, inputs)) or "there is none"
-        raise TypeError(f"check: no input of {subject.name} is an array of floats ({came}); expected at least one to "
-                        f"differentiate")
-    return subject
 
 
 def _names(dtypes):
@@ -99,28 +85,48 @@ def _names(dtypes):
     return tuple(dict.fromkeys(format_named(d).name for d in several))
 
 
-def _is_torch(f, inputs):
-    """Decided by names, so that torch is imported only if it is there already."""
-    kinds = [*(f.__mro__ if isinstance(f, type) else type(f).__mro__), *(type(a) for a in inputs)]
-    modules = [k.__module__ for k in kinds] + [getattr(f, "__module__", "") or ""]
-    return any(m.split(".")[0] == "torch" for m in modules)
+def _modes(modes, order, subject):
+    """The subject's modes among those asked for."""
+    if order not in (1, 2):
+        raise ValueError(f"check: order={order!r}; expected 1 or 2")
+    if modes is None:
+        return tuple(m for m in subject.modes if m.order <= order)
+    several = (modes,) if isinstance(modes, str) else tuple(modes)
+    unknown = [m for m in several if m not in tuple(Mode)]
+    if unknown or not several:
+        raise ValueError(f"check: modes={modes!r}; expected some of {', '.join(map(repr, map(str, Mode)))}")
+    return tuple(m for m in subject.modes if m in several)
 
 
-def _reference(reference, subject):
+def _symmetric(names, subject):
+    """The names of inputs that are symmetric matrices."""
+    names = (names,) if isinstance(names, str) else tuple(names)
+    for name in names:
+        a = subject.inputs().get(name)
+        if a is None or a.ndim < 2 or a.shape[-1] != a.shape[-2] or not np.array_equal(a, np.swapaxes(a, -1, -2)):
+            raise ValueError(f"check: symmetric={names!r}: {name} is {'no input that is differentiated' if a is None else describe(a)}"
+                             f"; expected names of symmetric matrices among {', '.join(subject.inputs())}")
+    return frozenset(names)
+
+
+def _reference(what, reference, subject):
     """The reference on a dict of arrays, as a list of results; None if there is none."""
     if reference is None:
         return None
     if not callable(reference):
-        raise TypeError(f"check: reference is {describe(reference)}; expected the same function in NumPy")
+        raise TypeError(f"check: {what} is {describe(reference)}; expected a function in NumPy")
     return subject.reference(reference)
 
 
 def _finite(subject):
-    """Raise where the function has no value at the caller's own inputs: nothing could be said about its derivative."""
+    """The results at the caller's own inputs; raises where there are none: nothing could be said of a derivative."""
     for name, a in subject.inputs().items():
         if not np.isfinite(a).all():
             raise ValueError(f"check: {name} has nan or inf among its entries; expected finite numbers")
-    ys = subject.value(subject.inputs(), finest(subject.dtypes))
+    try:
+        ys = subject.value(subject.inputs(), finest(subject.dtypes))
+    except Exception as error:
+        raise cannot_call(subject.f, error) from error
     if not ys:
         raise TypeError(f"check: {subject.name} returns no array of floats; expected at least one")
     if getattr(subject, "gradient", None) is not None and [np.shape(y) for y in ys] != [()]:
@@ -128,6 +134,15 @@ def _finite(subject):
                          f"{', '.join(map(describe, ys))}. Give its vjp= instead: vjp(g, *inputs)")
     if not all(np.isfinite(y).all() for y in ys):
         raise ValueError(f"check: {subject.name} is nan or inf at the inputs; expected inputs at which it is finite")
+    return ys
+
+
+def _hints(subject, ys):
+    """What may be meant otherwise than it was asked."""
+    shapes, own = [np.shape(y) for y in ys], [a.shape for a in subject.inputs().values()]
+    if isinstance(subject, Differentiated) and len(ys) > 1 and shapes == [(), *own]:
+        yield (f"{subject.name} returns a number and arrays of its inputs' shapes, all of which were differentiated. If "
+               "they are its gradient, check that with gradient=True.")
 
 
 def _culprit(examination, finding):

@@ -9,46 +9,74 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..verdict import KINK, LESS_ACCURATE, NO_ANSWER, UNDECIDED, VERDICTS
-from ..trial import Finding
+from ..modes import ALL, FIRST_ORDER, Mode
+from ..trial import Examination, Finding
+from ..verdict import AGREES, KINK, LESS_ACCURATE, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, VERDICTS, WRONG
 
 COLUMNS = tuple(f.name for f in dataclasses.fields(Finding))
 
+#: Verdicts that say what a derivative is worth.
+DECIDED = (RIGHT, AGREES, LESS_ACCURATE, KINK, WRONG, NOT_FINITE)
+
+#: The exit status of the command line for each outcome; 2 is for a call that could not be made.
+STATUS = {OK: 0, WRONG: 1, UNDECIDED: 3}
+
+#: More ulps than this are no figure that helps.
+MOST_ULPS = 1000
+
 
 class GradientError(AssertionError):
-    """A derivative is wrong, or misbehaves; the message is the report, `.report` the object."""
+    """A derivative is wrong, or nothing could be decided; the message is the report, `.report` the object."""
 
     def __init__(self, report):
-        super().__init__(f"\n{report}")
+        super().__init__(str(report))
         self.report = report
 
 
 class Report:
     """The result of a check.
 
-    ok        nothing is wrong: no wrong derivative, no nan or inf where a finite value exists, no misconduct
-    verdicts  every `Finding`
-    failures  those that make it not ok
-    how       what the derivatives were measured by: "balls" or "differences"
-    why       why by differences
-    culprit   of refgrad's rules, the primitive that is at fault for the first failure, looked for when it is asked for
+    outcome    "ok": the derivatives are right, in every dtype; "wrong": some derivative is wrong, no number where a
+               finite value exists, or its code misbehaves; "undecided": nothing wrong was found, but of some first
+               derivative nothing could be decided
+    ok         whether the outcome is "ok"
+    verdicts   every `Finding`
+    failures   those that make it wrong
+    undecided  (argument, dtype) of the first derivatives of which nothing was decided
+    how        what the derivatives were measured by: "balls" or "differences"
+    why        why by differences
+    culprit    of refgrad's rules, the primitive that is at fault for the first failure, looked for when it is asked for
     """
 
-    def __init__(self, title, how, verdicts, why="", locate=lambda finding: None):
-        self.title, self.how, self.verdicts, self.why = title, how, list(verdicts), why
+    def __init__(self, title, examination: Examination, notes=(), locate=lambda examination, finding: None):
+        self.title, self.examination, self.notes = title, examination, list(notes)
+        self.how = "differences" if examination.why_floats else "balls"
+        self.why = examination.why_floats
+        self.verdicts = list(examination.findings())
         self._locate = locate
 
     @cached_property
     def culprit(self):
-        return self._locate(self.failures[0]) if self.failures else None
+        return self._locate(self.examination, self.failures[0]) if self.failures else None
 
     @property
     def failures(self):
         return [f for f in self.verdicts if f.failed]
 
+    @cached_property
+    def undecided(self):
+        known = {(f.argument, f.dtype) for f in self.verdicts if f.check in FIRST_ORDER and f.verdict in DECIDED}
+        subject = self.examination.subject
+        return [(name, dtype) for dtype in subject.dtypes for name in subject.arguments.chosen
+                if not {(name, dtype), (ALL, dtype)} & known]
+
+    @property
+    def outcome(self):
+        return WRONG if self.failures else UNDECIDED if self.undecided else OK
+
     @property
     def ok(self):
-        return not self.failures
+        return self.outcome == OK
 
     def to_frame(self):
         """A pandas DataFrame with a row for each verdict."""
@@ -63,21 +91,47 @@ class Report:
         return [_row(*key, found) for key, found in groups.items()]
 
     def sentence(self):
-        points = len({f.point for f in self.verdicts})
-        what = (f"{len(self.verdicts)} verdicts at {points} points, against " +
-                ("ball arithmetic" if self.how == "balls" else "differences in floats"))
-        if self.ok:
-            return f"ok: {what}"
-        checks = dict.fromkeys(f.check for f in self.failures)
-        return f"NOT ok: {', '.join(checks)} ({len(self.failures)} of {what})"
+        """The outcome, and what was decided: which derivatives, in which dtypes, by proof or by differences."""
+        how = "proved in ball arithmetic" if self.how == "balls" else "by differences in floats"
+        count = f"{len(self.verdicts)} verdicts at {len({f.point for f in self.verdicts})} points"
+        if self.failures:
+            checks = dict.fromkeys(f.check for f in sorted(self.failures, key=_order))
+            return f"wrong: {', '.join(checks)} ({len(self.failures)} of {count}, {how})"
+        if self.undecided:
+            about = {}
+            for name, dtype in self.undecided:
+                about.setdefault(dtype, []).append(name)
+            reason = next((f.note for f in self.verdicts if f.verdict == UNDECIDED and f.dtype in (*about, "exact")
+                           and f.note), "no first derivative was given")
+            which = "; ".join(f"{', '.join(names)} in {dtype}" for dtype, names in about.items())
+            return f"undecided: nothing is known of the derivative with respect to {which}: {reason} ({count}, {how})"
+        return f"ok: {self._decided()}, {how} ({count})"
+
+    def _decided(self):
+        """Which derivatives are right, in which dtypes."""
+        orders = {}
+        for f in self.verdicts:
+            if f.check in tuple(Mode) and f.verdict in DECIDED and f.dtype in self.examination.subject.dtypes:
+                orders.setdefault(Mode(f.check).order, {})[f.dtype] = None
+        said = {order: _listed([d for d in self.examination.subject.dtypes if d in dtypes])
+                for order, dtypes in sorted(orders.items())}
+        if len(set(said.values())) == 1:
+            names = _listed([("first", "second")[order - 1] for order in said])
+            return f"{names} derivatives are right in {said.popitem()[1]}"
+        return "; ".join(f"{('first', 'second')[order - 1]} derivatives are right in {dtypes}"
+                         for order, dtypes in said.items()) or "nothing to differentiate"
 
     def __rich_console__(self, console, options):
-        from ..report.terminal import plain_table
         from rich.text import Text
-        yield Text(f"{self.title}", style="bold")
-        yield Text(self.sentence(), style="green" if self.ok else "bold red")
+
+        from ..report.terminal import plain_table
+        style = {OK: "green", WRONG: "bold red", UNDECIDED: "bold yellow"}[self.outcome]
+        yield Text(f"{self.title} {self.sentence()}", style=style)
         if self.why:
             yield Text(f"By differences, not in ball arithmetic: {self.why}.")
+        for note in (*self.notes, *filter(None, [getattr(self.examination, "works_in", "")])):
+            yield Text(note)
+        yield from (Text(line, style=style) for line in self.lines())
         rows, silent = [], {}
         for r in self.rows():
             if r.verdict == NO_ANSWER and not r.failed:
@@ -88,7 +142,7 @@ class Report:
                  "points": [str(r.points) for r in rows], "verdict": [r.verdict for r in rows],
                  "by": [r.by for r in rows],
                  "digits": ["" if np.isnan(r.digits) else f"{min(r.digits, 999):.0f}" for r in rows],
-                 "ulps": ["" if np.isnan(r.ulps) else f"{r.ulps:.2g}" for r in rows]}
+                 "ulps": ["" if not r.ulps < MOST_ULPS else f"{r.ulps:.2g}" for r in rows]}
         columns = [c for c, column in cells.items() if any(column)]
         table = plain_table(*columns, right=("points", "digits", "ulps"), whole=columns)
         for r, *row in zip(rows, *(cells[c] for c in columns)):
@@ -96,19 +150,36 @@ class Report:
         yield table
         for dtype, checks in silent.items():
             yield Text(f"not available in {dtype}: {', '.join(checks)}")
-        for f in self.examples():
-            text = f"{f.check}, {f.dtype}, {f.argument}, {f.point}: {f.verdict}"
-            yield Text(f"{text}; {f.note}" if f.note else text,
-                       style="red" if f.failed else "yellow")
         if self.culprit is not None:
             yield Text(str(self.culprit), style="bold red")
 
+    def lines(self):
+        """The words about what is wrong: each input, first order first, with where in its gradient the fault is; then
+        an example of each other failure.  Without any, an example of each remark."""
+        for f in self.examples():
+            where = self.examination.where(f) if f.failed else ""
+            remark = self.examination.subject.remarks.get(f.argument, "") if f.failed else ""
+            words = "; ".join(filter(None, [f.verdict, where, f.note, remark]))
+            yield f"{f.check}, {f.dtype}, {f.argument}, {f.point}: {words}"
+        if self.failures and (hint := self._hint()):
+            yield hint
+
+    def _hint(self):
+        """What to do where the first derivative is right and its own derivative is not."""
+        wrong = {f.check for f in self.failures}
+        if wrong <= {m for m in Mode if m.order == 2} and getattr(self.examination.subject, "has_function", False):
+            return ("The first derivative is right; differentiated again it is not, as where a backward reads what the "
+                    "forward computed: save the inputs and compute from them, or mark the backward with "
+                    "torch.autograd.function.once_differentiable. order=1 checks the first derivative alone.")
+        return ""
+
     def examples(self):
-        """The first failure of each check; without any, the first of each other remark."""
+        """The first failure of each check; of first derivatives that with respect to each input.  Without any, the
+        first of each other remark."""
         found = {}
-        for f in self.verdicts:
-            if f.failed:
-                found.setdefault(f.check, f)
+        for f in sorted(self.failures, key=_order):
+            each_input = f.check in FIRST_ORDER and (f.check == Mode.REVERSE or (Mode.REVERSE, f.argument) not in found)
+            found.setdefault((f.check, f.argument if each_input else ""), f)
         if found:
             return list(found.values())
         for f in self.verdicts:
@@ -120,9 +191,19 @@ class Report:
         from rich.console import Console
         console = Console(file=io.StringIO(), width=100, color_system=None)
         console.print(self, soft_wrap=False)
-        return console.file.getvalue().rstrip()
+        return "\n".join(line.rstrip() for line in console.file.getvalue().rstrip().split("\n"))
 
     __repr__ = __str__
+
+
+def _order(finding):
+    """First derivatives come first, reverse mode before forward; then what code does beside, then second derivatives."""
+    check = finding.check
+    return FIRST_ORDER.index(check) if check in FIRST_ORDER else 3 if check in tuple(Mode) else 2
+
+
+def _listed(names):
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
 class Row(NamedTuple):
@@ -140,7 +221,8 @@ class Row(NamedTuple):
 
 def _row(check, dtype, found):
     told = [f for f in found if f.verdict not in (NO_ANSWER, UNDECIDED)] or found
-    worst = next((f.verdict for f in found if f.failed), None) or max((f.verdict for f in told), key=VERDICTS.index)
+    worst = next((f.verdict for f in found if f.failed), None) or max(
+        (f.verdict for f in told), key=(OK, *VERDICTS).index)
     points = {f.point for f in found}
     at = {f.point for f in found if f.verdict == worst}
     some = f" at {len(at)}" if at != {f.point for f in told} else ""

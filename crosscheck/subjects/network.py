@@ -9,7 +9,8 @@ from ..networks.network import Network, interpret
 from ..truth.by_balls import ByBalls
 from .libraries import Library
 from .libraries.refgrad_library import LIBRARY as REFGRAD
-from .subject import Arguments, Subject
+from .arguments import Arguments
+from .subject import Subject
 
 
 class NetworkSubject(Subject):

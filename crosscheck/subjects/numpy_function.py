@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from refgrad import jacobian, vjp
@@ -82,25 +84,22 @@ class HandWritten(Subject):
         return dict(zip(x, handed_out.before.values())), second, given.touched() + handed_out.touched()
 
     def _reverse(self, x, weights):
-        full = self.filled(x)
-        if self.vjp is not None:
-            given = self.vjp(self._nest(self.call(x), weights), *full)
-        else:
-            given = self.gradient(*full)
-        several = isinstance(given, (tuple, list))
-        given = list(given) if several else [given]
-        if len(given) != len(x):
-            raise Misconduct(f"{len(given)} gradients came{' in a sequence' * several}, {len(x)} expected: one array for "
-                             f"each of {', '.join(x)}")
-        by_name = {k: np.zeros_like(a) if g is None else g for (k, a), g in zip(x.items(), given)}
-        return by_name if self.vjp is not None else {k: g * weights[0] for k, g in by_name.items()}
+        backward = self.gradient if self.vjp is None else partial(self.vjp, self._nest(self.call(x), weights))
+        given = self.arguments.call(backward, self.filled(x))
+        try:
+            given = dict(zip(x, self.arguments.like(given)))
+        except ValueError as error:
+            raise Misconduct(str(error)) from None
+        for k in (k for k, g in given.items() if g is None):
+            given[k] = np.zeros_like(x[k])
+            self.remarks[k] = f"its code returns None for {k}, taken for zeros: return an array, or leave it out with argnums"
+        return given if self.vjp is not None else {k: g * weights[0] for k, g in given.items()}
 
     def _forward(self, x, weights, v):
-        full = self.filled(x)
         slopes = {}
         for k in x:
             tangents = tuple(v[n] if n == k else np.zeros_like(a) for n, a in x.items())
-            parts = results(self.jvp(tangents, *full))
+            parts = results(self.arguments.call(partial(self.jvp, tangents), self.filled(x)))
             if [np.shape(t) for t in parts] != [np.shape(w) for w in weights]:
                 raise Misconduct(f"tangents of the shapes {[np.shape(t) for t in parts]} came, "
                                  f"{[np.shape(w) for w in weights]} were expected, as the results")

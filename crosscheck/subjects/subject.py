@@ -8,7 +8,6 @@ weights G, in a given dtype.  So a function with any result has a gradient (the 
 from __future__ import annotations
 
 import contextlib
-import inspect
 
 import numpy as np
 
@@ -26,22 +25,6 @@ class Misconduct(Exception):
     """A derivative was given, but not in the way that was asked for."""
 
 
-class Arguments:
-    """The arguments of a call: those to differentiate, by name, and the others, which stay as they are."""
-
-    def __init__(self, names, values, chosen):
-        self.names, self.values = names, list(values)
-        self.chosen = [names[k] for k in chosen]
-
-    @property
-    def constants(self):
-        return {n: a for n, a in zip(self.names, self.values) if n not in self.chosen}
-
-    def filled(self, x, constants):
-        """All arguments in their order: the chosen from the dict x, the others from `constants`."""
-        return [x[n] if n in x else constants[n] for n in self.names]
-
-
 class Subject:
     """A function of NumPy arrays.  Subclasses say how it is differentiated.
 
@@ -56,6 +39,13 @@ class Subject:
     #: Whether one array that is given for two inputs is one leaf, whose gradient is the sum of both.
     leaves_add_up = False
 
+    #: Names of inputs that are symmetric matrices; whether the derivatives are those of another function on purpose.
+    symmetric: frozenset = frozenset()
+    stands_in = False
+
+    #: Why it is measured by differences, where `program` gives None.
+    unproved = "it is not written in NumPy; reference= would prove it"
+
     #: Whether its derivatives are refgrad's, whose rules on balls are then on trial themselves.
     by_refgrad = False
 
@@ -63,6 +53,7 @@ class Subject:
         self.f, self.arguments, self.dtypes = f, arguments, dtypes
         self.name = name or getattr(f, "__name__", type(f).__name__)
         self.constants = arguments.constants
+        self.remarks = {}  # name of an input -> what is to be said if its derivative is wrong
 
     @property
     def resizable(self):
@@ -81,7 +72,7 @@ class Subject:
         return given.touched()
 
     def call(self, x):
-        return self.f(*self.filled(x))
+        return self.arguments.call(self.f, self.filled(x))
 
     def filled(self, x):
         """All arguments; floats that are not differentiated come in the dtype of those that are."""
@@ -102,7 +93,7 @@ class Subject:
 
     def reference(self, function):
         """The same for another function of the same arguments."""
-        return lambda x: results(function(*self.filled(x)))
+        return lambda x: results(self.arguments.call(function, self.filled(x)))
 
     def at_work(self):
         """A context for the whole examination."""
@@ -180,28 +171,3 @@ def weighed(f, weights):
     weigh.def_jvp(lambda tangents, s, *ys: total(*tangents))
     weigh.def_vjp(lambda g, s, *ys: tuple(g * w for w in weights))
     return lambda x: weigh(*f(x))
-
-
-def chosen_of(argnums, floats, count):
-    """The positions that argnums names, in its order; all of `floats`, which may be differentiated, if it is None."""
-    if argnums is None:
-        return floats
-    argnums = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
-    for k in argnums:
-        if k not in floats:
-            raise ValueError(f"check: argnums={tuple(argnums)!r}: input {k} of {count} is not an array of floats; "
-                             f"those are {floats}")
-    if len(set(argnums)) != len(argnums):
-        raise ValueError(f"check: argnums={tuple(argnums)!r} names an input twice")
-    return argnums
-
-
-def argument_names(f, skipped, count):
-    """What a function calls its positional arguments after the first few; 'argument 0' ... where it does not say."""
-    try:
-        parameters = list(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    known = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    known = known[skipped:]
-    return known[:count] if len(known) >= count else [f"argument {k}" for k in range(count)]

@@ -2,52 +2,64 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 
 from refgrad.errors import describe
-from refgrad.tree import flatten
+from refgrad.tree import flatten, unflatten
 
 from ..formats import format_named
 from ..modes import Mode
+from .arguments import arguments_of
 from .libraries.torch_library import LIBRARY, added, threads
-from .subject import (Arguments, Misconduct, Subject, Unanswered, Untouched, argument_names, chosen_of, cotangents,
-                      results, shared_as_given)
+from .subject import Misconduct, Subject, Unanswered, Untouched, cotangents, results, shared_as_given
 
 
-def subject_of(f, inputs, dtypes, argnums=None):
+def subject_of(f, inputs, dtypes, argnums=None, kwargs=None):
     """The `TorchSubject` of a callable, a Module (with its parameters) or a subclass of autograd.Function.
 
-    inputs   tensors, or arrays that become tensors, and whatever else the call takes, floats too.  As in torch.autograd.gradcheck
-             those that require a gradient are differentiated; if none does, all that are floating point
+    inputs   tensors, or arrays that become tensors, in any nest, and whatever else the call takes, floats too.  As in
+             torch.autograd.gradcheck those that require a gradient are differentiated; if none does, all that are
+             floating point
     dtypes   names of the dtypes to test in; None for float64, float32 and those of the inputs
+    kwargs   keyword arguments, as the inputs
     """
     if isinstance(f, type) and issubclass(f, torch.nn.Module):
         raise TypeError(f"check: f is the class {f.__name__}; expected a Module, as in {f.__name__}(...)")
     target = f.apply if isinstance(f, type) and issubclass(f, torch.autograd.Function) else f
-    inputs = [torch.as_tensor(a) if isinstance(a, np.ndarray) else a for a in inputs]
-    named = argument_names(*_signature(f), len(inputs))
+    inputs, kwargs = (tensors(nest) for nest in (tuple(inputs), dict(kwargs or {})))
+    function, skipped = _signature(f)
+    arguments = arguments_of(function, inputs, kwargs, argnums, skipped, is_floating)
     parameters = dict(f.named_parameters()) if isinstance(f, torch.nn.Module) else {}
-    values = [*inputs, *parameters.values()]
-    for name, a in zip([*named, *parameters], values):
+    values = dict(zip(arguments.names, arguments.values)) | parameters
+    for name, a in values.items():
         if torch.is_tensor(a) and a.is_complex():
             raise TypeError(f"check: {name} is {describe(a)}; expected a real tensor (pass real and imaginary parts)")
-    floating = [k for k, a in enumerate(values) if torch.is_tensor(a) and a.is_floating_point()]
-    if argnums is not None:
-        own = chosen_of(argnums, [k for k in floating if k < len(inputs)], len(inputs))
-        chosen = [*own, *(k for k in floating if k >= len(inputs))]
-    else:
-        wanted = [k for k in floating if values[k].requires_grad]
-        own = [k for k in floating if k < len(inputs)]
-        # A module's parameters ask for gradients by themselves, inputs only if someone said so.
-        chosen = wanted if any(k < len(inputs) for k in wanted) else sorted({*own, *wanted})
-    mine = [str(values[k].dtype).removeprefix("torch.") for k in chosen]
+    # A module's parameters ask for gradients by themselves, inputs only if someone said so.
+    wanted = [n for n in arguments.chosen if values[n].requires_grad]
+    own = wanted if wanted and argnums is None else arguments.chosen
+    asked = [n for n, a in parameters.items() if is_floating(a) and (argnums is not None or a.requires_grad)]
+    arguments.add(parameters)
+    arguments.chosen = [*own, *asked]
+    mine = [str(values[n].dtype).removeprefix("torch.") for n in arguments.chosen]
     wanted = dtypes or tuple(dict.fromkeys(["float64", "float32", *mine]))
-    subject = TorchSubject(f, target, Arguments([*named, *parameters], values, chosen), list(parameters), wanted)
+    subject = TorchSubject(f, target, arguments, list(parameters), wanted)
     if dtypes is None:
         subject.dtypes = tuple(d for d in wanted if d in mine or subject.takes(d))
     subject.look_at_results()
     return subject
+
+
+def tensors(nest):
+    """A nest with tensors for its NumPy arrays."""
+    leaves, structure = flatten(nest)
+    return unflatten(structure, [torch.as_tensor(a) if isinstance(a, np.ndarray) else a for a in leaves])
+
+
+def is_floating(a):
+    return torch.is_tensor(a) and a.is_floating_point()
 
 
 def _signature(f):
@@ -125,12 +137,13 @@ class TorchSubject(Subject):
     def call(self, x):
         full = self.filled(x)
         if self.module is None:
-            return self.f(*full)
+            return self.arguments.call(self.f, full)
         count, dtype = len(full) - len(self.parameters), next(iter(x.values())).dtype
         state = dict(zip(self.parameters, full[count:]))
         for k, b in self.module.named_buffers():  # copies: running statistics are overwritten
             state[k] = b.detach().clone().to(dtype if b.is_floating_point() else b.dtype)
-        return torch.func.functional_call(self.module, state, tuple(full[:count]))
+        return self.arguments.call(
+            lambda *args, **kwargs: torch.func.functional_call(self.module, state, args, kwargs), full)
 
     def program(self):
         return None
@@ -143,7 +156,7 @@ class TorchSubject(Subject):
             plain = {n: a.detach().cpu().numpy() if torch.is_tensor(a) else a for n, a in self.constants.items()}
             full = self.arguments.filled(x, plain)
             named = {n.replace(".", "_"): a for n, a in zip(self.parameters, full[first:])}
-            return results(function(*full[:first], **named))
+            return results(self.arguments.call(partial(function, **named), full))
 
         return program
 

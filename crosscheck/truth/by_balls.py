@@ -7,6 +7,7 @@ wrong rule.
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 
 import numpy as np
@@ -62,6 +63,12 @@ class ByBalls:
         """f at the point, as Balls."""
         with arithmetic(self.truth.bits):
             return self.program({k: Ball(a) for k, a in self.x.items()})
+
+    def weighed_by(self, weights):
+        """The same with other weights, for asking its slopes alone."""
+        other = copy(self)
+        other.weights, other.scalar = weights, weighed(self.program, [Ball(w) for w in weights])
+        return other
 
     def names(self, mode):
         return Mode(mode).names(self.x)

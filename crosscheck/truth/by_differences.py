@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from ..formats import format_named
@@ -36,6 +38,12 @@ class ByDifferences:
         with np.errstate(all="ignore"):
             ys = self.subject.value(x, self.dtype)
             return sum(float(np.sum(np.asarray(y, float) * w)) for y, w in zip(ys, self.weights))
+
+    def weighed_by(self, weights):
+        """The same with other weights, for asking its slopes alone."""
+        other = copy(self)
+        other.weights = weights
+        return other
 
     def names(self, mode):
         return [ALL] if Mode(mode).order == 2 or self.together else list(self.x)

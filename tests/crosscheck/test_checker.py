@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 import crosscheck
 from crosscheck import GradientError, assert_gradient, check
-from crosscheck.verdict import NO_ANSWER, VERDICTS, WRONG
+from crosscheck.verdict import OK, NO_ANSWER, VERDICTS, WRONG
 from refgrad import custom, nn
 from tests.crosscheck.scenarios import SCENARIOS, T, X, gelu, gelu_tanh_slope, summed
 from tests.rules import negative, rule_named
@@ -48,16 +48,16 @@ def test_differences_name_the_entry_too():
 def test_a_report_prints_as_a_table_and_is_a_frame():
     report = check(gelu(gelu_tanh_slope), T)
     text = str(report)
-    assert "NOT ok" in text and "reverse" in text and "entry" in text
+    assert "wrong: reverse" in text.splitlines()[0] and "reverse" in text and "entry" in text
     assert max(map(len, text.splitlines())) <= 100
     frame = report.to_frame()
-    assert len(frame) == len(report.verdicts) and set(frame["verdict"]) <= set(VERDICTS)
+    assert len(frame) == len(report.verdicts) and set(frame["verdict"]) <= {OK, *VERDICTS}
     assert frame["failed"].sum() == len(report.failures) > 0
 
 
 def test_assert_gradient_raises_with_the_table():
     assert assert_gradient(np.tanh, X).ok
-    with pytest.raises(GradientError, match="(?s)NOT ok.*agrees with differences to 9.0 digits") as caught:
+    with pytest.raises(GradientError, match="(?s)wrong.*agrees with differences to 9.0 digits") as caught:
         assert_gradient(np.sin, X, vjp=lambda g, x: g * np.cos(x) * (1 + 1e-9))
     assert isinstance(caught.value, AssertionError) and not caught.value.report.ok
 
@@ -303,4 +303,4 @@ def test_the_fixture_fails_a_test_with_the_table(pytester):
     """)
     result = pytester.runpytest_subprocess("--crosscheck-seed", "7", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*NOT ok: reverse*"])
+    result.stdout.fnmatch_lines(["*wrong: reverse*"])

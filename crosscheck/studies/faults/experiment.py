@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...checker.api import subject_of
+from ...checker.subjects import subject_of
 from ...conduct import LAYOUTS
 from ...trial import Examination, Finding
 from ...points import around
