@@ -43,6 +43,10 @@ def subject_of(f, inputs, gradient=None, vjp=None, jvp=None, argnums=None, dtype
                 raise TypeError(f"check: {name} is {describe(a)}; expected real numbers (real and imaginary parts)")
         dtypes = DTYPES if dtypes is None else dtypes
         if gradient is True:
+            found = _first_call(lambda: f(*inputs, **kwargs), f)
+            if not isinstance(found, (tuple, list)) or len(found) < 2:
+                raise TypeError(f"check: gradient=True is for a function that returns (value, gradient); {f.__name__} "
+                                f"returns {describe(found)}")
             f, gradient = _first_of(f), _rest_of(f)
         if library == JAX and not given:
             from ..subjects.jax_function import JaxFunction
@@ -70,8 +74,6 @@ def _rest_of(f):
     """The gradient that a function returns beside its value, as scipy's ``jac=True`` has it."""
     def gradient(*args, **kwargs):
         found = f(*args, **kwargs)
-        if not isinstance(found, (tuple, list)) or len(found) < 2:
-            raise TypeError(f"gradient=True: the function returns {describe(found)}; expected (value, gradient)")
         return found[1] if len(found) == 2 else tuple(found[1:])
     return gradient
 
