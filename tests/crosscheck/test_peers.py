@@ -16,6 +16,7 @@ from crosscheck.studies.checkers.answer import (ACCEPTED, ERROR, REJECTED, Answe
 from crosscheck.studies.checkers.checkers import CHECKERS
 from crosscheck.studies.checkers.plots import plot_checkers
 from crosscheck.studies.checkers.program import Program
+from crosscheck.studies.checkers.report import sections
 from crosscheck.studies.checkers import FALSE_ALARMS, SECONDS
 from refgrad import nn
 from refgrad.primitive import CONSTANT, TABLE
@@ -351,7 +352,8 @@ def test_false_alarms_table_says_who_accepted_what():
 
 
 def test_the_page_tells_torchs_own_faults_from_false_alarms(tmp_path):
-    section = checkers_section(tmp_path, tables.checkers_table(*FOUND), tables.false_alarms_table(FOUND[0]), None)
+    section, = sections(tmp_path, frames.checkers_table(*FOUND),
+                        frames.false_alarms_table(FOUND[0]), None)
     assert section["text"][-1].endswith("called none of them wrong.")
     assert [len(t["rows"]) for t in section["tables"] if t["title"].startswith("Torch's own faults")] == [1]
 
