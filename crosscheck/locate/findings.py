@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from ..ball import Undecided, arithmetic, digits
 from ..formats import format_named
 from ..modes import Mode
 from ..networks import interpret
 from ..networks.network import Network
-from ..studies.networks import trial_of
+from ..studies.networks.run import trial_of
 from ..subjects.libraries import library as library_named
 from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from ..subjects.network import known_of
@@ -25,10 +24,6 @@ from .shrink import shrink
 
 #: Verdicts that are a fault of the differentiator.
 BAD = (WRONG, NOT_FINITE)
-
-TORCH_COLUMNS = ("layer", "mode", "dtype", "network", "program", "torch", "exact", "ulps", "verdict")
-REFGRAD_COLUMNS = ("layer", "mode", "dtype", "network", "program", "refgrad", "exact", "ulps", "verdict", "primitive",
-                   "rule", "factor", "says")
 
 
 @dataclass
@@ -126,32 +121,7 @@ def by_differences(f, x, mode, name, u, v):
         return None
 
 
-# The tables
-
-
-def torch_findings(errors, networks):
-    """Torch's wrong derivatives, a row for each mode and layer, with the smallest program that shows it.
-
-    errors    the frame of errors.csv
-    networks  those that it is about
-    """
-    return pd.DataFrame([_about(layer, found) for layer, found in _smallest(errors, networks, "torch")],
-                        columns=list(TORCH_COLUMNS))
-
-
-def refgrad_findings(errors, networks):
-    """The same for refgrad's own wrong derivatives, with the primitive at fault."""
-    rows = []
-    for layer, found in _smallest(errors, networks, "refgrad"):
-        culprit = culprit_of(found.network)
-        who = (culprit.primitive, culprit.rule, culprit.factor, str(culprit)) if culprit else ("", "", np.nan, "")
-        rows.append((*_about(layer, found), *who))
-    return pd.DataFrame(rows, columns=list(REFGRAD_COLUMNS))
-
-
-def _about(layer, found):
-    return (layer, found.mode, found.dtype, found.network.id, found.program, found.gives, found.exact, found.ulps,
-            found.verdict)
+# What is found
 
 
 def culprit_of(network):
@@ -179,24 +149,6 @@ def explained(network, rows):
         if found is not None:
             yield (f"{library} is wrong in {mode}, {found.dtype}: {found.gives:.9g}, exact {found.exact:.9g}. "
                    f"The smallest program that shows it:"), found.program
-
-
-def _smallest(errors, networks, library):
-    """(layer, `Failure` of the smallest network) for each finding of a library; what the shrinking shows to be the same
-    finding only once."""
-    from ..report.tables import findings_table
-    by_id, met = {n.id: n for n in networks}, set()
-    mine = errors[(errors["differentiator"] == library) & errors["verdict"].isin(BAD)]
-    for row in findings_table(mine, networks).itertuples():
-        dtypes = set(mine.loc[(mine["network"] == row.simplest) & (mine["mode"] == row.mode), "dtype"])
-        found = smallest_failure(by_id[row.simplest], library, row.mode, max(dtypes))
-        if found is None:
-            continue
-        layers = found.network.layers
-        layer = row.layer if row.layer in layers else " > ".join(layers)
-        if (layer, row.mode) not in met:
-            met.add((layer, row.mode))
-            yield layer, found
 
 
 def smallest_failure(network, library, mode, dtype):

@@ -1,1 +1,1 @@
-"""The report: tables, plots, the page."""
+"""What every report is made with: tables, the page, the plots' style, the terminal; it knows no study."""

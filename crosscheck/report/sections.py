@@ -1,4 +1,4 @@
-"""What the page's sections are made of: images and tables."""
+"""What the page's sections are made of: text, images and tables."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+
+#: Rows shown of what is long.
+FIRST = 20
+
+
+def section(title, text, images=(), tables=()):
+    """A section of the page; `text` is a list of paragraphs."""
+    return {"title": title, "text": text, "images": images, "tables": tables}
 
 
 def images(folder, *names):

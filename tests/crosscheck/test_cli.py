@@ -5,16 +5,20 @@ import re
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from crosscheck import cli
-from crosscheck.report import parts
-from crosscheck.studies import networks as job
 from crosscheck.networks import Coverage, network_of_id
 from crosscheck.networks.draw import PROFILES
+from crosscheck.report.terminal import aside, console
+from crosscheck.studies import runner
+from crosscheck.studies.catalogue import STUDIES
+from crosscheck.studies.networks import NETWORKS, commands, run as job
+from crosscheck.studies.study import Outcome, Study
 
 COMMANDS = ("run", "scaling", "training", "list", "replay")
 ENVIRONMENT = {**os.environ, "COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
@@ -29,17 +33,26 @@ def call(*arguments):
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch):
-    monkeypatch.setattr(cli.console, "_width", 200)
-    monkeypatch.setattr(cli.aside, "_width", 200)
+    monkeypatch.setattr(console, "_width", 200)
+    monkeypatch.setattr(aside, "_width", 200)
 
 
 @pytest.fixture
 def studies(monkeypatch):
-    """The main job's other parts, which take long, as notes of how they were called."""
+    """The studies beside that of the networks, which take long, as notes of how they were run."""
     called = []
-    monkeypatch.setattr(parts, "derivations", lambda *a: called.append(("derive", *a)) or True)
-    monkeypatch.setattr(parts, "training", lambda *a: called.append(("train", *a)))
-    monkeypatch.setattr(parts, "scaling", lambda *a: called.append(("scale", *a)))
+
+    class Noted(Study):
+        @property
+        def body(self):
+            return SimpleNamespace(run=self.run, sections=super().body.sections)
+
+        def run(self, o, watch):
+            workers = [o.workers] if "workers" in vars(o) else []
+            called.append((self.name, o.seed, o.out, o.quick, *workers))
+            return Outcome()
+    studies = [s if s is NETWORKS else Noted(**vars(s)) for s in STUDIES]
+    monkeypatch.setattr(cli, "app", cli.application(studies))
     return called
 
 
@@ -181,16 +194,21 @@ def test_without_a_command_all_parts_are_run(tmp_path, monkeypatch, studies, sma
     result = call("--quick", "--seed", 3, "--out", tmp_path, "--workers", 1)
     assert result.exit_code == 0, result.output
     assert asked == [(3, PROFILES["quick"].networks, "quick", ("float64", "float32"), 1)]
-    assert studies == [("derive", 3, tmp_path, True, 1), ("train", 3, tmp_path, True), ("scale", 3, tmp_path, True)]
+    assert studies == [(name, 3, tmp_path, True, 1)
+                       for name in ("derivations", "training", "scaling")]
     assert (tmp_path / "index.html").exists()
 
 
 def test_parts_of_the_report_keep_what_the_others_said(tmp_path):
-    parts.about(tmp_path, "scaling", "the cost")
-    parts.about(tmp_path, "networks", "3 networks")
+    by_name = {s.name: s for s in STUDIES}
+
+    def note(name, about):
+        runner.note(by_name[name], Outcome(about=about), STUDIES, tmp_path)
+    note("scaling", "the cost")
+    note("networks", "3 networks")
     assert pd.read_json(tmp_path / "run.json", typ="series")["what"] == ["3 networks", "the cost"]
     (tmp_path / "run.json").write_text('["half')
-    parts.about(tmp_path, "networks", "4 networks")
+    note("networks", "4 networks")
     assert pd.read_json(tmp_path / "run.json", typ="series")["what"] == ["4 networks"]
 
 
@@ -227,14 +245,14 @@ def test_interrupted_before_the_first_network_it_leaves_the_report_as_it_was(tmp
 def test_interrupted_elsewhere_it_says_so(monkeypatch):
     def interrupt(*arguments):
         raise KeyboardInterrupt
-    monkeypatch.setattr(cli, "_drawn", interrupt)
+    monkeypatch.setattr(commands, "draw_networks", interrupt)
     result = call("list")
     assert result.exit_code == 130 and "interrupted; the files written so far are whole" in result.said
 
 
 ANNOUNCED = """
 from crosscheck import cli
-from crosscheck.studies import networks as run
+from crosscheck.studies.networks import run
 real = run.run
 run.run = lambda *a: real(*a[:-1], lambda network: print("checked", flush=True))
 cli.main()

@@ -9,15 +9,17 @@ import pytest
 from typer.testing import CliRunner
 
 from crosscheck import cli
+from crosscheck.studies.catalogue import STUDIES
 from crosscheck.studies.derivations import book
 from crosscheck.studies.derivations.examples import EXAMPLES
 from crosscheck.studies.derivations.identities import IDENTITIES
 from crosscheck.studies.derivations.layers import primitives_of, ulps_of_primitives
+from crosscheck.studies.derivations.page import NOTATION, anchor, write_derivations
 from crosscheck.studies.derivations.proving import ExactNumPy, agreement, dimensions, drawn, program
+from crosscheck.studies.derivations import BOOK
 from crosscheck.studies.derivations.written import NotWritten, written
 from crosscheck.networks.layers import LAYERS, LOSSES
 from crosscheck.report import page
-from crosscheck.report.page_derivations import NOTATION, anchor, write_derivations
 from crosscheck.report.tables import ReportError, read_table, write_table
 from refgrad import nn
 from refgrad.derive.numpy_source import NoSource, source
@@ -197,8 +199,8 @@ def test_the_command_writes_book_table_and_page(small, tmp_path):
     write_table(LAYERS_CSV, tmp_path / "layers.csv")
     result = call("derivations", "--out", tmp_path, "--workers", 1)
     assert result.exit_code == 0 and "3 derivations, 3 of them in matrix notation alone" in result.said
-    table = read_table(tmp_path / "derivations.csv")
-    assert table["id"].to_list() == [t[2] for t in small] and list(table.columns) == list(book.COLUMNS)
+    table = read_table(tmp_path, BOOK, "derivations")
+    assert table["id"].to_list() == [t[2] for t in small] and list(table.columns) == list(BOOK.columns)
     index = (tmp_path / "index.html").read_text()
     assert "<h2>Derivations</h2>" in index and '<a href="derivations.html">' in index
     assert "the book of derivations: 3 entries, proved at points of seed 0" in index
@@ -215,7 +217,7 @@ def test_a_turned_sign_is_reported(which, small, tmp_path, monkeypatch):
     assert result.exit_code == 1 and "not proved: np.tanh" in result.said and "1 is not proved" in result.said
     html = (tmp_path / "derivations.html").read_text()
     assert 'class="verdict bad"' in html and re.search(r'class="failed"><a href="#rule-[a-z-]*tanh">np.tanh</a>', html)
-    row = read_table(tmp_path / "derivations.csv").set_index("id").loc["np.tanh"]
+    row = read_table(tmp_path, BOOK, "derivations").set_index("id").loc["np.tanh"]
     assert row["failed"] and row["symbolic"] != "equal"
 
 
@@ -239,7 +241,7 @@ def test_interrupted_it_writes_what_is_finished(small, tmp_path, monkeypatch):
     monkeypatch.setattr(book, "share_out", interrupted)
     result = call("derivations", "--out", tmp_path)
     assert result.exit_code == 130 and "interrupted: 1 of 3 derivations are made, and in the report" in result.said
-    assert len(read_table(tmp_path / "derivations.csv")) == 1
+    assert len(read_table(tmp_path, BOOK, "derivations")) == 1
     assert "interrupted, 3 were to be made" in (tmp_path / "index.html").read_text()
 
 
@@ -247,12 +249,12 @@ def test_interrupted_it_writes_what_is_finished(small, tmp_path, monkeypatch):
 def test_a_broken_table_names_the_command_that_makes_it_again(content, tmp_path):
     (tmp_path / "derivations.csv").write_bytes(content)
     with pytest.raises(ReportError, match="python -m crosscheck derivations --out"):
-        read_table(tmp_path / "derivations.csv")
-    page.write_page(tmp_path)
+        read_table(tmp_path, BOOK, "derivations")
+    page.write_page(tmp_path, STUDIES)
     assert "python -m crosscheck derivations --out" in (tmp_path / "index.html").read_text()
 
 
 def test_a_broken_table_of_layers_leaves_torch_out(small, tmp_path):
     (tmp_path / "layers.csv").write_text("half,a\n")
     assert call("derivations", "--out", tmp_path, "--workers", 1).exit_code == 0
-    assert read_table(tmp_path / "derivations.csv")["torch_ulps_float64"].isna().all()
+    assert read_table(tmp_path, BOOK, "derivations")["torch_ulps_float64"].isna().all()

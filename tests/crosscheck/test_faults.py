@@ -1,6 +1,6 @@
 """Planted faults: they are put in and taken out, mutants that change nothing are proved so, the trial counts right."""
 
-import matplotlib.image
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,10 +12,13 @@ from crosscheck.studies.faults import planting, trial
 from crosscheck.studies.faults.equivalence import MOVES, compare
 from crosscheck.studies.faults.operators import OPERATORS, Call
 from crosscheck.studies.faults.planting import chosen, faults, planted, primitive_named, primitives, rules_of
-from crosscheck.report import tables
-from crosscheck.report.plots_faults import plot_faults
+from crosscheck.report.tables import read_table, write_table
+from crosscheck.studies.faults.plots import plot_faults
+from crosscheck.studies.faults import TABLE
 from refgrad import grad, jvp
 from refgrad.primitive import Each
+
+from .figures import labels
 
 QUICK = chosen("quick")
 
@@ -284,7 +287,7 @@ def test_an_interrupted_trial_keeps_what_is_finished(monkeypatch):
 
 
 def frame(*kinds):
-    rows = [{**dict.fromkeys(trial.COLUMNS, ""), "family": family, "operator": operator, "caught": caught,
+    rows = [{**dict.fromkeys(TABLE.columns, ""), "family": family, "operator": operator, "caught": caught,
              "pinned": pinned, "seconds": 0.1} for family, operator, caught, pinned in kinds]
     return trial.faults_table(rows)
 
@@ -298,9 +301,28 @@ def test_the_sentence_counts_what_is_missed_and_false_alarms():
 
 
 def test_the_table_survives_a_file_and_the_plot_is_drawn(tmp_path, some):
-    tables.write_table(some, tmp_path / "faults.csv")
+    write_table(some, tmp_path / "faults.csv")
     again = pd.read_csv(tmp_path / "faults.csv", keep_default_na=False)
-    assert tuple(again.columns) == trial.COLUMNS
-    assert trial.summary(tables.read_table(tmp_path / "faults.csv")) == trial.summary(some)
-    plot_faults(tables.read_table(tmp_path / "faults.csv"), tmp_path / "faults.png")
-    assert matplotlib.image.imread(tmp_path / "faults.png").std() > 0
+    assert tuple(again.columns) == TABLE.columns
+    assert trial.summary(read_table(tmp_path, TABLE, "faults")) == trial.summary(some)
+    plot_faults(read_table(tmp_path, TABLE, "faults"), path=tmp_path / "faults.png")
+    assert (tmp_path / "faults.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_plot_counts_what_is_caught_missed_and_equivalent():
+    found = frame(*[("shape", "sign turned", "caught", True)] * 2,
+                  ("shape", "factor 2", "caught", False), ("shape", "factor 2", "missed", ""),
+                  ("linalg", "tie to one", "equivalent", ""))
+    figure = plot_faults(found)
+    ax, = figure.axes
+    rows, columns = labels(ax.yaxis), labels(ax.xaxis)
+    assert set(rows) == {"sign turned", "factor 2", "tie to one"} and columns == ["shape", "linalg"]
+    in_grid = {(rows[round(t.get_position()[1])], columns[round(t.get_position()[0])]): t.get_text()
+               for t in ax.texts if t.get_position()[0] in (0, 1)}
+    assert in_grid == {("sign turned", "shape"): "2", ("factor 2", "shape"): "1 of 2",
+                       ("tie to one", "linalg"): "="}
+    share = ax.images[0].get_array()
+    expected = [[{"sign turned": 1.0, "factor 2": 0.5}.get(o, np.nan), np.nan] for o in rows]
+    np.testing.assert_array_equal(np.ma.filled(share, np.nan), expected)
+    assert "5 faults planted" in figure.get_suptitle()
+    plt.close(figure)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from crosscheck.networks import draw_networks
-from crosscheck.studies import networks as run
+from crosscheck.studies.networks import run
 from crosscheck.subjects.libraries import refgrad_library
 from crosscheck.verdict import NO_ANSWER, NOT_FINITE, WRONG
 from refgrad import jit, straight_line

@@ -5,15 +5,23 @@ Bytes are counted, no time is measured.
 
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 import refgrad as rg
-from crosscheck.report import page_memory, plots_memory, tables
-from crosscheck.studies.speed import memory, numpy_by_hand
-from crosscheck.studies.speed.memory import COLUMNS, ENTRIES, MOST, PROBLEMS
+from crosscheck.report.style import COLORS
+from crosscheck.report.tables import read_table, write_table
+from crosscheck.studies.memory import run as memory
+from crosscheck.studies.memory.plots import plot_memory
+from crosscheck.studies.memory.run import ENTRIES, MOST, PROBLEMS
+from crosscheck.studies.memory.report import sections
+from crosscheck.studies.memory import NUMBERS, TABLE
+from crosscheck.studies.speed import numpy_by_hand
 from crosscheck.studies.speed.problems import CLASSES, Data, Problem
+
+from .figures import bars, dots, labels, texts
 
 RELU, TANH, BATCH_NORM, ELEMENTWISE = PROBLEMS
 DEPTH = 64
@@ -154,7 +162,7 @@ def test_it_gives_the_same_bytes_each_time(small):
 
 
 def frame_of(*rows):
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=TABLE.columns)
 
 
 def grown(problem, exponent, over, wobble=0.0, dtype="float32"):
@@ -163,7 +171,7 @@ def grown(problem, exponent, over, wobble=0.0, dtype="float32"):
         for segments in (0, round(depth ** 0.5)):
             kept = memory.must_keep(problem, depth, segments) * 4
             peak = over * kept if not segments else 1e6 * depth ** exponent * (1 + wobble * (-1) ** k)
-            yield dict(zip(COLUMNS, (problem.name, dtype, depth, segments, peak, kept, 1000, peak / kept, depth)))
+            yield dict(zip(TABLE.columns, (problem.name, dtype, depth, segments, peak, kept, 1000, peak / kept, depth)))
 
 
 @pytest.fixture
@@ -199,18 +207,39 @@ def test_interrupted_it_keeps_what_is_finished(small):
 
 def test_table_plot_and_section(small, tmp_path):
     ticks = []
-    tables.write_table(memory.run_memory(0, True, ticks.append).frame, tmp_path / "memory.csv")
-    frame = tables.read_table(tmp_path / "memory.csv")
-    assert tuple(frame.columns) == COLUMNS and len(frame) == 2 * len(ticks) == 2 * len(memory.tasks(True))
-    assert all(pd.api.types.is_numeric_dtype(frame[c]) for c in memory.NUMBERS)
-    plots_memory.plot_memory(frame, tmp_path / "memory.png")
-    section = page_memory.memory_section(tmp_path, frame)
+    write_table(memory.run_memory(0, True, ticks.append).frame, tmp_path / "memory.csv")
+    frame = read_table(tmp_path, TABLE, "speed")
+    assert tuple(frame.columns) == TABLE.columns and len(frame) == 2 * len(ticks) == 2 * len(memory.tasks(True))
+    assert all(pd.api.types.is_numeric_dtype(frame[c]) for c in NUMBERS)
+    plot_memory(frame, path=tmp_path / "memory.png")
+    section, = sections(tmp_path, frame)
     assert section["title"] == "Memory" and len(section["images"]) == 1 and "depth^" in section["text"][0]
     assert [len(t["rows"]) for t in section["tables"]] == [1, 2, 8]
+
+
+def test_the_plot_shows_the_worst_case_of_each_problem_and_a_line_for_each_in_depth():
+    frame = frame_of(*grown(RELU, 0.45, 1.5), *grown(TANH, 0.7, 1.1, dtype="float64"),
+                     *grown(TANH, 0.7, 1.3))
+    worst = frame.index[(frame["problem"] == RELU.name) & (frame["depth"] == DEPTH)][0]
+    frame.loc[worst, "ratio"] = 1.6
+    figure = plot_memory(frame)
+    left, right = figure.axes
+    assert labels(left.yaxis) == [p.name for p in PROBLEMS]
+    nothing = [np.nan] * 2
+    np.testing.assert_allclose(bars(left)["float32"], [1.6, 1.3, *nothing])
+    np.testing.assert_allclose(bars(left)["float64"], [np.nan, 1.1, *nothing])
+    single = frame[frame["dtype"] == "float32"]
+    for segments, name in ((False, "torch"), (True, "refgrad")):
+        rows = single[(single["checkpoint"] > 0) == segments]
+        x, y = dots(right, COLORS[name])
+        assert x.tolist() == rows["depth"].to_list() and y.tolist() == rows["peak_bytes"].to_list()
+    assert any(t.startswith("in √depth segments, slopes 0.45 to 0.70") for t in texts(right))
+    plt.close(figure)
 
 
 @pytest.mark.parametrize("rows", [0, 2])
 def test_few_measurements_are_shown_too(rows, tmp_path):
     frame = frame_of(*list(grown(RELU, 0.5, 1.1))[:rows])
-    plots_memory.plot_memory(frame, tmp_path / "memory.png")
-    assert page_memory.memory_section(tmp_path, frame)["tables"][-1]["rows"] == [] or rows
+    figure = plot_memory(frame, path=tmp_path / "memory.png")
+    assert len(dots(figure.axes[1])[0]) == rows
+    assert sections(tmp_path, frame)[0]["tables"][-1]["rows"] == [] or rows

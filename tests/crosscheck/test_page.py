@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from crosscheck.report import parts
 from crosscheck.networks import network_of_id
-from crosscheck.report import page, tables
-from crosscheck.report.tables import errors_table
-from crosscheck.studies.networks import run
+from crosscheck.report import page
+from crosscheck.report.tables import write_table
+from crosscheck.studies import runner
+from crosscheck.studies.catalogue import STUDIES
+from crosscheck.studies.networks import NETWORKS
+from crosscheck.studies.networks.frames import coverage_table, errors_table, findings_table
+from crosscheck.studies.networks.report import outcome, verdict
+from crosscheck.studies.networks.run import run
 
 from .test_tables import errors, row
 
@@ -24,7 +28,7 @@ def result():
 @pytest.fixture(scope="module")
 def written(result, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    parts.write_networks(result, folder, "3 random networks of seed 0")
+    runner.write(NETWORKS, outcome(result, 3, "3 random networks of seed 0"), STUDIES, folder)
     return folder
 
 
@@ -34,7 +38,7 @@ def folder(written, tmp_path):
 
 
 def text(folder):
-    page.write_page(folder)
+    page.write_page(folder, STUDIES)
     return (folder / "index.html").read_text()
 
 
@@ -75,7 +79,8 @@ def test_a_part_that_is_broken_says_so_and_the_rest_stays(folder, name, content)
 def test_an_empty_folder_has_a_page_that_says_what_to_do(tmp_path):
     html = text(tmp_path)
     assert "The networks have not been checked yet." in html and 'class="verdict bad"' in html
-    assert html.count('class="missing"') == len(page.PARTS) + 1  # and run.json
+    shown = sum(table.shown for study in STUDIES for table in study.tables)
+    assert html.count('class="missing"') == shown + 1  # and run.json
 
 
 def test_without_plots_there_are_no_images(folder):
@@ -87,8 +92,8 @@ def test_without_plots_there_are_no_images(folder):
 def test_text_is_escaped(folder):
     evil = '<script>alert("&")</script>'
     frame = errors(row(verdict="wrong", differentiator="torch", note=evil, parameter="<b>"))
-    tables.write_table(frame, folder / "errors.csv")
-    tables.write_table(tables.findings_table(frame, [network_of_id("quick-0-0")]), folder / "findings.csv")
+    write_table(frame, folder / "errors.csv")
+    write_table(findings_table(frame, [network_of_id("quick-0-0")]), folder / "findings.csv")
     (folder / "run.json").write_text(json.dumps({"what": [evil], "versions": evil}))
     html = text(folder)
     assert "<script>" not in html and "<b>" not in html.replace("<p><b>", "")
@@ -101,7 +106,7 @@ def test_a_failing_page_leaves_the_old_one(folder, monkeypatch, tmp_path):
     broken.write_text("{{ nothing_of_this_name }}")
     monkeypatch.setattr(page, "TEMPLATE", broken)
     with pytest.raises(Exception, match="nothing_of_this_name"):
-        page.write_page(folder)
+        page.write_page(folder, STUDIES)
     assert (folder / "index.html").read_text() == before
     assert not [p for p in folder.iterdir() if p.name.startswith(".")]
 
@@ -134,9 +139,9 @@ SENTENCES = {
 
 @pytest.mark.parametrize("rows, good, sentence", SENTENCES.values(), ids=SENTENCES)
 def test_the_sentence(rows, good, sentence):
-    assert page.sentence(errors_table(rows), None) == (sentence, good)
+    assert verdict(errors_table(rows), None) == (sentence, good)
 
 
 def test_unmet_pairs_are_said(result):
-    found, _ = page.sentence(errors_table(result.rows), tables.coverage_table(result.coverage))
+    found, _ = verdict(errors_table(result.rows), coverage_table(result.coverage))
     assert re.search(r" \d+ layers or pairs of layers were not met\.$", found)

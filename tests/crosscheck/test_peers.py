@@ -10,13 +10,18 @@ import torch
 
 import refgrad as rg
 from crosscheck.studies.faults.planting import Fault, planted
-from crosscheck.studies.checkers import checkers, compare, right, tables, torch_peer, torch_seconds
-from crosscheck.studies.checkers.checkers import ACCEPTED, CHECKERS, ERROR, REJECTED
+from crosscheck.studies.checkers import checkers, compare, frames, right, torch_peer, torch_seconds
+from crosscheck.studies.checkers.answer import (ACCEPTED, ERROR, REJECTED, Answer, ask,
+                                                refuse_unless_ok)
+from crosscheck.studies.checkers.checkers import CHECKERS
+from crosscheck.studies.checkers.plots import plot_checkers
 from crosscheck.studies.checkers.program import Program
-from crosscheck.report.page_trial import checkers_section
-from crosscheck.report.plots_checkers import plot_checkers
+from crosscheck.studies.checkers.report import sections
+from crosscheck.studies.checkers import FALSE_ALARMS, SECONDS
 from refgrad import nn
 from refgrad.primitive import CONSTANT, TABLE
+
+from .figures import labels
 
 X, W = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.5]]), np.array([[1.0, 2.0, -1.0], [0.5, -0.5, 0.25]])
 PEERS = [name for name in CHECKERS if name != "crosscheck"]
@@ -149,10 +154,10 @@ def test_a_report_that_is_not_ok_is_a_refusal():
     class Report:
         ok, failures = False, [type("Finding", (), dict(check="reverse", point="as given", dtype="float64",
                                                         argument="x", verdict="wrong", note="off"))]
-    answer = checkers.ask(lambda: checkers.refuse_unless_ok(Report))
+    answer = ask(lambda: refuse_unless_ok(Report))
     assert answer.verdict == REJECTED and answer.message == "reverse, as given, float64, x: wrong; off"
     Report.ok = True
-    assert checkers.ask(lambda: checkers.refuse_unless_ok(Report)).verdict == ACCEPTED
+    assert ask(lambda: refuse_unless_ok(Report)).verdict == ACCEPTED
 
 
 # Right gradients
@@ -256,7 +261,7 @@ def test_a_fault_that_changes_nothing_is_not_counted():
 
 def test_a_checker_that_blames_the_right_program_has_no_say(monkeypatch):
     def refuse(program, arrays, seed=0):
-        return checkers.Answer(REJECTED, 0.0, "always")
+        return Answer(REJECTED, 0.0, "always")
     monkeypatch.setattr(compare, "CHECKERS", {"sceptic": refuse})
     compare._right_answer.cache_clear()
     assert rows_of("np.exp", "factor 2", "vjp", 0)["sceptic"]["verdict"] == compare.NOT_TAKEN
@@ -324,7 +329,7 @@ FOUND = (right_rows("crosscheck", "all", accepted=4) + right_rows("crosscheck", 
 
 
 def test_checkers_table_counts():
-    table = tables.checkers_table(*FOUND).set_index(["checker", "what", "group"])
+    table = frames.checkers_table(*FOUND).set_index(["checker", "what", "group"])
     of_torch = lambda *key: table.loc[("torch gradcheck slow", *key)]
     row = of_torch("faults", "all")
     assert (row["cases"], row["rejected"], row["errors"], row["not_taken"]) == (4, 1, 1, 1)
@@ -340,20 +345,21 @@ def test_checkers_table_counts():
 
 
 def test_false_alarms_table_says_who_accepted_what():
-    frame = tables.false_alarms_table(FOUND[0])
-    assert tuple(frame.columns) == tables.FALSE_ALARMS and len(frame) == len(FOUND[0])
+    frame = frames.false_alarms_table(FOUND[0])
+    assert tuple(frame.columns) == FALSE_ALARMS.columns and len(frame) == len(FOUND[0])
     assert frame["accepted"].tolist() == [r["verdict"] == ACCEPTED for r in FOUND[0]]
-    assert len(tables.false_alarms_table([])) == 0
+    assert len(frames.false_alarms_table([])) == 0
 
 
 def test_the_page_tells_torchs_own_faults_from_false_alarms(tmp_path):
-    section = checkers_section(tmp_path, tables.checkers_table(*FOUND), tables.false_alarms_table(FOUND[0]), None)
+    section, = sections(tmp_path, frames.checkers_table(*FOUND),
+                        frames.false_alarms_table(FOUND[0]), None)
     assert section["text"][-1].endswith("called none of them wrong.")
     assert [len(t["rows"]) for t in section["tables"] if t["title"].startswith("Torch's own faults")] == [1]
 
 
 def test_side_by_side_has_a_line_for_each_checker():
-    lines = tables.side_by_side(tables.checkers_table(*FOUND)).set_index("checker")
+    lines = frames.side_by_side(frames.checkers_table(*FOUND)).set_index("checker")
     assert lines.index.tolist() == list(CHECKERS)
     columns = ["faults noticed", "in reverse", "right called wrong", "in float32", "seconds"]
     assert lines.loc["torch gradcheck slow", columns].tolist() == [50, 50, 25, 75, 0.5]
@@ -363,17 +369,37 @@ def test_side_by_side_has_a_line_for_each_checker():
 
 @pytest.mark.parametrize("found", [FOUND, ([], []), (FOUND[0], [])])
 def test_the_plot_is_drawn(found, tmp_path):
+    table = frames.checkers_table(*found)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        plot_checkers(tables.checkers_table(*found), tmp_path / "checkers.png")
-    assert (tmp_path / "checkers.png").stat().st_size > 1000
+        figure = plot_checkers(table, path=tmp_path / "checkers.png")
+    assert (tmp_path / "checkers.png").read_bytes().startswith(b"\x89PNG")
+    noticed, blamed, slow, *grid = figure.axes
+    names = list(CHECKERS)[::-1]
+    assert labels(noticed.yaxis) == names
+
+    def shares(what, group):
+        rows = table[(table["what"] == what) & (table["group"] == group)].set_index("checker")["share"]
+        return 100 * rows.reindex(names).to_numpy(float)
+    np.testing.assert_array_equal([b.get_width() for b in noticed.containers[0]],
+                                  shares("faults", "all"))
+    in_double, all_at_once = shares("right, dtype", "float64"), shares("right, dtype", "all")
+    np.testing.assert_array_equal([b.get_width() for b in blamed.containers[0]],
+                                  np.where(np.isnan(all_at_once), in_double, all_at_once))
+    seconds = table[table["what"] == "faults"].set_index("checker")["seconds"]
+    np.testing.assert_array_equal(slow.collections[0].get_offsets()[:, 0].filled(np.nan),
+                                  1e3 * seconds.reindex(names).to_numpy(float))
+    operators = set(table.loc[table["what"] == "operator", "group"])
+    assert len(grid) == bool(operators)
+    for ax in grid:
+        assert set(labels(ax.yaxis)) == operators and len(ax.images) == 1
 
 
 def test_seconds_are_of_checks_that_agree(monkeypatch):
     small = {"linear": (lambda f: f.linear, [(2, 3), (4, 3), (4,)])}
     monkeypatch.setattr(torch_seconds, "LAYERS", small)
     frame = pd.DataFrame(torch_seconds.measure(quick=True))
-    assert tuple(frame.columns) == torch_seconds.SECONDS_COLUMNS
+    assert tuple(frame.columns) == SECONDS.columns
     assert set(frame["layer"]) == set(small) and frame["numbers"].tolist() == [22] * 4
     assert (frame["seconds"] > 0).all() and frame["accepted"].all()
     assert (frame.loc[frame["checker"] == torch_seconds.YARDSTICK, "ratio"] == 1).all()

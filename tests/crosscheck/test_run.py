@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from crosscheck.studies import networks as job
+from crosscheck.studies.networks import frames, run as job
 from crosscheck.ball import Ball, arithmetic
 from crosscheck.networks import draw_networks, interpret, network_of_id
 from crosscheck.networks.draw import PROFILES
@@ -16,7 +16,7 @@ from crosscheck.truth import exact
 from crosscheck.modes import Mode
 from crosscheck.subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from crosscheck.subjects.libraries.torch_library import LIBRARY as TORCH
-from crosscheck.report import tables
+from crosscheck.report.tables import write_table
 from crosscheck.verdict import NO_ANSWER, RIGHT, VERDICTS, WRONG
 from refgrad import custom
 from refgrad.primitive import TABLE
@@ -30,7 +30,7 @@ def alone():
 
 
 def csv(result, folder):
-    tables.write_table(tables.errors_table(result.rows), folder / "errors.csv")
+    write_table(frames.errors_table(result.rows), folder / "errors.csv")
     return (folder / "errors.csv").read_bytes()
 
 
@@ -215,11 +215,11 @@ def test_a_refuted_rule_is_named_and_torch_is_not_measured_by_it(monkeypatch):
     layer = next(rule for rule in TABLE.values() if rule.name == "layer_norm")
     monkeypatch.setattr(layer, "vjp", negative(layer.vjp, 0))
     networks = draw_networks(0, 20, "quick")[0]
-    errors = tables.errors_table([row for n in networks[12:20] for row in job.check_network(n)])
+    errors = frames.errors_table([row for n in networks[12:20] for row in job.check_network(n)])
     wrong = errors[errors["verdict"] == "wrong"]
     refuted = wrong[wrong["differentiator"] == "refgrad"]
     assert set(refuted["mode"]) >= {"reverse", "forward over reverse"}
     assert not ((wrong["differentiator"] == "torch") & wrong["mode"].eq("reverse")).any()
-    found = tables.findings_table(errors, networks[12:20])
+    found = frames.findings_table(errors, networks[12:20])
     assert set(found.loc[(found["differentiator"] == "refgrad") & (found["verdict"] == "wrong"), "layer"]) == {
         "layer_norm"}

@@ -16,8 +16,9 @@ from crosscheck.networks.network import interpret
 from crosscheck.subjects.libraries import library as library_named
 from crosscheck.subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from crosscheck.subjects.network import NetworkSubject, on_balls
-from crosscheck.report.tables import errors_table
-from crosscheck.studies.networks import check_network
+from crosscheck.studies.networks.frames import errors_table, refgrad_findings, torch_findings
+from crosscheck.studies.networks.run import check_network
+from crosscheck.studies.networks import TORCH_FINDINGS
 from refgrad.tracer import bare
 from tests.rules import plant
 
@@ -126,8 +127,8 @@ def rows_of(*ids):
 
 
 def test_the_wrong_second_derivatives_of_torch():
-    found = findings.torch_findings(*rows_of("full-0-0", "full-0-5", "full-0-18", "full-0-61"))
-    assert tuple(found.columns) == findings.TORCH_COLUMNS
+    found = torch_findings(*rows_of("full-0-0", "full-0-5", "full-0-18", "full-0-61"))
+    assert tuple(found.columns) == TORCH_FINDINGS.columns
     assert {"reverse over forward", "forward over forward"} == set(found["mode"])
     assert sorted(zip(found["layer"], found["mode"])) == sorted(set(zip(found["layer"], found["mode"])))
     assert {"layer_norm", "batch_norm"} == set(found["layer"])
@@ -160,7 +161,7 @@ def test_a_wrong_jvp_is_shrunk_in_forward_mode(monkeypatch):
 
 def test_nothing_is_found_where_nothing_is_wrong():
     errors, networks = rows_of("full-0-5")
-    assert not len(findings.torch_findings(errors, networks)) and not len(findings.refgrad_findings(errors, networks))
+    assert not len(torch_findings(errors, networks)) and not len(refgrad_findings(errors, networks))
 
 
 @pytest.mark.parametrize("name, which, fault, says", [
@@ -170,7 +171,7 @@ def test_nothing_is_found_where_nothing_is_wrong():
     ("sigmoid", "vjp", lambda rule, g, y, x: rule(g, y, x).astype(np.float32).astype(x.dtype), ("In float64",))])
 def test_a_fault_of_refgrad_is_pinned_and_reproduced(name, which, fault, says, monkeypatch):
     plant(monkeypatch, name, which, 0, fault)
-    found = findings.refgrad_findings(*rows_of("full-0-8", "full-0-5"))
+    found = refgrad_findings(*rows_of("full-0-8", "full-0-5"))
     assert len(found) and set(found["primitive"]) == {name} and set(found["layer"]) == {"sigmoid"}
     for row in found.itertuples():
         assert row.rule.startswith(which) and all(part in row.says for part in says)

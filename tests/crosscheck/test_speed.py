@@ -6,14 +6,21 @@ Nothing here depends on how long things take.
 from contextlib import ExitStack
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from crosscheck.report import page_speed, parts, plots_speed, tables
-from crosscheck.studies.speed import aims, contenders, measure, numpy_by_hand, profile, refgrad_side
+from crosscheck.report.tables import read_table
+from crosscheck.studies import runner
+from crosscheck.studies.speed import (PROFILE, SPEED, TABLE, aims, contenders, measure, numpy_by_hand,
+                                      profile, refgrad_side)
 from crosscheck.studies.speed.contenders import CONTENDERS, HAND, OURS, WRITTEN, Contender, Worker
+from crosscheck.studies.speed.plots import OF, plot_speed
 from crosscheck.studies.speed.problems import DTYPES, PROBLEMS, draw, rounding
+from crosscheck.studies.speed.report import sections
+
+from .figures import dots, labels
 
 NO_TIME = measure.Effort(0, 0, 0)
 SMALL = [p for p in PROBLEMS if p.width < 128]
@@ -177,10 +184,9 @@ def small(monkeypatch):
 
 
 def test_the_part_writes_table_plot_and_page(small, tmp_path, capsys):
-    parts.speed(0, tmp_path, quick=True)
-    parts.page(tmp_path)
-    frame = tables.read_table(tmp_path / "speed.csv")
-    assert tuple(frame.columns) == measure.COLUMNS and len(frame) == 12
+    runner.run([SPEED], [SPEED], out=tmp_path, quick=True)
+    frame = read_table(tmp_path, TABLE, "speed")
+    assert tuple(frame.columns) == TABLE.columns and len(frame) == 12
     assert set(frame["dtype"]) == set(DTYPES) and (frame["threads"] == 1).all() and frame["note"].isna().all()
     assert frame["version"].str.match(r"(numpy|refgrad) \d").all() and (frame["off"] <= 1).all()
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
@@ -191,7 +197,7 @@ def test_the_part_writes_table_plot_and_page(small, tmp_path, capsys):
 
 def test_a_profile_says_where_the_time_goes(small, tmp_path):
     frame = profile.run_profile(seconds=0.01)
-    assert tuple(frame.columns) == profile.COLUMNS and set(frame["way"]) == {OURS, WRITTEN}
+    assert tuple(frame.columns) == PROFILE.columns and set(frame["way"]) == {OURS, WRITTEN}
     for _, rows in frame.groupby(["problem", "way"]):
         assert rows["share"].sum() == pytest.approx(1) and (rows["microseconds"] > 0).all()
     assert profile.PROGRAM in set(frame.loc[frame["way"] == WRITTEN, "part"])
@@ -245,9 +251,28 @@ def test_every_aim_speaks_of_problems_and_contenders_that_exist():
 def test_who_was_not_timed_is_on_the_page(tmp_path):
     frame = pd.DataFrame(rows(MLP_8={HAND: (1, 1), OURS: (1.3, 1), "torch": (np.nan, np.nan)}))
     frame["note"] = [np.nan, np.nan, "refused: its answer is off"]
-    section = page_speed.speed_section(tmp_path, frame)
+    section, = sections(tmp_path, frame, None)
     assert section["tables"][-1]["rows"] == [["torch", "MLP 8", "float64", "refused: its answer is off"]]
-    lines = page_speed.side_by_side(frame)
+    lines = measure.side_by_side(frame)
     assert lines.iloc[0].to_dict() == {"problem": "MLP 8", "dtype": "float64", f"{HAND}, µs": 100,
                                        OURS: "1.30 (1.30–1.30)", "torch": ""}
-    plots_speed.plot_speed(frame, tmp_path / "speed.png")
+    figure = plot_speed(frame, path=tmp_path / "speed.png")
+    ax, = figure.axes
+    assert labels(ax.yaxis) == ["MLP 8"] and ax.get_title() == "float64"
+    assert dots(ax)[0].tolist() == [1.3]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == [OURS]
+    plt.close(figure)
+
+
+def test_the_plot_has_a_row_for_each_problem_and_a_colour_for_each_contender():
+    frame = pd.DataFrame(rows(MLP_8={HAND: (1, 1), OURS: (1.3, 1), "torch": (2.5, 2)},
+                              MLP_32={HAND: (1, 1), OURS: (1.7, 1), "torch": (np.nan, np.nan)}))
+    frame.loc[frame["contender"] == OURS, ["low", "high"]] = [1.0, 2.0]
+    figure = plot_speed(frame)
+    ax, = figure.axes
+    assert labels(ax.yaxis) == ["MLP 8", "MLP 32"]
+    assert [np.round(v, 6).tolist() for v in dots(ax, OF[OURS])] == [[1.3, 1.7], [-0.16, 0.84]]
+    assert [np.round(v, 6).tolist() for v in dots(ax, OF["torch"])] == [[2.5], [0.16]]
+    assert ax.collections[0].get_segments()[0][:, 0].tolist() == [1.0, 2.0]
+    assert {t.get_text() for t in figure.legends[0].get_texts()} == {OURS, "torch"}
+    plt.close(figure)

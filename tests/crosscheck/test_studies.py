@@ -12,12 +12,15 @@ import pandas as pd
 import pytest
 import torch
 
+from crosscheck.report.style import WITH_JIT
 from crosscheck.studies.scaling import refgrad_programs, torch_programs
-from crosscheck.report import plots_scaling
-from crosscheck.studies.scaling import cheap_gradient, gradient, jacobian, study as scaling
+from crosscheck.studies.scaling import cheap_gradient, gradient, jacobian, plots, run as scaling
 from crosscheck.studies import slope, timing
+from crosscheck.studies.scaling import TABLE as SCALING
 from crosscheck.studies.timing import Disagreement
 from refgrad.primitive import TABLE
+
+from .figures import dots, labels, texts
 
 MODULES = pytest.mark.parametrize("module", [refgrad_programs, torch_programs], ids=["refgrad", "torch"])
 METHODS = {"reverse", "forward", "forward batched", "differences"}
@@ -197,7 +200,7 @@ def test_passes_leave_the_net_as_it_was():
 
 
 def test_every_part_is_there(frame):
-    assert tuple(frame.columns) == scaling.COLUMNS
+    assert tuple(frame.columns) == SCALING.columns
     assert set(frame["study"]) == {"gradient", "jacobian", "cheap gradient"}
     for study, rows in frame.groupby("study"):
         assert set(rows["library"]) == {"refgrad", "torch", *["refgrad.jit"] * (study == "cheap gradient")}, study
@@ -292,20 +295,66 @@ def test_a_wrong_value_is_noticed(monkeypatch):
 # Plots
 
 
-@pytest.mark.parametrize("name", ["plot_gradient", "plot_jacobian", "plot_cheap_gradient"])
-def test_plots_of_scaling(frame, name, tmp_path):
-    path = tmp_path / "plot.png"
-    getattr(plots_scaling, name)(frame, path)
-    assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 20_000
+@pytest.fixture
+def closed():
+    yield
+    plots.plt.close("all")
+
+
+def test_plot_of_whole_gradients(frame, tmp_path):
+    figure = plots.plot_gradient(frame, path=tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    frame = frame[frame["study"] == "gradient"]
+    above, below = figure.axes[:2], figure.axes[2:]
+    assert [ax.get_title(loc="left") for ax in above] == ["refgrad", "torch"] and len(below) == 2
+    for ax, bytes, library in zip(above, below, ("refgrad", "torch"), strict=True):
+        for method, color in plots.METHODS.items():
+            rows = frame[(frame["library"] == library) & (frame["method"] == method)]
+            x, y = dots(ax, color)
+            measured = rows[~rows["projected"].astype(bool)]
+            assert set(measured["seconds"]) <= set(y) and set(x) <= set(rows["parameters"])
+            peaks = dots(bytes, color)[1]
+            assert set(peaks) <= set(rows["peak_bytes"]) and len(peaks)
+            said = [t for t in texts(ax) if t.startswith(f"{method}\nslope")]
+            first = rows.iloc[0]
+            assert said == [f"{method}\nslope {first['slope']:.2f}  [{first['slope_low']:.2f}, "
+                            f"{first['slope_high']:.2f}]"]
+
+
+def test_plot_of_jacobians(frame, closed):
+    figure = plots.plot_jacobian(frame)
+    frame = frame[frame["study"] == "jacobian"]
+    panels = [ax for ax in figure.axes if ax.get_title(loc="left")]
+    assert len(panels) == 4
+    assert labels(panels[2].xaxis) == labels(panels[0].yaxis) == ["1", "4", "16"]
+    for ax in panels:
+        library, _, rest = ax.get_title(loc="left").partition(":")
+        method = "forward batched" if "one pass for all" in rest else "forward"
+        rows = frame[(frame["library"] == library) & (frame["method"] == method)]
+        ratio = rows.pivot(index="outputs", columns="inputs", values="ratio")
+        np.testing.assert_allclose(ax.images[0].get_array(), np.log10(ratio))
+        factors = [float(t.get_text()) for t in ax.texts]
+        np.testing.assert_allclose(factors, np.ravel(np.maximum(ratio, 1 / ratio)), rtol=0.06)
+
+
+def test_plot_of_cheap_gradients(frame, closed):
+    figure = plots.plot_cheap_gradient(frame)
+    frame = frame[(frame["study"] == "cheap gradient") & (frame["method"] == cheap_gradient.BOTH)]
+    for library, color in WITH_JIT.items():
+        rows = frame[frame["library"] == library]
+        x, y = dots(figure.axes[0], color)
+        assert x.tolist() == rows["width"].to_list() and y.tolist() == rows["ratio"].to_list()
+        assert f"{library}  {rows['ratio'].iloc[-1]:.2f}" in texts(figure)
+    assert labels(figure.axes[0].xaxis) == ["4", "8"]
 
 
 def test_labels_keep_their_distance():
-    figure, ax = plots_scaling.plt.subplots()
+    figure, ax = plots.plt.subplots()
     ax.set(xlim=(0, 1), ylim=(0, 100))
-    plots_scaling._label_ends(ax, 1, [(50, "a", "k"), (51, "b", "k"), (99, "c", "k"), (10, "d", "k")], apart=20)
+    plots._label_ends(ax, 1, [(50, "a", "k"), (51, "b", "k"), (99, "c", "k"), (10, "d", "k")], apart=20)
     scale = 72 / figure.dpi
     heights = {t.get_text(): ax.transData.transform(t.xy)[1] * scale + t.xyann[1] for t in ax.texts}
-    plots_scaling.plt.close(figure)
+    plots.plt.close(figure)
     ordered = [heights[k] for k in "dabc"]
     assert np.all(np.diff(ordered) >= 20 - 1e-9)
     assert ordered[-1] <= ax.bbox.y1 * scale

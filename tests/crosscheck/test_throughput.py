@@ -8,17 +8,23 @@ import pandas as pd
 import pytest
 import torch
 
-from crosscheck.studies import networks as job
+from crosscheck.studies.networks import frames, run as job
 from crosscheck.networks import draw_networks, network_of_id
 from crosscheck.networks.draw import PROFILES
 from crosscheck.truth import exact
 from crosscheck.subjects.libraries.torch_library import LIBRARY as TORCH
-from crosscheck.studies.checkers.checkers import ACCEPTED, ERROR, REJECTED
-from crosscheck.report import page_throughput, plots_throughput, tables
-from crosscheck.studies.speed import phases, throughput
+from crosscheck.studies.checkers.answer import ACCEPTED, ERROR, REJECTED
+from crosscheck.report.tables import read_table, write_table
+from crosscheck.studies.speed import phases
 from crosscheck.studies.speed.peers import torch_gradcheck
 from crosscheck.phases import BOUNDS, GRADIENTS
 from crosscheck.studies.speed.phases import BACK, DRAWING, PHASES, Clock
+from crosscheck.studies.throughput import run as throughput
+from crosscheck.studies.throughput.plots import SHOWN, plot_throughput
+from crosscheck.studies.throughput.report import sections
+from crosscheck.studies.throughput import SECONDS, TABLE, TIME
+
+from .figures import bars, dots, labels, texts
 
 SMALL = network_of_id("quick-3-1")
 
@@ -47,9 +53,9 @@ def measured(network=SMALL):
 
 def test_a_row_has_what_its_columns_say(alone):
     frame = throughput.run_throughput().frame
-    assert tuple(frame.columns) == throughput.COLUMNS
+    assert tuple(frame.columns) == TABLE.columns
     assert frame["network"].to_list() == [n.id for n in alone] and frame["numbers"].to_list() == [n.size for n in alone]
-    assert (frame[list(throughput.SECONDS)] > 0).all(axis=None)
+    assert (frame[list(SECONDS)] > 0).all(axis=None)
     assert (frame["ratio"] == frame["gradcheck"] / frame["proof"]).all()
     assert (frame["ratio_both"] == (frame["gradcheck"] + frame["gradgradcheck"]) / frame["both"]).all()
     assert (frame["ratio_check"] == frame["gradcheck"] / frame["check"]).all()
@@ -59,7 +65,8 @@ def test_a_row_has_what_its_columns_say(alone):
 
 def test_the_rows_of_the_check_are_those_of_a_run_whatever_the_number_of_workers(tmp_path):
     def written(found):
-        tables.write_table(tables.errors_table([r for n in networks for r in found[n.id]]), tmp_path / "errors.csv")
+        rows = [r for n in networks for r in found[n.id]]
+        write_table(frames.errors_table(rows), tmp_path / "errors.csv")
         return (tmp_path / "errors.csv").read_bytes()
     networks = draw_networks(3, 3, "quick")[0]
     measured = {n.id: throughput.measure(n, Clock())[1] for n in networks}
@@ -113,7 +120,7 @@ def test_a_harness_that_skips_the_balls_is_noticed(monkeypatch):
     monkeypatch.setattr(exact, "BITS", (53,))
     row = measured()
     assert not row["digits"] >= 40
-    verdict = throughput.judged(pd.DataFrame([row], columns=throughput.COLUMNS)).iloc[-1]
+    verdict = throughput.judged(pd.DataFrame([row], columns=TABLE.columns)).iloc[-1]
     assert verdict["aim"].startswith("digits") and verdict["met"] == "missed" and verdict["of"] == SMALL.id
 
 
@@ -137,7 +144,7 @@ def test_gradcheck_saying_no_on_a_wrong_gradient_is_noticed(monkeypatch):
     row = measured(network_of_id("full-0-4"))
     assert row["said"] == REJECTED and "Jacobian mismatch" in row["note"] and row["digits_gradcheck"] < 1
     assert row["digits"] >= 40  # the harness's own are another's
-    frame = pd.DataFrame([row], columns=throughput.COLUMNS)
+    frame = pd.DataFrame([row], columns=TABLE.columns)
     assert "gradcheck does not accept 1 of" in throughput.sentence(frame, throughput.Result().time_frame)
 
 
@@ -237,7 +244,7 @@ def row(numbers, proof, gradcheck, digits=75.0, **more):
               "check": 10 * proof, "gradcheck": gradcheck, "gradgradcheck": 3 * gradcheck, "digits": digits,
               "digits_gradcheck": 8.0, "said": ACCEPTED, "said_twice": ACCEPTED, "note": np.nan, **more}
     ratios = {"ratio": gradcheck / proof, "ratio_both": 2 * gradcheck / proof, "ratio_check": gradcheck / proof / 10}
-    return {c: {**values, **ratios}[c] for c in throughput.COLUMNS}
+    return {c: {**values, **ratios}[c] for c in TABLE.columns}
 
 
 def test_aims_are_judged_by_all_networks_together_and_by_the_median():
@@ -256,13 +263,20 @@ def test_the_section_and_the_plot_render(tmp_path):
     frame = pd.DataFrame([row(5, 1.0, 0.5), row(50, 0.5, 1.0, said=REJECTED, note="Jacobian mismatch")])
     time = pd.DataFrame([("phase", p, 1.0, 1 / len(PHASES), np.nan, np.nan, np.nan) for p in PHASES]
                         + [("workers", "1", 4.0, np.nan, 0.5, 1.0, True),
-                           ("workers", "2", 2.0, np.nan, 1.0, 0.8, True)], columns=throughput.TIME_COLUMNS)
-    plots_throughput.plot_throughput(frame, time, tmp_path / "throughput.png")
-    section = page_throughput.throughput_section(tmp_path, frame, time)
+                           ("workers", "2", 2.0, np.nan, 1.0, 0.8, True)], columns=TIME.columns)
+    figure = plot_throughput(frame, time, path=tmp_path / "throughput.png")
+    left, right = figure.axes
+    for column, (color, _, what) in SHOWN.items():
+        x, y = dots(left, color)
+        assert x.tolist() == frame["numbers"].to_list() and y.tolist() == frame[column].to_list()
+        assert f"{what}: {2 / frame[column].sum():.3g} in a second" in texts(left)
+    assert labels(right.yaxis) == list(PHASES)[::-1]
+    assert list(bars(right).values()) == [[100 / len(PHASES)] * len(PHASES)]
+    section, = sections(tmp_path, frame, time)
     assert section["title"] == "Throughput" and len(section["images"]) == 1 and len(section["tables"]) == 5
     assert "0.5 in a second by one process and 1.0 by 2, their start included, which had 80 %" in section["text"][0]
     assert section["tables"][-1]["rows"] == [["full-0-50", "50", REJECTED, ACCEPTED, "Jacobian mismatch"]]
-    tables.write_table(frame, tmp_path / "throughput.csv")
-    tables.write_table(time, tmp_path / "throughput_time.csv")
-    again = [tables.read_table(tmp_path / f"{name}.csv") for name in ("throughput", "throughput_time")]
-    assert page_throughput.throughput_section(tmp_path, *again)["tables"] == section["tables"]
+    write_table(frame, tmp_path / "throughput.csv")
+    write_table(time, tmp_path / "throughput_time.csv")
+    again = [read_table(tmp_path, table, "speed") for table in (TABLE, TIME)]
+    assert sections(tmp_path, *again)[0]["tables"] == section["tables"]

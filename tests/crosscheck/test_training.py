@@ -7,9 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
+from crosscheck.report.style import COLORS
 from crosscheck.studies.scaling import torch_programs
-from crosscheck.report import plots_training
-from crosscheck.studies import timing, training
+from crosscheck.studies import timing
+from crosscheck.studies.training import TABLE, run as training
+from crosscheck.studies.training.plots import plot_training
+
+from .figures import texts
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +33,7 @@ def trained():
 
 
 def test_training_has_every_part(trained):
-    assert tuple(trained.columns) == training.COLUMNS
+    assert tuple(trained.columns) == TABLE.columns
     assert len(trained) == training.count(quick=True) * 2 * 2
     last = trained[trained["step"] == training.steps(quick=True)]
     assert last["accuracy"].notna().all() and last["gradient_error"].notna().all()
@@ -55,7 +59,7 @@ def test_gradient_errors_are_of_the_size_of_rounding(trained):
 
 def rows_of(seed, steps=3):
     rows = training.train(*training.load(seed), seed, steps, errors_every=steps, accuracy_every=2)
-    return pd.DataFrame(list(rows), columns=training.COLUMNS)
+    return pd.DataFrame(list(rows), columns=TABLE.columns)
 
 
 def test_the_same_seed_gives_the_same_training():
@@ -114,6 +118,21 @@ def test_training_without_scikit_learn(monkeypatch):
 
 
 def test_plot_of_training(trained, tmp_path):
-    plots_training.plot_training(trained, tmp_path / "plot.png")
+    figure = plot_training(trained, path=tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / "plot.png").stat().st_size > 20_000
+    loss, accuracy, errors, distances = figure.axes
+    of = {who: trained[(trained["library"] == who) & (trained["dtype"] == "float32")]
+          for who in COLORS}
+    for line, (who, color) in zip(loss.lines, COLORS.items(), strict=True):
+        assert line.get_color() == color and list(line.get_ydata()) == of[who]["loss"].to_list()
+        assert f"{who} (" in " ".join(texts(loss))
+    for line, who in zip(accuracy.lines, COLORS, strict=True):
+        assert list(line.get_ydata()) == (100 * of[who]["accuracy"].dropna()).to_list()
+    shown = [line.get_ydata() for line in errors.lines if line.get_linestyle() == "-"]
+    measured = trained.dropna(subset="gradient_error").groupby(["dtype", "library"])["gradient_error"]
+    assert list(map(list, shown)) == [rows.to_list() for _, rows in measured]
+    after = trained[(trained["step"] > 0) & (trained["library"] == "refgrad")]
+    assert [list(line.get_ydata()) for line in distances.lines] == [
+        rows.to_list() for _, rows in after.groupby("dtype")["distance"]]
+    assert {"float32", "float64", "eps of float32", "eps of float64"} <= set(texts(errors))
+    assert f"in {training.steps(True)} steps" in figure.get_suptitle()

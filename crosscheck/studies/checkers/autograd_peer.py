@@ -8,7 +8,7 @@ import numpy as np
 from autograd.extend import defjvp_argnums, defvjp_argnums, primitive
 from autograd.test_util import check_grads
 
-from .checkers import Refused
+from .answer import Refused
 from .program import Program
 
 

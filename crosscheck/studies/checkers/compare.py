@@ -19,7 +19,8 @@ from ..faults.planting import chosen
 from ...modes import Mode
 from ...subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from ...sharing import share_out
-from .checkers import ACCEPTED, CHECKERS, ERROR, REJECTED
+from .answer import ACCEPTED, ERROR, REJECTED
+from .checkers import CHECKERS
 from .right import LARGE_SUM, realize, right_cases
 
 DTYPES = ("float64", "float32")

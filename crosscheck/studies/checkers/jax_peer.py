@@ -9,7 +9,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad
 from jax.test_util import check_grads
 
-from .checkers import Refused
+from .answer import Refused
 from .program import Program
 
 

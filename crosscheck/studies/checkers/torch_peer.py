@@ -10,7 +10,7 @@ from ... import check as check_gradient
 from ...formats import FORMATS
 from ...networks import interpret
 from ...subjects.libraries.torch_library import LIBRARY as TORCH
-from .checkers import Refused, ask, refuse_unless_ok
+from .answer import Refused, ask, refuse_unless_ok
 from .program import Program
 from .right import generator, layer_drawn, realize
 

@@ -10,7 +10,7 @@ from refgrad import nn
 
 from ... import check
 from ..timing import equal_threads, spread, take_turns
-from .tables import SECONDS_COLUMNS
+from . import SECONDS
 
 #: The column ratio is the median over the turns of the time in parts of this one's.
 YARDSTICK = "torch gradcheck slow"
@@ -61,6 +61,6 @@ def _rows(name, layer, shapes, seed, quick):
         contenders["crosscheck"]()  # what is set up once does not count; with more turns the median leaves it out
     seconds = take_turns(contenders, budget=0 if quick else 4, least=1 if quick else 3, most=9,
                          check=lambda who, answer: accepted.update({who: answer}))
-    return [dict(zip(SECONDS_COLUMNS, (name, sum(map(torch.numel, inputs)), who, accepted[who], *spread(taken).values(),
+    return [dict(zip(SECONDS.columns, (name, sum(map(torch.numel, inputs)), who, accepted[who], *spread(taken).values(),
                                float(np.median(taken / seconds[YARDSTICK])))))
             for who, taken in seconds.items()]

@@ -31,19 +31,12 @@ from .identities import FAMILIES
 from .proving import (Posed, agreement, declared, derived_gradient, digits, dimensions, drawn, own_gradient,
                       weighted)
 from .random_expressions import draw
+from . import BOOK, NUMBERS, PROOFS
 from .written import NotWritten, written
 
 #: The parts, in the order of the page.
 EXAMPLE, RULE, COMPOSITION, CONSTANT_RULE, IDENTITY, RANDOM = PARTS = (
     "example", "rule", "composition", "constant", "identity", "random")
-
-#: Columns of derivations.csv: a row for each derivation.
-COLUMNS = ("part", "family", "id", "function", "wrt", "gradient", "book", "source", "digits", "book_digits",
-           "engine_digits", "rule_digits", "symbolic", "torch_ulps_float64", "torch_ulps_float32", "fallback", "failed",
-           "note")
-
-PROOFS = tuple(c for c in COLUMNS if "digits" in c)
-NUMBERS = (*PROOFS, *(c for c in COLUMNS if "ulps" in c))
 
 #: Signs, and how many characters of a formula (as text) stand in a line.
 EQUALS, PLUS, MINUS, WIDE = '<mo form="infix">=</mo>', '<mo form="infix">+</mo>', '<mo form="prefix">−</mo>', 50
@@ -133,7 +126,7 @@ def book(seed=0, quick=False, workers=2, tick=lambda task: None, random=None):
 def entry(task, seed=0):
     """One entry; what cannot be derived or proved is said in it, and does not end the book."""
     part, name, id = task
-    found = Entry(part, name, id, dict.fromkeys(COLUMNS, "") | {
+    found = Entry(part, name, id, dict.fromkeys(BOOK.columns, "") | {
         "part": part, "family": name, "id": id, **dict.fromkeys(NUMBERS, np.nan)})
     try:
         WRITERS[part](found, seed)
@@ -389,7 +382,7 @@ WRITERS = {EXAMPLE: _example, RULE: _rule_or_composition, COMPOSITION: _rule_or_
 
 def derivations_table(entries, ulps):
     """The table; `ulps` has torch's errors: {(primitive, dtype): ulps}."""
-    frame = pd.DataFrame([e.row for e in entries], columns=list(COLUMNS)).astype({c: float for c in NUMBERS})
+    frame = pd.DataFrame([e.row for e in entries], columns=BOOK.columns).astype({c: float for c in NUMBERS})
     rules = frame["part"] == RULE
     for dtype in ("float64", "float32"):
         frame.loc[rules, f"torch_ulps_{dtype}"] = [ulps.get((id, dtype), np.nan) for id in frame.loc[rules, "id"]]

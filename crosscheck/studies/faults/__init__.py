@@ -1,1 +1,21 @@
 """Planted faults: mistakes that people make in derivatives, put into every rule to see whether the checker notices."""
+
+from ..options import OUT, QUICK, SEED, WORKERS
+from ..study import Command, Study, Table
+
+#: faults.csv: a row for each fault.
+TABLE = Table("faults.csv", (
+    "primitive", "family", "operator", "rule", "argument", "caught", "by", "point", "pinned", "pinned_on",
+    "seconds", "note"), ("seconds",))
+
+#: The checker on trial: by planted faults, and beside other checkers.
+COMMAND = Command("faults", """
+Put the checker on trial: mistakes planted in the rules, right gradients, and other checkers beside it.
+
+Writes faults.csv (is each mistake noticed, and pinned on its primitive?), checkers.csv, false_alarms.csv and
+checker_seconds.csv. JAX and HIPS autograd take part if they are installed.
+
+Example: `python -m crosscheck faults --quick --out /tmp/try`
+""", (OUT, SEED, QUICK, WORKERS))
+
+FAULTS = Study("faults", COMMAND, (TABLE,), f"{__name__}.report")

@@ -17,10 +17,7 @@ from ...sharing import share_out
 from .equivalence import compare
 from .experiment import experiments
 from .planting import Fault, chosen, family, primitive_named
-
-#: Columns of faults.csv: a row for each fault.
-COLUMNS = ("primitive", "family", "operator", "rule", "argument", "caught", "by", "point", "pinned", "pinned_on",
-           "seconds", "note")
+from . import TABLE
 
 CAUGHT, MISSED, EQUIVALENT, FALSE_ALARM = "caught", "missed", "equivalent", "false alarm"
 
@@ -40,7 +37,7 @@ def try_fault(fault: Fault, seed=0):
     """The row of one fault."""
     start = time.perf_counter()
     comparison = compare(fault)
-    row = dict.fromkeys(COLUMNS, "") | {
+    row = dict.fromkeys(TABLE.columns, "") | {
         "primitive": fault.primitive, "family": family(primitive_named(fault.primitive)), "operator": fault.operator,
         "rule": fault.which, "argument": fault.argument, "caught": MISSED, "note": comparison.difference}
     if comparison.equivalent:
@@ -81,7 +78,7 @@ def trial(seed=0, profile="full", workers=2, tick=lambda fault: None):
 
 
 def faults_table(rows):
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=TABLE.columns)
 
 
 def summary(frame):

@@ -20,19 +20,7 @@ import pandas as pd
 from . import numpy_by_hand
 from .contenders import HAND, OURS, THREADS, WRITTEN, Failed, Worker, present
 from .problems import DTYPES, chosen, draw, rounding
-
-#: One row for each problem, dtype and contender.
-#: seconds       of a call, the median of the rounds
-#: ratio         to the hand-written version: the median over the rounds; low, high: its 95 % confidence interval, or
-#:               the whole range if there are fewer than six rounds
-#: over_refgrad  the same, in parts of refgrad's time; over_jit: of that of refgrad.jit
-#: rounds        that count; thrown_away: blocks during which something else had the processor
-#: busy          processor time over wall time, the median: more than 1 would be more than one thread
-#: off           the largest error of the gradients, in parts of what rounding explains; see problems.rounding
-#: note          why there is no time: it computes something else, or it failed
-COLUMNS = ("problem", "dtype", "contender", "seconds", "ratio", "low", "high", "over_refgrad", "over_jit", "rounds",
-           "thrown_away", "busy", "off", "threads", "version", "note")
-NUMBERS = COLUMNS[3:14]
+from . import TABLE
 
 PAUSE = 3e-3             # seconds, before a block
 QUIET = 0.98             # of the wall time a process must have had its processor, or the block is thrown away
@@ -59,7 +47,7 @@ class Result:
 
     @property
     def frame(self):
-        return pd.DataFrame(self.rows, columns=COLUMNS)
+        return pd.DataFrame(self.rows, columns=TABLE.columns)
 
 
 def tasks(quick):
@@ -202,3 +190,20 @@ def median_interval(values, confidence=0.95):
         outside += 2 * comb(n, k) / 2 ** n
     k = max(k - 1, 0)
     return float(np.median(values)), float(values[k]), float(values[n - 1 - k]), n
+
+
+def side_by_side(speed):
+    """A line for each problem and dtype: microseconds by hand, and each contender's ratio with its interval."""
+    lines = []
+    for (problem, dtype), rows in speed.groupby(["problem", "dtype"], sort=False):
+        rows = rows.set_index("contender")
+        line = {"problem": problem, "dtype": dtype}
+        for who in speed["contender"].unique():
+            if who not in rows.index or pd.isna(rows.loc[who, "ratio"]):
+                line[who] = ""
+            elif who == HAND:
+                line[f"{who}, µs"] = 1e6 * rows.loc[who, "seconds"]
+            else:
+                line[who] = "{ratio:.2f} ({low:.2f}–{high:.2f})".format(**rows.loc[who])
+        lines.append(line)
+    return pd.DataFrame(lines)

@@ -11,11 +11,7 @@ import refgrad
 
 from .contenders import CONTENDERS, OURS, WRITTEN, Worker
 from .problems import PROBLEMS, draw
-
-#: One row for each problem, way and part: the part's share of the time, by cProfile (which makes calls dearer than they
-#: are, and loops in C not).  microseconds of a call are measured without it.
-COLUMNS = ("problem", "way", "microseconds", "part", "share")
-NUMBERS = ("microseconds", "share")
+from . import PROFILE
 
 SHOWN = ("MLP 8", "MLP 32", "MLP 512")
 #: A file, or folder, of refgrad -> what it does in this time.
@@ -28,7 +24,7 @@ ROOT = Path(refgrad.__file__).parent
 
 
 def run_profile(seed=0, seconds=0.5):
-    """The frame with COLUMNS."""
+    """The frame of speed_profile.csv."""
     rows = []
     for contender in (c for c in CONTENDERS if c.name in (OURS, WRITTEN)):
         with Worker(contender) as worker:
@@ -39,7 +35,7 @@ def run_profile(seed=0, seconds=0.5):
                 each = worker.ask("block", calls)[0]
                 rows += [{"problem": problem.name, "way": contender.name, "microseconds": 1e6 * each, "part": part,
                           "share": share} for part, share in shares(worker.ask("profile", calls)).items()]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=PROFILE.columns)
 
 
 def shares(seconds_of):

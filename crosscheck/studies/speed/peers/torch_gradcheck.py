@@ -11,7 +11,7 @@ from torch.autograd.gradcheck import GradcheckError
 
 from ....networks import interpret
 from ....subjects.libraries.torch_library import LIBRARY as TORCH
-from ...checkers.checkers import Refused
+from ...checkers.answer import Refused
 from ...checkers.torch_peer import CHECKS
 
 #: The step of gradcheck's differences, its default.

@@ -1,13 +1,28 @@
-"""The page's section about how many networks the harness checks in a second."""
+"""Throughput: how it is measured, and its section of the page."""
 
-from __future__ import annotations
+from functools import partial
 
-from ..studies.checkers.checkers import ACCEPTED
-from ..studies.speed import throughput
-from .sections import images, table
+from ...report.sections import images, section, table
+from ..checkers.answer import ACCEPTED
+from ..study import Outcome
+from . import run as throughput
+from .plots import plot_throughput
 
 
-def throughput_section(folder, frame, time):
+def run(options, watch):
+    count = throughput.count(options.quick)
+    with watch("measuring throughput", count) as tick:
+        result = throughput.run_throughput(options.seed, options.quick, tick)
+    frame, time = result.frame, result.time_frame
+    return Outcome(
+        len(frame), f"{len(frame)} of {count // 2} networks are measured", [frame, time],
+        {"throughput.png": partial(plot_throughput, frame, time)},
+        f"{len(frame)} networks of seed {options.seed} checked by crosscheck and by torch's "
+        "gradcheck",
+        throughput.sentence(frame, time), stopped=result.stopped)
+
+
+def sections(folder, frame, time):
     """What was found, the aims, networks in a second by size, where the time goes, and what torch does not accept."""
     text = [throughput.sentence(frame, time) + ".",
             "The networks of the default run, all numbers of each, checked in turn in one process, one thread each; "
@@ -28,4 +43,4 @@ def throughput_section(folder, frame, time):
         shown.append(table(refused[["network", "numbers", "said", "said_twice", "note"]].rename(
             columns={"said": "gradcheck", "said_twice": "gradgradcheck"}), "What torch does not accept",
             code=("network",), long=("note",)))
-    return {"title": "Throughput", "text": text, "images": images(folder, "throughput.png"), "tables": shown}
+    return [section("Throughput", text, images(folder, "throughput.png"), shown)]

@@ -12,17 +12,14 @@ from functools import partial
 
 import numpy as np
 
-from ..networks import Coverage, draw_networks
-from ..networks.draw import PROFILES
-from ..networks.network import Network
-from ..sharing import share_out
-from ..subjects.libraries import USUAL
+from ...networks import Coverage, draw_networks
+from ...networks.draw import PROFILES
+from ...networks.network import Network
+from ...sharing import share_out
+from ...subjects.libraries import USUAL
+from . import COLUMNS
 
 DTYPES = ("float64", "float32")
-
-#: Columns of errors.csv: a row for each network, parameter, differentiator, mode and dtype.
-COLUMNS = ("network", "parameter", "differentiator", "mode", "dtype", "ulp_max", "ulp_median", "rel_error",
-           "error_over_bound", "bound", "digits", "verdict", "note")
 
 
 @dataclass
@@ -62,9 +59,9 @@ def check_network(network: Network, dtypes=DTYPES, libraries=USUAL):
 
 def examine(network: Network, dtypes=DTYPES, libraries=USUAL):
     """(the `Truth` about one network, its rows)."""
-    from ..modes import Mode  # not above: help and errors shall come at once
-    from ..subjects.libraries import library
-    from ..subjects.network import known_of
+    from ...modes import Mode  # not above: help and errors shall come at once
+    from ...subjects.libraries import library
+    from ...subjects.network import known_of
     leaves, constants = network.draw()
     thorough = PROFILES[network.profile].thorough
     known = known_of(network, leaves, constants, *directions(network, leaves), dtypes=dtypes,
@@ -82,11 +79,11 @@ def trial_of(network, library, leaves, constants, known, modes=None):
 
     In both dtypes always: the one tells which errors of the other are rounding.
     """
-    from ..modes import Mode
-    from ..phases import floats, phase
-    from ..points import Point
-    from ..subjects.network import NetworkSubject
-    from ..trial import Trial
+    from ...modes import Mode
+    from ...phases import floats, phase
+    from ...points import Point
+    from ...subjects.network import NetworkSubject
+    from ...trial import Trial
     subject = NetworkSubject(network, library, leaves, constants, DTYPES)
     trial = Trial(subject, known, Point("as drawn", leaves))
     with phase(floats(library.name)), subject.at_work(), warnings.catch_warnings():
@@ -105,7 +102,7 @@ def directions(network, leaves):
 
 def _rows(network, trial, dtype):
     """The rows of errors.csv in a dtype: what the trial finds, each array by itself."""
-    from ..modes import ALL, Mode
+    from ...modes import ALL, Mode
     for mode, found, verdict, _ in trial.verdicts(dtype, prove=tuple(Mode)):
         for name in mode.names(network.leaves) if found == ALL else [found]:
             agreement = trial.known.truth.agreement.get((mode.order, name))

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import matplotlib
+import numpy as np
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-
-from .plots import COLORS, DPI, STYLE  # noqa: E402
+from ...report.style import COLORS, plot, plt
 
 #: column of throughput.csv -> (color, marker, what it is)
 SHOWN = {
@@ -20,14 +16,13 @@ SHOWN = {
 }
 
 
-def plot_throughput(table, time, path):
+@plot()
+def plot_throughput(table, time):
     """From throughput.csv and throughput_time.csv."""
-    with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.8), width_ratios=(3, 2), layout="constrained")
-        _seconds(left, table)
-        _phases(right, time[time["what"] == "phase"])
-        figure.savefig(path, dpi=DPI)
-        plt.close(figure)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.8), width_ratios=(3, 2), layout="constrained")
+    _seconds(left, table)
+    _phases(right, time[time["what"] == "phase"])
+    return figure
 
 
 def _seconds(ax, table):

@@ -1,45 +1,42 @@
 """Plots of how the cost of derivatives grows."""
 
-from __future__ import annotations
-
 import numpy as np
 
-from ..studies.scaling import cheap_gradient
-from ..studies.scaling.gradient import ASYMPTOTIC, curve
-from ..studies.scaling.jacobian import crossover
-from .plots import DPI, STYLE, WITH_JIT, plt
+from ...report.style import WITH_JIT, plot, plt
+from . import cheap_gradient
+from .gradient import ASYMPTOTIC, curve
+from .jacobian import crossover
 
 METHODS = {"reverse": "#0072B2", "forward": "#D55E00", "forward batched": "#E69F00", "differences": "#777777"}
 TIMES = {1e-6: "1 µs", 1e-3: "1 ms", 1: "1 s", 60: "1 min", 3600: "1 h", 86400: "1 day"}
 BYTES = {1e4: "10 kB", 1e5: "100 kB", 1e6: "1 MB", 1e7: "10 MB", 1e8: "100 MB", 1e9: "1 GB"}
 
 
-def plot_gradient(frame, path):
+@plot()
+def plot_gradient(frame):
     """Time and memory of a whole gradient against the number of parameters, by library and method."""
     frame = frame[frame["study"] == "gradient"]
     libraries = list(dict.fromkeys(frame["library"]))
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(2, len(libraries), figsize=(11.5, 7.4), sharex=True, sharey="row", squeeze=False,
-                                    height_ratios=(1.6, 1))
-        # Fixed margins rather than an automatic layout: the labels beside the curves are placed by where the axes are.
-        figure.subplots_adjust(left=0.075, right=0.855, bottom=0.07, top=0.86, wspace=0.42, hspace=0.1)
-        labels = []
-        for column, library in zip(axes.T, libraries):
-            rows = {m: frame[(frame["library"] == library) & (frame["method"] == m)] for m in METHODS}
-            ends = _times(column[0], rows), _memory(column[1], rows)
-            column[0].set_title(library, fontsize=12, fontweight="bold", loc="left")
-            column[1].set_xlabel("parameters")
-            labels.append(list(zip(column, ends, (27, 14))))
-        axes[0, 0].set_ylabel("processor time of the whole gradient")
-        axes[1, 0].set_ylabel("peak memory")
-        _ticks(axes[0, 0], TIMES)
-        _ticks(axes[1, 0], BYTES)
-        for ax, ends, apart in sum(labels, []):  # once the axes' limits are settled
-            _label_ends(ax, frame["parameters"].max() * 1.25, ends, apart)
-        figure.suptitle(_gradient_title(frame) + "\nfilled: measured; hollow, dashed: projected from a few passes; "
-                        "slopes: 95 % intervals, fitted where it is grey", x=0.015, y=0.98, ha="left", fontsize=11)
-        figure.savefig(path, dpi=DPI)
-        plt.close(figure)
+    figure, axes = plt.subplots(2, len(libraries), figsize=(11.5, 7.4), sharex=True, sharey="row", squeeze=False,
+                                height_ratios=(1.6, 1))
+    # Fixed margins rather than an automatic layout: the labels beside the curves are placed by where the axes are.
+    figure.subplots_adjust(left=0.075, right=0.855, bottom=0.07, top=0.86, wspace=0.42, hspace=0.1)
+    labels = []
+    for column, library in zip(axes.T, libraries):
+        rows = {m: frame[(frame["library"] == library) & (frame["method"] == m)] for m in METHODS}
+        ends = _times(column[0], rows), _memory(column[1], rows)
+        column[0].set_title(library, fontsize=12, fontweight="bold", loc="left")
+        column[1].set_xlabel("parameters")
+        labels.append(list(zip(column, ends, (27, 14))))
+    axes[0, 0].set_ylabel("processor time of the whole gradient")
+    axes[1, 0].set_ylabel("peak memory")
+    _ticks(axes[0, 0], TIMES)
+    _ticks(axes[1, 0], BYTES)
+    for ax, ends, apart in sum(labels, []):  # once the axes' limits are settled
+        _label_ends(ax, frame["parameters"].max() * 1.25, ends, apart)
+    figure.suptitle(_gradient_title(frame) + "\nfilled: measured; hollow, dashed: projected from a few passes; "
+                    "slopes: 95 % intervals, fitted where it is grey", x=0.015, y=0.98, ha="left", fontsize=11)
+    return figure
 
 
 def _gradient_title(frame):
@@ -119,31 +116,30 @@ def _label_ends(ax, x, labels, apart):
                     color=color, fontsize=8.5, annotation_clip=False)
 
 
-def plot_jacobian(frame, path):
+@plot(**{"axes.spines.left": False, "axes.spines.bottom": False})
+def plot_jacobian(frame):
     """Who wins, and by which factor, for each shape of the Jacobian."""
     frame = frame[frame["study"] == "jacobian"]
     panels = {("refgrad", "forward"): "a pass per input, a sweep per output",
               ("torch", "forward"): "a pass per input, a sweep per output",
               ("refgrad", "forward batched"): "one pass for all, a sweep per output",
               ("torch", "forward batched"): "one pass for all, one sweep for all"}
-    with plt.rc_context({**STYLE, "axes.spines.left": False, "axes.spines.bottom": False}):
-        figure, axes = plt.subplots(2, 2, figsize=(8.3, 9.4), sharex=True, sharey=True, layout="constrained")
-        for ax, ((library, method), what) in zip(axes.flat, panels.items()):
-            rows = frame[(frame["library"] == library) & (frame["method"] == method)]
-            image = _map(ax, rows.pivot(index="outputs", columns="inputs", values="ratio"))
-            ax.set_title(f"{library}: {what}\n{_verdict(rows, method)}", loc="left", fontsize=9)
-        for ax in axes[1]:
-            ax.set_xlabel("inputs")
-        for ax in axes[:, 0]:
-            ax.set_ylabel("outputs")
-        bar = figure.colorbar(image, ax=axes, shrink=0.5, aspect=30, location="bottom", ticks=[-2, -1, 0, 1, 2])
-        bar.ax.set_xticklabels(["forward\n100x faster", "10x", "equal", "10x", "reverse\n100x faster"])
-        bar.outline.set_visible(False)
-        figure.suptitle("Jacobians: forward mode wins where there are more outputs than inputs, else reverse mode\n"
-                        "number: how many times faster; solid: break-even; dashed: as many inputs as outputs",
-                        x=0.01, ha="left", fontsize=10)
-        figure.savefig(path, dpi=DPI)
-        plt.close(figure)
+    figure, axes = plt.subplots(2, 2, figsize=(8.3, 9.4), sharex=True, sharey=True, layout="constrained")
+    for ax, ((library, method), what) in zip(axes.flat, panels.items()):
+        rows = frame[(frame["library"] == library) & (frame["method"] == method)]
+        image = _map(ax, rows.pivot(index="outputs", columns="inputs", values="ratio"))
+        ax.set_title(f"{library}: {what}\n{_verdict(rows, method)}", loc="left", fontsize=9)
+    for ax in axes[1]:
+        ax.set_xlabel("inputs")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("outputs")
+    bar = figure.colorbar(image, ax=axes, shrink=0.5, aspect=30, location="bottom", ticks=[-2, -1, 0, 1, 2])
+    bar.ax.set_xticklabels(["forward\n100x faster", "10x", "equal", "10x", "reverse\n100x faster"])
+    bar.outline.set_visible(False)
+    figure.suptitle("Jacobians: forward mode wins where there are more outputs than inputs, else reverse mode\n"
+                    "number: how many times faster; solid: break-even; dashed: as many inputs as outputs",
+                    x=0.01, ha="left", fontsize=10)
+    return figure
 
 
 def _map(ax, ratio):
@@ -171,27 +167,26 @@ def _verdict(rows, method):
     return f"forward wins {int((rows['ratio'] < 1).sum())} of {len(rows)} shapes"
 
 
-def plot_cheap_gradient(frame, path):
+@plot()
+def plot_cheap_gradient(frame):
     """How many values a gradient costs, against width."""
     frame = frame[(frame["study"] == "cheap gradient") & (frame["method"] == cheap_gradient.BOTH)]
     constant = cheap_gradient.expected_constant()
-    with plt.rc_context(STYLE):
-        figure, ax = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
-        labels = []
-        for library, color in WITH_JIT.items():
-            rows = frame[frame["library"] == library].sort_values("width")
-            ax.plot(rows["width"], rows["ratio"], "-o", color=color, lw=1.8, ms=4.5)
-            labels.append((rows["ratio"].iloc[-1], f"{library}  {rows['ratio'].iloc[-1]:.2f}", color))
-        ax.set(xscale="log", xlabel=f"width of the {cheap_gradient.LAYERS} layers", ylim=(0, None),
-               ylabel="time of value and gradient / time of the value")
-        widths = sorted(frame["width"].unique())
-        ax.set_xticks(widths, widths)
-        ax.hlines(constant, widths[0], widths[-1], color="#555555", lw=1, ls="--")
-        ax.minorticks_off()
-        ax.text(widths[0], 0.3, f"dashed: {constant:.2f} = {3 * cheap_gradient.LAYERS - 1} matrix products for value "
-                f"and gradient / {cheap_gradient.LAYERS} for the value", fontsize=8.5, color="#555555")
-        ax.grid(axis="y", lw=0.4, alpha=0.6)
-        _label_ends(ax, widths[-1] * 1.05, labels, apart=13)
-        ax.set_title("A gradient costs a few values, however many parameters there are", loc="left", fontsize=11)
-        figure.savefig(path, dpi=DPI)
-        plt.close(figure)
+    figure, ax = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
+    labels = []
+    for library, color in WITH_JIT.items():
+        rows = frame[frame["library"] == library].sort_values("width")
+        ax.plot(rows["width"], rows["ratio"], "-o", color=color, lw=1.8, ms=4.5)
+        labels.append((rows["ratio"].iloc[-1], f"{library}  {rows['ratio'].iloc[-1]:.2f}", color))
+    ax.set(xscale="log", xlabel=f"width of the {cheap_gradient.LAYERS} layers", ylim=(0, None),
+           ylabel="time of value and gradient / time of the value")
+    widths = sorted(frame["width"].unique())
+    ax.set_xticks(widths, widths)
+    ax.hlines(constant, widths[0], widths[-1], color="#555555", lw=1, ls="--")
+    ax.minorticks_off()
+    ax.text(widths[0], 0.3, f"dashed: {constant:.2f} = {3 * cheap_gradient.LAYERS - 1} matrix products for value "
+            f"and gradient / {cheap_gradient.LAYERS} for the value", fontsize=8.5, color="#555555")
+    ax.grid(axis="y", lw=0.4, alpha=0.6)
+    _label_ends(ax, widths[-1] * 1.05, labels, apart=13)
+    ax.set_title("A gradient costs a few values, however many parameters there are", loc="left", fontsize=11)
+    return figure

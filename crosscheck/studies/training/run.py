@@ -11,26 +11,16 @@ import pandas as pd
 
 from refgrad import grad
 
-from ..ball import Ball, arithmetic
-from .scaling import refgrad_programs, torch_programs
-from .timing import equal_threads
+from ...ball import Ball, arithmetic
+from ..scaling import refgrad_programs, torch_programs
+from ..timing import equal_threads
+from . import TABLE
 
 DTYPES = ("float32", "float64")
 WIDTHS = (64, 64, 32, 10)
 BATCH, TEST = 64, 360              # samples in a batch, and in the test set
 SETTINGS = {"rate": 0.05, "momentum": 0.9, "weight_decay": 1e-3}
 BITS = 200                         # of the exact gradient
-
-#: One row for each step, dtype and library.
-#: step            updates so far
-#: loss            of the batch that comes next
-#: gradient_error  |g - e| / |e|, 2-norms over all parameters, for that batch
-#: reference       what e is: "ball", the exact gradient, at every twentieth step; in between, where balls would take
-#:                 too long, the gradient in the next wider float, whose own errors are thousands of times smaller;
-#:                 without a wider one the error is nan
-#: accuracy        the part of the test set that is classified rightly; nan where it is not measured
-#: distance        |p - q| / |p| between the parameters p of refgrad and q of torch, 2-norms over all of them
-COLUMNS = ("step", "dtype", "library", "loss", "gradient_error", "reference", "accuracy", "distance")
 
 WIDER = {"float32": np.float64, "float64": np.longdouble}
 
@@ -45,13 +35,13 @@ def count(quick):
 
 
 def run_training(seed=0, quick=False, tick=lambda description: None):
-    """A frame with COLUMNS; None without scikit-learn, which has the data."""
+    """The frame of training.csv; None without scikit-learn, which has the data."""
     digits = load(seed)
     if digits is None:
         return None
     with equal_threads():
         rows = list(train(*digits, seed, steps(quick), tick=tick))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=TABLE.columns)
 
 
 def load(seed):

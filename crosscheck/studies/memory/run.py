@@ -33,19 +33,9 @@ from ..scaling.refgrad_programs import peak_bytes
 from ..scaling.gradient import ASYMPTOTIC
 from ..slope import fit
 from ..timing import equal_threads
-from . import measure
-from .problems import DTYPES
-
-#: One row for each problem, dtype, depth, and number of segments.
-#: checkpoint      segments of the depth, each of which keeps its input alone and is computed again in the sweep, or 0
-#: peak_bytes      the most that was held at a time
-#: kept_bytes      the limit, counted by hand: see `must_keep`
-#: gradient_bytes  of the gradients returned
-#: ratio           of peak_bytes to kept_bytes
-#: evaluations     of layers, forward: what checkpoint costs
-COLUMNS = ("problem", "dtype", "depth", "checkpoint", "peak_bytes", "kept_bytes", "gradient_bytes", "ratio",
-           "evaluations")
-NUMBERS = COLUMNS[2:]
+from ..speed import measure
+from ..speed.problems import DTYPES
+from . import TABLE
 
 BATCH, WIDTH = 2048, 16
 ENTRIES = BATCH * WIDTH
@@ -126,7 +116,7 @@ class Result(measure.Result):
 
     @property
     def frame(self):
-        return pd.DataFrame(self.rows, columns=COLUMNS)
+        return pd.DataFrame(self.rows, columns=TABLE.columns)
 
 
 def run_memory(seed=0, quick=False, tick=lambda description: None):
@@ -252,6 +242,26 @@ def judged(frame):
                          "in": worst["dtype"], "met": "met" if by <= 1 else "missed",
                          "by the factor": by if by > 1 else np.nan})
     return pd.DataFrame(rows)
+
+
+def reasons():
+    """A line for each problem: how many arrays of the size of the layer's result it must keep, and why."""
+    return pd.DataFrame([{"problem": p.name, "arrays": round(p.kept / ENTRIES, 2), "because": p.because}
+                         for p in PROBLEMS])
+
+
+def deepest(frame):
+    """The measurements at the greatest depth, with the exponent of the peak up to there."""
+    rows = frame[frame["depth"] == frame["depth"].max()]
+    rows = rows.assign(checkpointed=rows["checkpoint"] > 0)
+    rows = rows.merge(slopes(frame), left_on=["problem", "dtype", "checkpointed"],
+                      right_on=["problem", "dtype", "checkpoint"], suffixes=("", "_of_slope"))
+    exponents = ["{slope:.2f} ({slope_low:.2f}–{slope_high:.2f})".format(**row) for row in rows.to_dict("records")]
+    return pd.DataFrame({
+        "problem": rows["problem"], "dtype": rows["dtype"], "layers": rows["depth"], "segments": rows["checkpoint"],
+        "peak, MB": rows["peak_bytes"] / 1e6, "must be kept, MB": rows["kept_bytes"] / 1e6,
+        "gradients, MB": rows["gradient_bytes"] / 1e6, "peak over what must be kept": rows["ratio"],
+        "layers evaluated": rows["evaluations"], "exponent of depth": exponents})
 
 
 def sentence(frame):

@@ -1,30 +1,36 @@
-"""The page's sections about the checker on trial: planted faults, and the other checkers beside it."""
+"""The checkers on trial: how they are compared, and their section of the page."""
 
-from __future__ import annotations
+from functools import partial
 
-from ..studies.faults import trial
-from ..studies.checkers.tables import side_by_side
-from .sections import images, table
+import pandas as pd
 
-#: Rows shown of what is long.
-FIRST = 20
-
-
-def faults_section(folder, faults):
-    """What became of the planted mistakes; those that were missed, or pinned on another primitive, one by one."""
-    text = [trial.sentence(faults) + ".",
-            "Each mistake is put into one rule of one primitive, and the checker is asked about a small program that "
-            "uses it, then the locator. That a mutant changes nothing is proved: on balls to second order, and entry "
-            "by entry in floats."]
-    pinned = faults["pinned"].astype(str) == "True"
-    left = faults[faults["caught"].isin([trial.MISSED, trial.FALSE_ALARM]) | (faults["caught"] == trial.CAUGHT) & ~pinned]
-    columns = ["primitive", "operator", "rule", "argument", "caught", "by", "point", "pinned_on", "note"]
-    return {"title": "Planted faults", "text": text, "images": images(folder, "faults.png"),
-            "tables": [table(left[columns].head(FIRST), f"Missed, or not pinned on the right primitive: {len(left)}",
-                             long=("note",))] if len(left) else []}
+from ...report.sections import FIRST, images, section, table
+from ...report.terminal import table_of
+from ..study import Outcome
+from . import compare, frames, torch_seconds
+from .plots import plot_checkers
 
 
-def checkers_section(folder, checkers, alarms, seconds):
+def run(options, watch):
+    tasks = compare.tasks(options.seed, options.quick)
+    with watch("comparing checkers", len(tasks) + len(torch_seconds.LAYERS)) as tick:
+        result = compare.compare(tasks, options.workers, tick)
+        seconds = [] if result.stopped else torch_seconds.measure(options.seed, options.quick, tick)
+    frame = frames.checkers_table(result.right, result.faults)
+    right = {r["case"] for r in result.right if r["subject"] == "refgrad"}
+    planted = {r["fault"] for r in result.faults}
+    return Outcome(
+        len(result.right) + len(result.faults), "the comparison of checkers was not finished",
+        [frame, frames.false_alarms_table(result.right),
+         pd.DataFrame(seconds) if seconds else None],
+        {"checkers.png": partial(plot_checkers, frame)},
+        f"{len(right):,} right gradients and {len(planted):,} planted faults of seed {options.seed} "
+        f"put to {frame['checker'].nunique()} checkers",
+        lambda: table_of(frames.side_by_side(frame), ("checker",)),
+        stopped=result.stopped)
+
+
+def sections(folder, checkers, alarms, seconds):
     """Detection, false alarms and time of each checker."""
     text = ["Each checker is given the same function with the same faulty rule of refgrad, as a function of its own "
             "framework: an autograd.Function of torch, a primitive of JAX or of HIPS autograd, whose derivatives of "
@@ -33,7 +39,8 @@ def checkers_section(folder, checkers, alarms, seconds):
             "the right gradients that it calls wrong: scaled, saturated, nearly constant or singular, near kinks. "
             "Settings are each checker's own. torch's gradcheck claims reverse mode in float64 alone, gradgradcheck the "
             "derivative of reverse mode."]
-    shown = [table(side_by_side(checkers), "In per cent; seconds for one check of a small function")]
+    shown = [table(frames.side_by_side(checkers),
+                   "In per cent; seconds for one check of a small function")]
     if alarms is not None:
         ours = alarms[(alarms["checker"] == "crosscheck") & (alarms["subject"] == "refgrad")]
         wrong = ours[ours["verdict"] != "accepted"]
@@ -50,4 +57,4 @@ def checkers_section(folder, checkers, alarms, seconds):
     if seconds is not None:
         wide = seconds.pivot_table(index=["layer", "numbers"], columns="checker", values="seconds", sort=False)
         shown.append(table(wide.reset_index(), "Seconds to check torch layers of about a thousand numbers"))
-    return {"title": "The checkers on trial", "text": text, "images": images(folder, "checkers.png"), "tables": shown}
+    return [section("The checkers on trial", text, images(folder, "checkers.png"), shown)]

@@ -1,35 +1,25 @@
 """The tables of the comparison: false_alarms.csv, a row for each right gradient and checker, and checkers.csv."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from ..faults.operators import OPERATORS
-from .checkers import ACCEPTED, CHECKERS, ERROR, REJECTED
+from .answer import ACCEPTED, ERROR, REJECTED
+from .checkers import CHECKERS
 from .compare import NOT_TAKEN, SHOWS
+from . import FALSE_ALARMS, TABLE
 
-FALSE_ALARMS = ("subject", "case", "family", "dtype", "scale", "checker", "accepted", "verdict", "message", "seconds")
-
-#: A row for each checker and group of cases.
-#:     what, group  "faults", "all"; "shows in", where; "operator", its name; "right, dtype" and "right, family", which
-#:     cases        those that the checker has a say about, of which it rejected so many and failed at so many
-#:     share        of faults those noticed, by word or by failing; of right gradients those called wrong
-#:     seconds      the median
-CHECKERS_COLUMNS = ("checker", "what", "group", "cases", "rejected", "errors", "not_taken", "share", "seconds")
-
-#: checker_seconds.csv: a row for each torch layer and checker.
-SECONDS_COLUMNS = ("layer", "numbers", "checker", "accepted", "seconds", "seconds_low", "seconds_high", "repeats",
-                   "ratio")
+#: The columns of the rows of a `Comparison`: all but one, which is read off the verdict.
+OF_ROWS = [c for c in FALSE_ALARMS.columns if c != "accepted"]
 
 
 def false_alarms_table(rows):
-    frame = pd.DataFrame(rows, columns=[c for c in FALSE_ALARMS if c != "accepted"])
-    return frame.assign(accepted=frame["verdict"] == ACCEPTED)[list(FALSE_ALARMS)]
+    frame = pd.DataFrame(rows, columns=OF_ROWS)
+    return frame.assign(accepted=frame["verdict"] == ACCEPTED)[list(FALSE_ALARMS.columns)]
 
 
 def checkers_table(right, faults):
     """checkers.csv from the rows of a `Comparison`."""
-    right = pd.DataFrame(right, columns=[c for c in FALSE_ALARMS if c != "accepted"])
+    right = pd.DataFrame(right, columns=OF_ROWS)
     right = right[right["subject"] == "refgrad"]  # proved; torch's own may be wrong
     faults = pd.DataFrame(faults, columns=["fault", "operator", "shows", "checker", "verdict", "seconds", "message"])
     operators, table = [o for o in OPERATORS if o in set(faults["operator"])], []
@@ -43,7 +33,7 @@ def checkers_table(right, faults):
         finest = theirs[theirs["dtype"] != "float32"]  # for which the peers' tolerances are meant
         table += [_row(checker, "right, family", f, rows, of_faults=False)
                   for f, rows in finest.groupby("family", sort=False)]
-    return pd.DataFrame(table, columns=CHECKERS_COLUMNS)
+    return pd.DataFrame(table, columns=TABLE.columns)
 
 
 def side_by_side(table):

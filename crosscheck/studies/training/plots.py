@@ -1,40 +1,37 @@
 """The plot of training: one network, refgrad and torch in lockstep."""
 
-from __future__ import annotations
-
 import numpy as np
 
-from .plots import COLORS, DPI, STYLE, plt
+from ...report.style import COLORS, plot, plt
 
 # The curves of the two lie on each other, so one is broad and pale, the other thin and on top.
 LINES = {"refgrad": {"lw": 4.5, "alpha": 0.45}, "torch": {"lw": 1.3}}
 MARKS = {"refgrad": {"marker": "o", "ms": 7, "alpha": 0.5}, "torch": {"marker": "o", "ms": 3}}
 
 
-def plot_training(frame, path):
+@plot()
+def plot_training(frame):
     """Loss, test accuracy, error of the gradients and distance of the trajectories, against the step."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(2, 2, figsize=(10.5, 6.6), sharex=True, layout="constrained")
-        learned = frame[frame["dtype"] == frame["dtype"].iloc[0]]
-        _curves(axes[0, 0], learned, "loss", LINES)
-        axes[0, 0].set(title="loss of each batch", ylim=(0, None))
-        measured = learned[learned["accuracy"].notna()]
-        _curves(axes[0, 1], measured.assign(accuracy=100 * measured["accuracy"]), "accuracy",
-                {k: {**LINES[k], **MARKS[k]} for k in LINES})
-        axes[0, 1].set(title="test accuracy, %", ylim=(0, 102))
-        for ax in axes[0]:
-            _names(ax)
-        _errors(axes[1, 0], frame)
-        _distances(axes[1, 1], frame[frame["step"] > 0])
-        for ax in axes[1]:
-            ax.set_xlabel("step")
-        for ax in axes.flat:
-            ax.title.set_ha("left")
-            ax.title.set_x(0)
-            ax.grid(lw=0.4, alpha=0.6)
-        figure.suptitle(_title(learned), x=0.01, ha="left", fontsize=11)
-        figure.savefig(path, dpi=DPI)
-        plt.close(figure)
+    figure, axes = plt.subplots(2, 2, figsize=(10.5, 6.6), sharex=True, layout="constrained")
+    learned = frame[frame["dtype"] == frame["dtype"].iloc[0]]
+    _curves(axes[0, 0], learned, "loss", LINES)
+    axes[0, 0].set(title="loss of each batch", ylim=(0, None))
+    measured = learned[learned["accuracy"].notna()]
+    _curves(axes[0, 1], measured.assign(accuracy=100 * measured["accuracy"]), "accuracy",
+            {k: {**LINES[k], **MARKS[k]} for k in LINES})
+    axes[0, 1].set(title="test accuracy, %", ylim=(0, 102))
+    for ax in axes[0]:
+        _names(ax)
+    _errors(axes[1, 0], frame)
+    _distances(axes[1, 1], frame[frame["step"] > 0])
+    for ax in axes[1]:
+        ax.set_xlabel("step")
+    for ax in axes.flat:
+        ax.title.set_ha("left")
+        ax.title.set_x(0)
+        ax.grid(lw=0.4, alpha=0.6)
+    figure.suptitle(_title(learned), x=0.01, ha="left", fontsize=11)
+    return figure
 
 
 def _title(learned):

@@ -1,15 +1,13 @@
 """The planted faults at a glance: which mistakes, in which rules, were noticed."""
 
-from __future__ import annotations
-
 import textwrap
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
-from ..studies.faults.operators import OPERATORS
-from ..studies.faults.trial import CAUGHT, EQUIVALENT, MISSED, sentence, summary
-from .plots import DPI, NEVER, STYLE, plt
+from ...report.style import NEVER, plot, plt
+from .operators import OPERATORS
+from .trial import CAUGHT, EQUIVALENT, MISSED, sentence, summary
 
 #: From no fault caught to nearly all; all is another color, so that one fault missed among many is seen.
 SHARE = LinearSegmentedColormap.from_list("share", [NEVER, "#fce0bd"]).with_extremes(over="#b7ddd0", bad="white")
@@ -17,7 +15,8 @@ NEARLY = 0.9999
 SHADE = "#dddddd"
 
 
-def plot_faults(frame, path):
+@plot(**{"font.size": 8.5})
+def plot_faults(frame):
     """Operators against the families of rules: how many faults were caught, in color the share of all that are not
     equivalent; beside it for each operator how many were caught, pinned on the right primitive, proved equivalent."""
     operators = [o for o in OPERATORS if o in set(frame["operator"])]
@@ -25,25 +24,23 @@ def plot_faults(frame, path):
     caught, missed, equivalent = (_table(frame[frame["caught"] == kind], operators, families)
                                   for kind in (CAUGHT, MISSED, EQUIVALENT))
     share = np.where(caught + missed > 0, caught / np.maximum(caught + missed, 1), np.nan)
-    with plt.rc_context({**STYLE, "font.size": 8.5}):
-        figure, ax = plt.subplots(figsize=(10.4, 0.215 * len(operators) + 2.2), layout="constrained")
-        ax.imshow(share, cmap=SHARE, vmin=0, vmax=NEARLY, aspect="auto")
-        for i, j in np.ndindex(share.shape):
-            if missed[i, j]:
-                ax.text(j, i, f"{caught[i, j]} of {caught[i, j] + missed[i, j]}", ha="center", va="center",
-                        fontsize=7.5, fontweight="bold")
-            elif caught[i, j]:
-                ax.text(j, i, f"{caught[i, j]}", ha="center", va="center", fontsize=7.5)
-            elif equivalent[i, j]:
-                ax.add_patch(plt.Rectangle((j - 0.5, i - 0.5), 1, 1, fc=SHADE, ec="none"))
-                ax.text(j, i, "=", ha="center", va="center", color="#555555")
-        _grid(ax, operators, families)
-        _margin(ax, frame, operators, len(families))
-        explained = ("Green: all faults caught, and how many; orange: some are not. Grey, =: all are proved to change "
-                     "nothing; white: none was made.")
-        figure.suptitle("\n".join(textwrap.wrap(sentence(frame), 125) + [explained]), x=0.01, ha="left", fontsize=10)
-        figure.savefig(path, dpi=DPI)
-        plt.close(figure)
+    figure, ax = plt.subplots(figsize=(10.4, 0.215 * len(operators) + 2.2), layout="constrained")
+    ax.imshow(share, cmap=SHARE, vmin=0, vmax=NEARLY, aspect="auto")
+    for i, j in np.ndindex(share.shape):
+        if missed[i, j]:
+            ax.text(j, i, f"{caught[i, j]} of {caught[i, j] + missed[i, j]}", ha="center", va="center",
+                    fontsize=7.5, fontweight="bold")
+        elif caught[i, j]:
+            ax.text(j, i, f"{caught[i, j]}", ha="center", va="center", fontsize=7.5)
+        elif equivalent[i, j]:
+            ax.add_patch(plt.Rectangle((j - 0.5, i - 0.5), 1, 1, fc=SHADE, ec="none"))
+            ax.text(j, i, "=", ha="center", va="center", color="#555555")
+    _grid(ax, operators, families)
+    _margin(ax, frame, operators, len(families))
+    explained = ("Green: all faults caught, and how many; orange: some are not. Grey, =: all are proved to change "
+                 "nothing; white: none was made.")
+    figure.suptitle("\n".join(textwrap.wrap(sentence(frame), 125) + [explained]), x=0.01, ha="left", fontsize=10)
+    return figure
 
 
 def _table(frame, operators, families):

@@ -1,12 +1,10 @@
 """The memory that a gradient takes: over what must be kept, by problem; against depth, with and without checkpoint."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from ..studies.speed.memory import MOST, PROBLEMS, deep, slopes, span
-from .plots import COLORS, DPI, STYLE, plt
+from ...report.style import COLORS, plot, plt
+from .run import MOST, PROBLEMS, deep, slopes, span
 
 DTYPES = {"float32": "#56B4E9", "float64": "#0072B2"}
 HOW = {False: ("without checkpoint", COLORS["torch"]), True: ("in √depth segments", COLORS["refgrad"])}
@@ -14,15 +12,14 @@ BYTES = {1e6: "1 MB", 3e6: "3 MB", 1e7: "10 MB", 3e7: "30 MB", 1e8: "100 MB", 3e
 LAYERS = (4, 16, 64, 256)
 
 
-def plot_memory(table, path):
+@plot()
+def plot_memory(table):
     """From memory.csv."""
-    with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=(1, 1.15), layout="constrained")
-        _over_the_limit(left, deep(table))
-        _against_depth(right, table)
-        figure.suptitle("Peak memory of value and gradient", x=0.01, ha="left", fontsize=11)
-        figure.savefig(path, dpi=DPI)
-        plt.close(figure)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=(1, 1.15), layout="constrained")
+    _over_the_limit(left, deep(table))
+    _against_depth(right, table)
+    figure.suptitle("Peak memory of value and gradient", x=0.01, ha="left", fontsize=11)
+    return figure
 
 
 def _over_the_limit(ax, cases):

@@ -13,18 +13,7 @@ import pandas as pd
 
 from . import cheap_gradient, gradient, jacobian
 from ..timing import equal_threads
-
-#: One row for each measurement.
-#: seconds     processor time of all `passes`: the median of `repeats` turns; seconds_low, seconds_high: the quartiles
-#: peak_bytes  the most memory held at a time, beyond what was held before
-#: projected   whether only a few of the passes were run, and the rest reckoned
-#: slope       of the curve to which the row belongs (library and method), repeated on each of its rows;
-#:             slope_low, slope_high: its 95 % confidence interval
-#: ratio       forward over reverse time for Jacobians, over the value's time for cheap gradients
-#: threads     of NumPy's BLAS and of torch, each
-COLUMNS = ("study", "library", "method", "parameters", "inputs", "outputs", "width",
-           "seconds", "seconds_low", "seconds_high", "peak_bytes", "projected",
-           "slope", "slope_low", "slope_high", "ratio", "passes", "repeats", "threads")
+from . import TABLE
 
 
 def count(quick):
@@ -33,7 +22,7 @@ def count(quick):
 
 
 def run_scaling(seed=0, quick=False, tick=lambda description: None):
-    """Measure everything: a frame with COLUMNS.  Raises timing.Disagreement if contenders compute different things."""
+    """Measure everything: the frame of scaling.csv.  Contenders that disagree raise `Disagreement`."""
     rows = []
     with equal_threads() as threads:
         gradient.warm_up(seed)
@@ -48,4 +37,4 @@ def run_scaling(seed=0, quick=False, tick=lambda description: None):
             rows += cheap_gradient.measure(seed, width, quick)
             tick(f"value and gradient, width {width}")
     frame = pd.DataFrame(rows).assign(threads=threads)
-    return gradient.with_slopes(frame).reindex(columns=COLUMNS)
+    return gradient.with_slopes(frame).reindex(columns=TABLE.columns)

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import matplotlib
+import numpy as np
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-
-from .plots import DPI, STYLE  # noqa: E402
+from ...report.style import plot, plt
 
 OURS, PEER = "#0072B2", "#D55E00"
 #: Where a fault shows -> its mark.
 MARKS = {"reverse": "o", "forward": "s", "second order": "^", "elsewhere": "x"}
 
 
-def plot_checkers(table, path):
+@plot()
+def plot_checkers(table):
     """From checkers.csv: a line for each checker; below, the share of noticed faults by kind of mistake."""
     checkers = list(dict.fromkeys(table["checker"]))[::-1]
     operators = list(dict.fromkeys(table.loc[table["what"] == "operator", "group"]))
-    with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(10, 0.3 * len(checkers) + 0.2 * len(operators) + 3.4), layout="constrained")
-        above, below = figure.subfigures(2, 1, height_ratios=(0.3 * len(checkers) + 1.5, 0.2 * len(operators) + 1.6))
-        noticed, blamed, slow = above.subplots(1, 3, sharey=True)
-        _noticed(noticed, table, checkers)
-        _blamed(blamed, table, checkers)
-        _slow(slow, table, checkers)
-        noticed.set(yticks=range(len(checkers)), yticklabels=checkers, ylim=(-0.6, len(checkers) - 0.4))
-        for ax in (noticed, blamed, slow):
-            ax.grid(axis="x", lw=0.4, alpha=0.6)
-            ax.set_axisbelow(True)
-        if operators:
-            _by_operator(below, table, checkers[::-1], operators)
-        figure.savefig(path, dpi=DPI)
-        plt.close(figure)
+    figure = plt.figure(figsize=(10, 0.3 * len(checkers) + 0.2 * len(operators) + 3.4), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=(0.3 * len(checkers) + 1.5, 0.2 * len(operators) + 1.6))
+    noticed, blamed, slow = above.subplots(1, 3, sharey=True)
+    _noticed(noticed, table, checkers)
+    _blamed(blamed, table, checkers)
+    _slow(slow, table, checkers)
+    noticed.set(yticks=range(len(checkers)), yticklabels=checkers, ylim=(-0.6, len(checkers) - 0.4))
+    for ax in (noticed, blamed, slow):
+        ax.grid(axis="x", lw=0.4, alpha=0.6)
+        ax.set_axisbelow(True)
+    if operators:
+        _by_operator(below, table, checkers[::-1], operators)
+    return figure
 
 
 def _colors(checkers):

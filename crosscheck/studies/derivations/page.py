@@ -1,11 +1,10 @@
-"""The book of derivations as a page of its own, derivations.html, and what index.html says of it."""
+"""The book of derivations as a page of its own, derivations.html."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
@@ -13,12 +12,11 @@ from refgrad import nn
 from refgrad.derive import form as F
 from refgrad.derive.printing import mathml
 
-from ..studies.derivations import book
-from ..studies.derivations.written import written
-from .sections import table
-from .tables import replacing
+from ...report.page import render
+from . import book
+from .written import written
 
-TEMPLATE = Path(__file__).with_name("page_derivations.html")
+TEMPLATE = Path(__file__).with_name("page.html")
 
 #: The parts of the page: their titles and what is said of each.
 PARTS = {
@@ -52,26 +50,10 @@ def write_derivations(entries, frame, path):
             {"title": name[:1].upper() + name[1:], "anchor": anchor(kind, name), "entries": families[name]}
             for name in layers_first]})
     failed = [e for e in shown if e["failed"]]
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
-                                     undefined=jinja2.StrictUndefined)
-    text = environment.from_string(TEMPLATE.read_text()).render(
-        verdict=book.sentence(frame) + ".", good=not failed, failed=failed,
-        random=[e for e in shown if e["part"] == book.RANDOM], parts=[p for p in parts if p["families"]],
-        m=NOTATION)
-    with replacing(path) as temporary:
-        Path(temporary).write_text(text)
-
-
-def derivations_section(derivations):
-    """What index.html says of the book."""
-    link = Markup('All of them, step by step: <a href="derivations.html">the book of derivations</a>.')
-    derived = derivations[derivations["part"] != book.CONSTANT_RULE]
-    counts = derived.groupby("part", sort=False).agg(**{
-        "derivations": ("id", "count"), "in matrix notation": ("fallback", lambda c: int((~book.filled(c)).sum())),
-        "digits": ("digits", "min"), "digits, engine": ("engine_digits", "min"),
-        "digits, books": ("book_digits", "min")})
-    return {"title": "Derivations", "text": [book.sentence(derivations) + ".", link], "images": [],
-            "tables": [table(counts.reset_index())]}
+    Path(path).write_text(render(
+        TEMPLATE, verdict=book.sentence(frame) + ".", good=not failed, failed=failed,
+        random=[e for e in shown if e["part"] == book.RANDOM],
+        parts=[p for p in parts if p["families"]], m=NOTATION))
 
 
 def anchor(*words):

@@ -17,42 +17,19 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
-from .. import networks as run
 from ...modes import Mode
 from ...networks import draw_networks
 from ...networks.draw import PROFILES
+from ...report.tables import write_table
 from ...subjects.network import on_balls
 from ...truth import exact
-from ..checkers.checkers import ACCEPTED, ask
-from .phases import DRAWING, WRITING, Clock
+from ..checkers.answer import ACCEPTED, ask
+from ..networks import frames, run
+from ..speed.phases import DRAWING, WRITING, Clock
+from . import TABLE, TIME
 
 PROFILE = "full"
 QUICK_NETWORKS = 8
-
-#: throughput.csv: a row for each network.
-#: numbers         that are differentiated
-#: proof           seconds of the proof of the gradient
-#: both            of the gradient's and of the second order's
-#: check           of the whole check, as `crosscheck run` makes it
-#: gradcheck, gradgradcheck  seconds of torch's, slow mode, defaults
-#: ratio           gradcheck in parts of proof; ratio_both: both of torch's in parts of both; ratio_check: gradcheck in
-#:                 parts of check
-#: digits          to which the gradient on balls and differences agree, in the array where they are fewest;
-#:                 digits_gradcheck: the same of torch's gradient and gradcheck's differences, in float64
-#: said, said_twice  the verdicts of gradcheck and gradgradcheck, whose message is the note
-SECONDS = ("proof", "both", "check", "gradcheck", "gradgradcheck")
-NUMBERS = ("numbers", *SECONDS, "ratio", "ratio_both", "ratio_check", "digits", "digits_gradcheck")
-COLUMNS = ("network", *NUMBERS, "said", "said_twice", "note")
-
-#: throughput_time.csv: where the time of the whole check goes, and the checks of all networks by several processes.
-#: what, which     "phase", its name; "workers", how many
-#: seconds         processor time of a phase; of workers, the time until all is done, their start included
-#: share           of all phases
-#: per_second      networks
-#: busy            processor time over wall time and workers; less than 1 where they wait, or something else runs
-#: same            whether errors.csv has the same bytes as one process gives
-TIME_COLUMNS = ("what", "which", "seconds", "share", "per_second", "busy", "same")
-TIME_NUMBERS = TIME_COLUMNS[2:6]
 
 #: Processes of the pool; one is how the networks are measured.
 WORKERS = 2
@@ -66,11 +43,12 @@ class Result:
 
     @property
     def frame(self):
-        return pd.DataFrame(self.rows, columns=COLUMNS)
+        return pd.DataFrame(self.rows, columns=TABLE.columns)
 
     @property
     def time_frame(self):
-        return pd.DataFrame(self.time, columns=TIME_COLUMNS).astype(dict.fromkeys(TIME_NUMBERS, float))
+        frame = pd.DataFrame(self.time, columns=TIME.columns)
+        return frame.astype(dict.fromkeys(TIME.numbers, float))
 
 
 def chosen(seed, quick):
@@ -119,7 +97,7 @@ def run_throughput(seed=0, quick=False, tick=lambda description: None):
 def measure(network, clock):
     """(row, rows of errors.csv) of one network; `clock` learns where the time of its check goes."""
     from ..timing import take_turns
-    from .peers import torch_gradcheck
+    from ..speed.peers import torch_gradcheck
     with clock.watching():
         leaves, constants = network.draw()
         subject = torch_gradcheck.Subject(network, leaves, constants)
@@ -181,16 +159,15 @@ def _of_children():
 
 def _written(networks, found):
     """The bytes of errors.csv; layers.csv is written beside it."""
-    from ...report import tables  # not above: they name this file's columns
-    errors = tables.errors_table([row for n in networks for row in found[n.id]])
+    errors = frames.errors_table([row for n in networks for row in found[n.id]])
     with tempfile.TemporaryDirectory() as folder:
-        tables.write_table(errors, Path(folder) / "errors.csv")
-        tables.write_table(tables.layers_table(errors, networks), Path(folder) / "layers.csv")
+        write_table(errors, Path(folder) / "errors.csv")
+        write_table(frames.layers_table(errors, networks), Path(folder) / "layers.csv")
         return (Path(folder) / "errors.csv").read_bytes()
 
 
 def _time(what, which, seconds, share=np.nan, per_second=np.nan, busy=np.nan, same=None):
-    return dict(zip(TIME_COLUMNS, (what, which, seconds, share, per_second, busy, same)))
+    return dict(zip(TIME.columns, (what, which, seconds, share, per_second, busy, same)))
 
 
 # What the project set out to reach

@@ -1,0 +1,13 @@
+"""The list of all studies, in the order of the page."""
+
+from .checkers import CHECKERS
+from .derivations import DERIVATIONS
+from .faults import FAULTS
+from .memory import MEMORY
+from .networks import NETWORKS
+from .scaling import SCALING
+from .speed import SPEED
+from .throughput import THROUGHPUT
+from .training import TRAINING
+
+STUDIES = (NETWORKS, DERIVATIONS, FAULTS, CHECKERS, TRAINING, SCALING, SPEED, MEMORY, THROUGHPUT)

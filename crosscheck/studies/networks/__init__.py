@@ -1,0 +1,64 @@
+"""The main job: random networks through refgrad, torch and differences on balls."""
+
+from enum import Enum
+from typing import Annotated, Optional
+
+import typer
+
+from ..options import OUT, QUICK, SEED, WORKERS, option, parameter
+from ..study import Command, Study, Table
+
+#: Columns of errors.csv: a row for each network, parameter, differentiator, mode and dtype.
+COLUMNS = ("network", "parameter", "differentiator", "mode", "dtype", "ulp_max", "ulp_median", "rel_error",
+           "error_over_bound", "bound", "digits", "verdict", "note")
+
+ERRORS = Table("errors.csv", COLUMNS, (
+    "ulp_max", "ulp_median", "rel_error", "error_over_bound", "digits"), needed=False)
+LAYERS = Table("layers.csv", (
+    "layer", "differentiator", "dtype", "digits_min", "ulp_median", "ulp_max"),
+    ("digits_min", "ulp_median", "ulp_max"), shown=False)
+FINDINGS = Table("findings.csv", (
+    "differentiator", "verdict", "mode", "layer", "networks", "with_layer", "simplest", "note"),
+    ("networks", "with_layer"), needed=False)
+TORCH_FINDINGS = Table("torch_findings.csv", (
+    "layer", "mode", "dtype", "network", "program", "torch", "exact", "ulps", "verdict"),
+    ("torch", "exact", "ulps"), needed=False)
+REFGRAD_FINDINGS = Table("refgrad_findings.csv", (
+    "layer", "mode", "dtype", "network", "program", "refgrad", "exact", "ulps", "verdict", "primitive",
+    "rule", "factor", "says"), ("refgrad", "exact", "ulps", "factor"), needed=False)
+COVERAGE = Table("coverage.csv", ("kind", "first", "second", "met"), ("met",), needed=False)
+
+
+class Dtype(str, Enum):
+    float32 = "float32"
+    float64 = "float64"
+
+
+COUNT = option("networks", Optional[int], None, "--networks", min=1, help="How many networks.",
+               show_default="150, which meet every pair of layers; 60 with --quick")
+DTYPE = option("dtype", Optional[list[Dtype]], None, "--dtype", help="Give it twice for both.",
+               show_default="both")
+ID = parameter("id", Annotated[str, typer.Argument(
+    metavar="ID", help="A network's id, as in errors.csv: full-0-17.")])
+
+RUN = Command("run", """
+Check random networks: errors.csv, layers.csv, coverage.csv and their plots.
+
+Example: `python -m crosscheck run --networks 20 --seed 7 --dtype float32 --out /tmp/try`
+""", (COUNT, SEED, OUT, DTYPE, QUICK, WORKERS))
+
+LIST = Command("list", """
+List the networks that a run of this seed checks, and the layers and pairs of layers that it misses.
+
+Example: `python -m crosscheck list --networks 40 --seed 7`
+""", (COUNT, SEED, QUICK), f"{__name__}.commands:list_networks")
+
+REPLAY = Command("replay", """
+Check one network again and show all of it: program, arrays, exact derivatives, every answer's verdict.
+
+Example: `python -m crosscheck replay full-0-17 --dtype float64`
+""", (ID, DTYPE), f"{__name__}.commands:replay")
+
+NETWORKS = Study(
+    "networks", RUN, (ERRORS, LAYERS, FINDINGS, TORCH_FINDINGS, REFGRAD_FINDINGS, COVERAGE),
+    f"{__name__}.report", default=True, heads=True, commands=(LIST, REPLAY))

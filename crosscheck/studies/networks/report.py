@@ -1,0 +1,134 @@
+"""The networks: how they are checked, the sections of the page, and the verdict at its head."""
+
+from functools import partial
+
+import numpy as np
+
+from ...report.sections import images, section, table
+from ...report.terminal import table_of
+from ...verdict import KINK, NO_ANSWER, NOT_FINITE, RIGHT, VERDICTS, WRONG
+from ..study import Outcome
+from . import frames, plots
+from . import run as job
+from .commands import count_and_profile, dtypes_of
+
+
+def run(options, watch):
+    count, profile = count_and_profile(options)
+    dtypes = dtypes_of(options)
+    with watch("checking networks", count) as tick:
+        result = job.run(options.seed, count, profile, dtypes, options.workers, tick)
+    return outcome(result, count, (
+        f"{len(result.networks)} random networks of seed {options.seed} ({profile}), "
+        f"{sum(n.size for n in result.networks):,} numbers to differentiate, in "
+        f"{' and '.join(dtypes)}"))
+
+
+def outcome(result, count, about):
+    """The `Outcome` of a `Run` of that many networks."""
+    networks, finished = result.networks, len(result.networks)
+    errors, coverage = frames.errors_table(result.rows), frames.coverage_table(result.coverage)
+    return Outcome(
+        finished, f"{finished} of {count} networks are checked",
+        [errors, *(partial(table, errors, networks) for table in (
+            frames.layers_table, frames.findings_table, frames.torch_findings,
+            frames.refgrad_findings)), coverage],
+        {"errors.png": partial(plots.plot_errors, errors, networks),
+         "digits.png": partial(plots.plot_digits, errors, networks),
+         "coverage.png": partial(plots.plot_coverage, coverage)}, about,
+        lambda: table_of(frames.verdict_counts(errors).reset_index(),
+                         ("differentiator", "dtype", "mode")),
+        stopped=result.stopped, asked=f"{count} were asked for")
+
+
+def verdict(errors, *others):
+    """(the verdict in one sentence, whether it is good)."""
+    if errors is None:
+        return "The networks have not been checked yet.", False
+    if not len(errors):
+        return "No network has been checked.", False
+    counts = errors["verdict"].value_counts()
+    parts = []
+    for who, rows in errors.groupby("differentiator"):
+        bad = int(rows["verdict"].isin([WRONG, NOT_FINITE]).sum())
+        parts.append(f"{who} is wrong in {bad:,} of {len(rows):,} derivatives" if bad else
+                     f"{who} gives no wrong answer in {len(rows):,} derivatives")
+    digits = errors["digits"].min()
+    parts.append("no rule could be compared with differences" if np.isnan(digits) else
+                 "every rule agrees with differences in ball arithmetic " +
+                 ("exactly" if np.isinf(digits) else f"to at least {int(digits)} digits"))
+    extra = [f"{int(counts[v]):,} {v}" for v in VERDICTS if v not in (RIGHT, WRONG, NOT_FINITE) and counts.get(v, 0)]
+    text = "; ".join(parts) + (f" ({', '.join(extra)})." if extra else ".")
+    if (coverage := others[-1]) is not None and (unmet := int((coverage["met"] == 0).sum())):
+        text += f" {unmet:,} layers or pairs of layers were not met."
+    refgrad_wrong = ((errors["differentiator"] == "refgrad") & errors["verdict"].isin([WRONG, NOT_FINITE, NO_ANSWER])).any()
+    return text[0].upper() + text[1:], bool(digits >= 40 and not refgrad_wrong)
+
+
+def sections(folder, errors, findings, of_torch, of_refgrad, coverage):
+    """Verdicts, what went wrong, the rules, the accuracy, what was met: as far as the tables are there."""
+    found = [] if errors is None else [_verdicts(errors)]
+    if findings is not None:
+        found.append(_findings(findings))
+        found += [_programs(who, programs)
+                  for who, programs in (("refgrad", of_refgrad), ("torch", of_torch))
+                  if programs is not None and len(programs)]
+    if errors is not None:
+        found += [section(
+            "Are the rules right?",
+            ["Finite differences at 400 bits and more know nothing of the rules, and agree with them to this many "
+             "digits."], images(folder, "digits.png")), section(
+            "How accurate is floating point?",
+            ["An ulp is the distance between neighbouring numbers at the exact value. Dot: the median of all "
+             "arrays in networks that have the layer; line: 5 % to 95 %."], images(folder, "errors.png"),
+            [_worst(errors)])]
+    return found + ([] if coverage is None else [_coverage(folder, coverage)])
+
+
+def _verdicts(errors):
+    return section(
+        "Verdicts",
+        ["Each derivative is compared with its exact value. It is “exact to rounding” if the error is within what "
+         "rounding alone can do to the computation, as ball arithmetic of that precision bounds it. It is “wrong” if "
+         "more precision does not make the error smaller. No tolerances.",
+         "“Undecided” says that the network is too ill-conditioned for the dtype: by the bound, rounding alone could "
+         "explain any value. “No answer”: the library raised an error instead."],
+        tables=[table(frames.verdict_counts(errors).reset_index())])
+
+
+def _findings(findings):
+    if not len(findings):
+        return section("What went wrong", ["Nothing: every answer is exact to rounding."])
+    columns = ["differentiator", "verdict", "mode", "layer", "networks", "of", "simplest", "note"]
+    shown = findings.rename(columns={"with_layer": "of"})[columns]
+    return section(
+        "What went wrong",
+        ["Through which layers: how many networks are affected, of how many that have the layer, and the simplest of "
+         "them (see it with: crosscheck replay ...)."], tables=[table(shown, code=("simplest",), long=("note",))])
+
+
+def _programs(who, findings):
+    """Each wrong derivative of a library with the smallest program that shows it."""
+    columns = [c for c in ("layer", "mode", "dtype", "network", who, "exact", "ulps", "primitive", "rule", "factor")
+               if c in findings.columns]
+    return section(f"Where {who} is wrong", ["Paste a program and run it: it prints the wrong derivative."],
+                   tables=[table(findings[columns], code=("network",)),
+                           table(findings[["layer", "mode", "program"]], code=("program",))])
+
+
+def _coverage(folder, coverage):
+    layers, pairs = (coverage.loc[coverage["kind"] == kind, "met"] for kind in ("layer", "pair"))
+    text = (f"{int((layers > 0).sum())} of {len(layers)} layers and losses and {int((pairs > 0).sum())} of "
+            f"{len(pairs)} pairs in sequence were met.")
+    return section("Coverage", [text], images(folder, "coverage.png"))
+
+
+def _worst(errors):
+    """For each differentiator and dtype the answers that come closest to their bound."""
+    ranked = errors[errors["verdict"] != KINK].sort_values(["error_over_bound", "network", "parameter"],
+                                                           ascending=[False, True, True])
+    worst = ranked.groupby(["differentiator", "dtype"], sort=True).head(3).sort_values(["differentiator", "dtype"])
+    shown = worst[["differentiator", "dtype", "mode", "network", "parameter", "ulp_max", "rel_error",
+                   "error_over_bound", "verdict"]]
+    return table(shown, "The worst cases (an error over bound of 1 is the most that rounding can do; see one with: "
+                  "crosscheck replay ...)", code=("network",))

@@ -1,0 +1,26 @@
+"""The options of the command line that several commands take, each written once."""
+
+from inspect import Parameter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def option(name, kind, default, *flags, **how):
+    """An option of a command: its name, its type, its default, and what ``typer.Option`` takes."""
+    return parameter(name, Annotated[kind, typer.Option(*flags, **how)], default)
+
+
+def parameter(name, annotation, default=Parameter.empty):
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+SEED = option("seed", int, 0, min=0,
+              help="The same seed draws the same networks and gives the same tables.")
+OUT = option("out", Path, Path("reports"), file_okay=False,
+             help="The folder to write into; made if it is missing.")
+QUICK = option("quick", bool, False, "--quick",
+               help="Smaller networks and shorter studies; every part is there.")
+WORKERS = option("workers", int, 2, min=1,
+                 help="How many processes share the work; the tables are the same.")
