@@ -9,6 +9,7 @@ import numpy as np
 from .closures import rerun
 from .errors import encloses_itself
 from .primitive import EVERY, Primitive, fit
+from .reverse import outside_the_walk
 from .snapshots import Snapshots
 from .tracer import Tracer
 from .transforms import _named, _Recording, jvp
@@ -20,6 +21,7 @@ class _Recomputed(Primitive):
     """A program as one operation: the tape keeps its arguments alone, the sweep runs it a second time."""
 
     def pull(self, g, kept, arrays, params, wanted):
+        outside_the_walk()
         primals, structure = flatten(tuple(arrays[i] for i in wanted))
         run = _Recording(self._of_some(arrays, params, wanted), primals, structure, False, "checkpoint")
         self._compare(run.values, kept)

@@ -25,6 +25,7 @@ import numpy as np
 
 from .errors import describe
 from .primitive import EVERY, Primitive, fit, in_dtype_of, shape_of
+from .reverse import outside_the_walk
 from .tracer import Tracer
 from .transforms import own
 from .writing import on_arguments
@@ -69,6 +70,7 @@ class Custom(Primitive):
         return x
 
     def pull(self, g, kept, arrays, params, wanted):
+        outside_the_walk()
         if self.user_vjp is None:
             raise NotImplementedError(f"custom {self.name}: reverse mode needs its vjp, a function that gives "
                                       f"a cotangent for each array argument; declare it with @{self.name}.def_vjp")

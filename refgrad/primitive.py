@@ -192,8 +192,8 @@ class Primitive:
     def pull_zeros(self, g, kept, arrays, params, wanted):
         """`pull` where 0 times infinity came up: an entry of the cotangent that is 0 contributes 0.
 
-        So does a slope that is 0 under an infinite cotangent: of sqrt(x^4) at 0, say.  nan stays nan.  What is no nan
-        stays, too: it may be 0 and vary, under another transform.
+        So does a slope that is 0 under an infinite cotangent: of sqrt(x^4) at 0, say.  nan stays nan, and what is no
+        nan stays as well.  The zeros may vary under another transform, so `product` or `linear_in` gives them.
         """
         if self.vjp is EVERY:
             return self.pull(g, kept, arrays, params, wanted)
@@ -203,12 +203,10 @@ class Primitive:
                 rule = self.vjp[i]
                 c = rule(g, kept, arrays, params)
                 if self.pointwise:
-                    nothing = g == 0
-                    if hasattr(rule, "partial"):
-                        nothing = nothing | (rule.partial(kept, arrays, params) == 0) & ~np.isnan(g)
-                    c = np.where(nothing & np.isnan(c), 0, c)
+                    slope = rule(np.ones_like(g), kept, arrays, params)
+                    c = np.where(np.isnan(c), product(g, slope), c)
                 elif np.any(np.isnan(c)) and not np.any(g != 0):
-                    c = np.zeros_like(c)
+                    c = linear_in(g, c)
                 cotangents.append(fit(c, arrays[i], self, i))
         return cotangents
 
@@ -233,7 +231,8 @@ class Primitive:
                     if v is not None:
                         v = widened(v)
                         t = self.jvp[i](v, kept, arrays, params)
-                        terms.append(np.where((v == 0) & np.isnan(t), 0, t))
+                        slope = self.jvp[i](np.ones_like(v), kept, arrays, params)
+                        terms.append(np.where((v == 0) & np.isnan(t), product(v, slope), t))
                 return total(terms)
 
     def _sum_of_terms(self, tangents, kept, arrays, params):
@@ -424,6 +423,23 @@ def qualified(function):
     module = getattr(function, "__module__", None) or "numpy"
     inner = module.split(".")[1:] if module.startswith("numpy.") else []
     return ".".join([*inner, getattr(function, "__name__", repr(function))])
+
+
+def _product(v, s):
+    with np.errstate(invalid="ignore"):
+        return np.where((v == 0) | (s == 0) & ~np.isnan(v), 0, v * s)
+
+
+product = Primitive(
+    None, """y = v s, but 0 where v is 0, whatever s is, and where s is 0, unless v is nan
+    dy = dv s + v ds  in products of the same kind: where v is 0 but varies, dv s counts""",
+    name="product", kind=MULTILINEAR, forward=_product, pointwise=True,
+    vjp=(lambda g, s: product(g, s), lambda g, v: product(g, v)))
+linear_in = Primitive(
+    None, """y = c, an array that is linear in u, but 0 if u is 0 all over, whatever u was multiplied by
+    dc is the sum of a term linear in du and of one linear in u, which is 0 as well: dy = linear_in(du, dc)""",
+    name="linear_in", kind=LINEAR, forward=lambda u, c: c if np.any(u != 0) else np.zeros_like(c),
+    vjp=(lambda g, u: np.zeros_like(u), lambda g: g))
 
 
 def functions():

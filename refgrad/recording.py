@@ -16,6 +16,7 @@ from .custom import Custom
 from .errors import ClosedLevel, InPlaceWrite, LostTrace, describe
 from .operations import REDUCTIONS, VIEWS, Array, Operation, replaced
 from .primitive import TABLE, Primitive, qualified
+from .reverse import WALKING
 from .scalars import KINDS, Scalar
 from .tracer import Level, Tracer, run
 from .tree import LEAF, Structure, flatten, unflatten
@@ -271,7 +272,9 @@ class Recording(Level):
         if strict != self.strict:  # the function has its own filter of warnings
             instead = "raise" if strict else "ignore"
             now = {kind: instead if how == "warn" else how for kind, how in now.items()}
-        raises = "raise" in now.values() or strict and "warn" in now.values()
+        mended = {"invalid"} if WALKING.get() else set()  # by zeros, which what is read has already
+        deciding = [how for kind, how in now.items() if kind not in mended]
+        raises = "raise" in deciding or strict and "warn" in deciding
         errors = {kind: how for kind, how in now.items() if how != self.errors[kind]}
         arrays, params = replaced(arrays, self.reference), replaced(params, self.reference)
         self.operations.append(Operation(

@@ -8,6 +8,7 @@ No sorting and no recursion: the length of the program is bounded by memory alon
 from __future__ import annotations
 
 import itertools
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,13 @@ from .tracer import Level, Tracer
 SMALL = 2048
 #: Parameters, and parts of a tuple of them, that nobody can overwrite.
 ATOMS = {int, float, bool, str, slice, type(None), type(Ellipsis)}
+
+#: Whether a walk is under way: NumPy raises where an operation is invalid, and the sweep has an answer to it.
+WALKING = ContextVar("walking", default=False)
+
+
+class RunsOutside(Exception):
+    """A rule runs code of the program's, for which NumPy must do about errors what the program says."""
 
 
 class Node(NamedTuple):
@@ -148,8 +156,12 @@ class Tape(Level):
         nodes = self.nodes if once else self.nodes.copy()
         self.snapshots.verify()
         while nodes:
-            with np.errstate(invalid="raise"):
-                failed = self.walk(nodes, cotangents, keep, fresh)
+            walking = WALKING.set(True)
+            try:
+                with np.errstate(invalid="raise"):
+                    failed = self.walk(nodes, cotangents, keep, fresh)
+            finally:
+                WALKING.reset(walking)
             if failed is not None:  # 0 times infinity, perhaps
                 node, g = failed
                 pulled = node.primitive.pull_zeros(g, node.kept, node.arrays, node.params, node.wanted)
@@ -160,7 +172,7 @@ class Tape(Level):
         """Pull the cotangents through the nodes, last one first, and add them up.
 
         pulled  a node whose contributions are known already, or None
-        Returns the node, and its result's cotangent, where an operation is invalid.
+        Returns the node, and its result's cotangent, where an operation is invalid or a rule runs outside.
         """
         while nodes or pulled:
             if pulled:
@@ -179,7 +191,7 @@ class Tape(Level):
                     contributions = primitive.pull(g, kept, arrays, params, wanted)
                     if self.hides and _have_nan(contributions):
                         return node, g
-                except FloatingPointError:
+                except (FloatingPointError, RunsOutside):
                     return node, g
             for slot, c in zip(parents, contributions):
                 if c is None:
@@ -195,6 +207,12 @@ class Tape(Level):
                     cotangents[slot] = _added(old, c)
                     fresh.add(slot)
         return None
+
+
+def outside_the_walk():
+    """To be called first by a `pull` that runs code of the program's; its `pull_zeros` is called instead."""
+    if WALKING.get():
+        raise RunsOutside
 
 
 def _have_nan(cotangents):
