@@ -220,7 +220,7 @@ def _have_nan(cotangents):
     for c in cotangents:
         while type(c) is Tracer:
             c = c.value
-        if type(c) is np.ndarray and np.isnan(np.add.reduce(c, axis=None)):
+        if isinstance(c, (np.ndarray, np.floating)) and np.isnan(np.add.reduce(c, axis=None)):
             return True
     return False
 

@@ -1,0 +1,240 @@
+"""Zeros: what is multiplied by 0 contributes 0, also under an infinite slope, and the 0 may vary."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import refgrad as rg
+from refgrad import primitive, recording
+from refgrad.straight_line import references
+
+from .test_jit_numbers import agrees
+
+X = np.array([0.3, -1.2, 2.0])
+
+
+ZEROS = {
+    "x sqrt x": (lambda x: x * np.sqrt(x), 0.0), "x x^0.5": (lambda x: x * x ** 0.5, 0.0),
+    "sqrt x^4": (lambda x: np.sqrt(x ** 4), 0.0), "sqrt(x x)": (lambda x: np.sqrt(x * x), 0.0),
+    "where": (lambda x: np.where(x < 1, x, np.sqrt(x)), 1.0), "where log": (lambda x: np.where(x > 0, np.log(x), x), 1.0),
+    "where /": (lambda x: np.where(x != 0, np.sin(x) / x, 1.0), 0.0),
+    "select": (lambda x: np.select([x > 0], [np.log(x)], default=3 * x), 3.0),
+    "norm": (lambda x: np.sqrt(np.sum(np.stack([x, x]) ** 2)), 0.0)}
+
+
+@pytest.mark.parametrize("f, expected", ZEROS.values(), ids=ZEROS)
+def test_a_cotangent_that_is_zero_contributes_zero(f, expected):
+    with np.errstate(all="ignore"):
+        assert rg.grad(f)(0.0) == expected
+        assert rg.jit(rg.grad(f))(0.0) == expected
+        np.testing.assert_array_equal(rg.grad(lambda x: np.sum(f(x[1])) + x[0])(np.zeros(2)), [1, expected])
+
+
+def test_what_is_left_out_may_be_nan():
+    """Data with gaps: a slope that is nan under a cotangent that is 0."""
+    d = np.array([1.0, np.nan, 3.0])
+    known = ~np.isnan(d)
+    programs = {
+        "where": lambda x: np.sum(np.where(known, (x - d) ** 2, 0)), "mask": lambda x: np.sum(((x - d) ** 2)[known]),
+        "positions": lambda x: np.sum(np.take((x - d) * (x - d), np.flatnonzero(known))),
+        "product": lambda x: np.sum(np.where(known, x * d, x)), "log": lambda x: np.sum(np.where(known, np.log(d * x), 0))}
+    filled = np.where(known, d, 0)
+    for name, f in programs.items():
+        expected = {"product": np.where(known, d, 1), "log": known / X}.get(name, 2 * known * (X - filled))
+        with np.errstate(all="ignore"):
+            np.testing.assert_allclose(rg.grad(f)(X), expected, err_msg=name)
+            np.testing.assert_allclose(rg.jit(rg.grad(f))(X), expected, err_msg=name)
+            assert np.isfinite(rg.hessian(f)(X)).all(), name
+    assert np.isnan(rg.grad(lambda x: np.sum((x - d) ** 2))(X)[1])
+
+
+def test_a_tangent_that_is_zero_contributes_zero():
+    with np.errstate(all="ignore"):
+        for f in (np.sqrt, np.log, lambda x: x ** 0.5, lambda x: 1 / x):
+            for mode in ("forward", "reverse"):
+                J = rg.jacobian(f, mode=mode)(np.array([0.0, 1.0, 4.0]))
+                assert np.isinf(J[0, 0]) and np.array_equal(J == 0, ~np.eye(3, dtype=bool)), (f, mode)
+
+
+def test_nan_stays_nan():
+    with np.errstate(all="ignore"):
+        assert np.isnan(rg.grad(lambda x: np.sqrt(x * np.nan))(1.0))
+        assert np.isnan(rg.grad(lambda x: np.sqrt(np.sqrt(x) - np.sqrt(x) + x))(-1.0))
+        assert np.isnan(rg.grad(lambda x: np.sqrt(x) - np.sqrt(x))(0.0))
+        assert np.isnan(rg.grad(lambda x: np.sum(np.sqrt(x) - np.sqrt(x)))(np.zeros(3000))).all()
+
+
+def test_what_numpy_does_about_errors_is_up_to_the_program():
+    with np.errstate(invalid="raise", divide="ignore"):
+        assert rg.grad(lambda x: x * np.sqrt(x))(0.0) == 0
+        assert np.geterr()["invalid"] == "raise"
+
+
+# Zeros that vary under another transform
+
+
+def along(f):
+    """The derivative of f along (1, 1, ...), forward."""
+    return lambda *x: rg.jvp(f, x, tuple(map(np.ones_like, x)))[1]
+
+
+#: The second derivatives at 0, all of which are what they are in every composition of the modes.
+SECOND = {
+    "where": (lambda x: np.where(x < 1, x, np.sqrt(x)), 0.0),
+    "where x^2": (lambda x: np.where(x < 1, x * x, np.sqrt(x)), 2.0),
+    "where /": (lambda x: np.where(x != 0, np.sin(x) / x, 1.0), 0.0),
+    "x where": (lambda x: x * np.where(x < 1, x, np.sqrt(x)), 2.0),
+    "x^1.5": (lambda x: x ** 1.5, np.inf), "sqrt(x x)": (lambda x: np.sqrt(x * x), np.inf),
+    "norm": (lambda x: np.sqrt(np.sum(np.stack([x, x]) ** 2)), np.inf),
+    "norm^2": (lambda x: np.linalg.norm(np.stack([x, x])) ** 2, 4.0),
+    "hypot^2": (lambda x: np.hypot(x, 2 * x) ** 2, 10.0), "|x|^2": (lambda x: np.abs(x) ** 2, 2.0),
+    "std^2": (lambda x: np.std(np.stack([x, -x])) ** 2, 2.0)}
+
+
+@pytest.mark.parametrize("f, expected", SECOND.values(), ids=SECOND)
+def test_second_derivatives_at_a_kink(f, expected):
+    with np.errstate(all="ignore"):
+        for outer in (rg.grad, along):
+            for inner in (rg.grad, along):
+                assert outer(inner(f))(0.0) == expected
+                assert rg.jit(outer(inner(f)))(0.0) == expected
+        assert rg.hessian(f)(0.0) == expected
+
+
+def mixed(f):
+    """d/da of df/dx at (0, 0) in the compositions with reverse mode inside."""
+    zero, e = (0.0, 0.0), (1.0, 0.0)
+    with np.errstate(all="ignore"):
+        for wrap in (lambda f: f, rg.jit):
+            yield wrap(lambda *x: rg.hvp(f, x, e))(*zero)[1]
+            yield wrap(lambda *x: rg.hvp(f, x, (1.0, 1.0)))(*zero)[1]
+            yield wrap(rg.hessian(f, (0, 1)))(*zero)[1][0]
+            yield wrap(rg.grad(rg.grad(f, 1)))(*zero)
+            yield wrap(along(rg.grad(f, 1)))(*zero)
+
+
+#: a times something that is infinitely steep in x, by an elementwise rule and by others.
+STEEP = {
+    "a sqrt x": lambda a, x: a * np.sqrt(x), "a / 2 x^0.5": lambda a, x: a / 2 * x ** 0.5,
+    "[a, a] @ [sqrt x, x]": lambda a, x: np.stack([a, a]) @ np.stack([np.sqrt(x), x])}
+
+
+@pytest.mark.parametrize("name", STEEP)
+def test_a_zero_that_varies_has_its_derivative(name):
+    """d/da (df/dx) is infinite, though df/dx is 0 where a is."""
+    assert [float(d) for d in mixed(STEEP[name])] == [np.inf] * 10
+
+
+def test_third_derivatives_of_a_zero_that_varies():
+    """d/da d/db of d/dx a b sqrt x, where a and b are 0."""
+    f = lambda a, b, x: a * b * np.sqrt(x)
+    zero = (0.0, 0.0, 0.0)
+    with np.errstate(all="ignore"):
+        slope = rg.grad(f, 2)
+        assert rg.grad(slope)(*zero) == 0 and rg.grad(rg.grad(slope), 1)(*zero) == np.inf
+        first = lambda a, b, x: rg.jvp(slope, (a, b, x), (1.0, 0.0, 0.0))[1]
+        assert rg.jvp(first, zero, (0.0, 1.0, 0.0))[1] == np.inf
+        assert rg.grad(first, 1)(*zero) == np.inf
+
+
+@pytest.mark.parametrize("name, spoilt, instead", [
+    ("a sqrt x", "product", lambda v, s: np.where((v == 0) & np.isnan(v * s), 0, v * s)),
+    ("a sqrt x", "product", lambda v, s: np.zeros_like(v * s)),
+    ("[a, a] @ [sqrt x, x]", "linear_in", lambda g, c: np.zeros_like(c))])
+def test_the_tests_find_a_zero_that_does_not_vary(monkeypatch, name, spoilt, instead):
+    monkeypatch.setattr(primitive, spoilt, instead)
+    assert [float(d) for d in mixed(STEEP[name])] != [np.inf] * 10
+
+
+# What jit leaves out
+
+
+def unread(f, *args):
+    """The functions of a program's operations whose results nobody reads."""
+    program = rg.jit(f).program(*args)
+    read = set(references(program.outputs)).union(*(op.reads for op in program.operations))
+    return [op.function for op in program.operations if op.check is None and not read.intersection(op.results)]
+
+
+def energy(x, W):
+    return np.sum(np.log(np.exp(np.tanh(x @ W) @ W) + np.sqrt(x * x + 1)))
+
+
+def product_of_hessian(x, W):
+    return rg.hvp(lambda x: energy(x, W), (x,), (X,))[0]
+
+
+def test_a_program_has_no_operation_that_only_the_sweep_would_check():
+    W = np.linspace(-1, 1, 9).reshape(3, 3)
+    assert unread(product_of_hessian, X, W) == []
+    agrees(product_of_hessian, (X, W), (0 * X, W), (X, 0 * W), (X, np.inf * W), (np.nan * X, W))
+
+
+@pytest.mark.parametrize("f", [lambda a, x: a * np.sqrt(x), lambda a, x: a / x, lambda a, x: a * np.log(x),
+                               lambda a, x: a * x ** 1.5, lambda a, x: np.where(x < 1, x * a, np.sqrt(x))])
+@pytest.mark.parametrize("v", [(1.0, 0.0), (0.0, 1.0), (1.0, 2.0)])
+def test_a_program_that_meets_a_kink_gives_what_the_function_gives(f, v):
+    points = [(np.full(2, a), np.array([x, y])) for a in (3.0, 0.0) for x in (2.0, 0.0) for y in (2.0, 0.0)]
+    whole = lambda *x: np.sum(f(*x))
+    vectors = tuple(np.full(2, t) for t in v)
+    agrees(lambda *x: rg.hvp(whole, x, vectors), *points)
+    agrees(rg.grad(lambda *x: np.sum(rg.grad(whole)(*x)), (0, 1)), *points)
+
+
+def branches_on_a_failure(x):
+    with np.errstate(invalid="raise"):
+        try:
+            np.sqrt(x)
+        except FloatingPointError:
+            return -np.sum(x * x)
+    return np.sum(x * x)
+
+
+@rg.custom
+def cube(x):
+    return x ** 3
+
+
+@cube.def_vjp
+def _(g, y, x):
+    sign = 1.0
+    with np.errstate(invalid="raise"):
+        try:
+            np.sqrt(x)
+        except FloatingPointError:
+            sign = -1.0
+    return sign * 3 * g * x * x,
+
+
+OF_THE_PROGRAM = {
+    "in the function": rg.grad(branches_on_a_failure),
+    "in its gradient": lambda x: rg.hvp(branches_on_a_failure, (x,), (X,)),
+    "in a rule": rg.grad(lambda x: np.sum(cube(x))),
+    "in a checkpoint": rg.grad(lambda x: rg.checkpoint(branches_on_a_failure)(x) * x[0])}
+
+
+@pytest.mark.parametrize("name", OF_THE_PROGRAM)
+def test_a_failure_that_the_program_asks_for_decides(name):
+    agrees(OF_THE_PROGRAM[name], (abs(X),), (X,), (-X,), (X * X,))
+
+
+def test_the_tests_find_a_failure_that_is_left_out(monkeypatch):
+    monkeypatch.setattr(recording, "WALKING", SimpleNamespace(get=lambda: True))
+    for name, f in OF_THE_PROGRAM.items():
+        with pytest.raises(AssertionError):
+            agrees(f, (abs(X),), (X,))
+
+
+def test_a_rule_of_the_programs_runs_once_and_under_its_own_errors():
+    told = []
+    same = rg.custom(lambda x: x)
+
+    @same.def_vjp
+    def _(g, y, x):
+        told.append(np.geterr()["invalid"])
+        return np.where(x == 0, 1, g * x / x),  # 0 / 0, which is left out
+
+    with np.errstate(all="ignore"):
+        assert rg.grad(lambda x: 3 * same(x))(0.0) == 1
+    assert told == ["ignore"]
