@@ -23,6 +23,7 @@ import enum
 import functools
 
 import numpy as np
+from numpy import ndarray
 
 from .cases import Case
 from .operands import PLAIN
@@ -104,6 +105,7 @@ class Primitive:
         # What a level below is asked to compute: NumPy's functions dispatch by themselves, ours through __call__.
         self.evaluate = self if function is None else self.forward
         self.is_shorter = function is None or plain is not None  # to run it than to ask
+        self.asks = keep is None and not self.is_shorter  # `trace` does nothing but evaluate
         self.call = call or every_argument_is_an_array
         self.vjp, self.jvp, self.partials = vjp, jvp, partials
         rules = partials or vjp
@@ -184,7 +186,7 @@ class Primitive:
         rules, cotangents = self.vjp, []
         for i in wanted:
             c, x = rules[i](g, kept, arrays, params), arrays[i]
-            if not (type(c) is np.ndarray is type(x) and c.shape == x.shape and c.dtype is x.dtype):
+            if not (type(c) is ndarray is type(x) and c.shape == x.shape and c.dtype is x.dtype):
                 c = fit(c, x, self, i)
             cotangents.append(c)
         return cotangents

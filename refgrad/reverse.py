@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from .errors import encloses_itself
 from .primitive import Primitive, within
@@ -92,7 +93,7 @@ class Tape(Level):
         rules = primitive.vjp
         for i, a in enumerate(arrays):
             kind = type(a)
-            if kind is np.ndarray:
+            if kind is ndarray:
                 plain.append(i)
             elif kind is Tracer:
                 if a.level is self:
@@ -109,14 +110,18 @@ class Tape(Level):
                 if read[1 + i]:
                     x = values[i]
                     values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
-        if primitive.chooses and (not params or any(type(p) is np.ndarray for p in within(params))):
+        if primitive.chooses and (
+                not params or any(type(p) in (ndarray, Tracer) for p in within(params))):
             self.hides = True
         if params and wanted:
             for k, p in params.items():
                 kind = type(p)
                 if kind not in ATOMS and (kind is not tuple or not ATOMS.issuperset(map(type, p))):
                     params = {**params, k: self.snapshots.within(p, (primitive, k))}
-        result, kept = primitive.trace(values, params)
+        if primitive.asks:
+            result = kept = primitive.evaluate(*values, **params)
+        else:
+            result, kept = primitive.trace(values, params)
         if type(result) is Tracer and result.level.number >= self.number:
             raise encloses_itself(primitive.name)
         if not wanted:
@@ -127,8 +132,8 @@ class Tape(Level):
         else:
             slots, results = next(self.slots), None
             traced = Tracer(result, self, slots)
-        x = values[0]
-        if type(result) is np.ndarray and result.size >= LARGE or type(x) is np.ndarray and x.size >= LARGE:
+        if type(result) is ndarray and result.size >= LARGE or (
+                not primitive.pointwise and _is_large(values[0])):
             kept, values = self.worth_keeping(primitive, kept, values, wanted)
         self.nodes.append(_node(Node, (primitive, kept, values, params, wanted, parents, slots, results)))
         return traced

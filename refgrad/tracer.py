@@ -19,6 +19,7 @@ import operator
 import sys
 
 import numpy as np
+from numpy import ndarray
 
 from . import augmented, creation
 from .calls import caller_in_numpy, fitted, signature_of, ufunc_method, with_options
@@ -296,7 +297,7 @@ def binary(function, a, b):
     """An operator; NotImplemented where the other operand's class is to answer."""
     rule = TABLE[function]
     other = type(b if type(a) is Tracer else a)
-    if other is not Tracer and other is not np.ndarray and other not in NUMBERS:
+    if other is not Tracer and other is not ndarray and other not in NUMBERS:
         if takes_over(other):
             return NotImplemented
         a, b = _operands(rule, (a, b))
@@ -353,7 +354,7 @@ def dispatch(primitive: Primitive, arrays, params):
         if kind is Tracer:
             if a.level is not top and (top is None or a.level.number > top.number):
                 top = a.level
-        elif (a.dtype.char not in REAL if kind is np.ndarray else kind not in NUMBERS) and not primitive.constant:
+        elif (a.dtype.char not in REAL if kind is ndarray else kind not in NUMBERS) and not primitive.constant:
             arrays = [x if type(x) is Tracer else admitted(x, f"{primitive.name}, argument {i}")
                       for i, x in enumerate(arrays, 1)]
     if primitive.constant:
