@@ -105,7 +105,7 @@ class Primitive:
         # What a level below is asked to compute: NumPy's functions dispatch by themselves, ours through __call__.
         self.evaluate = self if function is None else self.forward
         self.is_shorter = function is None or plain is not None  # to run it than to ask
-        self.asks = keep is None and not self.is_shorter  # `trace` does nothing but evaluate
+        self.direct = keep is None and not self.is_shorter  # `trace` does nothing but evaluate
         self.call = call or every_argument_is_an_array
         self.vjp, self.jvp, self.partials = vjp, jvp, partials
         rules = partials or vjp

@@ -272,8 +272,8 @@ class Recording(Level):
         if strict != self.strict:  # the function has its own filter of warnings
             instead = "raise" if strict else "ignore"
             now = {kind: instead if how == "warn" else how for kind, how in now.items()}
-        mended = {"invalid"} if WALKING.get() else set()  # by zeros, which what is read has already
-        deciding = [how for kind, how in now.items() if kind not in mended]
+        # After an invalid operation the sweep differs by zeros for its nan, which nobody reads either.
+        deciding = [how for kind, how in now.items() if kind != "invalid" or not WALKING.get()]
         raises = "raise" in deciding or strict and "warn" in deciding
         errors = {kind: how for kind, how in now.items() if how != self.errors[kind]}
         arrays, params = replaced(arrays, self.reference), replaced(params, self.reference)

@@ -118,7 +118,7 @@ class Tape(Level):
                 kind = type(p)
                 if kind not in ATOMS and (kind is not tuple or not ATOMS.issuperset(map(type, p))):
                     params = {**params, k: self.snapshots.within(p, (primitive, k))}
-        if primitive.asks:
+        if primitive.direct:
             result = kept = primitive.evaluate(*values, **params)
         else:
             result, kept = primitive.trace(values, params)
