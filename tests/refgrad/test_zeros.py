@@ -54,6 +54,14 @@ def test_what_is_left_out_may_be_nan():
     assert np.isnan(rg.grad(lambda x: np.sum((x - d) ** 2))(X)[1])
 
 
+def test_what_an_index_leaves_out_may_be_nan_when_the_index_is_recorded():
+    d = np.array([1.0, np.nan, 3.0])
+    slope = rg.grad(lambda x, d: np.sum(((x - d) ** 2)[~np.isnan(d)]))
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(rg.jit(slope)(X, d), slope(X, d))
+    np.testing.assert_allclose(slope(X, d), [2 * (X[0] - 1), 0, 2 * (X[2] - 3)])
+
+
 def test_a_tangent_that_is_zero_contributes_zero():
     with np.errstate(all="ignore"):
         for f in (np.sqrt, np.log, lambda x: x ** 0.5, lambda x: 1 / x):
