@@ -187,7 +187,7 @@ def test_a_program_has_no_operation_that_only_the_sweep_would_check(monkeypatch)
     agrees(product_of_hessian, (X, W), (0 * X, W), (X, 0 * W), (X, np.where(W > 0, np.inf, W)),
            (np.nan * X, W))
     monkeypatch.setattr(recording, "WALKING", SimpleNamespace(get=lambda: False))
-    assert len(unread(product_of_hessian, X, W)) > 5
+    assert unread(product_of_hessian, X, W) != []
 
 
 @pytest.mark.parametrize("f", [
