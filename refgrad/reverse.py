@@ -111,7 +111,7 @@ class Tape(Level):
                     x = values[i]
                     values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
         if primitive.chooses and (
-                not params or any(type(p) in (ndarray, Tracer) for p in within(params))):
+                not params or any(type(p) in (ndarray, Tracer) and p.shape for p in within(params))):
             self.hides = True
         if params and wanted:
             for k, p in params.items():
