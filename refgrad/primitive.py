@@ -436,7 +436,7 @@ product = Primitive(
     None, """y = v s, but 0 where v is 0, whatever s is, and where s is 0, unless v is nan
     dy = dv s + v ds  in products of the same kind: where v is 0 but varies, dv s counts""",
     name="product", kind=MULTILINEAR, forward=_product, pointwise=True,
-    vjp=(lambda g, s: product(g, s), lambda g, v: product(g, v)))
+    vjp=(lambda g, s: product(g, s), lambda g, v: product(v, g)))
 linear_in = Primitive(
     None, """y = c, an array that is linear in u, but 0 if u is 0 all over, whatever u was multiplied by
     dc is the sum of a term linear in du and of one linear in u, which is 0 as well: dy = linear_in(du, dc)""",
