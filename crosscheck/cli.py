@@ -89,22 +89,40 @@ Examples:
 NAME = "MODULE:FUNCTION"
 
 
+def named(help):
+    """An option that names a function."""
+    return Annotated[Optional[str], typer.Option(metavar=NAME, help=help)]
+
+
 def check_function(
         target: Annotated[str, typer.Argument(
             metavar=NAME, help="The function, Module or autograd.Function to check, as in mypackage.layers:gelu.")],
         shape: Annotated[Optional[list[str]], typer.Option(
             metavar="N,M", help="The shape of an input, drawn at random; once for each ('' for a number).")] = None,
-        inputs: Annotated[Optional[str], typer.Option(
-            metavar=NAME, help="A function that returns the tuple of inputs, in the place of --shape.")] = None,
-        gradient: Annotated[Optional[str], typer.Option(metavar=NAME, help="Its gradient: g(*inputs).")] = None,
-        vjp: Annotated[Optional[str], typer.Option(metavar=NAME, help="Its vjp: v(g, *inputs).")] = None,
-        jvp: Annotated[Optional[str], typer.Option(metavar=NAME, help="Its jvp: j(tangents, *inputs).")] = None,
-        reference: Annotated[Optional[str], typer.Option(
-            metavar=NAME, help="The same function in NumPy, by whose exact gradient it is measured.")] = None,
+        inputs: named("A function that returns the tuple of inputs, in the place of --shape; needed for integers, "
+                      "masks and other inputs that are not normal numbers.") = None,
+        gradient: named("Its gradient: g(*inputs).") = None,
+        vjp: named("Its vjp: v(g, *inputs).") = None,
+        jvp: named("Its jvp: j(tangents, *inputs).") = None,
+        reference: named("The same function in NumPy, by whose exact gradient it is measured.") = None,
+        surrogate: named("The NumPy function whose gradient a straight-through estimator stands for.") = None,
+        argnums: Annotated[Optional[str], typer.Option(
+            metavar="I,J", help="The positions of the inputs to differentiate.", show_default="all floats")] = None,
+        order: Annotated[int, typer.Option(min=1, max=2, help="1 for first derivatives alone.")] = 2,
+        mode: Annotated[Optional[list[str]], typer.Option(
+            help="Check this mode only, as in 'reverse' or 'forward over reverse'; may be repeated.")] = None,
+        symmetric: Annotated[Optional[list[str]], typer.Option(
+            metavar="NAME", help="An input that is a symmetric matrix; may be repeated.")] = None,
         dtype: Annotated[Optional[list[str]], typer.Option(help="Test in this dtype only; may be repeated.")] = None,
+        quick: Annotated[bool, typer.Option("--quick", help="Few points, first derivatives alone.")] = False,
+        thorough: Annotated[bool, typer.Option(
+            "--thorough", help="All points, even after a clear failure at the inputs as given.")] = False,
         seed: Annotated[int, typer.Option(min=0, help="The same seed finds the same.")] = 0,
         csv: Annotated[Optional[Path], typer.Option(dir_okay=False, help="Write every verdict to this file.")] = None):
-    """Check the derivatives of your own function; exit status 1 if anything is wrong.
+    """Check the derivatives of your own function.
+
+    Exit status: 0 if they are right, 1 if anything is wrong, 3 if of some derivative nothing could be decided, 2 if the
+    function could not be checked.
 
     Examples:
 
@@ -112,16 +130,23 @@ def check_function(
 
     - `python -m crosscheck check mylayers:softmax --vjp mylayers:softmax_vjp --shape 3,4`
 
+    - `python -m crosscheck check mylayers:loss --inputs mylayers:batch --argnums 0 --order 1`
+
     - `python -m crosscheck check torch.nn.functional:gelu --reference refgrad.nn:gelu --shape 4,5 --dtype bfloat16`
     """
     from .checker import check
-    from .checker.command import arrays, imported
+    from .checker.command import arrays, imported, positions
+    from .checker.report import STATUS
     try:
         f = imported(target)
-        options = {name: imported(path) for name, path in (
-            ("gradient", gradient), ("vjp", vjp), ("jvp", jvp), ("reference", reference)) if path}
+        functions = {name: imported(path) for name, path in (
+            ("gradient", gradient), ("vjp", vjp), ("jvp", jvp), ("reference", reference), ("surrogate", surrogate))
+            if path}
         given = imported(inputs)() if inputs else arrays(shape, seed)
-        report = check(f, *given, dtypes=tuple(dtype) if dtype else None, seed=seed, **options)
+        given = given if isinstance(given, (tuple, list)) else (given,)
+        report = check(f, *given, argnums=positions(argnums), order=order, modes=mode or None,
+                       symmetric=tuple(symmetric or ()), quick=quick, thorough=thorough,
+                       dtypes=tuple(dtype) if dtype else None, seed=seed, **functions)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         complain(f"error: {error}")
         raise typer.Exit(2) from None
@@ -129,7 +154,7 @@ def check_function(
     if csv is not None:
         from .report.tables import write_table
         write_table(report.to_frame(), csv)
-    raise typer.Exit(0 if report.ok else 1)
+    raise typer.Exit(STATUS[report.outcome])
 
 
 app = application(STUDIES)

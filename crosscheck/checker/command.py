@@ -39,6 +39,16 @@ def arrays(shapes, seed):
     return tuple(rng.standard_normal(_shape(s)).astype(np.float32).astype(np.float64) for s in shapes)
 
 
+def positions(text):
+    """The numbers of '0,2'; None for None."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(n) for n in text.split(","))
+    except ValueError:
+        raise ValueError(f"--argnums {text!r}: expected whole numbers with commas between them, as in 0,2") from None
+
+
 def _shape(text):
     try:
         shape = tuple(int(n) for n in text.strip("() ").split(",") if n.strip())

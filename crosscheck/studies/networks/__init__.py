@@ -38,14 +38,21 @@ COUNT = option("networks", Optional[int], None, "--networks", min=1, help="How m
                show_default="150, which meet every pair of layers; 60 with --quick")
 DTYPE = option("dtype", Optional[list[Dtype]], None, "--dtype", help="Give it twice for both.",
                show_default="both")
+LIBRARY = option("library", Optional[list[str]], None, "--library", metavar="NAME",
+                 help="Whose derivatives are checked; may be repeated. JAX takes part as jax, if it is installed.",
+                 show_default="refgrad and torch")
 ID = parameter("id", Annotated[str, typer.Argument(
     metavar="ID", help="A network's id, as in errors.csv: full-0-17.")])
 
 RUN = Command("run", """
 Check random networks: errors.csv, layers.csv, coverage.csv and their plots.
 
-Example: `python -m crosscheck run --networks 20 --seed 7 --dtype float32 --out /tmp/try`
-""", (COUNT, SEED, OUT, DTYPE, QUICK, WORKERS))
+Examples:
+
+- `python -m crosscheck run --networks 20 --seed 7 --dtype float32 --out /tmp/try`
+
+- `python -m crosscheck run --networks 20 --library refgrad --library jax --out /tmp/try`
+""", (COUNT, SEED, OUT, DTYPE, LIBRARY, QUICK, WORKERS))
 
 LIST = Command("list", """
 List the networks that a run of this seed checks, and the layers and pairs of layers that it misses.
@@ -57,7 +64,7 @@ REPLAY = Command("replay", """
 Check one network again and show all of it: program, arrays, exact derivatives, every answer's verdict.
 
 Example: `python -m crosscheck replay full-0-17 --dtype float64`
-""", (ID, DTYPE), f"{__name__}.commands:replay")
+""", (ID, DTYPE, LIBRARY), f"{__name__}.commands:replay")
 
 NETWORKS = Study(
     "networks", RUN, (ERRORS, LAYERS, FINDINGS, TORCH_FINDINGS, REFGRAD_FINDINGS, COVERAGE),

@@ -10,6 +10,7 @@ from ...modes import Mode
 from ...networks import draw_networks, network_of_id
 from ...networks.draw import PROFILES
 from ...report.terminal import aside, complain, console, plain_table
+from ...subjects.libraries import USUAL, library
 from .run import DTYPES, examine
 
 
@@ -21,6 +22,16 @@ def count_and_profile(options):
 
 def dtypes_of(options):
     return tuple(dict.fromkeys(d.value for d in options.dtype)) if options.dtype else DTYPES
+
+
+def libraries_of(options):
+    """The names of the libraries; a message and exit status 2 for one that is not known or not installed."""
+    named = getattr(options, "library", None)
+    try:
+        return tuple(dict.fromkeys(library(name).name for name in named)) if named else USUAL
+    except (ValueError, ImportError) as error:
+        complain(f"error: --{error}")
+        raise typer.Exit(2) from None
 
 
 def list_networks(options):
@@ -44,8 +55,9 @@ def replay(options):
         complain(f"error: {error}")
         raise typer.Exit(2) from None
     console.print(description(network))
-    with aside.status("differentiating in ball arithmetic, refgrad and torch"):
-        truth, rows = examine(network, dtypes_of(options))
+    libraries = libraries_of(options)
+    with aside.status(f"differentiating in ball arithmetic, {' and '.join(libraries)}"):
+        truth, rows = examine(network, dtypes_of(options), libraries)
     console.print(answers(network, truth, rows))
     from ...locate.findings import explained
     with aside.status("looking for the fault, and for the smallest program that shows it"):

@@ -6,22 +6,23 @@ import numpy as np
 
 from ...report.sections import images, section, table
 from ...report.terminal import table_of
+from ...subjects.libraries import USUAL
 from ...verdict import KINK, NO_ANSWER, NOT_FINITE, RIGHT, VERDICTS, WRONG
 from ..study import Outcome
 from . import frames, plots
 from . import run as job
-from .commands import count_and_profile, dtypes_of
+from .commands import count_and_profile, dtypes_of, libraries_of
 
 
 def run(options, watch):
     count, profile = count_and_profile(options)
-    dtypes = dtypes_of(options)
+    dtypes, libraries = dtypes_of(options), libraries_of(options)
     with watch("checking networks", count) as tick:
-        result = job.run(options.seed, count, profile, dtypes, options.workers, tick)
+        result = job.run(options.seed, count, profile, dtypes, options.workers, tick, libraries)
     return outcome(result, count, (
         f"{len(result.networks)} random networks of seed {options.seed} ({profile}), "
         f"{sum(n.size for n in result.networks):,} numbers to differentiate, in "
-        f"{' and '.join(dtypes)}"))
+        f"{' and '.join(dtypes)}" + f", by {' and '.join(libraries)}" * (libraries != USUAL)))
 
 
 def outcome(result, count, about):
