@@ -217,11 +217,54 @@ def test_check_has_a_table_a_file_and_an_exit_status(tmp_path):
     assert right.exit_code == 0 and "ok: " in right.said and "float32" not in right.said
     assert set(pd.read_csv(tmp_path / "tanh.csv")["verdict"]) == {"exact to rounding", "ok"}
     wrong = call("check", "numpy:sin", "--vjp", "numpy:multiply", "--shape", "3", "--seed", 5)
-    assert wrong.exit_code == 1 and "NOT ok: reverse" in wrong.said
+    assert wrong.exit_code == 1 and "wrong: reverse" in wrong.said
     assert wrong.output == call("check", "numpy:sin", "--vjp", "numpy:multiply", "--shape", "3", "--seed", 5).output
 
 
 # Interruption
+
+
+OWN = """
+import numpy as np, torch
+def undecided(x): return np.maximum(np.sqrt(x) ** 2, x)
+def positive(): return np.array([1.0, 2.0])
+def total(n, x): return np.sum(x) * n
+def integers_too(): return np.array([1, 2]), np.array([0.5, 1.5])
+def gelu(x): return torch.nn.functional.gelu(x)
+def added(x, b): return torch.add(torch.as_tensor(x), b)
+def rounded(x): return np.round(x)
+def straight(g, x): return g,
+def same(x): return x
+"""
+
+
+def test_check_has_an_exit_status_for_each_outcome_and_its_options_reach_it(tmp_path, monkeypatch):
+    (tmp_path / "own_functions.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    undecided = call("check", "own_functions:undecided", "--inputs", "own_functions:positive", "--quick")
+    assert undecided.exit_code == 3 and "undecided: nothing is known" in undecided.said
+    integers = call("check", "own_functions:total", "--inputs", "own_functions:integers_too", "--argnums", "1", "--quick")
+    assert integers.exit_code == 0 and "total(x: 2)" in integers.said
+    assert call("check", "own_functions:gelu", "--shape", "3", "--quick").exit_code == 0
+    for wrong, words in ((("own_functions:added", "--shape", "4,3", "--shape", "5"), "raises"),
+                         (("own_functions:total", "--inputs", "own_functions:integers_too", "--argnums", "x"), "--argnums 'x'"),
+                         (("own_functions:gelu", "--shape", "3", "--mode", "sideways"), "sideways")):
+        found = call("check", *wrong)
+        assert found.exit_code == 2 and words in found.said and len(found.said.splitlines()) == 1
+    first = call("check", "numpy:tanh", "--shape", "3", "--order", "1", "--mode", "reverse")
+    assert first.exit_code == 0 and "second" not in first.said and "forward" not in first.said.split("repeated")[0]
+    estimator = ("check", "own_functions:rounded", "--vjp", "own_functions:straight", "--shape", "3", "--quick")
+    assert call(*estimator).exit_code == 1
+    assert call(*estimator, "--surrogate", "own_functions:same").exit_code == 0
+
+
+def test_libraries_are_chosen_by_name(tmp_path):
+    refused = call("run", "--library", "flax", "--out", tmp_path)
+    assert refused.exit_code == 2 and "expected one of refgrad, torch, jax" in refused.said
+    one = call("run", "--networks", "2", "--quick", "--workers", "1", "--library", "refgrad", "--out", tmp_path)
+    assert one.exit_code == 0 and set(pd.read_csv(tmp_path / "errors.csv")["differentiator"]) == {"refgrad"}
+
 
 
 def test_interrupted_it_writes_what_is_finished_and_says_so(tmp_path, monkeypatch, small):
@@ -254,7 +297,7 @@ ANNOUNCED = """
 from crosscheck import cli
 from crosscheck.studies.networks import run
 real = run.run
-run.run = lambda *a: real(*a[:-1], lambda network: print("checked", flush=True))
+run.run = lambda *a: real(*a[:5], lambda network: print("checked", flush=True), *a[6:])
 cli.main()
 """
 
