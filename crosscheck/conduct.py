@@ -7,9 +7,9 @@ import numpy as np
 
 from .formats import format_named
 from .modes import ALL, Mode
-from .points import cut_to
+from .shapes import resized
 from .subjects.subject import Unanswered
-from .verdict import MISCONDUCT, NO_ANSWER, RIGHT, TYPICAL, Verdict
+from .verdict import MISCONDUCT, NO_ANSWER, NOT_FINITE, RIGHT, TYPICAL, Verdict
 
 
 def strided(a):
@@ -104,7 +104,6 @@ def _behaviour(subject, point, weights, u, v, dtype, judge):
         else:
             yield from judge(Mode.REVERSE, first, check)
     yield from _shared(subject, point, weights, dtype)
-    yield from _empty(subject, point, dtype)
 
 
 def _shared(subject, point, weights, dtype):
@@ -112,6 +111,10 @@ def _shared(subject, point, weights, dtype):
     pairs = [(a, b) for a in point.x for b in point.x if a < b and point.x[a].shape == point.x[b].shape]
     for a, b in pairs[:1]:
         one = point.x[a]
+        try:
+            subject.value({**point.x, b: one}, dtype)
+        except Exception:
+            return  # it is not for equal inputs
         try:
             apart, _, _ = subject.pull({**point.x, b: one.copy()}, weights, dtype, contiguous)
             shared, _, _ = subject.pull({**point.x, b: one}, weights, dtype, contiguous)
@@ -178,9 +181,9 @@ def _shapes(found, x, dtype):
             yield "shape and dtype", k, Verdict(RIGHT)
 
 
-def _empty(subject, point, dtype):
-    """Arrays without entries along the first axis: gradients without entries, or zeros."""
-    cut = cut_to(0, point.x, subject.constants, subject.resizable)
+def no_entries(subject, x, dtype):
+    """Yield (name, `Verdict`) for arrays without entries along the first axis: gradients without entries, or zeros."""
+    cut = resized(0, x, subject.constants, subject.resizable)
     if cut is None:
         return
     with subject.given(cut[1]):
@@ -193,12 +196,14 @@ def _empty(subject, point, dtype):
         try:
             first, _, _ = subject.pull(cut[0], [np.ones(np.shape(y)) for y in values], dtype, contiguous)
         except Exception as error:
-            yield "no entries", ALL, no_answer(error)
+            yield ALL, no_answer(error)
             return
     for k, a in cut[0].items():
-        right = np.shape(first[k]) == a.shape and np.isfinite(first[k]).all()
-        yield "no entries", k, Verdict(RIGHT) if right else Verdict(
-            NO_ANSWER, note=f"not for arrays without entries: shape {np.shape(first[k])}, expected {a.shape}, finite")
+        if np.shape(first[k]) != a.shape:
+            yield k, Verdict(NO_ANSWER, note=f"for arrays without entries: shape {np.shape(first[k])}, expected {a.shape}")
+        else:
+            yield k, Verdict(RIGHT) if np.isfinite(first[k]).all() else Verdict(
+                NOT_FINITE, note="nan or inf for arrays without entries, where the function is finite")
 
 
 def _example(a, b):

@@ -29,7 +29,7 @@ class Point:
     dtypes     the dtypes that can hold it; None for all
     constants  name -> another value for an input that is not differentiated
     extreme    so large or small that squares leave the range of floats
-    reshaped   other shapes than the caller's: the function broadcasts there, but its derivative may not be meant to
+    foreign    other shapes than the caller's, which the function takes: its derivative may not be meant for them
     """
 
     label: str
@@ -37,26 +37,25 @@ class Point:
     dtypes: tuple | None = None
     constants: dict = field(default_factory=dict)
     extreme: bool = False
-    reshaped: bool = False
+    foreign: bool = False
 
 
-def around(x, constants, dtypes, seed, works, resizable):
-    """The `Point`s: as given first, then the others in the order of what they have found.
+def around(x, constants, dtypes, seed, works):
+    """Yield the `Point`s of the caller's shapes: as given first, then the others in the order of what they have found.
 
-    works      ``works(x, constants) -> bool``: does the function have a finite value there?
-    resizable  names of the inputs whose shapes may be varied
+    works  ``works(x, constants) -> bool``: does the function have a finite value there?
     """
     coarsest = min(map(format_named, dtypes), key=lambda f: f.precision)
-    fits = {k: coarsest.round(a) for k, a in x.items()}
+    fits = rounded(x, dtypes)
     given = all(np.array_equal(fits[k], a) for k, a in x.items())
-    points = [Point("as given", x, None if given else _finest(dtypes))]
-    if not given:
-        points.append(Point(f"as given, rounded to {coarsest.name}", fits))
+    yield Point("as given", x, None if given else _finest(dtypes))
+    if not given and works(fits, constants):
+        yield Point(f"as given, rounded to {coarsest.name}", fits)
     size = sum(a.size for a in x.values())
-    most = int(np.clip(BUDGET // max(size, 1), FEWEST, 40))
+    left = int(np.clip(BUDGET // max(size, 1), FEWEST, 40)) - (1 if given else 2)
     rng = np.random.default_rng(seed)
     for label, move, extreme in MOVES:
-        if len(points) >= most:
+        if left <= 0:
             break
         if extreme and _finest(dtypes) != ("float64",):
             continue
@@ -66,11 +65,16 @@ def around(x, constants, dtypes, seed, works, resizable):
             # Where squares leave a format's range, overflow on the way is no fault.
             largest = max(float(np.max(np.abs(a), initial=0.0)) for a in moved.values())
             able = tuple(d for d in dtypes if np.sqrt(format_named(d).largest) > largest)
-            points.append(Point(label, moved, ("float64",) if extreme else able or _finest(dtypes), extreme=extreme))
-    points += _of_constants(fits, constants, works)
-    points += _of_size_one(fits, constants, works, resizable)
-    points += _of_equals(fits, constants, works)
-    return points
+            yield Point(label, moved, ("float64",) if extreme else able or _finest(dtypes), extreme=extreme)
+            left -= 1
+    yield from _of_constants(fits, constants, works)
+    yield from _of_equals(fits, constants, works)
+
+
+def rounded(x, dtypes):
+    """x, rounded so that the coarsest of the dtypes can hold it."""
+    coarsest = min(map(format_named, dtypes), key=lambda f: f.precision)
+    return {k: coarsest.round(a) for k, a in x.items()}
 
 
 def _finest(dtypes):
@@ -201,40 +205,6 @@ def _of_constants(x, constants, works):
     if same and works(x, {**constants, **same}):
         return [Point("repeated indices", x, constants=same)]
     return []
-
-
-def cut_to(length, x, constants, resizable):
-    """(x, constants) with that many entries along the first axis of the first input, and of all that share its length;
-    None if there is no such axis."""
-    first = next((a for k, a in x.items() if k in resizable), np.zeros(()))
-    if not first.ndim or first.shape[0] <= length:
-        return None
-    size = first.shape[0]
-
-    def cut(name, a):
-        shape = getattr(a, "shape", ())
-        if not len(shape) or shape[0] != size or name not in resizable:
-            return a
-        return a[:length, :length] if tuple(shape) == (size, size) else a[:length]  # a square matrix stays one
-
-    return {k: cut(k, a) for k, a in x.items()}, {k: cut(k, a) for k, a in constants.items()}
-
-
-def _of_size_one(x, constants, works, resizable):
-    """A batch of one, and each axis of each input cut to size 1 where the function then broadcasts it."""
-    found = []
-    single = cut_to(1, x, constants, resizable)
-    if single and works(*single):
-        found.append(Point("a batch of one", single[0], constants=single[1], reshaped=True))
-    many = sum(a.size for a in x.values()) > BUDGET // FEWEST
-    for k, a in x.items():
-        for axis in range(a.ndim):
-            if a.shape[axis] > 1 and len(x) > 1 and not many and k in resizable:
-                cut = {**x, k: np.take(a, [0], axis=axis)}
-                if works(cut, constants):
-                    found.append(Point(f"{k} of size 1 along axis {axis}", cut, reshaped=True))
-                    break
-    return found
 
 
 def _of_equals(x, constants, works):

@@ -6,18 +6,24 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
+from . import subjects
 from .ball import Ball, Undecided, arithmetic
-from .conduct import brief, conduct, finest, no_answer
+from .child import can_fork, in_a_child
+from .conduct import brief, conduct, finest, no_answer, no_entries
 from .formats import format_named
 from .kinks import kinks
 from .modes import ALL, FIRST_ORDER, Mode
 from .phases import VERDICTS, phase
-from .points import MIXED, around
+from .points import MIXED, around, rounded
+from .progress import progress
+from .shapes import elsewhere, shares_rows
 from .subjects.subject import Misconduct, Subject
 from .truth.by_balls import ByBalls
 from .truth.by_differences import ByDifferences
@@ -30,6 +36,12 @@ QUICK = 3
 
 #: With more entries than this, second derivatives are taken at the caller's own inputs alone.
 MANY = 300
+
+#: With more entries than this ball arithmetic would take minutes.
+FOR_BALLS = 20_000
+
+#: With more entries than this nothing more is looked at once a derivative of first order is wrong.
+HUGE = 100_000
 
 #: Verdicts that make a check fail.
 FAILURES = (WRONG, NOT_FINITE, MISCONDUCT)
@@ -79,21 +91,24 @@ class Trial:
     def ask(self, modes, dtype):
         """Have the subject differentiate by these modes; an error that it raises is an answer, too."""
         known = self.known
-        answers = self.answers[dtype] = {}
+        answers = self.answers.setdefault(dtype, {})
         for mode in modes:
             try:
                 answers[mode] = self.subject.answer(mode, self.point.x, known.weights, known.u, known.v, dtype)
             except Exception as error:
                 answers[mode] = error
+            finally:
+                self.subject.state.put_back()
 
-    def findings(self, dtype, prove=()):
-        """Yield a `Finding` for each answer in a dtype; by the modes in `prove` bounds are computed in any case."""
-        for mode, name, verdict, failed in self.verdicts(dtype, prove):
+    def findings(self, dtype, modes, prove=()):
+        """Yield a `Finding` for each answer by some modes; by those in `prove` bounds are computed in any case."""
+        for mode, name, verdict, failed in self.verdicts(dtype, modes, prove):
             yield self.finding(mode, name, dtype, verdict, failed=failed)
 
-    def verdicts(self, dtype, prove=()):
+    def verdicts(self, dtype, modes, prove=()):
         """The same as (mode, name, `Verdict`, whether it is a failure or None if the verdict alone says that)."""
-        for mode, found in self.answers[dtype].items():
+        for mode in modes:
+            found = self.answers[dtype][mode]
             if isinstance(found, Exception):
                 yield mode, ALL, *self._unanswered(mode, found)
             if isinstance(found, Exception) or not self.known.covers(mode):
@@ -126,6 +141,8 @@ class Trial:
                 if self.own_rules:
                     yield self.finding(mode, ALL, "exact", no_answer(error))
                 continue  # code that balls cannot run is judged by its floats
+            finally:
+                self.subject.state.put_back()
             misshapen = self._misshapen(mode, found)
             yield from (self.finding(mode, k, "exact", verdict) for k, verdict in misshapen)
             for name, ball in () if misshapen else found.items():
@@ -142,7 +159,7 @@ class Trial:
         digits = verdict.known if np.isnan(digits) else digits
         failed = verdict.verdict in FAILURES if failed is None else failed
         # A derivative need not be meant for shapes at which only the function broadcasts; refgrad's rules are.
-        meant = not self.point.reshaped or self.own_rules
+        meant = not self.point.foreign or self.own_rules
         told = OK if verdict.verdict == RIGHT and not verdict.bound else verdict.verdict
         return Finding(check, self.point.label, name, dtype, told, digits, verdict.ulp_max,
                        verdict.rel_error, verdict.error_over_bound, verdict.bound, verdict.note, failed and meant)
@@ -156,7 +173,7 @@ class Trial:
         """An error in place of a derivative: a failure where the subject promised one and f itself works."""
         if isinstance(error, Misconduct):
             return Verdict(MISCONDUCT, note=str(error)), None
-        return no_answer(error), not (self.subject.may_decline(mode, error) or self.point.extreme or self.point.reshaped)
+        return no_answer(error), not (self.subject.may_decline(mode, error) or self.point.extreme or self.point.foreign)
 
 
 class Examination:
@@ -165,27 +182,33 @@ class Examination:
     reference   the function on balls, from a dict of arrays to a list of arrays; None: the subject's own
     why_floats  why it is measured by differences in floats; "" where it is measured by ball arithmetic
     quick       stand at few points
-    thorough    go on after a failure where the caller stands
+    thorough    go on to other points after a failure where the caller stands
     """
 
-    def __init__(self, subject: Subject, reference=None, seed=0, quick=False, thorough=True):
+    def __init__(self, subject: Subject, reference=None, seed=0, quick=False, thorough=False):
         self.subject, self.seed, self.quick, self.thorough = subject, seed, quick, thorough
         self.x, self.widest = subject.inputs(), finest(subject.dtypes)
-        self.program = reference or subject.program()
+        self.size = sum(a.size for a in self.x.values())
+        program = reference or subject.program()
+        self.program = program and subject.state.after(program)
         self.why_floats = subject.unproved if self.program is None else _why_not_on_balls(self.program, self.x)
-        if reference and self.why_floats:
+        if reference and self.why_floats and self.size <= FOR_BALLS:
             raise ValueError(f"check: the reference does not run in ball arithmetic ({self.why_floats}). Write it with "
                              f"NumPy's or refgrad.nn's functions, or leave reference= out: differences then do")
         self.natural, self.points, self.trials = 0.0, {}, {}
-        self.many = sum(a.size for a in self.x.values()) > MANY
+        self.here = ""  # where it stands
+        self.many = self.size > MANY
         self.measured_by_another = reference is not None
         self.own_rules = subject.by_refgrad and reference is None
 
     def findings(self):
         """Yield `Finding`s, those at the caller's own inputs first."""
-        with self.subject.at_work(), warnings.catch_warnings():
+        with progress(lambda: f"{self.subject.name} {self.here}"), self.subject.at_work(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # overflow is judged, not announced
-            yield from self._all()
+            try:
+                yield from self._all()
+            finally:
+                self.subject.state.put_back()
 
     def _all(self):
         subject = self.subject
@@ -197,16 +220,62 @@ class Examination:
         for name in subject.overwrites(self.widest):
             yield Finding("mutation", "as given", name, self.widest, MISCONDUCT, failed=True,
                           note=f"the function itself overwrites {name}")
-        for number, point in enumerate(around(self.x, subject.constants, subject.dtypes, self.seed, self._works,
-                                              subject.resizable)):
-            if self.quick and number >= QUICK:
+        number = failed = 0
+        for number, point in enumerate(around(self.x, subject.constants, subject.dtypes, self.seed, self._works)):
+            for finding in self._stand(point, number):
+                failed += finding.failed
+                yield finding
+            if failed and not number and not self.thorough or self.quick and number + 1 >= QUICK:
                 return
-            self.points[point.label] = point
-            with subject.given(point.constants):
-                try:
-                    yield from self._at(point, number)
-                except Undecided as error:
-                    yield Finding("differences", point.label, ALL, "exact", UNDECIDED, note=str(error))
+        if not subject.crash_prone:
+            found, end = self._elsewhere(number), ""
+        elif can_fork() and subject.on_cpu:
+            found, end = in_a_child(self._elsewhere(number))
+        else:
+            return
+        place = ""
+        for finding in found:
+            if isinstance(finding, str):
+                place = finding
+            else:
+                yield finding
+        if end:
+            yield Finding("other shapes", place, ALL, self.widest, NO_ANSWER, note=f"{end}, one of its own")
+
+    def _stand(self, point, number):
+        """Yield what is found at a point; what the subject raises on the way is a finding, and no end."""
+        self.points[point.label], self.here = point, point.label
+        with self.subject.given(point.constants):
+            try:
+                yield from self._at(point, number)
+            except Exception as error:
+                if not (isinstance(error, Undecided) or _of_the_subject(error)):
+                    raise
+                note = str(error) if isinstance(error, Undecided) else f"it could not be told: {brief(error)}"
+                yield Finding("differences", point.label, ALL, "exact", UNDECIDED, note=note)
+
+    def _elsewhere(self, number):
+        """Yield where it goes, a text, and what is found there: at other shapes and indices, and without entries."""
+        subject = self.subject
+        x, constants, whole = rounded(self.x, subject.dtypes), subject.constants, None
+        if not self._works(x, constants):
+            return
+        for alternatives in filter(None, elsewhere(x, constants, subject.resizable)):
+            yield alternatives[0].label
+            point = next((p for p in alternatives if self._works(p.x, p.constants)), None)
+            if point is None:
+                continue
+            if point.foreign:
+                whole = subject.value(x, self.widest) if whole is None else whole
+                with subject.given(point.constants):
+                    point.foreign = not shares_rows(subject.value(point.x, self.widest), whole)
+            number += 1
+            yield from self._stand(point, number)
+        self.here = "without entries"
+        yield self.here
+        for name, verdict in no_entries(subject, x, self.widest):
+            yield Finding("no entries", self.here, name, self.widest, verdict.verdict, note=verdict.note,
+                          failed=verdict.verdict in FAILURES)
 
     def where(self, finding):
         """Where in the gradient the fault of a failure is, in words; "" where no pattern shows."""
@@ -217,7 +286,10 @@ class Examination:
         if not isinstance(trial.answers[dtype].get(Mode.REVERSE), dict):
             return ""
         with self.subject.at_work(), self.subject.given(trial.point.constants), np.errstate(all="ignore"):
-            return pattern(trial, finding.argument, dtype)
+            try:
+                return pattern(trial, finding.argument, dtype)
+            finally:
+                self.subject.state.put_back()
 
     def _works(self, x, constants):
         """Has the function a finite value there, and so its reference?"""
@@ -251,24 +323,30 @@ class Examination:
         trial = Trial(self.subject, known, point)
         if number == 0 and known.how == "balls" and not (self.own_rules or self.subject.stands_in):
             yield from self._value(trial, ys)
+        modes = self._modes(number, point)
         if known.how == "balls":
-            yield from trial.on_balls(self._modes(self.widest, number, point))
-        for dtype in sorted(point.dtypes or self.subject.dtypes, key=lambda d: -format_named(d).precision):
-            trial.ask(self._modes(dtype, number, point), dtype)
+            yield from trial.on_balls(modes[self.widest])
+        dtypes = sorted(point.dtypes or self.subject.dtypes, key=lambda d: -format_named(d).precision)
         wrong = set()
         self.trials[point.label] = trial
-        for dtype in trial.answers:
-            for finding in trial.findings(dtype, prove=(Mode.REVERSE,) if number == 0 else ()):
-                if finding.failed:
-                    wrong.add(finding.check)
-                yield finding
-        yield from kinks(trial, self.widest if self.widest in trial.answers else next(iter(trial.answers)))
+        for order in (1, 2):
+            chosen = {d: [m for m in modes[d] if m.order == order] for d in dtypes}
+            for dtype in dtypes:
+                trial.ask(chosen[dtype], dtype)
+            for dtype in dtypes:
+                for finding in trial.findings(dtype, chosen[dtype], (Mode.REVERSE,) if number == 0 else ()):
+                    if finding.failed:
+                        wrong.add(finding.check)
+                    yield finding
+                if wrong and self.size > HUGE and not self.thorough:
+                    return
+        yield from kinks(trial, self.widest if self.widest in trial.answers else dtypes[0])
         if number == 0 or point.label == MIXED and not self.many and self.widest in trial.answers:
             yield from conduct(trial, self.widest, wrong)
 
     def _knowledge(self, point, weights, u, v, number):
         if not self.why_floats:
-            modes = tuple(dict.fromkeys([*FIRST_ORDER, *self._modes(self.widest, number, point)]))
+            modes = tuple(dict.fromkeys([*FIRST_ORDER, *self._modes(number, point)[self.widest]]))
             for wanted in (modes, FIRST_ORDER):
                 try:
                     known = ByBalls(self.program, point.x, weights, u, v, self.seed, wanted, self.own_rules,
@@ -293,16 +371,18 @@ class Examination:
         if known:
             what = "refgrad's rules" if self.own_rules else "the reference's rules"
             return Finding(Mode.REVERSE, point.label, ALL, "exact", NO_ANSWER,
-                           failed=self.own_rules and not point.reshaped, note=f"{what} raise {brief(error)}")
+                           failed=self.own_rules and not point.foreign, note=f"{what} raise {brief(error)}")
         return Finding("differences", point.label, ALL, "exact", UNDECIDED, note=f"f has no value: {brief(error)}")
 
-    def _modes(self, dtype, number, point):
-        """All modes everywhere; with many entries only where the caller stands.  Elsewhere it is reverse mode then, and
-        forward mode at the point that has something of everything."""
-        if number == 0 or not self.many:
-            return self.subject.modes
-        wanted = {Mode.REVERSE} | ({Mode.FORWARD} if point.label == MIXED and dtype == self.widest else set())
-        return [m for m in self.subject.modes if m in wanted]
+    def _modes(self, number, point):
+        """dtype -> all modes everywhere; with many entries only where the caller stands.  Elsewhere it is reverse mode
+        then, and forward mode at the point that has something of everything."""
+        def wanted(dtype):
+            if number == 0 or not self.many:
+                return self.subject.modes
+            some = {Mode.REVERSE} | ({Mode.FORWARD} if point.label == MIXED and dtype == self.widest else set())
+            return [m for m in self.subject.modes if m in some]
+        return {dtype: wanted(dtype) for dtype in self.subject.dtypes}
 
     def _value(self, trial, ys):
         """Is the subject the function that it is measured by?"""
@@ -323,6 +403,12 @@ class Examination:
                             f"{float(np.max(error)):.3g} where the largest result is {size:.3g}"))
 
 
+def _of_the_subject(error):
+    """Was the error raised where the subject ran, rather than by what judges it?"""
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(os.path.dirname(file) == os.path.dirname(subjects.__file__) for file in files)
+
+
 def _draw(rng, shape, form):
     """Directions and weights: of either sign, none near zero, none like another, representable in every dtype."""
     return form.round(rng.uniform(0.5, 2.0, shape) * rng.choice([-1.0, 1.0], shape))
@@ -330,6 +416,8 @@ def _draw(rng, shape, form):
 
 def _why_not_on_balls(program, x):
     """Why the function cannot run in ball arithmetic; "" if it can."""
+    if sum(a.size for a in x.values()) > FOR_BALLS:
+        return f"more than {FOR_BALLS} numbers would take too long"
     try:
         with arithmetic(BITS[0]):
             ys = program({k: Ball(a) for k, a in x.items()})

@@ -131,7 +131,7 @@ class Ball(Face):
     dtype = property(lambda self: self.cells.dtype, doc="object: a ball has no float dtype")
 
     def __getitem__(self, index):
-        return _make(as_cells(self.cells[index]), self.format)
+        return _make(as_cells(self.cells[plain(index)]), self.format)
 
     def __setitem__(self, index, value):
         raise TypeError("Balls are immutable: build a new one, with np.where or np.concatenate")
@@ -207,7 +207,15 @@ class Ball(Face):
         raise TypeError("a Ball is not one number: use .mid() for its midpoint, .radius() for what "
                         "it leaves open")
 
-    __float__ = __int__ = __index__ = __complex__ = _no_number
+    def _no_index(self):
+        """What is decided by balls is a plain number; only what comparisons leave open gets here."""
+        for cell in self.cells.flat:
+            if current_format() is not None and not cell.is_exact():
+                raise Undecided("index", (), (cell,))
+        self._no_number()
+
+    __float__ = __complex__ = _no_number
+    __int__ = __index__ = _no_index
 
     def __repr__(self):
         text = np.array2string(as_cells(each(show)(self.cells)), separator=", ", prefix="Ball(",
@@ -249,6 +257,14 @@ def _settle_kwargs(name, kwargs):
         if not (value is None or value is True):
             raise TypeError(f"{name}: {key}= is not possible, Balls are immutable")
     return {k: v for k, v in kwargs.items() if k not in ("out", "where", "casting", "subok")}
+
+
+def plain(index):
+    """An index, or a part of one, without balls: raises where comparisons have left it open."""
+    for part in index if type(index) is tuple else (index,):
+        if type(part) is Ball:
+            part._no_index()
+    return index
 
 
 # From numbers to cells

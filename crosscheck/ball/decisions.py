@@ -120,6 +120,20 @@ quantifier(np.all, np.min, 1)
 quantifier(np.any, np.max, 0)
 
 
+def nonzero_places(a):
+    """Where the entries are not zero, as plain bools: what is counted or used as an index must be decided."""
+    codes, cells = truth(a)
+    if np.any(codes == HALF):
+        refuse("nonzero", codes == HALF, cells, as_cells(ZERO))
+    record("nonzero", codes == 1)
+    return np.asarray(codes == 1)
+
+
+for _function in (np.nonzero, np.flatnonzero, np.argwhere, np.count_nonzero):
+    register(_function, lambda a, *args, _function=_function, **named: _function(
+        nonzero_places(a), *args, **named))
+
+
 def classified(ufunc, yes, no):
     def implementation(x):
         cells = cells_of(x)
@@ -143,8 +157,10 @@ classified(np.signbit, lambda c: c < ZERO,
 # Choices
 
 @register(np.where)
-def where(condition, x, y):
+def where(condition, x=None, y=None):
     """The hull of both branches where the condition is open."""
+    if x is None and y is None:
+        return np.nonzero(nonzero_places(condition))
     a, b = cells_of(x), cells_of(y)
     if isinstance(condition, (np.bool_, np.ndarray)) and condition.dtype == bool:
         return wrap(np.where(condition, a, b))

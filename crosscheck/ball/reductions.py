@@ -13,7 +13,7 @@ from refgrad.rules.shape import scatter_add
 
 from .arithmetic import (
     ONE, SQRT_ULPS, ZERO, as_cells, current_format, each, rounded, rounded_sums, unbounded)
-from .array import cells_of, filled, register, wrap
+from .array import cells_of, filled, plain, register, wrap
 from .elementwise import nonnegative_sqrt
 
 
@@ -59,7 +59,7 @@ def scatter_add_(values, index, shape, distinct=False):
     """zeros(shape) with `values` added at `index`; repeated indices accumulate."""
     def scattered(x):
         result = np.full(shape, ZERO, object) if x.dtype == object else np.zeros(shape)
-        np.add.at(result, index, x)
+        np.add.at(result, plain(index), x)
         return result
     return summed(scattered, cells_of(values))
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from refgrad.rules.shape import setitem
 
-from .array import Ball, cells_of, filled, register, wrap
+from .array import Ball, cells_of, filled, plain, register, wrap
 
 
 def structural(*functions, arrays=1, fills=False):
@@ -20,7 +20,7 @@ def structural(*functions, arrays=1, fills=False):
             count = len(args) if arrays is None else arrays
             data = [cells_of(a) for a in args[:count]]
             others = {k: cells_of(v) if isinstance(v, Ball) else v for k, v in kwargs.items()}
-            result = _function(*data, *args[count:], **others)
+            result = _function(*data, *map(plain, args[count:]), **others)
             if isinstance(result, (list, tuple)):
                 return type(result)(map(wrap, result))
             return wrap(filled(result) if fills else result)
@@ -86,5 +86,5 @@ register(np.iscomplexobj, lambda x: False)
 def setitem_(x, value, index):
     """A copy of x with `value` at the index: what ``x[index] = value`` does to an array."""
     cells = np.array(cells_of(x), object)
-    cells[index] = cells_of(value)
+    cells[plain(index)] = cells_of(value)
     return wrap(cells)

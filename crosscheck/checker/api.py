@@ -127,6 +127,8 @@ def _finite(subject):
         ys = subject.value(subject.inputs(), finest(subject.dtypes))
     except Exception as error:
         raise cannot_call(subject.f, error) from error
+    finally:
+        subject.state.put_back()
     if not ys:
         raise TypeError(f"check: {subject.name} returns no array of floats; expected at least one")
     if getattr(subject, "gradient", None) is not None and [np.shape(y) for y in ys] != [()]:

@@ -57,10 +57,14 @@ PROFILES = {
 }
 
 
+#: So many networks are drawn of a seed at most: each depends on those before it.
+MOST = 1000
+
+
 def draw_networks(seed, count, profile="full"):
     """(networks, coverage): the first `count` networks of a seed, each of which depends on those before it."""
-    if count < 1:
-        raise ValueError(f"networks: expected at least 1, got {count}")
+    if not 1 <= count <= MOST:
+        raise ValueError(f"networks: expected 1 to {MOST}, got {count}")
     coverage = Coverage()
     networks = []
     for index in range(count):
@@ -75,11 +79,11 @@ def network_of_id(id):
     try:
         profile, seed, index = id.rsplit("-", 2)
         seed, index = int(seed), int(index)
-        if profile not in PROFILES or seed < 0 or index < 0:
+        if profile not in PROFILES or seed < 0 or not 0 <= index < MOST:
             raise ValueError
     except ValueError:
-        raise ValueError(f"network id {id!r}: expected PROFILE-SEED-INDEX with a profile of {', '.join(PROFILES)}, "
-                         f"for example full-0-17") from None
+        raise ValueError(f"network id {id!r}: expected PROFILE-SEED-INDEX with a profile of {', '.join(PROFILES)} "
+                         f"and an index below {MOST}, for example full-0-17") from None
     return draw_networks(seed, index + 1, profile)[0][index]
 
 

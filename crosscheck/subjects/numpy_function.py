@@ -60,7 +60,7 @@ class HandWritten(Subject):
     """
 
     def __init__(self, f, arguments, dtypes, gradient=None, vjp=None, jvp=None):
-        super().__init__(f, arguments, dtypes)
+        super().__init__(f, arguments, dtypes, beside=(gradient, vjp, jvp))
         self.gradient, self.vjp, self.jvp = gradient, vjp, jvp
         backward = vjp is not None or gradient is not None
         self.modes = (Mode.REVERSE,) * backward + (Mode.FORWARD,) * (jvp is not None)
@@ -84,7 +84,11 @@ class HandWritten(Subject):
         return dict(zip(x, handed_out.before.values())), second, given.touched() + handed_out.touched()
 
     def _reverse(self, x, weights):
-        backward = self.gradient if self.vjp is None else partial(self.vjp, self._nest(self.call(x), weights))
+        if self.vjp is not None:
+            backward = partial(self.vjp, self._nest(self.call(x), weights))
+        else:
+            self.call(x)  # what a method keeps for its gradient
+            backward = self.gradient
         given = self.arguments.call(backward, self.filled(x))
         try:
             given = dict(zip(x, self.arguments.like(given)))

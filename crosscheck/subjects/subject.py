@@ -15,6 +15,7 @@ from refgrad import custom
 from refgrad.tree import flatten
 
 from ..modes import Mode
+from ..state import State
 
 
 class Unanswered(Exception):
@@ -30,11 +31,18 @@ class Subject:
 
     name       what messages call it
     arguments  the `Arguments`
+    state      the `State` of what f, the arguments and what else is `beside` them reach, as the caller left it
     modes      the modes of differentiation that it has
     dtypes     those to test it in, as names
     """
 
     modes: tuple = tuple(Mode)
+
+    #: Whether shapes that the caller did not give may end the process: compiled kernels trust what they are given.
+    crash_prone = False
+
+    #: Whether all runs on the CPU.
+    on_cpu = True
 
     #: Whether one array that is given for two inputs is one leaf, whose gradient is the sum of both.
     leaves_add_up = False
@@ -49,8 +57,9 @@ class Subject:
     #: Whether its derivatives are refgrad's, whose rules on balls are then on trial themselves.
     by_refgrad = False
 
-    def __init__(self, f, arguments, dtypes, name=None):
+    def __init__(self, f, arguments, dtypes, name=None, beside=()):
         self.f, self.arguments, self.dtypes = f, arguments, dtypes
+        self.state = State(f, arguments.values, *beside)
         self.name = name or getattr(f, "__name__", type(f).__name__)
         self.constants = arguments.constants
         self.remarks = {}  # name of an input -> what is to be said if its derivative is wrong

@@ -75,15 +75,16 @@ def _signature(f):
 class TorchSubject(Subject):
     """See `subject_of`.  Tensors are copied at every call, so nothing that the subject does to them can spread."""
 
-    leaves_add_up = True
+    leaves_add_up = crash_prone = True
 
     def __init__(self, f, target, arguments, parameters, dtypes):
         self.parameters, self.differentiable = parameters, None
         self.has_function = self.runs_once = False
         self.module = f if isinstance(f, torch.nn.Module) else None
-        super().__init__(target, arguments, dtypes, name=getattr(f, "__name__", type(f).__name__))
+        super().__init__(target, arguments, dtypes, name=getattr(f, "__name__", type(f).__name__), beside=(f,))
         self.devices = {n: a.device for n, a in zip(arguments.names, arguments.values) if torch.is_tensor(a)}
         self.device = next((self.devices[n] for n in arguments.chosen), torch.device("cpu"))
+        self.on_cpu = all(d.type == "cpu" for d in self.devices.values())
         self.extra = {"create_graph": (Mode.REVERSE, self._with_graph, True),
                       "each input alone": (Mode.REVERSE, self._apart, True),
                       "each result alone": (Mode.REVERSE, self._by_result, True),

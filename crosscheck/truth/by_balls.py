@@ -234,7 +234,12 @@ class ByBalls:
         Both are nan at a jump.
         """
         with arithmetic(self.truth.bits):
-            difference = self._difference({k: Ball(d) for k, d in direction.items()}, shift)
+            try:
+                difference = self._difference({k: Ball(d) for k, d in direction.items()}, shift)
+            except (Undecided, NotImplementedError):
+                raise
+            except Exception:  # the function has no value a step aside
+                return np.nan, np.nan, np.inf, False
             if difference.jump:
                 return np.nan, np.nan, np.inf, False
             left, right = (float(side.mid()) for side in difference.sides)

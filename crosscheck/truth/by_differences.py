@@ -238,7 +238,10 @@ class ByDifferences:
     def slopes(self, direction, shift=None):
         aside = {k: a + np.sqrt(np.finfo(float).eps) * np.maximum(np.abs(a), 1) * shift[k]
                  for k, a in self.x.items() if k in (shift or {})}
-        e = estimated.slope(self.scalar, {**self.x, **aside}, direction)
+        try:
+            e = estimated.slope(self.scalar, {**self.x, **aside}, direction)
+        except Exception:  # the function has no value aside
+            return np.nan, np.nan, np.inf, False
         if e.reason:
             return np.nan, np.nan, np.inf, False
         if not e.kink:

@@ -31,6 +31,9 @@ FINER = 8
 #: And this part of the first step is the last that is looked at: there x + h v is x.
 SMALLEST = 2.0 ** -50
 
+#: Entries that differences in the plainest way are tried on first, and how far below the first step these go.
+MANY, NARROW = 1 << 12, 32
+
 #: Where the noise is rough, a derivative of which not even three bits are known is none.
 BITS = 2 ** 3
 
@@ -109,27 +112,60 @@ def blame(f, x, gradient, v):
     """The `Blame` of one entry of `gradient` (a dict, as x), given that <gradient, v> is not the slope of f along v.
 
     By group testing: of two halves of the entries one at least disagrees as a whole.  The first half is differenced;
-    if it agrees, the other is at fault; so log2(n) slopes lead to one entry.
+    if it agrees, the other is at fault; so log2(n) slopes lead to one entry.  With `MANY` entries or more plain central
+    differences are tried first: the half that disagrees more goes on.  What they lead to is differenced as all is.
     """
     v = moving(x, v)
     gradient = {k: np.asarray(gradient[k], float) for k in v}
-    entries = np.array([(n, i) for n, k in enumerate(v) for i in np.flatnonzero(v[k])])
+    places = [np.flatnonzero(d) for d in v.values()]
+    entries = np.array([np.concatenate([np.full(len(p), n) for n, p in enumerate(places)] or [[]]),
+                        np.concatenate(places or [[]])], int).T
     names = list(v)
     if not len(entries):
         raise ValueError("blame: v is zero in all arrays of floats; give a direction in which the gradient is wrong")
-    for n, i in entries:
-        if not isfinite(gradient[names[n]].flat[i]):
-            entries = np.array([(n, i)])
-            break
-    while len(entries) > 1:
-        half = len(entries) // 2
+    lost = [(n, i) for n, p in enumerate(places) for i in p[~np.isfinite(gradient[names[n]].flat[p])][:1]]
+    entries = np.array(lost[:1]) if lost else entries
+
+    def part_of(some):
         part = {k: np.zeros(d.shape) for k, d in v.items()}
         for n, k in enumerate(names):
-            chosen = entries[:half][entries[:half, 0] == n, 1]
+            chosen = some[some[:, 0] == n, 1]
             part[k].flat[chosen] = v[k].flat[chosen]
+        return {k: d for k, d in part.items() if d.any()}
+
+    if len(entries) >= MANY:
+        with np.errstate(all="ignore"):
+            likely = _narrowed(f, x, gradient, entries, part_of)
+        found = _blamed(f, x, gradient, v, likely, names)
+        if found.certain:
+            return found
+    while len(entries) > 1:
+        half = len(entries) // 2
+        part = part_of(entries[:half])
         first = Interval(*_told(gradient, part)).differs(slope(f, x, part))
         entries = entries[:half] if first else entries[half:]
-    name, i = names[entries[0, 0]], int(entries[0, 1])
+    return _blamed(f, x, gradient, v, entries[0], names)
+
+
+def _narrowed(f, x, gradient, entries, part_of):
+    """The entry to which those halves lead that disagree more with central differences, extrapolated once."""
+    def gap(some):
+        part = part_of(some)
+        line, h = Line(f, x, part), firsts(x, part)[0] / NARROW
+        far, near = ((line(t) - line(-t)) / (2 * t) for t in (h, h / 2))
+        return _told(gradient, part)[0] - (4 * near - far) / 3
+
+    whole = gap(entries)
+    while len(entries) > 1:
+        first, second = np.array_split(entries, 2)
+        of_first = gap(first)
+        entries, whole = max((first, of_first), (second, whole - of_first), key=lambda half: abs(half[1]))
+    return entries[0]
+
+
+def _blamed(f, x, gradient, v, entry, names):
+    """The `Blame` of an entry, (number of its array, index in it)."""
+    name, i = names[entry[0]], int(entry[1])
     given, by = float(gradient[name].flat[i]), float(v[name].flat[i])
     alone = np.zeros(v[name].shape)
     alone.flat[i] = by

@@ -264,7 +264,9 @@ def _agreement(rule, scale, f, x, *directions, h, here):
     """The `Agreement` of what a rule says with a `Difference`; `scale` is what digits are counted against."""
     try:
         difference = Difference(f, x, *directions, h=h, here=here)
-    except np.linalg.LinAlgError as error:
+    except (Undecided, NotImplementedError):
+        raise
+    except Exception as error:  # LinAlgError, or what the program raises outside of its domain
         return Agreement(np.nan, open=f"{ENDS}: {error}")
     if difference.smooth:
         quotient = difference.quotient
@@ -330,7 +332,7 @@ def _farthest(truth, mode, dtype, finer):
     try:
         with arithmetic(dtype, finer):
             rounded = enclosures(mode, *truth.program)
-    except (Undecided, ZeroDivisionError):
+    except Exception:  # the program's own code may take roundings for what it cannot be: it has no bound then
         return {k: np.full(e.shape, np.inf) for k, e in exact.items()}
     with arithmetic(truth.bits):
         return {k: (np.abs(rounded[k] - e) * 2.0 ** finer).abs_upper() for k, e in exact.items()}

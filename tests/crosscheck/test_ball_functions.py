@@ -58,7 +58,10 @@ AXES = [Sample(A), Sample(T, axis=1), Sample(T, 0, keepdims=True), Sample(S0)]
 REDUCED = AXES + [Sample(T, axis=(0, -1)), Sample(E, axis=0)]
 JOINED = [Sample([A, A]), Sample((E, E)), Sample([V, W])]
 
+MASKED = [Sample(A), Sample(np.array([0.0, -1.5, 0.0, 2.0])), Sample(E)]
 SAMPLES = {
+    np.nonzero: MASKED, np.flatnonzero: MASKED, np.argwhere: MASKED,
+    np.count_nonzero: [*MASKED, Sample(T, axis=1), Sample(T, axis=0, keepdims=True)],
     np.sum: REDUCED, np.mean: AXES + [Sample(T, axis=(0, 2))],
     np.prod: REDUCED, np.cumsum: [Sample(A), Sample(T, axis=1), Sample(E, 0)],
     np.cumprod: [Sample(A), Sample(T, axis=1), Sample(E, 0)],

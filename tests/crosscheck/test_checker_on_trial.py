@@ -74,7 +74,7 @@ def it_stands_at_the_given_point_alone(patch):
 
 @fault("one row for the broadcast sum")
 def no_axis_is_cut_to_size_one(patch):
-    patch.setattr(points, "_of_size_one", lambda *arguments: [])
+    patch.setattr(trial, "elsewhere", lambda *arguments: [])
 
 
 # Verdicts
@@ -201,7 +201,7 @@ def all_arrays_are_contiguous(patch):
 
 @fault("not for empty arrays")
 def arrays_are_never_empty(patch):
-    patch.setattr(conduct, "_empty", lambda *arguments: iter(()))
+    patch.setattr(trial, "no_entries", lambda *arguments: iter(()))
 
 
 @fault("nondeterministic")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 
 from ...checker.subjects import subject_of
 from ...conduct import LAYOUTS
 from ...trial import Examination, Finding
-from ...points import around
+from ...points import around, rounded
+from ...shapes import elsewhere
 from ...verdict import NO_ANSWER
 from .planting import Fault, primitive_named
 
@@ -49,7 +51,7 @@ class Experiment:
     def findings(self):
         """What ``check(program, *inputs, seed=seed)`` finds, one by one; an error that it raises is a finding, too."""
         try:
-            yield from Examination(subject_of(self.program, self.inputs), seed=self.seed).findings()
+            yield from Examination(subject_of(self.program, self.inputs), seed=self.seed, thorough=True).findings()
         except Exception as error:
             name = f"raises {type(error).__name__}"
             yield Finding(name, "anywhere", "*", "", NO_ANSWER, note=str(error), failed=True)
@@ -83,8 +85,10 @@ class Experiment:
             except Exception:
                 return False
 
+        x, constants = subject.inputs(), subject.constants
         with np.errstate(all="ignore"):
-            points = around(subject.inputs(), subject.constants, subject.dtypes, self.seed, works, subject.resizable)
+            points = [*around(x, constants, subject.dtypes, self.seed, works),
+                      *chain(*elsewhere(rounded(x, subject.dtypes), constants, subject.resizable))]
         here = next((p for p in points if p.label == failure.point), points[0])
         return [layout(x) for x in here.x.values()]
 

@@ -1,0 +1,102 @@
+"""Points of other shapes and indices than the caller's: where the function takes these, too, is its derivative right?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .points import BUDGET, FEWEST, Point
+
+#: The label that torch's losses ignore.
+IGNORED = -100
+
+
+def elsewhere(x, constants, resizable):
+    """Yield lists of `Point`s: of each the first at which the function has a value is to be tried.
+
+    resizable  names of the inputs whose shapes may be varied
+    """
+    for label, changed in _indices(x, constants):
+        yield [Point(label, x, constants=changed)]
+    for label, length in (("a batch of one", 1), ("a batch of two", 2)):
+        batch = resized(length, x, constants, resizable)
+        if batch:
+            yield [Point(label, batch[0], constants=batch[1], foreign=True)]
+    if sum(a.size for a in x.values()) > BUDGET // FEWEST or len(x) == 1:
+        return
+    for k in filter(resizable.__contains__, x):
+        for label, change in (("of size 1", _cut), ("of size 2", _enlarged)):
+            moved = [change(x[k], axis) for axis in range(x[k].ndim)]
+            yield [Point(f"{k} {label} along axis {axis}", {**x, k: a}, foreign=True)
+                   for axis, a in enumerate(moved) if a.shape != x[k].shape]
+    for a in x:
+        for b in x:
+            if a < b and x[a].shape != x[b].shape and {a, b} <= set(resizable) and _broadcast(x[a], x[b]):
+                swapped = {**x, a: np.resize(x[a], x[b].shape), b: np.resize(x[b], x[a].shape)}
+                yield [Point(f"{a} and {b} with their shapes exchanged", swapped, foreign=True)]
+
+
+def resized(length, x, constants, resizable):
+    """(x, constants) with that many entries along the first axis of the first input, and of all that share its length;
+    None if it has them already or has no such axis.  Only a single entry is repeated."""
+    first = next((a for k, a in x.items() if k in resizable), np.zeros(()))
+    if not first.ndim or first.shape[0] == length or first.shape[0] < length and first.shape[0] != 1:
+        return None
+    size = first.shape[0]
+
+    def part(name, a):
+        shape = getattr(a, "shape", ())
+        if not len(shape) or shape[0] != size or name not in resizable:
+            return a
+        if size < length:
+            return a[[0] * length]
+        return a[:length, :length] if tuple(shape) == (size, size) else a[:length]  # a square matrix stays one
+
+    return {k: part(k, a) for k, a in x.items()}, {k: part(k, a) for k, a in constants.items()}
+
+
+def shares_rows(ys, whole):
+    """Are the results at another length of the first axis rows of those at the caller's?  Then that axis is a batch's."""
+    def same(y, w):
+        if np.ndim(y) != np.ndim(w) or not np.ndim(y) or np.shape(y)[1:] != np.shape(w)[1:] or len(y) == len(w):
+            return False
+        return np.allclose(y[:1], w[:1], rtol=1e-3)
+    return len(ys) == len(whole) and all(map(same, ys, whole))
+
+
+def _indices(x, constants):
+    """(label, other values for the constants): integers at both ends, and with one that is ignored."""
+    whole = {n: a for n, a in constants.items() if is_whole(a)}
+    if whole:
+        yield "indices at both ends", {n: alternating(a, 0, int(a.max())) for n, a in whole.items()}
+        if all(n < -IGNORED for a in x.values() for n in a.shape):  # else it may count from the end
+            yield f"an index of {IGNORED}", {n: alternating(a, IGNORED) for n, a in whole.items()}
+
+
+def is_whole(a):
+    """Is it an array or a tensor of several integers?"""
+    kind = getattr(getattr(a, "dtype", None), "kind", "")
+    tensor = not kind and hasattr(a, "is_floating_point") and str(a.dtype).startswith("torch.int")
+    return bool((kind in ("i", "u") or tensor) and a.ndim and np.prod(a.shape) > 1)
+
+
+def alternating(a, *values):
+    """A copy with these values at the first entries, the others as they were."""
+    b = a.clone() if hasattr(a, "clone") else a.copy()
+    for k, value in enumerate(values):
+        b[np.unravel_index(k, tuple(b.shape))] = value
+    return b
+
+
+def _cut(a, axis):
+    return np.take(a, [0], axis=axis)
+
+
+def _enlarged(a, axis):
+    return np.repeat(a, 2, axis=axis) if a.shape[axis] == 1 else a
+
+
+def _broadcast(a, b):
+    try:
+        return np.broadcast_shapes(a.shape, b.shape) in (a.shape, b.shape)
+    except ValueError:
+        return False
