@@ -8,8 +8,10 @@ import numpy as np
 from .formats import format_named
 from .modes import ALL, Mode
 from .shapes import resized
+from .subjects.libraries.refgrad_library import inner
 from .subjects.subject import Unanswered
-from .verdict import MISCONDUCT, NO_ANSWER, NOT_FINITE, RIGHT, TYPICAL, Verdict
+from .truth import estimated
+from .verdict import MISCONDUCT, NO_ANSWER, NOT_FINITE, RIGHT, TYPICAL, WRONG, Verdict
 
 
 def strided(a):
@@ -23,6 +25,15 @@ def strided(a):
 
 def contiguous(a):
     return np.array(a, order="C")
+
+
+#: Roundings by which two sums of the same terms may differ, in units of the largest entry.
+LAST_BITS = 64
+
+
+def expanded(a):
+    """One number in memory for an array of equal ones, as the cotangent of a sum is; other arrays are copied."""
+    return np.broadcast_to(a.flat[0], a.shape) if a.size > 1 and (a == a.flat[0]).all() else np.array(a)
 
 
 LAYOUTS = {"contiguous": contiguous, "strided": strided, "transposed": lambda a: np.array(a, order="F")}
@@ -61,6 +72,8 @@ def conduct(trial, dtype, wrong):
     for check, name, verdict in _behaviour(subject, point, known.weights, known.u, known.v, dtype, judge):
         yield trial.finding(check, name, dtype, verdict)
     for check, (mode, way, promised) in subject.extra.items():
+        if mode not in answers[dtype]:
+            continue
         try:
             found = way(point.x, known.weights, known.u, known.v, dtype)
         except Exception as error:
@@ -103,7 +116,48 @@ def _behaviour(subject, point, weights, u, v, dtype, judge):
                 yield from _linear(subject, point, weights, dtype, first)
         else:
             yield from judge(Mode.REVERSE, first, check)
+    yield from _expanded(subject, point, weights, dtype)
     yield from _shared(subject, point, weights, dtype)
+
+
+def _expanded(subject, point, weights, dtype):
+    """The cotangent of a sum, which has one number in memory: the same gradients as for an array of ones."""
+    ones = [np.ones(np.shape(w)) for w in weights]
+    if all(w.size < 2 for w in ones):
+        return
+    try:
+        plain, _, _ = subject.pull(point.x, ones, dtype, contiguous)
+        found, _, _ = subject.pull(point.x, ones, dtype, expanded)
+    except Exception as error:
+        yield "expanded cotangent", ALL, Verdict(MISCONDUCT, note=f"raises {brief(error)}")
+        return
+    for k, a in plain.items():
+        a, b = (np.asarray(g, float) for g in (a, found[k]))
+        slack = np.sqrt(format_named(dtype).eps) * float(np.max(np.abs(a), initial=0.0))
+        with np.errstate(invalid="ignore"):
+            off = a.shape != b.shape or not ((np.abs(a - b) <= slack) | ~np.isfinite(a)).all()
+        yield "expanded cotangent", k, Verdict(RIGHT) if not off else Verdict(
+            MISCONDUCT, note="another gradient for the cotangent of a sum, whose strides are 0, than for one of ones")
+
+
+def third_order(trial, dtype):
+    """Yield a finding for the third derivative along v, beside differences of the second, which was found right."""
+    subject, known, x = trial.subject, trial.known, trial.point.x
+
+    def bend(x):
+        found = subject.answer(Mode.REVERSE_OVER_REVERSE, x, known.weights, known.v, known.v, dtype)
+        return inner(found, known.v)
+
+    try:
+        given = subject.third(x, known.weights, known.v, dtype)
+    except Exception:
+        return  # nobody has promised it
+    estimate = None if given is None else estimated.slope(bend, x, known.v)
+    if estimate is not None and not estimate.kink and not estimate.reason:
+        size = abs(given) + abs(estimate.value) + abs(bend(x))
+        off = abs(given - estimate.value) > 2 * estimate.uncertainty + np.sqrt(format_named(dtype).eps) * size
+        yield trial.finding("third order", ALL, dtype, Verdict(RIGHT) if not off else Verdict(
+            WRONG, note=f"along a direction {given:.9g}, by differences of the second derivative {estimate.value:.9g}"))
 
 
 def _shared(subject, point, weights, dtype):
@@ -157,10 +211,18 @@ def _linear(subject, point, weights, dtype, whole):
 def _repeated(first, second):
     """The vjp of the same cotangent, once more from the same forward pass: the same to the last bit."""
     for k, a in first.items():
-        same = np.array_equal(a, second[k], equal_nan=True)
-        yield "repeated calls", k, Verdict(RIGHT) if same else Verdict(
-            MISCONDUCT, note=f"the second call gives another gradient, {_example(a, second[k])}: is state kept, or the "
-                             f"cotangent overwritten?")
+        b = np.asarray(second[k], float)
+        if np.array_equal(a, second[k], equal_nan=True):
+            yield "repeated calls", k, Verdict(RIGHT)
+            continue
+        gap, size = (float(np.max(np.abs(d), initial=0.0)) for d in (np.asarray(a, float) - b, b))
+        if gap <= LAST_BITS * format_named(np.asarray(a).dtype).eps * size:
+            note = (f"the second call gives the same gradient but for its last bits: they differ by {gap:.2g}, as a sum in "
+                    f"another order of its terms does")
+        else:
+            note = (f"the second call gives another gradient, {_example(a, second[k])}: is state kept, or the cotangent "
+                    f"overwritten?")
+        yield "repeated calls", k, Verdict(MISCONDUCT, note=note)
 
 
 def _mutation(touched):

@@ -16,7 +16,7 @@ import numpy as np
 from . import subjects
 from .ball import Ball, Undecided, arithmetic
 from .child import can_fork, in_a_child
-from .conduct import brief, conduct, finest, no_answer, no_entries
+from .conduct import brief, conduct, finest, no_answer, no_entries, third_order
 from .formats import format_named
 from .kinks import kinks
 from .modes import ALL, FIRST_ORDER, Mode
@@ -343,6 +343,8 @@ class Examination:
         yield from kinks(trial, self.widest if self.widest in trial.answers else dtypes[0])
         if number == 0 or point.label == MIXED and not self.many and self.widest in trial.answers:
             yield from conduct(trial, self.widest, wrong)
+            if not wrong and not self.many and not known.kinked() and not point.extreme:
+                yield from third_order(trial, self.widest)
 
     def _knowledge(self, point, weights, u, v, number):
         if not self.why_floats:

@@ -9,6 +9,7 @@ import numpy as np
 from refgrad.errors import describe
 from refgrad.tree import flatten
 
+from ..state import State
 from ..subjects.arguments import arguments_of, plain
 from ..subjects.numpy_function import Differentiated, HandWritten
 
@@ -23,6 +24,16 @@ def subject_of(f, inputs, gradient=None, vjp=None, jvp=None, argnums=None, dtype
 
     Raises TypeError or ValueError for what cannot be checked, also where f itself raises an error at the inputs.
     """
+    state = State(f, inputs, kwargs, gradient, vjp, jvp)
+    try:
+        subject = _made(f, inputs, gradient, vjp, jvp, argnums, dtypes, kwargs)
+    finally:
+        state.put_back()
+    subject.state = state
+    return subject
+
+
+def _made(f, inputs, gradient, vjp, jvp, argnums, dtypes, kwargs):
     if not callable(f):
         raise TypeError(f"check: f is {describe(f)}; expected a function, a torch Module or an autograd.Function")
     own = {"gradient": gradient, "vjp": vjp, "jvp": jvp}

@@ -60,7 +60,7 @@ class HandWritten(Subject):
     """
 
     def __init__(self, f, arguments, dtypes, gradient=None, vjp=None, jvp=None):
-        super().__init__(f, arguments, dtypes, beside=(gradient, vjp, jvp))
+        super().__init__(f, arguments, dtypes)
         self.gradient, self.vjp, self.jvp = gradient, vjp, jvp
         backward = vjp is not None or gradient is not None
         self.modes = (Mode.REVERSE,) * backward + (Mode.FORWARD,) * (jvp is not None)

@@ -31,7 +31,7 @@ class Subject:
 
     name       what messages call it
     arguments  the `Arguments`
-    state      the `State` of what f, the arguments and what else is `beside` them reach, as the caller left it
+    state      the `State` that is put back after each run, of what the caller's functions reach
     modes      the modes of differentiation that it has
     dtypes     those to test it in, as names
     """
@@ -57,9 +57,9 @@ class Subject:
     #: Whether its derivatives are refgrad's, whose rules on balls are then on trial themselves.
     by_refgrad = False
 
-    def __init__(self, f, arguments, dtypes, name=None, beside=()):
+    def __init__(self, f, arguments, dtypes, name=None):
         self.f, self.arguments, self.dtypes = f, arguments, dtypes
-        self.state = State(f, arguments.values, *beside)
+        self.state = State()
         self.name = name or getattr(f, "__name__", type(f).__name__)
         self.constants = arguments.constants
         self.remarks = {}  # name of an input -> what is to be said if its derivative is wrong
@@ -135,6 +135,10 @@ class Subject:
     def pull(self, x, weights, dtype, layout):
         """The vjp of the weights, twice from one forward pass: (first, second, names of what was overwritten)."""
         raise Unanswered(f"{self.name} has no vjp")
+
+    def third(self, x, weights, v, dtype):
+        """The third derivative along v, a float; None if nobody wrote a rule that could be wrong there alone."""
+        return None
 
     #: Other ways to the same derivatives: name -> (mode whose answer it must give, method as `answer` without the mode,
     #: whether it must work where the mode does)

@@ -81,13 +81,14 @@ class TorchSubject(Subject):
         self.parameters, self.differentiable = parameters, None
         self.has_function = self.runs_once = False
         self.module = f if isinstance(f, torch.nn.Module) else None
-        super().__init__(target, arguments, dtypes, name=getattr(f, "__name__", type(f).__name__), beside=(f,))
+        super().__init__(target, arguments, dtypes, name=getattr(f, "__name__", type(f).__name__))
         self.devices = {n: a.device for n, a in zip(arguments.names, arguments.values) if torch.is_tensor(a)}
         self.device = next((self.devices[n] for n in arguments.chosen), torch.device("cpu"))
         self.on_cpu = all(d.type == "cpu" for d in self.devices.values())
         self.extra = {"create_graph": (Mode.REVERSE, self._with_graph, True),
                       "each input alone": (Mode.REVERSE, self._apart, True),
                       "each result alone": (Mode.REVERSE, self._by_result, True),
+                      "grad of grad": (Mode.REVERSE_OVER_REVERSE, self._twice, False),
                       "many at once, reverse": (Mode.REVERSE, self._jacrev, False),
                       "many at once, forward": (Mode.FORWARD, self._jacfwd, False)}
 
@@ -226,11 +227,32 @@ class TorchSubject(Subject):
 
     def _laid_out(self, a, layout, dtype):
         """A tensor with the strides that the layout gives an array of that shape, and with sevens in the gaps."""
-        like = layout(np.zeros_like(a, float))
+        like = layout(np.asarray(a, float))
+        if np.size(a) > 1 and 0 in like.strides:
+            return torch.tensor(a.flat[0], dtype=getattr(torch, dtype), device=self.device).expand(np.shape(a))
         strides = [s // 8 for s in like.strides]
         room = 1 + sum((n - 1) * s for n, s in zip(np.shape(a), strides)) if np.size(a) else 0
         t = torch.full((room,), 7.0, dtype=getattr(torch, dtype), device=self.device).as_strided(np.shape(a), strides)
         return t.copy_(torch.tensor(a))
+
+    def third(self, x, weights, v, dtype):
+        """The third derivative along v, by torch.autograd three times; None where nobody wrote a rule for it."""
+        if not self.has_function or self.runs_once or Mode.REVERSE_OVER_REVERSE not in self.modes:
+            return None
+
+        def along(f):
+            def slope(x):
+                found = torch.autograd.grad(f(x), list(x.values()), create_graph=True, materialize_grads=True)
+                return added(torch.sum(g * v_) for g, v_ in zip(found, tangents))
+            return slope
+
+        x, v = self.tensors(x, dtype), self.tensors(v, dtype)
+        tangents = [v[k] for k in x]
+        weights = [torch.tensor(w, dtype=getattr(torch, dtype), device=self.device) for w in weights]
+        leaves = {k: t.requires_grad_() for k, t in x.items()}
+        scalar = lambda x: added(torch.sum(y * w) for y, w in zip(self.results(x), weights))
+        third = along(along(along(scalar)))(leaves)
+        return float(third)
 
     # Other ways to the same derivatives
 
@@ -261,6 +283,10 @@ class TorchSubject(Subject):
             factors = torch.tensor([1.0, -2.0], dtype=value.dtype, device=value.device)
             return {k: t[0] for k, t in torch.func.vmap(pull)(factors)[0].items()}
         return self._ask(many, *arguments)
+
+    def _twice(self, *arguments):
+        """The Hessian's product as torch.func composes it, whose gradients run on its own levels."""
+        return self._ask(lambda *what: Mode.REVERSE_OVER_REVERSE.differentiate(LIBRARY, *what), *arguments)
 
     def _jacfwd(self, *arguments):
         """Several tangents at once, as jacfwd does it; the first is the one that is asked for."""
