@@ -274,8 +274,8 @@ class Examination:
         self.here = "without entries"
         yield self.here
         for name, verdict in no_entries(subject, x, self.widest):
-            yield Finding("no entries", self.here, name, self.widest, verdict.verdict, note=verdict.note,
-                          failed=verdict.verdict in FAILURES)
+            yield Finding("no entries", self.here, name, self.widest, OK if verdict.verdict == RIGHT else verdict.verdict,
+                          note=verdict.note, failed=verdict.verdict in FAILURES)
 
     def where(self, finding):
         """Where in the gradient the fault of a failure is, in words; "" where no pattern shows."""

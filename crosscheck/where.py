@@ -16,6 +16,9 @@ from .verdict import TYPICAL
 #: Arrays with more entries than this are looked at slice by slice; along at most so many slices of an axis.
 ENTRIES, SLICES = 64, 48
 
+#: With more entries than this in all inputs fewer slices are looked at, `FEW` at least; then none is said to be the one.
+LARGE, FEW = 10_000, 6
+
 #: Digits by which numbers must agree to be taken for the same here.
 SAME = 1e-5
 
@@ -132,9 +135,11 @@ def _of_slices(trial, name, given, dtype):
     """The same of a large array, by one slope for each slice of each axis."""
     rng = np.random.default_rng(given.size)
     v = rng.uniform(0.5, 2.0, given.shape) * rng.choice([-1.0, 1.0], given.shape)
+    size = sum(a.size for a in trial.point.x.values())
+    most = int(np.clip(SLICES * LARGE // size, FEW, SLICES))
     factors = []
     for axis, n in enumerate(given.shape):
-        chosen = np.unique(np.linspace(0, n - 1, min(n, SLICES)).astype(int))
+        chosen = np.unique(np.linspace(0, n - 1, min(n, most)).astype(int))
         wrong, zero = [], []
         for k in chosen:
             part = tuple(slice(None) if a != axis else slice(k, k + 1) for a in range(given.ndim))
@@ -148,7 +153,7 @@ def _of_slices(trial, name, given, dtype):
             wrong.append(off)
             zero.append(not given[part].any())
             factors.append(told / left if abs(left) > SAME * terms else np.nan)
-        if sum(wrong) == 1 < len(chosen):
+        if sum(wrong) == 1 < len(chosen) and most == SLICES:
             at = wrong.index(True)
             return _slice(axis, int(chosen[at]), given.shape) + (": it is 0" if zero[at] else "")
     known = [f for f in factors if np.isfinite(f)]
