@@ -100,14 +100,15 @@ class Trial:
             finally:
                 self.subject.state.put_back()
 
-    def findings(self, dtype, modes, prove=()):
-        """Yield a `Finding` for each answer by some modes; by those in `prove` bounds are computed in any case."""
-        for mode, name, verdict, failed in self.verdicts(dtype, modes, prove):
+    def findings(self, dtype, prove=(), modes=None):
+        """Yield a `Finding` for each answer, by some modes or by all; by those in `prove` bounds are computed in any
+        case."""
+        for mode, name, verdict, failed in self.verdicts(dtype, prove, modes):
             yield self.finding(mode, name, dtype, verdict, failed=failed)
 
-    def verdicts(self, dtype, modes, prove=()):
+    def verdicts(self, dtype, prove=(), modes=None):
         """The same as (mode, name, `Verdict`, whether it is a failure or None if the verdict alone says that)."""
-        for mode in modes:
+        for mode in self.answers[dtype] if modes is None else modes:
             found = self.answers[dtype][mode]
             if isinstance(found, Exception):
                 yield mode, ALL, *self._unanswered(mode, found)
@@ -334,7 +335,7 @@ class Examination:
             for dtype in dtypes:
                 trial.ask(chosen[dtype], dtype)
             for dtype in dtypes:
-                for finding in trial.findings(dtype, chosen[dtype], (Mode.REVERSE,) if number == 0 else ()):
+                for finding in trial.findings(dtype, (Mode.REVERSE,) if number == 0 else (), chosen[dtype]):
                     if finding.failed:
                         wrong.add(finding.check)
                     yield finding
