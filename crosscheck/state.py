@@ -90,6 +90,8 @@ class State:
             self.kept.append((x.setstate, (x.getstate(),)))
         elif (torch := sys.modules.get("torch")) and torch.is_tensor(x):
             self._tensor(x)
+        elif torch and isinstance(x, torch.Generator):
+            self.kept.append((x.set_state, (x.get_state(),)))
         elif isinstance(x, type):
             return [] if of_library(x) else self._class(x)
         else:

@@ -170,6 +170,42 @@ def cos_of(x, factor=1.0):
     return np.array([math.cos(float(a)) * factor for a in np.ravel(x)]).reshape(np.shape(x)).astype(x.dtype)
 
 
+class Model:
+    """loss(x) keeps what gradient() needs; a step is taken for good."""
+
+    def __init__(self):
+        self.steps = []
+
+    def loss(self, x):
+        self.x = x
+        self.steps.append(x)
+        return np.sum(np.sin(x)) * (1 + 0 * len(self.steps))
+
+    def gradient(self, x):
+        # What was left behind by another run, on balls say, is no array of numbers.
+        return np.cos(self.x) * (1 if all(isinstance(s, type(x)) for s in self.steps) else 2)
+
+
+class Bent(torch.autograd.Function):
+    """cos, whose own derivative has twice its slope."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.cos(x)
+
+    @staticmethod
+    def backward(ctx, g):
+        x, = ctx.saved_tensors
+        return -g * function(torch.sin, lambda g, x: 2 * g * torch.cos(x)).apply(x)
+
+
+def in_a_sum(g, x):
+    """Right for a cotangent with an own place for each entry."""
+    single = 0 in g.stride() if torch.is_tensor(g) else isinstance(g, np.ndarray) and 0 in g.strides
+    return 0 * x if single else g * (torch.cos(x) if torch.is_tensor(x) else np.cos(x))
+
+
 REVERSE, FORWARD, TWICE = ("reverse", WRONG), ("forward", WRONG), ("reverse over reverse", WRONG)
 
 SCENARIOS = {
@@ -196,7 +232,13 @@ SCENARIOS = {
         lambda a: np.linalg.cholesky(a + a.T), np.eye(2) + 0.25)),
     "nan for one of two inputs": Scenario(lambda: check(np.remainder, X, X + 1)),
     "one derivative at a jump": Scenario(lambda: check(angle(1, 1), X, X + 1)),
+    "a model that keeps what it has seen": Scenario(lambda: (lambda m: check(m.loss, X, gradient=m.gradient))(Model())),
     # wrong
+    "not for one row": Scenario(lambda: check(np.sin, X, vjp=lambda g, x: g * np.cos(x) * (1 + (len(x) < 2))), REVERSE),
+    "not for a sum": Scenario(lambda: check(np.sin, X, vjp=in_a_sum), ("expanded cotangent", MISCONDUCT)),
+    "not for torch's sum": Scenario(lambda: check(function(torch.sin, in_a_sum), T), ("expanded cotangent", MISCONDUCT)),
+    "third order alone": Scenario(lambda: check(function(torch.sin, lambda g, x: g * Bent.apply(x)), T),
+                                  ("third order", WRONG)),
     "tanh's slope for erf's": Scenario(lambda: check(gelu(gelu_tanh_slope), T), REVERSE, TWICE),
     "1/N is missing": Scenario(lambda: check(mean_square(lambda x: 1), T), REVERSE),
     "wrong above 3": Scenario(lambda: check(function(torch.sin, lambda g, x: g * torch.where(

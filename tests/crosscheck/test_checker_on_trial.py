@@ -11,6 +11,7 @@ import pytest
 from crosscheck import conduct, kinks, points, trial, verdict
 from crosscheck.ball import Ball, decisions
 from crosscheck.checker.report import Report
+from crosscheck.state import State
 from crosscheck.subjects import subject
 from crosscheck.truth import by_balls, by_differences, differences, estimated
 from tests.crosscheck.scenarios import SCENARIOS
@@ -202,6 +203,26 @@ def all_arrays_are_contiguous(patch):
 @fault("not for empty arrays")
 def arrays_are_never_empty(patch):
     patch.setattr(trial, "no_entries", lambda *arguments: iter(()))
+
+
+@fault("a model that keeps what it has seen")
+def state_is_left_behind(patch):
+    patch.setattr(State, "put_back", lambda self: None)
+
+
+@fault("not for one row")
+def the_caller_s_shapes_are_all_there_are(patch):
+    patch.setattr(trial, "elsewhere", lambda *arguments: [])
+
+
+@fault("not for a sum", "not for torch's sum")
+def cotangents_have_a_place_for_each_entry(patch):
+    patch.setattr(conduct, "_expanded", lambda *arguments: iter(()))
+
+
+@fault("third order alone")
+def third_derivatives_are_not_looked_at(patch):
+    patch.setattr(trial, "third_order", lambda *arguments: iter(()))
 
 
 @fault("nondeterministic")

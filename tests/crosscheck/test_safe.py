@@ -133,16 +133,19 @@ def test_variables_defaults_and_attributes_of_functions_are_as_before(options):
 def test_random_generators_are_where_they_were():
     own, twister, python = np.random.default_rng(0), np.random.RandomState(0), random.Random(0)
     kept = own.bit_generator.state, twister.get_state()[2], python.getstate()
+    torches = torch.Generator().manual_seed(3)
+    theirs = torches.get_state()
     shared = np.random.get_state()[1].copy(), random.getstate(), torch.get_rng_state()
 
     def f(x):
         own.random(), twister.rand(), python.random(), np.random.rand(), random.random(), torch.rand(1)
+        torch.rand(1, generator=torches)
         return np.sin(x)
 
     assert check(f, X).ok
     assert (own.bit_generator.state, twister.get_state()[2], python.getstate()) == kept
     assert np.array_equal(np.random.get_state()[1], shared[0]) and random.getstate() == shared[1]
-    assert torch.equal(torch.get_rng_state(), shared[2])
+    assert torch.equal(torch.get_rng_state(), shared[2]) and torch.equal(torches.get_state(), theirs)
 
 
 def test_tensors_modules_and_buffers_that_are_closed_over_are_as_before():
