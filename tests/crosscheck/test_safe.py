@@ -360,10 +360,6 @@ def test_a_gradient_that_is_nan_without_entries():
     assert {f.check for f in check(f, X, w, vjp=mean).failures} == {"no entries"}
 
 
-def nll(reduction="sum"):
-    return lambda x, t: F.nll_loss(x, t, reduction=reduction)
-
-
 class Likelihood(torch.autograd.Function):
     """The negative log likelihood, whose backward minds the label that is ignored, or not."""
 
