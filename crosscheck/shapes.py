@@ -9,6 +9,9 @@ from .points import BUDGET, FEWEST, Point
 #: The label that torch's losses ignore.
 IGNORED = -100
 
+#: The label of the point with the indices 0 and the largest given.
+ENDS = "indices at both ends"
+
 
 def elsewhere(x, constants, resizable):
     """Yield lists of `Point`s: of each the first at which the function has a value is to be tried.
@@ -16,7 +19,7 @@ def elsewhere(x, constants, resizable):
     resizable  names of the inputs whose shapes may be varied
     """
     for label, changed in _indices(x, constants):
-        yield [Point(label, x, constants=changed)]
+        yield [Point(label, x, constants=changed, foreign=label == ENDS)]
     for label, length in (("a batch of one", 1), ("a batch of two", 2)):
         batch = resized(length, x, constants, resizable)
         if batch:
@@ -67,7 +70,7 @@ def _indices(x, constants):
     """(label, other values for the constants): integers at both ends, and with one that is ignored."""
     whole = {n: a for n, a in constants.items() if is_whole(a)}
     if whole:
-        yield "indices at both ends", {n: alternating(a, 0, int(a.max())) for n, a in whole.items()}
+        yield ENDS, {n: alternating(a, 0, int(a.max())) for n, a in whole.items()}
         if all(n < -IGNORED for a in x.values() for n in a.shape):  # else it may count from the end
             yield f"an index of {IGNORED}", {n: alternating(a, IGNORED) for n, a in whole.items()}
 

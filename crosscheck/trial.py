@@ -23,7 +23,7 @@ from .modes import ALL, FIRST_ORDER, Mode
 from .phases import VERDICTS, phase
 from .points import MIXED, around, rounded
 from .progress import progress
-from .shapes import elsewhere, shares_rows
+from .shapes import ENDS, elsewhere, shares_rows
 from .subjects.subject import Misconduct, Subject
 from .truth.by_balls import ByBalls
 from .truth.by_differences import ByDifferences
@@ -270,6 +270,8 @@ class Examination:
                 whole = subject.value(x, self.widest) if whole is None else whole
                 with subject.given(point.constants):
                     point.foreign = not shares_rows(subject.value(point.x, self.widest), whole)
+                    if point.label == ENDS:
+                        point.foreign = self._pads(point, whole)
             number += 1
             yield from self._stand(point, number)
         self.here = "without entries"
@@ -277,6 +279,15 @@ class Examination:
         for name, verdict in no_entries(subject, x, self.widest):
             yield Finding("no entries", self.here, name, self.widest, OK if verdict.verdict == RIGHT else verdict.verdict,
                           note=verdict.note, failed=verdict.verdict in FAILURES)
+
+    def _pads(self, point, ys):
+        """Is there no gradient at index 0 of some input?  Then it may stand for padding, on purpose."""
+        try:
+            ones = [np.ones(np.shape(y)) for y in ys]
+            found = self.subject.pull(point.x, ones, self.widest, np.asarray)[0]
+        except Exception:
+            return True
+        return any(np.ndim(g) and len(g) and not np.any(g[0]) for g in found.values())
 
     def where(self, finding):
         """Where in the gradient the fault of a failure is, in words; "" where no pattern shows."""
