@@ -217,8 +217,8 @@ def _repeated(first, second):
             continue
         gap, size = (float(np.max(np.abs(d), initial=0.0)) for d in (np.asarray(a, float) - b, b))
         if gap <= LAST_BITS * format_named(np.asarray(a).dtype).eps * size:
-            note = (f"the second call gives the same gradient but for its last bits: they differ by {gap:.2g}, as a sum in "
-                    f"another order of its terms does")
+            note = (f"the second call gives the same gradient but for its last bits: they differ by {gap:.2g}, as a "
+                    f"sum in another order of its terms does")
         else:
             note = (f"the second call gives another gradient, {_example(a, second[k])}: is state kept, or the cotangent "
                     f"overwritten?")
@@ -262,7 +262,7 @@ def no_entries(subject, x, dtype):
             return
     for k, a in cut[0].items():
         if np.shape(first[k]) != a.shape:
-            yield k, Verdict(NO_ANSWER, note=f"for arrays without entries: shape {np.shape(first[k])}, expected {a.shape}")
+            yield k, Verdict(NO_ANSWER, note=f"without entries: shape {np.shape(first[k])}, expected {a.shape}")
         else:
             yield k, Verdict(RIGHT) if np.isfinite(first[k]).all() else Verdict(
                 NOT_FINITE, note="nan or inf for arrays without entries, where the function is finite")

@@ -13,8 +13,8 @@ PATIENCE, INTERVAL = 2.0, 0.5
 
 @contextlib.contextmanager
 def progress(status):
-    """Show ``status()``, a text, and the seconds on the standard error stream while the block runs, if it is a terminal
-    and the block takes more than `PATIENCE` seconds."""
+    """Show ``status()``, a text, and the seconds on the standard error stream while the block runs,
+    if it is a terminal and the block takes more than `PATIENCE` seconds."""
     if not sys.stderr.isatty():
         yield
         return

@@ -1,4 +1,5 @@
-"""Points of other shapes and indices than the caller's: where the function takes these, too, is its derivative right?"""
+"""Points of other shapes and indices than the caller's: where the function takes these, too, is
+its derivative right?"""
 
 from __future__ import annotations
 
@@ -39,8 +40,9 @@ def elsewhere(x, constants, resizable):
 
 
 def resized(length, x, constants, resizable):
-    """(x, constants) with that many entries along the first axis of the first input, and of all that share its length;
-    None if it has them already or has no such axis.  Only a single entry is repeated."""
+    """(x, constants) with that many entries along the first axis of the first input, and of all
+    that share its length; None if it has them already or has no such axis.  Only a single entry is
+    repeated."""
     first = next((a for k, a in x.items() if k in resizable), np.zeros(()))
     if not first.ndim or first.shape[0] == length or first.shape[0] < length and first.shape[0] != 1:
         return None
@@ -52,17 +54,19 @@ def resized(length, x, constants, resizable):
             return a
         if size < length:
             return a[[0] * length]
-        return a[:length, :length] if tuple(shape) == (size, size) else a[:length]  # a square matrix stays one
+        square = tuple(shape) == (size, size)  # a matrix that stays one
+        return a[:length, :length] if square else a[:length]
 
     return {k: part(k, a) for k, a in x.items()}, {k: part(k, a) for k, a in constants.items()}
 
 
 def shares_rows(ys, whole):
-    """Are the results at another length of the first axis rows of those at the caller's?  Then that axis is a batch's."""
+    """Are the results at another length of the first axis rows of those at the caller's?  Then that
+    axis is a batch's."""
     def same(y, w):
-        if np.ndim(y) != np.ndim(w) or not np.ndim(y) or np.shape(y)[1:] != np.shape(w)[1:] or len(y) == len(w):
+        if np.ndim(y) != np.ndim(w) or not np.ndim(y) or len(y) == len(w):
             return False
-        return np.allclose(y[:1], w[:1], rtol=1e-3)
+        return np.shape(y)[1:] == np.shape(w)[1:] and np.allclose(y[:1], w[:1], rtol=1e-3)
     return len(ys) == len(whole) and all(map(same, ys, whole))
 
 

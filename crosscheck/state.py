@@ -1,7 +1,8 @@
 """What the caller's functions reach and may change: as it was before a check, and put back.
 
-A layer keeps on itself what its backward needs; a counter counts; a random generator moves on.  After a run on balls or
-on traced arrays these would be left behind in the caller's objects, for whatever runs next.
+A layer keeps on itself what its backward needs; a counter counts; a random generator moves on.
+After a run on balls or on traced arrays these would be left behind in the caller's objects, for
+whatever runs next.
 """
 
 from __future__ import annotations
@@ -23,18 +24,19 @@ MOST = 100_000
 LARGEST = 1 << 24
 
 #: What cannot change.
-CONSTANT = (str, bytes, int, float, complex, bool, type(None), np.generic, range, type(Ellipsis), types.ModuleType,
-            types.CodeType, np.dtype, np.ufunc)
+CONSTANT = (str, bytes, int, float, complex, bool, type(None), np.generic, range, type(Ellipsis),
+            types.ModuleType, types.CodeType, np.dtype, np.ufunc)
 
 MISSING = object()
 
 
 class State:
-    """All that is reached from some objects: the functions' closures, defaults and module variables, the attributes of
-    the program's own objects and classes, containers, arrays, tensors, random generators."""
+    """All that is reached from some objects: the functions' closures, defaults and module
+    variables, the attributes of the program's own objects and classes, containers, arrays,
+    tensors, random generators."""
 
     def __init__(self, *roots):
-        self.kept = []  # of each object that may change: (a function that puts it back, what that is called with)
+        self.kept = []  # of each object: (a function that puts it back, what that is called with)
         self._generators()
         left, met = list(roots), {}
         while left and len(met) < MOST:
@@ -60,7 +62,8 @@ class State:
 
     def _generators(self):
         """Those of Python, NumPy and torch that all programs share."""
-        self.kept += [(random.setstate, (random.getstate(),)), (np.random.set_state, (np.random.get_state(),))]
+        self.kept += [(random.setstate, (random.getstate(),)),
+                      (np.random.set_state, (np.random.get_state(),))]
         if torch := sys.modules.get("torch"):
             self.kept.append((torch.set_rng_state, (torch.get_rng_state(),)))
 
@@ -142,7 +145,8 @@ class State:
 
     def _tensor(self, t):
         if t.numel() <= LARGEST and t.layout is sys.modules["torch"].strided:
-            grad = None if t.is_leaf is False or t.grad is None else (t.grad, t.grad.detach().clone())
+            grad = t.grad if t.is_leaf else None
+            grad = grad if grad is None else (grad, grad.detach().clone())
             self.kept.append((_refill_tensor, (t, t.detach().clone(), grad)))
 
 
@@ -152,7 +156,8 @@ def _is_module(kind):
 
 def _slots(kind):
     names = vars(kind).get("__slots__", ()) if not of_library(kind) else ()
-    return [n for n in ((names,) if isinstance(names, str) else names) if n not in ("__dict__", "__weakref__")]
+    names = (names,) if isinstance(names, str) else names
+    return [n for n in names if n not in ("__dict__", "__weakref__")]
 
 
 def _refill(x, before):

@@ -277,8 +277,9 @@ class Examination:
         self.here = "without entries"
         yield self.here
         for name, verdict in no_entries(subject, x, self.widest):
-            yield Finding("no entries", self.here, name, self.widest, OK if verdict.verdict == RIGHT else verdict.verdict,
-                          note=verdict.note, failed=verdict.verdict in FAILURES)
+            told = OK if verdict.verdict == RIGHT else verdict.verdict
+            yield Finding("no entries", self.here, name, self.widest, told, note=verdict.note,
+                          failed=verdict.verdict in FAILURES)
 
     def _pads(self, point, ys):
         """Is there no gradient at index 0 of some input?  Then it may stand for padding, on purpose."""
