@@ -199,26 +199,30 @@ class ByBalls:
         return ""
 
     def _entry(self, mode, name, found):
-        """Which entry of a wrong gradient is off, found by halving the array in which differences disagree."""
+        """The words about the entry of a wrong gradient that is off."""
         if mode == Mode.FORWARD or not found.size:
             return ""
+        index, given, true = self.entry_off(name, found)
+        given, true = float(given.mid()), float(true.mid())
+        return entry_note(index, given, f"{true:.10g}", given / true if true else np.nan)
+
+    def entry_off(self, name, found):
+        """(index, the entry, the difference along it) of a gradient that is off, by halving the array in which
+        differences disagree."""
         entries = np.arange(found.size)
         signs = np.random.default_rng(found.size).choice([-1.0, 1.0], found.size)
-        while len(entries) > 1:
-            half = entries[:len(entries) // 2]
-            direction = np.zeros(found.size)
-            direction[half] = signs[half]
-            with arithmetic(self.truth.bits):
+        with arithmetic(self.truth.bits):
+            while len(entries) > 1:
+                half = entries[:len(entries) // 2]
+                direction = np.zeros(found.size)
+                direction[half] = signs[half]
                 d = Ball(direction.reshape(found.shape))
                 given, true = np.sum(found * d), self._difference({name: d}).quotient
                 size = np.sum(np.abs(found * d)) + np.abs(true)
                 off = float(size.upper()) > 0 and not float(digits(given, true, size)) >= REQUIRED
-            entries = half if off else entries[len(half):]
-        index = np.unravel_index(entries[0], found.shape)
-        with arithmetic(self.truth.bits):
-            true = self._difference({name: unit(found, entries[0])}).quotient
-        given, true = float(found[index].mid()), float(true.mid())
-        return entry_note(index, given, f"{true:.10g}", given / true if true else np.nan)
+                entries = half if off else entries[len(half):]
+            index = np.unravel_index(entries[0], found.shape)
+            return index, found[index], self._difference({name: unit(found, entries[0])}).quotient
 
     def _difference(self, direction, shift=None):
         """The `Difference` of s along a direction; `shift` moves the point."""

@@ -1,0 +1,263 @@
+"""One operation under suspicion: its rule is put on trial, and the findings are read for the `Culprit`.
+
+Three questions: does the formula hold to first order, does it when it is differentiated again, does floating point give
+what it says.  An operation that stands at a kink is tried there, and at a point beside it where it is smooth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from refgrad.primitive import TABLE
+
+from ..ball import Ball, Undecided, arithmetic, digits
+from ..conduct import brief, conduct
+from ..kinks import kinks
+from ..modes import ALL, FIRST_ORDER, Mode
+from ..points import Point
+from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
+from ..subjects.libraries.refgrad_library import inner
+from ..subjects.rule import Rule, is_floating
+from ..trial import Trial
+from ..truth.by_balls import ByBalls
+from ..truth.differences import DIFFERENCES
+from ..verdict import NO_ANSWER
+from .culprit import accuse
+
+SECOND_ORDER = tuple(mode for mode in Mode if mode.order == 2)
+
+#: Which rule of a primitive each mode runs, or differentiates again.
+RULES = {Mode.REVERSE: "vjp", Mode.FORWARD: "jvp", Mode.REVERSE_OVER_REVERSE: "vjp", Mode.FORWARD_OVER_REVERSE: "vjp",
+         Mode.REVERSE_OVER_FORWARD: "jvp", Mode.FORWARD_OVER_FORWARD: "jvp"}
+
+#: What is said where the two rules disagree and no difference tells which is wrong.
+BOTH = "vjp or jvp"
+
+#: How far beside a kink the other point lies, in parts of the entries' size: so far that float32 sees it.
+ASIDE = 2.0 ** -18
+
+#: Beyond this, squares leave the range of floats, and overflow on the way is no fault.
+LARGE = 2.0 ** 500
+
+
+class Suspect:
+    """An operation on trial; `seed` draws its cotangents and directions.
+
+    trials  at the operation's own values and, where these are at a kink, beside it
+    """
+
+    def __init__(self, operation, seed):
+        self.operation, self.seed = operation, seed
+        with np.errstate(all="ignore"):
+            here = _trial(operation, seed)
+            self.trials = [t for t in (here, here and _beside(here, operation, seed)) if t is not None]
+
+    def to_first_order(self):
+        """The `Culprit` of a formula that does not hold on balls; None if there is none."""
+        for trial in self.trials:
+            for finding in trial.on_balls(FIRST_ORDER):
+                if finding.failed and finding.verdict != NO_ANSWER:  # what balls cannot run is judged by its floats
+                    return self._accused(trial, finding)
+        return None
+
+    def again(self):
+        """The same to second order, where the formula holds to first order."""
+        for trial in self.trials[-1:]:
+            if trial.known.truth.by is REFGRAD:
+                with np.errstate(all="ignore"):
+                    return self._to_second_order(trial)
+        return None
+
+    def in_floats(self):
+        """The `Culprit` of a rule that floating point does not give, or that misbehaves; None if there is none."""
+        with np.errstate(all="ignore"):
+            for trial, finding in self._of_floats():
+                # What raises on floats alone is a refusal: of a matrix that is singular there.
+                if finding.failed and (finding.verdict != NO_ANSWER or trial.known.truth.by is DIFFERENCES):
+                    return self._accused(trial, finding)
+        return None
+
+    def _of_floats(self):
+        """Yield (`Trial`, `Finding`): float64, then float32 where it holds the operation's values."""
+        trials = [(t, ("float64",)) for t in self.trials if t.known.truth.by is REFGRAD]
+        coarse = self.trials and _coarse(self.trials[-1].subject.operation, self.seed)
+        trials += [(coarse, ("float64", "float32"))] if coarse else []
+        for trial, dtypes in trials:
+            dtypes = [d for d in dtypes if trial.subject.keeps(d)]
+            for dtype in dtypes:
+                trial.ask(FIRST_ORDER, dtype)
+            for dtype in dtypes:
+                yield from ((trial, f) for f in trial.findings(dtype))
+            for dtype in dtypes[:1]:
+                yield from ((trial, f) for f in kinks(trial, dtype))
+                if trial is trials[-1][0] and not trial.point.extreme:
+                    yield from ((trial, f) for f in conduct(trial, dtype, ()))
+
+    def _to_second_order(self, trial):
+        rule, known = trial.subject, trial.known
+        try:
+            known = _known(rule, trial.point, known.weights, known.u, known.v, tuple(Mode))
+        except Exception as error:
+            return self._raises_again(trial, Mode.FORWARD_OVER_REVERSE, brief(error))
+        if known.undecided:
+            return None
+        wrong = []
+        for finding in Trial(rule, known, trial.point).on_balls(SECOND_ORDER):
+            if finding.verdict == NO_ANSWER:
+                if culprit := self._raises_again(trial, Mode(finding.check), finding.note):
+                    return culprit
+            elif finding.failed and finding.check not in wrong:
+                wrong.append(Mode(finding.check))
+        return self._accused_again(rule, known, wrong) if wrong else None
+
+    # Culprits
+
+    def _accused(self, trial, finding):
+        """The `Culprit` that a finding of first order names."""
+        check, name = finding.check, finding.argument
+        rule = RULES.get(check) or (BOTH if check == "kink" else "jvp" if check.endswith("forward") else "vjp")
+        evidence = {}
+        if check in RULES and name in trial.point.x:
+            figures = _figures_on_balls if finding.dtype == "exact" else _figures_in_floats
+            try:
+                evidence = figures(trial, finding)
+            except Undecided:
+                pass
+        note = finding.note if finding.dtype != "exact" or not evidence else ""
+        notes = (f"{check}: {note}" if check not in RULES else note,
+                 f"{finding.ulps:.3g} ulps" if np.isfinite(finding.ulps) else "",
+                 "beside the kink" if trial is not self.trials[0] and len(self.trials) > 1 else "")
+        return accuse(self.operation, rule, int(name) if name.isdigit() else None, note="; ".join(filter(None, notes)),
+                      dtype="exact arithmetic" if finding.dtype == "exact" else finding.dtype, **evidence)
+
+    def _accused_again(self, rule, known, wrong):
+        """The `Culprit` of modes of second order that are wrong."""
+        # Where differences refute forward over reverse, which stands for the exact value, that alone is certain.
+        if known.refuted(Mode.FORWARD_OVER_REVERSE, ALL):
+            wrong = [m for m in wrong if RULES[m] == "vjp"]
+        mode = wrong[0]
+        found, u = _found_on_balls(rule, known, mode)
+        with arithmetic(known.truth.bits):
+            along = found[ALL] if mode == Mode.FORWARD_OVER_FORWARD else inner(found, u)
+            figures = _compared(along, known.agreement(mode, ALL).quotient)
+        rules = " and ".join(dict.fromkeys(RULES[m] for m in wrong))
+        return accuse(self.operation, f"{rules} differentiated again", None, **figures,
+                      note=f"the second derivative is wrong by {', '.join(wrong)}; to first order the rule is right")
+
+    def _raises_again(self, trial, mode, note):
+        """The `Culprit` of a rule that raises the same error without balls, and so because of what it is."""
+        known = trial.known
+        try:
+            trial.subject.answer(mode, trial.point.x, known.weights, known.u, known.v, "float64")
+        except NotImplementedError:
+            return None
+        except Exception as error:
+            if brief(error).split(":")[0] == note.split(":")[0]:
+                return accuse(self.operation, f"{RULES[mode]} differentiated again", None,
+                              note=f"the rule cannot be differentiated again ({mode}): {note}")
+        return None
+
+
+# Trials
+
+
+def _trial(operation, seed, dtype="float64"):
+    """The `Trial` of an operation's rule, along directions that the dtype holds; None where nothing is known."""
+    if not all(np.all(np.isfinite(a)) for a in operation.values if is_floating(a)):
+        return None
+    rule, rng = Rule(operation), np.random.default_rng(seed)
+    x = rule.inputs()
+    weights = [_normal(rng, y, dtype) for y in rule.results]
+    # No larger than the entries or 1: a step must not leave the domain, nor a period.
+    u, v = ({k: _normal(rng, a, dtype, _size(a)) for k, a in x.items()} for _ in range(2))
+    size = max((float(np.max(np.abs(a), initial=0.0)) for a in (*x.values(), *rule.results)), default=0.0)
+    point = Point(operation.place, x, extreme=not size < LARGE)
+    for source in (REFGRAD, DIFFERENCES):
+        try:
+            known = _known(rule, point, weights, u, v, FIRST_ORDER, source)
+        except Exception:  # a rule, or the function itself, that does not run on balls
+            continue
+        if not known.undecided:
+            return Trial(rule, known, point)
+    return None
+
+
+def _known(rule, point, weights, u, v, modes, source=REFGRAD):
+    strict = any(rule.primitive is p for p in TABLE.values())  # a user's own rules may hold rounded constants
+    return ByBalls(rule.program(), point.x, weights, u, v, 0, modes, on_trial=True, strict=strict, coordinates=0,
+                   by=source)
+
+
+def _normal(rng, like, dtype, size=1.0):
+    return np.asarray(rng.standard_normal(np.shape(like)) * size).astype(dtype).astype(float)
+
+
+def _size(a):
+    """The sizes of entries, those of the largest for zeros; at most 1."""
+    size = np.abs(a)
+    return np.minimum(np.where(size > 0, size, np.max(size, initial=0.0) or 1.0), 1.0)
+
+
+def _beside(trial, operation, seed):
+    """The `Trial` beside a kink, on a side where the function has a value; None where there is no kink."""
+    rough = [k for k in trial.point.x if (a := trial.known.agreement(Mode.REVERSE, k)).kink or a.open]
+    rng = np.random.default_rng(seed)
+    for move in (lambda a, t: a - t * _size(a), lambda a, t: np.where(a == 0, t, a * (1 - t)),
+                 lambda a, t: a + t * _size(a)) if rough else ():
+        values = list(operation.values)
+        for k in rough:
+            t = ASIDE * rng.uniform(0.5, 1, trial.point.x[k].shape)
+            t = (t + np.swapaxes(t, -1, -2)) / 2 if k in trial.subject.symmetric else t
+            values[int(k)] = np.asarray(move(values[int(k)], t), values[int(k)].dtype)
+        there = _trial(replace(operation, values=values), seed)
+        if there is not None and all(np.isfinite(y).all() for y in there.subject.results):
+            return there
+    return None
+
+
+def _coarse(operation, seed):
+    """The `Trial` at the nearest values that float32 holds; None if these are of another kind."""
+    values = [np.asarray(a, np.float32).astype(float) if is_floating(a) else a for a in operation.values]
+    same = all(np.isfinite(a).all() and np.array_equal(a == 0, b == 0)
+               for a, b in zip(values, operation.values) if is_floating(a))
+    return _trial(replace(operation, values=values), seed, "float32") if same else None
+
+
+# Figures
+
+
+def _found_on_balls(rule, known, mode):
+    """What a mode gives on balls, and u."""
+    x, u, v = ({k: Ball(a) for k, a in d.items()} for d in (known.x, known.u, known.v))
+    with arithmetic(known.truth.bits):
+        return rule.on_balls(mode, x, [Ball(w) for w in known.weights], u, v), u
+
+
+def _compared(gives, exact):
+    """What is said of two Balls."""
+    return {"gives": float(gives.mid()), "exact": float(exact.mid()),
+            "digits": float(digits(gives, exact, np.abs(exact) if float(np.abs(exact).lower()) > 0 else Ball(1.0)))}
+
+
+def _figures_on_balls(trial, finding):
+    mode, name, known = Mode(finding.check), finding.argument, trial.known
+    found = _found_on_balls(trial.subject, known, mode)[0][name]
+    with arithmetic(known.truth.bits):
+        if mode == Mode.FORWARD:
+            return _compared(found, known.agreement(mode, name).quotient)
+        index, gives, exact = known.entry_off(name, found)
+        return {"entry": tuple(map(int, index)), **_compared(gives, exact)}
+
+
+def _figures_in_floats(trial, finding):
+    mode, name = Mode(finding.check), finding.argument
+    given, exact = np.asarray(trial.answers[finding.dtype][mode][name]), trial.known.truth.derivatives[mode][name].mid()
+    if given.shape != exact.shape or not given.size:
+        return {}
+    off = np.abs(given.astype(float) - exact)
+    entry = np.unravel_index(np.argmax(np.where(np.isnan(off), np.inf, off)), off.shape)
+    gives, exact = float(given[entry]), float(exact[entry])
+    return {"gives": gives, "exact": exact, "entry": tuple(map(int, entry)) if mode == Mode.REVERSE else None,
+            "digits": -np.log10(abs(gives / exact - 1)) if exact and np.isfinite(gives) and gives != exact else np.nan}
