@@ -19,7 +19,7 @@ from ..modes import ALL, FIRST_ORDER, Mode
 from ..points import Point
 from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from ..subjects.libraries.refgrad_library import inner
-from ..subjects.rule import Rule, is_floating
+from ..subjects.rule import DTYPES, Rule, is_floating
 from ..trial import Trial
 from ..truth.by_balls import ByBalls
 from ..truth.differences import DIFFERENCES
@@ -75,28 +75,29 @@ class Suspect:
         with np.errstate(all="ignore"):
             for trial, finding in self._of_floats():
                 # What raises on floats alone is a refusal: of a matrix that is singular there.
-                if finding.failed and (finding.verdict != NO_ANSWER or trial.known.truth.by is DIFFERENCES):
+                if finding.failed and (finding.verdict != NO_ANSWER or trial.known.truth.by is DIFFERENCES
+                                       and finding.dtype == DTYPES[0]):
                     return self._accused(trial, finding)
         return None
 
     def _of_floats(self):
         """Yield (`Trial`, `Finding`): float64, then float32 where it holds the operation's values."""
-        trials = [(t, ("float64",)) for t in self.trials if t.known.truth.by is REFGRAD]
+        able = [t for t in self.trials if t.known.truth.by is REFGRAD]
         coarse = self.trials and _coarse(self.trials[-1].subject.operation, self.seed)
-        trials += [(coarse, ("float64", "float32"))] if coarse else []
-        for trial, dtypes in trials:
-            dtypes = [d for d in dtypes if trial.subject.keeps(d)]
+        # Without a bound another precision tells a rounding error from a wrong formula.
+        plan = [(t, ("float64",)) for t in able] + ([(coarse, ("float32",) if able else DTYPES)] if coarse else [])
+        plan = [(t, [d for d in dtypes if t.subject.keeps(d)]) for t, dtypes in plan]
+        for trial, dtypes in plan:
             for dtype in dtypes:
                 trial.ask(FIRST_ORDER, dtype)
             for dtype in dtypes:
-                yield from ((trial, f) for f in trial.findings(dtype))
-            for dtype in dtypes[:1]:
-                yield from ((trial, f) for f in kinks(trial, dtype))
-                if trial is trials[-1][0] and not trial.point.extreme:
-                    yield from ((trial, f) for f in conduct(trial, dtype, ()))
+                yield from ((trial, f) for f in (*kinks(trial, dtype), *trial.findings(dtype)))
+        for trial, dtypes in [(t, dtypes) for t, dtypes in plan[::-1] if DTYPES[0] in dtypes][:1] or plan[-1:]:
+            if dtypes and not trial.point.extreme:
+                yield from ((trial, f) for f in conduct(trial, dtypes[0], ()))
 
     def _to_second_order(self, trial):
-        rule, known = trial.subject, trial.known
+        rule, known = Rule(trial.subject.operation, curved=True), trial.known
         try:
             known = _known(rule, trial.point, known.weights, known.u, known.v, tuple(Mode))
         except Exception as error:
@@ -119,15 +120,17 @@ class Suspect:
         check, name = finding.check, finding.argument
         rule = RULES.get(check) or (BOTH if check == "kink" else "jvp" if check.endswith("forward") else "vjp")
         evidence = {}
-        if check in RULES and name in trial.point.x:
+        agreement = trial.known.agreement(check, name) if check in RULES and name in trial.point.x else None
+        if agreement and not (finding.dtype == "exact" and (agreement.kink or agreement.open)):
             figures = _figures_on_balls if finding.dtype == "exact" else _figures_in_floats
             try:
                 evidence = figures(trial, finding)
             except Undecided:
                 pass
         note = finding.note if finding.dtype != "exact" or not evidence else ""
-        notes = (f"{check}: {note}" if check not in RULES else note,
-                 f"{finding.ulps:.3g} ulps" if np.isfinite(finding.ulps) else "",
+        before = ("" if check in RULES and finding.verdict != NO_ANSWER else "it raises " if check in RULES else
+                  "at a kink: " if check == "kink" else f"{check}: ")
+        notes = (note and before + note, f"{finding.ulps:.3g} ulps" if np.isfinite(finding.ulps) else "",
                  "beside the kink" if trial is not self.trials[0] and len(self.trials) > 1 else "")
         return accuse(self.operation, rule, int(name) if name.isdigit() else None, note="; ".join(filter(None, notes)),
                       dtype="exact arithmetic" if finding.dtype == "exact" else finding.dtype, **evidence)
@@ -180,6 +183,7 @@ def _trial(operation, seed, dtype="float64"):
         except Exception:  # a rule, or the function itself, that does not run on balls
             continue
         if not known.undecided:
+            known.truth.held[Mode.FORWARD] = True  # forward mode is judged by itself
             return Trial(rule, known, point)
     return None
 

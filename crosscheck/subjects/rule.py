@@ -1,39 +1,45 @@
 """One rule on trial: an operation of a traced program, alone, at the values that it saw.
 
-In floats its own vjp and jvp run directly on plain arrays.  On balls it stands between curved functions with rules of
-their own (see `curved`), and is differentiated there by refgrad's transforms.  In neither does another rule of the
-table take part, so that a fault in np.multiply does not show in the rules that multiply.
+In floats its own vjp and jvp run directly on plain arrays.  On balls refgrad's transforms
+differentiate it, to second order between curved functions with rules of their own (see `curved`).  In neither does
+another rule of the table take part, so that a fault in np.multiply does not show in the rules that multiply.
 """
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import numpy as np
 
 from refgrad.tracer import dispatch
 from refgrad.tree import flatten
 
-from ..ball import Ball
+from ..ball import Ball, arithmetic
 from ..formats import format_named
 from ..modes import Mode
-from ..truth.differences import tupled
+from ..truth.differences import BITS, tupled
 from .curved import OUTSIDE_THE_TABLE, bent, symmetric
 from .subject import Arguments, Misconduct, Subject, Untouched, shared_as_given, weighed
+
+
+DTYPES = ("float64", "float32")
 
 
 class Rule(Subject):
     """The rules of one operation: a subject whose inputs are the arguments that carry a derivative, by their positions.
 
     operation  what has `primitive`, `values`, `params` and `wanted` (see `locate.trace.Operation`)
+    curved     whether it stands between curved functions, which second order asks for
 
     An argument that is a symmetric matrix, of which the function reads one half, is made symmetric first.
     """
 
     by_refgrad, resizable = True, ()
 
-    def __init__(self, operation, dtypes=("float64",)):
+    def __init__(self, operation, curved=False):
         names = [str(i) for i in range(len(operation.values))]
-        super().__init__(None, Arguments(names, operation.values, operation.wanted), dtypes, operation.primitive.name)
-        self.operation = operation
+        super().__init__(None, Arguments(names, operation.values, operation.wanted), DTYPES, operation.primitive.name)
+        self.operation, self.curved = operation, curved
         self.primitive, self.values, self.params = operation.primitive, operation.values, operation.params
         self.results = tupled(self.primitive.evaluate(*self.values, **self.params))
         self.symmetric = {str(i) for i in operation.wanted if self._reads_one_triangle(i)}
@@ -47,16 +53,22 @@ class Rule(Subject):
         return all(format_named(y.dtype).precision >= least for y in self.value(self.inputs(), dtype) if is_floating(y))
 
     def program(self):
-        """The operation between curved functions, on balls."""
-        balls = [Ball(a) if is_floating(a) else a for a in self.values]
-        results = tupled(self.primitive.evaluate(*balls, **self.params))
-        near = [Ball(y.mid() if isinstance(y, Ball) else y) for y in results]  # floats, which are exact
-
+        """The operation on balls, between curved functions if it is to be."""
         def program(x):
-            arrays = [self._admitted(n, bent(x[n], a)) if n in x else a for n, a in zip(self.arguments.names, balls)]
+            balls, near = self._balls
+            x = {n: bent(b, balls[int(n)]) for n, b in x.items()} if self.curved else x
+            arrays = [self._admitted(n, x[n]) if n in x else a for n, a in zip(self.arguments.names, balls)]
             ys = tupled(dispatch(self.primitive, arrays, self.params))
-            return [bent(y, at, 0.75) for y, at in zip(ys, near)]
+            return [bent(y, at, 0.75) for y, at in zip(ys, near)] if self.curved else list(ys)
         return program
+
+    @cached_property
+    def _balls(self):
+        """The arguments, and floats near the results, which are exact, too."""
+        balls = [Ball(a) if is_floating(a) else a for a in self.values]
+        with arithmetic(BITS[0]):
+            results = tupled(self.primitive.evaluate(*balls, **self.params))
+        return balls, [Ball(y.mid() if isinstance(y, Ball) else y) for y in results]
 
     def on_balls(self, mode, x, weights, u, v):
         return mode.differentiate(OUTSIDE_THE_TABLE, weighed(self.program(), weights), x, u, v)
