@@ -85,7 +85,7 @@ class Suspect:
         able = [t for t in self.trials if t.known.truth.by is REFGRAD]
         coarse = self.trials and _coarse(self.trials[-1].subject.operation, self.seed)
         # Without a bound another precision tells a rounding error from a wrong formula.
-        plan = [(t, ("float64",)) for t in able] + ([(coarse, ("float32",) if able else DTYPES)] if coarse else [])
+        plan = [(t, DTYPES[:1]) for t in able] + ([(coarse, DTYPES[1:] if able else DTYPES)] if coarse else [])
         plan = [(t, [d for d in dtypes if t.subject.keeps(d)]) for t, dtypes in plan]
         for trial, dtypes in plan:
             for dtype in dtypes:
@@ -125,8 +125,8 @@ class Suspect:
             figures = _figures_on_balls if finding.dtype == "exact" else _figures_in_floats
             try:
                 evidence = figures(trial, finding)
-            except Undecided:
-                pass
+            except (Undecided, np.linalg.LinAlgError):
+                pass  # a step leaves the domain: the finding says enough
         note = finding.note if finding.dtype != "exact" or not evidence else ""
         before = ("" if check in RULES and finding.verdict != NO_ANSWER else "it raises " if check in RULES else
                   "at a kink: " if check == "kink" else f"{check}: ")
@@ -166,7 +166,7 @@ class Suspect:
 # Trials
 
 
-def _trial(operation, seed, dtype="float64"):
+def _trial(operation, seed, dtype="float64", coordinates=0):
     """The `Trial` of an operation's rule, along directions that the dtype holds; None where nothing is known."""
     if not all(np.all(np.isfinite(a)) for a in operation.values if is_floating(a)):
         return None
@@ -179,7 +179,8 @@ def _trial(operation, seed, dtype="float64"):
     point = Point(operation.place, x, extreme=not size < LARGE)
     for source in (REFGRAD, DIFFERENCES):
         try:
-            known = _known(rule, point, weights, u, v, FIRST_ORDER, source)
+            known = _known(rule, point, weights, u, v, FIRST_ORDER, source,
+                           coordinates if source is REFGRAD else 0)
         except Exception:  # a rule, or the function itself, that does not run on balls
             continue
         if not known.undecided:
@@ -188,10 +189,10 @@ def _trial(operation, seed, dtype="float64"):
     return None
 
 
-def _known(rule, point, weights, u, v, modes, source=REFGRAD):
+def _known(rule, point, weights, u, v, modes, source=REFGRAD, coordinates=0):
     strict = any(rule.primitive is p for p in TABLE.values())  # a user's own rules may hold rounded constants
-    return ByBalls(rule.program(), point.x, weights, u, v, 0, modes, on_trial=True, strict=strict, coordinates=0,
-                   by=source)
+    return ByBalls(rule.program(), point.x, weights, u, v, 0, modes, on_trial=True, strict=strict,
+                   coordinates=coordinates, by=source)
 
 
 def _normal(rng, like, dtype, size=1.0):
@@ -226,7 +227,7 @@ def _coarse(operation, seed):
     values = [np.asarray(a, np.float32).astype(float) if is_floating(a) else a for a in operation.values]
     same = all(np.isfinite(a).all() and np.array_equal(a == 0, b == 0)
                for a, b in zip(values, operation.values) if is_floating(a))
-    return _trial(replace(operation, values=values), seed, "float32") if same else None
+    return _trial(replace(operation, values=values), seed, "float32", None) if same else None
 
 
 # Figures

@@ -1,8 +1,8 @@
 """One rule on trial: an operation of a traced program, alone, at the values that it saw.
 
-In floats its own vjp and jvp run directly on plain arrays.  On balls refgrad's transforms
-differentiate it, to second order between curved functions with rules of their own (see `curved`).  In neither does
-another rule of the table take part, so that a fault in np.multiply does not show in the rules that multiply.
+In floats its own vjp and jvp run directly on plain arrays.  On balls refgrad's transforms differentiate it, to second
+order between curved functions with rules of their own (see `curved`).  In neither does another rule of the table take
+part, so that a fault in np.multiply does not show in the rules that multiply.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..truth.differences import BITS, tupled
 from .curved import OUTSIDE_THE_TABLE, bent, symmetric
 from .subject import Arguments, Misconduct, Subject, Untouched, shared_as_given, weighed
 
-
+#: In which it is tried.
 DTYPES = ("float64", "float32")
 
 

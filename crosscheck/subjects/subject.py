@@ -145,7 +145,7 @@ class Untouched:
         self.arrays, self.before = arrays, {k: np.copy(a) for k, a in arrays.items()}
 
     def touched(self):
-        return [k for k, a in self.arrays.items() if not np.array_equal(a, self.before[k], equal_nan=True)]
+        return [k for k, a in self.arrays.items() if a.tobytes() != self.before[k].tobytes()]
 
 
 def cotangents(weights):

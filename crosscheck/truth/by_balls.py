@@ -165,19 +165,20 @@ class ByBalls:
         agreed = agreement.digits
         if not np.isfinite(found.radius()).all():
             return Verdict(NOT_FINITE, note="no finite number, where differences give one"), -np.inf
+        enough = REQUIRED if self.strict else OF_CONSTANTS
         with arithmetic(self.truth.bits):
             if not self.refuted(mode, name):
                 # What is certainly small beside the function and its slopes may be left open beside itself.
                 apart = not np.all(found.overlaps(right))
                 for scale in (self.truth.scale[mode.order], self.truth.scale[1], self.truth.value or 1.0):
                     agreed = min(agreement.digits, float(np.min(digits(found, right, scale), initial=np.inf)))
-                    if apart or agreed >= OF_CONSTANTS:
+                    if apart or agreed >= enough:
                         break
                 else:
                     return Verdict(UNDECIDED, note=f"cancelled beyond {self.truth.bits} bits"), agreed
         if agreed >= REQUIRED:
             return Verdict(RIGHT, bound="proven"), agreed
-        if self._as_constants(agreed):
+        if not self.strict and self._as_constants(agreed):
             return Verdict(RIGHT, bound="float64 constants"), agreed
         note = f"agrees with differences to {max(agreed, 0):.1f} digits"
         if mode.order == 1:

@@ -134,7 +134,8 @@ def differentiate(f, x, u, v, seed, modes=tuple(Mode), dtypes=("float64", "float
 
     f must be exact too: the constants that it uses are balls, since floats among themselves would be rounded.
 
-    coordinates  how many single entries are differenced, besides each array along its direction
+    coordinates  how many single entries are differenced, besides each array along its direction; None for no difference
+                 at all, where the formula is known to hold
     modes        which derivatives are wanted; without those of second order nothing of second order is computed
     proven       the modes whose bounds are to be proven where they can be; for the others first order will do, which
                  one computation gives for all dtypes
@@ -196,6 +197,9 @@ def _truth(f, balls, u, v, rng, modes, coordinates, bits, by):
         with arithmetic(bits):
             with phase(GRADIENTS):
                 here = _exact(truth, f, balls, u, v, modes)
+            if coordinates is None:
+                truth.agreement = {(1, k): Agreement(np.inf) for k in balls}
+                return truth
             _first_order(truth, f, balls, v, rng, coordinates, here)
             if truth.product:
                 _second_order(truth, f, balls, u, v, here)
