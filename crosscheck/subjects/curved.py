@@ -43,11 +43,9 @@ _inner = _own("inner product", lambda *ys, ws: sum(np.sum(w * y) for w, y in zip
 _times = _own("times", lambda h, w: h * w, jvp=(lambda v, w: _times(v, w=w),),
               vjp=(lambda g, w: _inner(g, ws=(w,)),))
 
-
 #: (x + x') / 2
 _symmetric = _own("symmetric", lambda x: (x + np.swapaxes(x, -1, -2)) / 2,
-                  jvp=(lambda v: _symmetric(v),),
-                  vjp=(lambda g: _symmetric(g),))
+                  jvp=(lambda v: _symmetric(v),), vjp=(lambda g: _symmetric(g),))
 
 
 def symmetric(x):
@@ -58,7 +56,7 @@ def symmetric(x):
 def bent(x, at, much=1.0):
     """x, with a curvature that suits the size of its entries, times `much`."""
     size = np.maximum(np.abs(at.mid()), np.max(np.abs(at.mid()), initial=0.0) / 2 ** 30)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         return _bent(x, at, np.where((size > 0) & np.isfinite(1 / size), much / size, much))
 
 

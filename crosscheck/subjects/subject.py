@@ -163,41 +163,5 @@ def is_real(a):
 
 
 def weighed(f, weights):
-<<<<<<< HEAD
-    """s(x) = <weights, f(x)>, as a primitive of its own, so that a fault in the rule of np.sum cannot cancel itself."""
-    def total(*ys):
-        return sum(np.sum(y * w) for y, w in zip(ys, weights))
-
-    weigh = custom(total)
-    weigh.def_jvp(lambda tangents, s, *ys: total(*tangents))
-    weigh.def_vjp(lambda g, s, *ys: tuple(g * w for w in weights))
-    return lambda x: weigh(*f(x))
-=======
     """s(x) = <weights, f(x)>, by a primitive outside the table, so that a fault in a rule cannot cancel itself."""
     return lambda x: inner_product(f(x), weights)
-
-
-def chosen_of(argnums, floats, count):
-    """The positions that argnums names, in its order; all of `floats`, which may be differentiated, if it is None."""
-    if argnums is None:
-        return floats
-    argnums = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
-    for k in argnums:
-        if k not in floats:
-            raise ValueError(f"check: argnums={tuple(argnums)!r}: input {k} of {count} is not an array of floats; "
-                             f"those are {floats}")
-    if len(set(argnums)) != len(argnums):
-        raise ValueError(f"check: argnums={tuple(argnums)!r} names an input twice")
-    return argnums
-
-
-def argument_names(f, skipped, count):
-    """What a function calls its positional arguments after the first few; 'argument 0' ... where it does not say."""
-    try:
-        parameters = list(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    known = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    known = known[skipped:]
-    return known[:count] if len(known) >= count else [f"argument {k}" for k in range(count)]
->>>>>>> f377bf2 (locate: each rule of a trace is put on trial by the general machinery)

@@ -16,15 +16,10 @@ from crosscheck.networks.network import interpret
 from crosscheck.subjects.libraries import library as library_named
 from crosscheck.subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from crosscheck.subjects.network import NetworkSubject, on_balls
-<<<<<<< HEAD
 from crosscheck.studies.networks.frames import errors_table, refgrad_findings, torch_findings
 from crosscheck.studies.networks.run import check_network
 from crosscheck.studies.networks import TORCH_FINDINGS
-=======
-from crosscheck.report.tables import errors_table
-from crosscheck.studies.networks import check_network
 from crosscheck.truth.differences import BITS, DIFFERENCES
->>>>>>> f377bf2 (locate: each rule of a trace is put on trial by the general machinery)
 from refgrad.tracer import bare
 from tests.rules import plant
 
