@@ -18,8 +18,9 @@ from ..ball import Ball, arithmetic
 from ..formats import format_named
 from ..modes import Mode
 from ..truth.differences import BITS, tupled
+from .arguments import Arguments
 from .curved import OUTSIDE_THE_TABLE, bent, symmetric
-from .subject import Arguments, Misconduct, Subject, Untouched, shared_as_given, weighed
+from .subject import Misconduct, Subject, Untouched, shared_as_given, weighed
 
 #: In which it is tried.
 DTYPES = ("float64", "float32")
