@@ -79,7 +79,8 @@ def _worst(given, true):
 
 
 def _refuted(network, known, mode, dtype, leaves, constants):
-    """refgrad's derivative of which differences refute the formula; None if it is another mode's formula, or open."""
+    """refgrad's derivative of which differences refute the formula; None if it is another mode's
+    formula, or open."""
     floats = trial_of(network, REFGRAD, leaves, constants, known, (mode,)).answers[dtype][mode]
     if isinstance(floats, Exception):
         return None

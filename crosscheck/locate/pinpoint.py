@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 
 from ..subjects.libraries.refgrad_library import inner
@@ -9,6 +11,7 @@ from .suspect import Suspect
 from .trace import inner_operations, operations
 
 
+@np.errstate(all="ignore")  # overflow is judged, not announced
 def pinpoint(f, *arrays, seed=0):
     """The `Culprit`: the first operation that ``f(*arrays)`` meets whose rules are wrong; None if all are right.
 
@@ -23,18 +26,17 @@ def pinpoint(f, *arrays, seed=0):
     met = {o.same_as() for o in outer}
     inside = {id(o): _distinct(inner_operations(o, np.random.default_rng([seed, n])), met)
               for n, o in enumerate(outer)}
-    everything = [*outer, *(o for o in outer for o in inside[id(o)]), *_distinct(_of_compositions(arrays), met)]
+    everything = [*outer, *(o for o in outer for o in inside[id(o)]),
+                  *_distinct(_of_compositions(arrays), met)]
     suspects = []
     for n, o in enumerate(everything):  # one by one: most faults show early
         suspects.append(Suspect(o, [seed, n]))
         culprit = suspects[-1].to_first_order()
         if culprit is not None:
             return _deeper(o, [seed, n]) or culprit
-    for question, those in ((Suspect.again, suspects[:len(outer)]), (Suspect.in_floats, suspects)):
-        culprit = next((c for c in map(question, those) if c is not None), None)
-        if culprit is not None:
-            return culprit
-    return None
+    found = chain(map(Suspect.to_second_order, suspects[:len(outer)]),
+                  map(Suspect.in_floats, suspects))
+    return next((c for c in found if c is not None), None)
 
 
 def _of_compositions(arrays):

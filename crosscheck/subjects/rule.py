@@ -1,8 +1,9 @@
 """One rule on trial: an operation of a traced program, alone, at the values that it saw.
 
-In floats its own vjp and jvp run directly on plain arrays.  On balls refgrad's transforms differentiate it, to second
-order between curved functions with rules of their own (see `curved`).  In neither does another rule of the table take
-part, so that a fault in np.multiply does not show in the rules that multiply.
+In floats its own vjp and jvp run directly on plain arrays.  On balls refgrad's transforms
+differentiate it, to second order between curved functions with rules of their own (see `curved`).
+In neither does another rule of the table take part, so that a fault in np.multiply does not show in
+the rules that multiply.
 """
 
 from __future__ import annotations
@@ -27,21 +28,25 @@ DTYPES = ("float64", "float32")
 
 
 class Rule(Subject):
-    """The rules of one operation: a subject whose inputs are the arguments that carry a derivative, by their positions.
+    """The rules of one operation.  Its inputs are the arguments that carry a derivative, named by
+    their positions.
 
-    operation  what has `primitive`, `values`, `params` and `wanted` (see `locate.trace.Operation`)
+    operation  what has `primitive`, `values`, `params` and `wanted`: a `locate.trace.Operation`
     curved     whether it stands between curved functions, which second order asks for
 
-    An argument that is a symmetric matrix, of which the function reads one half, is made symmetric first.
+    An argument that is a symmetric matrix, of which the function reads one half, is made symmetric
+    first.
     """
 
     by_refgrad, resizable = True, ()
 
     def __init__(self, operation, curved=False):
         names = [str(i) for i in range(len(operation.values))]
-        super().__init__(None, Arguments(names, operation.values, operation.wanted), DTYPES, operation.primitive.name)
+        arguments = Arguments(names, operation.values, operation.wanted)
+        super().__init__(None, arguments, DTYPES, operation.primitive.name)
         self.operation, self.curved = operation, curved
-        self.primitive, self.values, self.params = operation.primitive, operation.values, operation.params
+        self.primitive, self.params = operation.primitive, operation.params
+        self.values = operation.values
         self.results = tupled(self.primitive.evaluate(*self.values, **self.params))
         self.symmetric = {str(i) for i in operation.wanted if self._reads_one_triangle(i)}
 
@@ -51,14 +56,16 @@ class Rule(Subject):
     def keeps(self, dtype):
         """Are its results floats of that dtype or a finer one, if all its arguments are?"""
         least = format_named(dtype).precision
-        return all(format_named(y.dtype).precision >= least for y in self.value(self.inputs(), dtype) if is_floating(y))
+        return all(format_named(y.dtype).precision >= least
+                   for y in self.value(self.inputs(), dtype) if is_floating(y))
 
     def program(self):
         """The operation on balls, between curved functions if it is to be."""
         def program(x):
             balls, near = self._balls
             x = {n: bent(b, balls[int(n)]) for n, b in x.items()} if self.curved else x
-            arrays = [self._admitted(n, x[n]) if n in x else a for n, a in zip(self.arguments.names, balls)]
+            arrays = [self._admitted(n, x[n]) if n in x else a
+                      for n, a in zip(self.arguments.names, balls)]
             ys = tupled(dispatch(self.primitive, arrays, self.params))
             return [bent(y, at, 0.75) for y, at in zip(ys, near)] if self.curved else list(ys)
         return program
@@ -77,20 +84,24 @@ class Rule(Subject):
     def answer(self, mode, x, weights, u, v, dtype, layout=np.asarray):
         if mode.order == 2:
             x, u, v = ({k: np.array(a, dtype) for k, a in d.items()} for d in (x, u, v))
-            return mode.differentiate(OUTSIDE_THE_TABLE, weighed(self._on_floats, weights), x, u, v)
+            scalar = weighed(self._on_floats, weights)
+            return mode.differentiate(OUTSIDE_THE_TABLE, scalar, x, u, v)
         values, result, kept = self._run(x, dtype, layout)
         weights = self._cotangent(weights, result, layout)
-        return {k: self._pulled(k, weights, kept, values) if mode == Mode.REVERSE else
-                self._slope(k, layout(np.array(v[k], dtype)), weights, result, kept, values) for k in x}
+        if mode == Mode.REVERSE:
+            return {k: self._pulled(k, weights, kept, values) for k in x}
+        return {k: self._slope(k, layout(np.array(v[k], dtype)), weights, result, kept, values)
+                for k in x}
 
     def pull(self, x, weights, dtype, layout):
         values, result, kept = self._run(x, dtype, layout)
         weights = self._cotangent(weights, result, layout)
-        first, second = ({k: np.copy(self._pulled(k, weights, kept, values)) for k in x} for _ in range(2))
+        first, second = ({k: np.copy(self._pulled(k, weights, kept, values)) for k in x}
+                         for _ in range(2))
         return first, second, []  # what is overwritten has raised
 
     def may_decline(self, mode, error):
-        return isinstance(error, NotImplementedError)  # a primitive may have a rule for one mode alone
+        return isinstance(error, NotImplementedError)  # it may have a rule for one mode alone
 
     # In floats
 
@@ -101,7 +112,8 @@ class Rule(Subject):
     def _run(self, x, dtype, layout):
         """(all arguments, the result, what is kept for the rules) of a forward pass."""
         given = shared_as_given(x, lambda a: layout(np.array(a, dtype)))
-        values = [self._admitted(n, given[n]) if n in x else layout(np.array(a, dtype)) if is_floating(a) else a
+        values = [self._admitted(n, given[n]) if n in x else
+                  layout(np.array(a, dtype)) if is_floating(a) else a
                   for n, a in zip(self.arguments.names, self.values)]
         return values, *self.primitive.trace(values, self.params)
 
@@ -123,8 +135,8 @@ class Rule(Subject):
         return sum(np.sum(w * t) for w, t in zip(tupled(weights), tupled(t)))
 
     def _unharmed(self, direction, kept, values):
-        named = [("its cotangent or tangent", direction), *((f"its argument {i}", a) for i, a in enumerate(values)),
-                 ("the result of the forward pass", kept)]
+        named = [("its cotangent or tangent", direction), ("the result of the forward pass", kept),
+                 *((f"its argument {i}", a) for i, a in enumerate(values))]
         return Unharmed({f"{name} ({n})" if n else name: a for name, part in named
                          for n, a in enumerate(flatten(part)[0]) if isinstance(a, np.ndarray)})
 
@@ -138,7 +150,8 @@ class Rule(Subject):
         if np.ndim(x) < 2 or x.shape[-1] != x.shape[-2] or x.shape[-1] < 2:
             return False
         size = np.max(np.abs(x), initial=0.0)
-        if not np.max(np.abs(x - np.swapaxes(x, -1, -2)), initial=0.0) <= x.shape[-1] * np.finfo(x.dtype).eps * size:
+        apart = np.max(np.abs(x - np.swapaxes(x, -1, -2)), initial=0.0)
+        if not apart <= x.shape[-1] * np.finfo(x.dtype).eps * size:
             return False
         for half in (np.triu(np.ones_like(x), 1), np.tril(np.ones_like(x), -1)):
             values = [*self.values[:i], x + half * size, *self.values[i + 1:]]
@@ -157,7 +170,8 @@ class Unharmed(Untouched):
     def __exit__(self, kind, error, traceback):
         touched = self.touched()
         if touched and (error is None or isinstance(error, Exception)):
-            raise Misconduct(f"it overwrites what it is handed: {', '.join(touched)}") from error
+            names = ", ".join(touched)
+            raise Misconduct(f"it overwrites what it is handed: {names}") from error
 
 
 def is_floating(x):

@@ -163,5 +163,6 @@ def is_real(a):
 
 
 def weighed(f, weights):
-    """s(x) = <weights, f(x)>, by a primitive outside the table, so that a fault in a rule cannot cancel itself."""
+    """s(x) = <weights, f(x)>, by a primitive outside the table, so that a fault in a rule cannot
+    cancel itself."""
     return lambda x: inner_product(f(x), weights)

@@ -208,8 +208,8 @@ class ByBalls:
         return entry_note(index, given, f"{true:.10g}", given / true if true else np.nan)
 
     def entry_off(self, name, found):
-        """(index, the entry, the difference along it) of a gradient that is off, by halving the array in which
-        differences disagree."""
+        """(index, the entry, the difference along it) of a gradient that is off: found by halving
+        the array in which differences disagree."""
         entries = np.arange(found.size)
         signs = np.random.default_rng(found.size).choice([-1.0, 1.0], found.size)
         with arithmetic(self.truth.bits):

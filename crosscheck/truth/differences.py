@@ -111,14 +111,15 @@ class Difference:
 
 
 class Differences:
-    """A source of derivatives that uses no rule: entry by entry from values of f alone, to 40 digits where f is smooth.
+    """A source of derivatives that uses no rule: entry by entry, from values of f alone, to 40
+    digits where f is smooth.
 
     Evaluates f twice for each entry to first order, four times to second.
     """
 
     @staticmethod
     def differentiate(mode, f, x, u, v):
-        """The derivatives of f, a scalar function of a dict of Balls, as `Mode.differentiate` gives them."""
+        """The derivatives of f, a scalar function of a dict of Balls: see `Mode.differentiate`."""
         def along(*directions):
             return Difference(f, x, *directions, h=step_of_order(mode.order, ctx.prec)).quotient
 
@@ -126,9 +127,11 @@ class Differences:
             return {k: along({k: v[k]}) for k in x}
         if mode == Mode.FORWARD_OVER_FORWARD:
             return {ALL: along(u, v)}
-        beside = (v,) * (mode.order - 1)
-        return {k: np.reshape(np.stack([along({k: unit(b, n)}, *beside) for n in range(b.size)]), b.shape)
-                if b.size else b for k, b in x.items()}
+        beside, found = (v,) * (mode.order - 1), {}
+        for k, b in x.items():
+            entries = [along({k: unit(b, n)}, *beside) for n in range(b.size)]
+            found[k] = np.reshape(np.stack(entries), b.shape) if entries else b
+        return found
 
 
 DIFFERENCES = Differences()

@@ -1,8 +1,8 @@
 """The truth, in ball arithmetic: the exact derivatives, finite differences right to 40 digits and more, and how far
 rounding alone can lead astray.
 
-- The exact derivative is refgrad's, computed on balls of `BITS` bits: an enclosure of what the rules say.  Where there
-  is no rule that runs on balls, it is itself the difference.
+- The exact derivative is refgrad's, computed on balls of `BITS` bits: an enclosure of what the rules say.
+  Where there is no rule that runs on balls, it is itself the difference.
 - Differences never use a rule: they evaluate the function alone, at steps of 2^-125, and so tell if rules are right.
 - The bound is the same computation on balls of the working precision: every way of rounding it ends inside the ball.
 """
@@ -21,7 +21,8 @@ from ..phases import BOUNDS, DIFFERENCES, GRADIENTS, phase
 from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from ..subjects.libraries.refgrad_library import inner
 from ..verdict import Context, telling
-from .differences import BITS, DIFFERENCES, ENOUGH, REQUIRED, Difference, evaluated, step_of_order, unit
+from .differences import (BITS, DIFFERENCES, ENOUGH, REQUIRED, Difference, evaluated, step_of_order,
+                          unit)
 
 #: Why a difference is open whose steps leave the domain; finer steps are tried.
 ENDS = "the function has no value a step aside"
@@ -69,7 +70,7 @@ class Truth:
     value: float = 0.0                               # |f|, rounded up
     bits: int = 0                                    # the precision of all this
     undecided: str = ""                              # why nothing is known
-    by: object = REFGRAD                             # the source of the derivatives: refgrad's rules, or `DIFFERENCES`
+    by: object = REFGRAD                             # their source: refgrad's rules, or `DIFFERENCES`
     program: tuple = ()                              # (f, x, u, v), all on balls: what bounds are computed from
     held: dict = field(default_factory=lambda: {Mode.REVERSE: True, Mode.FORWARD_OVER_REVERSE: True})  # see `holds`
 
@@ -134,8 +135,8 @@ def differentiate(f, x, u, v, seed, modes=tuple(Mode), dtypes=("float64", "float
 
     f must be exact too: the constants that it uses are balls, since floats among themselves would be rounded.
 
-    coordinates  how many single entries are differenced, besides each array along its direction; None for no difference
-                 at all, where the formula is known to hold
+    coordinates  how many single entries are differenced, besides each array along its direction;
+                 None for no difference at all, where the formula is known to hold
     modes        which derivatives are wanted; without those of second order nothing of second order is computed
     proven       the modes whose bounds are to be proven where they can be; for the others first order will do, which
                  one computation gives for all dtypes
@@ -158,7 +159,8 @@ def _differentiate(f, balls, u, v, seed, modes, dtypes, coordinates, proven, by)
     if truth.undecided:
         return truth
     for key, a in truth.agreement.items():
-        if not a.kink and not a.digits >= REQUIRED and (by is DIFFERENCES or not _converged(truth, before, key)):
+        certain = by is not DIFFERENCES and _converged(truth, before, key)
+        if not a.kink and not a.digits >= REQUIRED and not certain:
             a.open = a.open or f"not smooth here, or cancelled beyond {truth.bits} bits: differences do not converge"
     rough = next((a.open for (order, _), a in truth.agreement.items() if order == 1 and a.open), "")
     for (order, _), a in truth.agreement.items():
@@ -307,8 +309,8 @@ class Bound:
 def _bounds(truth, mode, dtypes, proven):
     """(mode, dtype) -> name -> `Bound`.  A bound must exclude something, else the first order's stands in for it."""
     if truth.by is DIFFERENCES:
-        return {(mode, dtype): {k: Bound(np.zeros(b.shape), "none") for k, b in truth.derivatives[mode].items()}
-                for dtype in dtypes}
+        nothing = {k: Bound(np.zeros(b.shape), "none") for k, b in truth.derivatives[mode].items()}
+        return {(mode, dtype): nothing for dtype in dtypes}
     with phase(BOUNDS):
         return _bounded(truth, mode, dtypes, proven)
 
