@@ -15,7 +15,7 @@ from ..studies.networks.run import trial_of
 from ..subjects.libraries import library as library_named
 from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from ..subjects.network import known_of
-from ..truth.differences import BITS, REQUIRED, Difference, step_of_order, unit
+from ..truth.differences import BITS, DIFFERENCES, REQUIRED
 from ..truth.exact import enclosures
 from ..verdict import NOT_FINITE, WRONG
 from .pinpoint import pinpoint
@@ -79,17 +79,19 @@ def _worst(given, true):
 
 
 def _refuted(network, known, mode, dtype, leaves, constants):
-    """refgrad's derivative of which differences refute the formula; None if it is another mode's formula."""
+    """refgrad's derivative of which differences refute the formula; None if it is another mode's
+    formula, or open."""
     floats = trial_of(network, REFGRAD, leaves, constants, known, (mode,)).answers[dtype][mode]
     if isinstance(floats, Exception):
         return None
     f, balls, u, v = known.truth.program
     with arithmetic(BITS[1]):
         given = enclosures(mode, f, balls, u, v)
-    for name in given:
-        true = by_differences(f, balls, mode, name, u, v)
-        if true is None:
+        try:
+            exact = enclosures(mode, f, balls, u, v, DIFFERENCES)
+        except Undecided:
             return None
+    for name, true in exact.items():
         with arithmetic(BITS[1]):
             largest = max(float(np.max(true.abs_upper(), initial=0.0)), float(np.max(given[name].abs_upper()))) or 1.0
             apart = digits(given[name], true, largest)
@@ -99,26 +101,6 @@ def _refuted(network, known, mode, dtype, leaves, constants):
             ulps = abs(gives - exactly) / float(format_named(dtype).spacing(exactly))
             return Failure(network, REFGRAD.name, mode, dtype, name, entry, gives, exactly, ulps, WRONG, true.mid())
     return None
-
-
-def by_differences(f, x, mode, name, u, v):
-    """The derivative of a mode as a Ball, from values of f alone, entry by entry; None where that is open.
-
-    x, u, v  dicts of Balls
-    """
-    def along(*directions):
-        return Difference(f, x, *directions, h=step_of_order(mode.order, BITS[1])).quotient
-
-    try:
-        with arithmetic(BITS[1]):
-            if mode == Mode.FORWARD:
-                return along({name: v[name]})
-            if mode == Mode.FORWARD_OVER_FORWARD:
-                return along(u, v)
-            entries = [{name: unit(x[name], n)} for n in range(x[name].size)]
-            return np.reshape(np.stack([along(e, *[v] * (mode.order - 1)) for e in entries]), x[name].shape)
-    except Undecided:
-        return None
 
 
 # What is found

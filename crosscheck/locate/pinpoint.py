@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 
 from ..subjects.libraries.refgrad_library import inner
-from .again import second_order
-from .first import first_order
-from .floats import floating
+from .suspect import Suspect
 from .trace import inner_operations, operations
 
 
+@np.errstate(all="ignore")  # overflow is judged, not announced
 def pinpoint(f, *arrays, seed=0):
     """The `Culprit`: the first operation that ``f(*arrays)`` meets whose rules are wrong; None if all are right.
 
@@ -25,29 +26,17 @@ def pinpoint(f, *arrays, seed=0):
     met = {o.same_as() for o in outer}
     inside = {id(o): _distinct(inner_operations(o, np.random.default_rng([seed, n])), met)
               for n, o in enumerate(outer)}
-    everything = [*outer, *(o for o in outer for o in inside[id(o)]), *_distinct(_of_compositions(arrays), met)]
-    seeds = {id(o): [seed, n] for n, o in enumerate(everything)}
-    known = {}  # computed when it is asked for: most faults show early
-
-    def of(o):
-        if id(o) not in known:
-            known[id(o)] = first_order(o, seeds[id(o)])
-        return known[id(o)]
-
-    for o in everything:
-        if of(o).culprit is not None:
-            return _deeper(o, seeds[id(o)]) or of(o).culprit
-    for o in outer:
-        if of(o).smooth is not None:
-            culprit = second_order(o, seeds[id(o)], of(o).smooth)
-            if culprit is not None:
-                return culprit
-    for o in everything:
-        if of(o).smooth is not None or of(o).unable is not None:
-            culprit = floating(o, seeds[id(o)], of(o).unable)
-            if culprit is not None:
-                return culprit
-    return None
+    everything = [*outer, *(o for o in outer for o in inside[id(o)]),
+                  *_distinct(_of_compositions(arrays), met)]
+    suspects = []
+    for n, o in enumerate(everything):  # one by one: most faults show early
+        suspects.append(Suspect(o, [seed, n]))
+        culprit = suspects[-1].to_first_order()
+        if culprit is not None:
+            return _deeper(o, [seed, n]) or culprit
+    found = chain(map(Suspect.to_second_order, suspects[:len(outer)]),
+                  map(Suspect.in_floats, suspects))
+    return next((c for c in found if c is not None), None)
 
 
 def _of_compositions(arrays):
@@ -66,7 +55,7 @@ def _of_compositions(arrays):
 def _deeper(operation, seed):
     """A rule that differentiates a program of its own, as checkpoint's does, is as wrong as a rule inside of it."""
     for o in inner_operations(operation, np.random.default_rng(seed)):
-        if o.primitive is not operation.primitive and (found := first_order(o, seed).culprit):
+        if o.primitive is not operation.primitive and (found := Suspect(o, seed).to_first_order()):
             return found
     return None
 

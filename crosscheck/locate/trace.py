@@ -14,6 +14,8 @@ import numpy as np
 from refgrad.primitive import Primitive
 from refgrad.tracer import Level, Tracer
 
+from ..subjects.rule import is_floating
+
 #: Code that is not the user's: the line to point at lies outside of it.
 _OURS = tuple(str(Path(m.__file__).parent) for m in (np, sys.modules["refgrad"])) + (str(Path(__file__).parents[1]),)
 
@@ -59,10 +61,6 @@ class Recorder(Level):
             place = self.place or f"operation {len(self.seen) + 1} of the program"
             self.seen.append(Operation(primitive, values, params, wanted, place, _line_of_user()))
         return self.watch(result)
-
-
-def is_floating(x):
-    return getattr(getattr(x, "dtype", None), "kind", "") == "f"
 
 
 def _line_of_user():

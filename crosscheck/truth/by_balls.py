@@ -165,19 +165,20 @@ class ByBalls:
         agreed = agreement.digits
         if not np.isfinite(found.radius()).all():
             return Verdict(NOT_FINITE, note="no finite number, where differences give one"), -np.inf
+        enough = REQUIRED if self.strict else OF_CONSTANTS
         with arithmetic(self.truth.bits):
             if not self.refuted(mode, name):
                 # What is certainly small beside the function and its slopes may be left open beside itself.
                 apart = not np.all(found.overlaps(right))
                 for scale in (self.truth.scale[mode.order], self.truth.scale[1], self.truth.value or 1.0):
                     agreed = min(agreement.digits, float(np.min(digits(found, right, scale), initial=np.inf)))
-                    if apart or agreed >= OF_CONSTANTS:
+                    if apart or agreed >= enough:
                         break
                 else:
                     return Verdict(UNDECIDED, note=f"cancelled beyond {self.truth.bits} bits"), agreed
         if agreed >= REQUIRED:
             return Verdict(RIGHT, bound="proven"), agreed
-        if self._as_constants(agreed):
+        if not self.strict and self._as_constants(agreed):
             return Verdict(RIGHT, bound="float64 constants"), agreed
         note = f"agrees with differences to {max(agreed, 0):.1f} digits"
         if mode.order == 1:
@@ -199,26 +200,30 @@ class ByBalls:
         return ""
 
     def _entry(self, mode, name, found):
-        """Which entry of a wrong gradient is off, found by halving the array in which differences disagree."""
+        """The words about the entry of a wrong gradient that is off."""
         if mode == Mode.FORWARD or not found.size:
             return ""
+        index, given, true = self.entry_off(name, found)
+        given, true = float(given.mid()), float(true.mid())
+        return entry_note(index, given, f"{true:.10g}", given / true if true else np.nan)
+
+    def entry_off(self, name, found):
+        """(index, the entry, the difference along it) of a gradient that is off: found by halving
+        the array in which differences disagree."""
         entries = np.arange(found.size)
         signs = np.random.default_rng(found.size).choice([-1.0, 1.0], found.size)
-        while len(entries) > 1:
-            half = entries[:len(entries) // 2]
-            direction = np.zeros(found.size)
-            direction[half] = signs[half]
-            with arithmetic(self.truth.bits):
+        with arithmetic(self.truth.bits):
+            while len(entries) > 1:
+                half = entries[:len(entries) // 2]
+                direction = np.zeros(found.size)
+                direction[half] = signs[half]
                 d = Ball(direction.reshape(found.shape))
                 given, true = np.sum(found * d), self._difference({name: d}).quotient
                 size = np.sum(np.abs(found * d)) + np.abs(true)
                 off = float(size.upper()) > 0 and not float(digits(given, true, size)) >= REQUIRED
-            entries = half if off else entries[len(half):]
-        index = np.unravel_index(entries[0], found.shape)
-        with arithmetic(self.truth.bits):
-            true = self._difference({name: unit(found, entries[0])}).quotient
-        given, true = float(found[index].mid()), float(true.mid())
-        return entry_note(index, given, f"{true:.10g}", given / true if true else np.nan)
+                entries = half if off else entries[len(half):]
+            index = np.unravel_index(entries[0], found.shape)
+            return index, found[index], self._difference({name: unit(found, entries[0])}).quotient
 
     def _difference(self, direction, shift=None):
         """The `Difference` of s along a direction; `shift` moves the point."""

@@ -2,6 +2,7 @@
 rounding alone can lead astray.
 
 - The exact derivative is refgrad's, computed on balls of `BITS` bits: an enclosure of what the rules say.
+  Where there is no rule that runs on balls, it is itself the difference.
 - Differences never use a rule: they evaluate the function alone, at steps of 2^-125, and so tell if rules are right.
 - The bound is the same computation on balls of the working precision: every way of rounding it ends inside the ball.
 """
@@ -20,7 +21,8 @@ from ..phases import BOUNDS, DIFFERENCES, GRADIENTS, phase
 from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from ..subjects.libraries.refgrad_library import inner
 from ..verdict import Context, telling
-from .differences import BITS, ENOUGH, REQUIRED, Difference, evaluated, step_of_order, unit
+from .differences import (BITS, DIFFERENCES, ENOUGH, REQUIRED, Difference, evaluated, step_of_order,
+                          unit)
 
 #: Why a difference is open whose steps leave the domain; finer steps are tried.
 ENDS = "the function has no value a step aside"
@@ -68,6 +70,7 @@ class Truth:
     value: float = 0.0                               # |f|, rounded up
     bits: int = 0                                    # the precision of all this
     undecided: str = ""                              # why nothing is known
+    by: object = REFGRAD                             # their source: refgrad's rules, or `DIFFERENCES`
     program: tuple = ()                              # (f, x, u, v), all on balls: what bounds are computed from
     held: dict = field(default_factory=lambda: {Mode.REVERSE: True, Mode.FORWARD_OVER_REVERSE: True})  # see `holds`
 
@@ -90,6 +93,8 @@ class Truth:
     def holds(self, mode):
         """Do the rules say in this mode what is exact?  Reverse mode and forward over reverse are what is differenced;
         a fault of the others' own rules would widen their own bound."""
+        if self.by is DIFFERENCES:
+            return True
         if mode not in self.held:
             with phase(GRADIENTS), arithmetic(self.bits):
                 try:
@@ -110,7 +115,7 @@ class Truth:
         signs = {k: x[k] * Ball(rng.choice([-1.0, 1.0], b.shape)) for k, b in x.items()}
         try:
             with arithmetic(self.bits):
-                change = enclosures(Mode.FORWARD_OVER_REVERSE, f, x, x, signs)
+                change = enclosures(Mode.FORWARD_OVER_REVERSE, f, x, x, signs, self.by)
         except Undecided:
             return np.nan
         size = _norm(self.gradient)
@@ -125,25 +130,27 @@ def _norm(balls):
 
 
 def differentiate(f, x, u, v, seed, modes=tuple(Mode), dtypes=("float64", "float32"), coordinates=3,
-                  proven=tuple(Mode)):
+                  proven=tuple(Mode), by=REFGRAD):
     """The `Truth` about f at x along the directions u and v (dicts of float64 arrays).
 
     f must be exact too: the constants that it uses are balls, since floats among themselves would be rounded.
 
-    coordinates  how many single entries are differenced, besides each array along its direction
+    coordinates  how many single entries are differenced, besides each array along its direction;
+                 None for no difference at all, where the formula is known to hold
     modes        which derivatives are wanted; without those of second order nothing of second order is computed
     proven       the modes whose bounds are to be proven where they can be; for the others first order will do, which
                  one computation gives for all dtypes
+    by           the source of the derivatives
     """
     with phase(DIFFERENCES):
         return _differentiate(f, *({k: Ball(a) for k, a in d.items()} for d in (x, u, v)), seed,
-                              tuple(map(Mode, modes)), dtypes, coordinates, proven)
+                              tuple(map(Mode, modes)), dtypes, coordinates, proven, by)
 
 
-def _differentiate(f, balls, u, v, seed, modes, dtypes, coordinates, proven):
+def _differentiate(f, balls, u, v, seed, modes, dtypes, coordinates, proven, by):
     bits, before = BITS[0], None
     while True:
-        truth = _truth(f, balls, u, v, np.random.default_rng(seed), modes, coordinates, bits)
+        truth = _truth(f, balls, u, v, np.random.default_rng(seed), modes, coordinates, bits, by)
         if bits == BITS[-1] or not truth.undecided and all(_settled(truth, before, key) for key in truth.agreement):
             break
         # A kink is one at all precisions; one that is only near is not crossed by the finest steps.
@@ -152,7 +159,8 @@ def _differentiate(f, balls, u, v, seed, modes, dtypes, coordinates, proven):
     if truth.undecided:
         return truth
     for key, a in truth.agreement.items():
-        if not a.kink and not a.digits >= REQUIRED and not _converged(truth, before, key):
+        certain = by is not DIFFERENCES and _converged(truth, before, key)
+        if not a.kink and not a.digits >= REQUIRED and not certain:
             a.open = a.open or f"not smooth here, or cancelled beyond {truth.bits} bits: differences do not converge"
     rough = next((a.open for (order, _), a in truth.agreement.items() if order == 1 and a.open), "")
     for (order, _), a in truth.agreement.items():
@@ -185,12 +193,15 @@ def _converged(truth, before, key):
                     or digits(found.rule, found.rule, found.quotient) >= REQUIRED)
 
 
-def _truth(f, balls, u, v, rng, modes, coordinates, bits):
-    truth = Truth(bits=bits, program=(f, balls, u, v))
+def _truth(f, balls, u, v, rng, modes, coordinates, bits, by):
+    truth = Truth(bits=bits, program=(f, balls, u, v), by=by)
     try:
         with arithmetic(bits):
             with phase(GRADIENTS):
                 here = _exact(truth, f, balls, u, v, modes)
+            if coordinates is None:
+                truth.agreement = {(1, k): Agreement(np.inf) for k in balls}
+                return truth
             _first_order(truth, f, balls, v, rng, coordinates, here)
             if truth.product:
                 _second_order(truth, f, balls, u, v, here)
@@ -199,15 +210,15 @@ def _truth(f, balls, u, v, rng, modes, coordinates, bits):
     return truth
 
 
-def enclosures(mode, f, x, u, v):
+def enclosures(mode, f, x, u, v, by=REFGRAD):
     """A mode's results on balls, in the arithmetic in force; a derivative zero by structure becomes a ball too."""
-    found = REFGRAD.differentiate(Mode(mode), f, x, u, v)
+    found = by.differentiate(Mode(mode), f, x, u, v)
     return {k: d if isinstance(d, Ball) else Ball(d) for k, d in found.items()}
 
 
 def _exact(truth, f, balls, u, v, modes):
     """What the rules say; returns the `Place` of f here."""
-    gradient = enclosures(Mode.REVERSE, f, balls, u, v)
+    gradient = enclosures(Mode.REVERSE, f, balls, u, v, truth.by)
     slopes = {k: np.sum(gradient[k] * v[k]) for k in gradient}
     known = {Mode.REVERSE: gradient, Mode.FORWARD: slopes}
     # What to measure against where a derivative is zero: the next lower order, and at last 1.
@@ -217,7 +228,7 @@ def _exact(truth, f, balls, u, v, modes):
     first = _largest(gradient)
     truth.gradient, truth.scale = gradient, {1: float(_certain(first, truth.magnitude).upper())}
     if any(mode.order == 2 for mode in modes):
-        product = enclosures(Mode.FORWARD_OVER_REVERSE, f, balls, u, v)
+        product = enclosures(Mode.FORWARD_OVER_REVERSE, f, balls, u, v, truth.by)
         truth.product, truth.curvature = product, inner(product, u)
         truth.scale[2] = float(_certain(_largest(product), first, truth.magnitude).upper())
         known.update({mode: product for mode in Mode if mode not in known})
@@ -299,6 +310,9 @@ class Bound:
 
 def _bounds(truth, mode, dtypes, proven):
     """(mode, dtype) -> name -> `Bound`.  A bound must exclude something, else the first order's stands in for it."""
+    if truth.by is DIFFERENCES:
+        nothing = {k: Bound(np.zeros(b.shape), "none") for k, b in truth.derivatives[mode].items()}
+        return {(mode, dtype): nothing for dtype in dtypes}
     with phase(BOUNDS):
         return _bounded(truth, mode, dtypes, proven)
 

@@ -1,5 +1,7 @@
 """Finding the primitive at fault: every planted fault is pinned where it is, and right rules are never accused."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -81,6 +83,17 @@ def test_what_refgrad_lacks_is_not_wrong():
     assert pinpoint(only_reverse, np.array([1.0, 2.0])) is None
 
 
+def test_a_rule_for_forward_mode_alone_is_held_to_all_digits():
+    """There is no vjp that would give the exact derivative: the differences themselves do."""
+    only_forward = custom(lambda x: x * x)
+    factor = [2.0]
+    only_forward.def_jvp(lambda tangents, y, x: factor[0] * x * tangents[0])
+    assert pinpoint(only_forward, np.array([1.0, 2.0])) is None
+    factor[0] = 2.0 + 2.0 ** -40
+    culprit = pinpoint(only_forward, np.array([1.0, 2.0]))
+    assert culprit.rule == "jvp" and culprit.factor - 1 == pytest.approx(2.0 ** -41)
+
+
 # Wrong formulas
 
 
@@ -132,6 +145,17 @@ def test_a_tie_shared_otherwise_by_one_of_the_rules(monkeypatch):
     a, b = np.array([1.0, 2.0, 0.0]), np.array([1.0, 1.0, 3.0])
     culprit = pinpoint(np.maximum, a, b)
     assert (culprit.primitive, culprit.rule) == ("np.maximum", "vjp or jvp") and "kink" in str(culprit)
+    assert pinpoint(np.maximum, a + 0.25, b) is None
+
+
+def test_a_tie_that_both_rules_count_twice(monkeypatch):
+    """They agree with each other; the slopes on both sides say otherwise."""
+    for which, argument in product(("vjp", "jvp"), (0, 1)):
+        plant(monkeypatch, "np.maximum", which, argument,
+              lambda rule, v, y, a, b: rule(v, y, a, b) * np.where(a == b, 2, 1))
+    a, b = np.array([1.0, 2.0, 0.0]), np.array([1.0, 1.0, 3.0])
+    culprit = pinpoint(np.maximum, a, b)
+    assert culprit.primitive == "np.maximum" and "kink" in str(culprit)
     assert pinpoint(np.maximum, a + 0.25, b) is None
 
 

@@ -12,8 +12,6 @@ import numpy as np
 from refgrad import grad, jvp
 from refgrad.primitive import Each, Primitive
 
-from ..modes import Mode
-
 
 def _own(name, forward, **rules):
     return Primitive(None, "", name=name, forward=forward, **rules)
@@ -45,15 +43,25 @@ _inner = _own("inner product", lambda *ys, ws: sum(np.sum(w * y) for w, y in zip
 _times = _own("times", lambda h, w: h * w, jvp=(lambda v, w: _times(v, w=w),),
               vjp=(lambda g, w: _inner(g, ws=(w,)),))
 
+#: (x + x') / 2
+_symmetric = _own("symmetric", lambda x: (x + np.swapaxes(x, -1, -2)) / 2,
+                  jvp=(lambda v: _symmetric(v),), vjp=(lambda g: _symmetric(g),))
+
+
+def symmetric(x):
+    """The symmetric part of matrices."""
+    return _symmetric(x)
+
 
 def bent(x, at, much=1.0):
     """x, with a curvature that suits the size of its entries, times `much`."""
     size = np.maximum(np.abs(at.mid()), np.max(np.abs(at.mid()), initial=0.0) / 2 ** 30)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         return _bent(x, at, np.where((size > 0) & np.isfinite(1 / size), much / size, much))
 
 
 def inner_product(ys, weights):
+    """<weights, ys> over several arrays."""
     return _inner(*ys, ws=tuple(weights))
 
 
@@ -65,8 +73,3 @@ class OUTSIDE_THE_TABLE:
     @staticmethod
     def inner(a, b):
         return _inner(*a.values(), ws=tuple(b.values()))
-
-
-#: The compositions, and which rule of an operation each differentiates again.
-COMPOSITIONS = {Mode.REVERSE_OVER_REVERSE: "vjp", Mode.FORWARD_OVER_REVERSE: "vjp",
-                Mode.REVERSE_OVER_FORWARD: "jvp", Mode.FORWARD_OVER_FORWARD: "jvp"}
