@@ -69,8 +69,8 @@ def conduct(trial, dtype, wrong):
         judged = {dtype: {mode: found}, **{d: a for d, a in answers.items() if d != dtype}}
         for name in known.names(mode) if mode not in wrong else ():
             if not (known.on_trial and known.refuted(mode, name)):
-                a = np.asarray(found[name])
-                key = mode, name, a.shape, a.dtype, a.tobytes()
+                arrays = map(np.asarray, [found[name]] if name in found else found.values())
+                key = mode, name, *((a.shape, a.dtype, a.tobytes()) for a in arrays)
                 if key not in met:
                     met[key] = known.judge(mode, name, dtype, judged)
                 yield check, name, met[key]
@@ -139,7 +139,8 @@ def _expanded(subject, point, weights, dtype):
         return
     for k, a in plain.items():
         a, b = (np.asarray(g, float) for g in (a, found[k]))
-        slack = np.sqrt(format_named(dtype).eps) * float(np.max(np.abs(a), initial=0.0))
+        # Where the gradient cancels, the cotangent's size counts.
+        slack = np.sqrt(format_named(dtype).eps) * float(np.max(np.abs(a), initial=1.0))
         with np.errstate(invalid="ignore"):
             off = a.shape != b.shape or not ((np.abs(a - b) <= slack) | ~np.isfinite(a)).all()
         yield "expanded cotangent", k, Verdict(RIGHT) if not off else Verdict(

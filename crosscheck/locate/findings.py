@@ -15,7 +15,7 @@ from ..studies.networks.run import trial_of
 from ..subjects.libraries import library as library_named
 from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from ..subjects.network import known_of
-from ..truth.differences import BITS, DIFFERENCES, REQUIRED
+from ..truth.differences import BITS, BY_DIFFERENCES, REQUIRED
 from ..truth.exact import enclosures
 from ..verdict import NOT_FINITE, WRONG
 from .pinpoint import pinpoint
@@ -88,7 +88,7 @@ def _refuted(network, known, mode, dtype, leaves, constants):
     with arithmetic(BITS[1]):
         given = enclosures(mode, f, balls, u, v)
         try:
-            exact = enclosures(mode, f, balls, u, v, DIFFERENCES)
+            exact = enclosures(mode, f, balls, u, v, BY_DIFFERENCES)
         except Undecided:
             return None
     for name, true in exact.items():

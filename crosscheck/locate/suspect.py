@@ -23,7 +23,7 @@ from ..subjects.libraries.refgrad_library import inner
 from ..subjects.rule import DTYPES, Rule, is_floating
 from ..trial import Trial
 from ..truth.by_balls import ByBalls
-from ..truth.differences import DIFFERENCES
+from ..truth.differences import BY_DIFFERENCES
 from ..verdict import NO_ANSWER
 from .culprit import accuse
 
@@ -68,7 +68,7 @@ class Suspect:
     def to_second_order(self):
         """The same for a rule that is differentiated again, where it holds to first order."""
         trial = self.trials[-1] if self.trials else None
-        if trial is None or trial.known.truth.by is DIFFERENCES:
+        if trial is None or trial.known.truth.by is BY_DIFFERENCES:
             return None
         rule, known = Rule(trial.subject.operation, curved=True), trial.known
         try:
@@ -90,7 +90,7 @@ class Suspect:
         """The `Culprit` of a rule that floating point does not give, or that misbehaves."""
         for trial, finding in self._findings_in_floats():
             # What raises on floats alone is a refusal: of a matrix that is singular there.
-            raises = trial.known.truth.by is DIFFERENCES and finding.dtype == DTYPES[0]
+            raises = trial.known.truth.by is BY_DIFFERENCES and finding.dtype == DTYPES[0]
             if finding.failed and (finding.verdict != NO_ANSWER or raises):
                 return self._accused(trial, finding)
         return None
@@ -192,7 +192,7 @@ def _trial(operation, seed, dtype=DTYPES[0], coordinates=0):
     largest = [np.max(np.abs(a), initial=0.0) for a in (*x.values(), *rule.results)]
     point = Point(operation.place, x, extreme=not max(largest, default=0.0) < LARGE)
     # By the difference itself where a rule does not run on balls.
-    for source, entries in ((REFGRAD, coordinates), (DIFFERENCES, 0)):
+    for source, entries in ((REFGRAD, coordinates), (BY_DIFFERENCES, 0)):
         try:
             known = _known(rule, point, weights, u, v, FIRST_ORDER, source, entries)
         except Exception:  # a rule, or the function itself, that does not run on balls

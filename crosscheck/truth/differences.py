@@ -134,7 +134,7 @@ class Differences:
         return found
 
 
-DIFFERENCES = Differences()
+BY_DIFFERENCES = Differences()
 
 
 def each(function, *results):

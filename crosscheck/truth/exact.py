@@ -21,7 +21,7 @@ from ..phases import BOUNDS, DIFFERENCES, GRADIENTS, phase
 from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from ..subjects.libraries.refgrad_library import inner
 from ..verdict import Context, telling
-from .differences import (BITS, DIFFERENCES, ENOUGH, REQUIRED, Difference, evaluated, step_of_order,
+from .differences import (BITS, BY_DIFFERENCES, ENOUGH, REQUIRED, Difference, evaluated, step_of_order,
                           unit)
 
 #: Why a difference is open whose steps leave the domain; finer steps are tried.
@@ -70,7 +70,7 @@ class Truth:
     value: float = 0.0                               # |f|, rounded up
     bits: int = 0                                    # the precision of all this
     undecided: str = ""                              # why nothing is known
-    by: object = REFGRAD                             # their source: refgrad's rules, or `DIFFERENCES`
+    by: object = REFGRAD                             # their source: refgrad's rules, or `BY_DIFFERENCES`
     program: tuple = ()                              # (f, x, u, v), all on balls: what bounds are computed from
     held: dict = field(default_factory=lambda: {Mode.REVERSE: True, Mode.FORWARD_OVER_REVERSE: True})  # see `holds`
 
@@ -93,7 +93,7 @@ class Truth:
     def holds(self, mode):
         """Do the rules say in this mode what is exact?  Reverse mode and forward over reverse are what is differenced;
         a fault of the others' own rules would widen their own bound."""
-        if self.by is DIFFERENCES:
+        if self.by is BY_DIFFERENCES:
             return True
         if mode not in self.held:
             with phase(GRADIENTS), arithmetic(self.bits):
@@ -159,7 +159,7 @@ def _differentiate(f, balls, u, v, seed, modes, dtypes, coordinates, proven, by)
     if truth.undecided:
         return truth
     for key, a in truth.agreement.items():
-        certain = by is not DIFFERENCES and _converged(truth, before, key)
+        certain = by is not BY_DIFFERENCES and _converged(truth, before, key)
         if not a.kink and not a.digits >= REQUIRED and not certain:
             a.open = a.open or f"not smooth here, or cancelled beyond {truth.bits} bits: differences do not converge"
     rough = next((a.open for (order, _), a in truth.agreement.items() if order == 1 and a.open), "")
@@ -310,7 +310,7 @@ class Bound:
 
 def _bounds(truth, mode, dtypes, proven):
     """(mode, dtype) -> name -> `Bound`.  A bound must exclude something, else the first order's stands in for it."""
-    if truth.by is DIFFERENCES:
+    if truth.by is BY_DIFFERENCES:
         nothing = {k: Bound(np.zeros(b.shape), "none") for k, b in truth.derivatives[mode].items()}
         return {(mode, dtype): nothing for dtype in dtypes}
     with phase(BOUNDS):

@@ -19,7 +19,7 @@ from crosscheck.subjects.network import NetworkSubject, on_balls
 from crosscheck.studies.networks.frames import errors_table, refgrad_findings, torch_findings
 from crosscheck.studies.networks.run import check_network
 from crosscheck.studies.networks import TORCH_FINDINGS
-from crosscheck.truth.differences import BITS, DIFFERENCES
+from crosscheck.truth.differences import BITS, BY_DIFFERENCES
 from refgrad.tracer import bare
 from tests.rules import plant
 
@@ -115,7 +115,7 @@ def test_the_differences_that_stand_in_for_refuted_rules():
     balls = [{k: Ball(a) for k, a in d.items()} for d in (leaves, u, v)]
     for mode in Mode:
         with arithmetic(BITS[1]):
-            exact = DIFFERENCES.differentiate(mode, f, *balls)
+            exact = BY_DIFFERENCES.differentiate(mode, f, *balls)
         for name, given in subject.answer(mode, leaves, None, u, v, "float64").items():
             true = exact[name]
             assert np.max(np.abs(true.mid() - given)) <= 1e-12 * max(np.max(np.abs(given)), 1)
