@@ -3,10 +3,10 @@
 # these fill the table of functions
 from . import contraction, decisions, elementwise, integers, linear, order, reductions, structure
 from . import refgrad_functions
-from .arithmetic import Undecided, arithmetic, branches
+from .arithmetic import Undecided, arithmetic, branches, working_bits
 from .array import FUNCTIONS, Ball, register
 from .gamma import ball_digamma, ball_lgamma, ball_polygamma
 from .measure import digits, distance
 
 __all__ = ["FUNCTIONS", "Ball", "Undecided", "arithmetic", "ball_digamma", "ball_lgamma",
-           "ball_polygamma", "branches", "digits", "distance", "register"]
+           "ball_polygamma", "branches", "digits", "distance", "register", "working_bits"]

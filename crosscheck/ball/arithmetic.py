@@ -102,6 +102,11 @@ format_of = lru_cache(maxsize=None)(Format)
 current_format = _format.get
 
 
+def working_bits():
+    """The precision of the arithmetic in force."""
+    return ctx.prec
+
+
 @contextlib.contextmanager
 def arithmetic(kind, finer=0):
     """Compute balls with `kind` bits (exact mode), or as a model of the dtype `kind` (bound mode).

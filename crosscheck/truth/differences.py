@@ -11,9 +11,8 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from flint import ctx
 
-from ..ball import Ball, branches
+from ..ball import Ball, branches, working_bits
 from ..modes import ALL, Mode
 
 #: Precisions in bits: the next one is tried where cancellation has left fewer digits than `ENOUGH` (a saturated tail is
@@ -121,7 +120,7 @@ class Differences:
     def differentiate(mode, f, x, u, v):
         """The derivatives of f, a scalar function of a dict of Balls: see `Mode.differentiate`."""
         def along(*directions):
-            return Difference(f, x, *directions, h=step_of_order(mode.order, ctx.prec)).quotient
+            return Difference(f, x, *directions, h=step_of_order(mode.order, working_bits())).quotient
 
         if mode == Mode.FORWARD:
             return {k: along({k: v[k]}) for k in x}
