@@ -201,8 +201,9 @@ def figures(error, size, scale, form):
     largest = float(np.max(size))
     # Where the exact value is zero there is no last place of its own: the array's or the gradient's largest stands in.
     reference = np.where(size > scale * 1e-100, size, largest if largest > scale * 1e-100 else scale)
+    unit = float(np.max(reference)) or 1.0  # the squares of the norms stay in the range of floats
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        ulps = np.where(error == 0, 0.0, error / form.spacing(reference))
-        norm = float(np.linalg.norm(reference.ravel() / (largest or 1.0))) * (largest or 1.0)
-        relative = float(np.linalg.norm(error.ravel())) / norm if norm else (0.0 if not error.any() else np.inf)
+        ulps = error / form.spacing(reference)
+        norm, off = (float(np.linalg.norm(a.ravel() / unit)) for a in (reference, error))
+    relative = off / norm if norm else np.inf if error.any() else 0.0
     return float(np.max(ulps)), float(np.median(ulps)), relative
