@@ -162,7 +162,7 @@ def _differentiate(f, balls, u, v, seed, modes, dtypes, coordinates, proven, by)
         certain = by is not BY_DIFFERENCES and _converged(truth, before, key)
         if not a.kink and not a.digits >= REQUIRED and not certain:
             a.open = a.open or f"not smooth here, or cancelled beyond {truth.bits} bits: differences do not converge"
-    rough = next((a.open for (order, _), a in truth.agreement.items() if order == 1 and a.open), "")
+    rough = next((a.open for a in truth.agreement.values() if a.open), "")
     for (order, _), a in truth.agreement.items():
         if order == 2 and rough and not a.kink:
             a.open = rough

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from crosscheck.ball import Ball
+from crosscheck.ball import Ball, arithmetic
 from crosscheck.truth import exact
+from crosscheck.truth.exact import Agreement, Truth
 from crosscheck.modes import Mode
 from crosscheck.subjects.libraries.refgrad_library import LIBRARY as REFGRAD
-from crosscheck.truth.differences import BITS, ENOUGH
+from crosscheck.truth.differences import BITS, ENOUGH, Difference, Place
+from crosscheck.truth.differences import evaluated, moved, step_of_order, unit
 from refgrad import custom
 
 
@@ -169,3 +171,238 @@ def test_floats_stay_within_their_bounds(seed):
                 bound = truth.bounds[mode, dtype][name]
                 assert np.all(error <= bound.limit), (mode, dtype)
                 assert np.max(bound.limit) < truth.telling(mode, dtype)
+
+
+def test_a_bound_that_excludes_nothing_is_the_lesser_of_both_kinds(monkeypatch):
+    """The derivative's scale is 2: a proven bound must be below it, for each array by itself."""
+    proven = {"float64": {"a": [1e-15, 1e-14], "b": [1e-13]},
+              "float32": {"a": [2.0, 0.25], "b": [1.75]}}
+    linear = {"a": [0.5, 0.5], "b": [1.0]}
+    asked = []
+
+    def farthest(truth, mode, dtype, finer):
+        asked.append((dtype, finer))
+        return {k: np.array(b) for k, b in (linear if finer else proven[dtype]).items()}
+
+    def bounds(*arguments):
+        asked.clear()
+        return {dtype: {k: (b.limit.tolist(), b.how) for k, b in by_name.items()}
+                for (_, dtype), by_name in exact._bounds(truth, "reverse", *arguments).items()}
+
+    monkeypatch.setattr(exact, "_farthest", farthest)
+    truth = Truth(derivatives={"reverse": linear}, scale={1: 2.0}, value=1.0)
+    assert bounds(("float32", "float64"), True) == {
+        "float64": {"a": ([1e-15, 1e-14], "proven"), "b": ([1e-13], "proven")},
+        "float32": {"a": ([0.5, 0.25], "first order"), "b": ([1.75], "proven")}}
+    assert asked == [("float64", 0), ("float32", 0), ("float32", exact.FINER)]
+    assert bounds(("float64",), True) == {
+        "float64": {"a": ([1e-15, 1e-14], "proven"), "b": ([1e-13], "proven")}}
+    assert asked == [("float64", 0)]
+    assert bounds(("float32", "float64"), False) == {
+        "float64": {"a": ([2.0 ** -30] * 2, "first order"), "b": ([2.0 ** -29], "first order")},
+        "float32": {"a": ([0.5, 0.5], "first order"), "b": ([1.0], "first order")}}
+    assert asked == [("float32", exact.FINER)]
+    proven["float64"] = {"a": [2.0, 1e-14], "b": [1e-13]}
+    assert bounds(("float32", "float64"), True)["float32"]["a"] == ([0.5, 0.5], "first order")
+    assert asked == [("float64", 0), ("float32", exact.FINER)]
+
+
+def test_a_bound_is_computed_once_when_it_is_first_asked_for():
+    truth = truth_of(*SMOOTH["product"], modes=("reverse",))
+    assert not truth.bounds
+    assert truth.bound("reverse", "float32", "a").how == "proven"
+    assert truth.bound("reverse", "float32", "a") is truth.bounds["reverse", "float32"]["a"]
+
+
+# Figures of the truth
+
+
+def test_scale_value_and_curvature_are_those_on_paper():
+    x, v = {"a": [2.0, 0.0], "b": [-1.0]}, {"a": np.array([1.0, -1.0]), "b": np.array([3.0])}
+    truth = exact.differentiate(lambda x: np.sum(x["a"] ** 2 * x["b"]) - x["b"][0] ** 3,
+                                {k: np.array(a) for k, a in x.items()}, v, v, 0, dtypes=())
+    assert truth.value == 3.0 and truth.scale == {1: 4.0, 2: 22.0}  # b: 4 v + 18
+    assert [d.mid().tolist() for d in truth.product.values()] == [[10.0, 2.0], [22.0]]
+    assert float(truth.curvature.mid()) == 74.0
+    assert truth.telling("reverse", "float32") == 4.0
+    assert truth.telling("forward over forward", "float64") == 22.0
+    assert truth.context("forward", "a", "float64").scale == 4.0
+
+
+@pytest.mark.parametrize("f, condition", [
+    (lambda a: a ** 3, 2.0), (lambda a: (a - 2) ** 2, np.inf), (lambda a: 3 * a, 0.0)])
+def test_the_condition_number(f, condition):
+    """|f'' a| / |f'|"""
+    truth = truth_of(lambda x: np.sum(f(x["a"])), {"a": [2.0, 2.0]})
+    assert truth.condition == pytest.approx(condition)
+    assert truth.context("reverse", "a", "float64").condition() == truth.condition
+    hand_made = Truth(agreement=truth.agreement, scale={1: 1.0})
+    assert hand_made.context("reverse", "a", "float64").condition is None
+
+
+@pytest.mark.parametrize("a, b, norm", [
+    ([3.0, 0.0], [[-4.0]], 5.0), ([3e200], [4e200], 5e200), ([0.0], [0.0], 0.0),
+    ([np.inf], [1.0], np.inf)])
+def test_the_norm_over_all_arrays(a, b, norm):
+    assert exact._norm({"a": Ball(a), "b": Ball(b)}) == pytest.approx(norm, rel=1e-15)
+
+
+def test_the_largest_entry_is_one_that_is_certainly_not_zero():
+    balls = {"a": Ball([-3.0, 8.0, 1.0], [1.0, 8.0, 0.0]), "b": Ball([2.0])}
+    assert float(exact._largest(balls).mid()) == pytest.approx(4.0)
+    assert float(exact._largest({"a": Ball([1.0], [1.0])}).mid()) == 0.0
+    assert float(exact._largest({}).mid()) == 0.0
+    sizes = [Ball(1.0, 1.0), Ball(0.5), Ball(2.0)]
+    assert exact._certain(*sizes) is sizes[1] and float(exact._certain(sizes[0]).mid()) == 1.0
+
+
+@pytest.mark.parametrize("agreement, refuted", [
+    (Agreement(39.9), True), (Agreement(40.0), False), (Agreement(np.inf), False),
+    (Agreement(np.nan), True), (Agreement(3.0, "a kink"), False),
+    (Agreement(3.0, open="it ends"), False)])
+def test_fewer_than_40_digits_refute_a_rule(agreement, refuted):
+    assert agreement.refuted == refuted
+
+
+def test_of_two_agreements_the_worse_counts():
+    kink, ends = Agreement(np.nan, "a kink"), Agreement(np.nan, open="it ends")
+    few, many = Agreement(3.0), Agreement(50.0)
+    for k, worse in enumerate((kink, ends, few)):
+        for better in (kink, ends, few, many)[k + 1:]:
+            assert worse & better is worse and better & worse is worse
+
+
+def test_a_difference_and_a_rule_are_known_when_40_digits_of_both_are():
+    """Of the difference, as two precisions tell; of the rule, beside itself or the difference."""
+    def known(off, rule, bits=800):
+        with arithmetic(400):
+            agreements = (Agreement(0.0, quotient=q, rule=rule) for q in (Ball(1.0), 1 + Ball(off)))
+        found, earlier = (Truth(bits=bits, agreement={1: a}) for a in agreements)
+        return exact._converged(found, earlier, 1)
+
+    close, apart = 0.9e-40, 1.1e-40
+    assert known(close, Ball(3.0)) and not known(apart, Ball(3.0))
+    assert known(close, Ball(1e9, 0.4e-31)) and not known(close, Ball(1e9, 0.6e-31))
+    assert known(close, Ball(0.0, 0.4e-40)) and not known(close, Ball(0.0, 0.6e-40))
+    assert known(close, Ball(np.nan), BITS[-1]) and not known(close, Ball(np.nan), BITS[-2])
+    assert not exact._converged(Truth(agreement={1: Agreement(50.0)}), None, 1)
+
+
+def after_all_precisions(monkeypatch, agreements, undecided=lambda bits: ""):
+    """(precisions that were tried, `Truth`), where agreements are the same at each."""
+    tried = []
+
+    def at(f, x, u, v, rng, modes, coordinates, bits):
+        tried.append(bits)
+        return Truth(bits=bits, undecided=undecided(bits), agreement=agreements)
+
+    monkeypatch.setattr(exact, "_truth", at)
+    return tried, exact.differentiate(None, {}, {}, {}, 0, modes=(), dtypes=())
+
+
+@pytest.mark.parametrize("agreement, tried", [
+    (Agreement(45.0), [400]), (Agreement(44.9), [400, 800, 1600, 3200]),
+    (Agreement(np.nan, "a kink"), [400, 3200])])
+def test_precision_rises_until_45_digits_agree_and_at_once_for_a_kink(monkeypatch, agreement, tried):
+    assert after_all_precisions(monkeypatch, {(1, "a"): agreement})[0] == tried
+
+
+def test_precision_rises_while_nothing_is_decided(monkeypatch):
+    agreements = {(1, "a"): Agreement(50.0)}
+    tried, truth = after_all_precisions(monkeypatch, agreements,
+                                        lambda bits: "" if bits > 400 else "open")
+    assert tried == [400, 800] and not truth.undecided
+    tried, truth = after_all_precisions(monkeypatch, agreements, lambda bits: "open")
+    assert tried == list(BITS) and truth.undecided == "open"
+
+
+def test_what_does_not_converge_is_open_and_so_is_the_second_order(monkeypatch):
+    agreements = {(1, "a"): Agreement(40.0), (1, "b"): Agreement(39.9),
+                  (1, "c"): Agreement(np.nan, "a kink"),
+                  (2, "a"): Agreement(50.0), (2, "b"): Agreement(np.nan, "a kink")}
+    _, truth = after_all_precisions(monkeypatch, agreements)
+    rough = "not smooth here, or cancelled beyond 3200 bits: differences do not converge"
+    assert [a.open for a in truth.agreement.values()] == ["", rough, "", rough, ""]
+    _, truth = after_all_precisions(monkeypatch, {(1, "a"): Agreement(np.nan, open="it ends")})
+    assert truth.agreement[1, "a"].open == "it ends"
+
+
+# Differences
+
+
+def along(f, h, x, *directions, **options):
+    """The `Difference` of f, a function of the arrays by name."""
+    x, *directions = ({k: Ball(a) for k, a in d.items()} for d in (x, *directions))
+    return Difference(lambda x: f(**x), x, *directions, h=h, **options)
+
+
+def test_quotients_are_those_on_paper():
+    """(a + h)^3 - (a - h)^3 = 2h (3 a^2 + h^2), and so in two variables."""
+    cube, h = (lambda a, b: np.sum(a ** 3) * b ** 3), 0.5
+    x = {"a": [2.0, 3.0], "b": 1.0}
+    found = along(cube, h, x, {"a": [1.0, 0.0]})
+    assert found.order == 1 and float(found.quotient.mid()) == 12.25
+    assert [float(side.mid()) for side in found.sides] == [9.25, 15.25]  # 3 a^2 -+ 3 a h + h^2
+    assert float(along(cube, h, x, {"a": [0.0, -1.0]}).quotient.mid()) == -27.25
+    found = along(cube, h, x, {"a": [1.0, 0.0]}, {"b": 1.0})
+    assert found.order == 2 and float(found.quotient.mid()) == 12.25 * 3.25
+
+
+def test_a_tuple_of_results_has_a_tuple_of_quotients():
+    found = along(lambda a: (a ** 2, -a), 0.25, {"a": 3.0}, {"a": 1.0})
+    assert [float(q.mid()) for q in found.quotient] == [6.0, -1.0]
+    assert [[float(s.mid()) for s in side] for side in found.sides] == [[5.75, -1.0], [6.25, -1.0]]
+
+
+def test_what_is_known_of_the_place_is_not_evaluated_again():
+    calls = []
+
+    def f(a):
+        calls.append(a)
+        return 2 * a
+    found = along(f, 0.25, {"a": 3.0}, {"a": 1.0}, here=Place(Ball(6.25), []))
+    assert [float(side.mid()) for side in found.sides] == [3.0, 1.0] and len(calls) == 2
+    found = along(f, 0.25, {"a": 3.0}, {"a": 1.0})
+    assert [float(side.mid()) for side in found.sides] == [2.0, 2.0] and len(calls) == 5
+
+
+@pytest.mark.parametrize("x, smooth", [
+    (0.5, True), (0.25, False), (0.125, False), (0.0, False), (-0.5, True)])
+def test_smooth_is_what_takes_one_branch_within_the_step(x, smooth):
+    assert along(lambda a: np.where(a > 0, a, 0.0), 0.25, {"a": x}, {"a": 1.0}).smooth == smooth
+
+
+@pytest.mark.parametrize("left, right, jump", [
+    (0.0, 3.75, False), (0.0, 4.0, True), (-3.75, 0.0, False), (-4.0, 0.0, True),
+    (3.5, 3.5, False)])
+def test_a_side_as_steep_as_the_root_of_the_step_is_a_jump(left, right, jump):
+    def f(a):
+        return np.maximum(a, 0) * right + np.minimum(a, 0) * left
+    assert along(f, 2.0 ** -4, {"a": 0.0}, {"a": 1.0}).jump == jump
+    assert along(lambda a: (a, f(a)), 2.0 ** -4, {"a": 0.0}, {"a": 1.0}).jump == jump
+
+
+@pytest.mark.parametrize("above, slope, continuous", [
+    (0.0, 2.0, True), (0.0, 2.125, False), (-1.0, 4.0, True), (-1.0, 4.125, False)])
+def test_what_changes_by_the_root_of_the_step_is_not_continuous(above, slope, continuous):
+    """Over two steps of 2^-4: by 1/4 beside 0, by 1/2 beside 1."""
+    def f(a):
+        return slope * (a - 2.0 ** -4) + above
+    assert along(f, 2.0 ** -4, {"a": 0.0}, {"a": 1.0}).continuous == continuous
+    assert along(lambda a: (a, f(a)), 2.0 ** -4, {"a": 0.0}, {"a": 1.0}).continuous == continuous
+
+
+def test_steps_balance_truncation_and_rounding():
+    for bits in BITS:
+        assert step_of_order(1, bits) == 2.0 ** (-5 * bits // 16)
+        assert step_of_order(2, bits) == 2.0 ** (-bits // 4)
+
+
+def test_points_aside():
+    x = {"a": Ball([1.0, 2.0]), "b": Ball(3.0)}
+    there = moved(x, (0.5, {"a": Ball([1.0, -1.0])}), (2.0, {"a": Ball([0.0, 1.0])}))
+    assert there["a"].mid().tolist() == [1.5, 3.5] and there["b"] is x["b"]
+    assert x["a"].mid().tolist() == [1.0, 2.0]
+    assert unit(Ball(np.zeros((2, 3))), 4).mid().tolist() == [[0, 0, 0], [0, 1, 0]]
+    assert evaluated(lambda x: np.maximum(x["b"], 0), x).branches
+    assert not evaluated(lambda x: 2 * x["b"], x).branches

@@ -225,7 +225,8 @@ def test_what_came_in_another_dtype_is_noted_with_every_verdict():
     single, truth = np.array([1.0], np.float32), hand_made([1.0], limit=EPS)
     assert judged(single, truth, typical=np.array([1.0])).note == "came as float32"
     found = judged(np.zeros(0, np.float32), hand_made([], limit=EPS, scale=1.0))
-    assert (found.note, found.bound, found.error_over_bound) == ("came as float32", "proven", 0.0)
+    assert (found.note, found.bound) == ("came as float32", "proven")
+    assert found.ulp_max == found.ulp_median == found.rel_error == found.error_over_bound == 0
     assert judged(np.array([1]), truth).note == ""  # an integer is as good
     coarse = hand_made([1.0], limit=EPS, dtype="bfloat16")  # of which NumPy has none
     assert judged(single, coarse, "bfloat16").note == ""
@@ -291,6 +292,13 @@ def test_an_error_that_shrinks_halfway_in_powers_of_two_is_rounding(twin, least)
     assert judged([1 + 2 * least], truth, other=np.array([twin])).verdict == WRONG
 
 
+def test_halfway_is_near_enough():
+    truth = hand_made([1.0], limit=2.0 ** -51, dtype="float32")
+    twin = np.array([1 + 2.0 ** -4])  # bfloat16's eps is 2^16 times as large as float32's
+    found = judged(np.float32([1 + 2.0 ** -12]), truth, "float32", other=twin, twin_dtype="bfloat16")
+    assert found.verdict == LESS_ACCURATE
+
+
 @pytest.mark.parametrize("dtype, twin_dtype, twin, scale, most, more", [
     ("float32", "float64", [1.0, 1.0], 1.0, 2.0 ** -13, EPS32),          # 2^10 times one rounding
     ("float32", "float64", [1.0, 1 + 2 * EPS], 1.0, 2.0 ** -12, EPS32),  # the finer one's error
@@ -298,7 +306,8 @@ def test_an_error_that_shrinks_halfway_in_powers_of_two_is_rounding(twin, least)
     ("float16", "float32", [1.0, 1.0], 1.0, 2.0 ** -5, 2.0 ** -10)])     # half of all digits
 def test_an_error_out_of_proportion_to_the_finer_ones_is_wrong(
         dtype, twin_dtype, twin, scale, most, more):
-    for error, verdicts in ((most, (LESS_ACCURATE, LESS_ACCURATE)), (most + more, (WRONG, UNDECIDED))):
+    for error, verdicts in ((most, (LESS_ACCURATE, LESS_ACCURATE)),
+                            (most + more, (WRONG, UNDECIDED))):
         for how, verdict in zip(("proven", "first order"), verdicts):
             truth = hand_made([1.0, 1.0], limit=2.0 ** -22, scale=scale, dtype=dtype,
                               magnitude=2.0 ** -30, how=how)
@@ -353,7 +362,7 @@ def test_between_the_slopes_includes_them():
     ([3 * SMALL, 2 * SMALL], [1.1e-100, 0.0], 1.0, 3, 2.5, np.sqrt(13 / 2) * SMALL / 1.1e-100),
     ([EPS, 0.0], [0.9e-100, 0.0], 1.0, 1, 0.5, EPS / np.sqrt(2)),
     ([0.0, 0.0], [0.0, 0.0], 0.0, 0, 0, 0), ([2.0 ** -1073, 0.0], [0.0, 0.0], 0.0, 2, 1, np.inf),
-    ([LARGE, 3 * LARGE], [1e300, 1e300], 1e300, 3, 2, np.sqrt(5) * LARGE / 1e300),
+    ([2 * LARGE, 4 * LARGE, 0.0], [1e300, 1e300, 1.0], 1.0, 4, 2, np.sqrt(10) * LARGE / 1e300),
     ([TINY, 3 * TINY], [1e-200, 1e-200], 1e-200, 3, 2, np.sqrt(5) * TINY / 1e-200),
     ([], [], 1.0, 0, 0, 0)])
 def test_figures(error, size, scale, largest, median, relative):
