@@ -22,6 +22,8 @@ LARGE, FEW = 10_000, 6
 #: Digits by which numbers must agree to be taken for the same here.
 SAME = 1e-5
 
+NOTHING = "it is 0 everywhere: nothing flows back"
+
 
 def pattern(trial, name, dtype):
     """What is wrong with the gradient with respect to `name`, in words; "" where no pattern shows."""
@@ -36,8 +38,8 @@ def pattern(trial, name, dtype):
     wrong = _differ(given, true, dtype)
     if not wrong.any():
         return ""
-    return (_another(trial, name, given, true) or _ignored(trial, name, given) or _factor(given, true, wrong)
-            or _place(given, true, wrong))
+    return (_another(trial, name, given, true) or _ignored(trial, name, given) or _factor(given, true)
+            or _place(given, wrong))
 
 
 def _entries(trial, name):
@@ -66,7 +68,7 @@ def _another(trial, name, given, true):
     if true.ndim == 2 and _same(given, true.T) and not _same(true, true.T):
         return "it is transposed"
     if not given.any():
-        return "it is 0 everywhere: nothing flows back"
+        return NOTHING
     for other, x in trial.point.x.items():
         if other != name and x.shape == given.shape and x.size <= ENTRIES:
             theirs = _entries(trial, other)
@@ -85,7 +87,7 @@ def _ignored(trial, name, given):
     return ""
 
 
-def _factor(given, true, wrong):
+def _factor(given, true):
     """One factor in all entries."""
     known = np.abs(true) > SAME * np.max(np.abs(true), initial=0.0)
     if not known.any():
@@ -93,10 +95,10 @@ def _factor(given, true, wrong):
     factor = float(np.median(given[known] / true[known]))
     if not _same(given, factor * true) or abs(factor - 1) < SAME:
         return ""
-    return f"off by the factor {factor:.6g} everywhere{_meaning(factor, given.shape)}"
+    return f"off by the factor {factor:.6g} everywhere{_meaning(factor)}"
 
 
-def _meaning(factor, shape):
+def _meaning(factor):
     """What a factor may come from."""
     if abs(factor + 1) < SAME:
         return ": its sign is turned"
@@ -109,7 +111,7 @@ def _meaning(factor, shape):
     return ""
 
 
-def _place(given, true, wrong):
+def _place(given, wrong):
     """The rows, columns or slices to which the wrong entries are confined."""
     for axis in range(given.ndim):
         others = tuple(k for k in range(given.ndim) if k != axis)
@@ -157,7 +159,11 @@ def _of_slices(trial, name, given, dtype):
             at = wrong.index(True)
             return _slice(axis, int(chosen[at]), given.shape) + (": it is 0" if zero[at] else "")
     known = [f for f in factors if np.isfinite(f)]
-    factor = float(np.median(known)) if known else 1.0
-    if known and np.ptp(known) <= SAME * abs(factor) and abs(factor - 1) > SAME:
-        return f"off by the factor {factor:.6g} everywhere{_meaning(factor, given.shape)}"
-    return "it is 0 everywhere: nothing flows back" if not given.any() else ""
+    if not known:
+        return ""
+    if not given.any():
+        return NOTHING
+    factor = float(np.median(known))
+    if np.ptp(known) <= SAME * abs(factor) and abs(factor - 1) > SAME:
+        return f"off by the factor {factor:.6g} everywhere{_meaning(factor)}"
+    return ""
