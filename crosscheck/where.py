@@ -38,8 +38,8 @@ def pattern(trial, name, dtype):
     wrong = _differ(given, true, dtype)
     if not wrong.any():
         return ""
-    return (_another(trial, name, given, true) or _ignored(trial, name, given) or _factor(given, true)
-            or _place(given, wrong))
+    return (_another(trial, name, given, true) or _ignored(trial, name, given)
+            or _factor(given, true) or _place(given, wrong))
 
 
 def _entries(trial, name):
@@ -48,7 +48,7 @@ def _entries(trial, name):
     found = np.empty(x.size)
     for n in range(x.size):
         left, right, _, smooth = trial.known.slopes({name: np.eye(1, x.size, n).reshape(x.shape)})
-        if not smooth or not np.isfinite(left):
+        if not smooth:
             return None
         found[n] = (left + right) / 2
     return found.reshape(x.shape)
@@ -148,7 +148,7 @@ def _of_slices(trial, name, given, dtype):
             d = np.zeros(given.shape)
             d[part] = v[part]
             left, right, width, smooth = trial.known.slopes({name: d})
-            if not smooth or not np.isfinite(left):
+            if not smooth:
                 return ""
             told, terms = float(np.sum(given[part] * v[part])), float(np.sum(np.abs(given[part] * v[part])))
             off = abs(told - left) > width + SAME * 1e-3 * max(terms, abs(left))

@@ -183,6 +183,10 @@ class Ball(Face):
         bound = each(lambda c: INFINITE if c.is_nan() else c.abs_upper())
         return outward(bound(self.cells), np.inf)
 
+    def finite(self):
+        """Whether each ball is certainly a number, however large."""
+        return np.asarray(each(arb.is_finite)(self.cells), bool)
+
     def contains(self, other):
         """Whether each ball contains the other one (a Ball, or numbers taken exactly)."""
         inside = each(lambda a, b: a.is_nan() or a.contains(b), 2)

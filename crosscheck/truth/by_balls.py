@@ -153,7 +153,7 @@ class ByBalls:
     def judge_on_balls(self, mode, name, found):
         """The verdict on a derivative that was itself computed on balls: a proof, or a refutation."""
         mode, agreement = Mode(mode), self.agreement(mode, name)
-        if agreement.kink and mode.order == 1 and not np.isfinite(found.radius()).all():
+        if agreement.kink and mode.order == 1 and not found.finite().all():
             return Verdict(NOT_FINITE, note=f"no finite number at a kink: {agreement.kink}"), -np.inf
         if mode == Mode.REVERSE and (lost := self._lost_entry(name, found)):
             return Verdict(NOT_FINITE, note=lost), -np.inf
@@ -163,7 +163,7 @@ class ByBalls:
         if found.shape != right.shape:
             return Verdict(WRONG, note=f"shape {found.shape}, expected {right.shape}"), -np.inf
         agreed = agreement.digits
-        if not np.isfinite(found.radius()).all():
+        if not found.finite().all():
             return Verdict(NOT_FINITE, note="no finite number, where differences give one"), -np.inf
         enough = REQUIRED if self.strict else OF_CONSTANTS
         with arithmetic(self.truth.bits):
@@ -187,7 +187,7 @@ class ByBalls:
 
     def _lost_entry(self, name, found):
         """The words about an entry that is no number although the slopes along it are, be others at a jump or a kink."""
-        for index in np.argwhere(~np.isfinite(found.radius()))[:ENTRIES]:
+        for index in np.argwhere(~found.finite())[:ENTRIES]:
             e = np.zeros(found.shape)
             e[tuple(index)] = 1.0
             try:
