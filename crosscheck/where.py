@@ -55,13 +55,12 @@ def _entries(trial, name):
 
 
 def _differ(given, true, dtype):
-    size = float(np.max(np.abs(true), initial=0.0)) or float(np.max(np.abs(given), initial=0.0))
+    size = float(np.max(np.abs(true)) or np.max(np.abs(given)))
     return np.abs(given - true) > max(SAME, TYPICAL * np.sqrt(format_named(dtype).eps)) * 1e-3 * size
 
 
 def _same(a, b):
-    return np.shape(a) == np.shape(b) and bool(
-        np.max(np.abs(a - b), initial=0.0) <= SAME * max(np.max(np.abs(b), initial=0.0), np.finfo(float).tiny))
+    return a.shape == b.shape and bool(np.max(np.abs(a - b)) <= SAME * np.max(np.abs(b)))
 
 
 def _another(trial, name, given, true):
@@ -89,7 +88,7 @@ def _ignored(trial, name, given):
 
 def _factor(given, true):
     """One factor in all entries."""
-    known = np.abs(true) > SAME * np.max(np.abs(true), initial=0.0)
+    known = np.abs(true) > SAME * np.max(np.abs(true))
     if not known.any():
         return ""
     factor = float(np.median(given[known] / true[known]))

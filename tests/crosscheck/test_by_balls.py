@@ -44,6 +44,8 @@ def test_what_is_known_of_a_smooth_function():
     assert known.fits(Mode.REVERSE, "a", "float16")
     assert not known_of(weights=(1.0, 4096.0)).fits(Mode.REVERSE, "a", "float16")
     assert known_of(weights=(1.0, 4096.0)).fits(Mode.REVERSE, "a", "bfloat16")
+    for largest, fits in ((65503.0, True), (65504.0, False)):
+        assert known_of(lambda x: [largest * x["a"]]).fits(Mode.REVERSE, "a", "float16") == fits
 
 
 def test_what_is_known_at_a_kink_and_at_a_jump():

@@ -47,8 +47,9 @@ def spoilt(a, *entries):
 
 
 @pytest.mark.parametrize("given, words", [
-    (TRUE, ""), (TRUE[0], ""), (spoilt(TRUE, ((0, 0), np.nan)), ""),
-    (TRUE.T, "it is transposed"), (0 * TRUE, "it is 0 everywhere: nothing flows back"),
+    (TRUE, ""), (TRUE[0], ""), (spoilt(TRUE, ((0, 0), np.nan), ((1, 1), 9)), ""),
+    (TRUE.T, "it is transposed"), ((1 + 0.9e-5) * TRUE.T, "it is transposed"),
+    ((1 + 1.1e-5) * TRUE.T, ""), (0 * TRUE, "it is 0 everywhere: nothing flows back"),
     (-TRUE, "off by the factor -1 everywhere: its sign is turned"),
     (1.5 * TRUE, "off by the factor 1.5 everywhere"),
     (spoilt(TRUE, (0, 7)), "row 0 alone is wrong"),
@@ -86,6 +87,8 @@ def test_a_factor_near_1_in_a_symmetric_matrix_has_no_pattern():
 def test_what_counts_as_wrong_is_a_part_of_the_largest_entry(dtype, limit):
     assert pattern(spoilt(VECTOR, (1, -1 + 0.9 * limit)), VECTOR, dtype) == ""
     assert pattern(spoilt(VECTOR, (1, -1 + 1.1 * limit)), VECTOR, dtype) == "entry 1 alone is wrong"
+    small, off = 1e-6 * VECTOR, 1e-6 * spoilt(VECTOR, (1, -1 + 1.1 * limit))
+    assert pattern(off, small, dtype) == "entry 1 alone is wrong"
 
 
 @pytest.mark.parametrize("factor, words", [

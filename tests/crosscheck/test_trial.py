@@ -1,0 +1,267 @@
+"""The rules by which answers become findings; stubs stand for subjects and for what is known."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from crosscheck import kinks
+from crosscheck.ball import Ball
+from crosscheck.modes import ALL, Mode
+from crosscheck.subjects.subject import Misconduct, Subject, Unanswered
+from crosscheck.trial import Examination, Trial
+from crosscheck.verdict import (
+    MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, VERDICTS, WRONG, Verdict)
+
+X = {"a": np.array([1.0, 2.0]), "b": np.array(3.0)}
+ANSWER = {"a": np.array([5.0, 6.0]), "b": np.array(7.0)}
+
+
+class Stub(Subject):
+    """A subject whose answers are put in: mode -> the answer, or an error."""
+
+    def __init__(self, answers=None, on_balls=None, by_refgrad=False, declines=False):
+        arguments = SimpleNamespace(constants={}, names=list(X), chosen=list(X), values=X.values())
+        super().__init__(lambda a, b: a * b, arguments, ("float32", "float64"), "f")
+        self.answers, self.balls = answers or {}, on_balls
+        self.by_refgrad, self.declines = by_refgrad, declines
+
+    def may_decline(self, mode, error):
+        return self.declines
+
+    def answer(self, mode, x, weights, u, v, dtype, layout=np.asarray):
+        return self._or_raise(self.answers[mode])
+
+    def on_balls(self, mode, x, weights, u, v):
+        assert all(isinstance(b, Ball) for b in (*x.values(), *weights, *u.values(), *v.values()))
+        return self._or_raise(self.balls)
+
+    @staticmethod
+    def _or_raise(found):
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def known(verdict=None, **changed):
+    """What is known, with one verdict for all answers."""
+    stub = dict(how="balls", on_trial=False, strict=False, weights=[np.array([2.0, 3.0])], u=X, v=X,
+                covers=lambda mode: True, names=lambda mode: X, refuted=lambda mode, name: False,
+                truth=SimpleNamespace(bits=400), judge=lambda *arguments: verdict,
+                judge_on_balls=lambda mode, name, ball: (verdict, 41.0))
+    return SimpleNamespace(**{**stub, **changed})
+
+
+def trial_of(subject=None, knowledge=None, x=X, **point):
+    there = dict(label="there", x=x, extreme=False, reshaped=False)
+    return Trial(subject or Stub(), knowledge or known(), SimpleNamespace(**{**there, **point}))
+
+
+def found_as(verdict, trial=None, **options):
+    return (trial or trial_of()).finding("reverse", "a", "float64", verdict, **options)
+
+
+# One finding
+
+
+def test_a_finding_has_what_its_verdict_has():
+    found = found_as(Verdict(WRONG, 1, 2, 3, 4, "proven", "off", 5))
+    assert vars(found) == dict(
+        check="reverse", point="there", argument="a", dtype="float64", verdict=WRONG, digits=5,
+        ulps=1, rel_error=3, error_over_bound=4, bound="proven", note="off", failed=True)
+    assert found_as(Verdict(RIGHT, known=5), digits=41.0).digits == 41.0
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_wrong_not_finite_and_misconduct_are_failures(verdict):
+    fails = verdict in (WRONG, NOT_FINITE, MISCONDUCT)
+    found = found_as(Verdict(verdict, bound="proven"))
+    assert (found.verdict, found.failed) == (verdict, fails)
+    for failed in (True, False):
+        assert found_as(Verdict(verdict), failed=failed).failed == failed
+
+
+def test_what_is_right_without_a_bound_is_conduct_and_ok():
+    assert found_as(Verdict(RIGHT)).verdict == OK
+    assert found_as(Verdict(RIGHT, bound="typical")).verdict == RIGHT
+
+
+@pytest.mark.parametrize("by_refgrad, on_trial, strict, own", [
+    (True, True, False, True), (True, False, True, True), (True, False, False, False),
+    (False, True, True, False)])
+def test_at_other_shapes_only_refgrads_own_rules_fail(by_refgrad, on_trial, strict, own):
+    subject, knowledge = Stub(by_refgrad=by_refgrad), known(on_trial=on_trial, strict=strict)
+    for reshaped in (True, False):
+        trial = trial_of(subject, knowledge, reshaped=reshaped)
+        assert trial.own_rules == own
+        assert found_as(Verdict(WRONG), trial).failed == (own or not reshaped)
+
+
+# Answers in floats
+
+
+def answers(found, knowledge=None, modes=(Mode.REVERSE,), subject=None, dtype="float64",
+            prove=(), **point):
+    """Findings of one answer, or error, by each mode."""
+    subject = subject or Stub(dict.fromkeys(modes, found))
+    trial = trial_of(subject, knowledge, **point)
+    trial.ask(modes, dtype)
+    return list(trial.findings(dtype, prove))
+
+
+def told(findings):
+    return [(f.check, f.argument, f.verdict, f.failed) for f in findings]
+
+
+def test_each_answer_is_judged_by_each_name():
+    asked, both = [], (Mode.REVERSE, Mode.FORWARD)
+
+    def judge(*arguments):
+        asked.append(arguments)
+        return Verdict(WRONG)
+    found = answers(None, known(judge=judge, strict=True), both, prove=(Mode.REVERSE,),
+                    subject=Stub(dict.fromkeys(both, ANSWER), by_refgrad=True))
+    assert told(found) == [(mode, k, WRONG, True) for mode in both for k in X]
+    given = {"float64": dict.fromkeys(both, ANSWER)}
+    assert asked == [(mode, k, "float64", given, mode == Mode.REVERSE, True)
+                     for mode in both for k in X]
+
+
+def test_what_is_not_known_or_said_already_is_not_judged():
+    assert not answers(ANSWER, known(covers=lambda mode: False))
+    refuted = dict(refuted=lambda mode, name: name == "a", judge=lambda *_: Verdict(WRONG))
+    assert [f.argument for f in answers(ANSWER, known(on_trial=True, **refuted))] == ["b"]
+    assert [f.argument for f in answers(ANSWER, known(**refuted))] == ["a", "b"]
+
+
+def test_a_gradient_of_another_shape_is_misconduct_and_not_judged():
+    bad = {**ANSWER, "b": np.array([7.0])}
+    found = answers(bad)
+    assert told(found) == [(Mode.REVERSE, "b", MISCONDUCT, True)]
+    assert found[0].note == "shape (1,), expected ()"
+    assert told(answers(bad, known(Verdict(RIGHT, bound="typical")), (Mode.FORWARD,))) == [
+        (Mode.FORWARD, k, RIGHT, False) for k in X]
+
+
+@pytest.mark.parametrize("how, on_trial, extreme, dtype, failed", [
+    ("balls", False, False, "float32", True), ("balls", False, True, "float64", False),
+    ("balls", True, True, "float64", True), ("differences", False, False, "float64", True),
+    ("differences", False, False, "float32", False),
+    ("differences", False, True, "float64", False)])
+def test_nan_is_a_remark_where_overflow_on_the_way_may_be_no_fault(
+        how, on_trial, extreme, dtype, failed):
+    knowledge = dict(how=how, on_trial=on_trial)
+    for verdict, fails in ((NOT_FINITE, failed), (WRONG, True)):
+        found = answers(ANSWER, known(Verdict(verdict), **knowledge), dtype=dtype, extreme=extreme)
+        assert told(found) == [(Mode.REVERSE, k, verdict, fails) for k in X]
+
+
+def test_an_error_in_place_of_an_answer_is_a_failure_unless_it_may_be():
+    error = ValueError("no\nmore")
+    found = answers(error)
+    assert told(found) == [(Mode.REVERSE, ALL, NO_ANSWER, True)]
+    assert found[0].note == "ValueError: no"
+    for excuse in (dict(extreme=True), dict(reshaped=True),
+                   dict(subject=Stub({Mode.REVERSE: error}, declines=True))):
+        assert told(answers(error, **excuse)) == [(Mode.REVERSE, ALL, NO_ANSWER, False)]
+    found = answers(Misconduct("writes"), extreme=True)
+    assert told(found) == [(Mode.REVERSE, ALL, MISCONDUCT, True)] and found[0].note == "writes"
+
+
+# Answers on balls
+
+
+def on_balls(found, knowledge=None, **subject):
+    return list(trial_of(Stub(on_balls=found, **subject), knowledge).on_balls((Mode.REVERSE,)))
+
+
+def test_answers_on_balls_are_judged_by_each_name():
+    found = on_balls({"a": Ball([5.0, 6.0]), "b": 7.0}, known(Verdict(WRONG)))
+    assert told(found) == [(Mode.REVERSE, k, WRONG, True) for k in X]
+    assert {(f.dtype, f.digits) for f in found} == {("exact", 41.0)}
+    bad = on_balls({"a": Ball([5.0]), "b": 7.0}, known(Verdict(WRONG)))
+    assert told(bad) == [(Mode.REVERSE, "a", MISCONDUCT, True)]
+    assert bad[0].note == "shape (1,), expected (2,)"
+    assert not on_balls(ANSWER, known(covers=lambda mode: False))
+
+
+def test_an_error_on_balls_is_told_of_refgrads_own_rules_alone():
+    assert told(on_balls(Misconduct("writes"))) == [(Mode.REVERSE, ALL, MISCONDUCT, True)]
+    assert not on_balls(Unanswered("not on balls"))
+    own = on_balls(ValueError("fails"), known(strict=True), by_refgrad=True)
+    assert told(own) == [(Mode.REVERSE, ALL, NO_ANSWER, False)]
+    assert own[0].note == "ValueError: fails"
+
+
+def test_without_a_result_its_weight_is_zero():
+    weights, given = [np.array([1.0, 2.0]), np.array(3.0)], []
+
+    def weighed_by(w):
+        given.append(w)
+        return known()
+    trial = trial_of(knowledge=known(weights=weights, weighed_by=weighed_by))
+    for k in (0, 1):
+        assert trial.without_result(k).point is trial.point
+        assert all(np.array_equal(w, weights[n] * (n != k)) for n, w in enumerate(given.pop()))
+
+
+# The function beside its reference
+
+
+def values(ys, exact, dtype="float64"):
+    examination = Examination.__new__(Examination)
+    examination.widest = dtype
+    knowledge = known(value=[Ball(b) for b in exact], eps=lambda d: float(np.finfo(d).eps),
+                      rounded=lambda d: [0.0] * len(exact))
+    return list(examination._value(trial_of(knowledge=knowledge), [np.asarray(y) for y in ys]))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_function_is_another_one_when_half_of_the_digits_are_wrong(dtype):
+    root = float(np.finfo(dtype).eps) ** 0.5
+    for off, verdict in ((0.9, OK), (1.1, WRONG)):
+        found = values([[1.0, 4 + 4 * off * root], 0.0], [[1.0, 4.0], 0.0], dtype)
+        assert [(f.argument, f.verdict) for f in found] == [("result 0", verdict), ("result 1", OK)]
+    assert found[0].note == ("the function and its reference differ, at most by "
+                             f"{4.4 * root:.3g} where the largest result is 4")
+    found, = values([[1.0]], [1.0])
+    assert (found.argument, found.verdict) == (ALL, WRONG)
+    assert found.note == "the results have the shapes [(1,)], the reference's have [()]"
+
+
+# At kinks
+
+
+def test_entries_that_are_zero_or_tied_are_tried_first():
+    a = np.array([[7.0, 0.0, 5.0, 4.0], [5.0, 9.0, 8.0, 6.0]])
+    assert kinks._special_entries(a) == [(0, 1), (0, 2), (1, 0), (0, 0), (0, 3), (1, 1)]
+
+
+@pytest.mark.parametrize("off, agree", [(0.0, True), (31.0, True), (34.0, False), (-34.0, False)])
+def test_modes_agree_to_a_few_roundings_of_their_terms(off, agree):
+    """Of the terms 3 and -1 and their sum 2 it is 8 (4 + 2) eps times the root of 2 entries: 67.9 eps.
+    """
+    found = {Mode.REVERSE: {"a": np.array([1.5, 1.0])},
+             Mode.FORWARD: {"a": 2 + 2 * off * 2.0 ** -52}}
+    notes = list(kinks._modes_agree(found, {"a": 0}, {"a": np.array([2.0, -1.0])}, "float64"))
+    words = "reverse mode gives 2 along a direction, forward mode 2"
+    assert notes == ([] if agree else [("a", words)])
+    assert not list(kinks._modes_agree({**found, Mode.FORWARD: ValueError()}, X, X, "float64"))
+    assert not list(kinks._modes_agree({**found, Mode.REVERSE: ValueError()}, X, X, "float64"))
+
+
+def lost(reverse, forward, fits=True, **point):
+    """What is said of the answers by two modes."""
+    trial = trial_of(knowledge=known(fits=lambda *_: fits), x={"a": X["a"]}, **point)
+    trial.answers = {"float64": {Mode.REVERSE: reverse, Mode.FORWARD: forward}}
+    return told(kinks._lost_in_one_mode(trial))
+
+
+def test_what_one_mode_of_first_order_loses_is_a_failure_where_the_value_fits():
+    number, nan = {"a": np.array([1.0, 2.0])}, {"a": np.array([1.0, np.nan])}
+    assert lost(nan, number) == [(Mode.REVERSE, "a", NOT_FINITE, True)]
+    assert lost(number, nan) == [(Mode.FORWARD, "a", NOT_FINITE, True)]
+    for nothing in (lost(nan, nan), lost(number, number), lost(nan, number, fits=False),
+                    lost(nan, number, extreme=True), lost(nan, ValueError()),
+                    lost(ValueError(), number)):
+        assert nothing == []
