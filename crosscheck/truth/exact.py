@@ -187,7 +187,7 @@ def _converged(truth, before, key):
     with arithmetic(truth.bits):
         if not digits(found.quotient, earlier.quotient, found.quotient) >= REQUIRED:
             return False
-        if not found.rule.finite().all():
+        if not found.rule.finite():
             return truth.bits == BITS[-1]
         return bool(digits(found.rule, found.rule, found.rule) >= REQUIRED
                     or digits(found.rule, found.rule, found.quotient) >= REQUIRED)

@@ -19,7 +19,7 @@ def another_dtype(dtype, mode, name, answers):
 
 def entry_note(index, given, true, factor):
     """The words about one entry that is off."""
-    near = np.isfinite(factor) and abs(factor - 1) < 1e-3
+    near = abs(factor - 1) < 1e-3
     times = f" (by the factor 1 {factor - 1:+.3g})" if near else f" (by the factor {factor:.6g})" if np.isfinite(
         factor) else ""
     return f"; entry {tuple(map(int, index))} is {given:.10g}, the function says {true}{times}"

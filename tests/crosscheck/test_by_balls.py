@@ -8,7 +8,7 @@ from crosscheck.modes import ALL, Mode
 from crosscheck.subjects.subject import Unanswered
 from crosscheck.truth import notes
 from crosscheck.truth.by_balls import ByBalls
-from crosscheck.truth.exact import Agreement
+from crosscheck.truth.exact import Agreement, Truth
 from crosscheck.verdict import KINK, NOT_FINITE, RIGHT, UNDECIDED, WRONG
 
 X, V = np.array([2.0, -3.0]), np.array([1.0, 0.5])
@@ -74,6 +74,14 @@ def test_constants_that_were_rounded_excuse_what_the_condition_costs(digits, con
     assert known.refuted(Mode.REVERSE, "a") == (not right)
     strict = known_of(agreement=Agreement(digits), condition=condition, strict=True)
     assert strict.refuted(Mode.REVERSE, "a")
+
+
+def test_without_a_rule_for_forward_mode_the_condition_excuses_nothing(monkeypatch):
+    def condition(truth):
+        raise NotImplementedError
+    monkeypatch.setattr(Truth, "condition", property(condition))
+    for digits, refuted in ((14.8, False), (14.7, True)):
+        assert known_of(agreement=Agreement(digits)).refuted(Mode.REVERSE, "a") == refuted
 
 
 def test_forty_digits_refute_nothing():
@@ -198,6 +206,8 @@ def test_no_number_where_there_is_one():
         assert on_balls(known, Ball([12.0, no_number])) == lost
     nowhere = (NOT_FINITE, "no finite number, where differences give one", -np.inf)
     assert on_balls(known, Ball(np.inf), Mode.FORWARD) == nowhere
+    verdict, digits = known.judge_on_balls(Mode.FORWARD_OVER_REVERSE, "a", Ball([np.nan, 1.0]))
+    assert (verdict.verdict, verdict.note, digits) == nowhere
     kinked = known_of(agreement=Agreement(np.nan, "left slope 0, right slope 1"))
     found = (NOT_FINITE, "no finite number at a kink: left slope 0, right slope 1", -np.inf)
     for no_number in (np.nan, np.inf):

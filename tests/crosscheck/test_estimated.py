@@ -282,3 +282,9 @@ def test_the_same_call_gives_the_same_estimate():
     f, x, _, v = network()
     assert slope(f, x, v) == slope(f, x, v)
     assert estimated.curvature(f, x, v, v) == estimated.curvature(f, x, v, v)
+
+
+@pytest.mark.parametrize("v", [{}, {"a": np.zeros(3)}, {"i": np.ones(3)}])
+def test_blame_needs_a_direction(v):
+    with pytest.raises(ValueError, match="v is zero in all arrays of floats"):
+        blame(sum, {"a": np.ones(3), "i": np.arange(3)}, {"a": np.ones(3)}, v)

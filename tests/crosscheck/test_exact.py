@@ -233,11 +233,30 @@ def test_scale_value_and_curvature_are_those_on_paper():
     (lambda a: a ** 3, 2.0), (lambda a: (a - 2) ** 2, np.inf), (lambda a: 3 * a, 0.0)])
 def test_the_condition_number(f, condition):
     """|f'' a| / |f'|"""
-    truth = truth_of(lambda x: np.sum(f(x["a"])), {"a": [2.0, 2.0]})
+    truth = truth_of(lambda x: np.sum(f(x["a"])), {"a": np.full(8, 2.0)})
     assert truth.condition == pytest.approx(condition)
     assert truth.context("reverse", "a", "float64").condition() == truth.condition
     hand_made = Truth(agreement=truth.agreement, scale={1: 1.0})
     assert hand_made.context("reverse", "a", "float64").condition is None
+
+
+def test_nothing_of_second_order_is_computed_unless_it_is_wanted():
+    f, x = SMOOTH["product"]
+    first, second = (truth_of(f, x, modes=(mode,)) for mode in ("forward", "forward over forward"))
+    assert not first.product and set(first.agreement) == {(1, "a"), (1, "b")}
+    assert second.product and (2, "*") in second.agreement
+
+
+def test_the_rules_hold_in_a_mode_that_says_what_is_exact():
+    f, x = SMOOTH["product"]
+    truth = truth_of(f, x, modes=("reverse", "forward"))
+    assert truth.holds(Mode.FORWARD)
+    truth = truth_of(f, x, modes=("reverse", "forward"))
+    with arithmetic(truth.bits):
+        truth.derivatives[Mode.FORWARD]["b"] = truth.derivatives[Mode.FORWARD]["b"] + 1e-60
+    assert not truth.holds(Mode.FORWARD) and truth.held[Mode.FORWARD] is False
+    truth.program = None
+    assert truth.holds(Mode.REVERSE) and not truth.holds(Mode.FORWARD)  # neither is computed
 
 
 @pytest.mark.parametrize("a, b, norm", [
@@ -285,7 +304,9 @@ def test_a_difference_and_a_rule_are_known_when_40_digits_of_both_are():
     assert known(close, Ball(1e9, 0.4e-31)) and not known(close, Ball(1e9, 0.6e-31))
     assert known(close, Ball(0.0, 0.4e-40)) and not known(close, Ball(0.0, 0.6e-40))
     assert known(close, Ball(np.nan), BITS[-1]) and not known(close, Ball(np.nan), BITS[-2])
-    assert not exact._converged(Truth(agreement={1: Agreement(50.0)}), None, 1)
+    some, none = (Truth(agreement={1: Agreement(50.0, quotient=q)}) for q in (Ball(1.0), None))
+    assert not any(exact._converged(some, earlier, 1) for earlier in (none, None))
+    assert not exact._converged(none, some, 1)
 
 
 def after_all_precisions(monkeypatch, agreements, undecided=lambda bits: ""):
@@ -380,6 +401,7 @@ def test_a_side_as_steep_as_the_root_of_the_step_is_a_jump(left, right, jump):
         return np.maximum(a, 0) * right + np.minimum(a, 0) * left
     assert along(f, 2.0 ** -4, {"a": 0.0}, {"a": 1.0}).jump == jump
     assert along(lambda a: (a, f(a)), 2.0 ** -4, {"a": 0.0}, {"a": 1.0}).jump == jump
+    assert along(f, 2.0 ** -4, {"a": [0.5, 0.0]}, {"a": [0.0, 1.0]}).jump == jump
 
 
 @pytest.mark.parametrize("above, slope, continuous", [

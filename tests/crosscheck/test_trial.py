@@ -239,8 +239,7 @@ def test_entries_that_are_zero_or_tied_are_tried_first():
 
 @pytest.mark.parametrize("off, agree", [(0.0, True), (31.0, True), (34.0, False), (-34.0, False)])
 def test_modes_agree_to_a_few_roundings_of_their_terms(off, agree):
-    """Of the terms 3 and -1 and their sum 2 it is 8 (4 + 2) eps times the root of 2 entries: 67.9 eps.
-    """
+    """Of the terms 3 and -1 with the sum 2: 8 (4 + 2) eps times the root of 2 entries, 67.9 eps."""
     found = {Mode.REVERSE: {"a": np.array([1.5, 1.0])},
              Mode.FORWARD: {"a": 2 + 2 * off * 2.0 ** -52}}
     notes = list(kinks._modes_agree(found, {"a": 0}, {"a": np.array([2.0, -1.0])}, "float64"))
