@@ -313,7 +313,8 @@ def after_all_precisions(monkeypatch, agreements, undecided=lambda bits: ""):
     """(precisions that were tried, `Truth`), where agreements are the same at each."""
     tried = []
 
-    def at(f, x, u, v, rng, modes, coordinates, bits):
+    def at(*arguments):
+        bits, = (a for a in arguments if isinstance(a, int) and a in BITS)
         tried.append(bits)
         return Truth(bits=bits, undecided=undecided(bits), agreement=agreements)
 

@@ -8,6 +8,7 @@ import pytest
 from crosscheck import kinks
 from crosscheck.ball import Ball
 from crosscheck.modes import ALL, Mode
+from crosscheck.points import Point
 from crosscheck.subjects.subject import Misconduct, Subject, Unanswered
 from crosscheck.trial import Examination, Trial
 from crosscheck.verdict import (
@@ -53,8 +54,7 @@ def known(verdict=None, **changed):
 
 
 def trial_of(subject=None, knowledge=None, x=X, **point):
-    there = dict(label="there", x=x, extreme=False, reshaped=False)
-    return Trial(subject or Stub(), knowledge or known(), SimpleNamespace(**{**there, **point}))
+    return Trial(subject or Stub(), knowledge or known(), Point("there", x, **point))
 
 
 def found_as(verdict, trial=None, **options):
@@ -91,10 +91,10 @@ def test_what_is_right_without_a_bound_is_conduct_and_ok():
     (False, True, True, False)])
 def test_at_other_shapes_only_refgrads_own_rules_fail(by_refgrad, on_trial, strict, own):
     subject, knowledge = Stub(by_refgrad=by_refgrad), known(on_trial=on_trial, strict=strict)
-    for reshaped in (True, False):
-        trial = trial_of(subject, knowledge, reshaped=reshaped)
+    for foreign in (True, False):
+        trial = trial_of(subject, knowledge, foreign=foreign)
         assert trial.own_rules == own
-        assert found_as(Verdict(WRONG), trial).failed == (own or not reshaped)
+        assert found_as(Verdict(WRONG), trial).failed == (own or not foreign)
 
 
 # Answers in floats
@@ -161,7 +161,7 @@ def test_an_error_in_place_of_an_answer_is_a_failure_unless_it_may_be():
     found = answers(error)
     assert told(found) == [(Mode.REVERSE, ALL, NO_ANSWER, True)]
     assert found[0].note == "ValueError: no"
-    for excuse in (dict(extreme=True), dict(reshaped=True),
+    for excuse in (dict(extreme=True), dict(foreign=True),
                    dict(subject=Stub({Mode.REVERSE: error}, declines=True))):
         assert told(answers(error, **excuse)) == [(Mode.REVERSE, ALL, NO_ANSWER, False)]
     found = answers(Misconduct("writes"), extreme=True)
