@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crosscheck.ball import Ball
+from crosscheck.ball import Ball, arithmetic
 from crosscheck.modes import ALL, Mode
 from crosscheck.subjects.subject import Unanswered
 from crosscheck.truth import notes
@@ -56,6 +56,21 @@ def test_what_is_known_at_a_kink_and_at_a_jump():
     assert known.open() and not known.kinked()
     assert np.isnan(known.slopes({"a": np.array([1.0, 0.0])})[0])
     assert known.slopes({"a": np.array([0.0, 1.0])}) == (0.0, 0.0, 0.0, True)
+
+
+@pytest.mark.parametrize("error, known_why", [
+    (ValueError, False), (np.linalg.LinAlgError, False), (NotImplementedError, True)])
+def test_where_the_function_raises_a_step_aside_no_slope_is_known(error, known_why):
+    def raises(x):
+        raise error
+    known = known_of()
+    known.scalar = raises
+    if known_why:
+        with pytest.raises(error):
+            known.slopes({"a": V})
+    else:
+        left, right, width, smooth = known.slopes({"a": V})
+        assert np.isnan(left) and np.isnan(right) and width == np.inf and smooth is False
 
 
 def test_what_is_not_decided_covers_all_modes_and_says_why():
@@ -169,6 +184,26 @@ def test_a_formula_is_proven_right_up_to_its_constants_or_wrong():
     note = on_balls(known, right * Ball([1.0, 200.0]))[1]
     assert note.startswith("agrees with differences to 0.0 digits")
     assert on_balls(known, Ball([12.0]))[:2] == (WRONG, "shape (1,), expected (2,)")
+
+
+@pytest.mark.parametrize("digits, strict, verdict", [
+    (39, True, WRONG), (42, True, RIGHT), (39, False, RIGHT), (42, False, RIGHT)])
+def test_a_strict_verdict_allows_for_no_constants(digits, strict, verdict):
+    known = known_of(strict=strict, condition=1.0)
+    with arithmetic(400):
+        off = known.truth.gradient["a"] * (1 + Ball(10.0 ** -digits))
+    bound = "proven" if digits > 40 else "float64 constants"
+    told = on_balls(known, off)
+    assert told[0] == verdict and (told[1] == bound or verdict == WRONG)
+
+
+def test_a_strict_verdict_needs_40_digits_beside_one_of_the_scales():
+    """30 digits beside the gradient, 41 beside the value."""
+    for strict, bound in ((True, "proven"), (False, "float64 constants")):
+        known = known_of(strict=strict, condition=1.0)
+        known.truth.value = 27e11
+        off = known.truth.gradient["a"] + Ball([0.0, 0.0], [27e-30, 27e-30])
+        assert on_balls(known, off)[:2] == (RIGHT, bound)
 
 
 def test_the_worst_entry_counts_and_never_more_digits_than_the_differences_have():

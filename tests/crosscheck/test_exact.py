@@ -8,7 +8,7 @@ from crosscheck.truth import exact
 from crosscheck.truth.exact import Agreement, Truth
 from crosscheck.modes import Mode
 from crosscheck.subjects.libraries.refgrad_library import LIBRARY as REFGRAD
-from crosscheck.truth.differences import BITS, ENOUGH, Difference, Place
+from crosscheck.truth.differences import BITS, BY_DIFFERENCES, ENOUGH, Difference, Place
 from crosscheck.truth.differences import evaluated, moved, step_of_order, unit
 from refgrad import custom
 
@@ -374,6 +374,25 @@ def test_a_tuple_of_results_has_a_tuple_of_quotients():
     found = along(lambda a: (a ** 2, -a), 0.25, {"a": 3.0}, {"a": 1.0})
     assert [float(q.mid()) for q in found.quotient] == [6.0, -1.0]
     assert [[float(s.mid()) for s in side] for side in found.sides] == [[5.75, -1.0], [6.25, -1.0]]
+
+
+def test_differences_are_a_source_of_derivatives():
+    """Of a^3 b: (3 a^2 b, sum of a^3), and their slopes along v."""
+    x, u, v = ({k: Ball(a) for k, a in d.items()} for d in (
+        {"a": [[2.0, 3.0]], "b": 5.0}, {"a": [[1.0, 0.0]], "b": 1.0}, {"a": [[1.0, -1.0]], "b": 2.0}))
+    expected = {
+        Mode.REVERSE: {"a": [[60.0, 135.0]], "b": 35.0}, Mode.FORWARD: {"a": -75.0, "b": 70.0},
+        Mode.FORWARD_OVER_REVERSE: {"a": [[84.0, -36.0]], "b": -15.0},
+        Mode.FORWARD_OVER_FORWARD: {"*": 69.0}}
+    with arithmetic(400):
+        for mode, derivatives in expected.items():
+            found = BY_DIFFERENCES.differentiate(
+                mode, lambda x: np.sum(x["a"] ** 3) * x["b"], x, u, v)
+            assert {k: d.mid().tolist() for k, d in found.items()} == derivatives, mode
+            assert all(np.max(d.radius()) < 1e-40 for d in found.values())
+        x = {"a": Ball(np.zeros((0, 3)))}
+        found = BY_DIFFERENCES.differentiate(Mode.REVERSE, lambda x: Ball(0.0), x, x, x)
+        assert found["a"].shape == (0, 3)
 
 
 def test_what_is_known_of_the_place_is_not_evaluated_again():
