@@ -120,7 +120,11 @@ def refuted(report):
     for failure in report.failures:
         place = failure.check, failure.dtype
         reasons[place] = reasons.get(place) or _refuted(report, failure)
-    return "; ".join(dict.fromkeys(reasons.values())) if all(reasons.values()) else ""
+    # Of a derivative that is wrong other ways to it are wrong, too.
+    wrong = {dtype for (check, dtype), reason in reasons.items() if reason and check in tuple(Mode)}
+    told = [reason for (check, dtype), reason in reasons.items()
+            if check in tuple(Mode) or dtype not in wrong]
+    return "; ".join(dict.fromkeys(told)) if all(told) else ""
 
 
 def _refuted(report, failure):
