@@ -189,7 +189,7 @@ class ByDifferences:
         if any(map(self._jumps, [self._along(name)] if mode.order == 1 else [self.u, self.v])):
             return "f jumps here"
         if mode.order == 1:
-            return ""
+            return "f is infinitely steep here" if self._steep(self._along(name)) else ""
         first = {k: d * (np.arange(d.size).reshape(d.shape) % 2 == 0) for k, d in self.v.items()}
         parts = [estimated.curvature(self.scalar, self.x, self.u, d) for d in (
             first, {k: self.v[k] - first[k] for k in first})]
@@ -205,6 +205,15 @@ class ByDifferences:
         far, near = (max(abs(above - here), abs(below - here))
                      for above, below in self._beside(direction))
         return near > max(far / 2, self._noise)
+
+    def _steep(self, direction):
+        """Does the slope on a side go on growing at far finer steps, as that of x log x at 0?"""
+        here = self.scalar(self.x)
+        for far, near in zip(*self._beside(direction)):
+            far, near = ((v - here) / t for v, t in zip((far, near), self._steps))
+            if abs(near - far) > max(self._noise / self._steps[1], abs(far) / 100):
+                return True
+        return False
 
     def _agrees_closer(self, name, e, given):
         """Do differences at far finer steps say otherwise than the estimate, and what was given?

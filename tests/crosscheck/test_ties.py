@@ -119,6 +119,7 @@ SCENARIOS = {
     "relu cubed": right(lambda x: F.relu(x) ** 3, X), "x |x|": right(lambda x: x * x.abs(), X),
     "isrlu": right(lambda x: torch.where(x < 0, x / torch.sqrt(1 + x * x), x), X),
     "celu": right(F.celu, X),
+    "infinitely steep": right(torch.special.entr, X.abs()),
     # results that are 0
     "a sum that is 0": right(lambda x: np.sum((x - np.mean(x)) / np.std(x)), ROW.numpy(),
                              gradient=lambda x: np.zeros_like(x)),
