@@ -25,6 +25,7 @@ from .points import MIXED, around, rounded
 from .progress import progress
 from .shapes import ENDS, elsewhere, shares_rows
 from .subjects.subject import Misconduct, Subject
+from .subspaces import subspaces_of
 from .truth.by_balls import ByBalls
 from .truth.by_differences import ByDifferences
 from .truth.differences import BITS
@@ -213,6 +214,7 @@ class Examination:
 
     def _all(self):
         subject = self.subject
+        subject.within = subspaces_of(subject, self.x, self.widest)
         first, second = (subject.value(self.x, self.widest) for _ in range(2))
         if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, second)):
             yield Finding("repeated calls", "as given", ALL, self.widest, MISCONDUCT, failed=True, note=(
@@ -221,6 +223,10 @@ class Examination:
         for name in subject.overwrites(self.widest):
             yield Finding("mutation", "as given", name, self.widest, MISCONDUCT, failed=True,
                           note=f"the function itself overwrites {name}")
+        for name, subspace in subject.within.items():
+            directions = f"{subspace.words} directions"
+            yield Finding(directions, "as given", name, self.widest, OK, note=(
+                f"{name} is {subspace.words}: the derivative is judged along {directions}"))
         number = failed = 0
         for number, point in enumerate(around(self.x, subject.constants, subject.dtypes, self.seed, self._works)):
             for finding in self._stand(point, number):
@@ -407,12 +413,15 @@ class Examination:
             yield trial.finding("value", ALL, self.widest, Verdict(
                 WRONG, note=f"the results have the shapes {[np.shape(y) for y in ys]}, the reference's have {shapes}"))
             return
+        rounded = trial.known.rounded(self.widest)
         for k, (y, b) in enumerate(zip(ys, exact)):
             with arithmetic(trial.known.truth.bits):
                 error = np.abs(Ball(np.asarray(y, float)) - b).abs_upper()
             size = float(np.max(b.abs_upper(), initial=0.0))
             # More than half of the digits are wrong: another function, not another way to round it.
-            off = error > np.sqrt(form.eps) * size
+            # Where the result is small beside what it is made of, or exactly 0, none of its digits
+            # may be right.
+            off = error > np.sqrt(form.eps) * size + rounded[k]
             yield trial.finding("value", f"result {k}", self.widest, Verdict(RIGHT) if not off.any() else Verdict(
                 WRONG, note="the function and its reference differ, at most by "
                             f"{float(np.max(error)):.3g} where the largest result is {size:.3g}"))

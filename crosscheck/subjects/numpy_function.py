@@ -97,10 +97,11 @@ class HandWritten(Subject):
         for k in (k for k, g in given.items() if g is None):
             given[k] = np.zeros_like(x[k])
             self.remarks[k] = f"its code returns None for {k}, taken for zeros: return an array, or leave it out with argnums"
+        given = self.projected(given)
         return given if self.vjp is not None else {k: g * weights[0] for k, g in given.items()}
 
     def _forward(self, x, weights, v):
-        slopes = {}
+        slopes, v = {}, self.projected(v)
         for k in x:
             tangents = tuple(v[n] if n == k else np.zeros_like(a) for n, a in x.items())
             parts = results(self.arguments.call(partial(self.jvp, tangents), self.filled(x)))

@@ -34,6 +34,7 @@ class Subject:
     state      the `State` that is put back after each run, of what the caller's functions reach
     modes      the modes of differentiation that it has
     dtypes     those to test it in, as names
+    within     name -> `Subspace` to which an input is projected before the function sees it
     """
 
     modes: tuple = tuple(Mode)
@@ -54,6 +55,9 @@ class Subject:
     #: Why it is measured by differences, where `program` gives None.
     unproved = "it is not written in NumPy; reference= would prove it"
 
+    #: Whether all modes must choose the same derivative at a kink: where one author wrote them.
+    modes_agree = True
+
     #: Whether its derivatives are refgrad's, whose rules on balls are then on trial themselves.
     by_refgrad = False
 
@@ -63,6 +67,7 @@ class Subject:
         self.name = name or getattr(f, "__name__", type(f).__name__)
         self.constants = arguments.constants
         self.remarks = {}  # name of an input -> what is to be said if its derivative is wrong
+        self.within = {}
 
     @property
     def resizable(self):
@@ -87,14 +92,20 @@ class Subject:
         """All arguments; floats that are not differentiated come in the dtype of those that are."""
         dtype = next(iter(x.values())).dtype
         own = {n: self.cast(a, dtype) if is_real(a) else a for n, a in self.constants.items()}
-        return self.arguments.filled(x, own)
+        return self.arguments.filled(self.projected(x), own)
+
+    def projected(self, arrays):
+        """The arrays of a dict that have a subspace, projected onto it; the others as they are."""
+        return {k: self.within[k].projection(a) if k in self.within else a
+                for k, a in arrays.items()}
 
     def cast(self, a, dtype):
         return np.asarray(a, None if dtype == object else dtype)
 
-    def value(self, x, dtype):
-        """The float arrays among the results at x, computed in `dtype`."""
-        return [np.asarray(y) for y in results(self.call({k: np.array(a, dtype) for k, a in x.items()}))]
+    def value(self, x, dtype, layout=np.asarray):
+        """The float arrays among the results at x, computed in `dtype`, of arrays in a layout."""
+        given = {k: layout(np.array(a, dtype)) for k, a in x.items()}
+        return [np.asarray(y) for y in results(self.call(given))]
 
     def program(self):
         """The function on balls, from a dict of arrays to a list of arrays; None if it is not NumPy's."""

@@ -93,6 +93,11 @@ class TorchSubject(Subject):
                       "many at once, forward": (Mode.FORWARD, self._jacfwd, False)}
 
     @property
+    def modes_agree(self):
+        """torch's own functions choose in forward mode what they like: in clamp and fmax, say."""
+        return self.has_function
+
+    @property
     def resizable(self):
         """Not a Module's own parameters: kernels trust their shapes."""
         return [n for n in self.arguments.names if n not in self.parameters]
@@ -134,7 +139,7 @@ class TorchSubject(Subject):
     def filled(self, x):
         dtype = next(iter(x.values())).dtype
         own = {n: a.to(dtype) if torch.is_tensor(a) and a.is_floating_point() else a for n, a in self.constants.items()}
-        return self.arguments.filled(x, own)
+        return self.arguments.filled(self.projected(x), own)
 
     def call(self, x):
         full = self.filled(x)
@@ -156,7 +161,7 @@ class TorchSubject(Subject):
 
         def program(x):
             plain = {n: a.detach().cpu().numpy() if torch.is_tensor(a) else a for n, a in self.constants.items()}
-            full = self.arguments.filled(x, plain)
+            full = self.arguments.filled(self.projected(x), plain)
             named = {n.replace(".", "_"): a for n, a in zip(self.parameters, full[first:])}
             return results(self.arguments.call(partial(function, **named), full))
 
@@ -175,9 +180,10 @@ class TorchSubject(Subject):
             return ys
         return [y for y, wanted in zip(ys, self.differentiable) if wanted]
 
-    def value(self, x, dtype):
+    def value(self, x, dtype, layout=None):
         with torch.no_grad():
-            return [_array(y) for y in self.results(self.tensors(x, dtype))]
+            return [_array(y) for y in self.results(self.tensors(x, dtype) if layout is None else {
+                k: self._laid_out(a, layout, dtype) for k, a in x.items()})]
 
     def takes(self, dtype):
         """Does the function run in that dtype?  Kernels are often made for one alone."""
@@ -228,7 +234,7 @@ class TorchSubject(Subject):
     def _laid_out(self, a, layout, dtype):
         """A tensor with the strides that the layout gives an array of that shape, and with sevens in the gaps."""
         like = layout(np.asarray(a, float))
-        if np.size(a) > 1 and 0 in like.strides:
+        if any(n > 1 and not s for n, s in zip(np.shape(a), like.strides)):
             return torch.tensor(a.flat[0], dtype=getattr(torch, dtype), device=self.device).expand(np.shape(a))
         strides = [s // 8 for s in like.strides]
         room = 1 + sum((n - 1) * s for n, s in zip(np.shape(a), strides)) if np.size(a) else 0
@@ -301,7 +307,10 @@ class TorchSubject(Subject):
 
 def _detached(grad, f, x):
     leaves = {k: t.detach().requires_grad_() for k, t in x.items()}
-    found = grad(f(leaves), list(leaves.values()), create_graph=True, materialize_grads=True)
+    value = f(leaves)
+    if not value.requires_grad:  # it does not depend on these
+        return {k: torch.zeros_like(t) for k, t in x.items()}
+    found = grad(value, list(leaves.values()), create_graph=True, materialize_grads=True)
     return {k: t.detach() for k, t in zip(leaves, found)}
 
 
@@ -318,4 +327,6 @@ def _nodes(tensors):
 
 def _array(t):
     t = t.detach().cpu()
+    if t._is_zerotensor():  # it has no memory
+        t = torch.zeros(t.shape, dtype=t.dtype)
     return t.numpy() if format_named(t.dtype).name != "bfloat16" else t.float().numpy()

@@ -20,7 +20,7 @@ from ..subjects.subject import weighed
 from ..verdict import KINK, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, judge
 from . import exact
 from .differences import REQUIRED, Difference, moved, step_of_order, unit
-from .notes import another_dtype, entry_note
+from .notes import STEP, another_dtype, entry_note
 
 #: How many entries that are no numbers are looked at one by one.
 ENTRIES = 6
@@ -58,7 +58,7 @@ class ByBalls:
         self.undecided = self.truth.undecided
         self.typical, self.size = {}, max(self.truth.value, natural)
 
-    @property
+    @cached_property
     def value(self):
         """f at the point, as Balls."""
         with arithmetic(self.truth.bits):
@@ -69,6 +69,17 @@ class ByBalls:
         other = copy(self)
         other.weights, other.scalar = weights, weighed(self.program, [Ball(w) for w in weights])
         return other
+
+    def rounded(self, dtype):
+        """How far rounding can lead each result of f, to first order; 0 where that is open."""
+        with arithmetic(dtype, exact.FINER):
+            try:
+                ys = self.program({k: Ball(a) for k, a in self.x.items()})
+            except (Undecided, ZeroDivisionError, np.linalg.LinAlgError):
+                return [0.0] * len(self.value)
+        with arithmetic(self.truth.bits):
+            return [(np.abs(y - b) * 2.0 ** exact.FINER).abs_upper()
+                    for y, b in zip(ys, self.value)]
 
     def names(self, mode):
         return Mode(mode).names(self.x)
@@ -132,8 +143,12 @@ class ByBalls:
             mode, name, dtype, natural=0.0 if self.on_trial or self.strict else self.size,
             typical=None if known else self._typical(mode, name, dtype),
             twin=twin and answers[twin][mode][name], twin_dtype=twin)
-        return judge(answers[dtype][mode][name], self.truth.derivatives[mode][name],
-                     lambda: self.truth.bound(mode, dtype, name), context)
+        right = self.truth.derivatives[mode][name]
+        found = judge(answers[dtype][mode][name], right,
+                      lambda: self.truth.bound(mode, dtype, name), context)
+        if found.verdict == WRONG and mode.order == 1 and not right.abs_upper().any():
+            found.note += f"; {STEP}"
+        return found
 
     def _typical(self, mode, name, dtype):
         """The reference in the same dtype; where its rules are on trial, the exact value rounded."""
@@ -225,22 +240,19 @@ class ByBalls:
             index = np.unravel_index(entries[0], found.shape)
             return index, found[index], self._difference({name: unit(found, entries[0])}).quotient
 
-    def _difference(self, direction, shift=None):
-        """The `Difference` of s along a direction; `shift` moves the point."""
+    def _difference(self, direction):
+        """The `Difference` of s along a direction."""
         x, h = {k: Ball(a) for k, a in self.x.items()}, step_of_order(1, self.truth.bits)
-        # Far, beside the steps, and near, beside everything else.
-        x = moved(x, (np.sqrt(h), {k: Ball(d) for k, d in (shift or {}).items()}))
         return Difference(self.scalar, x, direction, h=h)
 
-    def slopes(self, direction, shift=None):
+    def slopes(self, direction):
         """(left slope, right slope, half width of both, whether s is smooth) along a direction of floats.
 
-        shift  a direction in which to step aside first, by a distance that is small but larger than the steps
         Both are nan at a jump.
         """
         with arithmetic(self.truth.bits):
             try:
-                difference = self._difference({k: Ball(d) for k, d in direction.items()}, shift)
+                difference = self._difference({k: Ball(d) for k, d in direction.items()})
             except (Undecided, NotImplementedError):
                 raise
             except Exception:  # the function has no value a step aside
@@ -249,3 +261,20 @@ class ByBalls:
                 return np.nan, np.nan, np.inf, False
             left, right = (float(side.mid()) for side in difference.sides)
             return left, right, 0.0, difference.smooth
+
+    def rises(self, direction):
+        """The rise of each result of f over a small step along a direction, divided by the step."""
+        with arithmetic(self.truth.bits):
+            h = step_of_order(1, self.truth.bits)
+            x = moved({k: Ball(a) for k, a in self.x.items()},
+                      (h, {k: Ball(d) for k, d in direction.items()}))
+            try:
+                return [np.asarray(((there - here) / h).mid())
+                        for there, here in zip(self.program(x), self.value)]
+            except (Undecided, np.linalg.LinAlgError):
+                return [np.full(np.shape(w), np.nan) for w in self.weights]
+
+    @staticmethod
+    def same(a, b, size):
+        """Are two slopes the same, of which one is added up in floats from terms of that size?"""
+        return abs(a - b) <= np.sqrt(np.finfo(float).eps) * size

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from copy import copy
 
+from functools import cached_property
+
 import numpy as np
 
 from ..formats import format_named
 from ..modes import ALL, Mode
 from ..subjects.libraries.refgrad_library import inner
 from ..verdict import AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, figures
-from . import estimated
-from .notes import another_dtype, entry_note
+from . import estimated, nearby
+from .lines import Line
+from .notes import STEP, another_dtype, entry_note
 
 #: How many points aside are looked at before a slope that is the same on both sides is believed against an answer.
-NEARBY = 6
+NEARBY = 12
 
 
 class ByDifferences:
@@ -32,6 +35,7 @@ class ByDifferences:
     def __init__(self, subject, x, weights, u, v, dtype, natural=0.0, extreme=False, together=False):
         self.subject, self.x, self.weights, self.u, self.v, self.dtype = subject, x, weights, u, v, dtype
         self.extreme, self.together, self.found, self.shifted = extreme, together, {}, {}
+        self.tied = set()  # names of arrays along which both slopes are the same, but others nearby
         self.size = max(abs(self.scalar(x)), natural)
 
     def scalar(self, x):
@@ -65,7 +69,8 @@ class ByDifferences:
 
     def kinked(self):
         kinked = [k for k in self.names(Mode.REVERSE) if self.estimate(Mode.REVERSE, k).kink]
-        return list(self.x) if kinked == [ALL] else kinked
+        kinked = list(self.x) if kinked == [ALL] else kinked
+        return [k for k in self.x if k in kinked or k in self.tied]
 
     def fits(self, mode, name, dtype):
         return False
@@ -78,6 +83,8 @@ class ByDifferences:
         by entry, with the answer in the widest one, once that is right."""
         mode, form = Mode(mode), format_named(dtype)
         answer = self._derivative(answers, dtype, mode, name)
+        if mode.order == 2 and not self.extreme and self.kinked():
+            return Verdict(KINK, note="the second difference crosses a kink")
         if not np.isfinite(answer).all():
             return self._not_finite(answers, dtype, mode, name, form)
         if self.extreme:
@@ -88,8 +95,6 @@ class ByDifferences:
         if self.dtype != "float64" and largest * format_named(self.dtype).eps ** 0.5 > 0.125:
             return Verdict(UNDECIDED, note=f"entries so large that {self.dtype} is too coarse between them")
         e = self.estimate(mode, name)
-        if mode.order == 2 and self.kinked():
-            return Verdict(KINK, note="the second difference crosses a kink")
         if e.reason or e.kink:
             slopes = f"left slope {e.left.value:.6g}, right slope {e.right.value:.6g}"
             return Verdict(KINK, note=slopes) if e.kink and not e.reason else Verdict(UNDECIDED, note=e.reason)
@@ -127,6 +132,8 @@ class ByDifferences:
             return Verdict(UNDECIDED, note=f"{dtype} may overflow here")
         if e is not None and e.reason:
             return Verdict(UNDECIDED, note=f"nan or inf, and by differences {e.reason}")
+        if e is not None and (rough := self._roughness(mode, name, e)):
+            return Verdict(KINK, note=f"nan or inf; {rough}")
         return Verdict(NOT_FINITE, note="nan or inf where f is finite")
 
     def _against_difference(self, e, mode, name, dtype, answers, form):
@@ -151,29 +158,123 @@ class ByDifferences:
             if fine * np.sqrt(max(ratio, 1 / ratio)) <= coarse:
                 found.verdict, found.note = LESS_ACCURATE, f"off by {relative:.1e}, as rounding is"
                 return found
-        if mode.order == 1 and (near := self._slopes_nearby(name, e)):
-            found.verdict, found.note = KINK, (f"the slope is {e.value:.6g}, nearby it is from {min(near):.6g} to "
-                                               f"{max(near):.6g}, the answer is {given:.6g}")
+        if mode.order == 1 and (words := self._ties(name, mode, e, answers[dtype][mode])):
+            found.verdict, found.note = KINK, f"{words}, the answer is {given:.6g}"
+            return found
+        if gap <= width + own + TYPICAL * self._lost_to_rounding(mode, name):
+            found.verdict = LESS_ACCURATE
+            found.note = f"off by {relative:.1e}, as a change of x by one rounding is"
+            return found
+        if mode.order == 1 and self._agrees_closer(name, e, given):
+            found.note = "the slope is that of finer steps than those at which f is smooth"
+            return found
+        if rough := self._roughness(mode, name, e):
+            found.verdict, found.note = KINK, rough
             return found
         found.verdict = WRONG
         found.note = f"along a direction {given:.12g}, by differences {e.value:.12g} ± {width:.1e}"
+        if e.value == 0 and mode.order == 1:
+            found.note += f"; {STEP}"
         if mode == Mode.REVERSE:
             found.note += self._entry(name, answers[dtype][mode])
         return found
 
-    def _slopes_nearby(self, name, e):
-        """The slopes along the same direction at points aside, if they differ from it and from each other as those of
-        a smooth function cannot: then the agreement of left and right slope was none of smoothness."""
-        rng = np.random.default_rng(0)
-        near = []
+    def _roughness(self, mode, name, e):
+        """Why there is no derivative to compare with although its difference converged; "" if
+        nothing says so.
+
+        f may jump.  A second difference that is no derivative is not additive: of |x|^2 / |y|, say,
+        at 0.
+        """
+        if any(map(self._jumps, [self._along(name)] if mode.order == 1 else [self.u, self.v])):
+            return "f jumps here"
+        if mode.order == 1:
+            return "f is infinitely steep here" if self._steep(self._along(name)) else ""
+        first = {k: d * (np.arange(d.size).reshape(d.shape) % 2 == 0) for k, d in self.v.items()}
+        parts = [estimated.curvature(self.scalar, self.x, self.u, d) for d in (
+            first, {k: self.v[k] - first[k] for k in first})]
+        width = e.uncertainty + sum(part.uncertainty for part in parts)
+        additive = abs(sum(part.value for part in parts) - e.value) <= TYPICAL * width
+        if additive or not np.isfinite(width):
+            return ""
+        return "f has no second derivative here: differences are not additive"
+
+    def _jumps(self, direction):
+        """Does f change as much over a step that is a thousand times smaller?"""
+        here = self.scalar(self.x)
+        far, near = (max(abs(above - here), abs(below - here))
+                     for above, below in self._beside(direction))
+        return near > max(far / 2, self._noise)
+
+    def _steep(self, direction):
+        """Does the slope on a side go on growing at far finer steps, as that of x log x at 0?"""
+        here = self.scalar(self.x)
+        for far, near in zip(*self._beside(direction)):
+            far, near = ((v - here) / t for v, t in zip((far, near), self._steps))
+            if abs(near - far) > max(self._noise / self._steps[1], abs(far) / 100):
+                return True
+        return False
+
+    def _agrees_closer(self, name, e, given):
+        """Do differences at far finer steps say otherwise than the estimate, and what was given?
+
+        What looks like noise may be steps of f's own, of which only those very near x tell the
+        slope there.
+        """
+        for (above, below), t in zip(self._beside(self._along(name)), self._steps):
+            near, width = (above - below) / (2 * t), self._noise / t
+            if abs(near - given) <= width < abs(near - e.value):
+                return True
+        return False
+
+    @property
+    def _noise(self):
+        return TYPICAL * format_named(self.dtype).eps * self.size
+
+    @cached_property
+    def _steps(self):
+        """Two small steps, in parts of the size of x."""
+        size = max(1.0, *(float(np.max(np.abs(a), initial=0.0)) for a in self.x.values()))
+        return 2.0 ** -30 * size, 2.0 ** -40 * size
+
+    def _beside(self, direction):
+        """The values of s above and below x along a direction for each step; nan where none is."""
+        line = Line(self.scalar, self.x, direction)
+        return [(line(t), line(-t)) for t in self._steps]
+
+    def _ties(self, name, mode, e, answer):
+        """The words on what is no kink along the direction and yet is not smooth; "" where f seems
+        smooth.
+
+        Of an odd number of ties the slopes on both sides are those of the same entry, while others
+        are the choice of points nearby.
+        """
+        names = list(self.x) if name == ALL else [name]
+        flat = np.concatenate([np.ravel(self.x[k]) for k in names])
+        if flat.all() and len(np.unique(flat)) == flat.size:
+            return ""
+        rng, near = np.random.default_rng(0), []
         for _ in range(NEARBY):
-            left, right, width, _ = self.slopes(self._along(name), {k: rng.uniform(-1, 1, a.shape)
-                                                                    for k, a in self.x.items()})
-            if np.isfinite(left + right):
-                near += [left, right]
-        # The step aside is the root of eps; what a smooth slope changes over it is of that order, too.
-        jump = max(near, default=0.0) - min(near, default=0.0)
-        return near if jump > np.finfo(float).eps ** 0.25 * max(map(abs, [*near, e.value, self.size])) else []
+            aside = {k: rng.uniform(-1, 1, self.x[k].shape) for k in names}
+            on = {k: aside[k] + nearby.ON * self._along(name)[k] for k in names}
+            far, here = (sum(float(np.sum(r * w)) for r, w in zip(self.rises(d), self.weights))
+                         for d in (on, aside))
+            near.append((far - here) / nearby.ON)
+        size = self.size / nearby.ON + abs(e.value)
+        if not all(self.same(s, e.value, size) for s in near if np.isfinite(s)):
+            self.tied.update(names)
+            return (f"the slope is {e.value:.6g}, nearby it is from {min(near):.6g} to "
+                    f"{max(near):.6g}")
+        if mode == Mode.REVERSE and self.is_nearby(names, answer):
+            return "the gradient of points nearby"
+        return ""
+
+    def is_nearby(self, names, gradient):
+        """Is the gradient one of those at points nearby, or between them?"""
+        def row(cotangents):
+            return self.subject.answer(Mode.REVERSE, self.x, cotangents, self.u, self.v, self.dtype)
+
+        return nearby.is_gradient_nearby(self, self.x, names, gradient, row)
 
     def _entry(self, name, gradient):
         along = self._along(name)
@@ -202,6 +303,10 @@ class ByDifferences:
             found.note = (f"{worse:.3g} ulps worse than attainable, condition number "
                           f"{float(np.max(self._sensitivity(mode, name, form.eps))) / (form.eps * (size or 1.0)):.2g}")
             return found
+        if (error <= limit + TYPICAL * self._scatter(mode, name, dtype, answer)).all():
+            found.verdict = LESS_ACCURATE
+            found.note = f"as far off as a change of x by one rounding in {dtype} makes it"
+            return found
         worst = np.unravel_index(np.argmax(error), error.shape)
         found.verdict = WRONG
         found.note = f"entry {tuple(map(int, worst))} is {answer[worst]:.9g}, in {self.dtype} {right[worst]:.9g}"
@@ -225,25 +330,67 @@ class ByDifferences:
         # Entries move by chance; rounding reaches all of them.
         return np.maximum(moved, np.sqrt(np.mean(moved ** 2)) if moved.size else 0.0)
 
-    def _rounded_at_random(self, eps, seed):
-        """x with every entry moved by one rounding, up or down; with seed 0 x itself."""
+    def _scatter(self, mode, name, dtype, answer):
+        """How far the answer in a dtype moves when x changes by one rounding of that dtype."""
+        moved = []
+        for seed in (1, 2, 3):
+            x = self._rounded_at_random(format_named(dtype).eps, seed, alike=True)
+            found = self.subject.answer(mode, x, self.weights, self.u, self.v, dtype)
+            there = self._derivative({dtype: {mode: found}}, dtype, mode, name)
+            moved.append(np.where(np.isfinite(there), np.abs(there - answer), 0.0))
+        return np.max(moved, axis=0)
+
+    def _lost_to_rounding(self, mode, name):
+        """How far the answer along the direction moves when every entry of x changes by one
+        rounding; equal entries change alike, so that a tie stays one."""
+        found = []
+        for seed in range(4):
+            x = self._rounded_at_random(format_named(self.dtype).eps, seed, alike=True)
+            answers = {self.dtype: {mode: self._answer(mode, x)}}
+            found.append(float(np.sum(self._terms(answers, self.dtype, mode, name))))
+        return max((abs(a - found[0]) for a in found if np.isfinite(a - found[0])), default=0.0)
+
+    def _rounded_at_random(self, eps, seed, alike=False):
+        """x with every entry moved by one rounding, equal ones `alike`; with seed 0 x itself."""
         if seed == 0:
             return self.x
         rng = np.random.default_rng(seed)
-        return {k: a * (1 + eps * rng.choice([-1.0, 1.0], a.shape)) for k, a in self.x.items()}
+        if not alike:
+            return {k: a * (1 + eps * rng.choice([-1.0, 1.0], a.shape)) for k, a in self.x.items()}
+        values = np.unique(np.concatenate([np.ravel(a) for a in self.x.values()]))
+        signs = rng.choice([-1.0, 1.0], values.shape)
+        return {k: a * (1 + eps * signs[np.searchsorted(values, a)]) for k, a in self.x.items()}
 
     def _answer(self, mode, x):
         return self.subject.answer(mode, x, self.weights, self.u, self.v, self.dtype)
 
-    def slopes(self, direction, shift=None):
-        aside = {k: a + np.sqrt(np.finfo(float).eps) * np.maximum(np.abs(a), 1) * shift[k]
-                 for k, a in self.x.items() if k in (shift or {})}
+    def slopes(self, direction):
+        """(left slope, right slope, half width of both, whether s seems smooth) along a direction.
+
+        All are unknown at a jump, and where f has no value aside.
+        """
         try:
-            e = estimated.slope(self.scalar, {**self.x, **aside}, direction)
-        except Exception:  # the function has no value aside
+            e = estimated.slope(self.scalar, self.x, direction)
+        except Exception:
             return np.nan, np.nan, np.inf, False
-        if e.reason:
+        if e.reason or not e.kink and self._jumps(direction):
             return np.nan, np.nan, np.inf, False
         if not e.kink:
             return e.value, e.value, e.uncertainty, True
         return e.left.value, e.right.value, max(e.left.uncertainty, e.right.uncertainty), False
+
+    def rises(self, direction):
+        """The rise of each result of f over a small step along a direction, divided by the step."""
+        h, here = np.cbrt(format_named(self.dtype).eps), self.subject.value(self.x, self.dtype)
+        there = [{**self.x, **{k: self.x[k] + t * d for k, d in direction.items()}}
+                 for t in (h / 2, h)]
+        try:
+            near, far = (self.subject.value(x, self.dtype) for x in there)
+        except Exception:  # the step leaves the domain
+            return [np.full(np.shape(w), np.nan) for w in self.weights]
+        # Extrapolated once, so that what f bends over the step does not count.
+        return [(4.0 * a - b - 3.0 * np.asarray(c, float)) / h for a, b, c in zip(near, far, here)]
+
+    def same(self, a, b, size):
+        """Are two slopes the same, as far as rises of results that add up to that size can tell?"""
+        return abs(a - b) <= TYPICAL * np.sqrt(format_named(self.dtype).eps) * (size + self.size)

@@ -7,6 +7,10 @@ import numpy as np
 from ..formats import format_named
 from ..modes import ALL
 
+#: Where a derivative is not 0 and the function is constant.
+STEP = ("f is constant along it, as a step function is; for a straight-through gradient give the "
+        "function that it stands for as surrogate=")
+
 
 def another_dtype(dtype, mode, name, answers):
     """The dtype nearest in precision in which the same derivative was computed, or None."""

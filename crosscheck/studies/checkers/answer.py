@@ -48,6 +48,7 @@ def _line(error):
 
 
 def refuse_unless_ok(report):
-    if not report.ok:
+    """Raise `Refused` where a report calls something wrong, which undecided is not."""
+    if not report.ok and report.failures:
         first = report.failures[0]
         raise Refused(f"{first.check}, {first.point}, {first.dtype}, {first.argument}: {first.verdict}; {first.note}")

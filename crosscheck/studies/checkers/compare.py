@@ -25,9 +25,14 @@ from .right import LARGE_SUM, realize, right_cases
 
 DTYPES = ("float64", "float32")
 
-#: In full, and quick: how many right cases there are, how many of them the peers get, how many torch layers are tried,
-#: and how many faults of each operator every checker gets.
+#: In full, and quick: how many right cases there are, how many of them the peers get, how many
+#: layers and functions of torch are tried, and how many faults of each operator every checker gets.
 RIGHT, PEERS_GET, LAYERS_OF_TORCH, OF_EACH_OPERATOR = (1600, 40), (200, 20), (60, 4), (7, 1)
+FUNCTIONS_OF_TORCH = (600, 6)
+
+#: What derivatives are right that no checker may call wrong: refgrad's, which are proved, and
+#: torch's where no plain means refute them.
+COUNTED = ("refgrad", "torch function")
 
 #: Where a fault shows at the inputs that the checkers are given.
 REVERSE, FORWARD, SECOND, ELSEWHERE = SHOWS = ("reverse", "forward", "second order", "elsewhere")
@@ -57,6 +62,7 @@ def compare(tasks, workers=2, tick=lambda task: None):
 
 def tasks(seed=0, quick=False):
     """What `compare` is to do: functions without arguments, each of which returns rows."""
+    from .opinfo import op_cases
     cases = right_cases(seed)
     layers = spread([c for c in cases if c.source == "layer"], LAYERS_OF_TORCH[quick])
     cases = spread(cases, RIGHT[quick])
@@ -66,7 +72,9 @@ def tasks(seed=0, quick=False):
     for fault in some_faults(seed, quick):
         by_primitive[fault.primitive].append(fault)
     return [partial(check_faults, tuple(group), seed) for group in by_primitive.values()] + [
-        partial(check_right, c, peers=c in peers) for c in cases] + [partial(check_torch, c) for c in layers]
+        partial(check_right, c, peers=c in peers) for c in cases] + [
+        partial(check_torch, c) for c in layers] + [
+        partial(check_torch_function, c) for c in spread(op_cases(seed), FUNCTIONS_OF_TORCH[quick])]
 
 
 def some_faults(seed, quick):
@@ -108,6 +116,22 @@ def check_torch(case):
     """The row of torch's own derivatives of a layer, in all dtypes that it has: right as far as torch is."""
     from .torch_peer import check_layer
     return [_right_row("torch", case, "all", "crosscheck", check_layer(case))]
+
+
+def check_torch_function(case):
+    """The row of a function of torch's own, in all dtypes that it has; none without a sample.
+
+    It is counted as right unless torch is refuted by plain means, without crosscheck.
+    """
+    from .opinfo import check_op
+    found = check_op(case)
+    if found is None:
+        return []
+    answer, refuted = found
+    if refuted:
+        answer = answer._replace(message=f"{refuted}: {answer.message}")
+    subject = "torch" if refuted else "torch function"
+    return [_right_row(subject, case, "all", "crosscheck", answer)]
 
 
 def _right_row(subject, case, dtype, checker, answer):

@@ -17,7 +17,7 @@ def run(options, watch):
         result = compare.compare(tasks, options.workers, tick)
         seconds = [] if result.stopped else torch_seconds.measure(options.seed, options.quick, tick)
     frame = frames.checkers_table(result.right, result.faults)
-    right = {r["case"] for r in result.right if r["subject"] == "refgrad"}
+    right = {r["case"] for r in result.right if r["subject"] in compare.COUNTED}
     planted = {r["fault"] for r in result.faults}
     return Outcome(
         len(result.right) + len(result.faults), "the comparison of checkers was not finished",
@@ -42,7 +42,7 @@ def sections(folder, checkers, alarms, seconds):
     shown = [table(frames.side_by_side(checkers),
                    "In per cent; seconds for one check of a small function")]
     if alarms is not None:
-        ours = alarms[(alarms["checker"] == "crosscheck") & (alarms["subject"] == "refgrad")]
+        ours = alarms[(alarms["checker"] == "crosscheck") & alarms["subject"].isin(compare.COUNTED)]
         wrong = ours[ours["verdict"] != "accepted"]
         text.append(f"crosscheck was given {len(ours):,} right gradients, all dtypes of each, and called "
                     f"{len(wrong) or 'none'} of them wrong.")
@@ -52,8 +52,8 @@ def sections(folder, checkers, alarms, seconds):
         torch = alarms[(alarms["subject"] == "torch") & (alarms["verdict"] != "accepted")]
         if len(torch):
             shown.append(table(torch[["case", "scale", "message"]].head(FIRST),
-                               "Torch's own faults, which are no false alarms: layers whose "
-                               "derivatives are refuted, with the reason that comes first", long=("message",)))
+                               "Torch's own faults, which are no false alarms: layers and functions "
+                               "whose derivatives are refuted, with the reason that comes first", long=("message",)))
     if seconds is not None:
         wide = seconds.pivot_table(index=["layer", "numbers"], columns="checker", values="seconds", sort=False)
         shown.append(table(wide.reset_index(), "Seconds to check torch layers of about a thousand numbers"))

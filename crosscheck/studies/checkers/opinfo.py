@@ -1,0 +1,254 @@
+"""torch's own functions as right gradients: the entries of its test suite's op database, each at
+sample inputs of its own.
+
+An entry brings the function and samples; a sample's tensors that require a gradient are
+differentiated, all else stays as it is.  Random functions are called with one seed, complex results
+are taken as pairs of real numbers.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from itertools import islice
+
+import numpy as np
+import torch
+
+from ... import check
+from ...modes import ALL, Mode
+from ...subjects.libraries.refgrad_library import inner
+from ...verdict import AGREES, LESS_ACCURATE, NOT_FINITE, RIGHT, WRONG
+from .answer import ACCEPTED, ask, refuse_unless_ok
+
+#: What torch's test suite imports and does not bring along.
+NEEDS = "expecttest"
+
+#: Samples with more numbers than this are passed over where there are smaller ones.
+SMALL = 40
+
+#: Of an entry's samples those that are looked at.
+SAMPLES = 60
+
+#: A smaller part of a derivative or of f may be lost to rounding: it refutes nobody.
+ROUNDED = 1e-9
+
+#: Entries that are no functions of their inputs' entries alone, and why; their derivatives are no
+#: one's fault.
+NO_FUNCTIONS = {name: "reads and writes memory by its layout" for name in (
+    "as_strided", "as_strided partial_views", "as_strided_copy", "as_strided_scatter")}
+
+
+@dataclass(frozen=True)
+class OpCase:
+    """One sample of an entry of the op database.
+
+    name     of the entry, with its variant
+    number   which of the samples that are small enough
+    """
+
+    name: str
+    number: int
+    seed: int = 0
+    family: str = "OpInfo"
+    size: float = 1.0
+
+    @property
+    def id(self):
+        return f"torch {self.name} {self.number}"
+
+
+def op_cases(seed=0, samples=1):
+    """The cases of all entries with derivatives in float64; none where the database is missing."""
+    if find_spec(NEEDS) is None:
+        return []
+    return [OpCase(name, number, seed) for name in entries() for number in range(samples)]
+
+
+@lru_cache(maxsize=1)
+def entries():
+    """name -> entry of the op database, those that torch differentiates in float64 here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from torch.testing._internal.common_methods_invocations import op_db
+    return {f"{op.name} {op.variant_test_name}".strip(): op for op in op_db
+            if op.supports_autograd and op.supports_dtype(torch.float64, "cpu")}
+
+
+def realize(case):
+    """(function, tensors) of a case; None where the entry has no such sample."""
+    op = entries()[case.name]
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(case.seed)
+        samples = op.sample_inputs("cpu", torch.float64, requires_grad=True)
+        drawn = [_split(op, s) for s in islice(samples, SAMPLES)]
+        fitting = [d for d in drawn if _fits(*d)]
+    if not fitting:
+        return None
+    small = [d for d in fitting if _count(d[1]) <= SMALL]
+    small = small or [min(fitting, key=lambda d: _count(d[1]))]
+    return small[case.number] if case.number < len(small) else None
+
+
+def check_op(case):
+    """(crosscheck's `Answer` about torch's derivatives, why torch is wrong if it is), or None."""
+    drawn = realize(case)
+    if drawn is None:
+        return None
+    function, tensors = drawn
+    reports = []
+
+    def run():
+        reports.append(check(function, *tensors, seed=case.seed))
+        refuse_unless_ok(reports[0])
+
+    answer = ask(run, case.seed)
+    if answer.verdict == ACCEPTED or not reports:
+        return answer, ""
+    return answer, refuted(reports[0]) or NO_FUNCTIONS.get(case.name, "")
+
+
+# Is it torch that is wrong?  Decided without what crosscheck knows of the derivative.
+
+
+def refuted(report):
+    """Why torch is wrong, by plain means, in all modes and dtypes that failed; "" if one is left."""
+    reasons = {}
+    for failure in report.failures:
+        place = failure.check, failure.dtype
+        reasons[place] = reasons.get(place) or _refuted(report, failure)
+    # Of a derivative that is wrong other ways to it are wrong, too.
+    wrong = {dtype for (check, dtype), reason in reasons.items() if reason and check in tuple(Mode)}
+    told = [reason for (check, dtype), reason in reasons.items()
+            if check in tuple(Mode) or dtype not in wrong]
+    return "; ".join(dict.fromkeys(told)) if all(told) else ""
+
+
+def _refuted(report, failure):
+    """torch contradicts itself, or plain differences contradict it; "" if neither is so."""
+    trial = report.examination.trials.get(failure.point)
+    if failure.check in report.examination.subject.extra and failure.verdict == WRONG:
+        return f"{failure.check}, torch gives another gradient"  # since its own in one go is right
+    told = failure.check in tuple(Mode) and failure.verdict in (WRONG, NOT_FINITE)
+    if not told or trial is None:
+        return ""
+    mode, place = Mode(failure.check), (failure.point, failure.dtype, failure.argument)
+    right = [f.check for f in report.verdicts
+             if f.check in tuple(Mode) and f.check != mode and Mode(f.check).order == mode.order
+             and (f.point, f.dtype, f.argument) == place
+             and f.verdict in (AGREES, LESS_ACCURATE, RIGHT)]
+    plain, apart = _plain(trial, mode, failure.argument)
+    if failure.verdict == NOT_FINITE:
+        smooth = right or apart <= 1e-5 * max(abs(plain), 1.0)
+        return f"{mode} is nan or inf where f is smooth" if smooth else ""
+    told = _told(trial, mode, failure)
+    least = ROUNDED * max(abs(plain), abs(told), trial.known.size)
+    if right and abs(told - _told(trial, Mode(right[0]), failure)) > least:
+        return f"{mode} is not what torch itself gives in {right[0]}"
+    off = abs(told - plain) > max(10 * apart, least)
+    return f"{mode} is refuted by plain differences" if off else ""
+
+
+def _plain(trial, mode, name):
+    """(the derivative by plain differences, how far two steps are apart)."""
+    known, found = trial.known, []
+    v = known.v if name == ALL else {name: known.v[name]}
+    for h in (2e-3, 1e-3, 2e-4, 1e-4, 2e-5, 1e-5):
+        def at(t, r=0.0, h=h):
+            moved = {k: a + r * h * known.u[k] for k, a in known.x.items()}
+            return known.scalar({**moved, **{k: moved[k] + t * h * d for k, d in v.items()}})
+        ways = [lambda: (at(-2) - 8 * at(-1) + 8 * at(1) - at(2)) / (12 * h),
+                lambda: (4 * at(1) - at(2) - 3 * at(0)) / (2 * h),
+                lambda: (3 * at(0) - 4 * at(-1) + at(-2)) / (2 * h)]
+        if mode.order == 2:
+            ways = [lambda: (at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1)) / (4 * h * h)]
+        found.append(next(filter(np.isfinite, map(_tried, ways)), np.nan))
+    pairs = [(abs(a - b), b) for a, b in zip(found[::2], found[1::2]) if np.isfinite(a - b)]
+    apart, value = min(pairs, default=(np.inf, np.nan))
+    return value, apart
+
+
+def _tried(way):
+    """The number that a function gives; nan where it leaves its domain."""
+    try:
+        return way()
+    except Exception:
+        return np.nan
+
+
+def _told(trial, mode, failure):
+    """What torch says of it."""
+    answer, known = trial.answers[failure.dtype][mode], trial.known
+    if mode.order == 2:
+        return float(answer[ALL] if ALL in answer else inner(answer, known.u))
+    names = list(known.x) if failure.argument == ALL else [failure.argument]
+    along = known.v if mode == Mode.REVERSE else {k: 1.0 for k in names}
+    return float(sum(np.sum(answer[k] * along[k]) for k in names))
+
+
+def _count(tensors):
+    return sum(t.numel() for t in tensors)
+
+
+def _fits(function, tensors):
+    """Is there something to differentiate, and does a real gradient of a finite value exist?"""
+    if not tensors or not _count(tensors) or any(t.is_complex() or t.layout != torch.strided
+                                                 or not torch.isfinite(t).all() for t in tensors):
+        return False
+    try:
+        ys = function(*tensors)
+    except Exception:
+        return False
+    return any(y.requires_grad for y in ys) and all(bool(torch.isfinite(y).all()) for y in ys)
+
+
+def _split(op, sample):
+    """(function of the tensors that are differentiated, these tensors)."""
+    tensors = []
+
+    def taken(x):
+        if torch.is_tensor(x) and x.requires_grad:
+            tensors.append(x.detach().clone().requires_grad_())
+            return _Place(len(tensors) - 1)
+        if isinstance(x, (list, tuple)) and not isinstance(x, torch.Size):
+            return type(x)(map(taken, x)) if type(x) in (list, tuple) else x
+        return x
+
+    call = taken((sample.input, tuple(sample.args), tuple(sample.kwargs.items())))
+
+    def function(*given):
+        def filled(x):
+            if isinstance(x, _Place):
+                return given[x.position]
+            if torch.is_tensor(x):
+                x = x.clone()
+                return x.to(given[0].dtype) if x.dtype == torch.float64 else x
+            return type(x)(map(filled, x)) if type(x) in (list, tuple) else x
+
+        first, args, kwargs = filled(call)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            # The wrapper says where a derivative is meant: on symmetric matrices, say.
+            y = op.gradcheck_wrapper(op, first, *args, **dict(kwargs))
+            return _real(sample.output_process_fn_grad(y))
+
+    function.__name__ = op.name
+    return function, tensors
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where one of the tensors that are differentiated goes."""
+
+    position: int
+
+
+def _real(y):
+    """The results as a list of real tensors: complex ones as pairs, integers left out."""
+    if torch.is_tensor(y):
+        y = torch.view_as_real(y) if y.is_complex() else y
+        return [y] if y.is_floating_point() and y.layout == torch.strided else []
+    return [t for part in y for t in _real(part)] if isinstance(y, (list, tuple)) else []
