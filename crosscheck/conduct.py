@@ -75,7 +75,7 @@ def conduct(trial, dtype, wrong):
                     met[key] = known.judge(mode, name, dtype, judged)
                 yield check, name, met[key]
 
-    for check, name, verdict in _behaviour(subject, point, known.weights, known.u, known.v, dtype, judge):
+    for check, name, verdict in _behaviour(subject, point, known, dtype, judge, trial.varies):
         yield trial.finding(check, name, dtype, verdict)
     for check, (mode, way, promised) in subject.extra.items():
         if mode not in answers[dtype]:
@@ -89,11 +89,12 @@ def conduct(trial, dtype, wrong):
             yield trial.finding(check, name, dtype, verdict)
 
 
-def _behaviour(subject, point, weights, u, v, dtype, judge):
+def _behaviour(subject, point, known, dtype, judge, varies):
     """Yield (check, name, `Verdict`); ``judge(mode, answers_of_that_mode, check)`` does so for answers that were got in
     another way."""
+    weights, u, v, eps = known.weights, known.u, known.v, known.eps(dtype)
     layouts = {name: laid_out for name, laid_out in LAYOUTS.items()
-               if _takes(subject, point.x, dtype, laid_out)}
+               if _takes(subject, point.x, dtype, laid_out, eps)}
     for layout, laid_out in layouts.items():
         if layout != "contiguous" and Mode.FORWARD in subject.modes:
             handed = Remembered(laid_out)
@@ -117,18 +118,18 @@ def _behaviour(subject, point, weights, u, v, dtype, judge):
             yield check, ALL, Verdict(MISCONDUCT, note=f"raises {brief(error)}")
             continue
         if laid_out is contiguous:
-            yield from _repeated(first, second)
+            yield from _repeated(first, second, eps, varies)
             yield from _mutation(touched)
             yield from _shapes(first, point.x, dtype)
             if all(np.shape(first[k]) == a.shape for k, a in point.x.items()):
-                yield from _linear(subject, point, weights, dtype, first)
+                yield from _linear(subject, point, weights, dtype, first, eps)
         else:
             yield from judge(Mode.REVERSE, first, check)
-    yield from _expanded(subject, point, weights, dtype)
-    yield from _shared(subject, point, weights, dtype)
+    yield from _expanded(subject, point, weights, dtype, eps)
+    yield from _shared(subject, point, weights, dtype, eps)
 
 
-def _expanded(subject, point, weights, dtype):
+def _expanded(subject, point, weights, dtype, eps):
     """The cotangent of a sum, which has one number in memory: the same gradients as for an array of ones."""
     ones = [np.ones(np.shape(w)) for w in weights]
     if all(w.size < 2 for w in ones):
@@ -142,7 +143,7 @@ def _expanded(subject, point, weights, dtype):
     for k, a in plain.items():
         a, b = (np.asarray(g, float) for g in (a, found[k]))
         # Where the gradient cancels, the cotangent's size counts.
-        slack = np.sqrt(format_named(dtype).eps) * float(np.max(np.abs(a), initial=1.0))
+        slack = np.sqrt(eps) * float(np.max(np.abs(a), initial=1.0))
         with np.errstate(invalid="ignore"):
             off = a.shape != b.shape or not ((np.abs(a - b) <= slack) | ~np.isfinite(a)).all()
         yield "expanded cotangent", k, Verdict(RIGHT) if not off else Verdict(
@@ -161,15 +162,15 @@ def third_order(trial, dtype):
         given = subject.third(x, known.weights, known.v, dtype)
     except Exception:
         return  # nobody has promised it
-    estimate = None if given is None else estimated.slope(bend, x, known.v)
+    estimate = None if given is None else estimated.slope(bend, x, known.v, known.eps(dtype))
     if estimate is not None and not estimate.kink and not estimate.reason:
         size = abs(given) + abs(estimate.value) + abs(bend(x))
-        off = abs(given - estimate.value) > 2 * estimate.uncertainty + np.sqrt(format_named(dtype).eps) * size
+        off = abs(given - estimate.value) > 2 * estimate.uncertainty + np.sqrt(known.eps(dtype)) * size
         yield trial.finding("third order", ALL, dtype, Verdict(RIGHT) if not off else Verdict(
             WRONG, note=f"along a direction {given:.9g}, by differences of the second derivative {estimate.value:.9g}"))
 
 
-def _takes(subject, x, dtype, layout):
+def _takes(subject, x, dtype, layout, eps):
     """Is f the same function of arrays in that layout, and does it take them at all?"""
     if layout is contiguous:
         return True
@@ -177,12 +178,12 @@ def _takes(subject, x, dtype, layout):
         there = subject.value(x, dtype, layout)
     except Exception:
         return False
-    part = format_named(dtype).eps ** 0.5
+    part = eps ** 0.5
     return all(np.max(np.abs(a - b), initial=0.0) <= part * np.max(np.abs(b), initial=0.0)
                for a, b in zip(there, subject.value(x, dtype)))
 
 
-def _shared(subject, point, weights, dtype):
+def _shared(subject, point, weights, dtype, eps):
     """One array for two inputs: the same gradients as for two equal arrays, and their sum where inputs are leaves."""
     pairs = [(a, b) for a in point.x for b in point.x if a < b and point.x[a].shape == point.x[b].shape]
     for a, b in pairs[:1]:
@@ -200,14 +201,14 @@ def _shared(subject, point, weights, dtype):
         expected = {a: apart[a] + apart[b], b: apart[a] + apart[b]} if subject.leaves_add_up else apart
         for k in (a, b):
             sizes = (np.where(np.isfinite(apart[n]), np.abs(apart[n]), 0) for n in (a, b))
-            slack = TYPICAL * format_named(dtype).eps * sum(sizes)
+            slack = TYPICAL * eps * sum(sizes)
             with np.errstate(invalid="ignore"):
                 off = ~((np.abs(shared[k] - expected[k]) <= slack) | ~np.isfinite(expected[k]))
             yield "repeated inputs", k, Verdict(RIGHT) if not off.any() else Verdict(
                 MISCONDUCT, note=f"another gradient when {a} and {b} are one array")
 
 
-def _linear(subject, point, weights, dtype, whole):
+def _linear(subject, point, weights, dtype, whole, eps):
     """The vjp is linear in the cotangent: a thousand times as large, and in two parts with zeros in between."""
     halves = [[w * (np.arange(w.size).reshape(w.shape) % 2 == k) for w in weights] for k in (0, 1)]
     try:
@@ -220,7 +221,7 @@ def _linear(subject, point, weights, dtype, whole):
         a = np.asarray(a, float)
         size = max(np.max(np.abs(c), initial=0.0) for c in (*(p[k] for p in (whole, *parts)), *weights))
         # Half of the digits: a cotangent that is clipped or taken for another loses all of them.
-        slack = np.sqrt(format_named(dtype).eps) * float(size)
+        slack = np.sqrt(eps) * float(size)
         with np.errstate(invalid="ignore"):
             off = [np.max(np.abs(b - a), initial=0.0) > slack for b in (
                 np.asarray(large[k], float) / 1024, np.asarray(parts[0][k], float) + parts[1][k])]
@@ -230,21 +231,33 @@ def _linear(subject, point, weights, dtype, whole):
             MISCONDUCT, note=f"not linear in the cotangent: it gives another gradient {' and '.join(wrong)}")
 
 
-def _repeated(first, second):
-    """The vjp of the same cotangent, once more from the same forward pass: the same to the last bit."""
+def _repeated(first, second, eps, varies):
+    """The vjp of the same cotangent, once more from the same forward pass: the same to the last bit, unless f's own
+    values vary, too."""
     for k, a in first.items():
-        b = np.asarray(second[k], float)
         if np.array_equal(a, second[k], equal_nan=True):
             yield "repeated calls", k, Verdict(RIGHT)
-            continue
-        gap, size = (float(np.max(np.abs(d), initial=0.0)) for d in (np.asarray(a, float) - b, b))
-        if gap <= LAST_BITS * format_named(np.asarray(a).dtype).eps * size:
-            note = (f"the second call gives the same gradient but for its last bits: they differ by {gap:.2g}, as a "
-                    f"sum in another order of its terms does")
+        elif reordered := another_order([a], [second[k]], eps):
+            yield "repeated calls", k, Verdict(RIGHT if varies else MISCONDUCT, note=(
+                f"the second call gives the same gradient but for its last bits: they {reordered}"))
         else:
-            note = (f"the second call gives another gradient, {_example(a, second[k])}: is state kept, or the cotangent "
-                    f"overwritten?")
-        yield "repeated calls", k, Verdict(MISCONDUCT, note=note)
+            yield "repeated calls", k, Verdict(MISCONDUCT, note=(
+                f"the second call gives another gradient, {_example(a, second[k])}: is state kept, "
+                f"or the cotangent overwritten?"))
+
+
+def another_order(first, second, eps):
+    """The words about arrays that are the same but for rounding; "" where they differ by more."""
+    ulps = 0.0
+    for a, b in zip(first, second):
+        a, b = np.asarray(a, float), np.asarray(b, float)
+        if np.shape(a) != np.shape(b) or not np.array_equal(np.isfinite(a), np.isfinite(b)):
+            return ""
+        size, gap = (np.max(np.abs(d), initial=0.0, where=np.isfinite(a)) for d in (a, a - b))
+        ulps = max(ulps, float(gap / (eps * size)) if size else 0.0)
+    if ulps > LAST_BITS:
+        return ""
+    return f"differ by {ulps:.2g} ulps of the largest entry, as a sum in another order of its terms does"
 
 
 def _mutation(touched):

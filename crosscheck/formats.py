@@ -48,9 +48,15 @@ FORMATS = {f.name: f for f in (
     _of_numpy(np.float64), _of_numpy(np.float32), _of_numpy(np.float16),
     FloatFormat("bfloat16", 8, float(np.finfo(np.float32).smallest_normal), float.fromhex("0x1.fep127")))}
 
+#: What tensor cores round the operands of a float32 product to: no dtype, but a precision at which functions work.
+TF32 = FloatFormat("TF32", 11, float(np.finfo(np.float32).smallest_normal), float(np.finfo(np.float32).max))
+
 
 def format_named(dtype) -> FloatFormat:
-    """The format of a dtype, given as NumPy's, as a name or as any object whose text ends in one (torch's)."""
+    """The format of a dtype, given as NumPy's, as a name or as any object whose text ends in one (torch's); a format
+    is its own."""
+    if isinstance(dtype, FloatFormat):
+        return dtype
     name = dtype if isinstance(dtype, str) else str(dtype) if not isinstance(dtype, type) else np.dtype(dtype).name
     name = name.rsplit(".", 1)[-1]
     if name not in FORMATS:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from .formats import format_named
 from .modes import ALL, FIRST_ORDER, Mode
 from .truth.nearby import is_gradient_nearby
 from .verdict import KINK, NOT_FINITE, TYPICAL, WRONG, Verdict
@@ -30,7 +29,7 @@ def kinks(trial, dtype):
         gradient = {k: known.truth.gradient[k].mid() if known.on_trial else np.asarray(g, float)
                     for k, g in reverse.items()}
         yield from _against_slopes(trial, dtype, kinked, gradient)
-    for name, note in _modes_agree(answers[dtype], point.x, known.v, dtype):
+    for name, note in _modes_agree(answers[dtype], point.x, known.v, known.eps(dtype)):
         yield trial.finding("kink", name, dtype, Verdict(
             KINK, note=f"two modes choose different subgradients: {note}"),
             failed=trial.subject.modes_agree)
@@ -87,7 +86,7 @@ def _slopes(trial, dtype, direction, gradient):
     left, right, width, smooth = known.slopes(direction)
     terms = np.concatenate([np.ravel(gradient[k] * d) for k, d in direction.items()])
     reach = max(float(np.max(np.abs(d), initial=0.0)) for d in direction.values())
-    given, slack = float(np.sum(terms)), width + TYPICAL * format_named(dtype).eps * (
+    given, slack = float(np.sum(terms)), width + TYPICAL * known.eps(dtype) * (
         float(np.sum(np.abs(terms))) + abs(left) + abs(right) + known.size * reach)
     inside = min(left, right) - slack <= given <= max(left, right) + slack
     return left, right, smooth, given, bool(inside)
@@ -105,12 +104,11 @@ def _lost_in_one_mode(trial):
                     NOT_FINITE, note="nan or inf, where the other mode gives a number"))
 
 
-def _modes_agree(answers, x, v, dtype):
+def _modes_agree(answers, x, v, eps):
     """At a kink each mode may choose its subgradient, but all must choose the same one."""
     reverse, forward = answers.get(Mode.REVERSE), answers.get(Mode.FORWARD)
     if not isinstance(reverse, dict) or not isinstance(forward, dict):
         return
-    eps = format_named(dtype).eps
     for k in x:
         terms = np.asarray(reverse[k], float) * v[k]
         gap = abs(float(np.sum(terms)) - float(forward[k]))

@@ -10,13 +10,14 @@ import os
 import traceback
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from . import subjects
 from .ball import Ball, Undecided, arithmetic
 from .child import can_fork, in_a_child
-from .conduct import brief, conduct, finest, no_answer, no_entries, third_order
+from .conduct import another_order, brief, conduct, finest, no_answer, no_entries, third_order
 from .formats import format_named
 from .kinks import kinks
 from .modes import ALL, FIRST_ORDER, Mode
@@ -29,6 +30,7 @@ from .subspaces import subspaces_of
 from .truth.by_balls import ByBalls
 from .truth.by_differences import ByDifferences
 from .truth.differences import BITS
+from .truth.precision import nominal, precision_of
 from .verdict import MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, WRONG, Verdict
 from .where import pattern
 
@@ -81,11 +83,12 @@ class Trial:
     subject  the `Subject`
     known    what is known at the point: `ByBalls` or `ByDifferences`
     point    the `Point`
+    varies   whether f's values differ from call to call, by rounding alone
     answers  dtype -> mode -> name -> derivative, or the error that came in its place
     """
 
-    def __init__(self, subject, known, point):
-        self.subject, self.known, self.point = subject, known, point
+    def __init__(self, subject, known, point, varies=False):
+        self.subject, self.known, self.point, self.varies = subject, known, point, varies
         self.answers = {}
         self.own_rules = subject.by_refgrad and (known.on_trial or known.strict)
 
@@ -197,11 +200,36 @@ class Examination:
         if reference and self.why_floats and self.size <= FOR_BALLS:
             raise ValueError(f"check: the reference does not run in ball arithmetic ({self.why_floats}). Write it with "
                              f"NumPy's or refgrad.nn's functions, or leave reference= out: differences then do")
-        self.natural, self.points, self.trials = 0.0, {}, {}
+        self.natural, self.points, self.trials, self.precisions, self.varies = 0.0, {}, {}, {}, False
+        self.unexplained = []
         self.here = ""  # where it stands
         self.many = self.size > MANY
         self.measured_by_another = reference is not None
         self.own_rules = subject.by_refgrad and reference is None
+
+    @cached_property
+    def measured(self):
+        """The dtype in which the subject's values are differenced."""
+        return self.subject.measurable(self.widest)
+
+    def precision(self, dtype):
+        """The `Precision` at which the subject works when it is called in a dtype, found at the caller's own inputs."""
+        def values(x):
+            try:
+                return self.subject.value(x, dtype)
+            finally:
+                self.subject.state.put_back()
+
+        if dtype not in self.precisions:
+            found = nominal(dtype) if self.own_rules else precision_of(values, self.x, dtype)
+            self.precisions[dtype] = found
+        return self.precisions[dtype]
+
+    @property
+    def works_in(self):
+        """Words about the precisions that were found where those are not the dtypes that were asked for."""
+        known = [self.precisions[d] for d in self.subject.dtypes if d in self.precisions]
+        return "; ".join(p.text for p in known if p.coarse)
 
     def findings(self):
         """Yield `Finding`s, those at the caller's own inputs first."""
@@ -216,7 +244,12 @@ class Examination:
         subject = self.subject
         subject.within = subspaces_of(subject, self.x, self.widest)
         first, second = (subject.value(self.x, self.widest) for _ in range(2))
-        if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, second)):
+        same = all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, second))
+        reordered = "" if same else another_order(first, second, format_named(self.widest).eps)
+        if reordered:
+            self.varies = True
+            yield Finding("repeated calls", "as given", ALL, self.widest, RIGHT, note=f"two calls of f {reordered}")
+        elif not same:
             yield Finding("repeated calls", "as given", ALL, self.widest, MISCONDUCT, failed=True, note=(
                 "the function itself gives another value when it is called again; fix its random seed"))
             return
@@ -339,7 +372,7 @@ class Examination:
         if known.undecided:
             yield Finding("differences", point.label, ALL, "exact", UNDECIDED, note=known.undecided)
             return
-        trial = Trial(self.subject, known, point)
+        trial = Trial(self.subject, known, point, self.varies)
         if number == 0 and known.how == "balls" and not (self.own_rules or self.subject.stands_in):
             yield from self._value(trial, ys)
         modes = self._modes(number, point)
@@ -371,14 +404,15 @@ class Examination:
             for wanted in (modes, FIRST_ORDER):
                 try:
                     known = ByBalls(self.program, point.x, weights, u, v, self.seed, wanted, self.own_rules,
-                                    self.natural)
+                                    self.natural, precision=self.precision)
                 except NotImplementedError:  # a primitive of the user's own has a rule for one mode alone
                     known = None
                 if known is not None and not (known.undecided and self.own_rules):
                     break  # where rules on trial leave something open, less of them may not
         if self.why_floats or known is None:
-            known = ByDifferences(self.subject, point.x, weights, u, v, self.widest, self.natural, point.extreme,
-                                  together=number > 0 and self.many)
+            known = ByDifferences(self.subject, point.x, weights, u, v, self.measured, self.natural, point.extreme,
+                                  together=number > 0 and self.many, precision=self.precision,
+                                  unexplained=self.unexplained)
         return known
 
     def _unknown(self, point, error):
@@ -407,7 +441,7 @@ class Examination:
 
     def _value(self, trial, ys):
         """Is the subject the function that it is measured by?"""
-        exact, form = trial.known.value, format_named(self.widest)
+        exact, eps = trial.known.value, trial.known.eps(self.widest)
         if [np.shape(y) for y in ys] != [np.shape(b) for b in exact]:
             shapes = [np.shape(b) for b in exact]
             yield trial.finding("value", ALL, self.widest, Verdict(
@@ -421,7 +455,7 @@ class Examination:
             # More than half of the digits are wrong: another function, not another way to round it.
             # Where the result is small beside what it is made of, or exactly 0, none of its digits
             # may be right.
-            off = error > np.sqrt(form.eps) * size + rounded[k]
+            off = error > np.sqrt(eps) * size + rounded[k]
             yield trial.finding("value", f"result {k}", self.widest, Verdict(RIGHT) if not off.any() else Verdict(
                 WRONG, note="the function and its reference differ, at most by "
                             f"{float(np.max(error)):.3g} where the largest result is {size:.3g}"))

@@ -69,6 +69,8 @@ class Context:
     typical    the reference's result in the same dtype: an error of its size needs no bound, which costs more
     twin       the result of the same computation in another dtype, which tells a rounding error from a wrong formula
     twin_dtype its name
+    works      the formats in which the function works when it is called in `dtype` and in `twin_dtype`, where those
+               are not the dtypes themselves: a function from dtype to `FloatFormat`
     condition  the condition number, asked for where it explains an error; None where it is not known
     """
 
@@ -83,11 +85,17 @@ class Context:
     twin: object = None
     twin_dtype: str = ""
     condition: object = None
+    works: object = format_named
+
+    @property
+    def form(self):
+        """The format by which the result is judged."""
+        return self.works(self.dtype)
 
     @property
     def telling(self):
         """A bound tells something below this: the derivative's scale, or the value's if that is lost beside it."""
-        return telling(self.scale, self.value, self.dtype)
+        return telling(self.scale, self.value, self.form)
 
 
 def telling(scale, value, dtype):
@@ -100,13 +108,13 @@ def judge(result, exact, bound, context):
 
     bound  a function without arguments: how far rounding can lead, a `truth.exact.Bound`; asked for where it is needed
     """
-    form, agreement, scale = format_named(context.dtype), context.agreement, context.scale
+    form, agreement, scale = context.form, context.agreement, context.scale
     result = np.asarray(result)
     if result.shape != exact.shape:
         return Verdict(WRONG, note=f"shape {result.shape}, expected {exact.shape}")
     other = result.dtype.name != context.dtype and context.dtype in np.sctypeDict and result.dtype.name in FORMATS
     came_as = f"came as {result.dtype}" if other else ""
-    result = form.round(result)
+    result = format_named(context.dtype).round(result)
     error, size = _error(result, exact, context.bits), exact.abs_upper()
     if context.typical is not None and not (agreement.kink or agreement.open):
         own = _error(form.round(context.typical), exact, context.bits)
@@ -163,8 +171,10 @@ def _behaves_as_rounding(error, exact, form, context):
     twin, nowhere = context.twin, np.zeros(error.shape, bool)
     if twin is None or np.shape(twin) != exact.shape:
         return nowhere, nowhere
-    twin_form = format_named(context.twin_dtype)
-    other = _error(twin_form.round(twin), exact, context.bits)
+    twin_form = context.works(context.twin_dtype)
+    if twin_form.precision == form.precision:
+        return nowhere, nowhere
+    other = _error(format_named(context.twin_dtype).round(twin), exact, context.bits)
     (fine, fine_form), (coarse, coarse_form) = sorted(
         ((error, form), (other, twin_form)), key=lambda pair: pair[1].eps)
     ratio = coarse_form.eps / fine_form.eps

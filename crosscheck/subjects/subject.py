@@ -13,6 +13,7 @@ import numpy as np
 
 from refgrad.tree import flatten
 
+from ..formats import format_named
 from ..modes import Mode
 from ..state import State
 from .curved import inner_product
@@ -106,6 +107,25 @@ class Subject:
         """The float arrays among the results at x, computed in `dtype`, of arrays in a layout."""
         given = {k: layout(np.array(a, dtype)) for k, a in x.items()}
         return [np.asarray(y) for y in results(self.call(given))]
+
+    def takes(self, dtype):
+        """Does the function run in that dtype?  Kernels are often made for one alone."""
+        try:
+            self.value(self.inputs(), dtype)
+        except Exception:
+            return False
+        return True
+
+    def measurable(self, dtype):
+        """The widest dtype in which the function runs and is the same function as in `dtype`, to half of the digits."""
+        form = format_named(dtype)
+        for wider in ("float64", "float32"):
+            if format_named(wider).precision > form.precision and self.takes(wider):
+                pairs = zip(self.value(self.inputs(), wider), self.value(self.inputs(), dtype))
+                if all(np.max(np.abs(np.asarray(a, float) - b), initial=0.0) <= np.sqrt(form.eps) * np.max(
+                        np.abs(a), initial=0.0) for a, b in pairs):
+                    return wider
+        return dtype
 
     def program(self):
         """The function on balls, from a dict of arrays to a list of arrays; None if it is not NumPy's."""

@@ -185,14 +185,6 @@ class TorchSubject(Subject):
             return [_array(y) for y in self.results(self.tensors(x, dtype) if layout is None else {
                 k: self._laid_out(a, layout, dtype) for k, a in x.items()})]
 
-    def takes(self, dtype):
-        """Does the function run in that dtype?  Kernels are often made for one alone."""
-        try:
-            self.value(self.inputs(), dtype)
-        except Exception:
-            return False
-        return True
-
     def answer(self, mode, x, weights, u, v, dtype, layout=None):
         if mode == Mode.FORWARD_OVER_FORWARD and self.has_function:
             raise Unanswered("torch gives 0 for the jvp of an autograd.Function differentiated again in forward mode")

@@ -21,6 +21,7 @@ from ..verdict import KINK, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdic
 from . import exact
 from .differences import REQUIRED, Difference, moved, step_of_order, unit
 from .notes import STEP, another_dtype, entry_note
+from .precision import nominal
 
 #: How many entries that are no numbers are looked at one by one.
 ENTRIES = 6
@@ -42,6 +43,7 @@ class ByBalls:
     on_trial   whether refgrad's rules for the program are themselves on trial; else they are a reference, and a
                reference that differences refute decides nothing
     natural    the size of s where the caller stands, beside which an error may be lost where s is small
+    precision  ``precision(dtype)``: the `Precision` at which the subject works when it is called in that dtype
     strict     allow for nothing but rounding: neither for constants that were rounded to float64, nor for `natural`
     options    for `exact.differentiate`
     """
@@ -49,9 +51,9 @@ class ByBalls:
     how = "balls"
 
     def __init__(self, program, x, weights, u, v, seed, modes=tuple(Mode), on_trial=False, natural=0.0, strict=False,
-                 **options):
+                 precision=nominal, **options):
         self.program, self.x, self.weights, self.u, self.v = program, x, weights, u, v
-        self.on_trial, self.strict = on_trial, strict
+        self.on_trial, self.strict, self.precision = on_trial, strict, precision
         self.scalar = program if weights is None else weighed(program, [Ball(w) for w in weights])
         self.truth = exact.differentiate(self.scalar, x, u, v, seed, modes,
                                          **{"dtypes": (), "coordinates": 1, **options})
@@ -80,6 +82,10 @@ class ByBalls:
         with arithmetic(self.truth.bits):
             return [(np.abs(y - b) * 2.0 ** exact.FINER).abs_upper()
                     for y, b in zip(ys, self.value)]
+
+    def eps(self, dtype):
+        """Of the format in which the subject works when it is called in that dtype."""
+        return self.precision(dtype).eps
 
     def names(self, mode):
         return Mode(mode).names(self.x)
@@ -138,14 +144,17 @@ class ByBalls:
         if self.strict and not self.truth.holds(mode):
             return Verdict(WRONG if own else UNDECIDED, note="refgrad's rules say otherwise in this mode")
         twin = another_dtype(dtype, mode, name, answers)
-        known = prove or (mode, dtype) in self.truth.bounds
+        works = self.precision(dtype).form
+        works = works.name if works == format_named(dtype) else works
+        known = prove or (mode, works) in self.truth.bounds
         context = self.truth.context(
             mode, name, dtype, natural=0.0 if self.on_trial or self.strict else self.size,
             typical=None if known else self._typical(mode, name, dtype),
-            twin=twin and answers[twin][mode][name], twin_dtype=twin)
+            twin=twin and answers[twin][mode][name], twin_dtype=twin,
+            works=lambda d: self.precision(d).form)
         right = self.truth.derivatives[mode][name]
         found = judge(answers[dtype][mode][name], right,
-                      lambda: self.truth.bound(mode, dtype, name), context)
+                      lambda: self.truth.bound(mode, works, name), context)
         if found.verdict == WRONG and mode.order == 1 and not right.abs_upper().any():
             found.note += f"; {STEP}"
         return found

@@ -12,17 +12,33 @@ from ..formats import format_named
 from ..modes import ALL, Mode
 from ..subjects.libraries.refgrad_library import inner
 from ..verdict import AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, figures
-from . import estimated, nearby
+from . import estimated, nearby, switches
 from .lines import Line
 from .notes import STEP, another_dtype, entry_note
+from .precision import nominal
 
 #: How many points aside are looked at before a slope that is the same on both sides is believed against an answer.
 NEARBY = 12
+
+#: So many entries make a typical one.
+ENOUGH = 8
+
+#: Values that are off by less than this part of a rounding are simple numbers, which say nothing of sums.
+VISIBLE = 0.1
+
+#: A jump is so many times the noise.
+VISIBLY = 64
+
+#: A gap that is larger than this part of the slope is nobody's approximation.
+SMALL = 2.0 ** -20
 
 
 class ByDifferences:
     """Knowledge by differences of the subject's own values, in the widest dtype that it takes.
 
+    dtype      that dtype; the answers may be in narrower ones alone
+    precision  ``precision(dtype)``: the `Precision` at which the subject works there
+    unexplained  a list of the gaps that no switch of f explains, which all points share: after one no more are looked for
     natural   the size of s where the caller stands: what rounding inside f may amount to even where s itself is small
     extreme   entries so large or small that f's own value may be lost: then only nan and inf can be told
     together  difference all arrays along one direction, under the name `ALL`, rather than each alone
@@ -32,10 +48,13 @@ class ByDifferences:
     on_trial = strict = False
     undecided = ""
 
-    def __init__(self, subject, x, weights, u, v, dtype, natural=0.0, extreme=False, together=False):
+    def __init__(self, subject, x, weights, u, v, dtype, natural=0.0, extreme=False, together=False,
+                 precision=nominal, unexplained=None):
         self.subject, self.x, self.weights, self.u, self.v, self.dtype = subject, x, weights, u, v, dtype
         self.extreme, self.together, self.found, self.shifted = extreme, together, {}, {}
         self.tied = set()  # names of arrays along which both slopes are the same, but others nearby
+        self.precision, self.in_widest, self.jumps = precision, {}, {}
+        self.unexplained = [] if unexplained is None else unexplained
         self.size = max(abs(self.scalar(x)), natural)
 
     def scalar(self, x):
@@ -49,6 +68,10 @@ class ByDifferences:
         other.weights = weights
         return other
 
+    def eps(self, dtype):
+        """Of the format in which the subject works when it is called in that dtype."""
+        return self.precision(dtype).eps
+
     def names(self, mode):
         return [ALL] if Mode(mode).order == 2 or self.together else list(self.x)
 
@@ -59,8 +82,9 @@ class ByDifferences:
         """The `Estimate` of the slope along v, or of u' H v."""
         key = Mode(mode).order, name
         if key not in self.found:
-            self.found[key] = (estimated.slope(self.scalar, self.x, self._along(name)) if Mode(mode).order == 1 else
-                               estimated.curvature(self.scalar, self.x, self.u, self.v))
+            eps = self.eps(self.dtype)
+            self.found[key] = (estimated.slope(self.scalar, self.x, self._along(name), eps) if Mode(mode).order == 1
+                               else estimated.curvature(self.scalar, self.x, self.u, self.v, eps))
         return self.found[key]
 
     def _along(self, name):
@@ -89,20 +113,27 @@ class ByDifferences:
             return self._not_finite(answers, dtype, mode, name, form)
         if self.extreme:
             return Verdict(UNDECIDED, note="f's own value may be lost at entries of this size")
-        if format_named(self.dtype).precision < format_named("float32").precision:
-            return Verdict(UNDECIDED, note=f"values in {self.dtype} are too coarse to be differenced; give reference=")
-        largest = max(float(np.max(np.abs(a), initial=0.0)) for a in self.x.values())
-        if self.dtype != "float64" and largest * format_named(self.dtype).eps ** 0.5 > 0.125:
-            return Verdict(UNDECIDED, note=f"entries so large that {self.dtype} is too coarse between them")
         e = self.estimate(mode, name)
         if e.reason or e.kink:
             slopes = f"left slope {e.left.value:.6g}, right slope {e.right.value:.6g}"
             return Verdict(KINK, note=slopes) if e.kink and not e.reason else Verdict(UNDECIDED, note=e.reason)
-        if dtype != self.dtype and isinstance(answers.get(self.dtype, {}).get(mode), dict):
-            base = self.judge(mode, name, self.dtype, answers)
+        if dtype != self.dtype and (widest := self._in_widest(mode, answers)) is not None:
+            base = self.judge(mode, name, self.dtype, {**answers, self.dtype: {mode: widest}})
             if base.verdict in (AGREES, LESS_ACCURATE):
-                return self._against_widest(mode, name, dtype, answers, form)
+                return self._against_widest(mode, name, dtype, answers, widest, form)
         return self._against_difference(e, mode, name, dtype, answers, form)
+
+    def _in_widest(self, mode, answers):
+        """The subject's answer in the widest dtype; None where it has none."""
+        if mode not in self.in_widest:
+            found = answers.get(self.dtype, {}).get(mode)
+            if self.dtype not in answers:
+                try:
+                    found = self._answer(mode, self.x)
+                except Exception:  # in that dtype there is a value alone
+                    found = None
+            self.in_widest[mode] = found if isinstance(found, dict) else None
+        return self.in_widest[mode]
 
     def _derivative(self, answers, dtype, mode, name):
         """The array that is judged; of a Hessian-vector product its product with u, since that is what is known."""
@@ -140,12 +171,10 @@ class ByDifferences:
         terms = self._terms(answers, dtype, mode, name)
         given = float(np.sum(terms))
         gap = abs(given - e.value)
-        # Rounding inside f that its values do not show, and that of the projection.
         reach = max(float(np.max(np.abs(d), initial=0.0)) for w in (self.v, self.u) for d in w.values())
-        floor = TYPICAL * format_named(self.dtype).eps * self.size * reach ** mode.order
-        own = TYPICAL * form.eps * float(np.sum(np.abs(terms)))
+        own = TYPICAL * self.eps(dtype) * float(np.sum(np.abs(terms)))
         relative = gap / max(abs(e.value), np.finfo(float).tiny)
-        width, size = e.uncertainty + floor, max(abs(e.value), self.size * reach ** mode.order)
+        width, size = e.uncertainty, max(abs(e.value), self.size * reach ** mode.order)
         known = np.inf if width == 0 else max(np.log10(max(size, width) / width), 0.0)
         found = Verdict(AGREES, rel_error=relative, bound="differences", known=float(known))
         if gap <= width + own:
@@ -153,11 +182,14 @@ class ByDifferences:
         twin = another_dtype(dtype, mode, name, answers)
         if twin is not None:
             other = abs(float(np.sum(self._terms(answers, twin, mode, name))) - e.value)
-            ratio = format_named(twin).eps / form.eps
+            ratio = self.eps(twin) / self.eps(dtype)
             fine, coarse = (gap, other) if ratio > 1 else (other, gap)
-            if fine * np.sqrt(max(ratio, 1 / ratio)) <= coarse:
+            if max(ratio, 1 / ratio) > TYPICAL and fine * np.sqrt(max(ratio, 1 / ratio)) <= coarse:
                 found.verdict, found.note = LESS_ACCURATE, f"off by {relative:.1e}, as rounding is"
                 return found
+        if switch := self._switch(mode, name, gap, e, reach):
+            found.note = switch
+            return found
         if mode.order == 1 and (words := self._ties(name, mode, e, answers[dtype][mode])):
             found.verdict, found.note = KINK, f"{words}, the answer is {given:.6g}"
             return found
@@ -191,7 +223,7 @@ class ByDifferences:
         if mode.order == 1:
             return "f is infinitely steep here" if self._steep(self._along(name)) else ""
         first = {k: d * (np.arange(d.size).reshape(d.shape) % 2 == 0) for k, d in self.v.items()}
-        parts = [estimated.curvature(self.scalar, self.x, self.u, d) for d in (
+        parts = [estimated.curvature(self.scalar, self.x, self.u, d, self.eps(self.dtype)) for d in (
             first, {k: self.v[k] - first[k] for k in first})]
         width = e.uncertainty + sum(part.uncertainty for part in parts)
         additive = abs(sum(part.value for part in parts) - e.value) <= TYPICAL * width
@@ -229,7 +261,7 @@ class ByDifferences:
 
     @property
     def _noise(self):
-        return TYPICAL * format_named(self.dtype).eps * self.size
+        return TYPICAL * self.eps(self.dtype) * self.size
 
     @cached_property
     def _steps(self):
@@ -276,32 +308,64 @@ class ByDifferences:
 
         return nearby.is_gradient_nearby(self, self.x, names, gradient, row)
 
+    def _switch(self, mode, name, gap, e, reach):
+        """The words about a jump of f itself that explains so small a gap; "" where there is none."""
+        size = max(abs(e.value), self.size if mode.order == 2 else 0.0)
+        if self.unexplained or self.precision(self.dtype).coarse or not gap <= SMALL * size:
+            return ""
+        least = gap / (TYPICAL * reach ** mode.order)
+        if name not in self.jumps:
+            first = mode if mode.order == 1 else Mode.REVERSE
+            self.jumps[name] = self._jump(first, self._along(name), max(least, VISIBLY * e.noise))
+        if not self.jumps[name] > least:
+            self.unexplained.append(gap)
+            return ""
+        return f"off by {gap:.1g}; f's own switch: it jumps by {self.jumps[name]:.1g} nearby"
+
+    def _jump(self, mode, along, least):
+        """How high f jumps somewhere on the line through x, if the answers are its slopes but for that; else 0."""
+        at = lambda t: {**self.x, **{k: self.x[k] + t * d for k, d in along.items()}}
+
+        def slope(t):
+            answer = self._answer(mode, at(t))
+            return sum(float(np.sum(answer[k] * (d if mode == Mode.REVERSE else 1))) for k, d in along.items())
+
+        largest = max(float(np.max(np.abs(self.x[k]), initial=0.0)) for k in along)
+        try:
+            with np.errstate(all="ignore"):
+                return abs(switches.jump(lambda t: self.scalar(at(t)), slope, largest, least))
+        except Exception:  # the line leaves the function's domain
+            return 0.0
+
     def _entry(self, name, gradient):
         along = self._along(name)
-        found = estimated.blame(self.scalar, self.x, {k: np.asarray(gradient[k], float) for k in along}, along)
+        found = estimated.blame(self.scalar, self.x, {k: np.asarray(gradient[k], float) for k in along}, along,
+                                self.eps(self.dtype))
         if not found.certain:
             return ""
         return entry_note(found.index, found.given, f"{found.true.value:.10g} ± {found.true.uncertainty:.1e}",
                           found.factor)
 
-    def _against_widest(self, mode, name, dtype, answers, form):
+    def _against_widest(self, mode, name, dtype, answers, widest, form):
         """Against the right answer in the widest dtype: typical is what a change of x by one rounding does to it."""
-        right = self._derivative(answers, self.dtype, mode, name)
+        right = self._derivative({self.dtype: {mode: widest}}, self.dtype, mode, name)
         answer = self._derivative(answers, dtype, mode, name)
         error = np.abs(answer - right)
         size = float(np.max(np.abs(right), initial=0.0))
         found = Verdict(RIGHT, *figures(error, np.abs(right), size, form), bound="typical")
-        limit = TYPICAL * form.eps * np.abs(right)
-        if (error <= limit).all():
+        eps = max(self.eps(dtype), self.eps(self.dtype))
+        limit = TYPICAL * (eps * np.abs(right) + form.smallest_normal)
+        if (error <= limit).all() or (error <= limit + TYPICAL * self._sensitivity(mode, name, eps)).all():
+            if mode == Mode.REVERSE and form.eps > format_named("float32").eps:
+                self._hold_to_values(found, answer, right, self._sensitivity(mode, name, eps), dtype, form)
             return found
-        limit = limit + TYPICAL * self._sensitivity(mode, name, form.eps)
-        if (error <= limit).all():
-            return found
-        if np.max(error) <= np.sqrt(form.eps) * max(size, self.size) or self._is_another_function(dtype, form):
-            worse = float(np.max((error - np.minimum(limit, error)) / form.spacing(right)))
+        limit = limit + TYPICAL * self._sensitivity(mode, name, eps)
+        if np.max(error) <= max(np.sqrt(eps) * size, TYPICAL * eps * self.size) or self._is_another_function(dtype, form):
+            attainable = np.maximum(limit / TYPICAL, form.spacing(right))
+            worse = float(np.max((error - np.minimum(limit, error)) / attainable))
             found.verdict = LESS_ACCURATE
             found.note = (f"{worse:.3g} ulps worse than attainable, condition number "
-                          f"{float(np.max(self._sensitivity(mode, name, form.eps))) / (form.eps * (size or 1.0)):.2g}")
+                          f"{float(np.max(self._sensitivity(mode, name, eps))) / (eps * (size or 1.0)):.2g}")
             return found
         if (error <= limit + TYPICAL * self._scatter(mode, name, dtype, answer)).all():
             found.verdict = LESS_ACCURATE
@@ -311,6 +375,17 @@ class ByDifferences:
         found.verdict = WRONG
         found.note = f"entry {tuple(map(int, worst))} is {answer[worst]:.9g}, in {self.dtype} {right[worst]:.9g}"
         return found
+
+    def _hold_to_values(self, found, answer, right, moved, dtype, form):
+        """Remark on a gradient in few bits of which well-conditioned entries are off by more than f's own values are."""
+        told = moved <= TYPICAL * form.eps * np.abs(right)
+        pairs = zip(self.subject.value(self.x, dtype), self.subject.value(self.x, self.dtype))
+        values = max((_roundings(np.asarray(a, float), np.asarray(b, float), form) for a, b in pairs), default=0.0)
+        own = _roundings(answer[told], right[told], form)
+        if np.sum(told) >= ENOUGH and own > 1 > 2 * values > VISIBLE:
+            found.verdict = LESS_ACCURATE
+            found.note = (f"typically off by {own:.2g} roundings of {dtype}, f's own values by {values:.2g}: f seems to "
+                          f"sum in more bits than its derivative")
 
     def _is_another_function(self, dtype, form):
         """Are f's own values others in that dtype, by more than half of the digits (an eps that depends on it, say)?"""
@@ -345,7 +420,7 @@ class ByDifferences:
         rounding; equal entries change alike, so that a tie stays one."""
         found = []
         for seed in range(4):
-            x = self._rounded_at_random(format_named(self.dtype).eps, seed, alike=True)
+            x = self._rounded_at_random(self.eps(self.dtype), seed, alike=True)
             answers = {self.dtype: {mode: self._answer(mode, x)}}
             found.append(float(np.sum(self._terms(answers, self.dtype, mode, name))))
         return max((abs(a - found[0]) for a in found if np.isfinite(a - found[0])), default=0.0)
@@ -370,7 +445,7 @@ class ByDifferences:
         All are unknown at a jump, and where f has no value aside.
         """
         try:
-            e = estimated.slope(self.scalar, self.x, direction)
+            e = estimated.slope(self.scalar, self.x, direction, self.eps(self.dtype))
         except Exception:
             return np.nan, np.nan, np.inf, False
         if e.reason or not e.kink and self._jumps(direction):
@@ -381,7 +456,7 @@ class ByDifferences:
 
     def rises(self, direction):
         """The rise of each result of f over a small step along a direction, divided by the step."""
-        h, here = np.cbrt(format_named(self.dtype).eps), self.subject.value(self.x, self.dtype)
+        h, here = np.cbrt(self.eps(self.dtype)), self.subject.value(self.x, self.dtype)
         there = [{**self.x, **{k: self.x[k] + t * d for k, d in direction.items()}}
                  for t in (h / 2, h)]
         try:
@@ -393,4 +468,10 @@ class ByDifferences:
 
     def same(self, a, b, size):
         """Are two slopes the same, as far as rises of results that add up to that size can tell?"""
-        return abs(a - b) <= TYPICAL * np.sqrt(format_named(self.dtype).eps) * (size + self.size)
+        return abs(a - b) <= TYPICAL * np.sqrt(self.eps(self.dtype)) * (size + self.size)
+
+
+def _roundings(found, right, form):
+    """The median error in roundings of a format, over the entries that are not zero."""
+    told = np.isfinite(found) & (np.abs(right) > form.smallest_normal)
+    return float(np.median(np.abs(found - right)[told] / (form.eps * np.abs(right[told])))) if told.any() else 0.0

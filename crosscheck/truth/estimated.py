@@ -8,8 +8,8 @@ difference, and how far the true one may be from it.  Three things decide that, 
 - the smoothness, by left and right slopes, and by looking again at scales far below the steps that were used: a kink
   or a jump that is found there sends the search to finer steps.
 
-f must compute in float64 or float32.  With fewer bits it is a staircase at small steps, and nothing in its values tells
-whether it is meant to be one.
+Where f works with fewer bits than float64's it is a staircase at small steps; `eps` says so (see `precision`), and then
+steps stay large beside it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from math import hypot, inf, isfinite, nan, sqrt
 
 import numpy as np
 
-from .lines import GRID, ROUNDING, Line, added, firsts, groups, moving, noise_of
+from .lines import EPS, Line, added, firsts, groups, moving, noise_of
 from .tableau import Interval, Tableau
 
 #: Steps are halved this often before the search gives up or, where entries are small, goes to their own scale.
@@ -27,9 +27,6 @@ HALVINGS = 26
 
 #: Scales below the smallest step are looked at with this ratio.
 FINER = 8
-
-#: And this part of the first step is the last that is looked at: there x + h v is x.
-SMALLEST = 2.0 ** -50
 
 #: Entries that differences in the plainest way are tried on first, and how far below the first step these go.
 MANY, NARROW = 1 << 12, 32
@@ -66,27 +63,28 @@ class Estimate:
                        left=self.left.scaled(factor), right=self.right.scaled(factor))
 
 
-def slope(f, x, v):
+def slope(f, x, v, eps=EPS):
     """The `Estimate` of the derivative of ``f(x)`` along v, by values of f alone.
 
-    f maps a dict of arrays to a float; v has directions for some of them (the others, and integers, do not move).
+    f maps a dict of arrays to a float; v has directions for some of them (the others, and integers, do not move);
+    eps is that of the format in which f works.
 
     J. J. Moré and S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011), for the noise;
     L. F. Richardson, Phil. Trans. R. Soc. A 210 (1911), for the extrapolation; C. J. F. Ridders, Accurate computation
     of F'(x) and F'(x)F''(x), Adv. Eng. Software 4 (1982), for its tableau and for the error read off it.
     """
     with np.errstate(all="ignore"):
-        return _sum([_slope(f, x, part) for part in groups(x, v)])
+        return _sum([_slope(f, x, part, eps) for part in groups(x, v, eps)])
 
 
-def curvature(f, x, u, v):
+def curvature(f, x, u, v, eps=EPS):
     """The `Estimate` of u' H v by values of f alone: four corners around x, their difference extrapolated.
 
         f(x + hu + hv) - f(x + hu - hv) - f(x - hu + hv) + f(x - hu - hv) = 4 h^2 u' H v + O(h^4)
     """
     with np.errstate(all="ignore"):
-        pairs = [(a, b) for a in groups(x, u) for b in groups(x, v)]
-        return _sum([_curvature(f, x, a, b) for a, b in pairs])
+        pairs = [(a, b) for a in groups(x, u, eps) for b in groups(x, v, eps)]
+        return _sum([_curvature(f, x, a, b, eps) for a, b in pairs])
 
 
 @dataclass
@@ -108,7 +106,7 @@ class Blame:
     certain: bool
 
 
-def blame(f, x, gradient, v):
+def blame(f, x, gradient, v, eps=EPS):
     """The `Blame` of one entry of `gradient` (a dict, as x), given that <gradient, v> is not the slope of f along v.
 
     By group testing: of two halves of the entries one at least disagrees as a whole.  The first half is differenced;
@@ -135,25 +133,25 @@ def blame(f, x, gradient, v):
 
     if len(entries) >= MANY:
         with np.errstate(all="ignore"):
-            likely = _narrowed(f, x, gradient, entries, part_of)
-        found = _blamed(f, x, gradient, v, likely, names)
+            likely = _narrowed(f, x, gradient, entries, part_of, eps)
+        found = _blamed(f, x, gradient, v, likely, names, eps)
         if found.certain:
             return found
     while len(entries) > 1:
         half = len(entries) // 2
         part = part_of(entries[:half])
-        first = Interval(*_told(gradient, part)).differs(slope(f, x, part))
+        first = Interval(*_told(gradient, part, eps)).differs(slope(f, x, part, eps))
         entries = entries[:half] if first else entries[half:]
-    return _blamed(f, x, gradient, v, entries[0], names)
+    return _blamed(f, x, gradient, v, entries[0], names, eps)
 
 
-def _narrowed(f, x, gradient, entries, part_of):
+def _narrowed(f, x, gradient, entries, part_of, eps):
     """The entry to which those halves lead that disagree more with central differences, extrapolated once."""
     def gap(some):
         part = part_of(some)
         line, h = Line(f, x, part), firsts(x, part)[0] / NARROW
         far, near = ((line(t) - line(-t)) / (2 * t) for t in (h, h / 2))
-        return _told(gradient, part)[0] - (4 * near - far) / 3
+        return _told(gradient, part, eps)[0] - (4 * near - far) / 3
 
     whole = gap(entries)
     while len(entries) > 1:
@@ -163,22 +161,22 @@ def _narrowed(f, x, gradient, entries, part_of):
     return entries[0]
 
 
-def _blamed(f, x, gradient, v, entry, names):
+def _blamed(f, x, gradient, v, entry, names, eps):
     """The `Blame` of an entry, (number of its array, index in it)."""
     name, i = names[entry[0]], int(entry[1])
     given, by = float(gradient[name].flat[i]), float(v[name].flat[i])
     alone = np.zeros(v[name].shape)
     alone.flat[i] = by
-    true = slope(f, x, {name: alone}).scaled(1 / by)
+    true = slope(f, x, {name: alone}, eps).scaled(1 / by)
     index = tuple(int(j) for j in np.unravel_index(i, alone.shape))
     factor = given / true.value if true.value else inf
     return Blame(name, index, given, true, factor, bool(not abs(given - true.value) <= true.uncertainty))
 
 
-def _told(gradient, v):
+def _told(gradient, v, eps):
     """(<gradient, v>, what its own rounding may come to)."""
     terms = np.concatenate([(gradient[k] * d).ravel() for k, d in v.items()])
-    return float(np.sum(terms)), float(np.sum(np.abs(terms))) * len(terms) * 2 * ROUNDING
+    return float(np.sum(terms)), float(np.sum(np.abs(terms))) * len(terms) * eps
 
 
 def _sum(estimates):
@@ -191,21 +189,23 @@ def _sum(estimates):
     return total
 
 
-def _slope(f, x, v):
-    line = Line(f, x, v)
+def _slope(f, x, v, eps):
+    line = Line(f, x, v, eps)
     here = line(0.0)
     if not isfinite(here):
         return Estimate(reason="f is nan or inf at x", calls=line.calls)
     steps = firsts(x, v)
-    best = _best(line, steps, lambda first, noise: _search(line, first, steps[-1], here, noise))
+    best = _best([line], steps, lambda first, noise: _search(line, first, steps[-1], here, noise))
     return replace(best, calls=line.calls)
 
 
-def _best(line, steps, estimate):
-    """Of the estimates by these first steps, falling: the first that leaves nothing to be desired, or the best."""
+def _best(lines, steps, estimate):
+    """Of the estimates by these first steps, falling: the first that leaves nothing to be desired,
+    or the best."""
     found = []
     for first in steps:
-        noise = noise_of(line, first, again=first != steps[0])
+        noises = [noise_of(line, first, again=first != steps[0]) for line in lines]
+        noise = max(filter(None, noises), key=lambda n: n.deviation, default=None)
         if noise is not None:
             e = estimate(first, noise)
             found.append(((bool(e.reason), noise.rough, e.kink, e.uncertainty), e))
@@ -219,10 +219,10 @@ def _search(line, first, own, here, noise):
 
     own  the scale of the smallest entry, where f is looked at in any case
     """
-    lowest = first * SMALLEST
+    lowest = first * line.smallest
     found, last = _descend(line, first, lowest, here, noise)
     scale, sure = last / FINER, False
-    while scale > lowest and not (sure and scale <= _finest(found, first, noise)):
+    while scale > lowest and not (sure and scale <= _finest(found, line.grid * first, noise)):
         sure = _continues(line, found, last, scale, here, noise)
         if not sure:
             found, last = _descend(line, scale, lowest, here, noise)
@@ -253,12 +253,12 @@ def _descend(line, first, lowest, here, noise):
     return (central.best, left.best, right.best), h
 
 
-def _finest(sides, first, noise):
+def _finest(sides, grid, noise):
     """The scale down to which f is looked at: the noise's grid; for a kink, where the noise begins to hide it."""
     central, left, right = sides
     if not left.differs(right):
-        return GRID * first
-    return min(GRID * first, FINER * noise.factor * noise.deviation / abs(left.value - right.value))
+        return grid
+    return min(grid, FINER * noise.factor * noise.deviation / abs(left.value - right.value))
 
 
 def _continues(line, found, last, scale, here, noise):
@@ -297,17 +297,17 @@ def _judged(central, left, right, noise, two_sided):
     return Estimate(*best, noise.deviation, left, right, kink, "noise hides the slope" if hidden else "")
 
 
-def _curvature(f, x, u, v):
+def _curvature(f, x, u, v, eps):
     """By four corners; u and v are scaled so that steps of 1 suit them both."""
     by_u, by_v = firsts(x, u)[0], firsts(x, v)[0]
     u, v = ({k: a * by for k, a in d.items()} for d, by in ((u, by_u), (v, by_v)))
-    plus, minus = (Line(f, x, added(u, v, sign)) for sign in (1, -1))
+    plus, minus = (Line(f, x, added(u, v, sign), eps) for sign in (1, -1))
     here = plus(0.0)
     if not isfinite(here):
         return Estimate(reason="f is nan or inf at x", calls=plus.calls)
     own = min(1.0, firsts(x, u)[-1], firsts(x, v)[-1])
     steps = [0.5, own / 2] if own < 1 else [0.5]  # along u + v an entry may move twice as far
-    best = _best(plus, steps, lambda first, noise: _bend(plus, minus, first, here, noise))
+    best = _best([plus, minus], steps, lambda first, noise: _bend(plus, minus, first, here, noise))
     return replace(best.scaled(1 / by_u).scaled(1 / by_v), calls=plus.calls + minus.calls)
 
 
@@ -315,10 +315,10 @@ def _bend(plus, minus, first, here, noise):
     """What `_search` is for slopes, for the second derivative; noise, which grows with 1/h^2, soon ends it."""
     found, last = _bends(plus, minus, first, noise)
     scale, checks = last / FINER, 0
-    while checks < 3 and scale > first * SMALLEST:
+    while checks < 3 and scale > first * plus.smallest:
         near, far = (_corners(plus, minus, h) for h in (scale, last))
         bend = 2 * abs(far - found[0].value) * (scale / last) ** 2
-        spread = 2 * noise.factor * noise.at(here, scale) / scale ** 2
+        spread = 2 * noise.factor * noise.at(here, scale) / scale / scale
         checks += 1
         if abs(near - found[0].value) > found[0].uncertainty + bend + spread:
             found, last = _bends(plus, minus, scale, noise)
@@ -328,7 +328,7 @@ def _bend(plus, minus, first, here, noise):
 
 
 def _corners(plus, minus, h):
-    return (plus(h) + plus(-h) - minus(h) - minus(-h)) / (4 * h * h)
+    return (plus(h) + plus(-h) - minus(h) - minus(-h)) / (4 * h) / h  # the square of h may underflow
 
 
 def _bends(plus, minus, first, noise):
@@ -336,12 +336,12 @@ def _bends(plus, minus, first, noise):
     central, left, right = Tableau(2), Tableau(1), Tableau(1)
     for j in range(HALVINGS):
         h = first * 2.0 ** -j
-        spread = noise.factor * max(noise.at(line(t), t) for line in (plus, minus) for t in (h, -h, 0.0)) / h ** 2
+        spread = noise.factor * max(noise.at(line(t), t) for line in (plus, minus) for t in (h, -h, 0.0)) / h / h
         central.add(_corners(plus, minus, h), spread / 2)
         if j:
             for tableau, sign in ((left, -1), (right, 1)):
                 far, near = (plus(sign * t) - minus(sign * t) for t in (2 * h, h))
-                tableau.add((far - 2 * near) / (4 * h * h), spread * sqrt(10) / 4)
+                tableau.add((far - 2 * near) / (4 * h) / h, spread * sqrt(10) / 4)
         lead = central if isfinite(_corners(plus, minus, h)) else min(left, right, key=lambda t: t.best.uncertainty)
         if spread > 4 * lead.best.uncertainty:
             break

@@ -30,15 +30,19 @@ POINTS = 8
 #: Noise is measured once more this part of the first step away from x.
 AWAY = 1 / 8
 
-#: Entries whose scales are farther apart than this cannot move along one line: the smaller steps would leave no trace
-#: in the larger entries.  Each group is differenced alone.
-APART = 2.0 ** 24
+#: Entries whose scales are farther apart than this part of the root of 1 / eps cannot move along one line: the smaller
+#: steps would leave no trace in the larger entries.  Each group is differenced alone.
+APART = 0.25
 
-#: In binary fractions: the rounding of a float64, and of a float32.
+#: In binary fractions: the rounding of a float64, and of a float32; and float64's eps.
 ROUNDING, ROUNDING_OF_SINGLE = 2.0 ** -53, 2.0 ** -24
+EPS = 2 * ROUNDING
 
 #: Noise of more than a thousand roundings is rough: it may be detail that the grid is too coarse for.
-ROUGH = 1024 * ROUNDING
+ROUGH = 512
+
+#: Steps are no smaller than so many eps of the first: there x + h v is x.
+LEAST = 4
 
 #: No step is larger than this.
 FARTHEST = 1e300
@@ -48,10 +52,17 @@ TINY = float(np.finfo(float).tiny)
 
 
 class Line:
-    """t -> f(x + t v), each point evaluated once."""
+    """t -> f(x + t v), each point evaluated once.
 
-    def __init__(self, f, x, v):
-        self.f, self.x, self.v = f, x, v
+    eps       of the format in which f works
+    grid      the distance of the points that noise is measured at, beside the first step; with few bits the root of
+              eps, so that of entries as far apart as may move together those that move least are rounded apart, too
+    smallest  the last step that is looked at, beside the first
+    """
+
+    def __init__(self, f, x, v, eps=EPS):
+        self.f, self.x, self.v, self.eps = f, x, v, eps
+        self.grid, self.smallest = max(GRID, 1.1 * sqrt(eps)), LEAST * eps
         self.values, self.calls = {}, 0
 
     def __call__(self, t):
@@ -106,12 +117,12 @@ def firsts(x, v):
     return steps
 
 
-def groups(x, v):
+def groups(x, v, eps=EPS):
     """v in parts whose entries can move along one line."""
-    v, parts = moving(x, v), []
+    v, parts, apart = moving(x, v), [], APART / sqrt(eps)
     reach = _reach(x, v, 1.0)
     while (least := min((float(r.min()) for r in reach.values()), default=inf)) < inf:
-        near = {k: r <= least * APART for k, r in reach.items()}
+        near = {k: r <= least * apart for k, r in reach.items()}
         parts.append({k: np.where(near[k], d, 0.0) for k, d in v.items() if near[k].any()})
         reach = {k: np.where(near[k], inf, r) for k, r in reach.items()}
     return parts
@@ -130,7 +141,7 @@ class Noise:
     factor: float
     size: float      # of f near x
     growth: float    # of the deviation with |t|
-    rough: bool      # far beyond roundings in float64: it may be detail that the grid is too coarse for
+    rough: bool      # far beyond roundings: it may be detail that the grid is too coarse for
 
     def at(self, value, t):
         """The noise of another value: it grows with the value, as roundings do, and as it was seen to with t."""
@@ -151,9 +162,8 @@ class _Sample:
         """The largest |value|; equal values do not tell what numbers they are differences of: 1 stands in for those."""
         return float(np.max(np.abs(self.values), initial=0.0 if np.ptp(self.values) else 1.0))
 
-    @property
-    def rough(self):
-        return self.deviation > ROUGH * self.size
+    def rough(self, eps):
+        return self.deviation > ROUGH * eps * self.size
 
 
 def noise_of(line, first, again=False):
@@ -169,27 +179,27 @@ def noise_of(line, first, again=False):
            wrong by the same amount at many points next to each other
     """
     rng = np.random.default_rng(0)
-    found = _sample(line, GRID * first, rng)
-    if found is None or found.rough:
-        sides = [_sample(line, GRID * first, rng, lowest) for lowest in (1, -POINTS)]
+    found = _sample(line, line.grid * first, rng)
+    if found is None or found.rough(line.eps):
+        sides = [_sample(line, line.grid * first, rng, lowest) for lowest in (1, -POINTS)]
         found = max((s for s in sides if s is not None), key=lambda s: s.deviation, default=None)
     if found is None:
         return None
     size, deviation, freedom, growth = found.size, found.deviation, found.freedom, 0.0
     if line.leaves(first):
         # Roundings of sums may be larger than any of x and of the value: they are measured where x has been left.
-        far = _sample(line, GRID * first, rng, around=first * AWAY)
+        far = _sample(line, line.grid * first, rng, around=first * AWAY)
         if far is not None:
             growth = max(0.0, far.deviation - deviation) / (first * AWAY)
     if again:
-        coarse = _sample(line, COARSER * GRID * first, rng)
+        coarse = _sample(line, COARSER * line.grid * first, rng)
         if coarse is not None and coarse.sure and coarse.deviation > deviation:
             deviation, freedom = coarse.deviation, coarse.freedom
-    single = bool((found.values.astype(np.float32) == found.values).all())
+    single = line.eps == EPS and bool((found.values.astype(np.float32) == found.values).all())
     # The values are rounded themselves: evenly within half a unit in the last place.
-    least = max(size * ROUNDING, single * abs(line(0.0)) * ROUNDING_OF_SINGLE) / sqrt(3)
+    least = max(size * line.eps / 2, single * abs(line(0.0)) * ROUNDING_OF_SINGLE) / sqrt(3)
     twice = abs(line.evaluate(0.0) - line(0.0))
-    rough = max(deviation, twice) > ROUGH * size or single and np.ptp(found.values) > 0
+    rough = max(deviation, twice) > ROUGH * line.eps * size or single and np.ptp(found.values) > 0
     return Noise(max(deviation, least, twice, TINY), student(CONFIDENCE, freedom), size, growth, bool(rough))
 
 

@@ -96,8 +96,8 @@ def every_error_behaves_as_rounding(patch):
 def differences_claim_to_be_exact(patch):
     slope = estimated.slope
 
-    def certain(f, x, v):
-        found = slope(f, x, v)
+    def certain(f, x, v, *eps):
+        found = slope(f, x, v, *eps)
         found.value, found.uncertainty = found.value * (1 + 1e-6), 0.0
         return found
     patch.setattr(estimated, "slope", certain)
@@ -107,8 +107,8 @@ def differences_claim_to_be_exact(patch):
 def differences_know_nothing(patch):
     slope = estimated.slope
 
-    def vague(f, x, v):
-        found = slope(f, x, v)
+    def vague(f, x, v, *eps):
+        found = slope(f, x, v, *eps)
         found.uncertainty = np.inf
         return found
     patch.setattr(estimated, "slope", vague)
@@ -118,8 +118,8 @@ def differences_know_nothing(patch):
 def kinks_are_not_seen_by_differences(patch):
     slope = estimated.slope
 
-    def smooth(f, x, v):
-        found = slope(f, x, v)
+    def smooth(f, x, v, *eps):
+        found = slope(f, x, v, *eps)
         found.kink = False
         return found
     patch.setattr(estimated, "slope", smooth)
