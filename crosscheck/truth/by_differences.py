@@ -190,7 +190,9 @@ class ByDifferences:
         if switch := self._switch(mode, name, gap, e, reach):
             found.note = switch
             return found
-        if mode.order == 1 and (words := self._ties(name, mode, e, answers[dtype][mode])):
+        # What a tie chooses is another slope, and none that differs by what cannot be told from it.
+        other = mode.order == 1 and not self.same(given, e.value, float(np.sum(np.abs(terms))))
+        if other and (words := self._ties(name, mode, e, answers[dtype][mode])):
             found.verdict, found.note = KINK, f"{words}, the answer is {given:.6g}"
             return found
         if gap <= width + own + TYPICAL * self._lost_to_rounding(mode, name):
