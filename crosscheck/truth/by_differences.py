@@ -26,6 +26,9 @@ ENOUGH = 8
 #: Values that are off by less than this part of a rounding are simple numbers, which say nothing of sums.
 VISIBLE = 0.1
 
+#: So many roundings at once, where they are coarse.
+STRIDE = 64
+
 #: A jump is so many times the noise.
 VISIBLY = 64
 
@@ -419,13 +422,19 @@ class ByDifferences:
 
     def _lost_to_rounding(self, mode, name):
         """How far the answer along the direction moves when every entry of x changes by one
-        rounding; equal entries change alike, so that a tie stays one."""
-        found = []
+        rounding; equal entries change alike, so that a tie stays one.
+
+        Where roundings are coarse x changes by more, and what the answer moves by is taken in
+        proportion: an answer of fewer bits than f has would jump by its own roundings, which are
+        no property of f.
+        """
+        found, many = [], STRIDE if self.precision(self.dtype).coarse else 1
         for seed in range(4):
-            x = self._rounded_at_random(self.eps(self.dtype), seed, alike=True)
+            x = self._rounded_at_random(many * self.eps(self.dtype), seed, alike=True)
             answers = {self.dtype: {mode: self._answer(mode, x)}}
             found.append(float(np.sum(self._terms(answers, self.dtype, mode, name))))
-        return max((abs(a - found[0]) for a in found if np.isfinite(a - found[0])), default=0.0)
+        moved = (abs(a - found[0]) / many for a in found)
+        return max(filter(np.isfinite, moved), default=0.0)
 
     def _rounded_at_random(self, eps, seed, alike=False):
         """x with every entry moved by one rounding, equal ones `alike`; with seed 0 x itself."""

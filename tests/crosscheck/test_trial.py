@@ -242,11 +242,11 @@ def test_modes_agree_to_a_few_roundings_of_their_terms(off, agree):
     """Of the terms 3 and -1 with the sum 2: 8 (4 + 2) eps times the root of 2 entries, 67.9 eps."""
     found = {Mode.REVERSE: {"a": np.array([1.5, 1.0])},
              Mode.FORWARD: {"a": 2 + 2 * off * 2.0 ** -52}}
-    notes = list(kinks._modes_agree(found, {"a": 0}, {"a": np.array([2.0, -1.0])}, "float64"))
+    notes = list(kinks._modes_agree(found, {"a": 0}, {"a": np.array([2.0, -1.0])}, 2.0 ** -52))
     words = "reverse mode gives 2 along a direction, forward mode 2"
     assert notes == ([] if agree else [("a", words)])
-    assert not list(kinks._modes_agree({**found, Mode.FORWARD: ValueError()}, X, X, "float64"))
-    assert not list(kinks._modes_agree({**found, Mode.REVERSE: ValueError()}, X, X, "float64"))
+    assert not list(kinks._modes_agree({**found, Mode.FORWARD: ValueError()}, X, X, 2.0 ** -52))
+    assert not list(kinks._modes_agree({**found, Mode.REVERSE: ValueError()}, X, X, 2.0 ** -52))
 
 
 def lost(reverse, forward, fits=True, **point):
