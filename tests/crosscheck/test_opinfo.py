@@ -97,8 +97,8 @@ def test_who_is_wrong_is_decided_by_plain_means(f, reason):
 def test_a_false_alarm_is_refuted_by_nothing(monkeypatch):
     slope = estimated.slope
 
-    def astray(f, x, v):
-        found = slope(f, x, v)
+    def astray(f, x, v, *eps):
+        found = slope(f, x, v, *eps)
         found.value, found.uncertainty = found.value * 1.001, 0.0
         return found
     monkeypatch.setattr(estimated, "slope", astray)
