@@ -325,7 +325,7 @@ def after_all_precisions(monkeypatch, agreements, undecided=lambda bits: ""):
 @pytest.mark.parametrize("agreement, tried", [
     (Agreement(45.0), [400]), (Agreement(44.9), [400, 800, 1600, 3200]),
     (Agreement(np.nan, "a kink"), [400, 3200])])
-def test_precision_rises_until_45_digits_agree_and_at_once_for_a_kink(monkeypatch, agreement, tried):
+def test_precision_rises_to_45_digits_and_at_once_for_a_kink(monkeypatch, agreement, tried):
     assert after_all_precisions(monkeypatch, {(1, "a"): agreement})[0] == tried
 
 
@@ -378,8 +378,8 @@ def test_a_tuple_of_results_has_a_tuple_of_quotients():
 
 def test_differences_are_a_source_of_derivatives():
     """Of a^3 b: (3 a^2 b, sum of a^3), and their slopes along v."""
-    x, u, v = ({k: Ball(a) for k, a in d.items()} for d in (
-        {"a": [[2.0, 3.0]], "b": 5.0}, {"a": [[1.0, 0.0]], "b": 1.0}, {"a": [[1.0, -1.0]], "b": 2.0}))
+    x, u, v = ({"a": Ball([a]), "b": Ball(b)} for a, b in (
+        ([2.0, 3.0], 5.0), ([1.0, 0.0], 1.0), ([1.0, -1.0], 2.0)))
     expected = {
         Mode.REVERSE: {"a": [[60.0, 135.0]], "b": 35.0}, Mode.FORWARD: {"a": -75.0, "b": 70.0},
         Mode.FORWARD_OVER_REVERSE: {"a": [[84.0, -36.0]], "b": -15.0},
