@@ -41,6 +41,17 @@ def test_smooth_functions_agree_to_more_than_40_digits(f, x):
     assert digits(truth) >= ENOUGH
 
 
+def test_digits_are_those_that_the_steps_leave():
+    """Of a^4 the truncation is the relative 2^-250 to first order, 2^-200 to second."""
+    agreement = truth_of(lambda x: x["a"] ** 4, {"a": 1.0}, v={"a": np.array(1.0)}).agreement
+    assert 74 < agreement[1, "a"].digits < 77 and 58 < agreement[2, "a"].digits < 62
+
+
+def test_without_differences_a_formula_is_taken_to_hold():
+    truth = truth_of(*SMOOTH["product"], coordinates=None)
+    assert {key: a.digits for key, a in truth.agreement.items()} == {(1, "a"): np.inf, (1, "b"): np.inf}
+
+
 def test_the_gradient_is_the_one_on_paper():
     truth = truth_of(lambda x: np.sum(np.exp(x["a"])), {"a": [0.5, -2.0]})
     assert np.array_equal(truth.derivatives["reverse"]["a"].mid(), np.exp([0.5, -2.0]))
@@ -174,7 +185,9 @@ def test_floats_stay_within_their_bounds(seed):
 
 
 def test_a_bound_that_excludes_nothing_is_the_lesser_of_both_kinds(monkeypatch):
-    """The derivative's scale is 2: a proven bound must be below it, for each array by itself."""
+    """The derivative's scale is 2 units: a proven bound must be below it, for each array by itself.
+    """
+    unit = 2.0 ** -10
     proven = {"float64": {"a": [1e-15, 1e-14], "b": [1e-13]},
               "float32": {"a": [2.0, 0.25], "b": [1.75]}}
     linear = {"a": [0.5, 0.5], "b": [1.0]}
@@ -182,15 +195,15 @@ def test_a_bound_that_excludes_nothing_is_the_lesser_of_both_kinds(monkeypatch):
 
     def farthest(truth, mode, dtype, finer):
         asked.append((dtype, finer))
-        return {k: np.array(b) for k, b in (linear if finer else proven[dtype]).items()}
+        return {k: unit * np.array(b) for k, b in (linear if finer else proven[dtype]).items()}
 
     def bounds(*arguments):
         asked.clear()
-        return {dtype: {k: (b.limit.tolist(), b.how) for k, b in by_name.items()}
+        return {dtype: {k: ((b.limit / unit).tolist(), b.how) for k, b in by_name.items()}
                 for (_, dtype), by_name in exact._bounds(truth, "reverse", *arguments).items()}
 
     monkeypatch.setattr(exact, "_farthest", farthest)
-    truth = Truth(derivatives={"reverse": linear}, scale={1: 2.0}, value=1.0)
+    truth = Truth(derivatives={"reverse": linear}, scale={1: 2 * unit}, value=1.0)
     assert bounds(("float32", "float64"), True) == {
         "float64": {"a": ([1e-15, 1e-14], "proven"), "b": ([1e-13], "proven")},
         "float32": {"a": ([0.5, 0.25], "first order"), "b": ([1.75], "proven")}}

@@ -7,10 +7,11 @@ import pytest
 
 from crosscheck import kinks
 from crosscheck.ball import Ball
+from crosscheck.formats import format_named
 from crosscheck.modes import ALL, Mode
 from crosscheck.points import Point
 from crosscheck.subjects.subject import Misconduct, Subject, Unanswered
-from crosscheck.trial import Examination, Trial
+from crosscheck.trial import Examination, Trial, _draw
 from crosscheck.verdict import (
     MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, VERDICTS, WRONG, Verdict)
 
@@ -203,6 +204,14 @@ def test_without_a_result_its_weight_is_zero():
     for k in (0, 1):
         assert trial.without_result(k).point is trial.point
         assert all(np.array_equal(w, weights[n] * (n != k)) for n, w in enumerate(given.pop()))
+
+
+def test_weights_and_directions_have_both_signs_and_are_numbers_of_every_format():
+    form = format_named("bfloat16")
+    drawn = _draw(np.random.default_rng(0), (500, 2), form)
+    assert drawn.shape == (500, 2) and np.array_equal(form.round(drawn), drawn)
+    for part in (drawn[drawn > 0], -drawn[drawn < 0]):
+        assert part.size > 400 and 0.5 <= part.min() < 0.52 and 1.98 < part.max() <= 2
 
 
 # The function beside its reference
