@@ -154,3 +154,41 @@ def test_how_much_worse_in_a_coarser_dtype():
     assert in_float32([1.1 * half, 0.0]).verdict == WRONG
     found = in_float32([0.0, 0.0625])
     assert (found.verdict, found.note) == (WRONG, "entry (1,) is -1.9375, in float64 -2")
+
+
+# Very near x
+
+
+def beside(g):
+    """What is known of g(t), where the first entry is 3 + t, and the direction of that entry."""
+    known = known_of()
+    known.scalar = lambda x: float(g(x["a"][0] - 3.0))
+    return known, {"a": np.array([1.0, 0.0])}
+
+
+def test_values_beside_x_at_two_steps_of_its_size():
+    known, direction = beside(lambda t: t)
+    far, near = 3 * 2.0 ** -30, 3 * 2.0 ** -40
+    assert known._beside(direction) == [(far, -far), (near, -near)]
+    assert known_of(x=np.array([0.5, 0.25]))._steps == (2.0 ** -30, 2.0 ** -40)
+
+
+@pytest.mark.parametrize("g, jumps, steep", [
+    (lambda t: t, False, False), (lambda t: t > 0, True, True), (lambda t: t < 0, True, True),
+    (lambda t: np.sqrt(np.abs(t)), False, True), (lambda t: np.sqrt(max(t, 0)), False, True),
+    (lambda t: np.sqrt(max(-t, 0)), False, True), (np.abs, False, False),
+    (lambda t: 1e-14 * (t > 0), False, False)])  # of size 10 this is noise
+def test_jumps_and_infinite_slopes_show_at_far_finer_steps(g, jumps, steep):
+    known, direction = beside(g)
+    assert known._jumps(direction) == jumps and known._steep(direction) == steep
+    rough = "f jumps here" if jumps else "f is infinitely steep here" if steep else ""
+    known.v = direction
+    assert known._roughness(Mode.REVERSE, "a", Estimate(2.0, 0.0)) == rough
+
+
+def test_an_answer_that_agrees_with_finer_steps_alone():
+    """The slope is 1 within 2^-25 and 5 as it was estimated."""
+    known, known.v = beside(lambda t: t)
+    assert known._agrees_closer("a", Estimate(5.0, 0.0), 1.0)
+    assert not known._agrees_closer("a", Estimate(5.0, 0.0), 1.25)
+    assert not known._agrees_closer("a", Estimate(1.0, 0.0), 1.0)
