@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from crosscheck.modes import ALL, Mode
+from crosscheck.truth import estimated
 from crosscheck.truth.by_differences import ByDifferences
 from crosscheck.truth.estimated import Estimate
 from crosscheck.truth.tableau import Interval
@@ -192,3 +193,50 @@ def test_an_answer_that_agrees_with_finer_steps_alone():
     assert known._agrees_closer("a", Estimate(5.0, 0.0), 1.0)
     assert not known._agrees_closer("a", Estimate(5.0, 0.0), 1.25)
     assert not known._agrees_closer("a", Estimate(1.0, 0.0), 1.0)
+
+
+def test_slopes_on_both_sides():
+    known, direction = beside(lambda t: 2 * t)
+    left, right, width, smooth = known.slopes(direction)
+    assert left == right == pytest.approx(2.0) and width < 1e-8 and smooth
+    known, direction = beside(lambda t: 3 * abs(t))
+    left, right, width, smooth = known.slopes(direction)
+    assert (left, right) == pytest.approx((-3.0, 3.0)) and 0 < width < 1e-6 and not smooth
+    for unknown in (lambda t: t > 0, lambda t: (t != 0) * 1.0, lambda t: 1 / 0 if t else 0.0):
+        known, direction = beside(unknown)
+        left, right, width, smooth = known.slopes(direction)
+        assert np.isnan(left) and np.isnan(right) and width == np.inf and not smooth
+
+
+def test_rises_of_each_result():
+    rise, = known_of().rises({"a": V})
+    assert rise == pytest.approx([6.0, -4.0], abs=1e-9)  # exact for squares, but for rounding
+    known = known_of()
+    known.subject.value = lambda x, dtype: [1 / 0 if x["a"][0] > 3 else x["a"]]
+    rise, = known.rises({"a": V})
+    assert np.isnan(rise).all() and rise.shape == (2,)
+    assert known_of().same(1.0, 1 + 8 * 2.0 ** -26 * 11, 1.0)
+    assert not known_of().same(1.0, 1 + 8 * 2.0 ** -26 * 11.1, 1.0)
+
+
+def test_changes_by_one_rounding():
+    known = known_of(x=np.array([3.0, -1.0]))
+    assert known._rounded_at_random(0.5, 0) is known.x
+    for alike in (False, True):
+        moved = {tuple(known._rounded_at_random(0.5, seed, alike)["a"]) for seed in range(1, 20)}
+        assert moved == {(a, b) for a in (1.5, 4.5) for b in (-0.5, -1.5)}
+    tied = known_of(x=np.array([3.0, 3.0]))
+    moved = {tuple(tied._rounded_at_random(0.5, seed, True)["a"]) for seed in range(1, 20)}
+    assert moved == {(1.5, 1.5), (4.5, 4.5)}
+
+
+def test_second_differences_of_a_function_without_a_second_derivative_are_not_additive():
+    """Of a^3 / b they are no bilinear form, of a^2 + a b they are."""
+    known = known_of(x=np.zeros(2))
+    known.u = known.v = {"a": np.array([1.0, 2.0])}
+    for f, words in ((lambda a: a[0] ** 2 + a[0] * a[1], ""),
+                     (lambda a: a[0] ** 3 / a[1] if a[1] else a[0] ** 2 * 3,
+                      "f has no second derivative here: differences are not additive")):
+        known.scalar = lambda x, f=f: float(f(x["a"]))
+        e = estimated.curvature(known.scalar, known.x, known.u, known.v)
+        assert not e.reason and known._roughness(Mode.FORWARD_OVER_REVERSE, ALL, e) == words
