@@ -199,7 +199,7 @@ def test_slopes_on_both_sides():
     known, direction = beside(lambda t: 2 * t)
     left, right, width, smooth = known.slopes(direction)
     assert left == right == pytest.approx(2.0) and width < 1e-8 and smooth
-    known, direction = beside(lambda t: 3 * abs(t))
+    known, direction = beside(lambda t: 0.3 + 3 * abs(t))
     left, right, width, smooth = known.slopes(direction)
     assert (left, right) == pytest.approx((-3.0, 3.0)) and 0 < width < 1e-6 and not smooth
     for unknown in (lambda t: t > 0, lambda t: (t != 0) * 1.0, lambda t: 1 / 0 if t else 0.0):
