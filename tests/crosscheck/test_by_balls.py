@@ -34,7 +34,7 @@ def known_of(program=cubes, x=X, weights=(1.0, 1.0), agreement=None, condition=N
 def test_what_is_known_of_a_smooth_function():
     known = known_of(modes=(Mode.REVERSE, Mode.FORWARD))
     assert known.truth.gradient["a"].mid().tolist() == [12.0, 27.0] and known.size == 19.0
-    assert known_of(natural=20.0).size == 20.0
+    assert known_of(natural=20.0).size == 20.0 and known_of(x=[0.5], weights=[1.0]).size == 0.125
     assert known.names(Mode.REVERSE) == ["a"] and known.names(Mode.FORWARD_OVER_FORWARD) == [ALL]
     assert known.covers(Mode.FORWARD) and not known.covers(Mode.FORWARD_OVER_REVERSE)
     assert not known.kinked() and not known.open() and not known.refuted(Mode.REVERSE, "a")

@@ -41,6 +41,18 @@ def test_smooth_functions_agree_to_more_than_40_digits(f, x):
     assert digits(truth) >= ENOUGH
 
 
+def test_digits_are_those_that_the_steps_leave():
+    """Of a^4 the truncation is the relative 2^-250 to first order, 2^-200 to second."""
+    agreement = truth_of(lambda x: x["a"] ** 4, {"a": 1.0}, v={"a": np.array(1.0)}).agreement
+    assert 74 < agreement[1, "a"].digits < 77 and 58 < agreement[2, "a"].digits < 62
+
+
+def test_without_differences_a_formula_is_taken_to_hold():
+    truth = truth_of(*SMOOTH["product"], coordinates=None)
+    assert [(key, a.digits) for key, a in truth.agreement.items()] == [
+        ((1, "a"), np.inf), ((1, "b"), np.inf)]
+
+
 def test_the_gradient_is_the_one_on_paper():
     truth = truth_of(lambda x: np.sum(np.exp(x["a"])), {"a": [0.5, -2.0]})
     assert np.array_equal(truth.derivatives["reverse"]["a"].mid(), np.exp([0.5, -2.0]))
@@ -174,7 +186,9 @@ def test_floats_stay_within_their_bounds(seed):
 
 
 def test_a_bound_that_excludes_nothing_is_the_lesser_of_both_kinds(monkeypatch):
-    """The derivative's scale is 2: a proven bound must be below it, for each array by itself."""
+    """The derivative's scale is 2 units: a proven bound must be below it, for each array by itself.
+    """
+    unit = 2.0 ** -10
     proven = {"float64": {"a": [1e-15, 1e-14], "b": [1e-13]},
               "float32": {"a": [2.0, 0.25], "b": [1.75]}}
     linear = {"a": [0.5, 0.5], "b": [1.0]}
@@ -182,15 +196,15 @@ def test_a_bound_that_excludes_nothing_is_the_lesser_of_both_kinds(monkeypatch):
 
     def farthest(truth, mode, dtype, finer):
         asked.append((dtype, finer))
-        return {k: np.array(b) for k, b in (linear if finer else proven[dtype]).items()}
+        return {k: unit * np.array(b) for k, b in (linear if finer else proven[dtype]).items()}
 
     def bounds(*arguments):
         asked.clear()
-        return {dtype: {k: (b.limit.tolist(), b.how) for k, b in by_name.items()}
+        return {dtype: {k: ((b.limit / unit).tolist(), b.how) for k, b in by_name.items()}
                 for (_, dtype), by_name in exact._bounds(truth, "reverse", *arguments).items()}
 
     monkeypatch.setattr(exact, "_farthest", farthest)
-    truth = Truth(derivatives={"reverse": linear}, scale={1: 2.0}, value=1.0)
+    truth = Truth(derivatives={"reverse": linear}, scale={1: 2 * unit}, value=1.0)
     assert bounds(("float32", "float64"), True) == {
         "float64": {"a": ([1e-15, 1e-14], "proven"), "b": ([1e-13], "proven")},
         "float32": {"a": ([0.5, 0.25], "first order"), "b": ([1.75], "proven")}}
@@ -325,7 +339,7 @@ def after_all_precisions(monkeypatch, agreements, undecided=lambda bits: ""):
 @pytest.mark.parametrize("agreement, tried", [
     (Agreement(45.0), [400]), (Agreement(44.9), [400, 800, 1600, 3200]),
     (Agreement(np.nan, "a kink"), [400, 3200])])
-def test_precision_rises_until_45_digits_agree_and_at_once_for_a_kink(monkeypatch, agreement, tried):
+def test_precision_rises_to_45_digits_and_at_once_for_a_kink(monkeypatch, agreement, tried):
     assert after_all_precisions(monkeypatch, {(1, "a"): agreement})[0] == tried
 
 
@@ -378,8 +392,8 @@ def test_a_tuple_of_results_has_a_tuple_of_quotients():
 
 def test_differences_are_a_source_of_derivatives():
     """Of a^3 b: (3 a^2 b, sum of a^3), and their slopes along v."""
-    x, u, v = ({k: Ball(a) for k, a in d.items()} for d in (
-        {"a": [[2.0, 3.0]], "b": 5.0}, {"a": [[1.0, 0.0]], "b": 1.0}, {"a": [[1.0, -1.0]], "b": 2.0}))
+    x, u, v = ({"a": Ball([a]), "b": Ball(b)} for a, b in (
+        ([2.0, 3.0], 5.0), ([1.0, 0.0], 1.0), ([1.0, -1.0], 2.0)))
     expected = {
         Mode.REVERSE: {"a": [[60.0, 135.0]], "b": 35.0}, Mode.FORWARD: {"a": -75.0, "b": 70.0},
         Mode.FORWARD_OVER_REVERSE: {"a": [[84.0, -36.0]], "b": -15.0},

@@ -151,11 +151,15 @@ def test_the_noise_of_values_on_a_grid(scale):
     # The second differences know no slope.
     deviation, freedom, sure = lines._deviation(scale * (10 * n + signs))
     assert (deviation, freedom, sure) == (pytest.approx(np.sqrt(8 / 3) * scale), 6, True)
+    # Only from the fifth on do they know no fourth power.
+    deviation, freedom, sure = lines._deviation(scale * (100 * n ** 4 + signs))
+    assert (deviation, freedom, sure) == (pytest.approx(np.sqrt(4 ** 5 / 252) * scale), 3, True)
     # Without noise the largest of the last three counts: fifth differences of 720 (2.5, 3.5, 4.5).
     deviation, freedom, sure = lines._deviation(scale * n ** 6)
     fifth = np.sqrt(120 ** 2 / 3628800 * 720 ** 2 * (2.5 ** 2 + 3.5 ** 2 + 4.5 ** 2) / 3)
     assert (deviation, freedom, sure) == (pytest.approx(fifth * scale), 3, False)
     assert lines._deviation(np.zeros(8))[0] == 0
+    assert lines._deviation((n - 3.5) ** 2)[0] < 1e-15  # although it falls and rises
 
 
 def stairs(width):

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from crosscheck import kinks
+from crosscheck import trial as trial_module
 from crosscheck.ball import Ball
+from crosscheck.formats import format_named
 from crosscheck.modes import ALL, Mode
-from crosscheck.points import Point
+from crosscheck.points import MIXED, Point
 from crosscheck.subjects.subject import Misconduct, Subject, Unanswered
-from crosscheck.trial import Examination, Trial
+from crosscheck.trial import Examination, Finding, Trial, _draw, _why_not_on_balls
 from crosscheck.verdict import (
-    MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, VERDICTS, WRONG, Verdict)
+    MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, VERDICTS, WRONG, Verdict)
 
 X = {"a": np.array([1.0, 2.0]), "b": np.array(3.0)}
 ANSWER = {"a": np.array([5.0, 6.0]), "b": np.array(7.0)}
@@ -205,15 +207,89 @@ def test_without_a_result_its_weight_is_zero():
         assert all(np.array_equal(w, weights[n] * (n != k)) for n, w in enumerate(given.pop()))
 
 
+def test_weights_and_directions_have_both_signs_and_are_numbers_of_every_format():
+    form = format_named("bfloat16")
+    drawn = _draw(np.random.default_rng(0), (500, 2), form)
+    assert drawn.shape == (500, 2) and np.array_equal(form.round(drawn), drawn)
+    for part in (drawn[drawn > 0], -drawn[drawn < 0]):
+        assert part.size > 400 and 0.5 <= part.min() < 0.52 and 1.98 < part.max() <= 2
+
+
+# An examination
+
+
+def examination(**fields):
+    """One of which only these fields are set."""
+    made = Examination.__new__(Examination)
+    stubs = {"subject": Stub(), "x": X, "widest": "float64", "own_rules": False}
+    vars(made).update({**stubs, **fields})
+    return made
+
+
+@pytest.mark.parametrize("many, number, label, wide, narrow", [
+    (False, 3, "there", 6, 6), (True, 0, "as given", 6, 6), (True, 3, "there", 1, 1),
+    (True, 3, MIXED, 2, 1)])
+def test_with_many_entries_few_modes_are_asked_for_elsewhere(many, number, label, wide, narrow):
+    modes = examination(many=many)._modes(number, Point(label, X))
+    assert {d: len(m) for d, m in modes.items()} == {"float64": wide, "float32": narrow}
+    assert all(list(m) == list(Mode)[:len(m)] for m in modes.values())
+
+
+@pytest.mark.parametrize("gradient, pads", [
+    ([[0.0, 0.0], [1.0, 2.0]], True), ([[0.0, 1.0], [0.0, 0.0]], False), (0.0, False),
+    (np.zeros((0, 3)), False), (ValueError("no vjp"), True)])
+def test_an_input_without_gradient_at_index_0_may_be_padded(gradient, pads):
+    class Padded(Stub):
+        def pull(self, x, weights, dtype, layout):
+            assert [w.tolist() for w in weights] == [[1.0, 1.0]]
+            return {"a": self._or_raise(gradient), "b": np.ones(3)}, None, []
+    assert examination(subject=Padded())._pads(Point("there", X), [np.zeros(2)]) == pads
+
+
+def test_the_pattern_of_a_fault_is_looked_for_in_the_gradient_of_one_input(monkeypatch):
+    monkeypatch.setattr(trial_module, "pattern", lambda trial, name, dtype: f"{name} in {dtype}")
+    trial = trial_of()
+    trial.answers = {"float32": {Mode.REVERSE: ANSWER}, "float64": {Mode.REVERSE: ValueError()}}
+    examined = examination(trials={"there": trial})
+
+    def words(check="reverse", point="there", name="a", dtype="float32"):
+        return examined.where(Finding(check, point, name, dtype, WRONG))
+    assert words() == words(dtype="exact") == "a in float32" and words(name="b") == "b in float32"
+    for nothing in (dict(check="forward"), dict(point="elsewhere"), dict(name=ALL),
+                    dict(dtype="float64")):
+        assert words(**nothing) == ""
+
+
+def test_why_a_function_does_not_run_on_balls():
+    def raises(x):
+        raise ValueError("no\nmore")
+    undecided = lambda x: [np.maximum(np.sqrt(x["b"]) ** 2, x["b"])]
+    for program, why in ((lambda x: [1.0, x["a"]], ""), (undecided, ""), (raises, "ValueError: no"),
+                         (lambda x: [1.0], "its result does not depend on the inputs as arrays")):
+        assert _why_not_on_balls(program, X) == why
+
+
+@pytest.mark.parametrize("own, foreign, failed", [
+    (True, False, True), (True, True, False), (False, False, False)])
+def test_where_f_has_a_value_an_error_is_of_the_rules(own, foreign, failed):
+    point = Point("there", X, foreign=foreign)
+    found = examination(program=lambda x: [x["a"]], own_rules=own)._unknown(point, ValueError("no"))
+    assert (found.check, found.verdict, found.failed) == (Mode.REVERSE, NO_ANSWER, failed)
+    assert found.note == f"{'refgrad' if own else 'the reference'}'s rules raise ValueError: no"
+    for program in (lambda x: [x["a"], x["a"] / (x["b"] - 3)], lambda x: [x["c"]]):
+        found = examination(program=program, own_rules=own)._unknown(point, ValueError("no"))
+        assert (found.check, found.verdict, found.failed) == ("differences", UNDECIDED, False)
+        assert found.note == "f has no value: ValueError: no"
+
+
 # The function beside its reference
 
 
 def values(ys, exact, dtype="float64"):
-    examination = Examination.__new__(Examination)
-    examination.widest = dtype
     knowledge = known(value=[Ball(b) for b in exact], eps=lambda d: float(np.finfo(d).eps),
                       rounded=lambda d: [0.0] * len(exact))
-    return list(examination._value(trial_of(knowledge=knowledge), [np.asarray(y) for y in ys]))
+    trial = trial_of(knowledge=knowledge)
+    return list(examination(widest=dtype)._value(trial, [np.asarray(y) for y in ys]))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -235,6 +311,17 @@ def test_a_function_is_another_one_when_half_of_the_digits_are_wrong(dtype):
 def test_entries_that_are_zero_or_tied_are_tried_first():
     a = np.array([[7.0, 0.0, 5.0, 4.0], [5.0, 9.0, 8.0, 6.0]])
     assert kinks._special_entries(a) == [(0, 1), (0, 2), (1, 0), (0, 0), (0, 3), (1, 1)]
+
+
+@pytest.mark.parametrize("off, inside", [
+    (2.0 ** -20, True), (2.0 ** -18, False), (-2.0 ** -18, False)])
+def test_the_slope_is_known_up_to_the_rounding_of_the_function(off, inside):
+    """8 eps of its size 2^40 times the direction's largest entry 2^-10 are 2^-19."""
+    knowledge = known(slopes=lambda d: (1.0, 1.0, 0.0, True), size=2.0 ** 40)
+    gradient = {"a": np.array([2.0 ** 10 * (1 + off), 7.0])}
+    direction = {"a": np.array([2.0 ** -10, 0.0])}
+    found = kinks._slopes(trial_of(knowledge=knowledge), "float64", direction, gradient)
+    assert found == (1.0, 1.0, True, 1 + off, inside)
 
 
 @pytest.mark.parametrize("off, agree", [(0.0, True), (31.0, True), (34.0, False), (-34.0, False)])

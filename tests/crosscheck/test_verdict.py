@@ -284,18 +284,24 @@ def test_one_entry_that_is_lost_excuses_no_other():
     (1 + 2.0 ** -10, 2.0 ** -25),  # halfway from 2^-10 in float32 is 2^-10 2^-14.5 in float64
     (1.0, 2.0 ** -38),             # an error below float32's last place may be luck
     (np.inf, 2.0 ** -38),          # what overflowed tells nothing
-    (0.0, 2.0 ** -5),              # where it vanished all digits are lost
-    (2.0, 2.0 ** -15)])            # and where it is as wrong, none is
+    (2.0, 2.0 ** -15)])            # all digits wrong are no more than that
 def test_an_error_that_shrinks_halfway_in_powers_of_two_is_rounding(twin, least):
     truth = hand_made([1.0], limit=2.0 ** -51)
     assert judged([1 + least], truth, other=np.array([twin])).verdict == LESS_ACCURATE
     assert judged([1 + 2 * least], truth, other=np.array([twin])).verdict == WRONG
 
 
+def test_where_the_coarser_result_vanished_five_right_bits_are_more_than_none():
+    truth, twin = hand_made([1.0], limit=2.0 ** -51), np.array([0.0])
+    for error, verdict in ((1 / 32, LESS_ACCURATE), (1 / 31.9, WRONG)):
+        assert judged([1 + error], truth, other=twin).verdict == verdict
+
+
 def test_halfway_is_near_enough():
     truth = hand_made([1.0], limit=2.0 ** -51, dtype="float32")
     twin = np.array([1 + 2.0 ** -4])  # bfloat16's eps is 2^16 times as large as float32's
-    found = judged(np.float32([1 + 2.0 ** -12]), truth, "float32", other=twin, twin_dtype="bfloat16")
+    result = np.float32([1 + 2.0 ** -12])
+    found = judged(result, truth, "float32", other=twin, twin_dtype="bfloat16")
     assert found.verdict == LESS_ACCURATE
 
 
@@ -327,7 +333,7 @@ def test_a_twin_of_another_shape_tells_nothing():
     truth = hand_made([1.0], limit=EPS)
     assert judged([1 + 2.0 ** -30], truth, other=np.array([1.5])).verdict == LESS_ACCURATE
     assert judged([1 + 2.0 ** -30], truth, other=np.array([1.5, 1.5])).verdict == WRONG
-    assert judged(1 + 2.0 ** -30, hand_made(1.0, limit=EPS)).verdict == WRONG
+    assert judged(1 + 2.0 ** -45, hand_made(1.0, limit=EPS)).verdict == WRONG  # nor does none
 
 
 def test_how_much_less_accurate():
