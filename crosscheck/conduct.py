@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .formats import format_named
+from .formats import OF_NUMPY, format_named
 from .modes import ALL, Mode
 from .shapes import resized
 from .subjects.libraries.refgrad_library import inner
@@ -272,7 +272,7 @@ def _shapes(found, x, dtype):
         g = found[k]
         if np.shape(g) != np.shape(a):
             yield "shape and dtype", k, Verdict(MISCONDUCT, note=f"shape {np.shape(g)}, expected {np.shape(a)}")
-        elif dtype in np.sctypeDict and np.asarray(g).dtype != np.dtype(dtype):
+        elif dtype in OF_NUMPY and np.asarray(g).dtype != np.dtype(dtype):
             yield "shape and dtype", k, Verdict(MISCONDUCT, note=f"dtype {np.asarray(g).dtype}, expected {dtype}")
         else:
             yield "shape and dtype", k, Verdict(RIGHT)

@@ -52,6 +52,10 @@ FORMATS = {f.name: f for f in (
 TF32 = FloatFormat("TF32", 11, float(np.finfo(np.float32).smallest_normal), float(np.finfo(np.float32).max))
 
 
+#: Those that NumPy has by itself: other packages may add dtypes to it in the course of a process.
+OF_NUMPY = ("float64", "float32", "float16")
+
+
 def format_named(dtype) -> FloatFormat:
     """The format of a dtype, given as NumPy's, as a name or as any object whose text ends in one (torch's); a format
     is its own."""

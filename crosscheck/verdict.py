@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .ball import Ball, arithmetic
-from .formats import FORMATS, format_named
+from .formats import FORMATS, OF_NUMPY, format_named
 from .modes import Mode
 
 RIGHT, AGREES, LESS_ACCURATE = "exact to rounding", "agrees", "less accurate"
@@ -112,7 +112,7 @@ def judge(result, exact, bound, context):
     result = np.asarray(result)
     if result.shape != exact.shape:
         return Verdict(WRONG, note=f"shape {result.shape}, expected {exact.shape}")
-    other = result.dtype.name != context.dtype and context.dtype in np.sctypeDict and result.dtype.name in FORMATS
+    other = result.dtype.name != context.dtype and context.dtype in OF_NUMPY and result.dtype.name in FORMATS
     came_as = f"came as {result.dtype}" if other else ""
     result = format_named(context.dtype).round(result)
     error, size = _error(result, exact, context.bits), exact.abs_upper()

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from ..ball import Ball, Undecided, arithmetic, digits
-from ..formats import format_named
+from ..formats import OF_NUMPY, format_named
 from ..modes import Mode
 from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from ..subjects.subject import weighed
@@ -162,7 +162,7 @@ class ByBalls:
     def _typical(self, mode, name, dtype):
         """The reference in the same dtype; where its rules are on trial, the exact value rounded."""
         nearest = self.truth.derivatives[mode][name].mid()
-        if self.on_trial or dtype not in np.sctypeDict:
+        if self.on_trial or dtype not in OF_NUMPY:
             return nearest
         if (mode, dtype) not in self.typical:
             x, u, v = ({k: a.astype(dtype) for k, a in d.items()} for d in (self.x, self.u, self.v))

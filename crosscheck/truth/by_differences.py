@@ -369,7 +369,7 @@ class ByDifferences:
             attainable = np.maximum(limit / TYPICAL, form.spacing(right))
             worse = float(np.max((error - np.minimum(limit, error)) / attainable))
             found.verdict = LESS_ACCURATE
-            found.note = (f"{worse:.3g} ulps worse than attainable, condition number "
+            found.note = (f"worse by {worse:.3g} times the attainable error, condition number "
                           f"{float(np.max(self._sensitivity(mode, name, eps))) / (eps * (size or 1.0)):.2g}")
             return found
         if (error <= limit + TYPICAL * self._scatter(mode, name, dtype, answer)).all():

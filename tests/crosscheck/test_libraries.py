@@ -10,7 +10,7 @@ from crosscheck.locate import program_of
 from crosscheck.locate.program import directions
 from crosscheck.modes import Mode
 from crosscheck.networks import draw_networks, network_of_id
-from crosscheck.studies.networks import check_network
+from crosscheck.studies.networks.run import check_network
 from crosscheck.subjects.libraries import LIBRARIES, library
 from crosscheck.subjects.network import NetworkSubject
 from crosscheck.verdict import NO_ANSWER, NOT_FINITE, RIGHT, WRONG

@@ -51,7 +51,7 @@ def known(verdict=None, **changed):
     stub = dict(how="balls", on_trial=False, strict=False, weights=[np.array([2.0, 3.0])], u=X, v=X,
                 covers=lambda mode: True, names=lambda mode: X, refuted=lambda mode, name: False,
                 truth=SimpleNamespace(bits=400), judge=lambda *arguments: verdict,
-                judge_on_balls=lambda mode, name, ball: (verdict, 41.0))
+                judge_on_balls=lambda mode, name, ball: (verdict, 41.0), eps=lambda dtype: 2.0 ** -52)
     return SimpleNamespace(**{**stub, **changed})
 
 
