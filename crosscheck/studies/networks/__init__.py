@@ -34,7 +34,7 @@ class Dtype(str, Enum):
     float64 = "float64"
 
 
-COUNT = option("networks", Optional[int], None, "--networks", min=1, help="How many networks.",
+COUNT = option("networks", Optional[int], None, "--networks", min=1, max=1000, help="How many networks.",
                show_default="150, which meet every pair of layers; 60 with --quick")
 DTYPE = option("dtype", Optional[list[Dtype]], None, "--dtype", help="Give it twice for both.",
                show_default="both")
