@@ -1,6 +1,7 @@
 """The checkers on trial: how they are compared, and their section of the page."""
 
 from functools import partial
+from importlib.util import find_spec
 
 import pandas as pd
 
@@ -8,6 +9,7 @@ from ...report.sections import FIRST, images, section, table
 from ...report.terminal import table_of
 from ..study import Outcome
 from . import compare, frames, torch_seconds
+from .opinfo import NEEDS
 from .plots import plot_checkers
 
 
@@ -25,7 +27,8 @@ def run(options, watch):
          pd.DataFrame(seconds) if seconds else None],
         {"checkers.png": partial(plot_checkers, frame)},
         f"{len(right):,} right gradients and {len(planted):,} planted faults of seed {options.seed} "
-        f"put to {frame['checker'].nunique()} checkers",
+        f"put to {frame['checker'].nunique()} checkers" +
+        ("" if find_spec(NEEDS) else f"; without torch's own functions, which need {NEEDS}"),
         lambda: table_of(frames.side_by_side(frame), ("checker",)),
         stopped=result.stopped)
 
