@@ -12,7 +12,7 @@ from .primitive import EVERY, Primitive, fit
 from .reverse import outside_the_walk
 from .snapshots import Snapshots
 from .tracer import Tracer
-from .transforms import _named, _Recording, jvp
+from .transforms import Recorded, jvp, named_after
 from .tree import flatten, unflatten
 from .writing import on_arguments
 
@@ -23,7 +23,7 @@ class _Recomputed(Primitive):
     def pull(self, g, kept, arrays, params, wanted):
         outside_the_walk()
         primals, structure = flatten(tuple(arrays[i] for i in wanted))
-        run = _Recording(self._of_some(arrays, params, wanted), primals, structure, False, "checkpoint")
+        run = Recorded(self._of_some(arrays, params, wanted), primals, structure, False, "checkpoint")
         self._compare(run.values, kept)
         return [fit(c, x, self, i) for c, x, i in zip(run.sweep(g, once=True), primals, wanted)]
 
@@ -88,7 +88,7 @@ def checkpoint(f):
     changed.
     """
 
-    @_named("checkpoint", f)
+    @named_after("checkpoint", f)
     def recomputed(*args, **kwargs):
         leaves, structure = flatten((args, kwargs))
         traced = [i for i, x in enumerate(leaves) if type(x) is Tracer]

@@ -24,7 +24,7 @@ from .scalars import KINDS, Scalar
 from .straight_line import Program
 from .surroundings import VALUES, Surroundings
 from .tracer import Tracer
-from .transforms import _name, _named
+from .transforms import name_of, named_after
 from .tree import flatten, paths, unflatten
 from .writing import ARGUMENT
 
@@ -89,7 +89,7 @@ class Replayed:
 
     def write(self, key, leaves, structure, why):
         """Run the function, and keep what it did as a program."""
-        name = _name(self.f)
+        name = name_of(self.f)
         roots = {name: self.f, **_classes(structure)}
         for label, x in zip(_labels(structure), leaves):
             if not self.is_input(x):
@@ -189,7 +189,7 @@ def jit(f):
     """
     programs = Replayed(f)
 
-    @_named("jit", f)
+    @named_after("jit", f)
     def replayed(*args, **kwargs):
         return programs.run(args, kwargs)[0]
 
@@ -210,13 +210,13 @@ def record(f, leaves, structure, is_input):
         results, shape = flatten(f(*args, **kwargs))
         after, same = flatten((args, kwargs))
         if same != structure or not all(map(operator.is_, after, inputs)):
-            raise TypeError(f"jit: {_name(f)} changes a list or a dict among its arguments, and a "
+            raise TypeError(f"jit: {name_of(f)} changes a list or a dict among its arguments, and a "
                             f"replay would not do so. Return a new one.")
         outputs = [level.reference(r) if is_traced(r) else _returned(r, f) for r in results]
     level.settle()
     values = [r.value if is_traced(r) else r for r in results]
     program = Program(
-        _name(f), marks, [x for x in leaves if is_input(x)], level.operations, outputs, shape,
+        name_of(f), marks, [x for x in leaves if is_input(x)], level.operations, outputs, shape,
         strict=level.strict or "raise" in level.errors.values())
     own = [np.copy(v) if type(v) is np.ndarray else v for v in values]
     return unflatten(shape, own), program, level
@@ -241,9 +241,9 @@ def _returned(x, f):
     """A result that is no array of the program, and holds none."""
     inside = Surroundings({"result": x}, by_text=True)
     if inside.traced or inside.running:
-        raise TypeError(f"jit: {_name(f)} returns a {describe(x)} that holds arrays of the program "
+        raise TypeError(f"jit: {name_of(f)} returns a {describe(x)} that holds arrays of the program "
                         f"(as the pull of vjp does), and these change from call to call. Return "
-                        f"arrays: call the function inside {_name(f)}.")
+                        f"arrays: call the function inside {name_of(f)}.")
     return x
 
 

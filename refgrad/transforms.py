@@ -31,7 +31,7 @@ def vjp(f, *primals, has_aux=False):
     Raises TypeError for arguments that are not floating point, ValueError for a cotangent of the wrong shape.
     """
     leaves, structure = _leaves(primals, "vjp", range(len(primals)))
-    run = _Recording(f, [own(x) for x in leaves], structure, has_aux, "vjp")
+    run = Recorded(f, [own(x) for x in leaves], structure, has_aux, "vjp")
     return (run.value, run.pull, run.aux) if has_aux else (run.value, run.pull)
 
 
@@ -59,7 +59,7 @@ def grad(f, argnums=0, has_aux=False):
     Raises TypeError if f does not return a scalar, or if an argument is not floating point.
     """
 
-    @_named("grad", f)
+    @named_after("grad", f)
     def gradient(*args, **kwargs):
         run, gradients = _gradient(f, args, kwargs, argnums, has_aux, "grad")
         return (gradients, run.aux) if has_aux else gradients
@@ -70,7 +70,7 @@ def grad(f, argnums=0, has_aux=False):
 def value_and_grad(f, argnums=0, has_aux=False):
     """Value and gradient of a scalar function in one pass: ``(value, gradient)``, or ``((value, aux), gradient)``."""
 
-    @_named("value_and_grad", f)
+    @named_after("value_and_grad", f)
     def both(*args, **kwargs):
         run, gradients = _gradient(f, args, kwargs, argnums, has_aux, "value_and_grad")
         return ((run.value, run.aux) if has_aux else run.value), gradients
@@ -89,7 +89,7 @@ def jacobian(f, argnums=0, mode="reverse", batched=True):
     if mode not in ("reverse", "forward"):
         raise ValueError(f"jacobian: mode is {mode!r}; expected 'reverse' or 'forward'")
 
-    @_named("jacobian", f)
+    @named_after("jacobian", f)
     def matrix(*args, **kwargs):
         g, chosen, positions = _choose(f, args, kwargs, argnums, "jacobian")
         leaves, structure = _leaves(chosen, "jacobian", positions)
@@ -145,9 +145,9 @@ def _gradient(f, args, kwargs, argnums, has_aux, name):
     """The recording of f, and its gradient."""
     g, chosen, positions = _choose(f, args, kwargs, argnums, name)
     leaves, structure = _leaves(chosen, name, positions)
-    run = _Recording(g, leaves, structure, has_aux, name)
+    run = Recorded(g, leaves, structure, has_aux, name)
     if run.shape.kind is not LEAF or shape_of(run.value) != ():
-        raise TypeError(f"{name}: {_name(f)} returned {describe(run.value)}; expected a scalar. Reduce it (np.sum, "
+        raise TypeError(f"{name}: {name_of(f)} returned {describe(run.value)}; expected a scalar. Reduce it (np.sum, "
                         f"np.mean), return what is not differentiated with has_aux=True, or use vjp or jacobian for "
                         f"a function with many outputs.")
     one = type(run.value)(1) if issubclass(type(run.value), np.floating) else np.ones_like(run.value)
@@ -155,7 +155,7 @@ def _gradient(f, args, kwargs, argnums, has_aux, name):
     return run, gradients if isinstance(argnums, tuple) else gradients[0]
 
 
-class _Recording:
+class Recorded:
     """A function run once on a tape: its value, and the sweep back from it."""
 
     def __init__(self, f, leaves, structure, has_aux, name):
@@ -184,7 +184,7 @@ class _Recording:
 
 def _push(f, leaves, structure, directions, has_aux, name, count=None):
     """(value leaves, tangent leaves, structure of the result, aux) of one forward pass."""
-    snapshots, vectors, reader = Snapshots(), iter(directions), f"{name}: an argument of {_name(f)}"
+    snapshots, vectors, reader = Snapshots(), iter(directions), f"{name}: an argument of {name_of(f)}"
     with Tangents(count) as level:
         inputs = _arguments(lambda x: level.variable(x, next(vectors)), leaves, lambda x: snapshots.of(x, reader))
         value, aux = _split(f(*unflatten(structure, inputs)), has_aux, f, level)
@@ -198,7 +198,7 @@ def _push(f, leaves, structure, directions, has_aux, name, count=None):
 
 
 def _rows_by_sweeps(f, leaves, structure):
-    run = _Recording(f, leaves, structure, False, "jacobian")
+    run = Recorded(f, leaves, structure, False, "jacobian")
     rows = []
     for k, v in enumerate(run.values):
         sweeps = []
@@ -258,7 +258,7 @@ def _choose(f, args, kwargs, argnums, name):
     chosen = argnums if isinstance(argnums, tuple) else (argnums,)
     for k in chosen:
         if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not -len(args) <= k < len(args):
-            raise ValueError(f"{name}: argnums={argnums!r}, but {_name(f)} was called with {len(args)} positional "
+            raise ValueError(f"{name}: argnums={argnums!r}, but {name_of(f)} was called with {len(args)} positional "
                              f"argument{'s' * (len(args) != 1)}; argnums counts positional arguments from 0")
     chosen = [k % len(args) for k in chosen]
     if len(set(chosen)) != len(chosen):
@@ -270,7 +270,7 @@ def _choose(f, args, kwargs, argnums, name):
             full[k] = x
         return f(*full, **kwargs)
 
-    of_chosen.__name__ = _name(f)
+    of_chosen.__name__ = name_of(f)
     return of_chosen, tuple([args[k] for k in chosen]), chosen
 
 
@@ -315,28 +315,28 @@ def _split(returned, has_aux, f, level):
     if not has_aux:
         return returned, None
     if not isinstance(returned, tuple) or len(returned) != 2:
-        raise TypeError(f"has_aux=True: {_name(f)} returned {describe(returned)}; expected a pair (value, aux)")
+        raise TypeError(f"has_aux=True: {name_of(f)} returned {describe(returned)}; expected a pair (value, aux)")
     leaves, structure = flatten(returned[1])
     return returned[0], unflatten(structure, [own(level.strip(x)) if level.traces(x) else x for x in leaves])
 
 
 def _values(results, level, f, name):
     """The leaves of what f returned, stripped of this level's traces."""
-    values = [check_result(level.strip(r), name, _name(f)) for r in results]
+    values = [check_result(level.strip(r), name, name_of(f)) for r in results]
     for v in values:
         if type(v) is Tracer and not v.level.open:
-            raise ClosedLevel(f"{name}: the result of {_name(f)}")
+            raise ClosedLevel(f"{name}: the result of {name_of(f)}")
     return values
 
 
-def _name(f):
+def name_of(f):
     return getattr(f, "__name__", type(f).__name__)
 
 
-def _named(transform, f):
+def named_after(transform, f):
     """Give a transformed function f's documentation and a name that says what it is."""
     def decorate(g):
-        g.__name__ = g.__qualname__ = f"{transform}({_name(f)})"
+        g.__name__ = g.__qualname__ = f"{transform}({name_of(f)})"
         g.__doc__ = getattr(f, "__doc__", None)
         return g
     return decorate

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..transforms import _name
+from ..transforms import name_of
 from .sizes import Size
 from .symbol import PROPERTIES, STRUCTURES, Symbol
 
@@ -64,7 +64,7 @@ def variables_of(f, shapes):
             wrong = (f"no shape was given for {', '.join(missing)}: {x}=(\"m\", \"n\"), {x}=(3,) "
                      f"or "
                      f"{x}=() for a number")
-        raise TypeError(f"derive: {_name(f)} has the arguments {', '.join(arguments)}; {wrong}")
+        raise TypeError(f"derive: {name_of(f)} has the arguments {', '.join(arguments)}; {wrong}")
     variables = [variable(name, shapes[name]) for name in arguments]
     for v in variables:
         clash = next((n for n in (v.name, *v.shape) if n in RESERVED), None) or next(
@@ -81,12 +81,12 @@ def names_of(wrt, f, variables):
     arguments = [v.name for v in variables]
     names = arguments if wrt is None else [wrt] if isinstance(wrt, str) else wrt
     if not isinstance(names, (list, tuple)) or not names:
-        raise ValueError(f"derive: wrt={wrt!r}; expected the name of an argument of {_name(f)}, or "
+        raise ValueError(f"derive: wrt={wrt!r}; expected the name of an argument of {name_of(f)}, or "
                          f"a tuple of one or "
                          f"more of {', '.join(arguments)}")
     for name in names:
         if name not in arguments:
-            raise ValueError(f"derive: wrt={name!r} is not an argument of {_name(f)}; expected one "
+            raise ValueError(f"derive: wrt={name!r} is not an argument of {name_of(f)}; expected one "
                              f"of "
                              f"{', '.join(arguments)}")
         if "d" + name in arguments:

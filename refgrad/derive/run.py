@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 
 from ..errors import describe
-from ..transforms import _name
+from ..transforms import name_of
 from ..writing import ARGUMENT
 from .arguments import dimensions, symbols_of
 from .level import Deriving
@@ -32,7 +32,7 @@ class Run:
 
     def __init__(self, f, variables, wrt, numbers=None, found=None):
         self.f, self.variables, self.wrt = f, variables, wrt
-        self.name = _name(f) if _name(f).isidentifier() else "f"
+        self.name = name_of(f) if name_of(f).isidentifier() else "f"
         self.numbers = dimensions(variables) if numbers is None else numbers
         self.found = found or {}
         self._run()

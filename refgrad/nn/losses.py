@@ -12,7 +12,7 @@ from ..rules.constants import number
 from ..rules.shape import scatter_add
 from .activations import log1pexp, logistic
 from .arguments import expected, plain, reduced, reduction_of, same_shape, shape_of
-from .softmax import _log_softmax, balance
+from .softmax import log_softmax_along, balance
 
 # Cross entropies
 
@@ -39,7 +39,7 @@ _CLASSES = np.arange(3), np.array([1, 0, 3])
 
 
 def _logs_and_chosen(x, index, axis):
-    logs = _log_softmax(x, axis=axis)
+    logs = log_softmax_along(x, axis=axis)
     return logs, logs[(..., *index)]
 
 
@@ -61,7 +61,7 @@ _cross_entropy_of_probabilities = declare(
     None, """y = -<q, log p>  with p = softmax x and weights q, probabilities for instance
     d log p = dx - 1 <p, dx>,  dy = -<dq, log p> - <q, dx> + <q, 1> <p, dx> = <<q, 1> p - q, dx> - <log p, dq>
     <g, dy> = <g (<q, 1> p - q), dx> + <-g log p, dq>""",
-    name="cross_entropy_of_probabilities", keep=lambda x, q, axis: _log_softmax(x, axis=axis), stacked=True,
+    name="cross_entropy_of_probabilities", keep=lambda x, q, axis: log_softmax_along(x, axis=axis), stacked=True,
     forward=lambda logs, x, q, axis: -np.sum(q * logs, axis=axis),
     jvp=(lambda v, logs, q, axis: -np.sum(balance(np.exp(logs), q, axis=axis) * v, axis=axis),
          lambda v, logs, axis: -np.sum(logs * v, axis=axis)),

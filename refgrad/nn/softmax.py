@@ -113,7 +113,7 @@ _softmax = declare(
     Computed with x - max x, which leaves y as it is: numerator and denominator share a factor.""",
     name="softmax", forward=_exponentials, jvp=(_along,), vjp=(_along,), stacked=True, cases=CASES)
 
-_log_softmax = declare(
+log_softmax_along = declare(
     None, """y = x - 1 log <1, e^x>,  dy = dx - 1 <p, dx> = (I - 1 p') dx  with  p = e^y
     <g, (I - 1 p') dx> = <(I - p 1') g, dx> = <g - p <1, g>, dx>
     Computed with x - max x, which leaves y as it is.""",
@@ -140,7 +140,7 @@ def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
     As torch.nn.functional.log_softmax.
     """
     refuse("log_softmax", "dtype", dtype, "convert the input: log_softmax(input.astype(dtype), dim)")
-    return _along_axis("log_softmax", _log_softmax, input, dim)
+    return _along_axis("log_softmax", log_softmax_along, input, dim)
 
 
 def _along_axis(name, function, input, dim):
