@@ -23,7 +23,8 @@ class JaxFunction(Subject):
     def cast(self, a, dtype):
         return jnp.asarray(a, dtype)
 
-    def value(self, x, dtype):
+    def value(self, x, dtype, layout=None):
+        """JAX's arrays have no layout that one could choose."""
         with jax.enable_x64():
             return [np.asarray(y) for y in results(self.call(self.arrays(x, dtype)))]
 

@@ -50,8 +50,8 @@ class Rule(Subject):
         self.results = tupled(self.primitive.evaluate(*self.values, **self.params))
         self.symmetric = {str(i) for i in operation.wanted if self._reads_one_triangle(i)}
 
-    def value(self, x, dtype):
-        return [np.asarray(y) for y in tupled(self._run(x, dtype, np.asarray)[1])]
+    def value(self, x, dtype, layout=np.asarray):
+        return [np.asarray(y) for y in tupled(self._run(x, dtype, layout)[1])]
 
     def keeps(self, dtype):
         """Are its results floats of that dtype or a finer one, if all its arguments are?"""

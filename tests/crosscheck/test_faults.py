@@ -326,3 +326,11 @@ def test_the_plot_counts_what_is_caught_missed_and_equivalent():
     np.testing.assert_array_equal(np.ma.filled(share, np.nan), expected)
     assert "5 faults planted" in figure.get_suptitle()
     plt.close(figure)
+
+
+@pytest.mark.parametrize("primitive", ["np.exp", "np.add"])
+def test_a_rule_that_ignores_strides_is_pinned_on_its_primitive(primitive):
+    """The rule on trial takes its arrays in every layout that its function takes."""
+    fault = next(f for f in faults() if (f.primitive, f.operator, f.which) == (primitive, "strides ignored", "jvp"))
+    row = trial.try_fault(fault)
+    assert row["caught"] == "caught" and row["pinned_on"] == primitive
