@@ -213,7 +213,12 @@ class ByDifferences:
         if e.value == 0 and mode.order == 1:
             found.note += f"; {STEP}"
         if mode == Mode.REVERSE:
-            found.note += self._entry(name, answers[dtype][mode])
+            entry = self._entry(name, answers[dtype][mode])
+            found.note += entry
+            if not entry and relative < SMALL:
+                # Where many entries bend in their own ways, a difference along all of them may know less than it says.
+                found.verdict = UNDECIDED
+                found.note += "; no entry alone is off by more than its own difference knows"
         return found
 
     def _roughness(self, mode, name, e):

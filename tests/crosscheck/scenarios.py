@@ -230,6 +230,10 @@ SCENARIOS = {
         vjp=lambda g, x: g * np.exp(x * (1 / 3)) / (3 * math.sqrt(2 * math.pi))), has="float64 constants"),
     "a matrix so small that steps leave the domain": Scenario(lambda: check(
         lambda a: np.linalg.cholesky(a + a.T), np.eye(2) + 0.25)),
+    "a jump of the second derivative": Scenario(lambda: check(function(
+        lambda x: torch.where(x < 0, x * torch.rsqrt(1 + x * x), x),
+        lambda g, x: g * torch.where(x < 0, torch.rsqrt(1 + x * x) ** 3, torch.ones_like(x))),
+        torch.linspace(-2, 2, 6, dtype=torch.float64))),
     "nan for one of two inputs": Scenario(lambda: check(np.remainder, X, X + 1)),
     "one derivative at a jump": Scenario(lambda: check(angle(1, 1), X, X + 1)),
     "a model that keeps what it has seen": Scenario(lambda: (lambda m: check(m.loss, X, gradient=m.gradient))(Model())),
