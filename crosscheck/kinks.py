@@ -46,6 +46,8 @@ def _against_slopes(trial, dtype, kinked, gradient):
     def refuted(names):
         if names not in nearby:
             nearby[names] = is_gradient_nearby(known, x, list(names), gradient, row)
+            if nearby[names] is False and len(names) < len(x):  # bounds that meet part if they move, too
+                nearby[names] = is_gradient_nearby(known, x, list(x), gradient, row)
         return nearby[names] is False
 
     for name in kinked:

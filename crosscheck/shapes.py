@@ -95,7 +95,8 @@ def alternating(a, *values):
 
 
 def _cut(a, axis):
-    return np.take(a, [0], axis=axis)
+    """The first entries along an axis; without any the array as it is."""
+    return np.array(a[(slice(None),) * axis + (slice(1),)])
 
 
 def _enlarged(a, axis):

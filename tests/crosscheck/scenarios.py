@@ -230,6 +230,9 @@ SCENARIOS = {
         vjp=lambda g, x: g * np.exp(x * (1 / 3)) / (3 * math.sqrt(2 * math.pi))), has="float64 constants"),
     "a matrix so small that steps leave the domain": Scenario(lambda: check(
         lambda a: np.linalg.cholesky(a + a.T), np.eye(2) + 0.25)),
+    "arrays without entries, and shapes around them": Scenario(
+        lambda: check(np.add, np.zeros((0, 3)), np.zeros((0, 3))), outcome="ok"),
+    "bounds that meet, and part as they move": Scenario(lambda: check(np.clip, X, 0 * X - 0.5, 0 * X + 0.5)),
     "a jump of the second derivative": Scenario(lambda: check(function(
         lambda x: torch.where(x < 0, x * torch.rsqrt(1 + x * x), x),
         lambda g, x: g * torch.where(x < 0, torch.rsqrt(1 + x * x) ** 3, torch.ones_like(x))),
