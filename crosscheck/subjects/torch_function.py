@@ -226,7 +226,7 @@ class TorchSubject(Subject):
     def _laid_out(self, a, layout, dtype):
         """A tensor with the strides that the layout gives an array of that shape, and with sevens in the gaps."""
         like = layout(np.asarray(a, float))
-        if any(n > 1 and not s for n, s in zip(np.shape(a), like.strides)):
+        if np.size(a) and any(n > 1 and not s for n, s in zip(np.shape(a), like.strides)):
             return torch.tensor(a.flat[0], dtype=getattr(torch, dtype), device=self.device).expand(np.shape(a))
         strides = [s // 8 for s in like.strides]
         room = 1 + sum((n - 1) * s for n, s in zip(np.shape(a), strides)) if np.size(a) else 0

@@ -32,6 +32,9 @@ STRIDE = 64
 #: A jump is so many times the noise.
 VISIBLY = 64
 
+#: The longer of the steps of x over which an error that comes of rounding has become another.
+THOUSANDTH = 2.0 ** -10
+
 #: A gap that is larger than this part of the slope is nobody's approximation.
 SMALL = 2.0 ** -20
 
@@ -377,9 +380,9 @@ class ByDifferences:
             found.note = (f"worse by {worse:.3g} times the attainable error, condition number "
                           f"{float(np.max(self._sensitivity(mode, name, eps))) / (eps * (size or 1.0)):.2g}")
             return found
-        if (error <= limit + TYPICAL * self._scatter(mode, name, dtype, answer)).all():
+        if (error <= limit + TYPICAL * self._scatter(mode, name, dtype, answer - right)).all():
             found.verdict = LESS_ACCURATE
-            found.note = f"as far off as a change of x by one rounding in {dtype} makes it"
+            found.note = f"its error in {dtype} changes as much as that from one x to the next, as rounding errors do"
             return found
         worst = np.unravel_index(np.argmax(error), error.shape)
         found.verdict = WRONG
@@ -415,15 +418,23 @@ class ByDifferences:
         # Entries move by chance; rounding reaches all of them.
         return np.maximum(moved, np.sqrt(np.mean(moved ** 2)) if moved.size else 0.0)
 
-    def _scatter(self, mode, name, dtype, answer):
-        """How far the answer in a dtype moves when x changes by one rounding of that dtype."""
-        moved = []
-        for seed in (1, 2, 3):
-            x = self._rounded_at_random(format_named(dtype).eps, seed, alike=True)
-            found = self.subject.answer(mode, x, self.weights, self.u, self.v, dtype)
-            there = self._derivative({dtype: {mode: found}}, dtype, mode, name)
-            moved.append(np.where(np.isfinite(there), np.abs(there - answer), 0.0))
-        return np.max(moved, axis=0)
+    def _scatter(self, mode, name, dtype, error):
+        """How far the error of the answer in a dtype moves when x does, by one rounding or by a thousandth.
+
+        What rounding does changes from one x to the next, as 1 - tanh² does far out, where tanh has
+        few values. What a wrong formula does stays what it was.
+        """
+        moved = np.zeros_like(error)
+        for step in (self.eps(dtype), max(self.eps(dtype), THOUSANDTH)):
+            for seed in (1, 2, 3):
+                x = self._rounded_at_random(step, seed, alike=True)
+                x = {k: format_named(dtype).round(a) for k, a in x.items()}
+                answers = {dtype: {mode: self.subject.answer(mode, x, self.weights, self.u, self.v, dtype)},
+                           self.dtype: {mode: self._answer(mode, x)}}
+                there, right = (self._derivative(answers, d, mode, name) for d in (dtype, self.dtype))
+                change = np.abs(there - right - error)
+                moved = np.maximum(moved, np.where(np.isfinite(change), change, 0.0))
+        return moved
 
     def _lost_to_rounding(self, mode, name):
         """How far the answer along the direction moves when every entry of x changes by one

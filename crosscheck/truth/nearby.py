@@ -12,6 +12,7 @@ slopes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice, permutations
 
 import numpy as np
 
@@ -68,10 +69,13 @@ class Beside:
         flat, found = np.asarray(flat, float), {}
         for k in self.names:
             a = self.x[k]
-            size = max(1.0, float(np.max(np.abs(a), initial=0.0)))
-            found[k] = flat[:a.size].reshape(a.shape) * size
+            found[k] = flat[:a.size].reshape(a.shape) * self.size(k)
             flat = flat[a.size:]
         return found
+
+    def size(self, k):
+        """What a direction's numbers for an array are in parts of."""
+        return max(1.0, float(np.max(np.abs(self.x[k]), initial=0.0)))
 
     def flat(self, arrays):
         return np.concatenate([np.ravel(np.asarray(arrays[k], float)) for k in self.names])
@@ -108,7 +112,7 @@ def _is_gradient_nearby(beside, gradient, row):
             met.append((order, beside.flat(d), rises[chosen]))
         return False
 
-    if meets(_orders(g, rng)):
+    if meets(_orders(g, rng)) or meets(_of_arrays(beside, rng)):
         return True
     rows = np.array([beside.flat(row(_parts(np.eye(1, len(w), j)[0], weights))) for j in chosen])
     if meets(_of_rows(rows, rng)):
@@ -185,6 +189,15 @@ def _orders(g, rng):
             yield sign * turned + ASIDE / n * rng.uniform(-1, 1, n)
     for _ in range(RANDOM):
         yield rng.uniform(-1, 1, n)
+
+
+def _of_arrays(beside, rng):
+    """Directions in which all entries of one array come before all of another's, as bounds do."""
+    arrays = [beside.x[k] for k in beside.names]
+    for places in islice(permutations(range(len(arrays))), TURNS) if len(arrays) > 1 else ():
+        yield np.concatenate([
+            (place - (len(arrays) - 1) / 2 + rng.uniform(-0.25, 0.25, a.size)) / beside.size(k)
+            for place, a, k in zip(places, arrays, beside.names)])
 
 
 def _of_rows(rows, rng):

@@ -232,6 +232,9 @@ SCENARIOS = {
         lambda a: np.linalg.cholesky(a + a.T), np.eye(2) + 0.25)),
     "arrays without entries, and shapes around them": Scenario(
         lambda: check(np.add, np.zeros((0, 3)), np.zeros((0, 3))), outcome="ok"),
+    "tensors without entries": Scenario(lambda: check(torch.sin, torch.zeros(0, 3)), outcome="ok"),
+    "a function in float32 that saturates": Scenario(
+        lambda: check(lambda x, w, b: torch.tanh(x @ w + b), T.float(), T.T.float(), T[0, :2].float()), outcome="ok"),
     "bounds that meet, and part as they move": Scenario(lambda: check(np.clip, X, 0 * X - 0.5, 0 * X + 0.5)),
     "a jump of the second derivative": Scenario(lambda: check(function(
         lambda x: torch.where(x < 0, x * torch.rsqrt(1 + x * x), x),

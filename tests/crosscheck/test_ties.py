@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from crosscheck import check, kinks
-from crosscheck import subspaces, trial
+from crosscheck import subspaces
 from crosscheck.truth import by_balls, by_differences, nearby
 from crosscheck.verdict import KINK, WRONG
 from tests.crosscheck.scenarios import Scenario, function

@@ -18,6 +18,7 @@ from refgrad.tracer import bare
 from ...networks import interpret
 from ...networks.layers import FITS, LAYERS, LOSSES, Builder
 from ...subjects.libraries.refgrad_library import LIBRARY as REFGRAD
+from ..faults.experiment import of_such_shapes
 
 #: Domains of matrices with eigenvalues that can be moved.
 MATRICES = {"symmetric", "positive definite"}
@@ -136,24 +137,7 @@ def _rule(case, rng):
     sample = rule.cases[case.number]
     domains = [d for a, d in zip(sample.arrays, sample.domains) if isinstance(a, tuple)]
     program = sample.program(rule.function or rule)
-    return program if rule.function else _of_such_shapes(program, sample), sample.draw(rng), domains
-
-
-def _of_such_shapes(program, sample):
-    """A primitive of refgrad's own is called with shapes that its front end has made: no others are calls of it."""
-    expected = [a for a in sample.arrays if isinstance(a, tuple)]
-
-    def checked(*arrays):
-        if [_sizes(np.shape(a)) for a in arrays] != [_sizes(shape) for shape in expected]:
-            raise ValueError(f"shapes {[np.shape(a) for a in arrays]}; expected such as {expected}")
-        return program(*arrays)
-
-    return checked
-
-
-def _sizes(shape):
-    """Of each axis: none, one or several entries."""
-    return [min(n, 2) for n in shape]
+    return program if rule.function else of_such_shapes(program, sample), sample.draw(rng), domains
 
 
 def _kink(case, rng):
