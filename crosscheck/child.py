@@ -16,6 +16,7 @@ SECONDS = 60.0
 
 
 def can_fork():
+    """Can this system run a generator in a child process?"""
     return hasattr(os, "fork")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import copy
-
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from ..formats import format_named
 from ..modes import ALL, Mode
 from ..subjects.libraries.refgrad_library import inner
+from ..subjects.subject import raised_by_the_subject
 from ..verdict import AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, figures
 from . import estimated, nearby, switches
 from .lines import Line
@@ -20,31 +20,31 @@ from .precision import nominal
 #: How many points aside are looked at before a slope that is the same on both sides is believed against an answer.
 NEARBY = 12
 
-#: So many entries make a typical one.
+#: What is typical is said of at least so many entries.
 ENOUGH = 8
 
-#: Values that are off by less than this part of a rounding are simple numbers, which say nothing of sums.
+#: Values of f that are off by less than this part of a rounding need no rounding, and so say nothing of how f sums.
 VISIBLE = 0.1
 
-#: So many roundings at once, where they are coarse.
+#: By how many roundings at once x is moved where roundings are coarse.
 STRIDE = 64
 
-#: A jump is so many times the noise.
+#: A jump is at least so many times the noise.
 VISIBLY = 64
 
-#: A gap that is larger than this part of the slope is nobody's approximation.
+#: A gap that is larger than this part of the slope does not come from a formula that f takes for nearly the same.
 SMALL = 2.0 ** -20
 
 
 class ByDifferences:
-    """Knowledge by differences of the subject's own values, in the widest dtype that it takes.
+    """What is known at a point by differences of the subject's own values, in the widest dtype that it takes.
 
     dtype      that dtype; the answers may be in narrower ones alone
     precision  ``precision(dtype)``: the `Precision` at which the subject works there
-    unexplained  a list of the gaps that no switch of f explains, which all points share: after one no more are looked for
-    natural   the size of s where the caller stands: what rounding inside f may amount to even where s itself is small
-    extreme   entries so large or small that f's own value may be lost: then only nan and inf can be told
-    together  difference all arrays along one direction, under the name `ALL`, rather than each alone
+    unexplained  a list, shared by all points, of the gaps that no switch of f explains: after one, none is looked for
+    natural    the size of s where the caller stands: what rounding inside f may amount to even where s itself is small
+    extreme    entries so large or small that f's own value may be lost: then only nan and inf can be told
+    together   difference all arrays along one direction, under the name `ALL`, rather than each alone
     """
 
     how = "differences"
@@ -61,6 +61,7 @@ class ByDifferences:
         self.size = max(abs(self.scalar(x)), natural)
 
     def scalar(self, x):
+        """s at a dict of arrays."""
         with np.errstate(all="ignore"):
             ys = self.subject.value(x, self.dtype)
             return sum(float(np.sum(np.asarray(y, float) * w)) for y, w in zip(ys, self.weights))
@@ -72,13 +73,15 @@ class ByDifferences:
         return other
 
     def eps(self, dtype):
-        """Of the format in which the subject works when it is called in that dtype."""
+        """The eps of the format in which the subject works when it is called in that dtype."""
         return self.precision(dtype).eps
 
     def names(self, mode):
+        """The names under which the derivatives of a mode are judged."""
         return [ALL] if Mode(mode).order == 2 or self.together else list(self.x)
 
     def covers(self, mode):
+        """Is anything known of that mode?  Differences know something of each."""
         return True
 
     def estimate(self, mode, name):
@@ -95,14 +98,17 @@ class ByDifferences:
         return self.v if name == ALL else {name: self.v[name]}
 
     def kinked(self):
+        """Names of the arrays along which the function has a kink."""
         kinked = [k for k in self.names(Mode.REVERSE) if self.estimate(Mode.REVERSE, k).kink]
         kinked = list(self.x) if kinked == [ALL] else kinked
         return [k for k in self.x if k in kinked or k in self.tied]
 
     def fits(self, mode, name, dtype):
+        """Is the derivative certainly in the range of the dtype?  Differences do not prove that."""
         return False
 
     def open(self):
+        """Is it unknown whether the function is smooth here?  An estimate always says."""
         return False
 
     def judge(self, mode, name, dtype, answers, prove=False, own=False):
@@ -113,7 +119,7 @@ class ByDifferences:
         if mode.order == 2 and not self.extreme and self.kinked():
             return Verdict(KINK, note="the second difference crosses a kink")
         if not np.isfinite(answer).all():
-            return self._not_finite(answers, dtype, mode, name, form)
+            return self._not_finite(dtype, mode, name, form)
         if self.extreme:
             return Verdict(UNDECIDED, note="f's own value may be lost at entries of this size")
         e = self.estimate(mode, name)
@@ -124,7 +130,7 @@ class ByDifferences:
             base = self.judge(mode, name, self.dtype, {**answers, self.dtype: {mode: widest}})
             if base.verdict in (AGREES, LESS_ACCURATE):
                 return self._against_widest(mode, name, dtype, answers, widest, form)
-        return self._against_difference(e, mode, name, dtype, answers, form)
+        return self._against_difference(e, mode, name, dtype, answers)
 
     def _in_widest(self, mode, answers):
         """The subject's answer in the widest dtype; None where it has none."""
@@ -158,7 +164,8 @@ class ByDifferences:
             return np.concatenate([np.ravel(found[k] * self.u[k]) for k in found])
         return np.ravel(self._derivative(answers, dtype, mode, name))
 
-    def _not_finite(self, answers, dtype, mode, name, form):
+    def _not_finite(self, dtype, mode, name, form):
+        """The verdict on an answer with nan or inf in it."""
         value = self.subject.value(self.x, dtype)
         e = None if self.extreme else self.estimate(mode, name)
         beyond = e is not None and not abs(e.value) < form.largest
@@ -170,7 +177,8 @@ class ByDifferences:
             return Verdict(KINK, note=f"nan or inf; {rough}")
         return Verdict(NOT_FINITE, note="nan or inf where f is finite")
 
-    def _against_difference(self, e, mode, name, dtype, answers, form):
+    def _against_difference(self, e, mode, name, dtype, answers):
+        """The verdict on an answer beside the `Estimate` e."""
         terms = self._terms(answers, dtype, mode, name)
         given = float(np.sum(terms))
         gap = abs(given - e.value)
@@ -258,7 +266,7 @@ class ByDifferences:
         return False
 
     def _agrees_closer(self, name, e, given):
-        """Do differences at far finer steps say otherwise than the estimate, and what was given?
+        """Do differences at far finer steps agree with what was given, and not with the estimate?
 
         What looks like noise may be steps of f's own, of which only those very near x tell the
         slope there.
@@ -348,6 +356,7 @@ class ByDifferences:
             return 0.0
 
     def _entry(self, name, gradient):
+        """The words about one entry of the gradient that is wrong; "" where none certainly is."""
         along = self._along(name)
         found = estimated.blame(self.scalar, self.x, {k: np.asarray(gradient[k], float) for k in along}, along,
                                 self.eps(self.dtype))
@@ -462,7 +471,9 @@ class ByDifferences:
         """
         try:
             e = estimated.slope(self.scalar, self.x, direction, self.eps(self.dtype))
-        except Exception:
+        except Exception as error:
+            if not raised_by_the_subject(error):
+                raise
             return np.nan, np.nan, np.inf, False
         if e.reason or not e.kink and self._jumps(direction):
             return np.nan, np.nan, np.inf, False

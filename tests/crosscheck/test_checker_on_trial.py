@@ -167,7 +167,7 @@ def a_report_is_always_ok(patch):
 
 @fault("state is kept")
 def a_vjp_is_called_but_once(patch):
-    patch.setattr(conduct, "_repeated", lambda first, second: iter(()))
+    patch.setattr(conduct, "_repeated", lambda *arguments: iter(()))
 
 
 @fault("the cotangent is overwritten")
