@@ -117,7 +117,7 @@ class TorchSubject(Subject):
                 first = torch.autograd.grad([y for y in ys if y.requires_grad], list(leaves.values()), cotangents,
                                             create_graph=True, allow_unused=True)
             except Exception:
-                return  # the error comes again, as a finding, in reverse over reverse
+                return  # it comes again when a derivative is asked for, and is a finding then
             # What once_differentiable puts in the place of a graph raises an error only if it is walked.
             self.runs_once = any("Error" in node.name() for node in _nodes(g for g in first if g is not None))
 
