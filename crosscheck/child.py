@@ -10,12 +10,21 @@ import pickle
 import select
 import signal
 import time
+import traceback
+from typing import NamedTuple
 
 #: A child that takes longer is ended.
 SECONDS = 60.0
 
 
+class Failure(NamedTuple):
+    """An error in the child, as text: the error itself might not be picklable."""
+
+    traceback: str
+
+
 def can_fork():
+    """Can this system run a generator in a child process?"""
     return hasattr(os, "fork")
 
 
@@ -23,6 +32,9 @@ def in_a_child(items, seconds=SECONDS):
     """(what the iterator yields in a forked child, how the child ended if not by itself, else "").
 
     The items are pickled; what they change stays in the child.
+
+    Raises:
+        RuntimeError: the iterator raised an error; the message is its traceback in the child.
     """
     source, target = os.pipe()
     pid = os.fork()
@@ -38,6 +50,8 @@ def in_a_child(items, seconds=SECONDS):
             os.kill(pid, signal.SIGKILL)  # it has sent all that it had, or takes too long
         status = os.waitpid(pid, 0)[1]
     found, ended = _unpickled(data)
+    if isinstance(ended, Failure):
+        raise RuntimeError(f"in the child process:\n{ended.traceback}")
     if ended:
         return found, ""
     number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
@@ -46,17 +60,21 @@ def in_a_child(items, seconds=SECONDS):
 
 
 def _send(items, target):
-    """In the child: write the items, then None; never return."""
+    """In the child: write the items, then None or the error that ended them; never return."""
     try:
         faulthandler.disable()
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, 1)
         os.dup2(silent, 2)
         with os.fdopen(target, "wb") as out:
-            for item in items:
-                pickle.dump(item, out)
-                out.flush()
-            pickle.dump(None, out)
+            last = None
+            try:
+                for item in items:
+                    pickle.dump(item, out)
+                    out.flush()
+            except Exception:
+                last = Failure(traceback.format_exc())
+            pickle.dump(last, out)
     finally:
         os._exit(0)
 
@@ -74,13 +92,13 @@ def _received(source, deadline):
 
 
 def _unpickled(data):
-    """(the items, whether the None after the last one came)."""
+    """(the items, True if the None after the last one came, the Failure if an error ended them)."""
     found, stream = [], io.BytesIO(data)
     while True:
         try:
             item = pickle.load(stream)
         except (EOFError, pickle.UnpicklingError):
             return found, False
-        if item is None:
-            return found, True
+        if item is None or isinstance(item, Failure):
+            return found, item or True
         found.append(item)

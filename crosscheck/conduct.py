@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from .formats import OF_NUMPY, format_named
+from .formats import OF_NUMPY
 from .modes import ALL, Mode
 from .shapes import resized
 from .subjects.libraries.refgrad_library import inner
-from .subjects.subject import Unanswered
+from .subjects.subject import Unanswered, raised_by_the_subject
 from .truth import estimated
 from .verdict import MISCONDUCT, NO_ANSWER, NOT_FINITE, RIGHT, TYPICAL, WRONG, Verdict
+
+#: Roundings by which two sums of the same terms may differ, in units of the largest entry.
+LAST_BITS = 64
 
 
 def strided(a):
@@ -24,11 +27,8 @@ def strided(a):
 
 
 def contiguous(a):
+    """A copy whose entries follow each other in memory."""
     return np.array(a, order="C")
-
-
-#: Roundings by which two sums of the same terms may differ, in units of the largest entry.
-LAST_BITS = 64
 
 
 def expanded(a):
@@ -51,6 +51,7 @@ class Remembered:
         return made
 
     def touched(self):
+        """Was one of them overwritten?"""
         return any(not np.array_equal(a, before, equal_nan=True) for a, before in self.made)
 
 
@@ -61,9 +62,9 @@ def conduct(trial, dtype, wrong):
     """
     subject, point, known, answers = trial.subject, trial.point, trial.known, trial.answers
     if isinstance(answers[dtype].get(Mode.REVERSE), Exception):
-        return  # said already
+        return  # the error is a finding already
 
-    met = {}  # most ways give the same numbers
+    met = {}  # answers -> the verdict on them, since most ways give the same numbers
 
     def judge(mode, found, check):
         judged = {dtype: {mode: found}, **{d: a for d, a in answers.items() if d != dtype}}
@@ -160,7 +161,9 @@ def third_order(trial, dtype):
 
     try:
         given = subject.third(x, known.weights, known.v, dtype)
-    except Exception:
+    except Exception as error:
+        if not raised_by_the_subject(error):
+            raise
         return  # nobody has promised it
     estimate = None if given is None else estimated.slope(bend, x, known.v, known.eps(dtype))
     if estimate is not None and not estimate.kink and not estimate.reason:
@@ -171,12 +174,14 @@ def third_order(trial, dtype):
 
 
 def _takes(subject, x, dtype, layout, eps):
-    """Is f the same function of arrays in that layout, and does it take them at all?"""
+    """Does f take arrays in that layout, and is it the same function of them?"""
     if layout is contiguous:
         return True
     try:
         there = subject.value(x, dtype, layout)
-    except Exception:
+    except Exception as error:
+        if not raised_by_the_subject(error):
+            raise
         return False
     part = eps ** 0.5
     return all(np.max(np.abs(a - b), initial=0.0) <= part * np.max(np.abs(b), initial=0.0)
@@ -190,7 +195,9 @@ def _shared(subject, point, weights, dtype, eps):
         one = point.x[a]
         try:
             subject.value({**point.x, b: one}, dtype)
-        except Exception:
+        except Exception as error:
+            if not raised_by_the_subject(error):
+                raise
             return  # it is not for equal inputs
         try:
             apart, _, _ = subject.pull({**point.x, b: one.copy()}, weights, dtype, contiguous)
@@ -247,7 +254,7 @@ def _repeated(first, second, eps, varies):
 
 
 def another_order(first, second, eps):
-    """The words about arrays that are the same but for rounding; "" where they differ by more."""
+    """By how much arrays differ that are the same but for rounding, in words; "" where they differ by more."""
     ulps = 0.0
     for a, b in zip(first, second):
         a, b = np.asarray(a, float), np.asarray(b, float)
@@ -261,6 +268,7 @@ def another_order(first, second, eps):
 
 
 def _mutation(touched):
+    """Is something overwritten by the derivative?"""
     for name in touched:
         yield "mutation", name, Verdict(MISCONDUCT, note=f"{name} is overwritten by the derivative")
     if not touched:
@@ -268,6 +276,7 @@ def _mutation(touched):
 
 
 def _shapes(found, x, dtype):
+    """Has each gradient the shape of its input and the dtype that was asked for?"""
     for k, a in x.items():
         g = found[k]
         if np.shape(g) != np.shape(a):
@@ -286,7 +295,9 @@ def no_entries(subject, x, dtype):
     with subject.given(cut[1]):
         try:
             values = subject.value(cut[0], dtype)
-        except Exception:
+        except Exception as error:
+            if not raised_by_the_subject(error):
+                raise
             return  # not for empty arrays: then there is nothing to differentiate
         if not values or not all(np.isfinite(y).all() for y in values):
             return
@@ -304,19 +315,18 @@ def no_entries(subject, x, dtype):
 
 
 def _example(a, b):
+    """The first entry in which two arrays differ, in words."""
     different = np.asarray(a != b)
     index = np.unravel_index(int(np.argmax(different)), np.shape(a)) if np.ndim(a) else ()
     return f"{np.asarray(a)[index]:.9g} and then {np.asarray(b)[index]:.9g} at {tuple(map(int, index))}"
 
 
-def finest(dtypes):
-    return max(dtypes, key=lambda d: format_named(d).precision)
-
-
 def brief(error):
+    """The error's type and the first line of its message."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:160] if text else ''}"
 
 
 def no_answer(error):
+    """The `Verdict` on an error in the place of a derivative."""
     return Verdict(NO_ANSWER, note=brief(error))

@@ -51,7 +51,6 @@ FORMATS = {f.name: f for f in (
 #: What tensor cores round the operands of a float32 product to: no dtype, but a precision at which functions work.
 TF32 = FloatFormat("TF32", 11, float(np.finfo(np.float32).smallest_normal), float(np.finfo(np.float32).max))
 
-
 #: Those that NumPy has by itself: other packages may add dtypes to it in the course of a process.
 OF_NUMPY = ("float64", "float32", "float16")
 
@@ -66,3 +65,13 @@ def format_named(dtype) -> FloatFormat:
     if name not in FORMATS:
         raise TypeError(f"dtype: {dtype!r} is not one of {', '.join(FORMATS)}")
     return FORMATS[name]
+
+
+def finest(dtypes):
+    """The dtype of the highest precision, as it is given; the first of several."""
+    return max(dtypes, key=lambda d: format_named(d).precision)
+
+
+def coarsest(dtypes) -> FloatFormat:
+    """The format of the lowest precision among some dtypes."""
+    return min(map(format_named, dtypes), key=lambda f: f.precision)

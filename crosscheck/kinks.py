@@ -46,7 +46,7 @@ def _against_slopes(trial, dtype, kinked, gradient):
     def refuted(names):
         if names not in nearby:
             nearby[names] = is_gradient_nearby(known, x, list(names), gradient, row)
-            if nearby[names] is False and len(names) < len(x):  # bounds that meet part if they move, too
+            if nearby[names] is False and len(names) < len(x):  # bounds that meet come apart if they move, too
                 nearby[names] = is_gradient_nearby(known, x, list(x), gradient, row)
         return nearby[names] is False
 
@@ -95,7 +95,7 @@ def _slopes(trial, dtype, direction, gradient):
 
 
 def _lost_in_one_mode(trial):
-    """Yield a finding where a mode gives nan or inf, the other of first order does not, and the exact value fits."""
+    """Yield a finding where one of reverse and forward mode gives nan or inf, though the exact value fits the dtype."""
     for dtype, answers in trial.answers.items() if not trial.point.extreme else ():
         first_order = [answers.get(mode) for mode in FIRST_ORDER]
         for k in trial.point.x if all(isinstance(found, dict) for found in first_order) else ():
@@ -107,7 +107,7 @@ def _lost_in_one_mode(trial):
 
 
 def _modes_agree(answers, x, v, eps):
-    """At a kink each mode may choose its subgradient, but all must choose the same one."""
+    """Yield (name, words) where reverse and forward mode choose different subgradients."""
     reverse, forward = answers.get(Mode.REVERSE), answers.get(Mode.FORWARD)
     if not isinstance(reverse, dict) or not isinstance(forward, dict):
         return

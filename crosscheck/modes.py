@@ -1,4 +1,4 @@
-"""The ways to a derivative: what each of them composes of a gradient and a slope, whoever computes these.
+"""The modes of differentiation, each composed of gradients and jvps, whichever library computes these.
 
 Each mode takes f (a scalar function of a dict of arrays), the point x and two directions u, v of the same structure,
 and returns a dict: derivatives by name of the array that they belong to, "*" for one that belongs to all.

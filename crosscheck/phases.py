@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager, nullcontext
 
 DIFFERENCES, VERDICTS = "differences on balls", "verdicts"
-#: What runs the network on balls: exact, and with every rounding that may happen.
+#: The phases that run the network on balls: exactly, and with every rounding that may happen.
 GRADIENTS, BOUNDS = "exact derivatives on balls", "bounds of rounding on balls"
 
 _listeners = []

@@ -1,7 +1,7 @@
-"""Where the checker stands: the caller's inputs, and the points around them at which rules break.
+"""The points at which derivatives are checked: the caller's inputs, and points around them at which rules break.
 
-A point that leaves the function's domain is found out by the caller of `around`, who passes `works`: then each input is
-moved alone, and those that can be moved together are.
+`works`, which the caller of `around` passes, tells whether the function has a value at a point.  Where it has none the
+inputs are moved one after the other, and each stays moved if the function has a value then.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .formats import format_named
+from .formats import coarsest, finest, format_named
 
-#: Points for inputs of this many entries in all; with more entries there are fewer, the first of the list.
+#: All points together have about so many entries: of larger inputs there are fewer points, the first of the list, but
+#: no fewer than `FEWEST`.
 BUDGET = 4000
 FEWEST = 5
 
@@ -41,31 +42,31 @@ class Point:
 
 
 def around(x, constants, dtypes, seed, works):
-    """Yield the `Point`s of the caller's shapes: as given first, then the others in the order of what they have found.
+    """Yield the `Point`s of the caller's shapes: as given first, then those that find most.
 
     works  ``works(x, constants) -> bool``: does the function have a finite value there?
     """
-    coarsest = min(map(format_named, dtypes), key=lambda f: f.precision)
+    form, widest = coarsest(dtypes), (finest(dtypes),)
     fits = rounded(x, dtypes)
     given = all(np.array_equal(fits[k], a) for k, a in x.items())
-    yield Point("as given", x, None if given else _finest(dtypes))
+    yield Point("as given", x, None if given else widest)
     if not given and works(fits, constants):
-        yield Point(f"as given, rounded to {coarsest.name}", fits)
+        yield Point(f"as given, rounded to {form.name}", fits)
     size = sum(a.size for a in x.values())
     left = int(np.clip(BUDGET // max(size, 1), FEWEST, 40)) - (1 if given else 2)
     rng = np.random.default_rng(seed)
     for label, move, extreme in MOVES:
         if left <= 0:
             break
-        if extreme and _finest(dtypes) != ("float64",):
+        if extreme and widest != ("float64",):
             continue
-        moved = _together(x, lambda k: coarsest.round(move(x[k], rng)) if not extreme else move(x[k], rng),
+        moved = _together(x, lambda k: form.round(move(x[k], rng)) if not extreme else move(x[k], rng),
                           lambda candidate: works(candidate, constants))
         if moved is not None:
             # Where squares leave a format's range, overflow on the way is no fault.
             largest = max(float(np.max(np.abs(a), initial=0.0)) for a in moved.values())
             able = tuple(d for d in dtypes if np.sqrt(format_named(d).largest) > largest)
-            yield Point(label, moved, ("float64",) if extreme else able or _finest(dtypes), extreme=extreme)
+            yield Point(label, moved, ("float64",) if extreme else able or widest, extreme=extreme)
             left -= 1
     yield from _of_constants(fits, constants, works)
     yield from _of_equals(fits, constants, works)
@@ -73,12 +74,8 @@ def around(x, constants, dtypes, seed, works):
 
 def rounded(x, dtypes):
     """x, rounded so that the coarsest of the dtypes can hold it."""
-    coarsest = min(map(format_named, dtypes), key=lambda f: f.precision)
-    return {k: coarsest.round(a) for k, a in x.items()}
-
-
-def _finest(dtypes):
-    return (max(dtypes, key=lambda d: format_named(d).precision),)
+    form = coarsest(dtypes)
+    return {k: form.round(a) for k, a in x.items()}
 
 
 def _together(x, moved, works):

@@ -12,8 +12,8 @@ import numpy as np
 
 from .modes import Mode
 from .points import Point
-from .subjects.numpy_function import Differentiated
 from .subjects.arguments import Arguments
+from .subjects.numpy_function import Differentiated
 from .trial import Trial
 from .truth.by_balls import ByBalls
 from .truth.differences import REQUIRED

@@ -15,7 +15,7 @@ ENDS = "indices at both ends"
 
 
 def elsewhere(x, constants, resizable):
-    """Yield lists of `Point`s: of each the first at which the function has a value is to be tried.
+    """Yield lists of `Point`s, of each of which the first is tried at which the function has a value.
 
     resizable  names of the inputs whose shapes may be varied
     """
@@ -62,7 +62,7 @@ def resized(length, x, constants, resizable):
 
 def shares_rows(ys, whole):
     """Are the results at another length of the first axis rows of those at the caller's?  Then that
-    axis is a batch's."""
+    axis is that of a batch."""
     def same(y, w):
         if np.ndim(y) != np.ndim(w) or not np.ndim(y) or len(y) == len(w):
             return False

@@ -1,4 +1,4 @@
-"""What the caller's functions reach and may change: as it was before a check, and put back.
+"""What the caller's functions reach and may change is remembered before a check, and put back.
 
 A layer keeps on itself what its backward needs; a counter counts; a random generator moves on.
 After a run on balls or on traced arrays these would be left behind in the caller's objects, for
@@ -17,7 +17,7 @@ import numpy as np
 
 from refgrad.reads import is_library, of_library, reads
 
-#: With more objects than this the rest is not looked at.
+#: How many objects are looked at, at most.
 MOST = 100_000
 
 #: Larger arrays are not copied.
@@ -46,12 +46,12 @@ class State:
                 left.extend(self._keep(x))
 
     def put_back(self):
-        """Everything as it was when this `State` was made."""
+        """Put everything back as it was when this `State` was made."""
         for restore, what in self.kept:
             restore(*what)
 
     def after(self, f):
-        """The function, after each call of which everything is put back."""
+        """The function f, with everything put back after each call."""
         @functools.wraps(f)
         def run(*args, **kwargs):
             try:
@@ -61,7 +61,7 @@ class State:
         return run
 
     def _generators(self):
-        """Those of Python, NumPy and torch that all programs share."""
+        """Remember the random generators that all programs share: Python's, NumPy's and torch's."""
         self.kept += [(random.setstate, (random.getstate(),)),
                       (np.random.set_state, (np.random.get_state(),))]
         if torch := sys.modules.get("torch"):
@@ -106,7 +106,7 @@ class State:
         for cell in f.__closure__ or ():
             try:
                 held = cell.cell_contents
-            except ValueError:  # it is empty yet
+            except ValueError:  # the cell is still empty
                 continue
             self.kept.append((_refill_cell, (cell, held)))
             reached.append(held)
@@ -119,7 +119,7 @@ class State:
         return reached
 
     def _class(self, kind):
-        """Methods and attributes of a class of the program."""
+        """Remember the methods and attributes of a class of the program."""
         own = {k: a for k, a in vars(kind).items() if not k.startswith("__")}
         self.kept += [(_set_attribute, (kind, k, a)) for k, a in own.items()]
         functions = [getattr(a, "__func__", getattr(a, "fget", a)) for a in vars(kind).values()]
@@ -161,7 +161,7 @@ def _slots(kind):
 
 
 def _refill(x, before):
-    """A container, with the very objects that it had."""
+    """Give a container back the very objects that it had."""
     if isinstance(x, dict):
         same = len(x) == len(before) and all(x.get(k, MISSING) is a for k, a in before.items())
     elif isinstance(x, set):

@@ -1,4 +1,4 @@
-"""The trial: a subject, at points, by modes, in dtypes; each answer judged by what is known there.
+"""A trial differentiates a subject by modes and in dtypes, and judges each answer by what is known at the point.
 
     Trial         one point: the answers, and a `Finding` for each
     Examination   a subject at all points, as `check` asks for it
@@ -6,26 +6,23 @@
 
 from __future__ import annotations
 
-import os
-import traceback
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from . import subjects
 from .ball import Ball, Undecided, arithmetic
 from .child import can_fork, in_a_child
-from .conduct import another_order, brief, conduct, finest, no_answer, no_entries, third_order
-from .formats import format_named
+from .conduct import another_order, brief, conduct, no_answer, no_entries, third_order
+from .formats import coarsest, finest, format_named
 from .kinks import kinks
 from .modes import ALL, FIRST_ORDER, Mode
 from .phases import VERDICTS, phase
 from .points import MIXED, around, rounded
 from .progress import progress
 from .shapes import ENDS, elsewhere, shares_rows
-from .subjects.subject import Misconduct, Subject
+from .subjects.subject import Misconduct, Subject, raised_by_the_subject
 from .subspaces import subspaces_of
 from .truth.by_balls import ByBalls
 from .truth.by_differences import ByDifferences
@@ -34,7 +31,7 @@ from .truth.precision import nominal, precision_of
 from .verdict import MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, WRONG, Verdict
 from .where import pattern
 
-#: At so many points a quick check stands.
+#: How many points a quick check looks at.
 QUICK = 3
 
 #: With more entries than this, second derivatives are taken at the caller's own inputs alone.
@@ -54,13 +51,15 @@ FAILURES = (WRONG, NOT_FINITE, MISCONDUCT)
 class Finding:
     """One verdict.
 
-    check     by which way: a mode ("reverse", "forward over reverse", ...), or what was looked at ("mutation", ...)
-    point     where
-    argument  the derivative with respect to what; "*" for all
-    dtype     in which arithmetic; "exact" for ball arithmetic
-    digits    to how many the rule agrees with differences in ball arithmetic; or by differences in floats, to how many
-              these know the derivative
+    check     the mode ("reverse", "forward over reverse", ...), or what else was looked at ("mutation", ...)
+    point     the label of the point
+    argument  the input that the derivative is with respect to; "*" for all
+    dtype     the dtype of the computation; "exact" for ball arithmetic
+    digits    to how many digits a rule agrees with differences in ball arithmetic, or differences in floats know the
+              derivative
     ulps      the largest error in units in the last place
+    bound     what the answer was judged by, as in "proven" or "differences"
+    failed    whether it makes the check fail
     """
 
     check: str
@@ -80,11 +79,12 @@ class Finding:
 class Trial:
     """A subject at one point, differentiated by modes in dtypes, and each answer judged by what is known there.
 
-    subject  the `Subject`
-    known    what is known at the point: `ByBalls` or `ByDifferences`
-    point    the `Point`
-    varies   whether f's values differ from call to call, by rounding alone
-    answers  dtype -> mode -> name -> derivative, or the error that came in its place
+    subject    the `Subject`
+    known      what is known at the point: `ByBalls` or `ByDifferences`
+    point      the `Point`
+    varies     whether f's values differ from call to call, by rounding alone
+    answers    dtype -> mode -> name -> derivative, or the error that came in its place
+    own_rules  whether refgrad's rules are on trial
     """
 
     def __init__(self, subject, known, point, varies=False):
@@ -111,7 +111,7 @@ class Trial:
             yield self.finding(mode, name, dtype, verdict, failed=failed)
 
     def verdicts(self, dtype, prove=(), modes=None):
-        """The same as (mode, name, `Verdict`, whether it is a failure or None if the verdict alone says that)."""
+        """Yield the same as (mode, name, `Verdict`, whether it is a failure or None if the verdict alone says that)."""
         for mode in self.answers[dtype] if modes is None else modes:
             found = self.answers[dtype][mode]
             if isinstance(found, Exception):
@@ -122,7 +122,7 @@ class Trial:
             yield from ((mode, k, verdict, None) for k, verdict in misshapen)
             for name in () if misshapen else self.known.names(mode):
                 if self.known.on_trial and self.known.refuted(mode, name):
-                    continue  # said already, by the rules on balls
+                    continue  # there is a finding already, by the rules on balls
                 with phase(VERDICTS):
                     verdict = self.known.judge(mode, name, dtype, self.answers, mode in prove, self.own_rules)
                 # Whether an overflow on the way is avoidable depends on the formula, of which only refgrad's is known.
@@ -131,7 +131,7 @@ class Trial:
                 yield mode, name, verdict, False if remark else None
 
     def on_balls(self, modes):
-        """Yield a `Finding` for the derivative's own code on balls: a formula that is right to 40 digits, or refuted."""
+        """Yield a `Finding` for the derivative's code on balls: the formula is right to 40 digits, or refuted."""
         known, point = self.known, self.point
         x, u, v = ({k: Ball(a) for k, a in d.items()} for d in (point.x, known.u, known.v))
         for mode in filter(known.covers, modes):
@@ -182,12 +182,12 @@ class Trial:
 
 
 class Examination:
-    """A subject and what it is measured by.
+    """A subject at all its points, and what its derivatives are measured by.
 
     reference   the function on balls, from a dict of arrays to a list of arrays; None: the subject's own
     why_floats  why it is measured by differences in floats; "" where it is measured by ball arithmetic
-    quick       stand at few points
-    thorough    go on to other points after a failure where the caller stands
+    quick       look at few points
+    thorough    go on to other points after a failure at the caller's own inputs
     """
 
     def __init__(self, subject: Subject, reference=None, seed=0, quick=False, thorough=False):
@@ -202,7 +202,7 @@ class Examination:
                              f"NumPy's or refgrad.nn's functions, or leave reference= out: differences then do")
         self.natural, self.points, self.trials, self.precisions, self.varies = 0.0, {}, {}, {}, False
         self.unexplained = []
-        self.here = ""  # where it stands
+        self.here = ""  # the label of the point that is looked at
         self.many = self.size > MANY
         self.measured_by_another = reference is not None
         self.own_rules = subject.by_refgrad and reference is None
@@ -283,19 +283,19 @@ class Examination:
             yield Finding("other shapes", place, ALL, self.widest, NO_ANSWER, note=f"{end}, one of its own")
 
     def _stand(self, point, number):
-        """Yield what is found at a point; what the subject raises on the way is a finding, and no end."""
+        """Yield what is found at a point; an error that the subject raises on the way becomes a finding."""
         self.points[point.label], self.here = point, point.label
         with self.subject.given(point.constants):
             try:
                 yield from self._at(point, number)
             except Exception as error:
-                if not (isinstance(error, Undecided) or _of_the_subject(error)):
+                if not (isinstance(error, Undecided) or raised_by_the_subject(error)):
                     raise
                 note = str(error) if isinstance(error, Undecided) else f"it could not be told: {brief(error)}"
                 yield Finding("differences", point.label, ALL, "exact", UNDECIDED, note=note)
 
     def _elsewhere(self, number):
-        """Yield where it goes, a text, and what is found there: at other shapes and indices, and without entries."""
+        """Yield a label, then what is found there: at other shapes and indices, and for arrays without entries."""
         subject = self.subject
         x, constants, whole = rounded(self.x, subject.dtypes), subject.constants, None
         if not self._works(x, constants):
@@ -321,7 +321,7 @@ class Examination:
                           failed=verdict.verdict in FAILURES)
 
     def _pads(self, point, ys):
-        """Is there no gradient at index 0 of some input?  Then it may stand for padding, on purpose."""
+        """Is the gradient 0 at index 0 of some input?  Then index 0 may stand for padding, on purpose."""
         try:
             ones = [np.ones(np.shape(y)) for y in ys]
             found = self.subject.pull(point.x, ones, self.widest, np.asarray)[0]
@@ -355,15 +355,16 @@ class Examination:
             return False
 
     def _at(self, point, number):
+        """Yield what is found at a point, of some number in the order of all points."""
         rng = np.random.default_rng([self.seed, number])
-        coarsest = min(map(format_named, self.subject.dtypes), key=lambda f: f.precision)
+        form = coarsest(self.subject.dtypes)
         ys = self.subject.value(point.x, self.widest)
-        weights = [_draw(rng, y.shape, coarsest) for y in ys]
+        weights = [_draw(rng, y.shape, form) for y in ys]
         if number == 0:
             self.natural = sum(float(np.sum(np.abs(y * w))) for y, w in zip(ys, weights))
-        u, v = ({k: _draw(rng, a.shape, coarsest) for k, a in point.x.items()} for _ in range(2))
+        u, v = ({k: _draw(rng, a.shape, form) for k, a in point.x.items()} for _ in range(2))
         try:
-            known = self._knowledge(point, weights, u, v, number)
+            known = self._known_at(point, weights, u, v, number)
         except Undecided:
             raise
         except Exception as error:
@@ -398,7 +399,8 @@ class Examination:
             if not wrong and not self.many and not known.kinked() and not point.extreme:
                 yield from third_order(trial, self.widest)
 
-    def _knowledge(self, point, weights, u, v, number):
+    def _known_at(self, point, weights, u, v, number):
+        """What is known at a point: `ByBalls` where the function runs on balls, else `ByDifferences`."""
         if not self.why_floats:
             modes = tuple(dict.fromkeys([*FIRST_ORDER, *self._modes(number, point)[self.widest]]))
             for wanted in (modes, FIRST_ORDER):
@@ -408,7 +410,7 @@ class Examination:
                 except NotImplementedError:  # a primitive of the user's own has a rule for one mode alone
                     known = None
                 if known is not None and not (known.undecided and self.own_rules):
-                    break  # where rules on trial leave something open, less of them may not
+                    break  # where rules on trial leave something open, fewer modes may not
         if self.why_floats or known is None:
             known = ByDifferences(self.subject, point.x, weights, u, v, self.measured, self.natural, point.extreme,
                                   together=number > 0 and self.many, precision=self.precision,
@@ -416,7 +418,7 @@ class Examination:
         return known
 
     def _unknown(self, point, error):
-        """No exact derivative could be had: because f itself has no value on balls, or because a rule fails."""
+        """The `Finding` where there is no exact derivative: f has no value on balls, or a rule raises an error."""
         try:
             with arithmetic(BITS[0]):
                 ys = self.program({k: Ball(a) for k, a in point.x.items()})
@@ -430,8 +432,8 @@ class Examination:
         return Finding("differences", point.label, ALL, "exact", UNDECIDED, note=f"f has no value: {brief(error)}")
 
     def _modes(self, number, point):
-        """dtype -> all modes everywhere; with many entries only where the caller stands.  Elsewhere it is reverse mode
-        then, and forward mode at the point that has something of everything."""
+        """dtype -> the modes to ask for: all, or with many entries all at the caller's own inputs alone.  Elsewhere it
+        is reverse mode then, and at the `MIXED` point forward mode too, in the widest dtype."""
         def wanted(dtype):
             if number == 0 or not self.many:
                 return self.subject.modes
@@ -440,7 +442,7 @@ class Examination:
         return {dtype: wanted(dtype) for dtype in self.subject.dtypes}
 
     def _value(self, trial, ys):
-        """Is the subject the function that it is measured by?"""
+        """Yield whether the subject's results are those of the function that it is measured by."""
         exact, eps = trial.known.value, trial.known.eps(self.widest)
         if [np.shape(y) for y in ys] != [np.shape(b) for b in exact]:
             shapes = [np.shape(b) for b in exact]
@@ -461,14 +463,8 @@ class Examination:
                             f"{float(np.max(error)):.3g} where the largest result is {size:.3g}"))
 
 
-def _of_the_subject(error):
-    """Was the error raised where the subject ran, rather than by what judges it?"""
-    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return any(os.path.dirname(file) == os.path.dirname(subjects.__file__) for file in files)
-
-
 def _draw(rng, shape, form):
-    """Directions and weights: of either sign, none near zero, none like another, representable in every dtype."""
+    """A direction or a weight: its entries have either sign, differ from 0 and from each other, and fit every dtype."""
     return form.round(rng.uniform(0.5, 2.0, shape) * rng.choice([-1.0, 1.0], shape))
 
 

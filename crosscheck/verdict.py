@@ -12,7 +12,7 @@
     misconduct          the derivative may be right, but its code misbehaves: it keeps state, writes into its arguments,
                         returns another shape or dtype
     no answer           the differentiator raised an error, which the note has
-    undecided           with the reason
+    undecided           nothing could be told; the note has the reason
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .modes import Mode
 RIGHT, AGREES, LESS_ACCURATE = "exact to rounding", "agrees", "less accurate"
 WRONG, NOT_FINITE, KINK = "wrong", "not finite", "kink"
 MISCONDUCT, NO_ANSWER, UNDECIDED = "misconduct", "no answer", "undecided"
-#: Of how code behaves, beside what it computes.
+#: The verdict on how code behaves, rather than on what it computes.
 OK = "ok"
 VERDICTS = (RIGHT, AGREES, LESS_ACCURATE, WRONG, NOT_FINITE, KINK, MISCONDUCT, NO_ANSWER, UNDECIDED)
 
@@ -198,6 +198,7 @@ def _how_much_worse(found, condition):
 
 
 def _between(result, agreement, mode):
+    """Whether a forward mode's answer at a kink lies between the one-sided slopes, in words."""
     if mode != Mode.FORWARD or not agreement.slopes:
         return ""
     low, high = sorted(agreement.slopes)

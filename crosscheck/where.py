@@ -1,5 +1,5 @@
-"""Where in a gradient is the fault?  The pattern of its wrong entries, in words: a factor everywhere, one row or column,
-transposed, the other input's, the cotangent of a result that was ignored.
+"""Where in a gradient is the fault?  The pattern of its wrong entries, in words: off by one factor everywhere, one row
+or column, transposed, that of another input, the cotangent of a result that was ignored.
 
 The true gradient is known by slopes of the function along single entries, or, of larger arrays, along random directions
 that are confined to one slice of an axis each.
@@ -16,10 +16,10 @@ from .verdict import TYPICAL
 #: Arrays with more entries than this are looked at slice by slice; along at most so many slices of an axis.
 ENTRIES, SLICES = 64, 48
 
-#: With more entries than this in all inputs fewer slices are looked at, `FEW` at least; then none is said to be the one.
+#: With more entries than this in all inputs fewer slices are looked at, at least `FEW`; then no slice is named.
 LARGE, FEW = 10_000, 6
 
-#: Digits by which numbers must agree to be taken for the same here.
+#: Numbers that differ by less than this part of their size are taken for the same.
 SAME = 1e-5
 
 NOTHING = "it is 0 everywhere: nothing flows back"
@@ -31,7 +31,7 @@ def pattern(trial, name, dtype):
     if given.shape != trial.point.x[name].shape or not given.size or not np.isfinite(given).all():
         return ""
     if given.size > ENTRIES:
-        return _of_slices(trial, name, given, dtype)
+        return _of_slices(trial, name, given)
     true = _entries(trial, name)
     if true is None:
         return ""
@@ -55,15 +55,18 @@ def _entries(trial, name):
 
 
 def _differ(given, true, dtype):
+    """Which entries are wrong, beyond what rounding in the dtype explains."""
     size = float(np.max(np.abs(true)) or np.max(np.abs(given)))
     return np.abs(given - true) > max(SAME, TYPICAL * np.sqrt(format_named(dtype).eps)) * 1e-3 * size
 
 
 def _same(a, b):
+    """Are two arrays the same, relatively to their largest entry?"""
     return a.shape == b.shape and bool(np.max(np.abs(a - b)) <= SAME * np.max(np.abs(b)))
 
 
 def _another(trial, name, given, true):
+    """Is it transposed, 0, or the gradient with respect to another input?"""
     if true.ndim == 2 and _same(given, true.T) and not _same(true, true.T):
         return "it is transposed"
     if not given.any():
@@ -77,7 +80,7 @@ def _another(trial, name, given, true):
 
 
 def _ignored(trial, name, given):
-    """Of several results: would the gradient be right if one result's cotangent were 0?"""
+    """Would the gradient be right if the cotangent of one of several results were 0?"""
     several = len(trial.known.weights) > 1
     for k in range(len(trial.known.weights)) if several else ():
         true = _entries(trial.without_result(k), name)
@@ -87,7 +90,7 @@ def _ignored(trial, name, given):
 
 
 def _factor(given, true):
-    """One factor in all entries."""
+    """Is it off by one factor in all entries?"""
     known = np.abs(true) > SAME * np.max(np.abs(true))
     if not known.any():
         return ""
@@ -123,7 +126,7 @@ def _place(given, wrong):
 
 
 def _slice(axis, n, shape):
-    """A slice in words."""
+    """The words about a slice that alone is wrong."""
     last = " (the last)" if n == shape[axis] - 1 and n else ""
     if len(shape) == 1:
         return f"entry {n}{last} alone is wrong"
@@ -132,8 +135,8 @@ def _slice(axis, n, shape):
     return f"index {n} of axis {axis}{last} alone is wrong"
 
 
-def _of_slices(trial, name, given, dtype):
-    """The same of a large array, by one slope for each slice of each axis."""
+def _of_slices(trial, name, given):
+    """What is wrong with the gradient of a large array, by one slope for each slice of each axis."""
     rng = np.random.default_rng(given.size)
     v = rng.uniform(0.5, 2.0, given.shape) * rng.choice([-1.0, 1.0], given.shape)
     size = sum(a.size for a in trial.point.x.values())
@@ -146,7 +149,7 @@ def _of_slices(trial, name, given, dtype):
             part = tuple(slice(None) if a != axis else slice(k, k + 1) for a in range(given.ndim))
             d = np.zeros(given.shape)
             d[part] = v[part]
-            left, right, width, smooth = trial.known.slopes({name: d})
+            left, _, width, smooth = trial.known.slopes({name: d})
             if not smooth:
                 return ""
             told, terms = float(np.sum(given[part] * v[part])), float(np.sum(np.abs(given[part] * v[part])))

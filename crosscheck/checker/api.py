@@ -6,8 +6,7 @@ import numpy as np
 
 from refgrad.errors import describe
 
-from ..conduct import finest
-from ..formats import format_named
+from ..formats import finest, format_named
 from ..locate import pinpoint
 from ..modes import Mode
 from ..subjects.numpy_function import Differentiated
@@ -38,7 +37,7 @@ def check(f, *inputs, gradient=None, vjp=None, jvp=None, reference=None, argnums
                require a gradient, if any does), integers and all else is passed on
     argnums    which inputs to differentiate, as a tuple of positions; None for all that can be
     dtypes     names of the dtypes to test in; None for float64, float32 and those of the tensors
-    seed       the same seed stands at the same points and finds the same
+    seed       the same seed gives the same points and the same findings
     order      1 for first derivatives alone
     modes      the modes of differentiation to check, as in ("reverse", "forward over reverse"); None for all
     symmetric  names of inputs that are symmetric matrices: the gradient must be right along symmetric directions
@@ -47,7 +46,7 @@ def check(f, *inputs, gradient=None, vjp=None, jvp=None, reference=None, argnums
     thorough   look at all points even after a clear failure at the inputs as given
     kwargs     keyword arguments of f, as a dict; their floats are differentiated too
 
-    Besides the inputs as given it stands at points around them where rules break: other scales and signs, zeros, ties,
+    Besides the inputs as given it looks at points around them where rules break: other scales and signs, zeros, ties,
     thresholds, saturated tails, batches of one.  f itself is differenced, in ball arithmetic where it runs on balls, in
     floats with a stated uncertainty where not.
 

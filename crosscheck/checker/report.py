@@ -129,7 +129,7 @@ class Report:
         yield Text(f"{self.title} {self.sentence()}", style=style)
         if self.why:
             yield Text(f"By differences, not in ball arithmetic: {self.why}.")
-        for note in (*self.notes, *filter(None, [getattr(self.examination, "works_in", "")])):
+        for note in (*self.notes, *filter(None, [self.examination.works_in])):
             yield Text(note)
         yield from (Text(line, style=style) for line in self.lines())
         rows, silent = [], {}

@@ -18,9 +18,10 @@ from ..conduct import brief, conduct
 from ..kinks import kinks
 from ..modes import ALL, FIRST_ORDER, Mode
 from ..points import Point
+from ..subjects.arguments import is_floating
 from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from ..subjects.libraries.refgrad_library import inner
-from ..subjects.rule import DTYPES, Rule, is_floating
+from ..subjects.rule import DTYPES, Rule
 from ..trial import Trial
 from ..truth.by_balls import ByBalls
 from ..truth.differences import BY_DIFFERENCES
@@ -171,6 +172,7 @@ class Suspect:
 
 
 def _rule_of(check):
+    """Which rule of the primitive a check is about."""
     if check == "kink":
         return BOTH
     return RULES.get(check) or ("jvp" if check.endswith("forward") else "vjp")
@@ -181,7 +183,7 @@ def _rule_of(check):
 
 def _trial(operation, seed, dtype=DTYPES[0], coordinates=0):
     """The `Trial` of an operation's rule, along directions that the dtype holds; None where
-    nothing is known.  `coordinates` see `truth.exact.differentiate`."""
+    nothing is known.  For `coordinates` see `truth.exact.differentiate`."""
     if not all(np.all(np.isfinite(a)) for a in operation.values if is_floating(a)):
         return None
     rule, rng = Rule(operation), np.random.default_rng(seed)
@@ -191,7 +193,7 @@ def _trial(operation, seed, dtype=DTYPES[0], coordinates=0):
     u, v = ({k: _normal(rng, a, dtype, _size(a)) for k, a in x.items()} for _ in range(2))
     largest = [np.max(np.abs(a), initial=0.0) for a in (*x.values(), *rule.results)]
     point = Point(operation.place, x, extreme=not max(largest, default=0.0) < LARGE)
-    # By the difference itself where a rule does not run on balls.
+    # Where a rule does not run on balls the difference itself stands in for it.
     for source, entries in ((REFGRAD, coordinates), (BY_DIFFERENCES, 0)):
         try:
             known = _known(rule, point, weights, u, v, FIRST_ORDER, source, entries)
@@ -204,13 +206,14 @@ def _trial(operation, seed, dtype=DTYPES[0], coordinates=0):
 
 
 def _known(rule, point, weights, u, v, modes, source=REFGRAD, coordinates=0):
-    # A user's own rules may hold rounded constants.
+    """What is known of a `Rule` at a point.  A user's own rules may hold rounded constants, the table's may not."""
     strict = any(rule.primitive is p for p in TABLE.values())
     return ByBalls(rule.program(), point.x, weights, u, v, 0, modes, on_trial=True, strict=strict,
                    coordinates=coordinates, by=source)
 
 
 def _normal(rng, like, dtype, size=1.0):
+    """Normal numbers in the shape of an array, times `size`, which the dtype holds."""
     return np.asarray(rng.standard_normal(np.shape(like)) * size).astype(dtype).astype(float)
 
 
@@ -265,7 +268,7 @@ def _found_on_balls(rule, known, mode):
 
 
 def _compared(gives, exact):
-    """What is said of two Balls."""
+    """The figures of a `Culprit` for a Ball that a rule gives and the exact one."""
     size = np.abs(exact) if float(np.abs(exact).lower()) > 0 else Ball(1.0)
     return {"gives": float(gives.mid()), "exact": float(exact.mid()),
             "digits": float(digits(gives, exact, size))}

@@ -14,7 +14,7 @@ import numpy as np
 from refgrad.primitive import Primitive
 from refgrad.tracer import Level, Tracer
 
-from ..subjects.rule import is_floating
+from ..subjects.arguments import is_floating
 
 #: Code that is not the user's: the line to point at lies outside of it.
 _OURS = tuple(str(Path(m.__file__).parent) for m in (np, sys.modules["refgrad"])) + (str(Path(__file__).parents[1]),)

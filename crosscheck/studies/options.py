@@ -13,6 +13,7 @@ def option(name, kind, default, *flags, **how):
 
 
 def parameter(name, annotation, default=Parameter.empty):
+    """A parameter of a command, as the signature that the command line is built from has it."""
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 

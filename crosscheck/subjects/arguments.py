@@ -29,6 +29,7 @@ class Arguments:
 
     @property
     def constants(self):
+        """name -> leaf, of those that are not differentiated."""
         return {n: a for n, a in zip(self.names, self.values) if n not in self.chosen}
 
     def filled(self, x, constants):
@@ -100,6 +101,7 @@ def arguments_of(f, inputs, kwargs, argnums, skipped=0, floating=None):
 
 
 def is_floating(a):
+    """Is it an array of floats?"""
     return getattr(getattr(a, "dtype", None), "kind", "") == "f"
 
 

@@ -7,9 +7,9 @@ import numpy as np
 from ..ball import Ball
 from ..networks.network import Network, interpret
 from ..truth.by_balls import ByBalls
+from .arguments import Arguments
 from .libraries import Library
 from .libraries.refgrad_library import LIBRARY as REFGRAD
-from .arguments import Arguments
 from .subject import Subject
 
 

@@ -19,11 +19,11 @@ from ..ball import Ball, arithmetic
 from ..formats import format_named
 from ..modes import Mode
 from ..truth.differences import BITS, tupled
-from .arguments import Arguments
+from .arguments import Arguments, is_floating
 from .curved import OUTSIDE_THE_TABLE, bent, symmetric
 from .subject import Misconduct, Subject, Untouched, shared_as_given, weighed
 
-#: In which it is tried.
+#: The dtypes in which a rule is tried.
 DTYPES = ("float64", "float32")
 
 
@@ -172,7 +172,3 @@ class Unharmed(Untouched):
         if touched and (error is None or isinstance(error, Exception)):
             names = ", ".join(touched)
             raise Misconduct(f"it overwrites what it is handed: {names}") from error
-
-
-def is_floating(x):
-    return getattr(getattr(x, "dtype", None), "kind", "") == "f"

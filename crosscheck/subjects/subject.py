@@ -8,6 +8,8 @@ weights G, in a given dtype.  So a function with any result has a gradient (the 
 from __future__ import annotations
 
 import contextlib
+import os
+import traceback
 
 import numpy as np
 
@@ -87,6 +89,7 @@ class Subject:
         return given.touched()
 
     def call(self, x):
+        """f at a dict of the arrays that are differentiated."""
         return self.arguments.call(self.f, self.filled(x))
 
     def filled(self, x):
@@ -101,6 +104,7 @@ class Subject:
                 for k, a in arrays.items()}
 
     def cast(self, a, dtype):
+        """An array of floats that is not differentiated, in the dtype of those that are."""
         return np.asarray(a, None if dtype == object else dtype)
 
     def value(self, x, dtype, layout=np.asarray):
@@ -132,7 +136,7 @@ class Subject:
         return lambda x: results(self.call(x))
 
     def reference(self, function):
-        """The same for another function of the same arguments."""
+        """The `program` of another function of the same arguments."""
         return lambda x: results(self.arguments.call(function, self.filled(x)))
 
     def at_work(self):
@@ -141,7 +145,7 @@ class Subject:
 
     @contextlib.contextmanager
     def given(self, constants):
-        """Other values for inputs that are not differentiated, within the block."""
+        """A block in which inputs that are not differentiated have other values."""
         before, self.constants = self.constants, {**self.constants, **constants}
         try:
             yield
@@ -149,7 +153,7 @@ class Subject:
             self.constants = before
 
     def may_decline(self, mode, error):
-        """Whether that error in the place of a derivative is no fault: the mode is not offered, and says so."""
+        """Is that error in the place of a derivative no fault, because it says that the mode is not offered?"""
         return isinstance(error, Unanswered)
 
     def answer(self, mode, x, weights, u, v, dtype, layout=np.asarray):
@@ -176,6 +180,12 @@ class Subject:
     extra: dict = {}
 
 
+def raised_by_the_subject(error):
+    """Was the error raised where a subject ran, rather than by what judges it?"""
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(os.path.dirname(file) == os.path.dirname(__file__) for file in files)
+
+
 def shared_as_given(x, convert):
     """The converted arrays of a dict; what was one array for two names stays one."""
     made = {}
@@ -189,6 +199,7 @@ class Untouched:
         self.arrays, self.before = arrays, {k: np.copy(a) for k, a in arrays.items()}
 
     def touched(self):
+        """Names of the arrays that were overwritten."""
         return [k for k, a in self.arrays.items() if a.tobytes() != self.before[k].tobytes()]
 
 
@@ -203,6 +214,7 @@ def results(y):
 
 
 def is_real(a):
+    """Is it a number or an array of floats, or of balls?"""
     return getattr(getattr(a, "dtype", None), "kind", "f" if isinstance(a, float) else "") in ("f", "O")
 
 

@@ -59,6 +59,7 @@ def tensors(nest):
 
 
 def is_floating(a):
+    """Is it a tensor of floats?"""
     return torch.is_tensor(a) and a.is_floating_point()
 
 
@@ -116,7 +117,7 @@ class TorchSubject(Subject):
                 first = torch.autograd.grad([y for y in ys if y.requires_grad], list(leaves.values()), cotangents,
                                             create_graph=True, allow_unused=True)
             except Exception:
-                return  # that is a finding of its own
+                return  # it comes again when a derivative is asked for, and is a finding then
             # What once_differentiable puts in the place of a graph raises an error only if it is walked.
             self.runs_once = any("Error" in node.name() for node in _nodes(g for g in first if g is not None))
 
@@ -175,6 +176,7 @@ class TorchSubject(Subject):
         return mode != Mode.REVERSE or "not implemented for" in str(error)
 
     def results(self, x):
+        """The differentiable tensors of floats among the results."""
         ys = [y for y in flatten(self.call(x))[0] if torch.is_tensor(y) and y.is_floating_point()]
         if self.differentiable is None or len(ys) != len(self.differentiable):
             return ys
@@ -258,7 +260,7 @@ class TorchSubject(Subject):
         return self._ask(lambda f, x, u, v: _detached(torch.autograd.grad, f, x), *arguments)
 
     def _apart(self, *arguments):
-        """Of one input at a time, while the others want no gradient."""
+        """The gradients of one input at a time, while the others require none."""
         def apart(f, x, u, v):
             return {k: _detached(torch.autograd.grad, lambda one, k=k: f({**x, **one}), {k: x[k]})[k] for k in x}
         return self._ask(apart, *arguments)

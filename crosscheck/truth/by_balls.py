@@ -30,12 +30,12 @@ ENTRIES = 6
 #: as far as its own constants say.  It is what a function's author can write; 40 digits are for what closes over none.
 OF_CONSTANTS = -np.log10(TYPICAL * np.finfo(float).eps)
 
-#: With fewer digits than this no rounding of constants is thought of, however ill-conditioned the function.
+#: Rounded constants do not explain a rule that agrees to fewer digits than this, however ill-conditioned the function.
 LEAST = 10
 
 
 class ByBalls:
-    """Knowledge by ball arithmetic.
+    """What is known at a point by ball arithmetic.
 
     program    f on balls: from a dict of Balls to a list of Balls
     weights    those that make it the scalar s(x) = <G, f(x)>; None if f gives one Ball, and no list
@@ -84,10 +84,11 @@ class ByBalls:
                     for y, b in zip(ys, self.value)]
 
     def eps(self, dtype):
-        """Of the format in which the subject works when it is called in that dtype."""
+        """The eps of the format in which the subject works when it is called in that dtype."""
         return self.precision(dtype).eps
 
     def names(self, mode):
+        """The names under which the derivatives of a mode are judged."""
         return Mode(mode).names(self.x)
 
     def covers(self, mode):
@@ -95,9 +96,11 @@ class ByBalls:
         return mode in self.truth.derivatives or bool(self.undecided)
 
     def agreement(self, mode, name):
+        """The `Agreement` of the rules with differences."""
         return self.truth.agreement[Mode(mode).order, name]
 
     def kinked(self):
+        """Names of the arrays along which the function has a kink."""
         return [k for k in self.x if self.truth.agreement[1, k].kink]
 
     def fits(self, mode, name, dtype):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import copy
-
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from ..formats import format_named
 from ..modes import ALL, Mode
 from ..subjects.libraries.refgrad_library import inner
+from ..subjects.subject import raised_by_the_subject
 from ..verdict import AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, figures
 from . import estimated, nearby, switches
 from .lines import Line
@@ -20,34 +20,34 @@ from .precision import nominal
 #: How many points aside are looked at before a slope that is the same on both sides is believed against an answer.
 NEARBY = 12
 
-#: So many entries make a typical one.
+#: What is typical is said of at least so many entries.
 ENOUGH = 8
 
-#: Values that are off by less than this part of a rounding are simple numbers, which say nothing of sums.
+#: Values of f that are off by less than this part of a rounding need no rounding, and so say nothing of how f sums.
 VISIBLE = 0.1
 
-#: So many roundings at once, where they are coarse.
+#: By how many roundings at once x is moved where roundings are coarse.
 STRIDE = 64
 
-#: A jump is so many times the noise.
+#: A jump is at least so many times the noise.
 VISIBLY = 64
 
 #: The longer of the steps of x over which an error that comes of rounding has become another.
 THOUSANDTH = 2.0 ** -10
 
-#: A gap that is larger than this part of the slope is nobody's approximation.
+#: A gap that is larger than this part of the slope does not come from a formula that f takes for nearly the same.
 SMALL = 2.0 ** -20
 
 
 class ByDifferences:
-    """Knowledge by differences of the subject's own values, in the widest dtype that it takes.
+    """What is known at a point by differences of the subject's own values, in the widest dtype that it takes.
 
     dtype      that dtype; the answers may be in narrower ones alone
     precision  ``precision(dtype)``: the `Precision` at which the subject works there
-    unexplained  a list of the gaps that no switch of f explains, which all points share: after one no more are looked for
-    natural   the size of s where the caller stands: what rounding inside f may amount to even where s itself is small
-    extreme   entries so large or small that f's own value may be lost: then only nan and inf can be told
-    together  difference all arrays along one direction, under the name `ALL`, rather than each alone
+    unexplained  a list, shared by all points, of the gaps that no switch of f explains: after one, none is looked for
+    natural    the size of s where the caller stands: what rounding inside f may amount to even where s itself is small
+    extreme    entries so large or small that f's own value may be lost: then only nan and inf can be told
+    together   difference all arrays along one direction, under the name `ALL`, rather than each alone
     """
 
     how = "differences"
@@ -64,6 +64,7 @@ class ByDifferences:
         self.size = max(abs(self.scalar(x)), natural)
 
     def scalar(self, x):
+        """s at a dict of arrays."""
         with np.errstate(all="ignore"):
             ys = self.subject.value(x, self.dtype)
             return sum(float(np.sum(np.asarray(y, float) * w)) for y, w in zip(ys, self.weights))
@@ -75,13 +76,15 @@ class ByDifferences:
         return other
 
     def eps(self, dtype):
-        """Of the format in which the subject works when it is called in that dtype."""
+        """The eps of the format in which the subject works when it is called in that dtype."""
         return self.precision(dtype).eps
 
     def names(self, mode):
+        """The names under which the derivatives of a mode are judged."""
         return [ALL] if Mode(mode).order == 2 or self.together else list(self.x)
 
     def covers(self, mode):
+        """Is anything known of that mode?  Differences know something of each."""
         return True
 
     def estimate(self, mode, name):
@@ -98,14 +101,17 @@ class ByDifferences:
         return self.v if name == ALL else {name: self.v[name]}
 
     def kinked(self):
+        """Names of the arrays along which the function has a kink."""
         kinked = [k for k in self.names(Mode.REVERSE) if self.estimate(Mode.REVERSE, k).kink]
         kinked = list(self.x) if kinked == [ALL] else kinked
         return [k for k in self.x if k in kinked or k in self.tied]
 
     def fits(self, mode, name, dtype):
+        """Is the derivative certainly in the range of the dtype?  Differences do not prove that."""
         return False
 
     def open(self):
+        """Is it unknown whether the function is smooth here?  An estimate always says."""
         return False
 
     def judge(self, mode, name, dtype, answers, prove=False, own=False):
@@ -116,7 +122,7 @@ class ByDifferences:
         if mode.order == 2 and not self.extreme and self.kinked():
             return Verdict(KINK, note="the second difference crosses a kink")
         if not np.isfinite(answer).all():
-            return self._not_finite(answers, dtype, mode, name, form)
+            return self._not_finite(dtype, mode, name, form)
         if self.extreme:
             return Verdict(UNDECIDED, note="f's own value may be lost at entries of this size")
         e = self.estimate(mode, name)
@@ -127,7 +133,7 @@ class ByDifferences:
             base = self.judge(mode, name, self.dtype, {**answers, self.dtype: {mode: widest}})
             if base.verdict in (AGREES, LESS_ACCURATE):
                 return self._against_widest(mode, name, dtype, answers, widest, form)
-        return self._against_difference(e, mode, name, dtype, answers, form)
+        return self._against_difference(e, mode, name, dtype, answers)
 
     def _in_widest(self, mode, answers):
         """The subject's answer in the widest dtype; None where it has none."""
@@ -161,7 +167,8 @@ class ByDifferences:
             return np.concatenate([np.ravel(found[k] * self.u[k]) for k in found])
         return np.ravel(self._derivative(answers, dtype, mode, name))
 
-    def _not_finite(self, answers, dtype, mode, name, form):
+    def _not_finite(self, dtype, mode, name, form):
+        """The verdict on an answer with nan or inf in it."""
         value = self.subject.value(self.x, dtype)
         e = None if self.extreme else self.estimate(mode, name)
         beyond = e is not None and not abs(e.value) < form.largest
@@ -173,7 +180,8 @@ class ByDifferences:
             return Verdict(KINK, note=f"nan or inf; {rough}")
         return Verdict(NOT_FINITE, note="nan or inf where f is finite")
 
-    def _against_difference(self, e, mode, name, dtype, answers, form):
+    def _against_difference(self, e, mode, name, dtype, answers):
+        """The verdict on an answer beside the `Estimate` e."""
         terms = self._terms(answers, dtype, mode, name)
         given = float(np.sum(terms))
         gap = abs(given - e.value)
@@ -261,7 +269,7 @@ class ByDifferences:
         return False
 
     def _agrees_closer(self, name, e, given):
-        """Do differences at far finer steps say otherwise than the estimate, and what was given?
+        """Do differences at far finer steps agree with what was given, and not with the estimate?
 
         What looks like noise may be steps of f's own, of which only those very near x tell the
         slope there.
@@ -351,6 +359,7 @@ class ByDifferences:
             return 0.0
 
     def _entry(self, name, gradient):
+        """The words about one entry of the gradient that is wrong; "" where none certainly is."""
         along = self._along(name)
         found = estimated.blame(self.scalar, self.x, {k: np.asarray(gradient[k], float) for k in along}, along,
                                 self.eps(self.dtype))
@@ -409,7 +418,7 @@ class ByDifferences:
     def _sensitivity(self, mode, name, eps):
         """How far the derivative moves, in each entry at most, when every entry of x, u, v changes by one rounding."""
         if (mode, eps) not in self.shifted:
-            self.shifted[mode, eps] = [self._answer(mode, self._rounded_at_random(eps, seed)) for seed in range(4)]
+            self.shifted[mode, eps] = [self._answer(mode, nearby.rounded_at_random(self.x, eps, seed)) for seed in range(4)]
         base, *others = (self._derivative({self.dtype: {mode: found}}, self.dtype, mode, name)
                          for found in self.shifted[mode, eps])
         moved = np.zeros_like(base)
@@ -427,7 +436,7 @@ class ByDifferences:
         moved = np.zeros_like(error)
         for step in (self.eps(dtype), max(self.eps(dtype), THOUSANDTH)):
             for seed in (1, 2, 3):
-                x = self._rounded_at_random(step, seed, alike=True)
+                x = nearby.rounded_at_random(self.x, step, seed, alike=True)
                 x = {k: format_named(dtype).round(a) for k, a in x.items()}
                 answers = {dtype: {mode: self.subject.answer(mode, x, self.weights, self.u, self.v, dtype)},
                            self.dtype: {mode: self._answer(mode, x)}}
@@ -446,22 +455,11 @@ class ByDifferences:
         """
         found, many = [], STRIDE if self.precision(self.dtype).coarse else 1
         for seed in range(4):
-            x = self._rounded_at_random(many * self.eps(self.dtype), seed, alike=True)
+            x = nearby.rounded_at_random(self.x, many * self.eps(self.dtype), seed, alike=True)
             answers = {self.dtype: {mode: self._answer(mode, x)}}
             found.append(float(np.sum(self._terms(answers, self.dtype, mode, name))))
         moved = (abs(a - found[0]) / many for a in found)
         return max(filter(np.isfinite, moved), default=0.0)
-
-    def _rounded_at_random(self, eps, seed, alike=False):
-        """x with every entry moved by one rounding, equal ones `alike`; with seed 0 x itself."""
-        if seed == 0:
-            return self.x
-        rng = np.random.default_rng(seed)
-        if not alike:
-            return {k: a * (1 + eps * rng.choice([-1.0, 1.0], a.shape)) for k, a in self.x.items()}
-        values = np.unique(np.concatenate([np.ravel(a) for a in self.x.values()]))
-        signs = rng.choice([-1.0, 1.0], values.shape)
-        return {k: a * (1 + eps * signs[np.searchsorted(values, a)]) for k, a in self.x.items()}
 
     def _answer(self, mode, x):
         return self.subject.answer(mode, x, self.weights, self.u, self.v, self.dtype)
@@ -473,7 +471,9 @@ class ByDifferences:
         """
         try:
             e = estimated.slope(self.scalar, self.x, direction, self.eps(self.dtype))
-        except Exception:
+        except Exception as error:
+            if not raised_by_the_subject(error):
+                raise
             return np.nan, np.nan, np.inf, False
         if e.reason or not e.kink and self._jumps(direction):
             return np.nan, np.nan, np.inf, False

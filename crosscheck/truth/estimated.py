@@ -58,7 +58,7 @@ class Estimate:
     calls: int = 0
 
     def scaled(self, factor):
-        """Of the derivative times a number."""
+        """The estimate of the derivative times a number."""
         return replace(self, value=self.value * factor, uncertainty=self.uncertainty * abs(factor),
                        left=self.left.scaled(factor), right=self.right.scaled(factor))
 
@@ -67,11 +67,7 @@ def slope(f, x, v, eps=EPS):
     """The `Estimate` of the derivative of ``f(x)`` along v, by values of f alone.
 
     f maps a dict of arrays to a float; v has directions for some of them (the others, and integers, do not move);
-    eps is that of the format in which f works.
-
-    J. J. Moré and S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011), for the noise;
-    L. F. Richardson, Phil. Trans. R. Soc. A 210 (1911), for the extrapolation; C. J. F. Ridders, Accurate computation
-    of F'(x) and F'(x)F''(x), Adv. Eng. Software 4 (1982), for its tableau and for the error read off it.
+    eps is that of the format in which f works.  `lines` and `tableau` name the sources of the method.
     """
     with np.errstate(all="ignore"):
         return _sum([_slope(f, x, part, eps) for part in groups(x, v, eps)])
@@ -180,7 +176,7 @@ def _told(gradient, v, eps):
 
 
 def _sum(estimates):
-    """Of the derivatives along parts of a direction; along none it is zero."""
+    """The `Estimate` of the sum of derivatives along parts of a direction; it is zero along none."""
     total = estimates[0] if estimates else Estimate(0.0, 0.0, 0.0, Interval(0.0, 0.0), Interval(0.0, 0.0))
     for e in estimates[1:]:
         total = Estimate(total.value + e.value, total.uncertainty + e.uncertainty, max(total.noise, e.noise),
@@ -200,8 +196,8 @@ def _slope(f, x, v, eps):
 
 
 def _best(lines, steps, estimate):
-    """Of the estimates by these first steps, falling: the first that leaves nothing to be desired,
-    or the best."""
+    """Of the estimates by these first steps, which fall: the first that gives no reason for doubt,
+    or else the best."""
     found = []
     for first in steps:
         noises = [noise_of(line, first, again=first != steps[0]) for line in lines]
@@ -255,7 +251,7 @@ def _descend(line, first, lowest, here, noise):
 
 def _finest(sides, grid, noise):
     """The scale down to which f is looked at: the noise's grid; for a kink, where the noise begins to hide it."""
-    central, left, right = sides
+    _, left, right = sides
     if not left.differs(right):
         return grid
     return min(grid, FINER * noise.factor * noise.deviation / abs(left.value - right.value))
@@ -274,7 +270,7 @@ def _continues(line, found, last, scale, here, noise):
 
 
 def _quotients(line, h, here):
-    """Central, left and right."""
+    """The central, left and right difference quotients with step h."""
     above, below = line(h), line(-h)
     return (above - below) / (2 * h), (here - below) / h, (above - here) / h
 
@@ -312,7 +308,7 @@ def _curvature(f, x, u, v, eps):
 
 
 def _bend(plus, minus, first, here, noise):
-    """What `_search` is for slopes, for the second derivative; noise, which grows with 1/h^2, soon ends it."""
+    """The estimate of a second derivative, searched as in `_search`; noise, which grows with 1/h^2, soon ends it."""
     found, last = _bends(plus, minus, first, noise)
     scale, checks = last / FINER, 0
     while checks < 3 and scale > first * plus.smallest:
@@ -332,7 +328,7 @@ def _corners(plus, minus, h):
 
 
 def _bends(plus, minus, first, noise):
-    """What `_descend` is for slopes, for the second derivative: on one side, by two steps."""
+    """What steps from `first` on give of a second derivative, as in `_descend`; on one side by two steps."""
     central, left, right = Tableau(2), Tableau(1), Tableau(1)
     for j in range(HALVINGS):
         h = first * 2.0 ** -j

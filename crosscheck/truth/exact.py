@@ -323,7 +323,7 @@ def _bounded(truth, mode, dtypes, proven):
     for dtype in sorted(dtypes, key=lambda d: -format_named(d).precision):
         if not short:
             found[dtype] = _farthest(truth, mode, dtype, 0)
-            short = max(np.max(b, initial=0.0) for b in found[dtype].values()) >= truth.telling(mode, dtype)
+            short = not all(np.max(b, initial=0.0) < truth.telling(mode, dtype) for b in found[dtype].values())
     linear = _farthest(truth, mode, "float32", FINER) if short else {}
     bounds = {}
     for dtype in dtypes:
@@ -350,4 +350,3 @@ def _farthest(truth, mode, dtype, finer):
         return {k: np.full(e.shape, np.inf) for k, e in exact.items()}
     with arithmetic(truth.bits):
         return {k: (np.abs(rounded[k] - e) * 2.0 ** finer).abs_upper() for k, e in exact.items()}
-

@@ -163,6 +163,7 @@ class _Sample:
         return float(np.max(np.abs(self.values), initial=0.0 if np.ptp(self.values) else 1.0))
 
     def rough(self, eps):
+        """Is the noise far beyond roundings?"""
         return self.deviation > ROUGH * eps * self.size
 
 

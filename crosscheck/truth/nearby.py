@@ -231,3 +231,15 @@ def _places(r, rng):
             ranks = np.argsort(np.argsort(sign * r[chosen])) / len(chosen)
             others[chosen] = (place + 0.1 * ranks) / n
             yield others - 0.5 + 0.01 / n * rng.uniform(-1, 1, n)
+
+
+def rounded_at_random(x, eps, seed, alike=False):
+    """x, a dict of arrays, with every entry moved by one rounding, equal ones `alike`; with seed 0 x itself."""
+    if seed == 0:
+        return x
+    rng = np.random.default_rng(seed)
+    if not alike:
+        return {k: a * (1 + eps * rng.choice([-1.0, 1.0], a.shape)) for k, a in x.items()}
+    values = np.unique(np.concatenate([np.ravel(a) for a in x.values()]))
+    signs = rng.choice([-1.0, 1.0], values.shape)
+    return {k: a * (1 + eps * signs[np.searchsorted(values, a)]) for k, a in x.items()}

@@ -1,4 +1,4 @@
-"""What both sources of truth say in the same way."""
+"""The notes that `ByBalls` and `ByDifferences` share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from ..formats import format_named
 from ..modes import ALL
 
-#: Where a derivative is not 0 and the function is constant.
+#: The note where a derivative is not 0 but the function is constant.
 STEP = ("f is constant along it, as a step function is; for a straight-through gradient give the "
         "function that it stands for as surrogate=")
 

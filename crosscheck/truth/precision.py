@@ -54,9 +54,9 @@ SCALE, GROWS = 13, 5
 
 @dataclass(frozen=True)
 class Precision:
-    """In what a function works when it is called in some dtype.
+    """The precision at which a function works when it is called in some dtype.
 
-    dtype  the call's
+    dtype  the dtype of the call
     form   the `FloatFormat` of which its roundings are
     how    by what it was recognised; "" if by the size of its roundings alone
     noise  their standard deviation, relatively to the value and to what it changes by; 0 where the

@@ -30,6 +30,7 @@ class Interval(NamedTuple):
         return Interval(self.value + other.value, self.uncertainty + other.uncertainty)
 
     def scaled(self, factor):
+        """The interval of the value times a number."""
         return Interval(self.value * factor, self.uncertainty * abs(factor))
 
 

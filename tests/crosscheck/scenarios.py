@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from crosscheck import check
-from crosscheck.verdict import KINK, MISCONDUCT, NOT_FINITE, WRONG
+from crosscheck.verdict import KINK, LESS_ACCURATE, MISCONDUCT, NOT_FINITE, WRONG
 from refgrad import custom, nn
 
 X = np.array([[0.5, -1.25, 2.0], [0.75, 3.5, -0.25]])
@@ -22,16 +22,20 @@ class Scenario:
 
     failing  pairs (check, verdict) that must be among the failures; without any, nothing may fail
     has      a text that some verdict must have
+    lacks    a text that no verdict may have
     outcome  of the report, where nothing may fail
     """
 
-    def __init__(self, run, *failing, has=None, outcome="ok"):
-        self.run, self.failing, self.has, self.outcome = run, failing, has, outcome
+    def __init__(self, run, *failing, has=None, lacks=None, outcome="ok"):
+        self.run, self.failing, self.has, self.lacks, self.outcome = run, failing, has, lacks, outcome
 
     def holds(self):
         report = self.run()
         found = {(f.check, f.verdict) for f in report.failures}
-        if self.has is not None and not any(self.has in f"{f.verdict} {f.bound} {f.note}" for f in report.verdicts):
+        told = [f"{f.verdict} {f.bound} {f.note}" for f in report.verdicts]
+        if self.has is not None and not any(self.has in words for words in told):
+            return False
+        if self.lacks is not None and any(self.lacks in words for words in told):
             return False
         return set(self.failing) <= found if self.failing else report.outcome == self.outcome
 
@@ -215,7 +219,8 @@ SCENARIOS = {
     "refgrad's maximum": Scenario(lambda: check(np.maximum, X, X + 1), has=KINK),
     "hand-written vjp": Scenario(lambda: check(lambda x: nn.softmax(x, -1), X, vjp=softmax_vjp)),
     "hand-written gradient": Scenario(lambda: check(lambda x: np.sum(x ** 3), X, gradient=lambda x: 3 * x ** 2)),
-    "proven in float32": Scenario(lambda: check(np.sin, X, vjp=lambda g, x: g * np.cos(x)), has="proven"),
+    "proven in float32": Scenario(lambda: check(np.sin, X, vjp=lambda g, x: g * np.cos(x)), has="proven",
+                                  lacks=LESS_ACCURATE),
     "black box": Scenario(lambda: check(black_box, X, vjp=lambda g, x: g * cos_of(x)), has="agrees"),
     "torch's gelu": Scenario(lambda: check(F.gelu, T, reference=nn.gelu)),
     "torch's relu alone, with its kinks": Scenario(lambda: check(F.relu, T), has=KINK),

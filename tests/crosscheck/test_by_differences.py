@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from crosscheck.modes import ALL, Mode
-from crosscheck.truth import estimated
+from crosscheck.truth import estimated, nearby
 from crosscheck.truth.by_differences import ByDifferences
 from crosscheck.truth.estimated import Estimate
 from crosscheck.truth.tableau import Interval
@@ -222,12 +222,12 @@ def test_rises_of_each_result():
 
 def test_changes_by_one_rounding():
     known = known_of(x=np.array([3.0, -1.0]))
-    assert known._rounded_at_random(0.5, 0) is known.x
+    assert nearby.rounded_at_random(known.x, 0.5, 0) is known.x
     for alike in (False, True):
-        moved = {tuple(known._rounded_at_random(0.5, seed, alike)["a"]) for seed in range(1, 20)}
+        moved = {tuple(nearby.rounded_at_random(known.x, 0.5, seed, alike)["a"]) for seed in range(1, 20)}
         assert moved == {(a, b) for a in (1.5, 4.5) for b in (-0.5, -1.5)}
     tied = known_of(x=np.array([3.0, 3.0]))
-    moved = {tuple(tied._rounded_at_random(0.5, seed, True)["a"]) for seed in range(1, 20)}
+    moved = {tuple(nearby.rounded_at_random(tied.x, 0.5, seed, True)["a"]) for seed in range(1, 20)}
     assert moved == {(1.5, 1.5), (4.5, 4.5)}
 
 

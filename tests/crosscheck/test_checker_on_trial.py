@@ -29,7 +29,7 @@ def fault(*noticed_by):
 # Ball arithmetic
 
 
-@fault("refgrad's maximum", "torch's gelu", "proven in float32")
+@fault("proven in float32")
 def a_ball_radius_is_ignored(patch):
     patch.setattr(Ball, "abs_upper", lambda self: np.abs(self.mid()))
 
@@ -167,7 +167,7 @@ def a_report_is_always_ok(patch):
 
 @fault("state is kept")
 def a_vjp_is_called_but_once(patch):
-    patch.setattr(conduct, "_repeated", lambda first, second: iter(()))
+    patch.setattr(conduct, "_repeated", lambda *arguments: iter(()))
 
 
 @fault("the cotangent is overwritten")
@@ -235,13 +235,5 @@ def test_a_spoilt_checker_fails_its_tests(name, monkeypatch):
     plant, noticed_by = FAULTS[name]
     with monkeypatch.context() as patch:
         plant(patch)
-        assert not all(held(SCENARIOS[s]) for s in noticed_by)
+        assert not all(SCENARIOS[s].holds() for s in noticed_by)
     assert SCENARIOS[noticed_by[0]].holds()
-
-
-def held(scenario):
-    """A scenario that ends in an error does not hold either."""
-    try:
-        return scenario.holds()
-    except Exception:
-        return False

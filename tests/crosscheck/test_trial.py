@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from crosscheck import kinks
+from crosscheck import conduct, kinks
 from crosscheck import trial as trial_module
 from crosscheck.ball import Ball
 from crosscheck.formats import format_named
@@ -351,3 +351,21 @@ def test_what_one_mode_of_first_order_loses_is_a_failure_where_the_value_fits():
                     lost(nan, number, extreme=True), lost(nan, ValueError()),
                     lost(ValueError(), number)):
         assert nothing == []
+
+
+# Layouts
+
+
+def test_an_error_of_the_function_declines_a_layout_and_one_of_the_checker_does_not():
+    class WithoutLayouts(Stub):
+        def value(self, x, dtype):
+            return [x["a"]]
+
+    class Refusing(Stub):
+        def call(self, x):
+            raise TypeError("only contiguous arrays")
+
+    asked = X, "float64", conduct.strided, 2.0 ** -52
+    assert not conduct._takes(Refusing(), *asked)
+    with pytest.raises(TypeError, match="positional"):
+        conduct._takes(WithoutLayouts(), *asked)

@@ -94,6 +94,8 @@ F = SimpleNamespace(
 
 
 class Jax(Library):
+    """JAX, by jax.grad and jax.jvp."""
+
     name = "jax"
     imports = "import jax, jax.numpy as jnp; from crosscheck.subjects.libraries.jax_library import F"
     gradient, slope, array, dtype = "jax.grad", "jax.jvp", "jnp.array", "jnp."

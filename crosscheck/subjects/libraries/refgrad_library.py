@@ -11,6 +11,8 @@ from .library import Library
 
 
 class Refgrad(Library):
+    """refgrad, whose rules are on trial themselves."""
+
     name = "refgrad"
     exact = True
     imports = "import numpy as np; from refgrad import grad, jvp, nn"

@@ -17,11 +17,13 @@ from .refgrad_library import kept_by_dropout
 
 
 def use_threads(n):
+    """Let torch use n threads from now on."""
     torch.set_num_threads(n)
 
 
 @contextmanager
 def threads(n):
+    """A block in which torch uses n threads."""
     before = torch.get_num_threads()
     use_threads(n)
     try:
@@ -36,6 +38,8 @@ def added(terms):
 
 
 class Torch(Library):
+    """torch, by torch.autograd and torch.func."""
+
     name = "torch"
     imports = "import torch, torch.nn.functional as F"
     gradient, slope, array, dtype = "torch.func.grad", "torch.func.jvp", "torch.tensor", "dtype=torch."
