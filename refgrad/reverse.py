@@ -15,6 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from .errors import encloses_itself
+from .operands import has_nan
 from .primitive import Primitive, within
 from .snapshots import LARGE, REUSED, Snapshots, owner_of
 from .tracer import Level, Tracer
@@ -110,8 +111,9 @@ class Tape(Level):
                 if read[1 + i]:
                     x = values[i]
                     values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
-        if primitive.chooses and (
-                not params or any(type(p) in (ndarray, Tracer) and p.shape for p in within(params))):
+        if primitive.chooses and (not params or any(
+                type(p) is list or type(p) in (ndarray, Tracer) and p.shape
+                for p in within(params))):
             self.hides = True
         if params and wanted:
             for k, p in params.items():
@@ -171,6 +173,9 @@ class Tape(Level):
                 node, g = failed
                 pulled = node.primitive.pull_zeros(g, node.kept, node.arrays, node.params, node.wanted)
                 self.walk([], cotangents, keep, fresh, (node, g, pulled))
+        if self.hides:
+            for slot in targets:
+                _ask_for_nan(cotangents[slot])
         return [_handed_out(cotangents[slot], slot in fresh) for slot in targets]
 
     def walk(self, nodes, cotangents, keep, fresh, pulled=None):
@@ -221,13 +226,26 @@ def outside_the_walk():
 
 
 def _have_nan(cotangents):
-    """Whether a sum over one of the arrays, plain or traced, is nan: then an entry may be."""
+    """Whether one of the arrays, plain or traced, has an entry that is nan."""
     for c in cotangents:
         while type(c) is Tracer:
             c = c.value
-        if isinstance(c, (np.ndarray, np.floating)) and np.isnan(np.add.reduce(c, axis=None)):
+        if has_nan(c):
             return True
     return False
+
+
+def _ask_for_nan(c):
+    """Have a level that writes the operations down ask whether a cotangent has nan.
+
+    The sweep looks for nan in the values of traced arrays, and what it does about nan stands in the
+    program only if there was some.  With this question another program is written where the answer
+    is another one.
+    """
+    while type(c) is Tracer:
+        if c.level.records:
+            bool(np.any(np.isnan(c)))
+        c = c.value
 
 
 def _added(a, b, out=None):
