@@ -81,7 +81,7 @@ class Primitive:
                 functions, ``again(array)``, the view once more, and ``back(array, view)``, the array with the values
                 of a view that was written to (None: the view is read-only)
     pointwise   each entry of the result depends on one entry of each (broadcast) argument alone
-    chooses     it leaves entries of its arguments out; if its parameters are arrays, where it has parameters
+    chooses     ``chooses(params)``: whether the result may be a number though an entry of an argument is nan
     square      of a root, |x| or sqrt(a^2 + b^2), which kinks where it is 0, its square as a function of the arguments,
                 which is smooth there: even powers of the root are computed, and differentiated, by it
     formula     the function as a formula, where `forward` is written for floats, which round, under- and overflow:
@@ -91,7 +91,7 @@ class Primitive:
 
     def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, partials=None, takes=None,
                  forward=None, plain=None, keep=None, call=None, cases=(), kinks=(), stacked=False, multiple=False,
-                 pointwise=False, view=None, chooses=False, square=None, formula=None, turns=False, name=None):
+                 pointwise=False, view=None, chooses=None, square=None, formula=None, turns=False, name=None):
         self.name = name or f"np.{qualified(function)}"
         self.__name__ = self.name
         self.function = function

@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from .errors import encloses_itself
 from .operands import has_nan
-from .primitive import Primitive, within
+from .primitive import Primitive
 from .snapshots import LARGE, REUSED, Snapshots, owner_of
 from .tracer import Level, Tracer
 
@@ -72,7 +72,7 @@ class Tape(Level):
         super().__init__()
         self.nodes = []
         self.snapshots = Snapshots()
-        self.hides = False  # whether entries were left out that may be nan: by np.where, or by a mask
+        self.hides = False  # whether an operation may have left out entries that are nan
         self.borrowed = set()  # ids of arrays that own the memory of large arguments
         self.slots = itertools.count()  # counting is atomic, so threads may share a tape
 
@@ -111,10 +111,8 @@ class Tape(Level):
                 if read[1 + i]:
                     x = values[i]
                     values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
-        if primitive.chooses and (not params or any(
-                type(p) is list or type(p) in (ndarray, Tracer) and p.shape
-                for p in within(params))):
-            self.hides = True
+        if primitive.chooses and not self.hides:
+            self.hides = primitive.chooses(params)
         if params and wanted:
             for k, p in params.items():
                 kind = type(p)

@@ -68,7 +68,16 @@ LEFT_OUT = {
     "mask": lambda x: np.sum(np.sqrt(x)[x > 0]),
     "positions": lambda x: np.sum(np.take(np.sqrt(x), [1, 2])),
     "list": lambda x: np.sum(np.sqrt(x)[[1, 2]]),
-    "list in a tuple": lambda x: np.sum(np.sqrt(x)[([1, 2],)])}
+    "list in a tuple": lambda x: np.sum(np.sqrt(x)[([1, 2],)]),
+    "assigned": lambda x: np.sum(assigned(np.sqrt(x), x <= 0)),
+    "fmax": lambda x: np.sum(np.fmax(np.sqrt(x), 0.5)),
+    "fmin": lambda x: np.sum(np.fmin(9.0, np.sqrt(x))),
+    "nan_to_num": lambda x: np.sum(np.nan_to_num(np.sqrt(x)))}
+
+
+def assigned(y, where):
+    y[where] = 0
+    return y
 
 
 @pytest.mark.parametrize("f", LEFT_OUT.values(), ids=LEFT_OUT)
