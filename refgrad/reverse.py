@@ -25,12 +25,12 @@ SMALL = 2048
 #: Parameters, and parts of a tuple of them, that nobody can overwrite.
 ATOMS = {int, float, bool, str, slice, type(None), type(Ellipsis)}
 
-#: Whether a walk is under way: NumPy raises where an operation is invalid, and the sweep has an answer to it.
+#: Whether a walk is under way: invalid operations then raise FloatingPointError for the sweep.
 WALKING = ContextVar("walking", default=False)
 
 
 class RunsOutside(Exception):
-    """A rule runs code of the program's, for which NumPy must do about errors what the program says."""
+    """A rule calls a function of the user's, which has to run under the user's own np.errstate."""
 
 
 class Node(NamedTuple):
@@ -62,7 +62,7 @@ class Node(NamedTuple):
         return tuple(np.zeros_like(y) if g is None else g for g, y in zip(gs, self.results))
 
 
-_node = tuple.__new__  # what Node() comes to
+_node = tuple.__new__  # Node(...) without the Python call
 
 
 class Tape(Level):
@@ -218,7 +218,7 @@ class Tape(Level):
 
 
 def outside_the_walk():
-    """To be called first by a `pull` that runs code of the program's; its `pull_zeros` is called instead."""
+    """A `pull` that calls a function of the user's starts with this, and is called again outside."""
     if WALKING.get():
         raise RunsOutside
 
@@ -262,7 +262,7 @@ def _is_large(x):
 
 
 def _outline(x):
-    """An array of this shape and dtype that takes no memory: nan all over, to be seen if it is read after all."""
+    """An array of this shape and dtype that takes no memory; nan shows if a rule reads it."""
     return np.broadcast_to(np.asarray(np.nan if x.dtype.kind == "f" else 0, x.dtype), x.shape)
 
 
