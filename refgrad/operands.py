@@ -29,7 +29,7 @@ PLAIN = NUMBERS | {np.ndarray, str, slice, type(Ellipsis), *(type(np.dtype(c)) f
 
 def has_nan(x) -> bool:
     """Whether an entry of a plain array or number is nan: one sum tells where none is."""
-    if getattr(getattr(x, "dtype", None), "kind", None) != "f":
+    if not isinstance(x, (np.ndarray, np.floating)) or x.dtype.kind != "f":
         return False
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isnan(np.add.reduce(x, axis=None)) and np.isnan(x).any())
