@@ -27,6 +27,14 @@ NUMBERS = {
 PLAIN = NUMBERS | {np.ndarray, str, slice, type(Ellipsis), *(type(np.dtype(c)) for c in REAL)}
 
 
+def has_nan(x) -> bool:
+    """Whether an entry of a plain array or number is nan: one sum tells where none is."""
+    if not isinstance(x, (np.ndarray, np.floating)) or x.dtype.kind != "f":
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isnan(np.add.reduce(x, axis=None)) and np.isnan(x).any())
+
+
 def admitted(x, where: str):
     """`x` as an operand beside a traced array: itself, or a plain array of the same numbers.
 

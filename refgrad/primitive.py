@@ -46,7 +46,8 @@ LINEAR, MULTILINEAR, SMOOTH, KINKED, CONSTANT = Kind
 TABLE: dict = {}
 
 
-#: From the type of arrays that trace to what an operation on them is handed to: they go before all other arrays.
+#: From a type of traced arrays to the function that takes over an operation on one of them, before
+#: NumPy's protocol asks anyone else.
 TRACING: dict = {}
 
 
@@ -54,7 +55,7 @@ def _in_pull(argument, g, kept, arrays, params):
     raise NotImplementedError("a primitive whose rules are EVERY must override pull")
 
 
-#: The rules of a primitive that overrides `pull`: it has something for every argument.
+#: The vjp of a primitive that overrides `pull`: any argument can have a cotangent.
 EVERY = Each(_in_pull)
 
 
@@ -81,17 +82,18 @@ class Primitive:
                 functions, ``again(array)``, the view once more, and ``back(array, view)``, the array with the values
                 of a view that was written to (None: the view is read-only)
     pointwise   each entry of the result depends on one entry of each (broadcast) argument alone
-    chooses     it leaves entries of its arguments out; if its parameters are arrays, where it has parameters
+    chooses     ``chooses(params)``: whether the result may be a number though an entry of an argument is nan
     square      of a root, |x| or sqrt(a^2 + b^2), which kinks where it is 0, its square as a function of the arguments,
                 which is smooth there: even powers of the root are computed, and differentiated, by it
     formula     the function as a formula, where `forward` is written for floats, which round, under- and overflow:
                 ``formula(*arrays, **params)``, for arrays of formulas or of exact numbers
-    turns       its branches on numbers nearly always go one way: jit writes it out, and checks that they do
+    turns       jit may write down the operations inside it: its branches depend on numbers, but
+                nearly always go the same way, and a replay checks that they do
     """
 
     def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, partials=None, takes=None,
                  forward=None, plain=None, keep=None, call=None, cases=(), kinks=(), stacked=False, multiple=False,
-                 pointwise=False, view=None, chooses=False, square=None, formula=None, turns=False, name=None):
+                 pointwise=False, view=None, chooses=None, square=None, formula=None, turns=False, name=None):
         self.name = name or f"np.{qualified(function)}"
         self.__name__ = self.name
         self.function = function
@@ -104,8 +106,8 @@ class Primitive:
         self.plain = plain or self.forward
         # What a level below is asked to compute: NumPy's functions dispatch by themselves, ours through __call__.
         self.evaluate = self if function is None else self.forward
-        self.is_shorter = function is None or plain is not None  # to run it than to ask
-        self.direct = keep is None and not self.is_shorter  # `trace` does nothing but evaluate
+        self.is_shorter = function is None or plain is not None  # `plain` skips the dispatch
+        self.direct = keep is None and not self.is_shorter  # `trace` only calls `evaluate`
         self.call = call or every_argument_is_an_array
         self.vjp, self.jvp, self.partials = vjp, jvp, partials
         rules = partials or vjp
@@ -125,7 +127,7 @@ class Primitive:
         return f"<primitive {self.name}: {self.kind.value}>"
 
     def named(self, rules):
-        """Rules that name what they read, as functions of all there is (see `rule`)."""
+        """Rules that name what they read, in their common signature (see `rule`)."""
         if type(rules) is Each:
             return Each(self.names.rule(rules.rule, "i, g, "))
         made = self.names.product if self.partials else self.names.rule
@@ -161,7 +163,7 @@ class Primitive:
         compute = self.evaluate
         if self.is_shorter and PLAIN.issuperset(map(type, values)) and (
                 not params or PLAIN.issuperset(map(type, within(params)))):
-            compute = self.plain  # nobody else needs to be asked what the operation is
+            compute = self.plain  # no argument is of a type that could override the operation
         result = compute(*values, **params) if params else compute(*values)
         return result, result
 
@@ -194,8 +196,10 @@ class Primitive:
     def pull_zeros(self, g, kept, arrays, params, wanted):
         """`pull` where 0 times infinity came up: an entry of the cotangent that is 0 contributes 0.
 
-        So does a slope that is 0 under an infinite cotangent: of sqrt(x^4) at 0, say.  nan stays nan, and what is no
-        nan stays as well.  The zeros may vary under another transform, so `product` or `linear_in` gives them.
+        So does a slope that is 0 under an infinite cotangent, as of sqrt(x^4) at 0.  Only entries
+        that came out as nan are replaced, and a cotangent that is nan still gives nan.  The zeros
+        may vary under another transform, so `product` or `linear_in` computes them, which have
+        derivatives.
         """
         if self.vjp is EVERY:
             return self.pull(g, kept, arrays, params, wanted)

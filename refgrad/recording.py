@@ -272,7 +272,8 @@ class Recording(Level):
         if strict != self.strict:  # the function has its own filter of warnings
             instead = "raise" if strict else "ignore"
             now = {kind: instead if how == "warn" else how for kind, how in now.items()}
-        # After an invalid operation the sweep differs by zeros for its nan, which nobody reads either.
+        # In a sweep, an invalid operation only decides whether its own nan is replaced by zeros. If
+        # no result depends on it, that makes no difference, and the operation can be left out.
         deciding = [how for kind, how in now.items() if kind != "invalid" or not WALKING.get()]
         raises = "raise" in deciding or strict and "warn" in deciding
         errors = {kind: how for kind, how in now.items() if how != self.errors[kind]}

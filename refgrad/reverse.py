@@ -15,7 +15,8 @@ import numpy as np
 from numpy import ndarray
 
 from .errors import encloses_itself
-from .primitive import Primitive, within
+from .operands import has_nan
+from .primitive import Primitive
 from .snapshots import LARGE, REUSED, Snapshots, owner_of
 from .tracer import Level, Tracer
 
@@ -24,12 +25,12 @@ SMALL = 2048
 #: Parameters, and parts of a tuple of them, that nobody can overwrite.
 ATOMS = {int, float, bool, str, slice, type(None), type(Ellipsis)}
 
-#: Whether a walk is under way: NumPy raises where an operation is invalid, and the sweep has an answer to it.
+#: Whether a walk is under way: invalid operations then raise FloatingPointError for the sweep.
 WALKING = ContextVar("walking", default=False)
 
 
 class RunsOutside(Exception):
-    """A rule runs code of the program's, for which NumPy must do about errors what the program says."""
+    """A rule calls a function of the user's, which has to run under the user's own np.errstate."""
 
 
 class Node(NamedTuple):
@@ -61,7 +62,7 @@ class Node(NamedTuple):
         return tuple(np.zeros_like(y) if g is None else g for g, y in zip(gs, self.results))
 
 
-_node = tuple.__new__  # what Node() comes to
+_node = tuple.__new__  # Node(...) without the Python call
 
 
 class Tape(Level):
@@ -71,7 +72,7 @@ class Tape(Level):
         super().__init__()
         self.nodes = []
         self.snapshots = Snapshots()
-        self.hides = False  # whether entries were left out that may be nan: by np.where, or by a mask
+        self.hides = False  # whether an operation may have left out entries that are nan
         self.borrowed = set()  # ids of arrays that own the memory of large arguments
         self.slots = itertools.count()  # counting is atomic, so threads may share a tape
 
@@ -110,9 +111,8 @@ class Tape(Level):
                 if read[1 + i]:
                     x = values[i]
                     values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
-        if primitive.chooses and (
-                not params or any(type(p) in (ndarray, Tracer) and p.shape for p in within(params))):
-            self.hides = True
+        if primitive.chooses and not self.hides:
+            self.hides = primitive.chooses(params)
         if params and wanted:
             for k, p in params.items():
                 kind = type(p)
@@ -171,6 +171,9 @@ class Tape(Level):
                 node, g = failed
                 pulled = node.primitive.pull_zeros(g, node.kept, node.arrays, node.params, node.wanted)
                 self.walk([], cotangents, keep, fresh, (node, g, pulled))
+        if self.hides:
+            for slot in targets:
+                _ask_for_nan(cotangents[slot])
         return [_handed_out(cotangents[slot], slot in fresh) for slot in targets]
 
     def walk(self, nodes, cotangents, keep, fresh, pulled=None):
@@ -215,19 +218,32 @@ class Tape(Level):
 
 
 def outside_the_walk():
-    """To be called first by a `pull` that runs code of the program's; its `pull_zeros` is called instead."""
+    """A `pull` that calls a function of the user's starts with this, and is called again outside."""
     if WALKING.get():
         raise RunsOutside
 
 
 def _have_nan(cotangents):
-    """Whether a sum over one of the arrays, plain or traced, is nan: then an entry may be."""
+    """Whether one of the arrays, plain or traced, has an entry that is nan."""
     for c in cotangents:
         while type(c) is Tracer:
             c = c.value
-        if isinstance(c, (np.ndarray, np.floating)) and np.isnan(np.add.reduce(c, axis=None)):
+        if has_nan(c):
             return True
     return False
+
+
+def _ask_for_nan(c):
+    """Have a level that writes the operations down ask whether a cotangent has nan.
+
+    The sweep looks for nan in the values of traced arrays, and what it does about nan stands in the
+    program only if there was some.  With this question another program is written where the answer
+    is another one.
+    """
+    while type(c) is Tracer:
+        if c.level.records:
+            bool(np.any(np.isnan(c)))
+        c = c.value
 
 
 def _added(a, b, out=None):
@@ -246,7 +262,7 @@ def _is_large(x):
 
 
 def _outline(x):
-    """An array of this shape and dtype that takes no memory: nan all over, to be seen if it is read after all."""
+    """An array of this shape and dtype that takes no memory; nan shows if a rule reads it."""
     return np.broadcast_to(np.asarray(np.nan if x.dtype.kind == "f" else 0, x.dtype), x.shape)
 
 

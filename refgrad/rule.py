@@ -9,13 +9,14 @@ something that the rule reads:
     y          the result; with `keep`, the first argument of `forward` instead
     x_shape    the shape alone, of an array or of the result; arrays_shape is a tuple of shapes
 
-A parameter with a default and another name is the rule's own.  The arguments of a NumPy function
-are called x, or a, b, ..., unless the primitive says what it takes: "x axis", or "A -> Y", which
-names the result as well.
+A parameter with a default value and none of these names belongs to the rule alone.  A function of
+NumPy has no signature to take names from: its argument is called x, or its arguments a, b, ...,
+unless the primitive's `takes` lists other names, as in "x axis", or in "A -> Y", which names the
+result as well.
 
-The names are looked up once, when the primitive is made.  From then on a rule is a function that is
-called with everything, ``rule(g, kept, arrays, params)``, and whose attribute `reads` says what
-reverse mode has to keep for it.
+The names are looked up once, when the primitive is made.  From then on every rule has the same
+signature, ``rule(g, kept, arrays, params)``, and its attribute `reads` says what reverse mode has
+to keep for it.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ import inspect
 
 import numpy as np
 
-#: What a rule reads: 0 is what the forward pass kept, 1 + k array k, and this all arrays.
+#: In `reads`, 0 stands for what the forward pass kept, 1 + k for array k, ALL for every array.
 ALL = -1
 
 
 def shape_of(x):
-    """np.shape, which NumPy would hand to whoever traces an array."""
+    """The shape of an array or a number; np.shape of a traced array would be traced as well."""
     try:
         return x.shape
     except AttributeError:
@@ -80,11 +81,11 @@ class Names:
         self.known |= {name: (value, reads), f"{name}_shape": (shape, None)}
 
     def rule(self, rule, before="g, "):
-        """A rule as a function of all there is; `before` are its parameters that name nothing."""
+        """A rule in the common signature; `before` are its leading parameters, which read nothing."""
         return self._made(rule, before, f"rule({before}", before.count(","))
 
     def product(self, slope):
-        """The rule that multiplies by a partial derivative; it has that as attribute `partial`."""
+        """The rule that multiplies by a partial derivative, its attribute `partial`."""
         rule = self._made(slope, "g, ", "g * rule(")
         rule.partial = self._made(slope, "", "rule(")
         return rule

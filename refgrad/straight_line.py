@@ -104,7 +104,7 @@ class Program:
     def without_broadcasts(self, operations):
         """An array goes into an elementwise operation as it is if the others broadcast it.
 
-        Of a constant array of equal entries one is enough.
+        A constant array whose entries are all equal is replaced by one of them.
         """
         source = {}
         for op in operations:
@@ -354,7 +354,7 @@ class Writer:
             return f"{args[0]}.astype({self.text(params.get('dtype') or op.arrays[1])})"
         args += [f"{k}={self.text(v)}" for k, v in params.items()]
         function = op.function
-        if type(function) is Primitive and function.keep is None:  # nobody here overrides it
+        if type(function) is Primitive and function.keep is None:  # plain arrays need no dispatch
             function = function.plain
         return f"{self.constant(function, op.function)}({', '.join(args)})"
 

@@ -97,7 +97,7 @@ class Surroundings:
         return None
 
     def other(self):
-        """What messages call the first name, function or dict of attributes that is another."""
+        """What messages call the first name, variable, function or attribute that has changed."""
         for get, key, value, label in self.names:
             if not _alike(get(key, MISSING), value):
                 return label
@@ -117,9 +117,10 @@ class Surroundings:
         return None
 
     def comparison(self):
-        """One expression, as a function, that is true if in all these the very same objects stand.
+        """A function that compares names, variables, functions and attributes by one expression.
 
-        It is false, or raises KeyError or ValueError, if a name or variable is gone.
+        It returns True if every one of them refers to the same object as before.  If one does not,
+        it returns False, or raises KeyError or ValueError where a name or variable is gone.
         """
         known = {}
 

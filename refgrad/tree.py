@@ -30,7 +30,7 @@ class Structure(NamedTuple):
 
 
 LEAF, EMPTY = "leaf", "empty"
-_new = tuple.__new__  # what Structure() comes to
+_new = tuple.__new__  # Structure(...) without the Python call
 _leaf, _empty = Structure(LEAF), Structure(EMPTY)
 
 

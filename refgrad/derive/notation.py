@@ -95,11 +95,11 @@ class Traits(NamedTuple):
     undoes: Primitive | None = None   # the function of which it is the inverse
     log_of: Primitive | None = None   # the function of which it is the logarithm
     over: tuple | None = None         # (b, q): divided by b it is q
-    sums_to_one: bool = False         # its entries do, along the parameter `axis`
+    sums_to_one: bool = False         # its entries sum to 1 along the parameter `axis`
     inverts: bool = False             # it is the inverse of a matrix
-    rectifies: bool = False           # its result is positive just where its argument is
-    program: bool = False             # its rules are programs (running products), not formulas
-    linear_in: int | None = None      # the argument in which it is linear: that one needs no name
+    rectifies: bool = False           # its result is positive exactly where its argument is
+    program: bool = False             # its rules loop over entries, which gives no formula
+    linear_in: int | None = None      # an argument in which it is linear: no rule reads its value
     bilinear: bool = False            # a product of two arguments, though its kind is another
 
 

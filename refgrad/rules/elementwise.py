@@ -21,6 +21,9 @@ from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, compose, declare,
 from .arguments import given
 from .constants import number
 
+#: Of functions whose result may be a number though an argument is nan, whatever the parameters are.
+_always = lambda params: True
+
 # Arithmetic
 
 PAIRS = [Case((3, 4), (4,)), Case((2, 1), (1, 3)), Case((), (2,)), Case((0, 3), (3,))]
@@ -225,9 +228,9 @@ for _function, _first, _second in [(np.maximum, _above, _below), (np.minimum, _b
 _above_or_alone = lambda y, a, b: np.where(a == b, _half(y), (a > b) | np.isnan(b))
 _below_or_alone = lambda y, a, b: np.where(a == b, _half(y), (a < b) | np.isnan(b))
 declare(np.fmax, "dy = da where a is chosen, db where b is; nan is never chosen", _above_or_alone,
-        lambda y, a, b: _above_or_alone(y, b, a), kind=KINKED, kinks=_tie)
+        lambda y, a, b: _above_or_alone(y, b, a), kind=KINKED, chooses=_always, kinks=_tie)
 declare(np.fmin, "dy = da where a is chosen, db where b is; nan is never chosen", _below_or_alone,
-        lambda y, a, b: _below_or_alone(y, b, a), kind=KINKED, kinks=_tie)
+        lambda y, a, b: _below_or_alone(y, b, a), kind=KINKED, chooses=_always, kinks=_tie)
 _jump = Kink((2.0, 1.0), (1.0, -2.0), "jumps at multiples of b: the slope of the piece that begins there")
 # The integer that y was computed with: a / b itself may be rounded up to the next one.
 _slope_of_divisor = lambda y, a, b: -np.rint((a - y) / b)
@@ -277,7 +280,7 @@ declare(np.clip, "y = x between the bounds, else the bound that was crossed (the
         kinks=[Kink((x, -1.0, 1.0), (1.0, 0.0, 0.0), "1 at a bound") for x in (-1.0, 1.0)])
 
 declare(np.where, "y = a where c, else b:  dy = da where c, else db;  <g, dy> = <g where c, da> + <g else, db>",
-        kind=LINEAR, pointwise=True, chooses=True, takes="c a b",
+        kind=LINEAR, pointwise=True, chooses=_always, takes="c a b",
         vjp=(None, lambda g, c: np.where(c, g, 0), lambda g, c: np.where(c, 0, g)),
         cases=[Case(Fixed(np.array([True, False, True])), (2, 3), (3,)),
                Case(Fixed(np.array([[True], [False]])), (), (2,))])
@@ -303,7 +306,7 @@ def _finite(x, copy=True, nan=0.0, posinf=None, neginf=None):
 
 
 declare(np.nan_to_num, "y = x where x is finite, else a constant:  dy = dx where x is finite, else 0", kind=LINEAR,
-        call=_finite, vjp=(lambda g, x: np.where(np.isfinite(x), g, 0),), pointwise=True,
+        call=_finite, vjp=(lambda g, x: np.where(np.isfinite(x), g, 0),), pointwise=True, chooses=_always,
         cases=[Case((3,))])
 
 # Constant almost everywhere: the result carries no derivative, and that is declared.

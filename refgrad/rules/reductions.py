@@ -84,7 +84,7 @@ REDUCTIONS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, -1), 
 
 
 def _plain_mean(x, axis, keepdims):
-    """What np.mean comes to, after several steps in Python."""
+    """np.mean of a plain array, without NumPy's steps in Python."""
     n = count(x, axis)
     if n and x.dtype.char in "fd":
         return np.add.reduce(x, axis=axis, keepdims=keepdims) / n
@@ -102,17 +102,17 @@ declare(np.mean, "m = <1, x> / n,  dm = <1, dx> / n;  <g, dm> = <g 1 / n, dx>", 
 
 
 def mean(x, axis):
-    """np.mean with keepdims=True, by the short way for a plain array."""
+    """np.mean with keepdims=True; for a plain array without NumPy's steps in Python."""
     return (_plain_mean if type(x) is np.ndarray else np.mean)(x, axis=axis, keepdims=True)
 
 
 def total(x, axis=None, keepdims=False):
-    """np.sum, by the short way for a plain array."""
+    """np.sum; for a plain array its loop, np.add.reduce, without NumPy's steps in Python."""
     return (np.add.reduce if type(x) is np.ndarray else np.sum)(x, axis=axis, keepdims=keepdims)
 
 
 def largest(x, initial):
-    """np.max of all entries, by the short way for a plain array."""
+    """np.max of all entries; for a plain array without NumPy's steps in Python."""
     return (np.maximum.reduce if type(x) is np.ndarray else np.max)(x, axis=None, initial=initial)
 
 

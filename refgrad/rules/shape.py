@@ -15,7 +15,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from ..cases import Case
 from ..errors import NoRule
 from ..primitive import CONSTANT, LINEAR, TABLE, TRACING, Each, align, compose, declare, \
-    ndim_of, shape_of
+    ndim_of, shape_of, within
 from .arguments import as_array, axes_of, in_memory, in_order
 
 # The primitives
@@ -128,10 +128,15 @@ def _getitem_jvp(v, x_shape, index):
     return np.stack([at(d, index) for d in v])  # an array among the indices may move its axis to the front
 
 
+def _chooses(params):
+    """Whether arrays or lists are in the index: slices and numbers are not looked at, for speed."""
+    return any(type(p) is list or getattr(p, "shape", ()) for p in within(params))
+
+
 getitem = declare(
     operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: entries used twice receive both",
     kind=LINEAR, name="getitem", jvp=(_getitem_jvp,), stacked=True, forward=lambda x, index: x[index],
-    vjp=(lambda g, x_shape, index: scatter_add(g, index=index, shape=x_shape),), chooses=True,
+    vjp=(lambda g, x_shape, index: scatter_add(g, index=index, shape=x_shape),), chooses=_chooses,
     view=lambda params: (lambda x: x[params["index"]],
                        lambda x, y: setitem(x, y, index=params["index"])),
     cases=[Case((3, 4), call=lambda x: x[1]), Case((3, 4), call=lambda x: x[..., None, ::-2]),
@@ -166,7 +171,7 @@ def _last_writer(g, v_shape, index):
 setitem = declare(
     None, """y = x, but y[index] = v (of several values for one entry the last);  dy = dx, but dy[index] = dv
     <g, dy> = <g with 0 at index, dx> + <g[index], dv>""", name="setitem", kind=LINEAR, forward=_with_item,
-    vjp=(lambda g, index: setitem(g, 0, index=index), _last_writer),
+    vjp=(lambda g, index: setitem(g, 0, index=index), _last_writer), chooses=_chooses,
     cases=[Case((3, 4), (4,), index=1), Case((3, 4), (2, 1), index=(slice(None, None, 2), slice(1, 3))),
            Case((4,), (3,), index=np.array([0, 2, 0])), Case((3,), (), index=np.array([True, False, True])),
            Case((2, 3), (1, 1, 3), index=0)])

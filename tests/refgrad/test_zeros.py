@@ -1,5 +1,6 @@
 """What is multiplied by 0 contributes 0, also under an infinite slope; and the 0 may vary."""
 
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -60,6 +61,50 @@ def test_what_an_index_leaves_out_may_be_nan_when_the_index_is_recorded():
     with np.errstate(all="ignore"):
         np.testing.assert_allclose(rg.jit(slope)(X, d), slope(X, d))
     np.testing.assert_allclose(slope(X, d), [2 * (X[0] - 1), 0, 2 * (X[2] - 3)])
+
+
+LEFT_OUT = {
+    "where": lambda x: np.sum(np.where(x > 0, np.log(x) ** 2, 3 * x)),
+    "mask": lambda x: np.sum(np.sqrt(x)[x > 0]),
+    "positions": lambda x: np.sum(np.take(np.sqrt(x), [1, 2])),
+    "list": lambda x: np.sum(np.sqrt(x)[[1, 2]]),
+    "list in a tuple": lambda x: np.sum(np.sqrt(x)[([1, 2],)]),
+    "assigned": lambda x: np.sum(assigned(np.sqrt(x), x <= 0)),
+    "fmax": lambda x: np.sum(np.fmax(np.sqrt(x), 0.5)),
+    "fmin": lambda x: np.sum(np.fmin(9.0, np.sqrt(x))),
+    "nan_to_num": lambda x: np.sum(np.nan_to_num(np.sqrt(x)))}
+
+
+def assigned(y, where):
+    y[where] = 0
+    return y
+
+
+@pytest.mark.parametrize("f", LEFT_OUT.values(), ids=LEFT_OUT)
+def test_a_program_notices_that_what_is_left_out_is_nan_only_now(f):
+    x = np.array([-0.6, 0.7, 2.3])
+    transforms = (rg.grad, rg.hessian, lambda f: lambda x: rg.grad(f)(x) >= 0,
+                  lambda f: lambda x: rg.jvp(rg.grad(f), (x,), (np.ones(3),))[1])
+    with np.errstate(all="ignore"):
+        for transform in transforms:
+            expected, fast = transform(f)(x), rg.jit(transform(f))
+            assert np.isfinite(expected).all()
+            for point in (abs(x), x, abs(x), x + 1, x):
+                np.testing.assert_allclose(fast(point), transform(f)(point))
+            np.testing.assert_allclose(fast(x), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_looking_for_nan_warns_of_nothing(dtype):
+    x, g = np.ones(200, dtype), np.full(200, np.finfo(dtype).max / 8, dtype)
+
+    def along_g(x):
+        return rg.vjp(lambda x: np.where(x > 0, x * dtype(0.5), 0), x)[1](g)[0]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(along_g(x), g / 2)
+        np.testing.assert_array_equal(rg.jit(along_g)(x), g / 2)
 
 
 def test_a_tangent_that_is_zero_contributes_zero():
