@@ -268,12 +268,14 @@ class Primitive:
 class Composition:
     """A function written with other functions that have rules: it needs none of its own.
 
+    name     by which tests and documents call it; NumPy's name of a function of NumPy
     shows    NumPy's result is a read-only view of the first argument, though the program makes a copy
     square   of a root its square, in the same signature (see `Primitive`)
     """
 
-    def __init__(self, function, program, *, cases=(), kind=Kind.SMOOTH, kinks=(), shows=False, square=None):
-        self.name = f"np.{qualified(function)}"
+    def __init__(self, function, program, *, cases=(), kind=Kind.SMOOTH, kinks=(), shows=False, square=None,
+                 name=None):
+        self.name = name or f"np.{qualified(function)}"
         self.function, self.call, self.cases = function, program, tuple(cases)
         self.kind, self.kinks, self.shows, self.square = kind, tuple(kinks), shows, square
         self.__doc__ = program.__doc__
@@ -305,6 +307,18 @@ def declare(function, derivation, *partials, **traits):
 def compose(function, program, **traits):
     """Put a function and the program that it is written with into TABLE: a `Composition`."""
     TABLE[function] = Composition(function, program, **traits)
+
+
+def composed(**traits):
+    """Put a function of refgrad's own into TABLE that calls functions with rules: a decorator.
+
+        @composed(kind=KINKED, cases=[Case((3, 4), lambd=0.5)], kinks=[...])
+        def softshrink(input, lambd=0.5): ...
+    """
+    def put(function):
+        compose(function, function, name=function.__name__, **traits)
+        return function
+    return put
 
 
 def ndim_of(x):

@@ -56,7 +56,8 @@ def test_a_fault_in_both_modes_is_seen_by_differences(rule, mode, argument, monk
     assert noticed(rule, checks.matches_differences)
 
 
-@pytest.mark.parametrize("composition", [r for r in RULES if isinstance(r, Composition)], ids=lambda r: r.name)
+@pytest.mark.parametrize("composition", [
+    r for r in RULES if isinstance(r, Composition) and r.call is not r.function], ids=lambda r: r.name)
 def test_a_fault_in_a_composition_is_seen(composition, monkeypatch):
     program = composition.call
     monkeypatch.setattr(composition, "call", lambda *args, **kwargs: rg.tree_map(
