@@ -1,7 +1,8 @@
 """Drawing networks, guided by coverage.
 
-First each layer and each loss alone, then deeper and wider networks.  Every next layer is one whose pair with the layer
-before it was met least often, so that all pairs occur long before chance alone would bring them.
+First each layer and each loss alone, then deeper and wider networks.  Every next layer is the one
+that was met least often, and of those the one whose family came least often after the family of the
+layer before it: so all pairs of families occur long before chance alone would bring them.
 """
 
 from __future__ import annotations
@@ -11,25 +12,37 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .layers import FITS, LAYERS, LOSSES, Builder, penalize
+from . import layers  # noqa: F401  (registers them)
+from .builder import KINDS, LAYERS, LOSSES, ROWS, TOKENS, Builder, named
+from .layers.losses import penalize
+
+#: How often a network starts from each of KINDS, where no layer asks for one.
+SHARES = (0.35, 0.2, 0.1, 0.2, 0.05, 0.1)
+
+
+def family_of(name):
+    """The family of a layer or loss; of another call (the penalty) its own name."""
+    return named(name).family if name in LAYERS or name in LOSSES else name
 
 
 @dataclass
 class Coverage:
-    """How often each layer, and each pair of layers in sequence, was met."""
+    """How often each layer was met, and each pair of families of layers in sequence."""
 
     layers: Counter = field(default_factory=Counter)
     pairs: Counter = field(default_factory=Counter)
 
     def meet(self, network):
         self.layers.update(network.layers)
-        self.pairs.update(network.pairs)
+        self.pairs.update((family_of(a), family_of(b)) for a, b in network.pairs)
 
     @staticmethod
     def possible():
-        """(layers, pairs) that a full run meets."""
-        layers = [*LAYERS, *LOSSES, "l2_penalty"]
-        return layers, [(a, b) for a in LAYERS for b in [*LAYERS, *LOSSES]]
+        """(layers, pairs of families) that a full run meets: nothing comes before an embedding."""
+        first = list(dict.fromkeys(layer.family for layer in LAYERS.values()))
+        second = [*first, *dict.fromkeys(loss.family for loss in LOSSES.values())]
+        return [*LAYERS, *LOSSES, "l2_penalty"], [
+            (a, b) for a in first for b in second if b != "embedding"]
 
     def missing(self):
         layers, pairs = self.possible()
@@ -38,7 +51,10 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Profile:
-    """How large the drawn networks are.  `networks` is enough to meet every layer, and in full every pair of layers."""
+    """How large the drawn networks are.
+
+    `networks` is enough to meet every layer, and in full every pair of families.
+    """
 
     name: str
     networks: int
@@ -49,11 +65,13 @@ class Profile:
     heads: tuple      # fewest and most losses on one network
     wide_every: int   # every so many networks, one of width up to 64 (0: never)
     thorough: bool    # whether the bounds of all modes are proven, or those of the gradient alone
+    alone: bool       # whether each layer and each loss has a network of its own at first
 
 
 PROFILES = {
-    "full": Profile("full", 150, (1, 2, 3, 4, 5, 8), (1, 2, 3, 4, 5), (1, 2, 2, 3, 3, 4, 5, 6, 7, 8), 2, (1, 4), 20, True),
-    "quick": Profile("quick", 60, (1, 2, 3), (1, 2, 3), (4, 5), 2, (5, 8), 0, False),
+    "full": Profile("full", 240, (1, 2, 3, 4, 5, 8), (1, 2, 3, 4, 5), (1, 2, 2, 3, 3, 4, 5, 6, 7, 8),
+                    2, (1, 4), 20, True, True),
+    "quick": Profile("quick", 60, (1, 2, 3), (1, 2, 3), (4, 5), 2, (5, 8), 0, False, False),
 }
 
 
@@ -90,69 +108,88 @@ def network_of_id(id):
 def _draw(rng, index, seed, profile, coverage):
     id = f"{profile.name}-{seed}-{index}"
     names = [*LAYERS, *LOSSES]
-    if index < len(names):
-        return _alone(rng, id, names[index], profile)
+    if index < profile.alone * len(names):
+        return _alone(rng, id, names[index])
     wide = profile.wide_every and index % profile.wide_every == 0
     widths = (16, 32, 64) if wide else profile.widths
-    trailing = (int(rng.integers(1, 4)),) if rng.random() < 0.2 and not wide else ()
     scale = float(10.0 ** rng.uniform(-3, 3)) if rng.random() < 0.5 else 1.0
-    b = Builder(rng, widths, int(rng.choice(profile.batches)), trailing, scale)
+    kind = ROWS if wide else _kind(rng, coverage)
+    b = Builder(rng, widths, int(rng.choice(profile.batches)), kind, scale)
     depth = 2 if wide else int(rng.choice(profile.depths))
-    previous, met = None, Counter(coverage.pairs)
-    for left in reversed(range(depth * profile.layers)):
-        name = _least_met(rng, b, previous, LAYERS, met) if left else _before_losses(rng, b, previous, met)
-        LAYERS[name](b)
-        met[previous, name] += 1
-        previous = name
+    met = Coverage(Counter(coverage.layers), Counter(coverage.pairs))
+    previous = ""
+    count = 1 if kind == TOKENS and rng.random() < 0.3 else depth * profile.layers
+    for _ in range(count):
+        name = _least_met(rng, b, previous, LAYERS, met)
+        named(name).build(b)
+        previous = _meet(met, previous, name)
     _heads(rng, b, previous, int(rng.integers(profile.heads[0], profile.heads[1] + 1)), met)
     if rng.random() < 0.3:
         penalize(b)
     return b.network(id, depth)
 
 
+def _kind(rng, coverage):
+    """The input: for a layer met least often, for a family with unmet pairs, or any by its share."""
+    if rng.random() < 0.8:
+        layers, pairs = coverage.missing()
+        unmet = Counter(a for a, _ in pairs)
+        least = min(LAYERS, key=lambda name: (
+            name not in layers, -unmet[LAYERS[name].family], rng.random()))
+        fitting = [k for k in KINDS if LAYERS[least].fits(Builder(np.random.default_rng(0), (4,), 3, k))]
+        if fitting:
+            return fitting[rng.integers(len(fitting))]
+    return KINDS[rng.choice(len(KINDS), p=SHARES)]
+
+
+def _meet(met, previous, name):
+    """Count a layer and its pair; its family is then the one before the next."""
+    family = named(name).family
+    met.layers[name] += 1
+    met.pairs[previous, family] += 1
+    return family
+
+
 def _heads(rng, b, previous, count, met):
     """Several losses on the same result, added up."""
-    h, shape = b.h, b.shape
+    state = b.state()
     total = None
     names = list(LOSSES)
     for _ in range(count):
-        b.h, b.shape = h, shape
+        b.go_back(state)
         name = _least_met(rng, b, previous, names, met)
         names.remove(name)
-        LOSSES[name](b)
+        named(name).build(b)
+        _meet(met, previous, name)
         if total:
             b.append("add", (total, b.h), None, shape=())
         total = b.h
 
 
-def _alone(rng, id, name, profile):
+def stand_alone(name, rng, widths, batch, kinds=KINDS):
+    """A Builder with a layer, or a loss, as its one step: on the first kind of input that it fits."""
+    for _ in range(100):  # sizes are drawn: few do not fit
+        for kind in kinds:
+            b = Builder(rng, widths, batch, kind)
+            if named(name).fits(b):
+                named(name).build(b)
+                return b
+    raise ValueError(f"{name} fits none of {', '.join(kinds)}")
+
+
+def _alone(rng, id, name):
     """One layer between the input and a smooth loss, or one loss behind one layer."""
-    b = Builder(rng, (4,), 3, (), 1.0)
     if name in LAYERS:
-        LAYERS[name](b)
-        name = "mse_loss"
-    else:
-        LAYERS["linear"](b)
-    LOSSES[name](b)
-    if name == "mse_loss":
+        b = stand_alone(name, rng, (4,), 3)
+        LOSSES["mse_loss"].build(b)
         penalize(b)
+    else:
+        b = stand_alone(name, rng, (4,), 3)
     return b.network(id, 1)
 
 
 def _least_met(rng, b, previous, names, met):
-    """The name least met after `previous`; among equals the one that itself has most followers to meet."""
-    return _smallest(rng, b, names, lambda n: (met[previous, n], -_unmet(n, (*LAYERS, *LOSSES), met)))
-
-
-def _before_losses(rng, b, previous, met):
-    """The last layer: the one that has most losses to meet."""
-    return _smallest(rng, b, LAYERS, lambda n: (-_unmet(n, LOSSES, met), met[previous, n]))
-
-
-def _unmet(name, followers, met):
-    return sum(not met[name, n] for n in followers)
-
-
-def _smallest(rng, b, names, order):
-    fitting = [n for n in names if FITS[n](b)]
-    return min(fitting, key=lambda n: (*order(n), rng.random()))
+    """The layer to come next: see above; among equals chance decides."""
+    fitting = [n for n in names if named(n).fits(b)]
+    return min(fitting, key=lambda n: (
+        met.pairs[previous, named(n).family], met.layers[n], rng.random()))

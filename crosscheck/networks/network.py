@@ -18,7 +18,8 @@ class Array:
     """An array that is drawn: shape, law, scale, seed.
 
     role  "input" and "parameter" are differentiated; "constant" (targets, class weights, running statistics) is not
-    law   "normal", "positive", "unit" (in [0, 1]), "probabilities" (along `axis`) or "classes" (integers below `scale`)
+    law   "normal", "positive", "unit" (in [0, 1]), "signs" (1 or -1), "probabilities" (along `axis`),
+          "classes" (integers below `scale`) or "labels" (of each row a few of its positions, then -1)
     """
 
     shape: tuple
@@ -33,17 +34,23 @@ class Array:
         rng = np.random.default_rng(self.seed)
         if self.law == "classes":
             return rng.integers(0, int(self.scale), self.shape)
+        if self.law == "labels":
+            order = np.argsort(rng.random(self.shape), axis=-1)
+            count = rng.integers(0, self.shape[-1] + 1, (*self.shape[:-1], 1))
+            return np.where(np.arange(self.shape[-1]) < count, order, -1)
         z = rng.standard_normal(self.shape)
         if self.law == "positive":
             z = np.abs(z) + 0.25
         elif self.law == "unit":
             z = rng.random(self.shape)
+        elif self.law == "signs":
+            z = rng.choice([-1.0, 1.0], self.shape)
         elif self.law == "probabilities":
             e = np.exp(z)
             z = e / e.sum(axis=self.axis, keepdims=True)
         elif self.law != "normal":
-            raise ValueError(f"array law {self.law!r} is unknown; expected normal, positive, unit, probabilities or "
-                             "classes")
+            raise ValueError(f"array law {self.law!r} is unknown; expected normal, positive, unit, "
+                             "signs, probabilities, classes or labels")
         return (self.scale * z).astype(np.float32).astype(np.float64)
 
 

@@ -18,7 +18,7 @@ from crosscheck.studies.derivations.page import NOTATION, anchor, write_derivati
 from crosscheck.studies.derivations.proving import ExactNumPy, agreement, dimensions, drawn, program
 from crosscheck.studies.derivations import BOOK
 from crosscheck.studies.derivations.written import NotWritten, written
-from crosscheck.networks.layers import LAYERS, LOSSES
+from crosscheck.networks.builder import LAYERS, LOSSES
 from crosscheck.report import page
 from crosscheck.report.tables import ReportError, read_table, write_table
 from refgrad import nn

@@ -16,7 +16,8 @@ from refgrad.primitive import CONSTANT, KINKED, SMOOTH, TABLE
 from refgrad.tracer import bare
 
 from ...networks import interpret
-from ...networks.layers import FITS, LAYERS, LOSSES, Builder
+from ...networks.builder import KINDS, LAYERS, LOSSES
+from ...networks.draw import stand_alone
 from ...subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from ..faults.experiment import of_such_shapes
 
@@ -161,12 +162,7 @@ def _layer(case, rng):
 
 def layer_drawn(case, rng):
     """(network, leaves, constants): the layer of a case alone, as a network whose result is the layer's."""
-    while True:
-        trailing = () if rng.random() < 0.7 else (3,)
-        b = Builder(rng, (2, 3, 5), int(rng.integers(2, 5)), trailing, 1.0)
-        if FITS[case.name](b):
-            break
-    {**LAYERS, **LOSSES}[case.name](b)
+    b = stand_alone(case.name, rng, (2, 3, 5), int(rng.integers(2, 5)), rng.permutation(KINDS))
     network = b.network(case.id, 1)
     return network, *network.draw()
 

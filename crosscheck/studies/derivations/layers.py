@@ -8,15 +8,14 @@ from refgrad.primitive import TABLE
 
 from ...locate.trace import Recorder
 from ...networks import interpret
-from ...networks.layers import LAYERS, LOSSES, Builder
+from ...networks.builder import LAYERS, LOSSES
+from ...networks.draw import stand_alone
 from ...subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 
 
 def primitives_of(layer):
     """The names of the primitives that the layer's own calls run."""
-    b = Builder(np.random.default_rng(0), (4,), 3, (), 1.0)
-    {**LAYERS, **LOSSES}[layer](b)
-    network = b.network(layer, 1)
+    network = stand_alone(layer, np.random.default_rng(0), (4,), 3).network(layer, 1)
     leaves, constants = network.draw()
     calls = {c.function for c in network.calls if c.layer == layer}
     found = set()

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 
 import numpy as np
 
 from ...modes import Mode
+
+
+#: Functions that draw random numbers.  A network names the seed, and all libraries get the numbers
+#: that refgrad draws.
+RANDOM = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 
 
 class Library:
@@ -27,9 +33,25 @@ class Library:
     spaces: tuple = ()
 
     def function(self, name):
-        """The function that a network calls `name`, on this library's arrays."""
+        """The function that a network calls `name`, on this library's arrays.
+
+        Raises NotImplementedError where it has none.
+        """
+        if name in RANDOM:
+            return partial(self._random, name)
         own = getattr(self, f"_{name}", None)
-        return own or next(found for _, space in self.spaces if (found := getattr(space, name, None)))
+        for found in (own, *(getattr(space, name, None) for _, space in self.spaces)):
+            if found:
+                return found
+        raise NotImplementedError(f"{self.name} has no function {name}")
+
+    @staticmethod
+    def _item(x, index):
+        return x[index]
+
+    @staticmethod
+    def _pair(*arrays):
+        return arrays
 
     def arrays(self, arrays: dict, dtype: str) -> dict:
         """NumPy arrays as this library's own, floats in that dtype; integers stay integers."""
@@ -56,13 +78,24 @@ class Library:
 
     def call(self, call, name, shapes, dtype):
         """A `Call`, written; ``name(a)`` is what its argument a is called, ``shapes[a]`` its shape."""
-        arguments, options = [name(a) for a in call.arguments], dict(call.options)
+        arguments = [name(a) for a in call.arguments]
+        options = dict(call.options)
+        if call.function in RANDOM:
+            return self._write_random(call.function, arguments[0], options, shapes[call.arguments[0]], dtype)
         special = getattr(self, f"_write_{call.function}", None)
         if special is not None:
             return special(arguments, options, shapes[call.arguments[0]], dtype)
         space = next(text for text, space in self.spaces if hasattr(space, call.function))
         named = [f"{k}={name(a)}" for k, a in call.named.items()] + [f"{k}={o!r}" for k, o in options.items()]
         return f"{space}.{call.function}({', '.join([*arguments, *named])})"
+
+    @staticmethod
+    def _write_item(arguments, options, shape, dtype):
+        return f"{arguments[0]}[{options['index']}]"
+
+    @staticmethod
+    def _write_pair(arguments, options, shape, dtype):
+        return f"({', '.join(arguments)})"
 
 
 def sum_of_squares(arguments, options):

@@ -37,33 +37,46 @@ class Refgrad(Library):
         return found
 
     @staticmethod
-    def _dropout(input, p, seed):
-        return nn.dropout(input, p, generator=np.random.default_rng(seed))
+    def _random(name, input, p, seed):
+        return getattr(nn, name)(input, p, generator=np.random.default_rng(seed))
 
     @staticmethod
-    def _concatenate(*arrays):
-        return np.concatenate(arrays, axis=-1)
+    def _concatenate(*arrays, axis=-1):
+        return np.concatenate(arrays, axis=axis)
+
+    @staticmethod
+    def _stack(*arrays):
+        return np.stack(arrays)
 
     @staticmethod
     def _l2_penalty(*parameters, weight_decay):
         return nn.l2_penalty(list(parameters), weight_decay)
 
     @staticmethod
-    def _write_dropout(arguments, options, shape, dtype):
-        return f"nn.dropout({arguments[0]}, {options['p']!r}, generator=np.random.default_rng({options['seed']}))"
+    def _write_random(name, input, options, shape, dtype):
+        generator = f"np.random.default_rng({options['seed']})"
+        return f"nn.{name}({input}, {options['p']!r}, generator={generator})"
 
     @staticmethod
     def _write_concatenate(arguments, options, shape, dtype):
-        return f"np.concatenate([{', '.join(arguments)}], axis=-1)"
+        return f"np.concatenate([{', '.join(arguments)}], axis={options.get('axis', -1)})"
+
+    @staticmethod
+    def _write_stack(arguments, options, shape, dtype):
+        return f"np.stack([{', '.join(arguments)}])"
 
     @staticmethod
     def _write_l2_penalty(arguments, options, shape, dtype):
         return f"nn.l2_penalty([{', '.join(arguments)}], {options['weight_decay']!r})"
 
 
-def kept_by_dropout(shape, p, seed):
-    """The mask of a dropout call, for libraries with another generator: dropout of ones tells where it keeps."""
-    return nn.dropout(np.ones(shape), p, generator=np.random.default_rng(seed))
+def drawn_by(name, shape, p, seed):
+    """(factor, offset) of a random function of refgrad, for libraries with another generator.
+
+    With the numbers drawn, each of `RANDOM` is ``factor * x + offset``, entry by entry.
+    """
+    offset, total = (Refgrad._random(name, np.full(shape, x), p, seed) for x in (0.0, 1.0))
+    return total - offset, offset
 
 
 LIBRARY = Refgrad()

@@ -13,7 +13,7 @@ from torch.autograd import forward_ad
 
 from ...modes import Mode
 from .library import Library, sum_of_squares
-from .refgrad_library import kept_by_dropout
+from .refgrad_library import drawn_by
 
 
 def use_threads(n):
@@ -67,23 +67,34 @@ class Torch(Library):
         return OWN.get(mode, mode.differentiate)(self, f, x, u, v)
 
     @staticmethod
-    def _dropout(input, p, seed):
-        return input * torch.tensor(kept_by_dropout(tuple(input.shape), p, seed), dtype=input.dtype)
+    def _random(name, input, p, seed):
+        factor, offset = (torch.tensor(a, dtype=input.dtype) for a in drawn_by(name, tuple(input.shape), p, seed))
+        return input * factor + offset if offset.any() else input * factor
 
     @staticmethod
-    def _concatenate(*tensors):
-        return torch.cat(tensors, dim=-1)
+    def _concatenate(*tensors, axis=-1):
+        return torch.cat(tensors, dim=axis)
+
+    @staticmethod
+    def _stack(*tensors):
+        return torch.stack(tensors)
 
     @staticmethod
     def _l2_penalty(*parameters, weight_decay):
         return sum(torch.sum(p * p) for p in parameters) * weight_decay / 2
 
-    def _write_dropout(self, arguments, options, shape, dtype):
-        return f"{arguments[0]} * {self.written(kept_by_dropout(shape, **options), dtype)}"
+    def _write_random(self, name, input, options, shape, dtype):
+        factor, offset = drawn_by(name, shape, **options)
+        scaled = f"{input} * {self.written(factor, dtype)}"
+        return f"({scaled} + {self.written(offset, dtype)})" if offset.any() else scaled
 
     @staticmethod
     def _write_concatenate(arguments, options, shape, dtype):
-        return f"torch.cat([{', '.join(arguments)}], dim=-1)"
+        return f"torch.cat([{', '.join(arguments)}], dim={options.get('axis', -1)})"
+
+    @staticmethod
+    def _write_stack(arguments, options, shape, dtype):
+        return f"torch.stack([{', '.join(arguments)}])"
 
     @staticmethod
     def _write_l2_penalty(arguments, options, shape, dtype):
