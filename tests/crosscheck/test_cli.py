@@ -19,6 +19,7 @@ from crosscheck.studies import runner
 from crosscheck.studies.catalogue import STUDIES
 from crosscheck.studies.networks import NETWORKS, commands, run as job
 from crosscheck.studies.study import Outcome, Study
+from tests.crosscheck.drawn import id_of
 
 COMMANDS = ("run", "scaling", "training", "list", "replay")
 ENVIRONMENT = {**os.environ, "COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
@@ -143,7 +144,7 @@ def test_list_says_what_is_not_met():
 
 
 def test_replay_shows_program_truth_and_answers():
-    result = call("replay", "quick-0-18")
+    result = call("replay", id_of("batch_norm"))
     assert result.exit_code == 0
     for words in ("h1 = batch_norm(x, None, None, weight_0, bias_0, training=True)", "ball arithmetic of 400 bits",
                   "|gradient|", "digits, 1st", "reverse over forward", "exact to rounding",
@@ -154,13 +155,13 @@ def test_replay_shows_program_truth_and_answers():
 
 
 def test_replay_shows_one_dtype_alone():
-    output = call("replay", "quick-0-5", "--dtype", "float32").output
+    output = call("replay", id_of("relu"), "--dtype", "float32").output
     assert "float32" in output and "float64" not in output
 
 
 def test_replay_fits_into_100_columns():
     piped = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
-    output = subprocess.run([sys.executable, "-m", "crosscheck", "replay", "quick-0-18"], capture_output=True,
+    output = subprocess.run([sys.executable, "-m", "crosscheck", "replay", id_of("batch_norm")], capture_output=True,
                             text=True, check=True, env=piped).stdout
     assert max(map(len, output.splitlines())) <= 100
     assert "…" not in output
@@ -170,8 +171,7 @@ def test_replay_tells_of_kinks(monkeypatch):
     from crosscheck.networks import network
     zero = network.Array.draw
     monkeypatch.setattr(network.Array, "draw", lambda a: zero(a) * (a.role != "input"))
-    relu = next(i for i in range(29) if network_of_id(f"full-0-{i}").layers[0] == "relu")
-    assert re.search("x: kink, left slope", call("replay", f"full-0-{relu}").said)
+    assert re.search("x: kink, left slope", call("replay", id_of("relu")).said)
 
 
 def test_run_writes_its_part_of_the_report(tmp_path):

@@ -20,6 +20,7 @@ from crosscheck.report.tables import write_table
 from crosscheck.verdict import NO_ANSWER, RIGHT, VERDICTS, WRONG
 from refgrad import custom
 from refgrad.primitive import TABLE
+from tests.crosscheck import drawn
 from tests.rules import negative
 
 
@@ -73,9 +74,8 @@ def test_one_dtype_alone_is_judged_as_among_both(alone):
 
 def test_torch_in_reverse_over_forward_mode_is_found_wrong_through_batch_norm_and_layer_norm():
     """And differences of the very function that torch ran, with no rule of refgrad's in them, say the same."""
-    networks = draw_networks(0, 29, "full")[0]
     for layer in ("batch_norm", "layer_norm"):
-        network = next(n for n in networks if n.layers[0] == layer)
+        network = drawn.alone(layer)
         rows = [r for r in job.check_network(network) if r["verdict"] == WRONG]
         assert {(r["differentiator"], r["mode"]) for r in rows} == {
             ("torch", "reverse over forward"), ("torch", "forward over forward")}
@@ -133,14 +133,14 @@ def test_a_planted_fault_is_wrong_in_its_rows_alone(monkeypatch, library):
         of_torch = TORCH.differentiate
         monkeypatch.setattr(TORCH, "differentiate", lambda mode, *what: of_torch(
             Mode.REVERSE_OVER_REVERSE if mode == Mode.REVERSE_OVER_FORWARD else mode, *what))
-    rows = job.check_network(network_of_id("quick-3-1"))
+    rows = job.check_network(drawn.alone("linear[no bias]", 3))
     wrong = {(r["differentiator"], r["mode"], r["parameter"], r["dtype"]) for r in rows if r["verdict"] == WRONG}
     assert wrong == {(library.name, "reverse", "x", dtype) for dtype in job.DTYPES}
 
 
 def test_a_wrong_rule_of_refgrad_is_noticed_by_differences(monkeypatch):
     """The exact value is refgrad's own, so a wrong rule makes that wrong too: only the digits can tell."""
-    network = next(n for n in draw_networks(0, 29, "full")[0] if n.layers[0] == "relu")
+    network = drawn.alone("relu")
     right = REFGRAD.function
 
     def faulty(name):
@@ -157,7 +157,7 @@ def test_a_wrong_rule_of_refgrad_is_noticed_by_differences(monkeypatch):
 
 def test_what_is_undecided_is_so_in_every_row(monkeypatch):
     monkeypatch.setattr(exact, "differentiate", lambda *a, **k: exact.Truth(bits=3200, undecided="greater: open"))
-    rows = job.check_network(network_of_id("quick-3-1"))
+    rows = job.check_network(drawn.alone("linear[no bias]", 3))
     assert {(r["verdict"], r["note"]) for r in rows} == {("undecided", "greater: open")}
     assert all(np.isnan(r["digits"]) for r in rows)
 
@@ -214,12 +214,12 @@ def test_a_refuted_rule_is_named_and_torch_is_not_measured_by_it(monkeypatch):
     """The reference itself is on trial: differences judge it, and the findings name its layer."""
     layer = next(rule for rule in TABLE.values() if rule.name == "layer_norm")
     monkeypatch.setattr(layer, "vjp", negative(layer.vjp, 0))
-    networks = draw_networks(0, 20, "quick")[0]
-    errors = frames.errors_table([row for n in networks[12:20] for row in job.check_network(n)])
+    networks = [drawn.alone(name) for name in ("gelu", "layer_norm", "batch_norm", "softmax")]
+    errors = frames.errors_table([row for n in networks for row in job.check_network(n)])
     wrong = errors[errors["verdict"] == "wrong"]
     refuted = wrong[wrong["differentiator"] == "refgrad"]
     assert set(refuted["mode"]) >= {"reverse", "forward over reverse"}
     assert not ((wrong["differentiator"] == "torch") & wrong["mode"].eq("reverse")).any()
-    found = frames.findings_table(errors, networks[12:20])
+    found = frames.findings_table(errors, networks)
     assert set(found.loc[(found["differentiator"] == "refgrad") & (found["verdict"] == "wrong"), "layer"]) == {
         "layer_norm"}

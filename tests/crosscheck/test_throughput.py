@@ -25,8 +25,9 @@ from crosscheck.studies.throughput.report import sections
 from crosscheck.studies.throughput import SECONDS, TABLE, TIME
 
 from .figures import bars, dots, labels, texts
+from tests.crosscheck.drawn import alone
 
-SMALL = network_of_id("quick-3-1")
+SMALL = alone("linear[no bias]", 3)
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def spoiled(monkeypatch, factor):
 
 def test_gradcheck_saying_no_on_a_wrong_gradient_is_noticed(monkeypatch):
     spoiled(monkeypatch, 1.5)
-    row = measured(network_of_id("full-0-4"))
+    row = measured(alone("concatenate"))
     assert row["said"] == REJECTED and "Jacobian mismatch" in row["note"] and row["digits_gradcheck"] < 1
     assert row["digits"] >= 40  # the harness's own are another's
     frame = pd.DataFrame([row], columns=TABLE.columns)

@@ -1,8 +1,8 @@
-"""The vocabulary of random networks: every layer and loss, a file for each kind."""
+"""The vocabulary of random networks: every layer and loss, in the order of the tables."""
 
-from . import activations as activations
 from . import affine as affine
-from . import losses as losses
+from . import activations as activations
 from . import norms as norms
-from . import sequences as sequences
 from . import spatial as spatial
+from . import sequences as sequences
+from . import losses as losses

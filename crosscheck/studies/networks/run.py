@@ -58,7 +58,7 @@ def check_network(network: Network, dtypes=DTYPES, libraries=USUAL):
 
 
 def examine(network: Network, dtypes=DTYPES, libraries=USUAL):
-    """(the `Truth` about one network, its rows)."""
+    """(the `Truth` about one network, its rows); a library that lacks one of its functions has none."""
     from ...modes import Mode  # not above: help and errors shall come at once
     from ...subjects.libraries import library
     from ...subjects.network import known_of
@@ -68,6 +68,8 @@ def examine(network: Network, dtypes=DTYPES, libraries=USUAL):
                      coordinates=3 if thorough else 1, proven=tuple(Mode) if thorough else (Mode.REVERSE,))
     rows = []
     for name in libraries:
+        if library(name).lacks(network):
+            continue
         trial = trial_of(network, library(name), leaves, constants, known)
         for dtype in sorted(dtypes, reverse=True):
             rows += _rows(network, trial, dtype)

@@ -39,11 +39,19 @@ class Library:
         """
         if name in RANDOM:
             return partial(self._random, name)
+        found = self._found(name)
+        if found is None:
+            raise NotImplementedError(f"{self.name} has no function {name}")
+        return found
+
+    def _found(self, name):
         own = getattr(self, f"_{name}", None)
-        for found in (own, *(getattr(space, name, None) for _, space in self.spaces)):
-            if found:
-                return found
-        raise NotImplementedError(f"{self.name} has no function {name}")
+        return own or next((f for _, s in self.spaces if (f := getattr(s, name, None))), None)
+
+    def lacks(self, network):
+        """The names of the network's functions that this library does not have."""
+        return [c.function for c in network.calls
+                if c.function not in RANDOM and self._found(c.function) is None]
 
     @staticmethod
     def _item(x, index):
