@@ -19,7 +19,17 @@ from .losses import nll_loss as nll_loss
 from .normalization import batch_norm as batch_norm
 from .normalization import layer_norm as layer_norm
 from .normalization import running_statistics as running_statistics
+from .padding import channel_shuffle as channel_shuffle
+from .padding import pad as pad
+from .padding import pixel_shuffle as pixel_shuffle
+from .padding import pixel_unshuffle as pixel_unshuffle
 from .regularization import dropout as dropout
 from .regularization import l2_penalty as l2_penalty
+from .resampling import interpolate as interpolate
+from .resampling import upsample as upsample
+from .resampling import upsample_bilinear as upsample_bilinear
+from .resampling import upsample_nearest as upsample_nearest
+from .sampling import affine_grid as affine_grid
+from .sampling import grid_sample as grid_sample
 from .softmax import log_softmax as log_softmax
 from .softmax import softmax as softmax
