@@ -30,6 +30,10 @@ from .normalization import local_response_norm as local_response_norm
 from .normalization import normalize as normalize
 from .normalization import rms_norm as rms_norm
 from .normalization import running_statistics as running_statistics
+from .padding import channel_shuffle as channel_shuffle
+from .padding import pad as pad
+from .padding import pixel_shuffle as pixel_shuffle
+from .padding import pixel_unshuffle as pixel_unshuffle
 from .recurrent import gru_cell as gru_cell
 from .recurrent import lstm_cell as lstm_cell
 from .recurrent import rnn_relu_cell as rnn_relu_cell
@@ -41,6 +45,12 @@ from .regularization import dropout2d as dropout2d
 from .regularization import dropout3d as dropout3d
 from .regularization import feature_alpha_dropout as feature_alpha_dropout
 from .regularization import l2_penalty as l2_penalty
+from .resampling import interpolate as interpolate
+from .resampling import upsample as upsample
+from .resampling import upsample_bilinear as upsample_bilinear
+from .resampling import upsample_nearest as upsample_nearest
+from .sampling import affine_grid as affine_grid
+from .sampling import grid_sample as grid_sample
 from .softmax import log_softmax as log_softmax
 from .softmax import softmax as softmax
 from .softmax import softmin as softmin
