@@ -1,13 +1,15 @@
 """Layers and losses in closed form, with the names and signatures of torch.nn.functional."""
 
-from .activations import elu as elu
 from .activations import gelu as gelu
-from .activations import leaky_relu as leaky_relu
-from .activations import relu as relu
+from .activations import glu as glu
+from .activations import logsigmoid as logsigmoid
+from .activations import mish as mish
 from .activations import sigmoid as sigmoid
 from .activations import silu as silu
 from .activations import softplus as softplus
+from .activations import softsign as softsign
 from .activations import tanh as tanh
+from .activations import tanhshrink as tanhshrink
 from .linear import linear as linear
 from .losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from .losses import cross_entropy as cross_entropy
@@ -19,7 +21,23 @@ from .losses import nll_loss as nll_loss
 from .normalization import batch_norm as batch_norm
 from .normalization import layer_norm as layer_norm
 from .normalization import running_statistics as running_statistics
+from .rectifiers import celu as celu
+from .rectifiers import elu as elu
+from .rectifiers import hardshrink as hardshrink
+from .rectifiers import hardsigmoid as hardsigmoid
+from .rectifiers import hardswish as hardswish
+from .rectifiers import hardtanh as hardtanh
+from .rectifiers import leaky_relu as leaky_relu
+from .rectifiers import prelu as prelu
+from .rectifiers import relu as relu
+from .rectifiers import relu6 as relu6
+from .rectifiers import rrelu as rrelu
+from .rectifiers import selu as selu
+from .rectifiers import softshrink as softshrink
+from .rectifiers import threshold as threshold
 from .regularization import dropout as dropout
 from .regularization import l2_penalty as l2_penalty
+from .softmax import gumbel_softmax as gumbel_softmax
 from .softmax import log_softmax as log_softmax
 from .softmax import softmax as softmax
+from .softmax import softmin as softmin

@@ -8,7 +8,7 @@ from ..primitive import HALF, LINEAR, Each, declare, widened
 from ..rules.constants import number
 from ..rules.reductions import total
 from ..tree import flatten
-from .arguments import expected, not_in_place, plain, shape_of
+from .arguments import expected, generator_of, not_in_place, plain, shape_of
 
 _dropout = declare(
     None, "y = m . x / (1 - p) with a mask m of zeros and ones;  <g, m . dx / (1 - p)> = <m . g / (1 - p), dx>",
@@ -35,9 +35,7 @@ def dropout(input, p=0.5, training=True, inplace=False, *, generator=None):
         return input
     if p == 1:
         return _dropout(input, mask=np.zeros(shape_of("dropout", "input", input), bool), p=0)
-    if not isinstance(generator, np.random.Generator):
-        raise TypeError(f"dropout: generator is {describe(generator)}; training with 0 < p < 1 draws random numbers "
-                        f"and needs one: pass generator=np.random.default_rng(seed)")
+    generator_of("dropout", generator, "training with 0 < p < 1")
     return _dropout(input, mask=generator.random(shape_of("dropout", "input", input)) >= p, p=p)
 
 
