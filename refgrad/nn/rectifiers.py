@@ -42,7 +42,7 @@ _elu = declare(
 
 _hardtanh = declare(
     None, "y = x between the bounds, else the bound that was crossed;  dy = dx between them, 0 on them and beyond",
-    lambda x, low, high: np.where((x <= low) | (x >= high), 0, 1), name="hardtanh", kind=KINKED,
+    lambda x, low, high: np.logical_not((x <= low) | (x >= high)), name="hardtanh", kind=KINKED,
     forward=lambda x, low, high: np.where(x >= high, high, np.where(x <= low, low, x)),
     params=({"low": -1.0, "high": 1.0}, {"low": -0.25, "high": 0.5}),
     kinks=[Kink((x,), (0.0,), "0 at a bound", {"low": -1.0, "high": 1.0}) for x in (-1.0, 1.0)])
