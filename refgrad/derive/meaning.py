@@ -8,8 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..nn.activations import _relu
 from ..nn.losses import _squared_error
+from ..nn.rectifiers import _relu
 from ..primitive import TABLE
 from ..rules.determinants import log_abs_det, sign_det
 from ..rules.linalg import contraction, matmul, solve

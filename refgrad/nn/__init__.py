@@ -1,13 +1,15 @@
 """Layers and losses in closed form, with the names and signatures of torch.nn.functional."""
 
-from .activations import elu as elu
 from .activations import gelu as gelu
-from .activations import leaky_relu as leaky_relu
-from .activations import relu as relu
+from .activations import glu as glu
+from .activations import logsigmoid as logsigmoid
+from .activations import mish as mish
 from .activations import sigmoid as sigmoid
 from .activations import silu as silu
 from .activations import softplus as softplus
+from .activations import softsign as softsign
 from .activations import tanh as tanh
+from .activations import tanhshrink as tanhshrink
 from .attention import multi_head_attention_forward as multi_head_attention_forward
 from .attention import scaled_dot_product_attention as scaled_dot_product_attention
 from .embedding import embedding as embedding
@@ -34,6 +36,20 @@ from .padding import channel_shuffle as channel_shuffle
 from .padding import pad as pad
 from .padding import pixel_shuffle as pixel_shuffle
 from .padding import pixel_unshuffle as pixel_unshuffle
+from .rectifiers import celu as celu
+from .rectifiers import elu as elu
+from .rectifiers import hardshrink as hardshrink
+from .rectifiers import hardsigmoid as hardsigmoid
+from .rectifiers import hardswish as hardswish
+from .rectifiers import hardtanh as hardtanh
+from .rectifiers import leaky_relu as leaky_relu
+from .rectifiers import prelu as prelu
+from .rectifiers import relu as relu
+from .rectifiers import relu6 as relu6
+from .rectifiers import rrelu as rrelu
+from .rectifiers import selu as selu
+from .rectifiers import softshrink as softshrink
+from .rectifiers import threshold as threshold
 from .recurrent import gru_cell as gru_cell
 from .recurrent import lstm_cell as lstm_cell
 from .recurrent import rnn_relu_cell as rnn_relu_cell
@@ -51,6 +67,7 @@ from .resampling import upsample_bilinear as upsample_bilinear
 from .resampling import upsample_nearest as upsample_nearest
 from .sampling import affine_grid as affine_grid
 from .sampling import grid_sample as grid_sample
+from .softmax import gumbel_softmax as gumbel_softmax
 from .softmax import log_softmax as log_softmax
 from .softmax import softmax as softmax
 from .softmax import softmin as softmin

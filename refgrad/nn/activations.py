@@ -18,11 +18,11 @@ import math
 import numpy as np
 
 from ..cases import Case, Kink
-from ..primitive import KINKED, declare, elementwise, in_dtype_of, widened
+from ..primitive import KINKED, composed, declare, elementwise, in_dtype_of, widened
 from ..rules.constants import number
 from ..rules.elementwise import logistic, sech_squared
 from ..rules.special import erfc
-from .arguments import expected, not_in_place, plain
+from .arguments import axis_of, expected, not_in_place, plain
 
 # Smooth parts
 
@@ -45,33 +45,6 @@ def _normal_cdf(x):
 def _normal_density(x):
     return np.exp(-x * x / 2) / np.sqrt(2 * number("pi", x))
 
-
-# Rectifiers
-
-_relu = declare(
-    None, "y = max(x, 0),  dy = dx where y > 0, else 0; where y is nan, dx, as of a maximum that is nan",
-    lambda y: y != 0, name="relu", kind=KINKED,
-    forward=lambda x: np.maximum(x, 0), domain="nonzero", kinks=[Kink((0.0,), (0.0,), "0 at 0")])
-
-
-def _leaky(v, x, negative_slope):
-    return np.where(x > 0, v, negative_slope * v)
-
-
-_leaky_relu = declare(
-    None, "y = x where x > 0, else s x;  dy = dx where x > 0, else s dx: the same map of dx, and its own adjoint",
-    name="leaky_relu", kind=KINKED, pointwise=True,
-    forward=lambda x, negative_slope: _leaky(x, x, negative_slope),
-    vjp=(lambda g, x, negative_slope: _leaky(g, x, negative_slope),),
-    cases=[Case((3, 4), domain="nonzero", negative_slope=0.25), Case((), domain="nonzero", negative_slope=-0.5)],
-    kinks=[Kink((0.0,), (0.25,), "the negative slope at 0", {"negative_slope": 0.25})])
-
-_elu = declare(
-    None, """y = x where x > 0, else a (e^x - 1);  dy = dx where x > 0, else a e^x dx
-    The exponent is set to 0 where it is not used: it might overflow.""",
-    lambda x, alpha: np.where(x > 0, 1, alpha * np.exp(np.where(x > 0, 0, x))), name="elu", kind=KINKED,
-    forward=lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))), domain="nonzero",
-    params=({"alpha": 1.0}, {"alpha": 0.5}), kinks=[Kink((0.0,), (0.5,), "alpha at 0", {"alpha": 0.5})])
 
 # Smooth activations
 
@@ -127,25 +100,27 @@ _gelu_tanh = declare(
     name="gelu_tanh", keep=_gelu_tanh_keep, forward=lambda kept, x: in_dtype_of(x, x * kept[1]),
     vjp=(_gelu_tanh_rule,), pointwise=True, cases=[Case((3, 4)), Case(())])
 
+def _beyond_tanh(x):
+    """x - tanh x; where it cancels, sum_{k > 0} 2k x^(2k+1) / (2k+1)! over cosh x: all terms have one sign."""
+    dtype, x = x.dtype, widened(x)
+    z = np.clip(x, -2, 2)
+    s = np.zeros_like(z)
+    for k in range(16, 0, -1):
+        s = s * (z * z) + 2 * k / math.factorial(2 * k + 1)
+    return np.where(np.abs(x) < 2, s * z * z * z / np.cosh(z), x - np.tanh(x)).astype(dtype, copy=False)
+
+
+_tanhshrink = declare(
+    None, """y = x - tanh x,  dy = (1 - 1 / cosh^2 x) dx = tanh^2 x dx
+    y = (x cosh x - sinh x) / cosh x = sum_k (1/(2k)! - 1/(2k+1)!) x^(2k+1) / cosh x, computed so for small x""",
+    lambda x: np.square(np.tanh(x)), name="tanhshrink", forward=_beyond_tanh, formula=lambda x: x - np.tanh(x),
+    near=(0.0,), scales=(-60, 300))
+
+_softsign = declare(
+    None, """y = x / (1 + |x|),  dy = (1 / (1 + |x|) - y sign(x) / (1 + |x|)) dx = dx / (1 + |x|)^2, also at 0""",
+    lambda x: np.square(1 / (1 + np.abs(x))), name="softsign", forward=lambda x: x / (1 + np.abs(x)))
+
 # The public functions: any shape, the result has the input's.  All as in torch.nn.functional.
-
-
-def relu(input, inplace=False):
-    """max(x, 0), with slope 0 at 0."""
-    not_in_place("relu", inplace)
-    return _relu(input)
-
-
-def leaky_relu(input, negative_slope=0.01, inplace=False):
-    """x where x > 0, else negative_slope x; at 0 the slope is negative_slope.  Maas, Hannun and Ng (2013)."""
-    not_in_place("leaky_relu", inplace)
-    return _leaky_relu(input, negative_slope=plain("leaky_relu", "negative_slope", negative_slope))
-
-
-def elu(input, alpha=1.0, inplace=False):
-    """x where x > 0, else alpha (e^x - 1); at 0 the slope is alpha.  Clevert, Unterthiner and Hochreiter (2016)."""
-    not_in_place("elu", inplace)
-    return _elu(input, alpha=plain("elu", "alpha", alpha))
 
 
 def sigmoid(input):
@@ -186,3 +161,41 @@ def gelu(input, approximate="none"):
     if approximate == "tanh":
         return _gelu_tanh(input)
     raise expected("gelu", "approximate", repr(approximate), "'none' or 'tanh'")
+
+
+@composed(cases=[Case((3, 4)), Case(())])
+def logsigmoid(input):
+    """log sigma(x) = -log(1 + e^-x), in nats."""
+    return -log1pexp(-input)
+
+
+@composed(cases=[Case((3, 4)), Case(())])
+def mish(input, inplace=False):
+    """x tanh(log(1 + e^x)).  Misra (2019)."""
+    not_in_place("mish", inplace)
+    return input * np.tanh(log1pexp(input))
+
+
+def softsign(input):
+    """x / (1 + |x|); its slope 1 / (1 + |x|)^2 is continuous.  Turian, Bergstra and Bengio (2009)."""
+    return _softsign(input)
+
+
+def tanhshrink(input):
+    """x - tanh x, which keeps its digits near 0."""
+    return _tanhshrink(input)
+
+
+@composed(cases=[Case((3, 4)), Case((4, 3), dim=0)])
+def glu(input, dim=-1):
+    """a sigma(b), where a and b are the first and the second half of the input along the axis `dim`.
+
+    Raises ValueError for an axis that input does not have, or that has an odd number of entries.
+    Dauphin, Fan, Auli and Grangier (2017).
+    """
+    axis = axis_of("glu", input, dim)
+    n = input.shape[axis]
+    if n % 2:
+        raise ValueError(f"glu: input has shape {input.shape}; expected an even number of entries along dim={dim}")
+    half = lambda part: (..., part, *(slice(None),) * (-1 - axis))
+    return input[half(slice(n // 2))] * logistic(input[half(slice(n // 2, None))])

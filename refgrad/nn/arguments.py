@@ -80,3 +80,11 @@ def axis_of(function, input, dim):
     if not -n <= dim < n:
         raise expected(function, "dim", dim, f"one of the axes of input, which has shape {input.shape}")
     return int(dim) % n - n
+
+
+def generator_of(function, generator, when):
+    """The generator from which random numbers are drawn: refgrad has no hidden state."""
+    if not isinstance(generator, np.random.Generator):
+        raise TypeError(f"{function}: generator is {describe(generator)}; {when} draws random numbers and needs one: "
+                        f"pass generator=np.random.default_rng(seed)")
+    return generator

@@ -209,11 +209,11 @@ def _reduced_over(valid, losses, factors, reduction):
 
 _squared_error = declare(
     None, "y = (x - t)^2,  dy = 2 (x - t) (dx - dt)", lambda x, t: 2 * (x - t), lambda x, t: 2 * (t - x),
-    name="squared_error", forward=lambda x, t: np.square(x - t))
+    name="mse_loss", forward=lambda x, t: np.square(x - t))
 
 _absolute_error = declare(
     None, "y = |x - t|,  dy = sign(x - t) (dx - dt)", lambda x, t: np.sign(x - t), lambda x, t: np.sign(t - x),
-    name="absolute_error", forward=lambda x, t: np.abs(x - t), kind=KINKED,
+    name="l1_loss", forward=lambda x, t: np.abs(x - t), kind=KINKED,
     kinks=[Kink((1.0, 1.0), (0.0, 0.0), "0 where input and target are equal")])
 
 
@@ -231,7 +231,7 @@ def _huber_forward(x, t, delta):
 _huber = declare(
     None, """z = x - t,  y = z^2 / 2 where |z| < d, else d (|z| - d/2):  y = c (z - c/2)  with  c = min(max(z, -d), d)
     dy = c dz + (z - c) dc = c (dx - dt), because dc = 0 where z and c differ: continuous, also at |z| = d""",
-    lambda x, t, delta: _clipped(x - t, delta), lambda x, t, delta: _clipped(t - x, delta), name="huber",
+    lambda x, t, delta: _clipped(x - t, delta), lambda x, t, delta: _clipped(t - x, delta), name="huber_loss",
     forward=_huber_forward, params=({"delta": 1.0}, {"delta": 0.25}))
 
 
@@ -249,12 +249,12 @@ def _unless_zero(weight, loss):
     return np.where((weight == 0) & ~np.isnan(loss), 0, weight * loss)
 
 
-_binary_cross_entropy = declare(
+_with_logits = declare(
     None, """y = -p t log sigma(x) - (1 - t) log sigma(-x) = p t l(-x) + (1 - t) l(x)  with  l(x) = log(1 + e^x)
     dy = ((1 - t) sigma(x) - p t sigma(-x)) dx + (p l(-x) - l(x)) dt + t l(-x) dp,  for l' = sigma
     Computed with l(x) = max(x, 0) + log(1 + e^-|x|), which does not overflow.""",
     lambda x, t, p: (1 - t) * logistic(x) - p * t * logistic(-x), lambda x, p: p * log1pexp(-x) - log1pexp(x),
-    lambda x, t: t * log1pexp(-x), name="binary_cross_entropy", forward=_binary_forward, scales=(-300, 10))
+    lambda x, t: t * log1pexp(-x), name="binary_cross_entropy_with_logits", forward=_binary_forward, scales=(-300, 10))
 
 _divergence = declare(
     None, "y = t (log t - x), and 0 for t = 0;  dy = -t dx + (log t + 1 - x) dt", lambda t: -t,
@@ -322,7 +322,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, size_average=No
         if x is not None and not _broadcasts(shape_of(name, argument, x), input.shape):
             raise ValueError(f"{name}: {argument} has shape {x.shape}, which does not broadcast to that of input, "
                              f"{input.shape}")
-    losses = _binary_cross_entropy(input, target, 1 if pos_weight is None else pos_weight)
+    losses = _with_logits(input, target, 1 if pos_weight is None else pos_weight)
     return reduced(losses if weight is None else losses * weight, reduction)
 
 

@@ -8,7 +8,7 @@ from ..primitive import HALF, LINEAR, Each, composed, declare, widened
 from ..rules.constants import number
 from ..rules.reductions import total
 from ..tree import flatten
-from .arguments import expected, not_in_place, plain, shape_of
+from .arguments import expected, generator_of, not_in_place, plain, shape_of
 
 _dropout = declare(
     None, "y = m . x / (1 - p) with a mask m of zeros and ones;  <g, m . dx / (1 - p)> = <m . g / (1 - p), dx>",
@@ -47,9 +47,7 @@ def _kept(function, shape, p, training, inplace, generator):
         return None
     if p == 1:
         return np.zeros(shape, bool)
-    if not isinstance(generator, np.random.Generator):
-        raise TypeError(f"{function}: generator is {describe(generator)}; training with 0 < p < 1 draws random numbers "
-                        f"and needs one: pass generator=np.random.default_rng(seed)")
+    generator_of(function, generator, "training with 0 < p < 1")
     return generator.random(shape) >= p
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from ..cases import Case
-from ..primitive import CONSTANT, composed, declare, widened
+from ..primitive import CONSTANT, LINEAR, Primitive, composed, declare, in_dtype_of, widened
 from ..rules.reductions import largest, total
-from .arguments import axis_of
+from .arguments import axis_of, expected, generator_of, plain
 
 peak = declare(
     None, """m = max x, taken as a constant: softmax(x - m) = softmax(x) for every m, so m is in no derivative.
@@ -168,6 +168,45 @@ def softmin(input, dim=None, _stacklevel=3, dtype=None):
     Arguments and errors as those of softmax.  As torch.nn.functional.softmin.
     """
     return _along_axis("softmin", lambda x, axis: _softmax(-x, axis=axis), input, dim, dtype)
+
+
+#: The entry of its second argument, with the derivative of the first.
+straight_through = Primitive(
+    None, """y = h, though dy = ds: h is constant almost everywhere, and s stands for it in derivatives
+    Bengio, Leonard and Courville (2013).""", name="straight_through", kind=LINEAR, pointwise=True,
+    forward=lambda s, h: h, vjp=(lambda g: g, None))
+
+
+def _seeded(x, **options):
+    return gumbel_softmax(x, generator=np.random.default_rng(0), **options)
+
+
+@composed(cases=[Case((3, 4), call=_seeded), Case((3, 2), call=lambda x: _seeded(x, tau=0.5, dim=0))])
+def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1, *, generator=None):
+    """softmax((logits + g) / tau) with a number g of Gumbel's distribution, -log(-log u), drawn for each entry.
+
+    tau        the temperature, not 0
+    hard       the result is 1 at the largest of the probabilities and 0 elsewhere, but its derivative is theirs
+    eps        has no effect; accepted for torch's signature
+    generator  a numpy.random.Generator, from which one number of the exponential distribution is drawn for each entry
+    Returns the input's shape.
+    Raises ValueError for an axis that logits do not have and for tau = 0, TypeError without a generator.
+    Jang, Gu and Poole (2017), Maddison, Mnih and Teh (2017); as torch.nn.functional.gumbel_softmax, but for the
+    generator.
+    """
+    name = "gumbel_softmax"
+    tau = plain(name, "tau", tau)
+    if tau == 0:
+        raise expected(name, "tau", tau, "a number other than 0, by which the logits are divided")
+    axis_of(name, logits, dim)
+    noise = -np.log(generator_of(name, generator, "it").exponential(size=logits.shape))
+    soft = _along_axis(
+        name, _softmax, (logits + in_dtype_of(logits, np.asarray(noise))) / tau, dim, None)
+    if not hard:
+        return soft
+    winner = np.expand_dims(np.argmax(soft, axis=dim), dim)
+    places = np.arange(soft.shape[dim]).reshape((-1,) + (1,) * (-1 - axis_of(name, logits, dim)))
+    return straight_through(soft, np.astype(winner == places, soft.dtype))
 
 
 def _along_axis(name, function, input, dim, dtype):
