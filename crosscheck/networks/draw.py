@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from . import layers  # noqa: F401  (registers them)
 from .builder import KINDS, LAYERS, LOSSES, ROWS, TOKENS, Builder, named
 from .layers.losses import penalize
 

@@ -13,7 +13,7 @@ import numpy as np
 from ..cases import Case, Kink
 from ..primitive import KINKED, composed
 from ..rules.elementwise import logistic
-from .activations import relu
+from .rectifiers import relu
 from .arguments import shape_of
 from .linear import linear
 
