@@ -8,7 +8,28 @@ from pathlib import Path
 
 import pytest
 
+from refgrad import nn
+from refgrad.primitive import TABLE, Primitive
+
 ROOT = Path(__file__).resolve().parent.parent
+
+
+#: The lines around the table of layers.
+LAYERS = re.compile(r"(?<=<!-- layers -->\n).*?(?=\n<!-- end of layers -->)", re.DOTALL)
+
+
+def layers():
+    """The table of layers and losses, read from the op table: a row for each file of refgrad.nn."""
+    primitives = {rule.name for rule in TABLE.values() if isinstance(rule, Primitive)}
+    files = {}
+    for name, function in vars(nn).items():
+        if callable(function):
+            files.setdefault(function.__module__, []).append(
+                f"**{name}**" if name in primitives else name)
+    lines = ["| file of `refgrad/nn` | layers and losses; those that are primitives are bold |", "|---|---|"]
+    lines += [f"| `{module.rsplit('.', 1)[-1]}.py` | {', '.join(sorted(names, key=lambda n: n.strip('*')))} |"
+              for module, names in sorted(files.items())]
+    return "\n".join(lines)
 
 
 def blocks():
@@ -58,3 +79,13 @@ def test_places_exist():
     assert names
     for name in names:
         assert any((place / name).exists() for place in (ROOT, ROOT / "refgrad", ROOT / "crosscheck")), name
+
+
+def test_the_table_of_layers_is_that_of_the_op_table():
+    """`python -m tests.test_readme` writes it."""
+    assert LAYERS.search((ROOT / "README.md").read_text()).group() == layers()
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(LAYERS.sub(lambda _: layers(), readme.read_text()))
