@@ -33,6 +33,22 @@ def same_shape(function, input, **others):
                              f"same shape. Broadcast explicitly: np.broadcast_to({argument}, input.shape)")
 
 
+def broadcasting(function, input, **others):
+    """Check that the other arguments (None excepted) broadcast to the input's shape."""
+    shape = shape_of(function, "input", input)
+    for argument, x in others.items():
+        if x is not None and not _broadcasts(shape_of(function, argument, x), shape):
+            raise ValueError(f"{function}: {argument} has shape {x.shape}, which does not broadcast to that of input, "
+                             f"{shape}")
+
+
+def _broadcasts(shape, to):
+    try:
+        return np.broadcast_shapes(shape, to) == to
+    except ValueError:
+        return False
+
+
 def plain(function, argument, value):
     """A parameter as a Python number: NumPy's scalars would promote float32 arrays to float64."""
     if type(value) is float or type(value) is int:
