@@ -10,6 +10,10 @@ from .activations import softplus as softplus
 from .activations import softsign as softsign
 from .activations import tanh as tanh
 from .activations import tanhshrink as tanhshrink
+from .distances import cdist as cdist
+from .distances import cosine_similarity as cosine_similarity
+from .distances import pairwise_distance as pairwise_distance
+from .distances import pdist as pdist
 from .likelihoods import binary_cross_entropy as binary_cross_entropy
 from .likelihoods import gaussian_nll_loss as gaussian_nll_loss
 from .likelihoods import poisson_nll_loss as poisson_nll_loss
@@ -23,6 +27,15 @@ from .losses import linear_cross_entropy as linear_cross_entropy
 from .losses import mse_loss as mse_loss
 from .losses import nll_loss as nll_loss
 from .losses import smooth_l1_loss as smooth_l1_loss
+from .margins import cosine_embedding_loss as cosine_embedding_loss
+from .margins import hinge_embedding_loss as hinge_embedding_loss
+from .margins import margin_ranking_loss as margin_ranking_loss
+from .margins import multi_margin_loss as multi_margin_loss
+from .margins import multilabel_margin_loss as multilabel_margin_loss
+from .margins import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from .margins import soft_margin_loss as soft_margin_loss
+from .margins import triplet_margin_loss as triplet_margin_loss
+from .margins import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 from .normalization import batch_norm as batch_norm
 from .normalization import layer_norm as layer_norm
 from .normalization import running_statistics as running_statistics
