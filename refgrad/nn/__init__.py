@@ -10,6 +10,7 @@ from .activations import softplus as softplus
 from .activations import softsign as softsign
 from .activations import tanh as tanh
 from .activations import tanhshrink as tanhshrink
+from .ctc import ctc_loss as ctc_loss
 from .distances import cdist as cdist
 from .distances import cosine_similarity as cosine_similarity
 from .distances import pairwise_distance as pairwise_distance

@@ -22,7 +22,7 @@ def length(z, p, keepdim=False):
 @composed(kind=KINKED, cases=[
     Case((3, 4), (3, 4)), Case((2, 3), (3,), dim=-1), Case((2, 3), (1, 3), dim=0, eps=0.5),
     Case((3,), (3,), dim=0, eps=64.0, scales=(-100, 0))],
-    kinks=[Kink(([0.0, 0.0], [3.0, 4.0]), ([[0.6 / 0.25, 0.8 / 0.25]], [[0.0, 0.0]]),
+    kinks=[Kink(([0.0, 0.0], [3.0, 4.0]), ([2.4, 3.2], [0.0, 0.0]),
                 "a length below eps is taken as eps, which is constant", {"dim": 0, "eps": 0.25})])
 def cosine_similarity(x1, x2, dim=1, eps=1e-08):
     """<a, b> / (max(|a|, eps) max(|b|, eps)) of the vectors along the axis `dim`.

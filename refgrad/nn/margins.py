@@ -16,6 +16,7 @@ from .losses import _with_logits
 from .rectifiers import _relu
 
 _SIGNS = np.array([1, -1, 1])
+_UNIT = 1 / (np.sqrt(1 + 1e-12) * np.sqrt(1 + 1e-12))  # the slope of the cosine of vectors of length 1
 
 
 def _positive_part(z):
@@ -65,8 +66,8 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
     Case((3, 4), (3, 4), Fixed(_SIGNS), scales=(-3, 70)),
     Case((4,), (4,), Fixed(np.array(-1)), margin=-0.9, scales=(-3, 70)),
     Case((2, 3), (2, 3), Fixed(np.array([0, -1])), margin=-0.9, reduction="none", scales=(-3, 70))],
-    kinks=[Kink(([0.0, 0.0], [1.0, 0.0], -1.0), ([1e6, 0.0], [0.0, 0.0], 0.0),
-                "where the margin is reached, the slope within it; the length of 0 is that of eps")])
+    kinks=[Kink(([0.0, 1.0], [1.0, 0.0], -1.0), ([_UNIT, 0.0], [0.0, _UNIT], 0.0),
+                "where the margin is reached, the slope beyond it")])
 def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
     """1 - c where target is 1, (c - margin)+ where it is -1, with the cosine c of input1 and input2.
 
@@ -183,7 +184,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     z = _relu(plain(name, "margin", margin) - np.take_along_axis(rows, own, axis=1) + rows)
     z = np.where(own == np.arange(classes), 0, z if p == 1 else z * z)
     losses = np.sum(z if weight is None else z * weight[own], axis=1) / classes
-    return reduced(losses if len(shape) > 1 else np.reshape(losses, ()), reduction)
+    return reduced(np.reshape(losses, target.shape), reduction)
 
 
 @composed(kind=KINKED, cases=[Case((2, 4), Fixed(np.array([[3, 0, -1, 1], [1, 1, 2, -1]]))),
@@ -212,7 +213,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     is_target = np.any(counts[:, :, None] & (target[:, :, None] == np.arange(classes)), axis=1)
     z = _relu(1 - np.take_along_axis(rows, target, axis=1)[:, :, None] + rows[:, None, :])
     losses = np.sum(np.where(counts[:, :, None] & ~is_target[:, None, :], z, 0), axis=(1, 2)) / classes
-    return reduced(losses if len(shape) > 1 else np.reshape(losses, ()), reduction)
+    return reduced(np.reshape(losses, shape[:-1]), reduction)
 
 
 @composed(cases=[Case((2, 3), Fixed(np.array([[1, -1, 1], [-1, -1, 1]]))),
