@@ -24,13 +24,29 @@ def shape_of(function, argument, x):
                         f"np.asarray({argument})") from None
 
 
-def same_shape(function, input, **others):
+def same_shape(function, input, called="input", **others):
     """Check that the other arguments (None excepted) have the input's shape: broadcasting would hide a mistake."""
-    shape = shape_of(function, "input", input)
+    shape = shape_of(function, called, input)
     for argument, x in others.items():
         if x is not None and shape_of(function, argument, x) != shape:
-            raise ValueError(f"{function}: {argument} has shape {x.shape} and input has shape {shape}; expected the "
-                             f"same shape. Broadcast explicitly: np.broadcast_to({argument}, input.shape)")
+            raise ValueError(f"{function}: {argument} has shape {x.shape} and {called} has shape {shape}; expected the "
+                             f"same shape. Broadcast explicitly: np.broadcast_to({argument}, {called}.shape)")
+
+
+def broadcasting(function, input, **others):
+    """Check that the other arguments (None excepted) broadcast to the input's shape."""
+    shape = shape_of(function, "input", input)
+    for argument, x in others.items():
+        if x is not None and not _broadcasts(shape_of(function, argument, x), shape):
+            raise ValueError(f"{function}: {argument} has shape {x.shape}, which does not broadcast to that of input, "
+                             f"{shape}")
+
+
+def _broadcasts(shape, to):
+    try:
+        return np.broadcast_shapes(shape, to) == to
+    except ValueError:
+        return False
 
 
 def plain(function, argument, value):

@@ -3,15 +3,18 @@
 A loss is a primitive for the losses before they are reduced; sum, mean and weights are plain NumPy on its result.
 """
 
+import math
+
 import numpy as np
 
-from ..cases import Case, Kink
+from ..cases import Case, Fixed, Kink
 from ..errors import describe
-from ..primitive import KINKED, declare, in_dtype_of, widened
+from ..primitive import KINKED, composed, declare, in_dtype_of, widened
 from ..rules.constants import number
 from ..rules.shape import scatter_add
 from .activations import log1pexp, logistic
-from .arguments import expected, plain, reduced, reduction_of, same_shape, shape_of
+from .arguments import broadcasting, expected, plain, reduced, reduction_of, refuse, same_shape, shape_of
+from .linear import linear
 from .softmax import log_softmax_along, balance
 
 # Cross entropies
@@ -116,6 +119,8 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     return _reduced_over(valid, losses, factors, reduction)
 
 
+@composed(cases=[Case((3, 4), Fixed(_CLASSES[1])), Case((2, 3, 2), Fixed(np.array([[0, 2], [1, -100]])), (3,),
+                                                        domain=(None, "positive"))])
 def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
     """-input at the target class, for an input that holds log-probabilities (see log_softmax); in nats.
 
@@ -131,6 +136,44 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     losses = -input[_entries(target, axis)]
     factors = None if weight is None else weight[target]
     return _reduced_over(valid, losses if weight is None else losses * factors, factors, reduction)
+
+
+@composed(cases=[
+    Case((3, 2), (4, 2), call=lambda x, w: linear_cross_entropy(x, w, np.array([1, -100, 3]))),
+    Case((2,), (3, 2), (3,), call=lambda x, w, b: linear_cross_entropy(x, w, np.array(2), linear_bias=b)),
+    Case((2, 2), (3, 2, 2), (2, 3, 2), (3, 2), call=lambda x, w, q, b: linear_cross_entropy(
+        x, w, q, linear_bias=b, label_smoothing=0.25, reduction="sum"))])
+def linear_cross_entropy(input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean",
+                         ignore_index=None, label_smoothing=0.0, options=None):
+    """cross_entropy(linear(input, linear_weight, linear_bias), target); in nats.
+
+    input          (in,) or (N, in)
+    linear_weight  (C, in), or for an input (N, in) of several positions (C, d1, ..., in)
+    target         class indices of shape (), (N,) or (N, d1, ...); or probabilities of shape (C,), (N, C) or
+                   (N, C, d1, ...)
+    linear_bias    (C,) or (C, d1, ...); None for none
+    ignore_index   a target class that does not count (class indices only); None stands for -100
+    Result, other arguments and errors as those of cross_entropy.
+    Raises ValueError for shapes that do not match, TypeError for options (torch's ways to save memory).
+    As torch.nn.functional.linear_cross_entropy.
+    """
+    name = "linear_cross_entropy"
+    refuse(name, "options", options, "they save memory at the same result: leave them out")
+    shape, wanted = shape_of(name, "input", input), shape_of(name, "linear_weight", linear_weight)
+    if len(shape) not in (1, 2):
+        raise ValueError(f"{name}: input has shape {shape}; expected (in,) or (N, in)")
+    if len(wanted) < 2 or wanted[-1] != shape[-1] or len(wanted) > 2 and len(shape) == 1:
+        raise ValueError(f"{name}: linear_weight has shape {wanted}; expected (C, {shape[-1]})"
+                         f"{f' or (C, d1, ..., {shape[-1]})' if len(shape) == 2 else ''} for an input of shape {shape}")
+    if linear_bias is not None and shape_of(name, "linear_bias", linear_bias) != wanted[:-1]:
+        raise ValueError(f"{name}: linear_bias has shape {linear_bias.shape}; expected {wanted[:-1]}, one for each "
+                         f"output of the linear_weight of shape {wanted}")
+    if ignore_index is not None and not _are_indices(target):
+        raise ValueError(f"{name}: ignore_index is {ignore_index} for a target of probabilities; expected None")
+    rows = np.reshape(linear_weight, (math.prod(wanted[:-1]), wanted[-1]))
+    logits = linear(input, rows, None if linear_bias is None else np.ravel(linear_bias))
+    return cross_entropy(np.reshape(logits, shape[:-1] + wanted[:-1]), target, weight, reduction=reduction,
+                         ignore_index=-100 if ignore_index is None else ignore_index, label_smoothing=label_smoothing)
 
 
 def _classes(function, input, weight):
@@ -304,6 +347,21 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     return reduced(losses if weight is None else losses * weight, reduction)
 
 
+@composed(cases=[Case((3, 4), (3, 4)), Case((5,), (5,), beta=0.25, reduction="none"), Case((), (), beta=2.0)])
+def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
+    """z^2 / (2 beta) for |z| < beta, else |z| - beta/2, with z = input - target: huber_loss / beta.  Girshick (2015).
+
+    With beta = 0 it is the l1_loss.  Arguments and errors as those of mse_loss.
+    Raises ValueError for a negative beta.  As torch.nn.functional.smooth_l1_loss.
+    """
+    reduction_of("smooth_l1_loss", reduction, size_average, reduce)
+    same_shape("smooth_l1_loss", input, target=target)
+    beta = plain("smooth_l1_loss", "beta", beta)
+    if not beta >= 0:
+        raise expected("smooth_l1_loss", "beta", beta, "a number that is not negative")
+    return reduced(_huber(input, target, delta=beta) / beta if beta else _absolute_error(input, target), reduction)
+
+
 def binary_cross_entropy_with_logits(input, target, weight=None, size_average=None, reduce=None, reduction="mean",
                                      pos_weight=None):
     """-pos_weight target log sigma(input) - (1 - target) log(1 - sigma(input)); in nats.
@@ -318,10 +376,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, size_average=No
     name = "binary_cross_entropy_with_logits"
     reduction_of(name, reduction, size_average, reduce)
     same_shape(name, input, target=target)
-    for argument, x in (("weight", weight), ("pos_weight", pos_weight)):
-        if x is not None and not _broadcasts(shape_of(name, argument, x), input.shape):
-            raise ValueError(f"{name}: {argument} has shape {x.shape}, which does not broadcast to that of input, "
-                             f"{input.shape}")
+    broadcasting(name, input, weight=weight, pos_weight=pos_weight)
     losses = _with_logits(input, target, 1 if pos_weight is None else pos_weight)
     return reduced(losses if weight is None else losses * weight, reduction)
 
@@ -353,10 +408,3 @@ def _weighted_mean(losses, weight, reduction):
         return reduced(losses, reduction)
     losses = losses * weight
     return _ratio(losses, np.sum(widened(weight))) if reduction == "mean" else reduced(losses, reduction)
-
-
-def _broadcasts(shape, to):
-    try:
-        return np.broadcast_shapes(shape, to) == to
-    except ValueError:
-        return False
