@@ -31,7 +31,8 @@ _TARGETS = np.array([[1, 1], [2, 0]])
 def _log_of_sums(x, among):
     """log(sum of e^x) over the first axis, of the entries that are meant; 0 where none is, -inf where all are -inf."""
     some = np.any(among, axis=0)
-    top = peak(np.where(among, x, np.min(x, axis=0)), axis=0)[0]
+    first = np.take_along_axis(x, np.argmax(among, axis=0)[None], axis=0)  # stands in for the others
+    top = peak(np.where(among, x, first), axis=0)[0]
     gone = top == -np.inf
     top = np.where(gone, 0, top)
     total = np.sum(np.where(among, np.exp(np.where(among, x - top, 0)), 0), axis=0)

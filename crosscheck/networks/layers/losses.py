@@ -160,7 +160,7 @@ def _(b):
 def _(b):
     target = b.constant("target", b.shape, law="signs")
     _reduced(b, "margin_ranking_loss", b.other(), target, layer="margin_ranking_loss",
-             margin=b.one_of(0.0, 0.5))
+             margin=b.one_of(0.25, 0.5))
 
 
 @loss("triplet_margin_loss", "pairs", fits=_matrix)

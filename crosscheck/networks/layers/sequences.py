@@ -41,6 +41,7 @@ def _(b):
     b.append("multi_head_attention_forward", arguments, "multi_head_attention_forward", named=named,
              options=options)
     b.call("item", layer=None, index=0)
+    b.seen.pop()  # the pair of result and weights is no array to come back to
 
 
 def _tokens(b):
@@ -50,9 +51,8 @@ def _tokens(b):
 @layer("embedding", "embedding", fits=_tokens)
 def _(b):
     width = b.width()
-    options = {"padding_idx": 0} if b.chance(0.5) else {}
     b.call("embedding", b.parameter("weight", (VOCABULARY, width)), layer="embedding",
-           shape=(*b.shape, width), **options)
+           shape=(*b.shape, width))
     b.channels = b.chance(0.5)
 
 
