@@ -26,8 +26,8 @@ def layers():
         if callable(function):
             files.setdefault(function.__module__, []).append(
                 f"**{name}**" if name in primitives else name)
-    lines = ["| file of `refgrad/nn` | layers and losses; those that are primitives are bold |", "|---|---|"]
-    lines += [f"| `{module.rsplit('.', 1)[-1]}.py` | {', '.join(sorted(names, key=lambda n: n.strip('*')))} |"
+    lines = ["| place | layers and losses; those that are primitives are bold |", "|---|---|"]
+    lines += [f"| `refgrad/nn/{module.rsplit('.', 1)[-1]}.py` | {', '.join(sorted(names, key=lambda n: n.strip('*')))} |"
               for module, names in sorted(files.items())]
     return "\n".join(lines)
 

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from crosscheck.ball import Ball, arithmetic
+from crosscheck.ball.arithmetic import Undecided
 from crosscheck.networks import Network, draw_networks, interpret, network_of_id
 from crosscheck.networks.draw import PROFILES
 from crosscheck.networks.network import Array
 from crosscheck.subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from crosscheck.subjects.libraries.torch_library import LIBRARY as TORCH
+from tests.crosscheck.drawn import alone
 
 
 @pytest.fixture(scope="module")
@@ -83,17 +85,17 @@ def test_default_counts_meet_every_layer_and_in_full_every_pair(drawn):
 def test_coverage_names_what_was_not_met():
     layers, pairs = draw_networks(0, 1)[1].missing()
     assert "relu" in layers and "linear" not in layers
-    assert ("relu", "tanh") in pairs and ("linear", "mse_loss") not in pairs
+    assert ("activation", "norm") in pairs and ("affine", "regression") not in pairs
 
 
 def test_pairs_follow_the_data_through_plumbing(drawn):
     """A residual's sum belongs to the layer before it, the losses to the last layer, sums of losses to no one."""
-    n = drawn["full", 0][0][33]
-    first = {c.result: c for c in n.calls}
-    for c in n.calls:
-        if c.layer and c.arguments[0] in first and first[c.arguments[0]].layer:
-            assert (first[c.arguments[0]].layer, c.layer) in n.pairs
-    assert all(a and b for a, b in n.pairs)
+    for n in drawn["full", 0][0][150:160]:
+        first = {c.result: c for c in n.calls}
+        for c in n.calls:
+            if c.layer and c.arguments[0] in first and first[c.arguments[0]].layer:
+                assert (first[c.arguments[0]].layer, c.layer) in n.pairs
+        assert all(a and b for a, b in n.pairs)
 
 
 def uses(network, name, function=""):
@@ -134,19 +136,28 @@ def test_occurs(drawn, feature):
 
 @pytest.mark.filterwarnings("ignore:reduction")  # torch would rather have kl_div's batchmean
 def test_the_same_value_in_refgrad_and_torch(drawn):
-    """Within what rounding can do, as a ball of the working precision says."""
-    for n in everything({k: drawn[k] for k in (("full", 0), ("quick", 1))}):
+    """Within what rounding can do, as a ball of the working precision says.
+
+    A largest entry may be open: an index of it has no ball.
+    """
+    networks, still_open = everything({k: drawn[k] for k in (("full", 0), ("quick", 1))}), []
+    for n in networks:
         leaves, constants = n.draw()
         here = float(interpret(n, REFGRAD.function, leaves, constants))
         there = interpret(n, TORCH.function, *(TORCH.arrays(d, "float64") for d in (leaves, constants)))
-        with arithmetic(np.float64):
-            enclosure = interpret(n, REFGRAD.function, {k: Ball(a) for k, a in leaves.items()},
-                                  {k: Ball(a) if a.dtype.kind == "f" else a for k, a in constants.items()})
+        try:
+            with arithmetic(np.float64):
+                enclosure = interpret(n, REFGRAD.function, {k: Ball(a) for k, a in leaves.items()},
+                                      {k: Ball(a) if a.dtype.kind == "f" else a for k, a in constants.items()})
+        except Undecided:
+            still_open.append(n.id)
+            continue
         assert enclosure.lower() <= here <= enclosure.upper(), n.id
         assert enclosure.lower() <= float(there) <= enclosure.upper(), n.id
+    assert len(still_open) < len(networks) / 20
 
 
 def test_the_program_is_readable():
-    lines = network_of_id("full-0-18").program()
+    lines = alone("batch_norm").program()
     assert lines[0] == "h1 = batch_norm(x, None, None, weight_0, bias_0, training=True)"
-    assert lines[-1].startswith("h4 = add(h2, h3")
+    assert lines[-1].startswith("h5 = add(h3, h4")

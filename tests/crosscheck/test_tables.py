@@ -18,10 +18,10 @@ from crosscheck.studies.networks import COLUMNS, ERRORS, FINDINGS, LAYERS
 
 from .figures import dots, labels, texts
 
-NETWORKS, COVERAGE = draw_networks(0, 29, "quick")
+NETWORKS, COVERAGE = draw_networks(0, 40)
 
 
-def row(network="quick-0-0", verdict="exact to rounding", **values):
+def row(network="full-0-0", verdict="exact to rounding", **values):
     return {**dict(network=network, parameter="x", differentiator="refgrad", mode="reverse", dtype="float64",
                    ulp_max=1.0, ulp_median=0.5, rel_error=1e-16, error_over_bound=0.1, bound="proven", digits=50.0,
                    verdict=verdict, note=""), **values}
@@ -118,7 +118,7 @@ def test_a_folder_in_the_place_of_a_table(tmp_path):
 
 
 def test_layers_count_every_network_that_has_them():
-    found = frames.layers_table(errors(row("quick-0-0"), row("quick-0-1", digits=45.0, ulp_max=3.0)), NETWORKS)
+    found = frames.layers_table(errors(row("full-0-0"), row("full-0-1", digits=45.0, ulp_max=3.0)), NETWORKS)
     mse = found[found["layer"] == "mse_loss"].iloc[0]
     assert (mse["networks"], mse["rows"], mse["digits_min"], mse["ulp_max"]) == (2, 2, 45.0, 3.0)
     assert found[found["layer"] == "linear"].iloc[0]["networks"] == 1
@@ -126,7 +126,7 @@ def test_layers_count_every_network_that_has_them():
 
 def test_findings_name_the_layer_that_explains_most():
     """Wrong are all networks with dropout, and one of several with softmax: which it is not is told by the rest."""
-    networks = draw_networks(0, 84, "quick")[0]
+    networks = draw_networks(0, 160)[0]
     bad = [n for n in networks if "dropout" in n.layers]
     other = next(n for n in networks if "softmax" in n.layers and n not in bad)
     rows = [row(n.id, "wrong", differentiator="torch", note=f"off in {n.id}") for n in [*bad, other]]
@@ -140,13 +140,13 @@ def test_findings_name_the_layer_that_explains_most():
 
 def test_the_worst_findings_come_first():
     kinds = ["kink", "less accurate", "wrong", "no answer", "exact to rounding", "undecided"]
-    found = frames.findings_table(errors(*(row("quick-0-3", k) for k in kinds)), NETWORKS)
+    found = frames.findings_table(errors(*(row("full-0-3", k) for k in kinds)), NETWORKS)
     assert found["verdict"].to_list() == ["wrong", "no answer", "less accurate", "kink"]
 
 
 def test_coverage_holds_what_was_never_met():
     found = frames.coverage_table(COVERAGE)
-    assert len(found[found["kind"] == "layer"]) == 29 and len(found[found["kind"] == "pair"]) == 20 * 28
+    assert [(found["kind"] == k).sum() for k in ("layer", "pair")] == list(map(len, COVERAGE.possible()))
     assert found["met"].sum() == sum(COVERAGE.layers.values()) + sum(COVERAGE.pairs.values())
     assert (found["met"] == 0).any()
 
@@ -258,7 +258,7 @@ def test_a_figure_that_is_written_is_closed(tmp_path):
 
 
 def test_frames_stay_as_they_are():
-    frame = errors(row(), row("quick-0-1"))
+    frame = errors(row(), row("full-0-1"))
     copy = frame.copy()
     frames.layers_table(frame, NETWORKS)
     frames.findings_table(frame, NETWORKS)

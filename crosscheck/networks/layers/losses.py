@@ -88,7 +88,7 @@ def _(b):
 @loss("kl_div", "classification")
 def _(b):
     _reduced(b, "kl_div", b.constant("target", b.shape, law="probabilities"), layer="kl_div",
-             reductions=("mean", "sum", "none", "batchmean"))
+             reductions=("batchmean", "batchmean", "mean", "sum", "none"))
 
 
 @loss("binary_cross_entropy_with_logits", "classification")

@@ -86,6 +86,7 @@ F = SimpleNamespace(
     layer_norm=layer_norm, batch_norm=batch_norm, nll_loss=nll_loss, cross_entropy=cross_entropy,
     binary_cross_entropy_with_logits=binary_cross_entropy_with_logits, kl_div=kl_div, huber_loss=huber_loss,
     linear=lambda x, W, b=None: x @ W.T if b is None else x @ W.T + b,
+    glu=lambda x, dim=-1: jax.nn.glu(x, axis=dim),
     gelu=lambda x, approximate="none": jax.nn.gelu(x, approximate=approximate == "tanh"),
     softplus=lambda x, beta=1: jax.nn.softplus(beta * x) / beta,
     softmax=lambda x, dim: jax.nn.softmax(x, axis=dim), log_softmax=lambda x, dim: jax.nn.log_softmax(x, axis=dim),
@@ -103,6 +104,10 @@ class Jax(Library):
 
     grad = staticmethod(jax.grad)
     jvp = staticmethod(jax.jvp)
+
+    def _found(self, name):
+        """Not ``jnp.pad``, which takes other arguments than ``F.pad``."""
+        return None if name == "pad" else super()._found(name)
 
     @staticmethod
     def inner(a, b):
