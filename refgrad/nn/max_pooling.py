@@ -79,7 +79,7 @@ def _largest_by_order(x, *, positions):
     k = len(positions)
     space, lead = x.shape[-k:], x.shape[:-k]
     flat = np.stack([_flat(columns, space) for columns in _entries(positions)], -1)
-    again = [np.concatenate([p[..., :1] < 0, p[..., 1:] == p[..., :-1]], axis=-1) for p in positions]
+    again = [np.concatenate([p[..., :1] < 0, p[..., 1:] == p[..., :-1]], -1) for p in positions]
     seen = np.stack([_flat(columns, (2,) * k) > 0 for columns in _entries(again)], -1)
     flat = np.broadcast_to(flat, (*lead, *flat.shape[-k - 1:]))
     entries = np.reshape(x, -1)[_everywhere(flat, k + 1, math.prod(space))]
@@ -187,7 +187,7 @@ def _unpooled(function, k, input, indices, kernel_size, stride, padding, output_
     if len(output_size or out) not in (k, k + 2) or any(
             not u - s < n < u + s for n, u, s in zip(out, usual, stride)) or min(out) < 1:
         raise ValueError(f"{function}: output_size is {tuple(output_size or out)}; expected {k} "
-                         f"sizes which differ from {tuple(usual)} by less than {stride}, the stride")
+                         f"sizes that differ from {tuple(usual)} by less than the stride {stride}")
     lead, n = shape[:-k], math.prod(out)
     if type(indices) is np.ndarray and indices.size and not (
             0 <= indices.min() and indices.max() < n):

@@ -83,8 +83,9 @@ def _magnitude(x):
 
 
 magnitude = declare(
-    None, """A power of two m with |x| < 2 m, which is in no derivative of m f(x / m), if f(m x) = m f(x);
-    powers of x / m do not overflow.""", name="magnitude", kind=CONSTANT, forward=_magnitude,
+    None, """A power of two m with |x| < 2 m:  dm = 0
+    It is in no derivative of m f(x / m), if f(m x) = m f(x); powers of x / m do not overflow.""",
+    name="magnitude", kind=CONSTANT, forward=_magnitude,
     formula=lambda x: number(1, x), cases=[Case((3,))])
 
 
