@@ -58,15 +58,16 @@ def _entries(positions):
 def _largest(x, *, positions):
     """The maximum, then the number of the first entry that has it: how many before it have not."""
     space = x.shape[-len(positions):]
-    entries = [_candidates(x, columns, space) for columns in _entries(positions)]
-    flat = np.stack([_flat(columns, space) for columns in _entries(positions)])
-    best = np.array(entries[0])
-    for new in entries[1:]:
-        np.maximum(best, new, out=best)
-    has_nan = np.isnan(np.max(best, initial=-np.inf))
+    entries = list(_entries(positions))
+    flat = np.stack([_flat(columns, space) for columns in entries])
+    best = np.array(_candidates(x, entries[0], space))
+    for columns in entries[1:]:
+        np.maximum(best, _candidates(x, columns, space), out=best)
+    has_nan = best.size and np.isnan(np.max(best))
     sought = np.ones(best.shape, bool)
     number = np.zeros(best.shape, np.min_scalar_type(len(entries)))
-    for new in entries[:-1]:
+    for columns in entries[:-1]:
+        new = _candidates(x, columns, space)
         sought &= (new != best) & (new == new) if has_nan else new != best
         number += sought
     places = math.prod(flat.shape[1:])

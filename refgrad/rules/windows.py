@@ -112,6 +112,8 @@ compose(np.lib.stride_tricks.sliding_window_view, _sliding, kind=LINEAR,
 
 def evenly(positions):
     """Positions as a slice if they are evenly spaced."""
+    if not len(positions):
+        return slice(0)
     first, last, step = positions[0], positions[-1], positions[-1] - positions[-2:][0] or 1
     is_even = step > 0 and np.array_equal(positions, np.arange(first, last + 1, step))
     return slice(int(first), int(last) + 1, int(step)) if is_even else positions
