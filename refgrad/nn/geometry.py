@@ -27,21 +27,23 @@ def sizes_of(function, argument, value, k, least=1):
     return sizes
 
 
-def images_of(function, input, k, channels=True):
+#: The names of one, two or three spatial axes.
+AXES = "", "L", "H, W", "D, H, W"
+
+
+def images_of(function, input, k):
     """The shape of an input with k spatial axes, and whether it has a batch axis in front.
 
     Every axis but that of the batch must have entries.
     """
     shape = shape_of(function, "input", input)
-    axes = ", ".join("LHW"[0] if k == 1 else "DHW"[3 - k + i] for i in range(k))
-    single = f"(C, {axes})" if channels else f"({axes})"
-    batched = f"(N, {single[1:]}"
-    if len(shape) - k - channels not in (0, 1):
-        raise ValueError(f"{function}: input is {describe(input)}; expected {batched} or {single}")
-    has_batch = len(shape) == k + channels + 1
+    wanted = f"(N, C, {AXES[k]}) or (C, {AXES[k]})"
+    if len(shape) not in (k + 1, k + 2):
+        raise ValueError(f"{function}: input is {describe(input)}; expected {wanted}")
+    has_batch = len(shape) == k + 2
     if 0 in shape[has_batch:]:
-        raise ValueError(f"{function}: input has shape {shape}; expected {batched} or {single} "
-                         f"with at least one entry along each axis but N")
+        raise ValueError(f"{function}: input has shape {shape}; expected {wanted} with at least "
+                         f"one entry along each axis but N")
     return shape, has_batch
 
 

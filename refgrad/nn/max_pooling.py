@@ -199,7 +199,7 @@ def _unpooled(function, k, input, indices, kernel_size, stride, padding, output_
     return np.reshape(y, (*lead, *out))
 
 
-# Of windows in rows
+# The layers
 
 #: The convention at a tie, in words.
 FIRST = "the first of equal entries"
