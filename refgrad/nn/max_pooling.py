@@ -49,34 +49,39 @@ def _candidates(x, columns, space):
     return np.reshape(x, -1)[_everywhere(flat, len(space), math.prod(space))].reshape(flat.shape)
 
 
-def _largest(x, *, positions):
-    """All windows' first entries, then all their second ones where they are larger, and so on."""
-    space = x.shape[-len(positions):]
-    best = None
+def _entries(positions):
+    """For each entry of a window its positions along each axis, an array (..., o) of each."""
     for j in itertools.product(*(range(p.shape[-1]) for p in positions)):
-        columns = [p[..., i] for p, i in zip(positions, j)]
-        new, here = _candidates(x, columns, space), _flat(columns, space)
-        if best is None:
-            best = np.array(new)
-            index = np.array(np.broadcast_to(here, best.shape))
-        else:
-            larger = (new > best) | (new != new)
-            np.copyto(best, new, where=larger)
-            np.copyto(index, here, where=larger)
-    return index
+        yield [p[..., i] for p, i in zip(positions, j)]
+
+
+def _largest(x, *, positions):
+    """The maximum, then the number of the first entry that has it: how many before it have not."""
+    space = x.shape[-len(positions):]
+    entries = list(_entries(positions))
+    flat = np.stack([_flat(columns, space) for columns in entries])
+    best = np.array(_candidates(x, entries[0], space))
+    for columns in entries[1:]:
+        np.maximum(best, _candidates(x, columns, space), out=best)
+    has_nan = best.size and np.isnan(np.max(best))
+    sought = np.ones(best.shape, bool)
+    number = np.zeros(best.shape, np.min_scalar_type(len(entries)))
+    for columns in entries[:-1]:
+        new = _candidates(x, columns, space)
+        sought &= (new != best) & (new == new) if has_nan else new != best
+        number += sought
+    places = math.prod(flat.shape[1:])
+    own = np.reshape(np.arange(places), flat.shape[1:])
+    return np.take(flat, number.astype(np.intp) * places + own)
 
 
 def _largest_by_order(x, *, positions):
     """The same for arrays that are compared in their own way."""
     k = len(positions)
     space, lead = x.shape[-k:], x.shape[:-k]
-    flat, seen = [], []
-    for j in itertools.product(*(range(p.shape[-1]) for p in positions)):
-        columns = [p[..., i] for p, i in zip(positions, j)]
-        flat.append(_flat(columns, space))
-        before = [p[..., i - 1] if i else -1 for p, i in zip(positions, j)]
-        seen.append(_flat([c == b for c, b in zip(columns, before)], (2,) * k) > 0)
-    flat, seen = np.stack(flat, -1), np.stack(seen, -1)
+    flat = np.stack([_flat(columns, space) for columns in _entries(positions)], -1)
+    again = [np.concatenate([p[..., :1] < 0, p[..., 1:] == p[..., :-1]], -1) for p in positions]
+    seen = np.stack([_flat(columns, (2,) * k) > 0 for columns in _entries(again)], -1)
     flat = np.broadcast_to(flat, (*lead, *flat.shape[-k - 1:]))
     entries = np.reshape(x, -1)[_everywhere(flat, k + 1, math.prod(space))]
     entries = np.reshape(entries, flat.shape)
@@ -183,7 +188,7 @@ def _unpooled(function, k, input, indices, kernel_size, stride, padding, output_
     if len(output_size or out) not in (k, k + 2) or any(
             not u - s < n < u + s for n, u, s in zip(out, usual, stride)) or min(out) < 1:
         raise ValueError(f"{function}: output_size is {tuple(output_size or out)}; expected {k} "
-                         f"sizes which differ from {tuple(usual)} by less than {stride}, the stride")
+                         f"sizes that differ from {tuple(usual)} by less than the stride {stride}")
     lead, n = shape[:-k], math.prod(out)
     if type(indices) is np.ndarray and indices.size and not (
             0 <= indices.min() and indices.max() < n):
@@ -194,7 +199,7 @@ def _unpooled(function, k, input, indices, kernel_size, stride, padding, output_
     return np.reshape(y, (*lead, *out))
 
 
-# Of windows in rows
+# The layers
 
 #: The convention at a tie, in words.
 FIRST = "the first of equal entries"
