@@ -119,7 +119,7 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     return _reduced_over(valid, losses, factors, reduction)
 
 
-@composed(cases=[Case((3, 4), Fixed(_CLASSES[1])), Case((2, 3, 2), Fixed(np.array([[0, 2], [1, -100]])), (3,),
+@composed(cases=[Case((4, 3), Fixed(np.array([1, 0, 2, 2]))), Case((2, 3, 2), Fixed(np.array([[0, 2], [1, -100]])), (3,),
                                                         domain=(None, "positive"))])
 def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
     """-input at the target class, for an input that holds log-probabilities (see log_softmax); in nats.

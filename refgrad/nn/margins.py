@@ -151,7 +151,7 @@ def _of_triplets(name, distance, anchor, positive, negative, margin, swap, reduc
 
 
 @composed(kind=KINKED, cases=[
-    Case((3, 4), Fixed(np.array([1, 0, 3]))), Case((3,), Fixed(np.array(2)), p=2, margin=0.5, scales=(-100, 100)),
+    Case((2, 4), Fixed(np.array([1, 3]))), Case((3,), Fixed(np.array(2)), p=2, margin=0.5, scales=(-100, 100)),
     Case((2, 3), Fixed(np.array([1, 0])), weight=np.array([0.5, 2.0, 1.0]), reduction="none")],
     kinks=[Kink(([1.0, 0.0], ), ([0.0, 0.0],), "0 where the margin is reached",
                 call=lambda x: multi_margin_loss(x, np.array(0)))])
@@ -188,7 +188,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
 
 
 @composed(kind=KINKED, cases=[Case((2, 4), Fixed(np.array([[3, 0, -1, 1], [1, 1, 2, -1]]))),
-                              Case((3,), Fixed(np.array([2, -1, 0])), reduction="none")],
+                              Case((4,), Fixed(np.array([2, 1, -1, 0])), reduction="none")],
           kinks=[Kink(([1.0, 0.0],), ([0.0, 0.0],), "0 where the margin is reached",
                       call=lambda x: multilabel_margin_loss(x, np.array([0, -1])))])
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):

@@ -84,16 +84,18 @@ def celu(input, alpha=1.0, inplace=False):
     return np.where(above, input, alpha * np.expm1(np.where(above, 0, input) / alpha))
 
 
-#: Of selu: with these, mean 0 and variance 1 are a fixed point of a layer (Klambauer and others, appendix).
-SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+#: The scale of selu and its product with alpha = 1.6733, for which mean 0 and variance 1 are a fixed point of a layer.
+SELU_SCALE = 1.0507009873554804934193349852946
+SELU_BELOW = 1.7580993408473768599402175208123
 
 
 @composed(kind=KINKED, cases=[Case((3, 4), domain="nonzero"), Case((), domain="nonzero")],
-          kinks=[Kink((0.0,), (SELU_SCALE * SELU_ALPHA,), "scale times alpha at 0")])
+          kinks=[Kink((0.0,), (SELU_BELOW,), "scale times alpha at 0")])
 def selu(input, inplace=False):
     """scale elu(x, alpha) with scale = 1.0507... and alpha = 1.6733...  Klambauer and others (2017)."""
     not_in_place("selu", inplace)
-    return SELU_SCALE * _elu(input, alpha=SELU_ALPHA)
+    above = input > 0
+    return np.where(above, SELU_SCALE * input, SELU_BELOW * np.expm1(np.where(above, 0, input)))
 
 
 @composed(kind=KINKED, cases=[
