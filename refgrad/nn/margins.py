@@ -92,8 +92,8 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
 
 
 @composed(kind=KINKED, cases=[
-    Case((2, 3), (2, 3), (2, 3)), Case((4,), (4,), (4,), margin=8.0, p=3), Case((2, 3), (2, 3), (2, 3), margin=8.0,
-                                                                                swap=True, reduction="none")],
+    Case((2, 3), (2, 3), (2, 3), scales=(-3, 3)), Case((4,), (4,), (4,), margin=8.0, p=3, scales=(-3, 3)),
+    Case((2, 3), (2, 3), (2, 3), margin=8.0, swap=True, reduction="none", scales=(-3, 3))],
     kinks=[Kink(([0.0], [2.0], [3.0]), ([0.0], [1.0], [-1.0]), "where the margin is reached, the slope within it",
                 {"eps": 0.0})])
 def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-06, swap=False, size_average=None,
@@ -118,7 +118,7 @@ def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-06, 
 
 
 @composed(kind=KINKED, cases=[
-    Case((2, 3), (2, 3), (2, 3)),
+    Case((2, 3), (2, 3), (2, 3), scales=(-3, 3)),
     Case((2, 3), (2, 3), (2, 3), margin=8.0, swap=True, distance_function=lambda a, b: np.sum(np.square(a - b), -1),
          scales=(-100, 100))],
     kinks=[Kink(([0.0], [2.0], [3.0]), ([0.0], [1.0], [-1.0]), "where the margin is reached, the slope within it",
