@@ -68,7 +68,7 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False):
 
 @composed(kind=KINKED, cases=[Case((4, 3)), Case((3, 2), p=1.5), Case((3, 2), p=1), Case((3, 4), p=math.inf)],
           kinks=[Kink(([[1.0, 2.0], [1.0, 2.0]],), ([[[0.0, 0.0], [0.0, 0.0]]],), "0 where two rows are equal")])
-def pdist(input, p=2.0):
+def pdist(input, p=2):
     """The p-norms of the differences of all pairs of rows i < j, in the order of np.triu_indices(N, 1).
 
     input  (N, M)
