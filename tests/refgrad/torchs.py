@@ -15,13 +15,15 @@ from .checks import ROUNDING, close
 #: Of functions whose signature torch's documentation alone tells.
 BUILTINS = {
     "linear": "(input, weight, bias=None)", "softplus": "(input, beta=1, threshold=20)",
-    "gelu": "(input, approximate='none')", "hardshrink": "(input, lambd=0.5)", "logsigmoid": "(input)",
+    "gelu": "(input, approximate='none')", "hardshrink": "(input, lambd=0.5)",
+    "logsigmoid": "(input)",
     "softshrink": "(input, lambd=0.5)", "prelu": "(input, weight)", "pdist": "(input, p=2)",
     "cosine_similarity": "(x1, x2, dim=1, eps=1e-08)",
     "pairwise_distance": "(x1, x2, p=2.0, eps=1e-06, keepdim=False)"}
 
 
-#: Of these torch has no second derivative, or (of binary_cross_entropy) one with 1e-12 added to a denominator.
+#: Of these torch has no second derivative, or (of binary_cross_entropy) one with 1e-12 added to a
+#: denominator.
 ONCE = "binary_cross_entropy", "multi_margin_loss", "multilabel_margin_loss", "pdist", "cdist"
 
 
@@ -42,7 +44,9 @@ def is_variable(a):
 
 
 def agrees_with_torch(name, args, options, rng):
-    """Value, gradients and second derivatives of a call of refgrad.nn are those of torch.nn.functional."""
+    """Value, gradients and second derivatives of a call of refgrad.nn are those of
+    torch.nn.functional.
+    """
     given = [*args, *options.values()]
     places = [i for i, a in enumerate(given) if is_variable(a)]
     xs = [given[i] for i in places]
@@ -61,7 +65,8 @@ def agrees_with_torch(name, args, options, rng):
 
     g = rng.standard_normal(np.shape(value))
     scalar = (y * torch.tensor(g)).sum()
-    gradient = torch.autograd.grad(scalar, tensors, create_graph=name not in ONCE, allow_unused=True)
+    gradient = torch.autograd.grad(scalar, tensors, create_graph=name not in ONCE,
+                                   allow_unused=True)
     for mine, theirs in zip(pull(g), gradient):
         close(mine, theirs.detach().numpy() if theirs is not None else np.zeros_like(mine))
 
@@ -71,7 +76,8 @@ def agrees_with_torch(name, args, options, rng):
             inspect.signature(getattr(nn, name)).bind(*args, **options).arguments):
         return  # torch fails in the second derivative of a norm with a bias but no weight
     vs = [rng.standard_normal(x.shape) for x in xs]
-    second = 0 * sum(t.sum() for t in tensors) + sum((d * torch.tensor(v)).sum() for d, v in zip(gradient, vs)
+    second = 0 * sum(t.sum() for t in tensors) + sum((d * torch.tensor(v)).sum() for d,
+                                                     v in zip(gradient, vs)
                                                      if d is not None)
     theirs = torch.autograd.grad(second, tensors, allow_unused=True)
     for mine, his in zip(rg.hvp(lambda *variables: np.sum(f(*variables) * g), xs, vs), theirs):
@@ -88,4 +94,5 @@ def has_the_signature_of_torch(name):
         return
     mine = [p for p in mine.parameters.values() if p.name != "generator"]
     theirs = inspect.signature(of_torch(name)).parameters.values()
-    assert [(p.name, p.default, p.kind) for p in mine] == [(p.name, p.default, p.kind) for p in theirs]
+    assert [(p.name, p.default, p.kind) for p in mine] == [(p.name, p.default,
+                                                            p.kind) for p in theirs]
