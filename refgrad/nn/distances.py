@@ -35,7 +35,8 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-08):
     name, eps = "cosine_similarity", plain("cosine_similarity", "eps", eps)
     shape = _common(name, x1=x1, x2=x2)
     if not -len(shape) <= dim < len(shape):
-        raise expected(name, "dim", dim, f"one of the axes of x1 and x2, which broadcast to the shape {shape}")
+        raise expected(name, "dim", dim, f"one of the axes of x1 and x2, which broadcast to the "
+                                         f"shape {shape}")
     axis = dim % len(shape) - len(shape)
     a, b = (_at_most_one(np.broadcast_to(x, shape), axis, eps) for x in (x1, x2))
     return np.sum(a * b, axis=axis)
@@ -44,18 +45,21 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-08):
 def _at_most_one(x, axis, eps):
     """x / max(|x|, eps); the norm of a vector that is shorter is not differentiated."""
     short = np.linalg.vector_norm(x, axis=axis, keepdims=True) < eps
-    return x / np.where(short, eps, np.linalg.vector_norm(np.where(short, 1, x), axis=axis, keepdims=True))
+    return x / np.where(short, eps,
+                        np.linalg.vector_norm(np.where(short, 1, x), axis=axis, keepdims=True))
 
 
 @composed(kind=KINKED, cases=[
     Case((3, 4), (3, 4)), Case((3,), (2, 3), p=3, keepdim=True), Case((4,), (4,), p=1, eps=0.25),
     Case((2, 3), (2, 3), p=math.inf)],
-    kinks=[Kink(([1.0, 2.0], [1.0, 2.0]), ([0.0, 0.0], [0.0, 0.0]), "0 where the vectors are equal", {"eps": 0.0})])
+    kinks=[Kink(([1.0, 2.0], [1.0, 2.0]), ([0.0, 0.0], [0.0, 0.0]), "0 where the vectors are equal",
+                {"eps": 0.0})])
 def pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False):
     """The p-norm of x1 - x2 + eps along the last axis.
 
     x1, x2   arrays of one shape, or that broadcast to one
-    p        of the norm: any number, math.inf for the largest entry, 0 for the number of entries that are not 0
+    p        of the norm: any number, math.inf for the largest entry, 0 for the number of entries
+             that are not 0
     eps      added to each entry of the difference, so that equal vectors have a slope
     keepdim  whether the last axis stays, with size 1
     Raises ValueError for shapes that do not broadcast.  As torch.nn.functional.pairwise_distance.
@@ -66,10 +70,12 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False):
     return length(x1 - x2 + plain(name, "eps", eps), plain(name, "p", p), keepdim)
 
 
-@composed(kind=KINKED, cases=[Case((4, 3)), Case((3, 2), p=1.5), Case((3, 2), p=1), Case((3, 4), p=math.inf)],
-          kinks=[Kink(([[1.0, 2.0], [1.0, 2.0]],), ([[[0.0, 0.0], [0.0, 0.0]]],), "0 where two rows are equal")])
-def pdist(input, p=2.0):
-    """The p-norms of the differences of all pairs of rows i < j, in the order of np.triu_indices(N, 1).
+@composed(kind=KINKED, cases=[Case((4, 3)), Case((3, 2), p=1.5), Case((3, 2), p=1),
+                              Case((3, 4), p=math.inf)],
+          kinks=[Kink(([[1.0, 2.0], [1.0, 2.0]],), ([[[0.0, 0.0], [0.0, 0.0]]],),
+                      "0 where two rows are equal")])
+def pdist(input, p=2):
+    """The p-norms of the differences of all pairs of rows i < j, ordered as np.triu_indices(N, 1).
 
     input  (N, M)
     p      not negative; math.inf for the largest entry, 0 for the number of entries that differ
@@ -83,24 +89,32 @@ def pdist(input, p=2.0):
     return length(input[first] - input[second], p)
 
 
-@composed(kind=KINKED, cases=[Case((3, 2), (2, 2)), Case((2, 1, 3), (2, 3), p=1), Case((2, 2), (3, 2), p=3),
+@composed(kind=KINKED, cases=[Case((3, 2), (2, 2)), Case((2, 1, 3), (2, 3), p=1),
+                              Case((2, 2), (3, 2), p=3),
                               Case((1, 3), (2, 2, 3), p=math.inf)],
-          kinks=[Kink(([[1.0, 2.0]], [[1.0, 2.0]]), ([[[[0.0, 0.0]]]], [[[[0.0, 0.0]]]]), "0 where two rows are equal")])
+          kinks=[Kink(([[1.0, 2.0]], [[1.0, 2.0]]), ([[[[0.0, 0.0]]]], [[[[0.0, 0.0]]]]),
+                      "0 where two rows are equal")])
 def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     """The p-norms of the differences of each row of x1 and each row of x2.
 
     x1, x2        (*, P, M) and (*, R, M), whose leading axes broadcast
-    p             not negative; math.inf for the largest entry, 0 for the number of entries that differ
-    compute_mode  one of torch's three names; the differences are always taken, since |a|^2 - 2 <a, b> + |b|^2 cancels
+    p             not negative; math.inf for the largest entry, 0 for the number of entries that
+                  differ
+    compute_mode  one of torch's three names; the differences are always taken, since
+                  |a|^2 - 2 <a, b> + |b|^2 cancels
     Returns (*, P, R).
-    Raises ValueError for shapes that do not match, a negative p and an unknown compute_mode.  As torch.cdist.
+    Raises ValueError for shapes that do not match, a negative p and an unknown compute_mode.  As
+    torch.cdist.
     """
-    modes = "use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist"
+    modes = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist",
+             "donot_use_mm_for_euclid_dist")
     first, second, p = shape_of("cdist", "x1", x1), shape_of("cdist", "x2", x2), _order("cdist", p)
     if compute_mode not in (None, *modes):
-        raise expected("cdist", "compute_mode", repr(compute_mode), f"one of {', '.join(map(repr, modes))}")
+        raise expected("cdist", "compute_mode", repr(compute_mode),
+                       f"one of {', '.join(map(repr, modes))}")
     if len(first) < 2 or len(second) < 2 or first[-1] != second[-1]:
-        raise ValueError(f"cdist: x1 has shape {first} and x2 {second}; expected (*, P, M) and (*, R, M)")
+        raise ValueError(f"cdist: x1 has shape {first} and x2 {second}; expected (*, P, M) "
+                         f"and (*, R, M)")
     rows, columns = np.expand_dims(x1, -2), np.expand_dims(x2, -3)
     _common("cdist", x1=rows, x2=columns)
     return length(rows - columns, p)
@@ -120,4 +134,5 @@ def _common(function, **arrays):
         return np.broadcast_shapes(*shapes)
     except ValueError:
         (first, second), (a, b) = arrays, shapes
-        raise ValueError(f"{function}: {first} has shape {a} and {second} {b}; expected shapes that broadcast") from None
+        raise ValueError(f"{function}: {first} has shape {a} and {second} {b}; expected shapes "
+                         f"that broadcast") from None

@@ -33,40 +33,49 @@ def _slope_of_probability(p, t):
     """(p - t) / (p (1 - p)), without the term whose logarithm is held at -100."""
     low, high = _is_certain(p), _is_certain(1 - p)
     inner = excess(np.where(low | high, 0.5, p), t)
-    return np.where(low, (1 - t) / (1 - np.where(low, p, 0)), np.where(high, -t / np.where(high, p, 1), inner))
+    return np.where(low, (1 - t) / (1 - np.where(low, p, 0)),
+                    np.where(high, -t / np.where(high, p, 1), inner))
 
 
 excess = declare(
     None, """y = (p - t) / (p (1 - p)) = (1 - t) / (1 - p) - t / p
     dy = ((1 - t) / (1 - p)^2 + t / p^2) dp - dt / (p (1 - p))""",
     lambda p, t: (1 - t) / np.square(1 - p) + t / np.square(p), lambda p: -1 / (p * (1 - p)),
-    name="excess", forward=lambda p, t: (p - t) / (p * (1 - p)), domain="unit interval", scales=(-100, 0))
+    name="excess", forward=lambda p, t: (p - t) / (p * (1 - p)), domain="unit interval",
+    scales=(-100, 0))
 
 _of_probabilities = declare(
     None, """y = -t log p - (1 - t) log(1 - p),  each logarithm held at -100 where it is less
-    dy = (p - t) / (p (1 - p)) dp + (log(1 - p) - log p) dt,  without the terms of a logarithm that is held""",
-    _slope_of_probability, lambda p: _log_of_rest(p) - _log(p), name="binary_cross_entropy", kind=KINKED,
-    forward=lambda p, t: -(t * _log(p) + (1 - t) * _log_of_rest(p)), domain="unit interval", scales=(-30, 0),
+    dy = (p - t) / (p (1 - p)) dp + (log(1 - p) - log p) dt,  without the terms of a logarithm that
+    is held""",
+    _slope_of_probability, lambda p: _log_of_rest(p) - _log(p), name="binary_cross_entropy",
+    kind=KINKED,
+    forward=lambda p, t: -(t * _log(p) + (1 - t) * _log_of_rest(p)), domain="unit interval",
+    scales=(-30, 0),
     kinks=[Kink((0.0, 0.25), (0.75, 100.0), "at 0 and 1 a logarithm is held, and its slope is 0")])
 
 
-def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
+def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None,
+                         reduction="mean"):
     """-target log(input) - (1 - target) log(1 - input); in nats.
 
-    input       probabilities, any shape; for logits use binary_cross_entropy_with_logits, which keeps more digits
+    input       probabilities, any shape; for logits use binary_cross_entropy_with_logits, which
+                keeps more digits
     target      probabilities, of the same shape
     weight      a factor for each loss, which broadcasts to the input; or None
     reduction   'mean' (over all entries), 'sum' or 'none'
     A logarithm less than -100 is -100, with slope 0 (where torch divides by 1e-12 instead of 0).
-    Raises ValueError for shapes that do not match, an input that is no probability and unknown reductions, TypeError
-    for the deprecated size_average and reduce.  As torch.nn.functional.binary_cross_entropy.
+    Raises ValueError for shapes that do not match, an input that is no probability and unknown
+    reductions, TypeError for the deprecated size_average and reduce.  As
+    torch.nn.functional.binary_cross_entropy.
     """
     name = "binary_cross_entropy"
     reduction_of(name, reduction, size_average, reduce)
     same_shape(name, input, target=target)
     broadcasting(name, input, weight=weight)
     if np.any((input < 0) | (input > 1)):
-        raise ValueError(f"{name}: input holds a number that is not between 0 and 1; expected probabilities. For "
+        raise ValueError(f"{name}: input holds a number that is not between 0 and 1; expected "
+                         f"probabilities. For "
                          f"logits use binary_cross_entropy_with_logits")
     losses = _of_probabilities(input, target)
     return reduced(losses if weight is None else losses * weight, reduction)
@@ -76,10 +85,12 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
 
 @composed(kind=KINKED, cases=[
     Case((3, 4), (3, 4), scales=(-300, 0)),
-    Case((3,), (3,), log_input=False, full=True, domain="positive", reduction="none", scales=(-6, 100))],
+    Case((3,), (3,), log_input=False, full=True, domain="positive", reduction="none",
+         scales=(-6, 100))],
     kinks=[Kink((1.5, 1.0), (math.exp(1.5) - 1, -1.5),
                 "Stirling's formula begins beyond 1", {"full": True})])
-def poisson_nll_loss(input, target, log_input=True, full=False, size_average=None, eps=1e-08, reduce=None,
+def poisson_nll_loss(input, target, log_input=True, full=False, size_average=None, eps=1e-08,
+                     reduce=None,
                      reduction="mean"):
     """The negative log-likelihood of counts of a Poisson distribution, up to log target!; in nats.
 
@@ -89,8 +100,8 @@ def poisson_nll_loss(input, target, log_input=True, full=False, size_average=Non
     full        add Stirling's formula for log target! where target > 1:
                 target log target - target + log(2 pi target) / 2
     reduction   'mean' (over all entries), 'sum' or 'none'
-    Raises ValueError for shapes that do not match and unknown reductions, TypeError for the deprecated size_average and
-    reduce.  As torch.nn.functional.poisson_nll_loss.
+    Raises ValueError for shapes that do not match and unknown reductions, TypeError for the
+    deprecated size_average and reduce.  As torch.nn.functional.poisson_nll_loss.
     """
     name = "poisson_nll_loss"
     reduction_of(name, reduction, size_average, reduce)
@@ -107,15 +118,19 @@ def poisson_nll_loss(input, target, log_input=True, full=False, size_average=Non
 
 @composed(kind=KINKED, cases=[
     Case((3, 4), (3, 4), (3, 1), domain=(None, None, "positive"), scales=(-3, 100)),
-    Case((2, 3), (2, 3), (2,), domain=(None, None, "positive"), full=True, reduction="none", scales=(-3, 100)),
+    Case((2, 3), (2, 3), (2,), domain=(None, None, "positive"), full=True, reduction="none",
+         scales=(-3, 100)),
     Case((3,), (3,), var=0.5, eps=0.25, scales=(-100, 100))],
-    kinks=[Kink((2.0, 1.0, 0.25), (4.0, -4.0, -6.0), "where var is eps, the slope above", {"eps": 0.25})])
+    kinks=[Kink((2.0, 1.0, 0.25), (4.0, -4.0, -6.0), "where var is eps, the slope above",
+                {"eps": 0.25})])
 def gaussian_nll_loss(input, target, var, full=False, eps=1e-06, reduction="mean"):
-    """(log var + (input - target)^2 / var) / 2: the negative log-likelihood of normal distributions; in nats.
+    """(log var + (input - target)^2 / var) / 2: the negative log-likelihood of normal
+    distributions; in nats.
 
     input   the means, any shape
     target  samples, in the input's shape or broadcasting to it
-    var     variances: a number, or an array in the input's shape, without its last axis, or with one axis of size 1
+    var     variances: a number, or an array in the input's shape, without its last axis, or with
+            one axis of size 1
     full    add log(2 pi) / 2
     eps     var is not taken less than this; where it is, its slope is 0 (torch's is that at eps)
     reduction   'mean' (over all entries), 'sum' or 'none'
@@ -136,7 +151,8 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-06, reduction="mean
         if var.shape == shape[:-1]:
             var = np.expand_dims(var, -1)
         elif len(var.shape) != len(shape) or [m for n, m in zip(shape, var.shape) if n != m] != [1]:
-            raise ValueError(f"{name}: var has shape {var.shape}; expected {shape}, the shape of input, without its "
+            raise ValueError(f"{name}: var has shape {var.shape}; expected {shape}, the shape of "
+                             f"input, without its "
                              f"last axis, or with one axis of size 1")
     var = np.clip(var, eps, None)
     losses = (np.log(var) + np.square(input - target) / var) / 2

@@ -119,7 +119,7 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     return _reduced_over(valid, losses, factors, reduction)
 
 
-@composed(cases=[Case((3, 4), Fixed(_CLASSES[1])), Case((2, 3, 2), Fixed(np.array([[0, 2], [1, -100]])), (3,),
+@composed(cases=[Case((4, 3), Fixed(np.array([1, 0, 2, 2]))), Case((2, 3, 2), Fixed(np.array([[0, 2], [1, -100]])), (3,),
                                                         domain=(None, "positive"))])
 def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
     """-input at the target class, for an input that holds log-probabilities (see log_softmax); in nats.
@@ -139,10 +139,10 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
 
 
 @composed(cases=[
-    Case((3, 2), (4, 2), call=lambda x, w: linear_cross_entropy(x, w, np.array([1, -100, 3]))),
-    Case((2,), (3, 2), (3,), call=lambda x, w, b: linear_cross_entropy(x, w, np.array(2), linear_bias=b)),
+    Case((3, 2), (4, 2), call=lambda x, w: linear_cross_entropy(x, w, np.array([1, -100, 3])), scales=(-3, 3)),
+    Case((2,), (3, 2), (3,), call=lambda x, w, b: linear_cross_entropy(x, w, np.array(2), linear_bias=b), scales=(-3, 3)),
     Case((2, 2), (3, 2, 2), (2, 3, 2), (3, 2), call=lambda x, w, q, b: linear_cross_entropy(
-        x, w, q, linear_bias=b, label_smoothing=0.25, reduction="sum"))])
+        x, w, q, linear_bias=b, label_smoothing=0.25, reduction="sum"), scales=(-3, 3))])
 def linear_cross_entropy(input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean",
                          ignore_index=None, label_smoothing=0.0, options=None):
     """cross_entropy(linear(input, linear_weight, linear_bias), target); in nats.
@@ -292,11 +292,23 @@ def _unless_zero(weight, loss):
     return np.where((weight == 0) & ~np.isnan(loss), 0, weight * loss)
 
 
+def _difference(x, p):
+    """Of p l(-x) and l(x), from which the larger part is taken first: l(x) = x + l(-x)."""
+    return (p - 1) * np.log1p(np.exp(-np.abs(x))) - np.where(x < 0, p * x, x)
+
+
+difference = declare(
+    None, """y = p l(-x) - l(x)  with  l(x) = log(1 + e^x);  dy = -(p sigma(-x) + sigma(x)) dx + l(-x) dp
+    Computed as (p - 1) l(-|x|) - x, or p x for negative x, which does not cancel for p = 1.""",
+    lambda x, p: -(p * logistic(-x) + logistic(x)), lambda x: log1pexp(-x), name="difference_of_log1pexp",
+    forward=_difference, formula=lambda x, p: p * log1pexp(-x) - log1pexp(x), domain=(None, "positive"),
+    scales=(-300, 10))
+
 _with_logits = declare(
     None, """y = -p t log sigma(x) - (1 - t) log sigma(-x) = p t l(-x) + (1 - t) l(x)  with  l(x) = log(1 + e^x)
     dy = ((1 - t) sigma(x) - p t sigma(-x)) dx + (p l(-x) - l(x)) dt + t l(-x) dp,  for l' = sigma
     Computed with l(x) = max(x, 0) + log(1 + e^-|x|), which does not overflow.""",
-    lambda x, t, p: (1 - t) * logistic(x) - p * t * logistic(-x), lambda x, p: p * log1pexp(-x) - log1pexp(x),
+    lambda x, t, p: (1 - t) * logistic(x) - p * t * logistic(-x), lambda x, p: difference(x, p),
     lambda x, t: t * log1pexp(-x), name="binary_cross_entropy_with_logits", forward=_binary_forward, scales=(-300, 10))
 
 _divergence = declare(

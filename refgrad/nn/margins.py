@@ -1,7 +1,7 @@
 """Losses that ask for a margin: between scores of classes, or between distances.
 
-Each is a sum of positive parts (z)+ = max(z, 0).  At z = 0 the slope is, as in torch, 1 in the losses of pairs and
-triplets, and 0 in those over classes.
+Each is a sum of positive parts (z)+ = max(z, 0).  At z = 0 the slope is, as in torch, 1 in the
+losses of pairs and triplets, and 0 in those over classes.
 """
 
 import numpy as np
@@ -16,7 +16,8 @@ from .losses import _with_logits
 from .rectifiers import _relu
 
 _SIGNS = np.array([1, -1, 1])
-_UNIT = 1 / (np.sqrt(1 + 1e-12) * np.sqrt(1 + 1e-12))  # the slope of the cosine of vectors of length 1
+#: The slope of the cosine of vectors of length 1.
+_UNIT = 1 / (np.sqrt(1 + 1e-12) * np.sqrt(1 + 1e-12))
 
 
 def _positive_part(z):
@@ -29,14 +30,17 @@ def _positive_part(z):
 
 @composed(kind=KINKED, cases=[Case((2, 3), Fixed(np.array([[1, -1, 1], [-1, 1, -1]]))),
                               Case((3,), Fixed(_SIGNS), margin=0.25, reduction="none")],
-          kinks=[Kink((1.0, -1.0), (-1.0, 0.0), "where the margin is reached, the slope within it")])
-def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
-    """The distance x itself where target is 1, (margin - x)+ where it is -1.  Hadsell, Chopra and LeCun (2006).
+          kinks=[Kink((1.0, -1.0), (-1.0, 0.0),
+                      "where the margin is reached, the slope within it")])
+def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None,
+                         reduction="mean"):
+    """The distance x itself where target is 1, (margin - x)+ where it is -1.  Hadsell, Chopra and
+    LeCun (2006).
 
     input, target  arrays of one shape; other targets than 1 and -1 count as both, as in torch
     reduction      'mean', 'sum' or 'none'
-    Raises ValueError for different shapes and unknown reductions, TypeError for the deprecated size_average and
-    reduce.  As torch.nn.functional.hinge_embedding_loss.
+    Raises ValueError for different shapes and unknown reductions, TypeError for the deprecated
+    size_average and reduce.  As torch.nn.functional.hinge_embedding_loss.
     """
     name = "hinge_embedding_loss"
     reduction_of(name, reduction, size_average, reduce)
@@ -45,21 +49,26 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     return reduced(np.where(target != 1, far, 0) + np.where(target != -1, input, 0), reduction)
 
 
-@composed(kind=KINKED, cases=[Case((3,), (3,), Fixed(_SIGNS)), Case((2, 3), (2, 3), Fixed(_SIGNS * np.ones((2, 1), int)),
+@composed(kind=KINKED, cases=[Case((3,), (3,), Fixed(_SIGNS)),
+                              Case((2, 3), (2, 3), Fixed(_SIGNS * np.ones((2, 1), int)),
                                                                    margin=0.25, reduction="none")],
-          kinks=[Kink((1.0, 1.0, 1.0), (-1.0, 1.0, 0.0), "where the margin is reached, the slope within it")])
-def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
-    """(margin - target (input1 - input2))+: with target 1 input1 should be ranked above input2, with -1 below.
+          kinks=[Kink((1.0, 1.0, 1.0), (-1.0, 1.0, 0.0),
+                      "where the margin is reached, the slope within it")])
+def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None,
+                        reduction="mean"):
+    """(margin - target (input1 - input2))+: with target 1 input1 should be ranked above input2,
+    with -1 below.
 
     input1, input2, target  arrays of one shape
     reduction               'mean', 'sum' or 'none'
-    Raises ValueError for different shapes and unknown reductions, TypeError for the deprecated size_average and
-    reduce.  As torch.nn.functional.margin_ranking_loss.
+    Raises ValueError for different shapes and unknown reductions, TypeError for the deprecated
+    size_average and reduce.  As torch.nn.functional.margin_ranking_loss.
     """
     name = "margin_ranking_loss"
     reduction_of(name, reduction, size_average, reduce)
     same_shape(name, input1, called="input1", input2=input2, target=target)
-    return reduced(_positive_part(plain(name, "margin", margin) - target * (input1 - input2)), reduction)
+    return reduced(_positive_part(plain(name, "margin", margin) - target * (input1 - input2)),
+                   reduction)
 
 
 @composed(kind=KINKED, cases=[
@@ -68,22 +77,25 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
     Case((2, 3), (2, 3), Fixed(np.array([0, -1])), margin=-0.9, reduction="none", scales=(-3, 70))],
     kinks=[Kink(([0.0, 1.0], [1.0, 0.0], -1.0), ([_UNIT, 0.0], [0.0, _UNIT], 0.0),
                 "where the margin is reached, the slope beyond it")])
-def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
-    """1 - c where target is 1, (c - margin)+ where it is -1, with the cosine c of input1 and input2.
+def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None,
+                          reduction="mean"):
+    """1 - c where target is 1, (c - margin)+ where it is -1, with the cosine c of input1 and
+    input2.
 
     c = <a, b> / sqrt((|a|^2 + 1e-12) (|b|^2 + 1e-12)), as in torch.
 
     input1, input2  (N, D), or (D,) for one pair
     target          (N,), or (): 1 or -1; for any other number the loss is 0
     reduction       'mean', 'sum' or 'none'
-    Raises ValueError for shapes that do not match and unknown reductions, TypeError for the deprecated size_average and
-    reduce.  As torch.nn.functional.cosine_embedding_loss.
+    Raises ValueError for shapes that do not match and unknown reductions, TypeError for the
+    deprecated size_average and reduce.  As torch.nn.functional.cosine_embedding_loss.
     """
     name = "cosine_embedding_loss"
     reduction_of(name, reduction, size_average, reduce)
     same_shape(name, input1, called="input1", input2=input2)
     if len(input1.shape) not in (1, 2) or shape_of(name, "target", target) != input1.shape[:-1]:
-        raise ValueError(f"{name}: target has shape {shape_of(name, 'target', target)} and input1 has shape "
+        raise ValueError(f"{name}: target has shape {shape_of(name, 'target', target)} and input1 "
+                         f"has shape "
                          f"{input1.shape}; expected (N,) and (N, D), or () and (D,)")
     a, b = (np.sqrt(np.sum(x * x, axis=-1) + 1e-12) for x in (input1, input2))
     cosine = np.sum(input1 * input2, axis=-1) / (a * b)
@@ -92,38 +104,45 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
 
 
 @composed(kind=KINKED, cases=[
-    Case((2, 3), (2, 3), (2, 3)), Case((4,), (4,), (4,), margin=8.0, p=3), Case((2, 3), (2, 3), (2, 3), margin=8.0,
-                                                                                swap=True, reduction="none")],
-    kinks=[Kink(([0.0], [2.0], [3.0]), ([0.0], [1.0], [-1.0]), "where the margin is reached, the slope within it",
+    Case((2, 3), (2, 3), (2, 3), scales=(-3, 3)),
+    Case((4,), (4,), (4,), margin=8.0, p=3, scales=(-3, 3)),
+    Case((2, 3), (2, 3), (2, 3), margin=8.0, swap=True, reduction="none", scales=(-3, 3))],
+    kinks=[Kink(([0.0], [2.0], [3.0]), ([0.0], [1.0], [-1.0]),
+                "where the margin is reached, the slope within it",
                 {"eps": 0.0})])
-def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-06, swap=False, size_average=None,
+def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-06, swap=False,
+                        size_average=None,
                         reduce=None, reduction="mean"):
     """(d(anchor, positive) - d(anchor, negative) + margin)+ with d = pairwise_distance.
 
     anchor, positive, negative  arrays of one shape (*, D)
     margin                      a positive number
     p, eps                      of pairwise_distance
-    swap                        take d(positive, negative) instead of d(anchor, negative) where it is smaller; a tie is
-                                shared evenly
+    swap                        take d(positive, negative) instead of d(anchor, negative) where it
+                                is smaller; a tie is shared evenly
     reduction                   'mean', 'sum' or 'none'
-    Raises ValueError for different shapes, a margin that is not positive and unknown reductions, TypeError for the
-    deprecated size_average and reduce.
+    Raises ValueError for different shapes, a margin that is not positive and unknown reductions,
+    TypeError for the deprecated size_average and reduce.
     Balntas, Riba, Ponsa and Mikolajczyk (2016); as torch.nn.functional.triplet_margin_loss.
     """
     name = "triplet_margin_loss"
     reduction_of(name, reduction, size_average, reduce)
     p, eps = plain(name, "p", p), plain(name, "eps", eps)
-    return _of_triplets(name, lambda a, b: pairwise_distance(a, b, p, eps), anchor, positive, negative, margin, swap,
+    return _of_triplets(name, lambda a, b: pairwise_distance(a, b, p, eps), anchor, positive,
+                        negative, margin, swap,
                         reduction)
 
 
 @composed(kind=KINKED, cases=[
-    Case((2, 3), (2, 3), (2, 3)),
-    Case((2, 3), (2, 3), (2, 3), margin=8.0, swap=True, distance_function=lambda a, b: np.sum(np.square(a - b), -1),
+    Case((2, 3), (2, 3), (2, 3), scales=(-3, 3)),
+    Case((2, 3), (2, 3), (2, 3), margin=8.0, swap=True,
+         distance_function=lambda a, b: np.sum(np.square(a - b), -1),
          scales=(-100, 100))],
-    kinks=[Kink(([0.0], [2.0], [3.0]), ([0.0], [1.0], [-1.0]), "where the margin is reached, the slope within it",
+    kinks=[Kink(([0.0], [2.0], [3.0]), ([0.0], [1.0], [-1.0]),
+                "where the margin is reached, the slope within it",
                 {"distance_function": lambda a, b: np.sum(np.abs(a - b), -1)})])
-def triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False,
+def triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_function=None,
+                                      margin=1.0, swap=False,
                                       reduction="mean"):
     """triplet_margin_loss with a distance of one's own.
 
@@ -133,7 +152,8 @@ def triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_fu
     """
     name = "triplet_margin_with_distance_loss"
     reduction_of(name, reduction)
-    return _of_triplets(name, distance_function or pairwise_distance, anchor, positive, negative, margin, swap, reduction)
+    return _of_triplets(name, distance_function or pairwise_distance, anchor, positive, negative,
+                        margin, swap, reduction)
 
 
 def _of_triplets(name, distance, anchor, positive, negative, margin, swap, reduction):
@@ -151,11 +171,13 @@ def _of_triplets(name, distance, anchor, positive, negative, margin, swap, reduc
 
 
 @composed(kind=KINKED, cases=[
-    Case((3, 4), Fixed(np.array([1, 0, 3]))), Case((3,), Fixed(np.array(2)), p=2, margin=0.5, scales=(-100, 100)),
+    Case((2, 4), Fixed(np.array([1, 3]))),
+    Case((3,), Fixed(np.array(2)), p=2, margin=0.5, scales=(-100, 100)),
     Case((2, 3), Fixed(np.array([1, 0])), weight=np.array([0.5, 2.0, 1.0]), reduction="none")],
     kinks=[Kink(([1.0, 0.0], ), ([0.0, 0.0],), "0 where the margin is reached",
                 call=lambda x: multi_margin_loss(x, np.array(0)))])
-def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
+def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None,
+                      reduction="mean"):
     """sum_i weight_t ((margin - x_t + x_i)+)^p / C over all classes i but the target class t.
 
     input      scores: (N, C), or (C,) for one sample
@@ -163,8 +185,8 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     p          1 or 2
     weight     (C,): a factor for each class, or None
     reduction  'mean' (over the samples), 'sum' or 'none'
-    Raises ValueError for shapes that do not match, classes out of range, another p and unknown reductions, TypeError
-    for the deprecated size_average and reduce.
+    Raises ValueError for shapes that do not match, classes out of range, another p and unknown
+    reductions, TypeError for the deprecated size_average and reduce.
     Crammer and Singer (2001); as torch.nn.functional.multi_margin_loss.
     """
     name = "multi_margin_loss"
@@ -173,13 +195,15 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     classes = rows.shape[1]
     target = _integers(name, target)
     if target.shape != shape[:-1] and (len(shape) > 1 or target.size != 1):
-        raise ValueError(f"{name}: target has shape {target.shape}; expected {shape[:-1]}, a class for each sample of "
+        raise ValueError(f"{name}: target has shape {target.shape}; expected {shape[:-1]}, a class "
+                         f"for each sample of "
                          f"an input of shape {shape}")
     _in_range(name, target, 0, classes)
     if p not in (1, 2):
         raise expected(name, "p", p, "1 or 2")
     if weight is not None and shape_of(name, "weight", weight) != (classes,):
-        raise ValueError(f"{name}: weight has shape {weight.shape}; expected ({classes},), one number for each class")
+        raise ValueError(f"{name}: weight has shape {weight.shape}; expected ({classes},), one "
+                         f"number for each class")
     own = np.ravel(target)[:, None]
     z = _relu(plain(name, "margin", margin) - np.take_along_axis(rows, own, axis=1) + rows)
     z = np.where(own == np.arange(classes), 0, z if p == 1 else z * z)
@@ -188,17 +212,18 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
 
 
 @composed(kind=KINKED, cases=[Case((2, 4), Fixed(np.array([[3, 0, -1, 1], [1, 1, 2, -1]]))),
-                              Case((3,), Fixed(np.array([2, -1, 0])), reduction="none")],
+                              Case((4,), Fixed(np.array([2, 1, -1, 0])), reduction="none")],
           kinks=[Kink(([1.0, 0.0],), ([0.0, 0.0],), "0 where the margin is reached",
                       call=lambda x: multilabel_margin_loss(x, np.array([0, -1])))])
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """sum_ti (1 - x_t + x_i)+ / C over all target classes t and all classes i that are no target.
 
     input      scores: (N, C), or (C,) for one sample
-    target     integers in the same shape: the target classes, then -1; what follows the first -1 does not count
+    target     integers in the same shape: the target classes, then -1; what follows the first -1
+               does not count
     reduction  'mean' (over the samples), 'sum' or 'none'
-    Raises ValueError for different shapes, classes out of range and unknown reductions, TypeError for the deprecated
-    size_average and reduce.  As torch.nn.functional.multilabel_margin_loss.
+    Raises ValueError for different shapes, classes out of range and unknown reductions, TypeError
+    for the deprecated size_average and reduce.  As torch.nn.functional.multilabel_margin_loss.
     """
     name = "multilabel_margin_loss"
     reduction_of(name, reduction, size_average, reduce)
@@ -212,7 +237,8 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     target = np.where(counts, target, 0)
     is_target = np.any(counts[:, :, None] & (target[:, :, None] == np.arange(classes)), axis=1)
     z = _relu(1 - np.take_along_axis(rows, target, axis=1)[:, :, None] + rows[:, None, :])
-    losses = np.sum(np.where(counts[:, :, None] & ~is_target[:, None, :], z, 0), axis=(1, 2)) / classes
+    losses = np.sum(np.where(counts[:, :, None] & ~is_target[:, None, :], z, 0),
+                    axis=(1, 2)) / classes
     return reduced(np.reshape(losses, shape[:-1]), reduction)
 
 
@@ -223,8 +249,8 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
 
     input, target  arrays of one shape
     reduction      'mean', 'sum' or 'none'
-    Raises ValueError for different shapes and unknown reductions, TypeError for the deprecated size_average and
-    reduce.  As torch.nn.functional.soft_margin_loss.
+    Raises ValueError for different shapes and unknown reductions, TypeError for the deprecated
+    size_average and reduce.  As torch.nn.functional.soft_margin_loss.
     """
     reduction_of("soft_margin_loss", reduction, size_average, reduce)
     same_shape("soft_margin_loss", input, target=target)
@@ -232,16 +258,19 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
 
 
 @composed(cases=[Case((3, 4), (3, 4), domain=(None, "unit interval"), scales=(-300, 0)),
-                 Case((3,), (3,), (3,), domain=(None, "unit interval", None), reduction="none", scales=(-100, 0))])
-def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
-    """The mean over the last axis of -target log sigma(input) - (1 - target) log(1 - sigma(input)); in nats.
+                 Case((3,), (3,), (3,), domain=(None, "unit interval", None), reduction="none",
+                      scales=(-100, 0))])
+def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None,
+                                reduction="mean"):
+    """The mean over the last axis of -target log sigma(input) - (1 - target) log(1 - sigma(input));
+    in nats.
 
     input      logits: (N, C), or any shape whose last axis holds the classes
     target     probabilities, of the same shape
     weight     a factor for each loss, which broadcasts to the input; or None
     reduction  'mean' (over the samples), 'sum' or 'none'
-    Raises ValueError for shapes that do not match and unknown reductions, TypeError for the deprecated size_average and
-    reduce.  As torch.nn.functional.multilabel_soft_margin_loss.
+    Raises ValueError for shapes that do not match and unknown reductions, TypeError for the
+    deprecated size_average and reduce.  As torch.nn.functional.multilabel_soft_margin_loss.
     """
     name = "multilabel_soft_margin_loss"
     reduction_of(name, reduction, size_average, reduce)
@@ -257,7 +286,8 @@ def _rows(function, input):
     """The scores as (N, C), and the input's shape."""
     shape = shape_of(function, "input", input)
     if len(shape) > 2 or not all(shape[-1:]):
-        raise ValueError(f"{function}: input has shape {shape}; expected (N, C) or (C,), with a class or more")
+        raise ValueError(f"{function}: input has shape {shape}; expected (N, C) or (C,), with a "
+                         f"class or more")
     return (input if len(shape) == 2 else np.reshape(input, (1, -1))), shape
 
 
@@ -271,4 +301,5 @@ def _integers(function, target):
 def _in_range(function, target, least, classes):
     wrong = (target < least) | (target >= classes)
     if np.any(wrong):
-        raise ValueError(f"{function}: target holds the class {target[wrong][0]}; expected {least} <= class < {classes}")
+        raise ValueError(f"{function}: target holds the class {target[wrong][0]}; expected {least} "
+                         f"<= class < {classes}")

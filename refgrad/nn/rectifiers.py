@@ -1,7 +1,8 @@
-"""Rectifiers and other activations in pieces: elementwise functions, y_k = phi(x_k), that kink where pieces meet.
+"""Rectifiers and other activations in pieces: elementwise functions, y_k = phi(x_k), that kink
+where pieces meet.
 
-Each piece is linear, or an exponential that ends at 0.  The slope of a piece multiplies v and g, and at a seam one of the
-two holds, as in torch:
+Each piece is linear, or an exponential that ends at 0.  The slope of a piece multiplies v and g,
+and at a seam one of the two holds, as in torch:
 
     relu, hardtanh, hardshrink, softshrink, threshold    the flat piece
     leaky_relu, prelu, elu, celu, selu                   the piece below 0
@@ -16,7 +17,8 @@ from .arguments import expected, generator_of, not_in_place, plain, shape_of
 # The primitives
 
 _relu = declare(
-    None, "y = max(x, 0),  dy = dx where y > 0, else 0; where y is nan, dx, as of a maximum that is nan",
+    None, "y = max(x, 0),  dy = dx where y > 0, else 0; where y is nan, dx, as of a maximum that "
+          "is nan",
     lambda y: y != 0, name="relu", kind=KINKED,
     forward=lambda x: np.maximum(x, 0), domain="nonzero", kinks=[Kink((0.0,), (0.0,), "0 at 0")])
 
@@ -26,22 +28,28 @@ def _leaky(v, x, negative_slope):
 
 
 _leaky_relu = declare(
-    None, "y = x where x > 0, else s x;  dy = dx where x > 0, else s dx: the same map of dx, and its own adjoint",
+    None, "y = x where x > 0, else s x;  dy = dx where x > 0, else s dx: the same map of dx, and "
+          "its own adjoint",
     name="leaky_relu", kind=KINKED, pointwise=True,
     forward=lambda x, negative_slope: _leaky(x, x, negative_slope),
     vjp=(lambda g, x, negative_slope: _leaky(g, x, negative_slope),),
-    cases=[Case((3, 4), domain="nonzero", negative_slope=0.25), Case((), domain="nonzero", negative_slope=-0.5)],
+    cases=[Case((3, 4), domain="nonzero", negative_slope=0.25),
+           Case((), domain="nonzero", negative_slope=-0.5)],
     kinks=[Kink((0.0,), (0.25,), "the negative slope at 0", {"negative_slope": 0.25})])
 
 _elu = declare(
     None, """y = x where x > 0, else a (e^x - 1);  dy = dx where x > 0, else a e^x dx
     The exponent is set to 0 where it is not used: it might overflow.""",
-    lambda x, alpha: np.where(x > 0, 1, alpha * np.exp(np.where(x > 0, 0, x))), name="elu", kind=KINKED,
-    forward=lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))), domain="nonzero",
-    params=({"alpha": 1.0}, {"alpha": 0.5}), kinks=[Kink((0.0,), (0.5,), "alpha at 0", {"alpha": 0.5})])
+    lambda x, alpha: np.where(x > 0, 1, alpha * np.exp(np.where(x > 0, 0, x))), name="elu",
+    kind=KINKED,
+    forward=lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
+    domain="nonzero",
+    params=({"alpha": 1.0}, {"alpha": 0.5}),
+    kinks=[Kink((0.0,), (0.5,), "alpha at 0", {"alpha": 0.5})])
 
 _hardtanh = declare(
-    None, "y = x between the bounds, else the bound that was crossed;  dy = dx between them, 0 on them and beyond",
+    None, "y = x between the bounds, else the bound that was crossed;  dy = dx between them, 0 on "
+          "them and beyond",
     lambda x, low, high: np.logical_not((x <= low) | (x >= high)), name="hardtanh", kind=KINKED,
     forward=lambda x, low, high: np.where(x >= high, high, np.where(x <= low, low, x)),
     params=({"low": -1.0, "high": 1.0}, {"low": -0.25, "high": 0.5}),
@@ -57,20 +65,25 @@ def relu(input, inplace=False):
 
 
 def leaky_relu(input, negative_slope=0.01, inplace=False):
-    """x where x > 0, else negative_slope x; at 0 the slope is negative_slope.  Maas, Hannun and Ng (2013)."""
+    """x where x > 0, else negative_slope x; at 0 the slope is negative_slope.  Maas, Hannun and Ng
+    (2013).
+    """
     not_in_place("leaky_relu", inplace)
     return _leaky_relu(input, negative_slope=plain("leaky_relu", "negative_slope", negative_slope))
 
 
 def elu(input, alpha=1.0, inplace=False):
-    """x where x > 0, else alpha (e^x - 1); at 0 the slope is alpha.  Clevert, Unterthiner and Hochreiter (2016)."""
+    """x where x > 0, else alpha (e^x - 1); at 0 the slope is alpha.  Clevert, Unterthiner and
+    Hochreiter (2016).
+    """
     not_in_place("elu", inplace)
     return _elu(input, alpha=plain("elu", "alpha", alpha))
 
 
 @composed(kind=KINKED, cases=[Case((3, 4), domain="nonzero"), Case((), domain="nonzero", alpha=0.5),
                               Case((3,), domain="nonzero", alpha=-1.5, scales=(-300, 0))],
-          kinks=[Kink((0.0,), (1.0,), "1 at 0; the second derivative is that of the exponential", {"alpha": 0.5})])
+          kinks=[Kink((0.0,), (1.0,), "1 at 0; the second derivative is that of the exponential",
+                      {"alpha": 0.5})])
 def celu(input, alpha=1.0, inplace=False):
     """x where x > 0, else alpha (e^(x/alpha) - 1), whose slope is 1 at 0.  Barron (2017).
 
@@ -79,21 +92,27 @@ def celu(input, alpha=1.0, inplace=False):
     not_in_place("celu", inplace)
     alpha = plain("celu", "alpha", alpha)
     if alpha == 0:
-        raise expected("celu", "alpha", alpha, "a number other than 0, by which the input is divided")
+        raise expected("celu", "alpha", alpha,
+                       "a number other than 0, by which the input is divided")
     above = input > 0
     return np.where(above, input, alpha * np.expm1(np.where(above, 0, input) / alpha))
 
 
-#: Of selu: with these, mean 0 and variance 1 are a fixed point of a layer (Klambauer and others, appendix).
-SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+#: The scale of selu and its product with alpha = 1.6733, for which mean 0 and variance 1 are a
+#: fixed point of a layer.
+SELU_SCALE = 1.0507009873554804934193349852946
+SELU_BELOW = 1.7580993408473768599402175208123
 
 
 @composed(kind=KINKED, cases=[Case((3, 4), domain="nonzero"), Case((), domain="nonzero")],
-          kinks=[Kink((0.0,), (SELU_SCALE * SELU_ALPHA,), "scale times alpha at 0")])
+          kinks=[Kink((0.0,), (SELU_BELOW,), "scale times alpha at 0")])
 def selu(input, inplace=False):
-    """scale elu(x, alpha) with scale = 1.0507... and alpha = 1.6733...  Klambauer and others (2017)."""
+    """scale elu(x, alpha) with scale = 1.0507... and alpha = 1.6733...  Klambauer and others
+    (2017).
+    """
     not_in_place("selu", inplace)
-    return SELU_SCALE * _elu(input, alpha=SELU_ALPHA)
+    above = input > 0
+    return np.where(above, SELU_SCALE * input, SELU_BELOW * np.expm1(np.where(above, 0, input)))
 
 
 @composed(kind=KINKED, cases=[
@@ -110,23 +129,27 @@ def prelu(input, weight):
     shape, slopes = shape_of("prelu", "input", input), shape_of("prelu", "weight", weight)
     channels = shape[1] if len(shape) > 1 else 1
     if slopes not in ((), (1,), (channels,)):
-        raise ValueError(f"prelu: weight has shape {slopes}; expected (), (1,) or ({channels},), a slope for each "
+        raise ValueError(f"prelu: weight has shape {slopes}; expected (), (1,) or ({channels},), a "
+                         f"slope for each "
                          f"channel of an input of shape {shape}")
-    weight = np.reshape(weight, (-1,) + (1,) * (len(shape) - 2) if len(shape) > 1 else shape and (1,))
+    weight = np.reshape(weight, (-1, *(1,) * (len(shape) - 2)) if shape else ())
     above = input > 0
     return np.where(above, input, weight * np.where(above, 0, input))
 
 
 @composed(kind=KINKED, cases=[
     Case((3, 4), domain="nonzero"), Case((), domain="nonzero", lower=-0.5, upper=0.25),
-    Case((2, 3), domain="nonzero", call=lambda x: rrelu(x, training=True, generator=np.random.default_rng(0)))],
+    Case((2, 3), domain="nonzero",
+         call=lambda x: rrelu(x, training=True, generator=np.random.default_rng(0)))],
     kinks=[Kink((0.0,), (0.25,), "the negative slope at 0", {"lower": 0.125, "upper": 0.375})])
 def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False, *, generator=None):
-    """x where x > 0, else a x; a is drawn between lower and upper for each entry, or their mean when not training.
+    """x where x > 0, else a x; a is drawn between lower and upper for each entry, or their mean
+    when not training.
 
-    generator  a numpy.random.Generator, from which one uniform number is drawn for each entry; needed when training,
-               since refgrad has no hidden state
-    Raises ValueError for lower > upper, TypeError without a generator.  Xu, Wang, Chen and Li (2015).
+    generator  a numpy.random.Generator, from which one uniform number is drawn for each entry;
+               needed when training, since refgrad has no hidden state
+    Raises ValueError for lower > upper, TypeError without a generator.  Xu, Wang, Chen and Li
+    (2015).
     """
     not_in_place("rrelu", inplace)
     lower, upper = plain("rrelu", "lower", lower), plain("rrelu", "upper", upper)
@@ -170,7 +193,8 @@ def hardsigmoid(input, inplace=False):
 @composed(kind=KINKED, cases=[Case((3, 4)), Case(())],
           kinks=[Kink((-3.0,), (0.0,), "0 at -3"), Kink((3.0,), (1.0,), "1 at 3")])
 def hardswish(input, inplace=False):
-    """x (x + 3) / 6 for -3 < x < 3, else 0 or x; at -3 and 3 the slopes are 0 and 1.  Howard and others (2019).
+    """x (x + 3) / 6 for -3 < x < 3, else 0 or x; at -3 and 3 the slopes are 0 and 1.  Howard and
+    others (2019).
 
     The factor x is left out where the other one is 0, so that the result is 0 at -infinity as well.
     """
@@ -179,7 +203,8 @@ def hardswish(input, inplace=False):
 
 
 @composed(kind=KINKED, cases=[Case((3, 4)), Case((), lambd=0.125)],
-          kinks=[Kink((x,), (0.0,), "jumps: 0 at the threshold, as inside it") for x in (-0.5, 0.5)])
+          kinks=[Kink((x,), (0.0,), "jumps: 0 at the threshold, as inside it")
+                 for x in (-0.5, 0.5)])
 def hardshrink(input, lambd=0.5):
     """0 where |x| <= lambd, else x."""
     return np.where(np.abs(input) <= plain("hardshrink", "lambd", lambd), 0, input)
@@ -198,10 +223,13 @@ def softshrink(input, lambd=0.5):
     return np.where(np.abs(input) <= lambd, 0, input - lambd * np.sign(input))
 
 
-@composed(kind=KINKED, cases=[Case((3, 4), threshold=0.25, value=-2.0), Case((), threshold=-0.5, value=20)],
-          kinks=[Kink((0.5,), (0.0,), "jumps: 0 at the threshold", {"threshold": 0.5, "value": 3.0})])
+@composed(kind=KINKED, cases=[Case((3, 4), threshold=0.25, value=-2.0),
+                              Case((), threshold=-0.5, value=20)],
+          kinks=[Kink((0.5,), (0.0,), "jumps: 0 at the threshold",
+                      {"threshold": 0.5, "value": 3.0})])
 def threshold(input, threshold, value, inplace=False):
     """x where x > threshold, else value; at the threshold the slope is 0."""
     not_in_place("threshold", inplace)
-    threshold, value = plain("threshold", "threshold", threshold), plain("threshold", "value", value)
+    threshold = plain("threshold", "threshold", threshold)
+    value = plain("threshold", "value", value)
     return np.where(input <= threshold, value, input)

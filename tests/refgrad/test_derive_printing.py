@@ -521,9 +521,10 @@ def test_notation_computes_its_primitive(name):
     square = name.startswith("np.linalg") or name == "log_abs_det"
     z = rng.uniform(0.5, 1.5, (3, 3))
     z = z @ z.T if square else z
-    params = {"axis": -1} if "softmax" in name else {"negative_slope": 0.25, "alpha": 0.5, "beta": 2, "threshold": 20}
+    params = {"axis": -1} if "softmax" in name else {
+        "negative_slope": 0.25, "alpha": 0.5, "beta": 2, "threshold": 20, "low": 0.75, "high": 1.25}
     accepted = {k: v for k, v in params.items() if k in (primitive.cases[0].params if primitive.cases else {})}
-    args = (X, Y)[:2 if name in ("np.maximum", "np.minimum", "np.power") else 1]
+    args = (X, Y)[:2 if name in ("np.maximum", "np.minimum", "np.power", "excess") else 1]
     kind = SCALAR if name in ("np.linalg.det", "log_abs_det") else MATRIX
     form = Apply(primitive, args, tuple(accepted.items()), kind)
     want = primitive.evaluate(*(z, z + 0.25)[:len(args)], **accepted)

@@ -1,7 +1,6 @@
 """Layers and losses: against torch, against the same layer composed of small functions."""
 
 import inspect
-import re
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import torch.nn.functional as F
 
 import refgrad as rg
 from refgrad import nn
-from refgrad.nn import activations, losses, normalization, regularization
+from refgrad.nn import activations, losses, normalization, rectifiers, regularization
 from refgrad.primitive import TABLE, Primitive
 from tests.refgrad.layers import (CLASSES, CLASSES3, LOGS, POSITIVE3, PROBABILITIES, SOME_IGNORED, UNIT, X, X3, X4,
                                   drawn)
@@ -18,8 +17,9 @@ from tests.refgrad.window_calls import window_calls
 from tests.rules import drawn as drawn_case
 
 from .checks import ROUNDING, close, curved
+from .torchs import Constant, agrees_with_torch, has_the_signature_of_torch
 
-MODULES = (activations, losses, normalization, regularization,
+MODULES = (activations, losses, normalization, rectifiers, regularization,
            *(inspect.getmodule(f) for f in (nn.linear, nn.softmax)))  # modules that a function of the same name hides
 LAYERS = {p.name: p for module in MODULES for p in vars(module).values() if isinstance(p, Primitive) and p in TABLE}
 @pytest.fixture
@@ -68,13 +68,6 @@ def test_regression_losses_where_their_pieces_meet(name, options, distance):
 
 
 # Against torch, in its own signatures
-
-
-class Constant:
-    """An array that is not differentiated (torch has no rule for it, or it is data)."""
-
-    def __init__(self, value):
-        self.value = value
 
 
 CALLS = [
@@ -144,69 +137,22 @@ def calls():
             yield pytest.param(name, args, {**options, **extra}, id=f"{name}-{i}-{reduction}")
 
 
-def is_variable(a):
-    return isinstance(a, np.ndarray) and a.dtype.kind == "f"
-
-
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
 @pytest.mark.parametrize("name, args, options", list(calls()))
 def test_value_gradients_and_second_derivatives_are_those_of_torch(name, args, options, rng):
-    given = [*args, *options.values()]
-    places = [i for i, a in enumerate(given) if is_variable(a)]
-    xs = [given[i] for i in places]
-
-    def call(function, variables, convert):
-        full = [convert(a.value if isinstance(a, Constant) else a) for a in given]
-        for i, x in zip(places, variables):
-            full[i] = x
-        return function(*full[:len(args)], **dict(zip(options, full[len(args):])))
-
-    f = lambda *variables: call(getattr(nn, name), variables, lambda a: a)
-    tensors = [torch.tensor(x.copy(), requires_grad=True) for x in xs]
-    y = call(getattr(F, name), tensors, lambda a: torch.tensor(a) if isinstance(a, np.ndarray) else a)
-    value, pull = rg.vjp(f, *xs)
-    close(value, y.detach().numpy())
-
-    g = rng.standard_normal(np.shape(value))
-    scalar = (y * torch.tensor(g)).sum()
-    gradient = torch.autograd.grad(scalar, tensors, create_graph=True, allow_unused=True)
-    for mine, theirs in zip(pull(g), gradient):
-        close(mine, theirs.detach().numpy() if theirs is not None else np.zeros_like(mine))
-
-    if name.endswith("_norm") and (lambda a: a.get("bias") is not None and a.get("weight") is None)(
-            inspect.signature(getattr(nn, name)).bind(*args, **options).arguments):
-        return  # torch fails in the second derivative of a norm with a bias but no weight
-    vs = [rng.standard_normal(x.shape) for x in xs]
-    second = 0 * sum(t.sum() for t in tensors) + sum((d * torch.tensor(v)).sum() for d, v in zip(gradient, vs)
-                                                     if d is not None)
-    theirs = torch.autograd.grad(second, tensors, allow_unused=True)
-    for mine, his in zip(rg.hvp(lambda *variables: np.sum(f(*variables) * g), xs, vs), theirs):
-        close(mine, np.zeros_like(mine) if his is None else his.numpy(), rtol=4 * ROUNDING)
+    agrees_with_torch(name, args, options, rng)
 
 
-def test_every_function_is_called():
-    """Every public function is compared with torch, but for what torch has elsewhere."""
-    public = {name.removesuffix("_with_indices") for name, f in vars(nn).items()
-              if inspect.isfunction(f)}
-    assert public - {name for name, *_ in CALLS} == {"l2_penalty", "running_statistics"}
+def test_every_public_function_is_in_the_table_by_its_name():
+    """tanh is NumPy's; running_statistics has two results, of which no loss is made."""
+    public = {name for name, f in vars(nn).items() if inspect.isfunction(f)}
+    assert public - {rule.name for rule in TABLE.values()} == {"tanh", "running_statistics"}
+    assert np.tanh in TABLE
 
 
 @pytest.mark.parametrize("name", sorted({name for name, *_ in CALLS}))
 def test_signatures_are_those_of_torch(name):
-    builtins = {"linear": "(input, weight, bias=None)", "softplus": "(input, beta=1, threshold=20)",
-                "gelu": "(input, approximate='none')"}
-    mine = inspect.signature(getattr(nn, name))
-    parameters = [p for p in mine.parameters.values() if p.kind is not p.KEYWORD_ONLY]
-    written = re.match(r"\w+(\(.*\)) -> Tensor", (getattr(F, name).__doc__ or "").strip())
-    if written and name not in builtins:
-        assert str(mine) == written[1]
-    elif name in builtins:
-        assert str(mine) == builtins[name]
-        assert builtins[name].replace(" = ", "=") in getattr(F, name).__doc__.replace(" = ", "=")
-    else:
-        function = getattr(F, f"{name}_with_indices", getattr(F, name))  # which the name dispatches to
-        theirs = inspect.signature(function).parameters.values()
-        assert [(p.name, p.default) for p in parameters] == [(p.name, p.default) for p in theirs]
+    has_the_signature_of_torch(name)
 
 
 def test_the_weight_of_class_indices_has_a_derivative_too(rng):
