@@ -21,7 +21,7 @@ eased = declare(
     None, """y = x, but dy = f . dx with factors f, whatever the program means by them;  <g, f . dx> = <f . g, dx>
     With f = 1 it is the identity; with f = 0 the entry counts as a constant.""",
     name="eased", forward=lambda x, factor: np.copy(x), pointwise=True, vjp=(lambda g, factor: g * factor,),
-    cases=[Case((2, 3), factor=np.ones((2, 1)))])
+    cases=[Case((2, 3), factor=np.ones((2, 1), bool))])
 
 
 @composed(cases=[Case(Fixed(np.array([[0, 2], [2, 1]])), (3, 2)), Case(Fixed(np.array(1)), (3, 2))])

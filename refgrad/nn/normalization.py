@@ -7,6 +7,8 @@ the axes of the weight.  With n entries under each mean, c = x - mean x, s^2 = m
     ds = <c, dc> / (n s) = mean(z . dc),   mean(z . dc) = mean(z . dx)   because mean z = 0
     dz = dc / s - c ds / s^2 = (dx - mean dx - z mean(z . dx)) / s = P dx / s
     P is symmetric: <h, P dx> = <h, dx> - <mean h, dx> - <z mean(z . h), dx> = <P h, dx>
+    P leaves what is orthogonal to 1 and z as it is, and P z = z (1 - mean z^2) = z eps / s^2.  Of one or two entries
+    nothing is orthogonal to both:  P h = (h - mean h) eps / s^2,  without cancellation
 
     dy = dw . z + w . dz + db
     <g, w . dz> = <w . g, P dx / s> = <P(w . g) / s, dx>      so  g_x = P(w . g) / s
@@ -64,25 +66,27 @@ def _forward(kept, x, w, b, axes, eps):
     return y if x.dtype != np.float16 else y.astype(np.result_type(*(a.dtype for a in (x, w, b) if a is not None)))
 
 
-def _project(h, kept, axes):
+def _project(h, kept, axes, eps):
     """P h / s"""
     z, r = kept
-    return r * (h - mean(h, axes) - z * mean(z * h, axes))
+    h = h - mean(h, axes)
+    return h * (eps * r * r * r) if count(z, axes) <= 2 else r * (h - z * mean(z * h, axes))
 
 
 def _norm(name, cases):
     return declare(
         None, __doc__, name=name, keep=_standardized, forward=_forward, stacked=True, cases=cases,
-        jvp=(lambda v, kept, w, axes: _scaled(_project(v, kept, axes), w),
+        jvp=(lambda v, kept, w, axes, eps: _scaled(_project(v, kept, axes, eps), w),
              lambda v, kept: v * kept[0], lambda v: v),
-        vjp=(lambda g, kept, w, axes: _project(_scaled(g, w), kept, axes),
+        vjp=(lambda g, kept, w, axes, eps: _project(_scaled(g, w), kept, axes, eps),
              lambda g, kept: g * kept[0], lambda g: g))
 
 
 _layer_norm = _norm("layer_norm", [
     Case((3, 4), (4,), (4,), axes=(-1,), eps=1e-5, scales=FOURTH),
     Case((2, 3, 4), (3, 4), Fixed(None), axes=(-2, -1), eps=0.5, scales=FOURTH),
-    Case((1, 5), Fixed(None), (5,), axes=(-1,), eps=1e-5), Case((4,), Fixed(None), Fixed(None), axes=(-1,), eps=0.25)])
+    Case((1, 5), Fixed(None), (5,), axes=(-1,), eps=1e-5), Case((4,), Fixed(None), Fixed(None), axes=(-1,), eps=0.25),
+    Case((3, 2), (2,), Fixed(None), axes=(-1,), eps=0.25, scales=FOURTH)])
 _batch_norm = _norm("batch_norm", [
     Case((5, 3), (3,), (3,), axes=(-2,), eps=1e-5, scales=FOURTH),
     Case((2, 3, 4), (3, 1), Fixed(None), axes=(-3, -1), eps=0.5, scales=FOURTH),
@@ -93,15 +97,15 @@ _batch_norm = _norm("batch_norm", [
 _rms_norm = declare(
     None, """y = w . z  with  z = x / s,  s^2 = mean x^2 + eps
     s ds = mean(x . dx),  dz = dx / s - x ds / s^2 = (dx - z mean(z . dx)) / s = P dx / s
-    P is symmetric: <h, P dx> = <h, dx> - <z mean(z . h), dx> = <P h, dx>
+    P is symmetric: <h, P dx> = <h, dx> - <z mean(z . h), dx> = <P h, dx>;  of one entry P h = h eps / s^2
     dy = dw . z + w . dz,  <g, w . dz> = <P(w . g) / s, dx>,  <g, dw . z> = <g . z, dw>""",
     name="rms_norm", keep=lambda x, w, axes, eps: _by_root_mean_square(widened(x), axes, eps), stacked=True,
     forward=lambda kept, x, w, axes, eps: _forward(kept, x, w, None, axes, eps),
-    jvp=(lambda v, kept, w, axes: _scaled(_turned(v, kept, axes), w), lambda v, kept: v * kept[0]),
-    vjp=(lambda g, kept, w, axes: _turned(_scaled(g, w), kept, axes), lambda g, kept: g * kept[0]),
+    jvp=(lambda v, kept, w, axes, eps: _scaled(_turned(v, kept, axes, eps), w), lambda v, kept: v * kept[0]),
+    vjp=(lambda g, kept, w, axes, eps: _turned(_scaled(g, w), kept, axes, eps), lambda g, kept: g * kept[0]),
     cases=[Case((3, 4), (4,), axes=(-1,), eps=1e-5, scales=FOURTH),
            Case((2, 3, 2), (3, 2), axes=(-2, -1), eps=0.5, scales=FOURTH),
-           Case((5,), Fixed(None), axes=(-1,), eps=1e-5)])
+           Case((5,), Fixed(None), axes=(-1,), eps=1e-5), Case((3, 1), (1,), axes=(-1,), eps=0.25, scales=FOURTH)])
 
 
 def _by_root_mean_square(x, axes, eps):
@@ -110,10 +114,10 @@ def _by_root_mean_square(x, axes, eps):
     return x * r, r
 
 
-def _turned(h, kept, axes):
+def _turned(h, kept, axes, eps):
     """P h / s"""
     z, r = kept
-    return r * (h - z * mean(z * h, axes))
+    return h * (eps * r * r * r) if count(z, axes) == 1 else r * (h - z * mean(z * h, axes))
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05):
