@@ -22,20 +22,23 @@ import numpy as np
 
 from ..cases import FOURTH, Case, Fixed, Kink
 from ..primitive import KINKED, composed, declare, in_dtype_of, widened
-from ..rules.reductions import count, mean
+from ..rules.reductions import count, mean, safe_sums
 from .arguments import axis_of, expected, plain, refuse, shape_of
 
 
 def _inverse_size(c, axes, eps):
-    """1 / s; of entries whose squares overflow by those of c / m, with a power of two m."""
-    with np.errstate(over="ignore"):
+    """1 / s; where the squares over- or underflow, by those of c / m with a power of two m."""
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
         s = np.sqrt(mean(c * c, axes) + eps)
-    r = 1 / s
-    if not r.all():
-        large = s == np.inf
-        shift = np.where(large, np.frexp(np.max(np.abs(c), axis=axes, keepdims=True))[1], 0)
-        variance = np.mean(np.square(np.ldexp(c, -shift)), axis=axes, keepdims=True) + np.ldexp(eps, -2 * shift)
-        r = 1 / np.ldexp(np.sqrt(variance), shift).astype(c.dtype)
+        r = 1 / s
+    least, _ = safe_sums(c.dtype)
+    if not r.all() or eps < least and np.any(s * s < least):
+        odd = (s == np.inf) | (s * s < least)
+        shift = np.where(odd, np.frexp(np.max(np.abs(c), axis=axes, keepdims=True))[1], 0)
+        with np.errstate(over="ignore", divide="ignore"):
+            variance = np.mean(np.square(np.ldexp(c, -shift)), axis=axes, keepdims=True) + np.ldexp(eps, -2 * shift)
+            scaled = 1 / np.ldexp(np.sqrt(variance), shift).astype(c.dtype)
+        r = np.where(variance < np.inf, scaled, r)  # else eps is all that counts
     return r
 
 
