@@ -63,12 +63,12 @@ def _matrices(function, **arrays):
             raise ValueError(f"{function}: {argument} has shape {x.shape}; expected two axes or more")
 
 
-_SOME = np.array([[True, False, True], [False, False, False]])
+_SOME = np.array([[True, False, True, True], [False] * 4])
 
 
 @composed(cases=[
-    Case((2, 2), (3, 2), (3, 1)), Case((2, 2), (3, 2), (3, 1), attn_mask=_SOME),
-    Case((2, 1), (2, 1), (2, 2), is_causal=True, scale=0.5),
+    Case((2, 2), (3, 2), (3, 1)), Case((2, 2), (4, 2), (4, 1), attn_mask=_SOME),
+    Case((3, 1), (3, 1), (3, 2), is_causal=True, scale=0.5),
     Case((2, 2), (3, 2), (3, 1), (2, 3), call=lambda q, k, v, m: scaled_dot_product_attention(
         q, k, v, m, 0.25, generator=np.random.default_rng(5))),
     Case((2, 1, 2), (1, 2, 2), (1, 2, 1), attn_mask=np.array([0.5, -np.inf]), enable_gqa=True)])

@@ -7,8 +7,8 @@ the axes of the weight.  With n entries under each mean, c = x - mean x, s^2 = m
     ds = <c, dc> / (n s) = mean(z . dc),   mean(z . dc) = mean(z . dx)   because mean z = 0
     dz = dc / s - c ds / s^2 = (dx - mean dx - z mean(z . dx)) / s = P dx / s
     P is symmetric: <h, P dx> = <h, dx> - <mean h, dx> - <z mean(z . h), dx> = <P h, dx>
-    P leaves what is orthogonal to 1 and z as it is, and P z = z (1 - mean z^2) = z eps / s^2.  Of one or two entries
-    nothing is orthogonal to both:  P h = (h - mean h) eps / s^2,  without cancellation
+    P leaves what is orthogonal to 1 and z as it is, and P z = z (1 - mean z^2) = z eps / s^2; of one or two entries
+    nothing is orthogonal to both:  P h = (h - mean h) eps / s^2
 
     dy = dw . z + w . dz + db
     <g, w . dz> = <w . g, P dx / s> = <P(w . g) / s, dx>      so  g_x = P(w . g) / s
@@ -51,12 +51,32 @@ inverse_size = declare(
     vjp=(lambda g, r, c, axes: -g * r * r * (r * c) / count(c, axes),), cases=[Case((3, 4), axes=(-1,), eps=1e-5)])
 
 
-def _standardized(x, w, b, axes, eps):
-    """z and 1 / s."""
-    x = widened(x)
-    c = x - mean(x, axes)
+def _turned(h, z, r, axes, eps, line):
+    """P h / s; `line`: of how many entries, at most, those that c can have are the multiples of one."""
+    return h * (eps * r * r * r) if count(z, axes) <= line else r * (h - z * mean(z * h, axes))
+
+
+_along = lambda v, y, r, axes, eps, line: _turned(v, y, r, axes, eps, line)
+standardized = declare(
+    None, """z = c / s,  s^2 = mean c^2 + eps;  the second argument is 1 / s once more: it is in no derivative
+    s ds = mean(c . dc),  dz = dc / s - c ds / s^2 = (dc - z mean(z . dc)) / s = P dc / s,  and P is symmetric
+    P z = z (1 - mean z^2) = z eps / s^2.  Where c and so dc can only be multiples of z, P dc is dc eps / s^2, and does
+    not cancel: of one entry, and of two with the mean 0.""", name="standardized", stacked=True,
+    forward=lambda c, r, axes, eps, line: c * r, jvp=(_along, None), vjp=(_along, None), cases=[
+        Case((3, 4), call=lambda c: _divided(c, (-1,), 0.5, 1)[0], scales=FOURTH),
+        Case((1, 3), call=lambda c: _divided(c, (-2,), 0.25, 1)[0], scales=FOURTH)])
+
+
+def _divided(c, axes, eps, line):
+    """z and 1 / s"""
     r = inverse_size(c, axes=axes, eps=eps)
-    return c * r, r
+    return standardized(c, r, axes=axes, eps=eps, line=line), r
+
+
+def _standardized(x, w, b, axes, eps):
+    """z and 1 / s of what the mean leaves."""
+    x = widened(x)
+    return _divided(x - mean(x, axes), axes, eps, 2)
 
 
 def _scaled(x, w):
@@ -70,10 +90,11 @@ def _forward(kept, x, w, b, axes, eps):
 
 
 def _project(h, kept, axes, eps):
-    """P h / s"""
+    """P h / s, with the mean taken off: for many entries in one step, as mean(z . h) takes no notice of it."""
     z, r = kept
-    h = h - mean(h, axes)
-    return h * (eps * r * r * r) if count(z, axes) <= 2 else r * (h - z * mean(z * h, axes))
+    if count(z, axes) <= 2:
+        return _turned(h - mean(h, axes), z, r, axes, eps, 2)
+    return r * (h - mean(h, axes) - z * mean(z * h, axes))
 
 
 def _norm(name, cases):
@@ -99,28 +120,15 @@ _batch_norm = _norm("batch_norm", [
 
 _rms_norm = declare(
     None, """y = w . z  with  z = x / s,  s^2 = mean x^2 + eps
-    s ds = mean(x . dx),  dz = dx / s - x ds / s^2 = (dx - z mean(z . dx)) / s = P dx / s
-    P is symmetric: <h, P dx> = <h, dx> - <z mean(z . h), dx> = <P h, dx>;  of one entry P h = h eps / s^2
+    dz = P dx / s  with the symmetric P of `standardized`
     dy = dw . z + w . dz,  <g, w . dz> = <P(w . g) / s, dx>,  <g, dw . z> = <g . z, dw>""",
-    name="rms_norm", keep=lambda x, w, axes, eps: _by_root_mean_square(widened(x), axes, eps), stacked=True,
+    name="rms_norm", keep=lambda x, w, axes, eps: _divided(widened(x), axes, eps, 1), stacked=True,
     forward=lambda kept, x, w, axes, eps: _forward(kept, x, w, None, axes, eps),
-    jvp=(lambda v, kept, w, axes, eps: _scaled(_turned(v, kept, axes, eps), w), lambda v, kept: v * kept[0]),
-    vjp=(lambda g, kept, w, axes, eps: _turned(_scaled(g, w), kept, axes, eps), lambda g, kept: g * kept[0]),
+    jvp=(lambda v, kept, w, axes, eps: _scaled(_turned(v, *kept, axes, eps, 1), w), lambda v, kept: v * kept[0]),
+    vjp=(lambda g, kept, w, axes, eps: _turned(_scaled(g, w), *kept, axes, eps, 1), lambda g, kept: g * kept[0]),
     cases=[Case((3, 4), (4,), axes=(-1,), eps=1e-5, scales=FOURTH),
            Case((2, 3, 2), (3, 2), axes=(-2, -1), eps=0.5, scales=FOURTH),
            Case((5,), Fixed(None), axes=(-1,), eps=1e-5), Case((3, 1), (1,), axes=(-1,), eps=0.25, scales=FOURTH)])
-
-
-def _by_root_mean_square(x, axes, eps):
-    """z and 1 / s."""
-    r = inverse_size(x, axes=axes, eps=eps)
-    return x * r, r
-
-
-def _turned(h, kept, axes, eps):
-    """P h / s"""
-    z, r = kept
-    return h * (eps * r * r * r) if count(z, axes) == 1 else r * (h - z * mean(z * h, axes))
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05):
