@@ -7,8 +7,7 @@ the axes of the weight.  With n entries under each mean, c = x - mean x, s^2 = m
     ds = <c, dc> / (n s) = mean(z . dc),   mean(z . dc) = mean(z . dx)   because mean z = 0
     dz = dc / s - c ds / s^2 = (dx - mean dx - z mean(z . dx)) / s = P dx / s
     P is symmetric: <h, P dx> = <h, dx> - <mean h, dx> - <z mean(z . h), dx> = <P h, dx>
-    P leaves what is orthogonal to 1 and z as it is, and P z = z (1 - mean z^2) = z eps / s^2; of one or two entries
-    nothing is orthogonal to both:  P h = (h - mean h) eps / s^2
+    Of one or two entries h - mean h is a multiple of z, and  P h = (h - mean h) (1 - mean z^2) = (h - mean h) eps / s^2
 
     dy = dw . z + w . dz + db
     <g, w . dz> = <w . g, P dx / s> = <P(w . g) / s, dx>      so  g_x = P(w . g) / s
@@ -51,26 +50,35 @@ inverse_size = declare(
     vjp=(lambda g, r, c, axes: -g * r * r * (r * c) / count(c, axes),), cases=[Case((3, 4), axes=(-1,), eps=1e-5)])
 
 
-def _turned(h, z, r, axes, eps, line):
-    """P h / s; `line`: of how many entries, at most, those that c can have are the multiples of one."""
-    return h * (eps * r * r * r) if count(z, axes) <= line else r * (h - z * mean(z * h, axes))
+def _turned(h, z, r, axes, eps, alike):
+    """P h / s; up to `alike` entries all c^2 are equal."""
+    return h * (eps * r * r * r) if count(z, axes) <= alike else r * (h - z * mean(z * h, axes))
 
 
-_along = lambda v, y, r, axes, eps, line: _turned(v, y, r, axes, eps, line)
+def _root_mean_square(c, axes, eps, alike):
+    return np.sqrt((c * c if count(c, axes) <= alike else np.mean(c * c, axis=axes, keepdims=True)) + eps)
+
+
+def _along(v, c, axes, eps, alike):
+    r = inverse_size(c, axes=axes, eps=eps)
+    return _turned(v, c * r, r, axes, eps, alike)
+
+
 standardized = declare(
     None, """z = c / s,  s^2 = mean c^2 + eps;  the second argument is 1 / s once more: it is in no derivative
     s ds = mean(c . dc),  dz = dc / s - c ds / s^2 = (dc - z mean(z . dc)) / s = P dc / s,  and P is symmetric
-    P z = z (1 - mean z^2) = z eps / s^2.  Where c and so dc can only be multiples of z, P dc is dc eps / s^2, and does
-    not cancel: of one entry, and of two with the mean 0.""", name="standardized", stacked=True,
-    forward=lambda c, r, axes, eps, line: c * r, jvp=(_along, None), vjp=(_along, None), cases=[
-        Case((3, 4), call=lambda c: _divided(c, (-1,), 0.5, 1)[0], scales=FOURTH),
-        Case((1, 3), call=lambda c: _divided(c, (-2,), 0.25, 1)[0], scales=FOURTH)])
+    Of one entry, and of two with the mean 0, c^2 is its own mean: then  z_i = c_i / sqrt(c_i^2 + eps)  entry by entry
+    and  dz_i = (1 - z_i^2) dc_i / s = eps dc_i / s^3,  which does not cancel.""",
+    name="standardized", stacked=True, forward=lambda c, r, axes, eps, alike: c * r,
+    formula=lambda c, r, axes, eps, alike: c / _root_mean_square(c, axes, eps, alike), jvp=(_along, None),
+    vjp=(_along, None), cases=[Case((3, 4), call=lambda c: _divided(c, (-1,), 0.5, 1)[0], scales=FOURTH),
+                               Case((1, 3), call=lambda c: _divided(c, (-2,), 0.25, 1)[0], scales=FOURTH)])
 
 
-def _divided(c, axes, eps, line):
+def _divided(c, axes, eps, alike):
     """z and 1 / s"""
     r = inverse_size(c, axes=axes, eps=eps)
-    return standardized(c, r, axes=axes, eps=eps, line=line), r
+    return standardized(c, r, axes=axes, eps=eps, alike=alike), r
 
 
 def _standardized(x, w, b, axes, eps):
