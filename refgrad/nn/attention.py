@@ -63,15 +63,18 @@ def _matrices(function, **arrays):
             raise ValueError(f"{function}: {argument} has shape {x.shape}; expected two axes or more")
 
 
+#: Scales of which the products can be multiplied with each other, three times differentiated.
+PRODUCTS = -30, 30
+
 _SOME = np.array([[True, False, True, True], [False] * 4])
 
 
 @composed(cases=[
-    Case((2, 2), (3, 2), (3, 1)), Case((2, 2), (4, 2), (4, 1), attn_mask=_SOME),
-    Case((3, 1), (3, 1), (3, 2), is_causal=True, scale=0.5),
-    Case((2, 2), (3, 2), (3, 1), (2, 3), call=lambda q, k, v, m: scaled_dot_product_attention(
+    Case((2, 2), (3, 2), (3, 1), scales=PRODUCTS), Case((2, 2), (4, 2), (4, 1), attn_mask=_SOME, scales=PRODUCTS),
+    Case((3, 1), (3, 1), (3, 2), is_causal=True, scale=0.5, scales=PRODUCTS),
+    Case((2, 2), (3, 2), (3, 1), (2, 3), scales=PRODUCTS, call=lambda q, k, v, m: scaled_dot_product_attention(
         q, k, v, m, 0.25, generator=np.random.default_rng(5))),
-    Case((2, 1, 2), (1, 2, 2), (1, 2, 1), attn_mask=np.array([0.5, -np.inf]), enable_gqa=True)])
+    Case((2, 1, 2), (1, 2, 2), (1, 2, 1), attn_mask=np.array([0.5, -np.inf]), enable_gqa=True, scales=PRODUCTS)])
 def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, *, scale=None,
                                  enable_gqa=False, generator=None):
     """softmax(scale query key' + attn_mask) value.  Vaswani et al. (2017).

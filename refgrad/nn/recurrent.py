@@ -45,7 +45,8 @@ def _parts(A, count):
     return [A[..., k * n:(k + 1) * n] for k in range(count)]
 
 
-@composed(cases=[Case((2, 2), (2, 1), (1, 2), (1, 1), (1,), (1,)), Case((2,), (2,), (2, 2), (2, 2))])
+@composed(cases=[Case((2, 2), (2, 1), (1, 2), (1, 1), (1,), (1,), scales=PRODUCTS),
+                 Case((2,), (2,), (2, 2), (2, 2), scales=PRODUCTS)])
 def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """h_next = tanh(W_ih x + b_ih + W_hh h + b_hh).  Elman (1990).
 
@@ -60,7 +61,8 @@ def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     return np.tanh(a + b)
 
 
-@composed(kind=KINKED, cases=[Case((2, 2), (2, 1), (1, 2), (1, 1), (1,), (1,)), Case((2,), (2,), (2, 2), (2, 2))],
+@composed(kind=KINKED, cases=[Case((2, 2), (2, 1), (1, 2), (1, 1), (1,), (1,), scales=PRODUCTS),
+                              Case((2,), (2,), (2, 2), (2, 2), scales=PRODUCTS)],
           kinks=[Kink(([0.0], [0.0], [[1.0]], [[1.0]]), ([[0.0]], [[0.0]], [[[0.0]]], [[[0.0]]]), "0 at 0, as relu")])
 def rnn_relu_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """h_next = max(W_ih x + b_ih + W_hh h + b_hh, 0).
