@@ -59,7 +59,7 @@ def check(p, sequence, target, rng):
 
     forward = rg.jacobian(lambda b: f({**p, "b": b}), mode="forward")(p["b"])
     difference = np.max(np.abs(forward - gradient["b"])) / np.max(np.abs(forward))
-    print(f"each of {forward.size} slopes in the gates' biases: largest difference {difference:.0e} of the largest slope")
+    print(f"each of {forward.size} slopes in the gates' biases: largest difference {difference:.0e} of the largest")
     return abs(along - slope) / abs(slope), difference
 
 
@@ -82,7 +82,8 @@ def main():
     rng = np.random.default_rng(0)
     p = initial(rng)
     sequence, target = draw(rng)
-    print(f"an LSTM with {HIDDEN} units over {LENGTH} steps, {BATCH} sequences, {sum(x.size for x in p.values())} parameters")
+    count = sum(x.size for x in p.values())
+    print(f"an LSTM with {HIDDEN} units and {count} parameters, {BATCH} sequences of {LENGTH} steps")
     for difference in check(p, sequence, target, rng):
         assert difference < 1e-12, difference
     last = train(p, rng)

@@ -7,7 +7,8 @@ With the queries, keys and values as rows of Q, K and V, a scale s and a mask M:
     <G, P dV> = tr(G' P dV) = <P' G, dV>                                    so  G_V = P' G
     <G, dP V> = tr(G' dP V) = <G V', dP>                                    so  G_P = G V'
     <G_P, dP> = <P . (G_P - <P, G_P> 1'), dS>, as the matrix of softmax is symmetric; that is G_S
-    <G_S, s dQ K'> = <s G_S K, dQ>,  <G_S, s Q dK'> = <s G_S' Q, dK>        so  G_Q = s G_S K,  G_K = s G_S' Q,  G_M = G_S
+    <G_S, s dQ K'> = <s G_S K, dQ>                                          so  G_Q = s G_S K
+    <G_S, s Q dK'> = <s G_S' Q, dK>                                         so  G_K = s G_S' Q;  and G_M = G_S
 
 Products and softmax are primitives with these rules, so attention is their composition.
 """
@@ -197,7 +198,8 @@ def multi_head_attention_forward(
     more = 0
     if bias_k is not None:
         if static_k is not None or static_v is not None:
-            raise ValueError(f"{name}: bias_k and bias_v are given with static_k or static_v; expected one or the other")
+            raise ValueError(f"{name}: bias_k and bias_v are given with static_k or static_v; expected one of "
+                             f"the pairs")
         k, v = (np.concatenate([x, np.broadcast_to(_shaped(name, argument, bias, (1, 1, width)), (1, batch, width))])
                 for x, argument, bias in ((k, "bias_k", bias_k), (v, "bias_v", bias_v)))
         more += 1

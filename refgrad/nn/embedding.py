@@ -128,8 +128,8 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
         if mode != "sum":
             raise expected(name, "per_sample_weights", describe(per_sample_weights), f"None with mode={mode!r}")
         if shape_of(name, "per_sample_weights", per_sample_weights) != tokens.shape:
-            raise ValueError(f"{name}: per_sample_weights has shape {per_sample_weights.shape}; expected that of input, "
-                             f"{tokens.shape}")
+            raise ValueError(f"{name}: per_sample_weights has shape {per_sample_weights.shape}; expected "
+                             f"{tokens.shape}, that of input")
     bag, count = _bags(name, tokens, offsets, include_last_offset)
     tokens = np.ravel(tokens)
     kept = bag < count

@@ -103,7 +103,8 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     return logistic(o) * np.tanh(c), c
 
 
-@composed(cases=[Case((2, 2), (2, 1), (3, 2), (3, 1), (3,), (3,), scales=PRODUCTS), Case((1,), (2,), (6, 1), (6, 2), scales=PRODUCTS)])
+@composed(cases=[Case((2, 2), (2, 1), (3, 2), (3, 1), (3,), (3,), scales=PRODUCTS),
+                 Case((1,), (2,), (6, 1), (6, 2), scales=PRODUCTS)])
 def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """h_next = (1 - sigma(z)) n + sigma(z) h  with  n = tanh(a_n + sigma(r) b_n).
 

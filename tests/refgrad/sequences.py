@@ -15,9 +15,11 @@ ADDED = np.where(MASK | (np.arange(3) == 1)[:, None], drawn((3, 5)), -np.inf)
 CALLS = [
     ("softmax", (np.array(0.5), 0)), ("log_softmax", (np.array(0.5), -1)), ("softmin", (X, 0)), ("softmin", (X3, 1)),
     ("group_norm", (drawn((2, 4, 3)), 2, drawn((4,)), drawn((4,), seed=1))),
-    ("group_norm", (drawn((2, 6)), 2, drawn((6,)))), ("group_norm", (X4, 1, drawn((3,)), drawn((3,), seed=1)), {"eps": 0.5}),
+    ("group_norm", (drawn((2, 6)), 2, drawn((6,)))),
+    ("group_norm", (X4, 1, drawn((3,)), drawn((3,), seed=1)), {"eps": 0.5}),
     ("instance_norm", (X3,)), ("instance_norm", (X4, None, None, drawn((3,)), drawn((3,), seed=1)), {"eps": 0.5}),
-    ("instance_norm", (X3, Constant(drawn((3,))), Constant(POSITIVE3), drawn((3,), seed=1)), {"use_input_stats": False}),
+    ("instance_norm", (X3, Constant(drawn((3,))), Constant(POSITIVE3), drawn((3,), seed=1)),
+     {"use_input_stats": False}),
     ("rms_norm", (X, (3,))), ("rms_norm", (X, [3], drawn((3,)), 0.5)), ("rms_norm", (X3, (3, 4), drawn((3, 4)))),
     ("local_response_norm", (X3, 2)), ("local_response_norm", (X4, 3, 0.5, 0.5, 2.0)),
     ("local_response_norm", (X3, 7), {"alpha": 2.0}),

@@ -18,8 +18,9 @@ from tests.rules import drawn as drawn_case
 from . import sequences
 from .checks import ROUNDING, close, curved
 
+# Some modules are hidden by a function of the same name.
 MODULES = (activations, attention, losses, normalization, recurrent, regularization,
-           *(inspect.getmodule(f) for f in (nn.embedding, nn.linear, nn.softmax)))  # modules that a function of the same name hides
+           *(inspect.getmodule(f) for f in (nn.embedding, nn.linear, nn.softmax)))
 LAYERS = {p.name: p for module in MODULES for p in vars(module).values() if isinstance(p, Primitive) and p in TABLE}
 @pytest.fixture
 def rng():

@@ -153,7 +153,8 @@ def test_several_heads_are_those_of_torch(options, batched):
     key = value = drawn((4, rest, 4), seed=1)
     if options.get("use_separate_proj_weight"):
         value = drawn((4, rest, 3))
-        options |= {"q_proj_weight": drawn((4, 4)), "k_proj_weight": drawn((4, 4), seed=1), "v_proj_weight": drawn((4, 3))}
+        options |= {"q_proj_weight": drawn((4, 4)), "k_proj_weight": drawn((4, 4), seed=1),
+                    "v_proj_weight": drawn((4, 3))}
     elif not batched:
         cut = {"attn_mask": 2, "key_padding_mask": 1, "static_k": 2, "static_v": 2}
         options |= {k: options[k][:n] for k, n in cut.items() if options.get(k) is not None and (
@@ -283,7 +284,8 @@ def test_alpha_dropout_keeps_mean_and_variance():
 
 
 @pytest.mark.parametrize("call", [
-    lambda x: nn.group_norm(x, np.int64(3), eps=np.float64(0.5)), lambda x: nn.instance_norm(x[None], eps=np.float64(0.5)),
+    lambda x: nn.group_norm(x, np.int64(3), eps=np.float64(0.5)),
+    lambda x: nn.instance_norm(x[None], eps=np.float64(0.5)),
     lambda x: nn.rms_norm(x, (3,), eps=np.float64(0.5)), lambda x: nn.rms_norm(x, (3,)),
     lambda x: nn.local_response_norm(x[None], 2, *map(np.float64, (0.5, 0.75, 2))),
     lambda x: nn.normalize(x, np.float64(3), eps=np.float64(0.5)), lambda x: nn.normalize(x),
@@ -302,8 +304,8 @@ def test_float32_stays(call):
 # What is refused
 
 SIX = drawn((2, 6, 3))
-HEADS = dict(embed_dim_to_check=4, num_heads=2, in_proj_weight=drawn((12, 4)), in_proj_bias=None, bias_k=None, bias_v=None,
-             add_zero_attn=False, dropout_p=0.0, out_proj_weight=drawn((4, 4)), out_proj_bias=None)
+HEADS = dict(embed_dim_to_check=4, num_heads=2, in_proj_weight=drawn((12, 4)), in_proj_bias=None, bias_k=None,
+             bias_v=None, add_zero_attn=False, dropout_p=0.0, out_proj_weight=drawn((4, 4)), out_proj_bias=None)
 heads = lambda q=Q, k=K, v=K, **options: nn.multi_head_attention_forward(
     *(np.swapaxes(x, 0, 1) for x in (q, k, v)), **HEADS | options)
 attend = nn.scaled_dot_product_attention
