@@ -7,7 +7,8 @@ With the queries, keys and values as rows of Q, K and V, a scale s and a mask M:
     <G, P dV> = tr(G' P dV) = <P' G, dV>                                    so  G_V = P' G
     <G, dP V> = tr(G' dP V) = <G V', dP>                                    so  G_P = G V'
     <G_P, dP> = <P . (G_P - <P, G_P> 1'), dS>, as the matrix of softmax is symmetric; that is G_S
-    <G_S, s dQ K'> = <s G_S K, dQ>,  <G_S, s Q dK'> = <s G_S' Q, dK>        so  G_Q = s G_S K,  G_K = s G_S' Q,  G_M = G_S
+    <G_S, s dQ K'> = <s G_S K, dQ>                                          so  G_Q = s G_S K
+    <G_S, s Q dK'> = <s G_S' Q, dK>                                         so  G_K = s G_S' Q;  and G_M = G_S
 
 Products and softmax are primitives with these rules, so attention is their composition.
 """
@@ -63,15 +64,18 @@ def _matrices(function, **arrays):
             raise ValueError(f"{function}: {argument} has shape {x.shape}; expected two axes or more")
 
 
-_SOME = np.array([[True, False, True], [False, False, False]])
+#: Scales of which the products can be multiplied with each other, three times differentiated.
+PRODUCTS = -30, 30
+
+_SOME = np.array([[True, False, True, True], [False] * 4])
 
 
 @composed(cases=[
-    Case((2, 2), (3, 2), (3, 1)), Case((2, 2), (3, 2), (3, 1), attn_mask=_SOME),
-    Case((2, 1), (2, 1), (2, 2), is_causal=True, scale=0.5),
-    Case((2, 2), (3, 2), (3, 1), (2, 3), call=lambda q, k, v, m: scaled_dot_product_attention(
+    Case((2, 2), (3, 2), (3, 1), scales=PRODUCTS), Case((2, 2), (4, 2), (4, 1), attn_mask=_SOME, scales=PRODUCTS),
+    Case((3, 1), (3, 1), (3, 2), is_causal=True, scale=0.5, scales=PRODUCTS),
+    Case((2, 2), (3, 2), (3, 1), (2, 3), scales=PRODUCTS, call=lambda q, k, v, m: scaled_dot_product_attention(
         q, k, v, m, 0.25, generator=np.random.default_rng(5))),
-    Case((2, 1, 2), (1, 2, 2), (1, 2, 1), attn_mask=np.array([0.5, -np.inf]), enable_gqa=True)])
+    Case((2, 1, 2), (1, 2, 2), (1, 2, 1), attn_mask=np.array([0.5, -np.inf]), enable_gqa=True, scales=PRODUCTS)])
 def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, *, scale=None,
                                  enable_gqa=False, generator=None):
     """softmax(scale query key' + attn_mask) value.  Vaswani et al. (2017).
@@ -194,7 +198,8 @@ def multi_head_attention_forward(
     more = 0
     if bias_k is not None:
         if static_k is not None or static_v is not None:
-            raise ValueError(f"{name}: bias_k and bias_v are given with static_k or static_v; expected one or the other")
+            raise ValueError(f"{name}: bias_k and bias_v are given with static_k or static_v; expected one of "
+                             f"the pairs")
         k, v = (np.concatenate([x, np.broadcast_to(_shaped(name, argument, bias, (1, 1, width)), (1, batch, width))])
                 for x, argument, bias in ((k, "bias_k", bias_k), (v, "bias_v", bias_v)))
         more += 1

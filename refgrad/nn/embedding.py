@@ -21,7 +21,7 @@ eased = declare(
     None, """y = x, but dy = f . dx with factors f, whatever the program means by them;  <g, f . dx> = <f . g, dx>
     With f = 1 it is the identity; with f = 0 the entry counts as a constant.""",
     name="eased", forward=lambda x, factor: np.copy(x), pointwise=True, vjp=(lambda g, factor: g * factor,),
-    cases=[Case((2, 3), factor=np.ones((2, 1)))])
+    cases=[Case((2, 3), factor=np.ones((2, 1), bool))])
 
 
 @composed(cases=[Case(Fixed(np.array([[0, 2], [2, 1]])), (3, 2)), Case(Fixed(np.array(1)), (3, 2))])
@@ -128,8 +128,8 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
         if mode != "sum":
             raise expected(name, "per_sample_weights", describe(per_sample_weights), f"None with mode={mode!r}")
         if shape_of(name, "per_sample_weights", per_sample_weights) != tokens.shape:
-            raise ValueError(f"{name}: per_sample_weights has shape {per_sample_weights.shape}; expected that of input, "
-                             f"{tokens.shape}")
+            raise ValueError(f"{name}: per_sample_weights has shape {per_sample_weights.shape}; expected "
+                             f"{tokens.shape}, that of input")
     bag, count = _bags(name, tokens, offsets, include_last_offset)
     tokens = np.ravel(tokens)
     kept = bag < count

@@ -7,6 +7,7 @@ the axes of the weight.  With n entries under each mean, c = x - mean x, s^2 = m
     ds = <c, dc> / (n s) = mean(z . dc),   mean(z . dc) = mean(z . dx)   because mean z = 0
     dz = dc / s - c ds / s^2 = (dx - mean dx - z mean(z . dx)) / s = P dx / s
     P is symmetric: <h, P dx> = <h, dx> - <mean h, dx> - <z mean(z . h), dx> = <P h, dx>
+    Of one or two entries h - mean h is a multiple of z, and  P h = (h - mean h) (1 - mean z^2) = (h - mean h) eps / s^2
 
     dy = dw . z + w . dz + db
     <g, w . dz> = <w . g, P dx / s> = <P(w . g) / s, dx>      so  g_x = P(w . g) / s
@@ -20,20 +21,23 @@ import numpy as np
 
 from ..cases import FOURTH, Case, Fixed, Kink
 from ..primitive import KINKED, composed, declare, in_dtype_of, widened
-from ..rules.reductions import count, mean
+from ..rules.reductions import count, mean, safe_sums
 from .arguments import axis_of, expected, plain, refuse, shape_of
 
 
 def _inverse_size(c, axes, eps):
-    """1 / s; of entries whose squares overflow by those of c / m, with a power of two m."""
-    with np.errstate(over="ignore"):
+    """1 / s; where the squares over- or underflow, by those of c / m with a power of two m."""
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
         s = np.sqrt(mean(c * c, axes) + eps)
-    r = 1 / s
-    if not r.all():
-        large = s == np.inf
-        shift = np.where(large, np.frexp(np.max(np.abs(c), axis=axes, keepdims=True))[1], 0)
-        variance = np.mean(np.square(np.ldexp(c, -shift)), axis=axes, keepdims=True) + np.ldexp(eps, -2 * shift)
-        r = 1 / np.ldexp(np.sqrt(variance), shift).astype(c.dtype)
+        r = 1 / s
+    least, _ = safe_sums(c.dtype)
+    if not r.all() or eps < least and np.any(s * s < least):
+        odd = (s == np.inf) | (s * s < least)
+        shift = np.where(odd, np.frexp(np.max(np.abs(c), axis=axes, keepdims=True))[1], 0)
+        with np.errstate(over="ignore", divide="ignore"):
+            variance = np.mean(np.square(np.ldexp(c, -shift)), axis=axes, keepdims=True) + np.ldexp(eps, -2 * shift)
+            scaled = 1 / np.ldexp(np.sqrt(variance), shift).astype(c.dtype)
+        r = np.where(variance < np.inf, scaled, r)  # else eps is all that counts
     return r
 
 
@@ -46,12 +50,41 @@ inverse_size = declare(
     vjp=(lambda g, r, c, axes: -g * r * r * (r * c) / count(c, axes),), cases=[Case((3, 4), axes=(-1,), eps=1e-5)])
 
 
-def _standardized(x, w, b, axes, eps):
-    """z and 1 / s."""
-    x = widened(x)
-    c = x - mean(x, axes)
+def _turned(h, z, r, axes, eps, alike):
+    """P h / s; up to `alike` entries all c^2 are equal."""
+    return h * (eps * r * r * r) if count(z, axes) <= alike else r * (h - z * mean(z * h, axes))
+
+
+def _root_mean_square(c, axes, eps, alike):
+    return np.sqrt((c * c if count(c, axes) <= alike else np.mean(c * c, axis=axes, keepdims=True)) + eps)
+
+
+def _along(v, c, axes, eps, alike):
     r = inverse_size(c, axes=axes, eps=eps)
-    return c * r, r
+    return _turned(v, c * r, r, axes, eps, alike)
+
+
+standardized = declare(
+    None, """z = c / s,  s^2 = mean c^2 + eps;  the second argument is 1 / s once more: it is in no derivative
+    s ds = mean(c . dc),  dz = dc / s - c ds / s^2 = (dc - z mean(z . dc)) / s = P dc / s,  and P is symmetric
+    Of one entry, and of two with the mean 0, c^2 is its own mean: then  z_i = c_i / sqrt(c_i^2 + eps)  entry by entry
+    and  dz_i = (1 - z_i^2) dc_i / s = eps dc_i / s^3,  which does not cancel.""",
+    name="standardized", stacked=True, forward=lambda c, r, axes, eps, alike: c * r,
+    formula=lambda c, r, axes, eps, alike: c / _root_mean_square(c, axes, eps, alike), jvp=(_along, None),
+    vjp=(_along, None), cases=[Case((3, 4), call=lambda c: _divided(c, (-1,), 0.5, 1)[0], scales=FOURTH),
+                               Case((1, 3), call=lambda c: _divided(c, (-2,), 0.25, 1)[0], scales=FOURTH)])
+
+
+def _divided(c, axes, eps, alike):
+    """z and 1 / s"""
+    r = inverse_size(c, axes=axes, eps=eps)
+    return standardized(c, r, axes=axes, eps=eps, alike=alike), r
+
+
+def _standardized(x, w, b, axes, eps):
+    """z and 1 / s of what the mean leaves."""
+    x = widened(x)
+    return _divided(x - mean(x, axes), axes, eps, 2)
 
 
 def _scaled(x, w):
@@ -64,25 +97,28 @@ def _forward(kept, x, w, b, axes, eps):
     return y if x.dtype != np.float16 else y.astype(np.result_type(*(a.dtype for a in (x, w, b) if a is not None)))
 
 
-def _project(h, kept, axes):
-    """P h / s"""
+def _project(h, kept, axes, eps):
+    """P h / s, with the mean taken off: for many entries in one step, as mean(z . h) takes no notice of it."""
     z, r = kept
+    if count(z, axes) <= 2:
+        return _turned(h - mean(h, axes), z, r, axes, eps, 2)
     return r * (h - mean(h, axes) - z * mean(z * h, axes))
 
 
 def _norm(name, cases):
     return declare(
         None, __doc__, name=name, keep=_standardized, forward=_forward, stacked=True, cases=cases,
-        jvp=(lambda v, kept, w, axes: _scaled(_project(v, kept, axes), w),
+        jvp=(lambda v, kept, w, axes, eps: _scaled(_project(v, kept, axes, eps), w),
              lambda v, kept: v * kept[0], lambda v: v),
-        vjp=(lambda g, kept, w, axes: _project(_scaled(g, w), kept, axes),
+        vjp=(lambda g, kept, w, axes, eps: _project(_scaled(g, w), kept, axes, eps),
              lambda g, kept: g * kept[0], lambda g: g))
 
 
 _layer_norm = _norm("layer_norm", [
     Case((3, 4), (4,), (4,), axes=(-1,), eps=1e-5, scales=FOURTH),
     Case((2, 3, 4), (3, 4), Fixed(None), axes=(-2, -1), eps=0.5, scales=FOURTH),
-    Case((1, 5), Fixed(None), (5,), axes=(-1,), eps=1e-5), Case((4,), Fixed(None), Fixed(None), axes=(-1,), eps=0.25)])
+    Case((1, 5), Fixed(None), (5,), axes=(-1,), eps=1e-5), Case((4,), Fixed(None), Fixed(None), axes=(-1,), eps=0.25),
+    Case((3, 2), (2,), Fixed(None), axes=(-1,), eps=0.25, scales=FOURTH)])
 _batch_norm = _norm("batch_norm", [
     Case((5, 3), (3,), (3,), axes=(-2,), eps=1e-5, scales=FOURTH),
     Case((2, 3, 4), (3, 1), Fixed(None), axes=(-3, -1), eps=0.5, scales=FOURTH),
@@ -92,28 +128,15 @@ _batch_norm = _norm("batch_norm", [
 
 _rms_norm = declare(
     None, """y = w . z  with  z = x / s,  s^2 = mean x^2 + eps
-    s ds = mean(x . dx),  dz = dx / s - x ds / s^2 = (dx - z mean(z . dx)) / s = P dx / s
-    P is symmetric: <h, P dx> = <h, dx> - <z mean(z . h), dx> = <P h, dx>
+    dz = P dx / s  with the symmetric P of `standardized`
     dy = dw . z + w . dz,  <g, w . dz> = <P(w . g) / s, dx>,  <g, dw . z> = <g . z, dw>""",
-    name="rms_norm", keep=lambda x, w, axes, eps: _by_root_mean_square(widened(x), axes, eps), stacked=True,
+    name="rms_norm", keep=lambda x, w, axes, eps: _divided(widened(x), axes, eps, 1), stacked=True,
     forward=lambda kept, x, w, axes, eps: _forward(kept, x, w, None, axes, eps),
-    jvp=(lambda v, kept, w, axes: _scaled(_turned(v, kept, axes), w), lambda v, kept: v * kept[0]),
-    vjp=(lambda g, kept, w, axes: _turned(_scaled(g, w), kept, axes), lambda g, kept: g * kept[0]),
+    jvp=(lambda v, kept, w, axes, eps: _scaled(_turned(v, *kept, axes, eps, 1), w), lambda v, kept: v * kept[0]),
+    vjp=(lambda g, kept, w, axes, eps: _turned(_scaled(g, w), *kept, axes, eps, 1), lambda g, kept: g * kept[0]),
     cases=[Case((3, 4), (4,), axes=(-1,), eps=1e-5, scales=FOURTH),
            Case((2, 3, 2), (3, 2), axes=(-2, -1), eps=0.5, scales=FOURTH),
-           Case((5,), Fixed(None), axes=(-1,), eps=1e-5)])
-
-
-def _by_root_mean_square(x, axes, eps):
-    """z and 1 / s."""
-    r = inverse_size(x, axes=axes, eps=eps)
-    return x * r, r
-
-
-def _turned(h, kept, axes):
-    """P h / s"""
-    z, r = kept
-    return r * (h - z * mean(z * h, axes))
+           Case((5,), Fixed(None), axes=(-1,), eps=1e-5), Case((3, 1), (1,), axes=(-1,), eps=0.25, scales=FOURTH)])
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05):
@@ -324,9 +347,8 @@ def _all_but_channels(shape):
 # Without a mean
 
 
-@composed(cases=[Case((2, 4, 3), size=3, alpha=0.5, scales=FOURTH), Case((1, 5, 2), size=2, alpha=0.25, beta=0.5, k=2.0,
-                                                                         scales=FOURTH),
-                 Case((1, 2, 2, 2), size=5, scales=FOURTH)])
+@composed(cases=[Case((2, 4, 3), size=3, alpha=0.5, scales=(-30, 3)), Case((1, 2, 2, 2), size=5, scales=(-30, 3)),
+                 Case((1, 5, 2), size=2, alpha=0.25, beta=0.5, k=2.0, scales=(-30, 3))])
 def local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0):
     """Each entry divided by (k + alpha mean x^2)^beta, the mean over `size` neighbouring channels, 0 beyond the ends.
 
@@ -355,7 +377,7 @@ def local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0):
 
 @composed(kind=KINKED, cases=[
     Case((2, 3)), Case((2, 3), p=1.0, dim=-1, domain="nonzero"), Case((2, 3), p=3, dim=0, domain="nonzero"),
-    Case((3,), p=float("inf"), dim=0, domain="nonzero"), Case((2, 2), eps=1000.0, scales=(-300, 0))],
+    Case((3,), p=float("inf"), dim=0, domain="nonzero"), Case((2, 2), eps=1000.0, scales=(-75, 0))],
     kinks=[Kink(([0.0, 0.0],), ([[4.0, 0.0], [0.0, 4.0]],), "x / eps at 0", {"dim": 0, "eps": 0.25})])
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     """x / max(n, eps) with the p-norm n along the axis `dim`.

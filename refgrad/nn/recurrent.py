@@ -18,6 +18,10 @@ from .arguments import shape_of
 from .linear import linear
 
 
+#: Scales of states and weights of which the gates can be multiplied with each other, three times differentiated.
+PRODUCTS = -30, 30
+
+
 def _gates(function, input, hx, w_ih, w_hh, b_ih, b_hh, count):
     """X W_ih' + 1 b_ih' and H W_hh' + 1 b_hh', of so many gates, after checking the shapes."""
     x, h = shape_of(function, "input", input), shape_of(function, "hx", hx)
@@ -41,7 +45,8 @@ def _parts(A, count):
     return [A[..., k * n:(k + 1) * n] for k in range(count)]
 
 
-@composed(cases=[Case((2, 2), (2, 1), (1, 2), (1, 1), (1,), (1,)), Case((2,), (2,), (2, 2), (2, 2))])
+@composed(cases=[Case((2, 2), (2, 1), (1, 2), (1, 1), (1,), (1,), scales=PRODUCTS),
+                 Case((2,), (2,), (2, 2), (2, 2), scales=PRODUCTS)])
 def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """h_next = tanh(W_ih x + b_ih + W_hh h + b_hh).  Elman (1990).
 
@@ -56,7 +61,8 @@ def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     return np.tanh(a + b)
 
 
-@composed(kind=KINKED, cases=[Case((2, 2), (2, 1), (1, 2), (1, 1), (1,), (1,)), Case((2,), (2,), (2, 2), (2, 2))],
+@composed(kind=KINKED, cases=[Case((2, 2), (2, 1), (1, 2), (1, 1), (1,), (1,), scales=PRODUCTS),
+                              Case((2,), (2,), (2, 2), (2, 2), scales=PRODUCTS)],
           kinks=[Kink(([0.0], [0.0], [[1.0]], [[1.0]]), ([[0.0]], [[0.0]], [[[0.0]]], [[[0.0]]]), "0 at 0, as relu")])
 def rnn_relu_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """h_next = max(W_ih x + b_ih + W_hh h + b_hh, 0).
@@ -71,8 +77,8 @@ def _both(x, h, c, *parameters):
     return np.concatenate(lstm_cell(x, (h, c), *parameters), axis=-1)
 
 
-@composed(cases=[Case((2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4,), (4,), call=_both),
-                 Case((1,), (1,), (1,), (4, 1), (4, 1), call=_both)])
+@composed(cases=[Case((2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4,), (4,), call=_both, scales=PRODUCTS),
+                 Case((1,), (1,), (1,), (4, 1), (4, 1), call=_both, scales=PRODUCTS)])
 def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """c_next = sigma(f) c + sigma(i) tanh(g),  h_next = sigma(o) tanh(c_next).
 
@@ -97,7 +103,8 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     return logistic(o) * np.tanh(c), c
 
 
-@composed(cases=[Case((2, 2), (2, 1), (3, 2), (3, 1), (3,), (3,)), Case((1,), (2,), (6, 1), (6, 2))])
+@composed(cases=[Case((2, 2), (2, 1), (3, 2), (3, 1), (3,), (3,), scales=PRODUCTS),
+                 Case((1,), (2,), (6, 1), (6, 2), scales=PRODUCTS)])
 def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """h_next = (1 - sigma(z)) n + sigma(z) h  with  n = tanh(a_n + sigma(r) b_n).
 

@@ -33,16 +33,21 @@ def dropout(input, p=0.5, training=True, inplace=False, *, generator=None):
 
 def _dropped(function, input, shape, p, training, inplace, generator):
     """The input times a mask of that shape, which broadcasts, divided by 1 - p."""
-    mask = _kept(function, shape, p, training, inplace, generator)
+    p = _probability(function, p, inplace)
+    mask = _kept(function, shape, p, training, generator)
     return input if mask is None else _dropout(input, mask=mask, p=p if p < 1 else 0)
 
 
-def _kept(function, shape, p, training, inplace, generator):
-    """What is kept, an array of truth values; None if that is everything without further ado."""
+def _probability(function, p, inplace):
     not_in_place(function, inplace)
     p = plain(function, "p", p)
     if not 0 <= p <= 1:
         raise expected(function, "p", p, "a probability, 0 <= p <= 1")
+    return p
+
+
+def _kept(function, shape, p, training, generator):
+    """What is kept, an array of truth values; None if nothing is to be done."""
     if not training or p == 0:
         return None
     if p == 1:
@@ -99,7 +104,8 @@ SELU_LIMIT = 1.7580993408473766
 
 def _alpha_dropped(function, input, shape, p, training, inplace, generator):
     """a (m x - (1 - m) s + s p)  with the mask m, which broadcasts, and  a^-2 = (1 - p) (1 + s^2 p)."""
-    mask = _kept(function, shape, p, training, inplace, generator)
+    p = _probability(function, p, inplace)
+    mask = _kept(function, shape, p, training, generator)
     if mask is None:
         return input
     if p == 1:

@@ -130,7 +130,7 @@ masked_softmax = declare(
     name="masked_softmax", forward=_masked_exponentials, jvp=(_along,), vjp=(_along,), stacked=True,
     cases=[Case((3, 4), mask=np.array([[True, False, True, True], [False] * 4, [False, False, True, False]]), axis=-1),
            Case((2, 3), mask=np.array([[True], [False]]), axis=-1),
-           Case((3, 2), mask=np.array([[True, True], [True, False], [False, True]]), axis=-2)])
+           Case((4, 2), mask=np.array([[True, True], [True, False], [False, True], [True, True]]), axis=-2)])
 
 log_softmax_along = declare(
     None, """y = x - 1 log <1, e^x>,  dy = dx - 1 <p, dx> = (I - 1 p') dx  with  p = e^y
@@ -161,7 +161,7 @@ def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
     return _along_axis("log_softmax", log_softmax_along, input, dim, dtype)
 
 
-@composed(cases=[Case((2, 3), dim=-1), Case((2, 3), dim=0, dtype=np.dtype(float)), Case((), dim=0)])
+@composed(cases=[Case((2, 3), dim=-1), Case((3, 2), dim=0, dtype=np.dtype(float)), Case((), dim=0)])
 def softmin(input, dim=None, _stacklevel=3, dtype=None):
     """e^-x / sum e^-x along the axis `dim`: the softmax of -x, largest where the input is smallest.
 

@@ -16,3 +16,10 @@ CLASSES, CLASSES3 = np.array([2, 0, 1, 1]), np.array([[0, 2, 1, 1], [2, 2, 0, 1]
 SOME_IGNORED = np.array([2, -100, 1, 0])
 POSITIVE3 = drawn((3,), "positive")
 UNIT = drawn((4, 3), "unit interval", seed=1)
+
+
+class Constant:
+    """An array that is not differentiated (torch has no rule for it, or it is data)."""
+
+    def __init__(self, value):
+        self.value = value

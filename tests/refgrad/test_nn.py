@@ -9,18 +9,20 @@ import torch.nn.functional as F
 
 import refgrad as rg
 from refgrad import nn
-from refgrad.nn import activations, losses, normalization, rectifiers, regularization
+from refgrad.nn import activations, attention, losses, normalization, rectifiers, recurrent, regularization
 from refgrad.primitive import TABLE, Primitive
-from tests.refgrad.layers import (CLASSES, CLASSES3, LOGS, POSITIVE3, PROBABILITIES, SOME_IGNORED, UNIT, X, X3, X4,
-                                  drawn)
+from tests.refgrad.layers import (CLASSES, CLASSES3, LOGS, POSITIVE3, PROBABILITIES, SOME_IGNORED, UNIT, Constant, X,
+                                  X3, X4, drawn)
 from tests.refgrad.window_calls import window_calls
 from tests.rules import drawn as drawn_case
 
+from . import sequences
 from .checks import ROUNDING, close, curved
-from .torchs import Constant, agrees_with_torch, has_the_signature_of_torch
+from .torchs import agrees_with_torch, has_the_signature_of_torch
 
-MODULES = (activations, losses, normalization, rectifiers, regularization,
-           *(inspect.getmodule(f) for f in (nn.linear, nn.softmax)))  # modules that a function of the same name hides
+# Some modules are hidden by a function of the same name.
+MODULES = (activations, attention, losses, normalization, rectifiers, recurrent, regularization,
+           *(inspect.getmodule(f) for f in (nn.embedding, nn.linear, nn.softmax)))
 LAYERS = {p.name: p for module in MODULES for p in vars(module).values() if isinstance(p, Primitive) and p in TABLE}
 @pytest.fixture
 def rng():
@@ -122,7 +124,7 @@ CALLS = [
     ("layer_norm", (X3, (3, 4), drawn((3, 4)), drawn((3, 4), seed=1), 0.5)),
     ("layer_norm", (X3, (4,), None, drawn((4,)))), ("layer_norm", (X3, X3.shape)),
     ("dropout", (X, 0.0)), ("dropout", (X, 1.0)), ("dropout", (X, 0.5, False)),
-    *window_calls(Constant),
+    *window_calls(Constant), *sequences.CALLS,
 ]
 REDUCED = "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy_with_logits", "kl_div"
 
@@ -137,7 +139,7 @@ def calls():
             yield pytest.param(name, args, {**options, **extra}, id=f"{name}-{i}-{reduction}")
 
 
-@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides", "ignore:dropout2d. Received a 3D")
 @pytest.mark.parametrize("name, args, options", list(calls()))
 def test_value_gradients_and_second_derivatives_are_those_of_torch(name, args, options, rng):
     agrees_with_torch(name, args, options, rng)

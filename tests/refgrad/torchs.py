@@ -11,6 +11,7 @@ import refgrad as rg
 from refgrad import nn
 
 from .checks import ROUNDING, close
+from .layers import Constant
 
 
 #: Of functions whose signature torch's documentation alone tells.
@@ -27,19 +28,13 @@ BUILTINS = {
 
 #: Of these torch has no second derivative, or (of binary_cross_entropy) one with 1e-12 added to a
 #: denominator.
-ONCE = "binary_cross_entropy", "multi_margin_loss", "multilabel_margin_loss", "pdist", "cdist"
+ONCE = ("binary_cross_entropy", "multi_margin_loss", "multilabel_margin_loss", "pdist", "cdist",
+        "embedding_bag")
 
 
 def of_torch(name):
     """torch's function of that name."""
     return torch.cdist if name == "cdist" else getattr(F, name)
-
-
-class Constant:
-    """An array that is not differentiated (torch has no rule for it, or it is data)."""
-
-    def __init__(self, value):
-        self.value = value
 
 
 def is_variable(a):
