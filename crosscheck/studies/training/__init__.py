@@ -13,7 +13,7 @@ from ..study import Command, Study, Table
 #: accuracy        the part of the test set that is classified rightly; nan where it is not measured
 #: distance        |p - q| / |p| between the parameters p of refgrad and q of torch, 2-norms over all of them
 TABLE = Table("training.csv", (
-    "step", "dtype", "library", "loss", "gradient_error", "reference", "accuracy", "distance"),
+    "net", "step", "dtype", "library", "loss", "gradient_error", "reference", "accuracy", "distance"),
     ("step", "loss", "gradient_error", "accuracy", "distance"))
 
 COMMAND = Command("training", """
