@@ -23,9 +23,10 @@ WEIGHT_DECAY = 1e-3
 #: Digits in the test set.
 TEST = 360
 
-#: The characters of the sums, and what the lines of text look like.
-CHARACTERS, SUMS = "0123456789+=;", 1000
-SHOWN, ANSWER = len("3+4="), len("07")
+#: The sums: how many lines of text, of numbers below what, in which characters.  The answer stands
+#: at place `ANSWER` of a line.
+LINES, BELOW, CHARACTERS = 1000, 5, "0123456789+=;"
+ANSWER = len("3+4=")
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Net:
 
     name     as in training.csv
     task     what it learns, in words
-    data     seed -> (x, y, x of the test set, y of it), shuffled.  Where y is negative, the test set
-             asks for no answer.  None without the package that has the data
+    data     seed -> (x, y, x of the test set, y of it).  Where y is negative, the test set asks for
+             no answer.  None without the package that has the data
     start    a generator -> the parameters, a dict of float64 arrays
     scores   see above
     normed   the width of each batch norm
@@ -76,20 +77,19 @@ def digits(seed):
 
 
 def sums(seed):
-    """Lines such as "3+4=07;": each character but the last, and the character that follows it.
+    """Lines such as "3+4=7;": each character but the last, and the character that follows it.
 
-    The test set has each of the hundred sums once and asks for the two digits of its answer.
+    The test set has each sum once and asks for its answer alone.
     """
-    drawn = codes(np.random.default_rng(seed).integers(100, size=SUMS))
-    tests = codes(np.arange(100))
-    asked = tests[:, 1:].copy()
-    asked[:, :SHOWN - 1] = asked[:, SHOWN + ANSWER - 1:] = -1
-    return drawn[:, :-1], drawn[:, 1:], tests[:, :-1], asked
+    train = codes(np.random.default_rng(seed).integers(BELOW ** 2, size=LINES))
+    test = codes(np.arange(BELOW ** 2))
+    asked = np.where(np.arange(1, test.shape[1]) == ANSWER, test[:, 1:], -1)
+    return train[:, :-1], train[:, 1:], test[:, :-1], asked
 
 
 def codes(pairs):
-    """The line of the sum of the two digits of each number, as places in `CHARACTERS`."""
-    text = "".join(f"{a}+{b}={a + b:02};" for a, b in zip(pairs // 10, pairs % 10))
+    """Lines of text, a row each, as places in `CHARACTERS`; a pair a, b is given as a BELOW + b."""
+    text = "".join(f"{a}+{b}={a + b};" for a, b in zip(*divmod(pairs, BELOW)))
     return np.array([CHARACTERS.index(c) for c in text]).reshape(len(pairs), -1)
 
 
@@ -139,12 +139,12 @@ def cnn(F, p, x, statistics, training):
     return F.linear(h.reshape(h.shape[0], -1), p["W3"], p["b3"]), statistics
 
 
-WIDTH, HEADS, HIDDEN = 24, 2, 48
+WIDTH, HEADS, HIDDEN = 16, 2, 32
 
 
 def start_transformer(rng):
     p = {"tokens": rng.standard_normal((len(CHARACTERS), WIDTH)),
-         "places": rng.standard_normal((SHOWN + ANSWER, WIDTH))}
+         "places": rng.standard_normal((ANSWER + 1, WIDTH))}
     p |= {f"W{name}": _normal(rng, WIDTH, WIDTH) for name in ("query", "key", "value", "out")}
     for i in (1, 2):
         p |= {f"scale{i}": np.ones(WIDTH), f"shift{i}": np.zeros(WIDTH)}
@@ -170,7 +170,7 @@ DIGITS = "8x8 digits"
 
 NETS = (
     Net("MLP with batch norm", DIGITS, digits, start_mlp, mlp, normed=WIDTHS[1:-1]),
-    Net("CNN", DIGITS, digits, start_cnn, cnn, batch=32),
-    Net("transformer", "sums such as 3+4=07", sums, start_transformer, transformer, batch=32,
+    Net("CNN", DIGITS, digits, start_cnn, cnn),
+    Net("transformer", "sums such as 3+4=7", sums, start_transformer, transformer, batch=32,
         rate=0.1),
 )

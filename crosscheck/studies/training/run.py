@@ -20,6 +20,7 @@ from .nets import NETS, loss
 
 DTYPES = ("float32", "float64")
 BITS = 200                         # of the exact gradient
+ERRORS_EVERY, ACCURACY_EVERY = 5, 10
 WIDER = {"float32": np.float64, "float64": np.longdouble}
 
 
@@ -40,7 +41,7 @@ def run_training(seed=0, quick=False, tick=lambda description: None):
     return pd.DataFrame(rows, columns=TABLE.columns)
 
 
-def train(net, x, y, x_test, y_test, seed, steps, accuracy_every=10, tick=lambda description: None):
+def train(net, x, y, x_test, y_test, seed, steps, tick=lambda description: None):
     """Rows, step by step.  The exact gradient is taken at the first step, halfway and at the last."""
     pairs = {dtype: start(net, seed, dtype) for dtype in DTYPES}
     exactly = {0, steps // 2, steps}
@@ -49,13 +50,14 @@ def train(net, x, y, x_test, y_test, seed, steps, accuracy_every=10, tick=lambda
             drifted = distance(*(learner.parameters for learner in pair))
             for learner in pair:
                 accuracy = np.nan
-                if step % accuracy_every == 0 or step == steps:
+                if step % ACCURACY_EVERY == 0 or step == steps:
                     accuracy = learner.accuracy(_as(dtype, x_test), y_test)
                 value, gradient = learner.value_and_gradient(_as(dtype, x[batch]), y[batch])
+                reference, e = "", None
                 at = pair[0], learner.parameters, x[batch], y[batch]
                 if step in exactly:
                     reference, e = "ball", exact_gradient(*at)
-                else:
+                elif step % ERRORS_EVERY == 0:
                     reference, e = wider_gradient(*at, WIDER[dtype])
                 yield (net.name, step, dtype, learner.library.name, value, error(gradient, e),
                        reference, accuracy, drifted)
