@@ -9,14 +9,15 @@ from ..study import Command, Study, Table
 #: loss            of the batch that comes next
 #: gradient_error  |g - e| / |e|, 2-norms over all parameters, for that batch; nan where it is not
 #:                 measured
-#: reference       what e is: "ball", the exact gradient, at the first step, halfway and at the last;
-#:                 in between, where balls would take too long, the gradient in the next wider float,
-#:                 whose own errors are thousands of times smaller, if there is one
+#: reference       what e is: "ball", the exact gradient, at the first step, halfway and at the
+#:                 last; in between, where balls would take too long, the gradient in the next wider
+#:                 float, whose own errors are thousands of times smaller, if there is one
 #: accuracy        the part of the test set that is answered rightly; nan where it is not measured
-#: distance        |p - q| / |p| between the parameters p of refgrad and q of torch, 2-norms over all
-TABLE = Table("training.csv", (
-    "net", "step", "dtype", "library", "loss", "gradient_error", "reference", "accuracy", "distance"),
-    ("step", "loss", "gradient_error", "accuracy", "distance"))
+#: distance        |p - q| / |p| between the parameters p of refgrad and q of torch, 2-norms over
+#:                 all of them
+TABLE = Table("training.csv", ("net", "step", "dtype", "library", "loss", "gradient_error",
+                               "reference", "accuracy", "distance"),
+              ("step", "loss", "gradient_error", "accuracy", "distance"))
 
 COMMAND = Command("training", """
 Train two networks on handwritten digits and one on sums, by refgrad and by torch in lockstep.

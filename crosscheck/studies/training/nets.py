@@ -1,7 +1,7 @@
 """What is trained: three nets, each described once for the functions of any library.
 
-A description is a function ``scores(F, p, x, statistics, training)``.  F is a namespace of functions
-with the names and arguments of torch.nn.functional, except for the two that `learner` writes:
+A description is a function ``scores(F, p, x, statistics, training)``.  F is a namespace of
+functions with the names and arguments of torch.nn.functional, except for two of `learner`:
 
     F.batch_norm(h, statistics, weight, bias, training) -> (result, new statistics)
     F.l2_penalty(weights, weight_decay) -> weight_decay / 2 times the sum of all squares
@@ -23,10 +23,11 @@ WEIGHT_DECAY = 1e-3
 #: Digits in the test set.
 TEST = 360
 
-#: The sums: how many lines of text, of numbers below what, in which characters.  The answer stands
-#: at place `ANSWER` of a line.
-LINES, BELOW, CHARACTERS = 1000, 5, "0123456789+=;"
-ANSWER = len("3+4=")
+#: How many sums are drawn, and that their summands are below `BELOW`.
+SUMS, BELOW = 1000, 5
+
+#: What a line such as "3+4=7;" is made of, and the place of its answer.
+CHARACTERS, ANSWER = "0123456789+=;", len("3+4=")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def loss(F, net, p, x, y, statistics):
 
 
 def digits(seed):
-    """Images in rows of 64 pixels, in [0, 1] and exact in float32, and the digit that each shows."""
+    """Images, rows of 64 pixels in [0, 1] that are exact in float32, and the digits they show."""
     try:
         from sklearn.datasets import load_digits
     except ImportError:
@@ -79,9 +80,9 @@ def digits(seed):
 def sums(seed):
     """Lines such as "3+4=7;": each character but the last, and the character that follows it.
 
-    The test set has each sum once and asks for its answer alone.
+    The test set has each sum once, and only the answer is asked for.
     """
-    train = codes(np.random.default_rng(seed).integers(BELOW ** 2, size=LINES))
+    train = codes(np.random.default_rng(seed).integers(BELOW ** 2, size=SUMS))
     test = codes(np.arange(BELOW ** 2))
     asked = np.where(np.arange(1, test.shape[1]) == ANSWER, test[:, 1:], -1)
     return train[:, :-1], train[:, 1:], test[:, :-1], asked
@@ -170,7 +171,7 @@ DIGITS = "8x8 digits"
 
 NETS = (
     Net("MLP with batch norm", DIGITS, digits, start_mlp, mlp, normed=WIDTHS[1:-1]),
-    Net("CNN", DIGITS, digits, start_cnn, cnn),
+    Net("CNN", DIGITS, digits, start_cnn, cnn, rate=0.08),
     Net("transformer", "sums such as 3+4=7", sums, start_transformer, transformer, batch=32,
         rate=0.1),
 )

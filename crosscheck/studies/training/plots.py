@@ -14,7 +14,7 @@ COLUMNS = ("loss of each batch", "test accuracy, %", "error of the gradient, rel
 
 @plot()
 def plot_training(frame):
-    """Loss, test accuracy, error of the gradients and distance of the parameters, against the step."""
+    """A column for each of `COLUMNS`, against the step."""
     nets = [net for net in NETS if net.name in set(frame["net"])]
     figure, axes = plt.subplots(len(nets), 4, figsize=(13, 0.8 + 2.5 * len(nets)), sharex=True,
                                 sharey="col", squeeze=False, layout="constrained")
@@ -29,8 +29,8 @@ def plot_training(frame):
         ax.tick_params(labelleft=True)
     _limits(axes[0], frame)
     _names(axes[0, 0])
-    figure.suptitle(f"refgrad and torch in lockstep, {frame['step'].max()} steps", x=0.01, ha="left",
-                    fontsize=11)
+    figure.suptitle(f"refgrad and torch train in lockstep for {frame['step'].max()} steps; black "
+                    "dots: errors against the exact gradient", x=0.01, ha="left", fontsize=11)
     return figure
 
 
@@ -40,17 +40,20 @@ def _draw(net, row, frame):
     _curves(loss, learned, "loss")
     measured = learned[learned["accuracy"].notna()]
     _curves(accuracy, measured.assign(accuracy=100 * measured["accuracy"]), "accuracy")
-    last = measured[measured["step"] == measured["step"].max()].set_index("library")["accuracy"] * 100
-    accuracy.text(0.97, 0.08, "".join(f"{last[name]:.1f} % by {name}\n" for name in COLORS).strip(),
-                  transform=accuracy.transAxes, ha="right")
+    last = 100 * measured.groupby("library")["accuracy"].last()
+    for n, (library, color) in enumerate(COLORS.items()):
+        accuracy.text(0.97, 0.2 - 0.12 * n, f"{last[library]:.1f} % by {library}", color=color,
+                      transform=accuracy.transAxes, ha="right")
     loss.set_ylabel(f"{net.name}\n{net.task}", fontweight="bold")
     for dtype, rows in frame[frame["gradient_error"].notna()].groupby("dtype"):
         _curves(errors, rows, "gradient_error")
+        exact = rows[rows["reference"] == "ball"]
+        errors.plot(exact["step"], exact["gradient_error"], "o", ms=3.5, color="black")
         for ax in (errors, distances):
             ax.axhline(np.finfo(dtype).eps, color="#999999", lw=0.8, ls="--")
         _say(errors, frame, rows["gradient_error"].max(), dtype)
-    # the same in the rows of both libraries
-    for dtype, rows in frame[(frame["step"] > 0) & (frame["library"] == "refgrad")].groupby("dtype"):
+    after = frame[(frame["step"] > 0) & (frame["library"] == "refgrad")]  # the same in both
+    for dtype, rows in after.groupby("dtype"):
         distances.plot(rows["step"], rows["distance"], color="black", lw=1.5)
         _say(distances, frame, rows["distance"].max(), dtype)
 

@@ -22,9 +22,9 @@ def run(options, watch):
 
 def sections(folder, frame):
     last = frame[frame["step"] == frame["step"].max()]
-    text = ["Each network is trained by refgrad and by torch in lockstep: from the same parameters, on "
-            "the same batches. Each one's gradient is compared with the exact gradient at its own "
-            "parameters."]
+    text = ["Each network is trained by refgrad and by torch in lockstep: from the same "
+            "parameters, on the same batches. Each one's gradient is compared with the exact "
+            "gradient at its own parameters."]
     text += [_line(net, frame[frame["net"] == net.name])
              for net in NETS if net.name in set(frame["net"])]
     return [section("Real networks, trained", text, images(folder, "training.png"),
@@ -40,5 +40,5 @@ def _line(net, rows):
         last["distance"].groupby("dtype").max(), rows.groupby("dtype")["gradient_error"].max()))
     return (f"The {net.name} learns {net.task}: after {steps} steps in float32, "
             f"{learned['refgrad']:.1f} % of the test set are right by refgrad and "
-            f"{learned['torch']:.1f} % by torch. Their parameters are apart by {apart}; no gradient "
-            f"was off by more than {off}.")
+            f"{learned['torch']:.1f} % by torch. The relative distance of their parameters is "
+            f"{apart}; the largest relative error of a gradient is {off}.")

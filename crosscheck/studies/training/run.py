@@ -1,8 +1,8 @@
 """Three real networks, each learned by refgrad and by torch in lockstep.
 
-Both start from the same parameters and see the same batches.  How far apart they drift is rounding,
-amplified by the training itself; how good their gradients are is measured against the exact gradient
-at each one's own parameters.
+Both start from the same parameters and see the same batches.  How far apart they drift is
+rounding, amplified by the training itself; how good their gradients are is measured against the
+exact gradient at each one's own parameters.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WIDER = {"float32": np.float64, "float64": np.longdouble}
 
 
 def steps(quick):
-    return 30 if quick else 200
+    return 80 if quick else 200
 
 
 def count(quick):
@@ -42,7 +42,7 @@ def run_training(seed=0, quick=False, tick=lambda description: None):
 
 
 def train(net, x, y, x_test, y_test, seed, steps, tick=lambda description: None):
-    """Rows, step by step.  The exact gradient is taken at the first step, halfway and at the last."""
+    """Rows, step by step, with the exact gradient at the first step, halfway and at the last."""
     pairs = {dtype: start(net, seed, dtype) for dtype in DTYPES}
     exactly = {0, steps // 2, steps}
     for step, batch in zip(range(steps + 1), batches(len(x), net.batch, seed)):
@@ -87,10 +87,10 @@ def _as(dtype, a):
 
 
 def exact_gradient(learner, parameters, x, y):
-    """The gradient at `parameters` in ball arithmetic, by refgrad's rules, which are proven elsewhere.
+    """The gradient at `parameters` in ball arithmetic, by refgrad's rules, proven elsewhere.
 
-    A rule that is wrong shows as an error of torch's gradient; what a rule computes in floats, where
-    balls compute its formula, as one of refgrad's.
+    A rule that is wrong shows as an error of torch's gradient.  A function of refgrad that computes
+    something wrong in floats shows as an error of refgrad's, since balls take its formula.
     """
     with arithmetic(BITS):
         return _gradient(learner, lambda a: Ball(a.astype(float)), parameters, x, y)
