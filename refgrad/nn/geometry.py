@@ -1,4 +1,4 @@
-"""What layers with windows ask of their arguments: sizes for each axis, and inputs without a batch."""
+"""What layers with windows ask of their arguments: sizes for each axis, inputs without a batch."""
 
 import operator
 from typing import NamedTuple
@@ -59,7 +59,7 @@ def same_numbers(function, **arrays):
 
 
 class Windows(NamedTuple):
-    """The windows of a pooling layer: for each axis their size, number, first entries and dilation."""
+    """The windows of a pooling layer: for each axis their size, first entries and dilation."""
 
     size: tuple
     starts: tuple
@@ -92,7 +92,7 @@ def windows_of(function, shape, k, kernel_size, stride, padding, dilation=1, cei
 
 
 def adaptive_intervals(function, shape, k, output_size):
-    """Starts and stops of as many intervals as asked for along each axis (None: one for each entry).
+    """Starts and stops of as many intervals of each axis as asked for (None: one for each entry).
 
     They cover the axis: interval i of m reaches from floor(i n / m) to ceil((i + 1) n / m).
     """
