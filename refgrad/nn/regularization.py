@@ -66,6 +66,14 @@ def _of_channels(function, input, batched, spatial):
     return shape[:channels] + (1,) * (len(shape) - channels)
 
 
+_SEEDED = lambda: np.random.default_rng(5)
+
+
+def _channels(function, *shape):
+    return [Case(shape, call=lambda x: function()(x, 0.25, generator=_SEEDED()))]
+
+
+@composed(kind=LINEAR, cases=_channels(lambda: dropout1d, 2, 3, 2))
 def dropout1d(input, p=0.5, training=True, inplace=False, *, generator=None):
     """Each channel 0 as a whole with probability p, else divided by 1 - p.
 
@@ -78,6 +86,7 @@ def dropout1d(input, p=0.5, training=True, inplace=False, *, generator=None):
     return _dropped("dropout1d", input, shape, p, training, inplace, generator)
 
 
+@composed(kind=LINEAR, cases=_channels(lambda: dropout2d, 1, 4, 1, 2))
 def dropout2d(input, p=0.5, training=True, inplace=False, *, generator=None):
     """Each channel 0 as a whole with probability p, else divided by 1 - p.
 
@@ -88,6 +97,7 @@ def dropout2d(input, p=0.5, training=True, inplace=False, *, generator=None):
     return _dropped("dropout2d", input, shape, p, training, inplace, generator)
 
 
+@composed(kind=LINEAR, cases=_channels(lambda: dropout3d, 1, 4, 1, 1, 2))
 def dropout3d(input, p=0.5, training=True, inplace=False, *, generator=None):
     """Each channel 0 as a whole with probability p, else divided by 1 - p.
 
@@ -114,9 +124,6 @@ def _alpha_dropped(function, input, shape, p, training, inplace, generator):
     s = SELU_LIMIT * one
     a = 1 / np.sqrt((1 - p * one) * (1 + p * s * s))
     return a * (np.where(mask, input, -s) + p * s)
-
-
-_SEEDED = lambda: np.random.default_rng(5)
 
 
 @composed(cases=[Case((2, 3), call=lambda x: alpha_dropout(x, 0.25, True, generator=_SEEDED())),

@@ -281,16 +281,19 @@ def _sizes(name, old, size, scale_factor):
     return [int(n * f) for n, f in zip(old, factors)], tuple(factors)
 
 
+@composed(kind=LINEAR, cases=[Case((1, 1, 2, 2), size=3)])
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
     """`interpolate` under an older name.  As torch.nn.functional.upsample."""
     return _interpolated("upsample", input, size, scale_factor, mode, align_corners)
 
 
+@composed(kind=LINEAR, cases=[Case((1, 1, 2, 2), size=3)])
 def upsample_nearest(input, size=None, scale_factor=None):
     """`interpolate` with mode='nearest'.  As torch.nn.functional.upsample_nearest."""
     return _interpolated("upsample_nearest", input, size, scale_factor, "nearest")
 
 
+@composed(kind=LINEAR, cases=[Case((1, 1, 2, 2), size=3)])
 def upsample_bilinear(input, size=None, scale_factor=None):
     """`interpolate` with mode='bilinear' and aligned corners.  As torch.nn.functional.upsample_bilinear."""
     return _interpolated("upsample_bilinear", input, size, scale_factor, "bilinear", align=True)
