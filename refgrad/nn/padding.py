@@ -78,7 +78,7 @@ def _check(mode, shape, widths, count, value):
         least = 0 if mode == "constant" else 1
         if n + a + b < least or min(a, 0) + min(b, 0) < -n and mode == "constant":
             raise expected("pad", "pad", f"{a}, {b} for an axis of size {n}", "widths that do not cut more than that")
-        most = {"reflect": n - 1, "circular": n}.get(mode)
+        most = {"reflect": n - 1, "circular": n + min(a, 0) + min(b, 0)}.get(mode)
         if most is not None and max(a, b) > most:
             raise expected("pad", "pad", f"{a}, {b} for an axis of size {n}", f"at most {most} with mode={mode!r}")
         if mode != "constant" and n == 0:

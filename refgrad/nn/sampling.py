@@ -54,7 +54,7 @@ def _linear(p):
 
 
 def _nearest(p):
-    return [(np.rint(p), 1)]
+    return [(np.rint(p), np.ones_like(p))]
 
 
 def _cubic(p):
@@ -126,13 +126,9 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     total = 0
     for taps in itertools.product(*along):
         index, valid, weights = zip(*taps)
-        term = at(rows, (batch, *index)) * _column(functools.reduce(np.multiply, weights))
-        total = total + np.where(_column(functools.reduce(np.logical_and, valid)), term, 0)
+        term = at(rows, (batch, *index)) * functools.reduce(np.multiply, weights)[..., None]
+        total = total + np.where(functools.reduce(np.logical_and, valid)[..., None], term, 0)
     return in_dtype_of(input, np.moveaxis(total, -1, 1))
-
-
-def _column(w):
-    return w if isinstance(w, int) else w[..., None]
 
 
 def _checked(input, grid, mode, padding_mode):

@@ -11,8 +11,8 @@ import refgrad as rg
 from refgrad import nn
 from refgrad.nn import activations, losses, normalization, regularization
 from refgrad.primitive import TABLE, Primitive
-from tests.refgrad.layers import (CLASSES, CLASSES3, LOGS, POSITIVE3, PROBABILITIES, SOME_IGNORED, UNIT, X, X3, X4,
-                                  drawn)
+from tests.refgrad.layers import (CLASSES, CLASSES3, LOGS, POSITIVE3, PROBABILITIES, SOME_IGNORED, SPATIAL, UNIT, X, X3,
+                                  X4, drawn)
 from tests.rules import drawn as drawn_case
 
 from .checks import ROUNDING, close, curved
@@ -127,6 +127,7 @@ CALLS = [
     ("layer_norm", (X3, (3, 4), drawn((3, 4)), drawn((3, 4), seed=1), 0.5)),
     ("layer_norm", (X3, (4,), None, drawn((4,)))), ("layer_norm", (X3, X3.shape)),
     ("dropout", (X, 0.0)), ("dropout", (X, 1.0)), ("dropout", (X, 0.5, False)),
+    *SPATIAL,
 ]
 REDUCED = "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy_with_logits", "kl_div"
 
@@ -145,7 +146,8 @@ def is_variable(a):
     return isinstance(a, np.ndarray) and a.dtype.kind == "f"
 
 
-@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides", "ignore:.nn.functional.upsample",
+                            "ignore:Since version 1.3.0, affine_grid")
 @pytest.mark.parametrize("name, args, options", list(calls()))
 def test_value_gradients_and_second_derivatives_are_those_of_torch(name, args, options, rng):
     given = [*args, *options.values()]
@@ -190,7 +192,8 @@ def test_every_function_is_called():
 @pytest.mark.parametrize("name", sorted({name for name, *_ in CALLS}))
 def test_signatures_are_those_of_torch(name):
     builtins = {"linear": "(input, weight, bias=None)", "softplus": "(input, beta=1, threshold=20)",
-                "gelu": "(input, approximate='none')"}
+                "gelu": "(input, approximate='none')", "channel_shuffle": "(input, groups)",
+                "pixel_shuffle": "(input, upscale_factor)", "pixel_unshuffle": "(input, downscale_factor)"}
     mine = inspect.signature(getattr(nn, name))
     parameters = [p for p in mine.parameters.values() if p.kind is not p.KEYWORD_ONLY]
     if name in builtins:
