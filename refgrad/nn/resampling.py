@@ -234,7 +234,7 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
 
 
 def _interpolated(name, input, size, scale_factor, mode, align=None, recompute=None, antialias=False):
-    shape = shape_of(name, "input", input)
+    shape = tuple(map(int, shape_of(name, "input", input)))
     weights = _weights(name, shape, mode, align, antialias)
     sizes, factors = _sizes(name, shape[2:], size, scale_factor)
     if recompute and size is not None:
