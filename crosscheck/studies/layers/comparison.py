@@ -1,0 +1,202 @@
+"""One call of refgrad.nn against torch's: value, gradient, duality, second derivatives; and who is right.
+
+With weights w for the results and a direction v, all derivatives are looked at as those of the function
+F(s) = <w, f(x + s v)> at 0.  Where the two differ, its exact value and derivatives are found in ball arithmetic by
+differences, from f alone: neither's rules take part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+import refgrad as rg
+
+from ...ball import Ball, arithmetic
+from .samples import leaves, waves
+
+#: What may differ, relative to the largest entry: in values and gradients, and in second derivatives.
+NEAR, NEAR_TWICE = 1e-10, 1e-9
+
+#: Bits of the exact values, and the step of their differences, whose own error is its square.
+BITS, STEP = 800, 2.0 ** -100
+
+REFGRAD, TORCH, BOTH, NEITHER = "refgrad", "torch", "both: a kink", "neither"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came out of one sample.
+
+    stage    where it differs, "refused", or "" if nothing does
+    reason   of a refusal
+    how_far  relative to the largest entry; nan for shapes, nan and inf
+    right    who is right
+    """
+
+    stage: str = ""
+    reason: str = ""
+    how_far: float = np.nan
+    right: str = ""
+
+
+def compare(op, function, call):
+    """The `Found` of one call of torch's entry and of refgrad's function."""
+    tensors, theirs = call.of_torch(op)
+    arrays, mine = call.of_arrays(function)
+    try:
+        with np.errstate(all="ignore"):
+            leaves(mine(*arrays))
+    except (TypeError, ValueError, NotImplementedError) as error:
+        return Found("refused", f"{type(error).__name__}: {error}")
+    try:
+        with np.errstate(all="ignore"):
+            return Comparison(op, tensors, theirs, arrays, mine).found()
+    except Exception as error:  # an error of refgrad's derivatives is a finding
+        return Found("error", right=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+
+
+class Comparison:
+    def __init__(self, op, tensors, theirs, arrays, mine):
+        self.op, self.tensors, self.arrays = op, tensors, arrays
+        self.f = lambda *values: leaves(mine(*values))
+        with torch.enable_grad():
+            self.ys = leaves(theirs(*tensors))
+        self.v = waves([a.shape for a in arrays], 1)
+        self.w = waves([tuple(y.shape) for y in self.ys])
+
+    def scalar(self, *values):
+        """<w, f>, of the results that are no integers."""
+        return sum(np.sum(w * y) for w, y in zip(self.w, self.f(*values)) if _is_float(y))
+
+    def found(self):
+        for stage in (self.value, self.gradient, self.second):
+            if found := stage():
+                return found
+        return Found()
+
+    def value(self):
+        values = self.f(*self.arrays)
+        if len(values) != len(self.ys):
+            return Found("results", right=f"{len(values)} instead of {len(self.ys)}")
+        for mine, theirs in zip(values, map(_numbers, self.ys)):
+            if not (how_far := far(mine, theirs)) <= NEAR:
+                n = [y is mine for y in values].index(True)
+                return Found("value", "", how_far, self.judge(0, mine, theirs, lambda: self.exact_value(n)))
+        return None
+
+    def differentiable(self):
+        return bool(self.tensors) and self.op.supports_autograd and any(y.requires_grad for y in self.ys)
+
+    def gradient(self):
+        """Reverse mode against torch's, and forward mode against reverse mode."""
+        if not self.differentiable():
+            return None
+        total = sum((torch.from_numpy(w) * y).sum() for w, y in zip(self.w, self.ys) if y.requires_grad)
+        self.slopes = torch.autograd.grad(total, self.tensors, create_graph=self.op.supports_gradgrad,
+                                          allow_unused=True)
+        theirs = [np.zeros(a.shape) if d is None else _numbers(d) for a, d in zip(self.arrays, self.slopes)]
+        every = tuple(range(len(self.arrays)))
+        mine = rg.grad(self.scalar, every)(*self.arrays)
+        for m, t in zip(mine, theirs):
+            if not (how_far := far(m, t)) <= NEAR:
+                along = [sum(np.sum(a * d) for a, d in zip(g, self.v)) for g in (mine, theirs)]
+                return Found("gradient", "", how_far, self.judge(1, *along, lambda: self.exact_slope(1)))
+        tangent = rg.jvp(self.scalar, self.arrays, self.v)[1]
+        terms = [np.sum(m * d) for m, d in zip(mine, self.v)]
+        if np.all(np.isfinite(terms)):
+            size = sum(np.sum(np.abs(m * d)) for m, d in zip(mine, self.v)) + 1e-30
+            if not (how_far := abs(tangent - sum(terms)) / size) <= NEAR:
+                return Found("forward", "", how_far, self.judge(1, tangent, sum(terms), lambda: self.exact_slope(1)))
+        return None
+
+    def second(self):
+        """H v in three ways, against torch's; where it has none, against the first of them."""
+        if not self.differentiable():
+            return None
+        every, scalar, v = tuple(range(len(self.arrays))), self.scalar, self.v
+        slope = rg.grad(scalar, every)
+        ways = {
+            "reverse over reverse": lambda: rg.grad(lambda *x: sum(np.sum(p * d) for p, d in zip(slope(*x), v)),
+                                                    every)(*self.arrays),
+            "forward over reverse": lambda: rg.jvp(slope, self.arrays, v)[1],
+            "reverse over forward": lambda: rg.grad(lambda *x: rg.jvp(scalar, x, v)[1], every)(*self.arrays)}
+        theirs = self.torch_second()
+        for name, way in ways.items():
+            mine = list(map(np.asarray, way()))
+            theirs = theirs or mine
+            size = max([np.max(np.abs(t[np.isfinite(t)]), initial=1e-30) for t in theirs])
+            for m, t in zip(mine, theirs):
+                if not (how_far := far(m, t, size)) <= NEAR_TWICE:
+                    along = [sum(np.sum(a * d) for a, d in zip(g, v)) for g in (mine, theirs)]
+                    return Found(name, "", how_far, self.judge(2, *along, lambda: self.exact_slope(2)))
+        return None
+
+    def torch_second(self):
+        if not self.op.supports_gradgrad:
+            return None
+        along = sum((d * torch.from_numpy(v)).sum() for d, v in zip(self.slopes, self.v)
+                    if d is not None and d.requires_grad)
+        if not torch.is_tensor(along):
+            return [np.zeros(a.shape) for a in self.arrays]
+        found = torch.autograd.grad(along, self.tensors, allow_unused=True)
+        return [np.zeros(a.shape) if d is None else _numbers(d) for a, d in zip(self.arrays, found)]
+
+    # Who is right
+
+    def judge(self, order, mine, theirs, exact):
+        """Which of the two is the exact value or derivative, as far as balls can tell."""
+        if np.shape(mine) != np.shape(theirs):
+            return "undecided: shapes"
+        if not all(np.all(np.isfinite(a)) for a in (*self.arrays, mine, theirs)):
+            return "undecided: nan or inf"
+        try:
+            with arithmetic(BITS):
+                value, is_kink = exact()
+        except Exception as error:  # whatever balls cannot do
+            return f"undecided: {type(error).__name__} on balls"
+        if is_kink:
+            return BOTH
+        size = np.max(np.abs(value), initial=1e-30)
+        near = NEAR if order < 2 else NEAR_TWICE
+        close = [np.max(np.abs(a - value), initial=0) <= near * size for a in (mine, theirs)]
+        return {(True, False): REFGRAD, (False, True): TORCH, (False, False): NEITHER}.get(
+            tuple(map(bool, close)), "undecided: not in the direction that was looked at")
+
+    def exact_value(self, n):
+        return self.f(*map(Ball, self.arrays))[n].mid(), False
+
+    def exact_slope(self, order):
+        """The derivative of F at 0, and whether F has a kink there: slopes to both sides that differ."""
+        values = [self.scalar(*(Ball(a) + s * STEP * Ball(d) for a, d in zip(self.arrays, self.v)))
+                  for s in (-1, 0, 1)]
+        before, after = (float(((b - a) / STEP).mid()) for a, b in zip(values, values[1:]))
+        is_kink = abs(after - before) > NEAR * max(abs(after), abs(before))
+        if order == 1:
+            return float(((values[2] - values[0]) / (2 * STEP)).mid()), is_kink
+        return float(((values[2] - 2 * values[1] + values[0]) / (STEP * STEP)).mid()), is_kink
+
+
+def far(a, b, size=None):
+    """How far the arrays are apart, relative to the largest entry of b.
+
+    nan if their shapes differ, or the places where they are nan or inf.
+    """
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if a.shape != b.shape or not np.array_equal(np.isnan(a), np.isnan(b)):
+        return np.nan
+    finite = np.isfinite(b)
+    if not np.array_equal(a[~finite], b[~finite], equal_nan=True) or not np.isfinite(a[finite]).all():
+        return np.nan
+    size = size or np.max(np.abs(b[finite]), initial=1e-30)
+    return float(np.max(np.abs(a - b)[finite], initial=0) / size)
+
+
+def _is_float(y):
+    return getattr(y, "dtype", None) is None or np.dtype(y.dtype).kind in "fO"
+
+
+def _numbers(x):
+    return x.detach().numpy(force=True)
