@@ -114,6 +114,13 @@ def test_at_a_kink_both_are_right():
     assert wrong.stage == "gradient" and wrong.right == BOTH
 
 
+def test_where_the_slope_has_a_kink_both_are_right():
+    """The second derivative of x |x| / 2 is to the left not what it is to the right."""
+    wrong = found(lambda x: torch.where(x > 0, x * x / 2, -x * x / 2), lambda x: np.where(x >= 0, x * x / 2, -x * x / 2),
+                  torch.tensor([0.0, 1.0], dtype=torch.float64))
+    assert wrong.stage == "reverse over reverse" and wrong.right == BOTH
+
+
 def test_what_is_refused_says_why():
     refused = found(lambda x, p: x, nn.dropout, p=0.5)
     assert refused.stage == "refused" and "generator" in refused.reason

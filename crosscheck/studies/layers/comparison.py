@@ -1,8 +1,8 @@
 """One call of refgrad.nn against torch's: value, gradient, duality, second derivatives; and who is right.
 
-With weights w for the results and a direction v, all derivatives are looked at as those of the function
-F(s) = <w, f(x + s v)> at 0.  Where the two differ, its exact value and derivatives are found in ball arithmetic by
-differences, from f alone: neither's rules take part.
+With weights w for the results and a direction v, what is compared is the gradient of F(x) = <w, f(x)> and its second
+derivative H v.  Where the two differ, the entry that differs most, of the value, of the gradient or of H v, is computed
+in ball arithmetic by differences of f alone: neither's rules take part.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Comparison:
         for mine, theirs in zip(values, map(_numbers, self.ys)):
             if not (how_far := far(mine, theirs)) <= NEAR:
                 n = [y is mine for y in values].index(True)
-                return Found("value", "", how_far, self.judge(0, mine, theirs, lambda: self.exact_value(n)))
+                return Found("value", "", how_far, self.judge(0, mine, theirs, n))
         return None
 
     def differentiable(self):
@@ -100,16 +100,15 @@ class Comparison:
         theirs = [np.zeros(a.shape) if d is None else _numbers(d) for a, d in zip(self.arrays, self.slopes)]
         every = tuple(range(len(self.arrays)))
         mine = rg.grad(self.scalar, every)(*self.arrays)
-        for m, t in zip(mine, theirs):
+        for n, (m, t) in enumerate(zip(mine, theirs)):
             if not (how_far := far(m, t)) <= NEAR:
-                along = [sum(np.sum(a * d) for a, d in zip(g, self.v)) for g in (mine, theirs)]
-                return Found("gradient", "", how_far, self.judge(1, *along, lambda: self.exact_slope(1)))
+                return Found("gradient", "", how_far, self.judge(1, m, t, n))
         tangent = rg.jvp(self.scalar, self.arrays, self.v)[1]
         terms = [np.sum(m * d) for m, d in zip(mine, self.v)]
         if np.all(np.isfinite(terms)):
             size = sum(np.sum(np.abs(m * d)) for m, d in zip(mine, self.v)) + 1e-30
             if not (how_far := abs(tangent - sum(terms)) / size) <= NEAR:
-                return Found("forward", "", how_far, self.judge(1, tangent, sum(terms), lambda: self.exact_slope(1)))
+                return Found("forward", "", how_far, TORCH)  # whose gradient refgrad's reverse mode gave, too
         return None
 
     def second(self):
@@ -128,10 +127,9 @@ class Comparison:
             mine = list(map(np.asarray, way()))
             theirs = theirs or mine
             size = max([np.max(np.abs(t[np.isfinite(t)]), initial=1e-30) for t in theirs])
-            for m, t in zip(mine, theirs):
+            for n, (m, t) in enumerate(zip(mine, theirs)):
                 if not (how_far := far(m, t, size)) <= NEAR_TWICE:
-                    along = [sum(np.sum(a * d) for a, d in zip(g, v)) for g in (mine, theirs)]
-                    return Found(name, "", how_far, self.judge(2, *along, lambda: self.exact_slope(2)))
+                    return Found(name, "", how_far, self.judge(2, m, t, n, size))
         return None
 
     def torch_second(self):
@@ -146,41 +144,58 @@ class Comparison:
 
     # Who is right
 
-    def judge(self, order, mine, theirs, exact):
-        """Which of the two is the exact value or derivative, as far as balls can tell."""
-        if np.shape(mine) != np.shape(theirs):
+    def judge(self, order, mine, theirs, n, size=None):
+        """Which of the two is right where they differ most, as far as balls can tell.
+
+        n  which result, or of derivatives which argument
+        """
+        mine, theirs = np.asarray(mine, float), np.asarray(theirs, float)
+        if mine.shape != theirs.shape:
             return "undecided: shapes"
         if not all(np.all(np.isfinite(a)) for a in (*self.arrays, mine, theirs)):
             return "undecided: nan or inf"
+        place = np.unravel_index(np.argmax(np.abs(mine - theirs)), mine.shape)
         try:
             with arithmetic(BITS):
-                value, is_kink = exact()
+                low, high = (self.exact_value(n, place) if order == 0 else self.exact_slopes(n, place) if order == 1
+                             else self.exact_seconds(n, place))
         except Exception as error:  # whatever balls cannot do
             return f"undecided: {type(error).__name__} on balls"
-        if is_kink:
+        size = max(size or np.max(np.abs(theirs), initial=1e-30), abs(low), abs(high))
+        near = (NEAR if order < 2 else NEAR_TWICE) * size
+        if abs(low - high) > near:
             return BOTH
-        size = np.max(np.abs(value), initial=1e-30)
-        near = NEAR if order < 2 else NEAR_TWICE
-        close = [np.max(np.abs(a - value), initial=0) <= near * size for a in (mine, theirs)]
+        close = [bool(abs(a[place] - low) <= near) for a in (mine, theirs)]
         return {(True, False): REFGRAD, (False, True): TORCH, (False, False): NEITHER}.get(
-            tuple(map(bool, close)), "undecided: not in the direction that was looked at")
+            tuple(close), "undecided: too near")
 
-    def exact_value(self, n):
-        return self.f(*map(Ball, self.arrays))[n].mid(), False
+    def exact_value(self, n, place):
+        exact = float(self.f(*map(Ball, self.arrays))[n][place].mid())
+        return exact, exact
 
-    def exact_slope(self, order):
-        """The derivative of F at 0, and whether F has a kink there: slopes to both sides that differ."""
-        values = [self.scalar(*(Ball(a) + s * STEP * Ball(d) for a, d in zip(self.arrays, self.v)))
-                  for s in (-1, 0, 1)]
-        before, after = (float(((b - a) / STEP).mid()) for a, b in zip(values, values[1:]))
-        is_kink = abs(after - before) > NEAR * max(abs(after), abs(before))
-        if order == 1:
-            return float(((values[2] - values[0]) / (2 * STEP)).mid()), is_kink
-        return float(((values[2] - 2 * values[1] + values[0]) / (STEP * STEP)).mid()), is_kink
+    def moved(self, n, place, unit, along):
+        """F where the entry has moved by some steps, and all of it along v by some."""
+        arrays = []
+        for k, (a, d) in enumerate(zip(self.arrays, self.v)):
+            e = np.zeros(a.shape)
+            if k == n:
+                e[place] = unit
+            arrays.append(Ball(a) + STEP * (Ball(e) + along * Ball(d)))
+        return self.scalar(*arrays)
+
+    def exact_slopes(self, n, place):
+        """The partial derivative to the left and to the right; they are not the same at a kink."""
+        F = lambda s: self.moved(n, place, s, 0)
+        return [float(((F(0) - F(-s)) / (s * STEP)).mid()) for s in (1, -1)]
+
+    def exact_seconds(self, n, place):
+        """The same of the derivative of the slope along v."""
+        F = lambda s, t: self.moved(n, place, s, t)
+        return [float(((F(s, s) - F(s, 0) - F(0, s) + F(0, 0)) / (STEP * STEP)).mid()) for s in (-1, 1)]
 
 
 def far(a, b, size=None):
-    """How far the arrays are apart, relative to the largest entry of b.
+    """How far the arrays are apart, relative to the largest entry of both.
 
     nan if their shapes differ, or the places where they are nan or inf.
     """
@@ -190,7 +205,7 @@ def far(a, b, size=None):
     finite = np.isfinite(b)
     if not np.array_equal(a[~finite], b[~finite], equal_nan=True) or not np.isfinite(a[finite]).all():
         return np.nan
-    size = size or np.max(np.abs(b[finite]), initial=1e-30)
+    size = size or np.max(np.abs([a[finite], b[finite]]), initial=1e-30)
     return float(np.max(np.abs(a - b)[finite], initial=0) / size)
 
 
