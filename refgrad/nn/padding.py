@@ -1,6 +1,6 @@
 """Padding and rearranging: y = P x with a matrix P of zeros and ones, so dy = P dx and <g, P dx> = <P' g, dx>.
 
-All are written with NumPy's functions, whose rules are those of `refgrad.rules.shape`.
+All are written with NumPy's functions, whose rules are those of `refgrad.rules.shape`, and with products along one axis.
 """
 
 import operator
@@ -11,6 +11,7 @@ from ..cases import Case
 from ..errors import describe
 from ..primitive import LINEAR, composed
 from .arguments import expected, plain, shape_of
+from .sparse import Sparse, resample
 
 #: From torch's modes of padding to NumPy's.
 MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
@@ -92,9 +93,13 @@ def _cut(x, widths):
 
 
 def _continued(x, widths, mode, value):
-    if mode != "constant":
-        return np.pad(x, widths, MODES[mode])
-    return np.pad(x, widths, constant_values=0 if value is None else plain("pad", "value", value))
+    if mode == "constant":
+        return np.pad(x, widths, constant_values=0 if value is None else plain("pad", "value", value))
+    for k, (n, width) in enumerate(zip(x.shape, widths)):
+        if any(width):
+            index = np.pad(np.arange(int(n)), width, MODES[mode])[None]
+            x = resample(x, matrix=Sparse(int(n), index, np.ones(index.shape)), axis=k - len(widths))
+    return x
 
 
 @composed(kind=LINEAR, cases=[Case((1, 4, 2), groups=2), Case((2, 6, 1, 2), groups=3)])

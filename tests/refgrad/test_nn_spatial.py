@@ -10,7 +10,8 @@ import pytest
 
 import refgrad as rg
 from refgrad import nn
-from refgrad.nn.resampling import MODES, SMOOTHED, Sparse, resample
+from refgrad.nn.resampling import MODES, SMOOTHED
+from refgrad.nn.sparse import Sparse, resample
 from tests.refgrad.layers import IMAGE, VOLUME, X3, X, drawn
 
 from .checks import close
