@@ -2,8 +2,8 @@
 
     y = W x,   dy = W dx,   <g, W dx> = <W' g, dx>
 
-The jvp is the function itself, the vjp the product with the transposed matrix: both gather, neither scatters.  Entries
-with weight 0 take no part, whatever they are.
+The jvp is the function itself, the vjp the product with the transposed matrix: both gather, neither
+scatters.  Entries with weight 0 take no part, whatever they are.
 """
 
 import functools
@@ -15,7 +15,7 @@ from ..primitive import LINEAR, declare, in_dtype_of, widened
 
 
 class Sparse:
-    """A matrix whose row j has the `weights[:, j]` in the columns `index[:, j]`, and 0 elsewhere."""
+    """A matrix whose row j has `weights[:, j]` in the columns `index[:, j]`, and 0 elsewhere."""
 
     def __init__(self, columns, index, weights):
         self.columns, self.index, self.weights = columns, index, weights
@@ -39,8 +39,10 @@ class Sparse:
         rows, columns = np.nonzero(kept.T)[0], self.index.T[kept.T]
         order = np.argsort(columns, kind="stable")
         columns = columns[order]
-        place = np.arange(columns.size) - np.searchsorted(columns, columns)  # among the entries of its column
-        index, weights = (np.zeros((place.max(initial=0) + 1, self.columns), t) for t in (int, float))
+        # among the entries of its column
+        place = np.arange(columns.size) - np.searchsorted(columns, columns)
+        shape = place.max(initial=0) + 1, self.columns
+        index, weights = np.zeros(shape, int), np.zeros(shape)
         index[place, columns], weights[place, columns] = rows[order], self.weights.T[kept.T][order]
         return Sparse(self.index.shape[1], index, weights)
 
@@ -61,7 +63,8 @@ def _example():
 
 resample = declare(
     None, """y = W x along one axis, with a constant matrix W;  dy = W dx,  <g, W dx> = <W' g, dx>
-    Sparse: y_j is the sum of w_kj x_(i_kj), with few k.""", name="resample", kind=LINEAR, forward=_product,
-    jvp=(lambda v, matrix, axis: resample(v, matrix=matrix, axis=axis),), stacked=True,
+    Sparse: y_j is the sum of w_kj x_(i_kj), with few k.""", name="resample", kind=LINEAR,
+    forward=_product, jvp=(lambda v, matrix, axis: resample(v, matrix=matrix, axis=axis),),
+    stacked=True,
     vjp=(lambda g, matrix, axis: resample(g, matrix=matrix.transposed, axis=axis),),
     cases=[Case((2, 4), matrix=_example(), axis=-1), Case((4, 2), matrix=_example(), axis=-2)])

@@ -161,7 +161,7 @@ WRONG = [
     (lambda: nn.interpolate(X3, 1.5), TypeError, "size is float; expected an integer"),
     (lambda: nn.interpolate(X3, 0), ValueError, "size is 0 along an axis of size 4"),
     (lambda: nn.interpolate(X3, scale_factor=-1), ValueError, "scale_factor is -1; expected positive numbers"),
-    (lambda: nn.upsample_nearest(X3[:, :, :0], 2), ValueError, "upsample_nearest: input is 0"),
+    (lambda: nn.upsample_nearest(X3[:, :, :0], 2), ValueError, "upsample_nearest: input is of shape"),
     (lambda: nn.grid_sample(IMAGE, drawn((2, 1, 1, 3))), ValueError, r"expected \(2, H', W', 2\) for an input"),
     (lambda: nn.grid_sample(IMAGE, drawn((1, 1, 1, 2))), ValueError, "grid_sample: grid is float64"),
     (lambda: nn.grid_sample(VOLUME, drawn((1, 1, 1, 1, 3)), "bicubic"), ValueError, "mode is 'bicubic'"),

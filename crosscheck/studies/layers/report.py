@@ -27,8 +27,8 @@ def sections(folder, frame):
     text = [layers.sentence(frame) + ".",
             "Samples, references and wrong calls are those of torch's own op database. Each sample is given to both as "
             "it is, in float64: value, gradient, <w, J v> = <J' w, v>, and H v in three ways. Where they differ, the "
-            "exact value or derivative along a direction is found in ball arithmetic, by differences of the value "
-            "alone, and tells who is right."]
+            "exact value or derivative of the entry that differs most is found in ball arithmetic, by differences of the "
+            "value alone, and tells who is right."]
     here = frame[~frame["missing"].astype(bool)]
     shown = []
     for column, title, columns in (
