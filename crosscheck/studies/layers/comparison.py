@@ -1,8 +1,9 @@
-"""One call of refgrad.nn against torch's: value, gradient, duality, second derivatives; and who is right.
+"""One call of refgrad.nn against torch's: value, gradient, second derivatives; who is right.
 
-With weights w for the results and a direction v, what is compared is the gradient of F(x) = <w, f(x)> and its second
-derivative H v.  Where the two differ, the entry that differs most, of the value, of the gradient or of H v, is computed
-in ball arithmetic by differences of f alone: neither's rules take part.
+With weights w for the results and a direction v, what is compared is the gradient of
+F(x) = <w, f(x)> and its second derivative H v.  Where the two differ, the entry that differs most,
+of the value, of the gradient or of H v, is computed in ball arithmetic by differences of f alone:
+neither's rules take part.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import refgrad as rg
 from ...ball import Ball, arithmetic
 from .samples import leaves, waves
 
-#: What may differ, relative to the largest entry: in values and gradients, and in second derivatives.
+#: What may differ, relative to the largest entry: in values and gradients; in second derivatives.
 NEAR, NEAR_TWICE = 1e-10, 1e-9
 
 #: Bits of the exact values, and the step of their differences, whose own error is its square.
@@ -55,7 +56,8 @@ def compare(op, function, call):
         with np.errstate(all="ignore"):
             return Comparison(op, tensors, theirs, arrays, mine).found()
     except Exception as error:  # an error of refgrad's derivatives is a finding
-        return Found("error", right=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+        first = (str(error).splitlines() or [""])[0]
+        return Found("error", right=f"{type(error).__name__}: {first}")
 
 
 class Comparison:
@@ -88,16 +90,18 @@ class Comparison:
         return None
 
     def differentiable(self):
-        return bool(self.tensors) and self.op.supports_autograd and any(y.requires_grad for y in self.ys)
+        some = any(y.requires_grad for y in self.ys)
+        return bool(self.tensors) and self.op.supports_autograd and some
 
     def gradient(self):
         """Reverse mode against torch's, and forward mode against reverse mode."""
         if not self.differentiable():
             return None
-        total = sum((torch.from_numpy(w) * y).sum() for w, y in zip(self.w, self.ys) if y.requires_grad)
-        self.slopes = torch.autograd.grad(total, self.tensors, create_graph=self.op.supports_gradgrad,
-                                          allow_unused=True)
-        theirs = [np.zeros(a.shape) if d is None else _numbers(d) for a, d in zip(self.arrays, self.slopes)]
+        total = sum((torch.from_numpy(w) * y).sum() for w, y in zip(self.w, self.ys)
+                    if y.requires_grad)
+        self.slopes = torch.autograd.grad(
+            total, self.tensors, create_graph=self.op.supports_gradgrad, allow_unused=True)
+        theirs = self.filled(self.slopes)
         every = tuple(range(len(self.arrays)))
         mine = rg.grad(self.scalar, every)(*self.arrays)
         for n, (m, t) in enumerate(zip(mine, theirs)):
@@ -108,7 +112,8 @@ class Comparison:
         if np.all(np.isfinite(terms)):
             size = sum(np.sum(np.abs(m * d)) for m, d in zip(mine, self.v)) + 1e-30
             if not (how_far := abs(tangent - sum(terms)) / size) <= NEAR:
-                return Found("forward", "", how_far, TORCH)  # whose gradient refgrad's reverse mode gave, too
+                # whose gradient refgrad's reverse mode gave, too
+                return Found("forward", "", how_far, TORCH)
         return None
 
     def second(self):
@@ -118,10 +123,11 @@ class Comparison:
         every, scalar, v = tuple(range(len(self.arrays))), self.scalar, self.v
         slope = rg.grad(scalar, every)
         ways = {
-            "reverse over reverse": lambda: rg.grad(lambda *x: sum(np.sum(p * d) for p, d in zip(slope(*x), v)),
-                                                    every)(*self.arrays),
+            "reverse over reverse": lambda: rg.grad(
+                lambda *x: sum(np.sum(p * d) for p, d in zip(slope(*x), v)), every)(*self.arrays),
             "forward over reverse": lambda: rg.jvp(slope, self.arrays, v)[1],
-            "reverse over forward": lambda: rg.grad(lambda *x: rg.jvp(scalar, x, v)[1], every)(*self.arrays)}
+            "reverse over forward": lambda: rg.grad(
+                lambda *x: rg.jvp(scalar, x, v)[1], every)(*self.arrays)}
         theirs = self.torch_second()
         for name, way in ways.items():
             mine = list(map(np.asarray, way()))
@@ -138,9 +144,13 @@ class Comparison:
         along = sum((d * torch.from_numpy(v)).sum() for d, v in zip(self.slopes, self.v)
                     if d is not None and d.requires_grad)
         if not torch.is_tensor(along):
-            return [np.zeros(a.shape) for a in self.arrays]
-        found = torch.autograd.grad(along, self.tensors, allow_unused=True)
-        return [np.zeros(a.shape) if d is None else _numbers(d) for a, d in zip(self.arrays, found)]
+            return self.filled([None] * len(self.arrays))
+        return self.filled(torch.autograd.grad(along, self.tensors, allow_unused=True))
+
+    def filled(self, slopes):
+        """torch's derivatives as arrays, zeros where it has None."""
+        return [np.zeros(a.shape) if d is None else _numbers(d)
+                for a, d in zip(self.arrays, slopes)]
 
     # Who is right
 
@@ -157,8 +167,8 @@ class Comparison:
         place = np.unravel_index(np.argmax(np.abs(mine - theirs)), mine.shape)
         try:
             with arithmetic(BITS):
-                low, high = (self.exact_value(n, place) if order == 0 else self.exact_slopes(n, place) if order == 1
-                             else self.exact_seconds(n, place))
+                exact = self.exact_value, self.exact_slopes, self.exact_seconds
+                low, high = exact[order](n, place)
         except Exception as error:  # whatever balls cannot do
             return f"undecided: {type(error).__name__} on balls"
         size = max(size or np.max(np.abs(theirs), initial=1e-30), abs(low), abs(high))
@@ -191,7 +201,8 @@ class Comparison:
     def exact_seconds(self, n, place):
         """The same of the derivative of the slope along v."""
         F = lambda s, t: self.moved(n, place, s, t)
-        return [float(((F(s, s) - F(s, 0) - F(0, s) + F(0, 0)) / (STEP * STEP)).mid()) for s in (-1, 1)]
+        return [float(((F(s, s) - F(s, 0) - F(0, s) + F(0, 0)) / (STEP * STEP)).mid())
+                for s in (-1, 1)]
 
 
 def far(a, b, size=None):
@@ -203,7 +214,8 @@ def far(a, b, size=None):
     if a.shape != b.shape or not np.array_equal(np.isnan(a), np.isnan(b)):
         return np.nan
     finite = np.isfinite(b)
-    if not np.array_equal(a[~finite], b[~finite], equal_nan=True) or not np.isfinite(a[finite]).all():
+    same = np.array_equal(a[~finite], b[~finite], equal_nan=True)
+    if not same or not np.isfinite(a[finite]).all():
         return np.nan
     size = size or np.max(np.abs([a[finite], b[finite]]), initial=1e-30)
     return float(np.max(np.abs(a - b)[finite], initial=0) / size)

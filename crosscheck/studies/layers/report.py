@@ -12,23 +12,27 @@ from .samples import entries
 
 def run(options, watch):
     if find_spec(NEEDS) is None:
-        return Outcome(notes=[f"layers skipped: torch's op database needs {NEEDS} (pip install {NEEDS})"])
+        return Outcome(notes=[f"layers skipped: torch's op database needs {NEEDS} "
+                              f"(pip install {NEEDS})"])
     ops = entries()
     with watch("comparing layers", len(ops)) as tick:
         frame, stopped = layers.run_layers(options.seed, options.quick, tick, ops)
     return Outcome(
         len(frame), f"{len(frame)} of {len(ops)} entries are compared", [frame],
-        about=f"{int(frame['samples'].sum()):,} samples of torch.nn.functional, seed {options.seed}",
-        said=layers.sentence(frame), stopped=stopped, failed=bool(frame["right"].str.contains(TORCH).any()))
+        about=f"{int(frame['samples'].sum()):,} samples of torch.nn.functional, "
+              f"seed {options.seed}",
+        said=layers.sentence(frame), stopped=stopped,
+        failed=bool(frame["right"].str.contains(TORCH).any()))
 
 
 def sections(folder, frame):
-    """What was found, where refgrad and torch differ and who is right, what is refused, and each function."""
+    """What was found, where the two differ and who is right, what is refused, each function."""
     text = [layers.sentence(frame) + ".",
-            "Samples, references and wrong calls are those of torch's own op database. Each sample is given to both as "
-            "it is, in float64: value, gradient, <w, J v> = <J' w, v>, and H v in three ways. Where they differ, the "
-            "exact value or derivative of the entry that differs most is found in ball arithmetic, by differences of the "
-            "value alone, and tells who is right."]
+            "Samples, references and wrong calls are those of torch's own op database. Each "
+            "sample is given to both as it is, in float64: value, gradient, <w, J v> = <J' w, v>, "
+            "and H v in three ways. Where they differ, the exact value or derivative of the entry "
+            "that differs most is found in ball arithmetic, by differences of the value alone, and "
+            "tells who is right."]
     here = frame[~frame["missing"].astype(bool)]
     shown = []
     for column, title, columns in (
@@ -46,5 +50,6 @@ def sections(folder, frame):
     every[modes] = every[modes].map(lambda x: yes[str(x) == "True"])
     shown.append(table(every.rename(columns={
         "torch_forward": "torch: forward mode", "torch_second": "torch: second order",
-        "forward": "refgrad: forward mode", "second": "refgrad: second order"}), "Every function", code=("name",)))
+        "forward": "refgrad: forward mode", "second": "refgrad: second order"}),
+        "Every function", code=("name",)))
     return [section("Every layer at torch's own samples", text, tables=shown)]

@@ -42,7 +42,8 @@ def row_of(op, seed=0, most=None):
     """The row of one entry."""
     function = function_of(name_of(op))
     row = dict.fromkeys(TABLE.columns, "") | dict.fromkeys(TABLE.numbers, 0) | {
-        "name": name_of(op), "variant": op.variant_test_name, "missing": function is None, "how_far": np.nan,
+        "name": name_of(op), "variant": op.variant_test_name, "missing": function is None,
+        "how_far": np.nan,
         "torch_forward": op.supports_forward_ad, "torch_second": op.supports_gradgrad,
         "forward": function is not None, "second": function is not None}
     calls = samples_of(op, seed, most)
@@ -58,7 +59,8 @@ def row_of(op, seed=0, most=None):
     stages = list(dict.fromkeys(f.stage for f in differ))
     return row | {
         "passed": len(found) - len(refused) - len(differ), "refused": len(refused),
-        "reason": refused[0].reason if refused else "", "differ": len(differ), "stage": "; ".join(stages),
+        "reason": refused[0].reason if refused else "", "differ": len(differ),
+        "stage": "; ".join(stages),
         "how_far": max((f.how_far for f in differ if np.isfinite(f.how_far)), default=np.nan),
         "right": "; ".join(dict.fromkeys(f.right for f in differ)),
         "forward": not {"forward", "error"}.intersection(stages),
@@ -88,8 +90,9 @@ def sentence(frame):
     """What was found, in a sentence."""
     here = frame[~frame["missing"].astype(bool)]
     missing = sorted(set(frame["name"]) - set(here["name"]))
-    samples, passed, refused, differ = (int(here[c].sum()) for c in ("samples", "passed", "refused", "differ"))
-    text = (f"{here['name'].nunique()} functions of torch.nn.functional at {samples:,} samples: at {passed:,} value, "
-            f"gradient and second derivatives are torch's, at {differ:,} they differ, {refused:,} are refused; of "
-            f"{int(here['errors'].sum())} calls that torch refuses {int(here['raised'].sum())} are refused")
+    total = here[["samples", "passed", "refused", "differ", "errors", "raised"]].sum().astype(int)
+    text = (f"{here['name'].nunique()} functions of torch.nn.functional at {total['samples']:,} "
+            f"samples: at {total['passed']:,} value, gradient and second derivatives are torch's, "
+            f"at {total['differ']:,} they differ, {total['refused']:,} are refused; of "
+            f"{total['errors']} calls that torch refuses {total['raised']} are refused")
     return text + (f". Missing: {', '.join(missing)}" if missing else "")

@@ -35,7 +35,8 @@ def samples_of(op, seed=0, most=None):
         torch.manual_seed(seed)
         found = list(islice(op.sample_inputs("cpu", torch.float64, requires_grad=True), most))
         if most is None and op.reference_inputs_func is not None:
-            found += islice(op.reference_inputs("cpu", torch.float64, requires_grad=True), len(found), None)
+            found += islice(op.reference_inputs("cpu", torch.float64, requires_grad=True),
+                            len(found), None)
     return [Call.of(s) for s in found]
 
 
