@@ -3,6 +3,7 @@
 from .checkers import CHECKERS
 from .derivations import DERIVATIONS
 from .faults import FAULTS
+from .layers import LAYERS
 from .memory import MEMORY
 from .networks import NETWORKS
 from .scaling import SCALING
@@ -10,4 +11,5 @@ from .speed import SPEED
 from .throughput import THROUGHPUT
 from .training import TRAINING
 
-STUDIES = (NETWORKS, DERIVATIONS, FAULTS, CHECKERS, TRAINING, SCALING, SPEED, MEMORY, THROUGHPUT)
+STUDIES = (NETWORKS, DERIVATIONS, LAYERS, FAULTS, CHECKERS, TRAINING, SCALING, SPEED, MEMORY,
+           THROUGHPUT)

@@ -1,14 +1,16 @@
 """Resampling: along each axis a product with a constant, sparse matrix of weights.
 
-Every mode is separable and linear.  For an image X, with a matrix of weights for its rows and one for its columns,
+Every mode is separable and linear.  For an image X, with a matrix of weights for its rows and one
+for its columns,
 
     Y = A X B',   dY = A dX B',   <G, A dX B'> = <A' G B, dX>
 
-so one primitive, the product along one axis, is all: it is its own jvp, and its vjp is the product with the transposed
-matrix.  Output j lies at the position s (j + 1/2) - 1/2 of the input, where s is the input's size over the output's,
-or, if corners are aligned, at s j, where the first and the last entries of both meet.  The modes differ in the weights
-that they give to the entries about this position.  Weights are rational functions of the sizes; they are computed in
-rational numbers and rounded once.  Entries with weight 0 take no part, whatever they are.
+so one primitive, the product along one axis, is all: it is its own jvp, and its vjp is the product
+with the transposed matrix.  Output j lies at the position s (j + 1/2) - 1/2 of the input, where s
+is the input's size over the output's, or, if corners are aligned, at s j, where the first and the
+last entries of both meet.  The modes differ in the weights that they give to the entries about this
+position.  Weights are rational functions of the sizes; they are computed in rational numbers and
+rounded once.
 """
 
 import functools
@@ -18,66 +20,15 @@ from fractions import Fraction
 import numpy as np
 
 from ..cases import Case
-from ..primitive import LINEAR, composed, declare, in_dtype_of, widened
+from ..primitive import LINEAR, composed
 from .arguments import expected, plain, shape_of
 from .padding import whole
+from .sparse import Sparse, resample
 
 HALF = Fraction(1, 2)
 
-
-class Sparse:
-    """A matrix whose row j has the `weights[:, j]` in the columns `index[:, j]`, and 0 elsewhere."""
-
-    def __init__(self, columns, index, weights):
-        self.columns, self.index, self.weights = columns, index, weights
-
-    def __repr__(self):
-        return f"Sparse({self.index.shape[1]} x {self.columns})"
-
-    @classmethod
-    def of_rows(cls, columns, rows):
-        """From a list of (column, weight) for each row."""
-        taps = max([len(row) for row in rows], default=0)
-        index, weights = np.zeros((taps, len(rows)), int), np.zeros((taps, len(rows)))
-        for j, row in enumerate(rows):
-            for k, (column, weight) in enumerate(row):
-                index[k, j], weights[k, j] = column, weight
-        return cls(columns, index, weights)
-
-    @functools.cached_property
-    def transposed(self):
-        kept = self.weights != 0
-        rows, columns = np.nonzero(kept.T)[0], self.index.T[kept.T]
-        order = np.argsort(columns, kind="stable")
-        columns = columns[order]
-        place = np.arange(columns.size) - np.searchsorted(columns, columns)  # among the entries of its column
-        index, weights = (np.zeros((place.max(initial=0) + 1, self.columns), t) for t in (int, float))
-        index[place, columns], weights[place, columns] = rows[order], self.weights.T[kept.T][order]
-        return Sparse(self.index.shape[1], index, weights)
-
-
-def _product(x, matrix, axis):
-    wide, total = widened(x), 0
-    for index, weights in zip(matrix.index, matrix.weights):
-        w = np.reshape(weights, (-1,) + (1,) * (-axis - 1))
-        with np.errstate(invalid="ignore"):
-            term = np.take(wide, index, axis) * in_dtype_of(wide, w)
-        total = total + (term if weights.all() else np.where(w != 0, term, 0))
-    return in_dtype_of(x, total)
-
-
-def _example():
-    return Sparse.of_rows(4, [[(0, 0.5), (1, 0.25)], [(1, 1.0)], [(3, 2.0), (3, 0.5)]])
-
-
-resample = declare(
-    None, """y = W x along one axis, with a constant matrix W;  dy = W dx,  <g, W dx> = <W' g, dx>
-    Sparse: y_j is the sum of w_kj x_(i_kj), with few k.""", name="resample", kind=LINEAR, forward=_product,
-    jvp=(lambda v, matrix, axis: resample(v, matrix=matrix, axis=axis),), stacked=True,
-    vjp=(lambda g, matrix, axis: resample(g, matrix=matrix.transposed, axis=axis),),
-    cases=[Case((2, 4), matrix=_example(), axis=-1), Case((4, 2), matrix=_example(), axis=-2)])
-
-# Weights: for each of m outputs a list of (input, weight).  `factor` is None, or what m / n is said to be
+# Weights: for each of m outputs a list of (input, weight).
+# `factor` is None, or what m / n is said to be.
 
 
 def _step(n, m, factor, align):
@@ -92,7 +43,8 @@ def _nearest(n, m, factor, align, middle=0):
     if factor is None:
         places = [(j + Fraction(middle)) * n / m for j in range(m)]
     else:
-        places = [(j + middle) * (1 / factor) for j in range(m)]  # a product that should be whole is rounded to it
+        # a product that should be whole is rounded to it
+        places = [(j + middle) * (1 / factor) for j in range(m)]
     return [[(min(math.floor(p), n - 1), 1.0)] for p in places]
 
 
@@ -101,7 +53,7 @@ def _nearest_exact(n, m, factor, align):
 
 
 def _linear(n, m, factor, align):
-    """The line through the two inputs between which the output lies; beyond the ends the last input."""
+    """The line through the two inputs about the output; beyond the ends the last input."""
     if n == m:
         return _same(n)
     rows = []
@@ -122,7 +74,7 @@ def _places(n, m, factor, align):
 
 
 def cubic(t, a):
-    """Keys' convolution kernel with the slope `a` at 1, for 0 <= t <= 2: of a number or of an array of one interval.
+    """Keys' convolution kernel with the slope `a` at 1, for 0 <= t <= 1.
 
     It interpolates (1 at 0, 0 at 1 and 2), and its slope is continuous.  Keys (1981).
     """
@@ -152,7 +104,7 @@ def _area(n, m, factor, align):
 
 
 def _smoothed(radius, kernel):
-    """Weights by a kernel that is as wide as an output, if outputs are wider than inputs, and scaled to the sum 1."""
+    """Weights, with the sum 1, by a kernel as wide as an output, if it is wider than inputs."""
     def weights(n, m, factor, align):
         if n == m:
             return _same(n)
@@ -184,12 +136,14 @@ def _lanczos(t):
 
 
 #: From a mode to its weights, and to the numbers of axes after (N, C) for which torch has it.
-MODES = {"nearest": (_nearest, (1, 2, 3)), "nearest-exact": (_nearest_exact, (1, 2, 3)), "area": (_area, (1, 2, 3)),
+MODES = {"nearest": (_nearest, (1, 2, 3)), "nearest-exact": (_nearest_exact, (1, 2, 3)),
+         "area": (_area, (1, 2, 3)),
          "linear": (_linear, (1,)), "bilinear": (_linear, (2,)), "trilinear": (_linear, (3,)),
          "bicubic": (_cubic, (2,)), "lanczos": (None, (2,))}
 
 #: The modes that can smooth where the output is smaller (antialias=True).
-SMOOTHED = {"bilinear": _smoothed(1, _hat), "bicubic": _smoothed(2, _keys), "lanczos": _smoothed(3, _lanczos)}
+SMOOTHED = {"bilinear": _smoothed(1, _hat), "bicubic": _smoothed(2, _keys),
+            "lanczos": _smoothed(3, _lanczos)}
 
 
 @functools.lru_cache(256)
@@ -200,9 +154,12 @@ def _matrix(weights, n, m, factor, align):
 # The public functions
 
 _CASES = [
-    Case((1, 1, 3), size=5), Case((1, 2, 4), scale_factor=0.5), Case((1, 1, 2, 3), size=(3, 2), mode="nearest-exact"),
-    Case((1, 1, 3), size=5, mode="linear"), Case((1, 2, 3), size=5, mode="linear", align_corners=True),
-    Case((1, 1, 2, 3), scale_factor=(2, 1.5), mode="bilinear"), Case((1, 1, 1, 2, 2), size=3, mode="trilinear"),
+    Case((1, 1, 3), size=5), Case((1, 2, 4), scale_factor=0.5),
+    Case((1, 1, 2, 3), size=(3, 2), mode="nearest-exact"),
+    Case((1, 1, 3), size=5, mode="linear"),
+    Case((1, 2, 3), size=5, mode="linear", align_corners=True),
+    Case((1, 1, 2, 3), scale_factor=(2, 1.5), mode="bilinear"),
+    Case((1, 1, 1, 2, 2), size=3, mode="trilinear"),
     Case((1, 1, 2, 3), size=(3, 5), mode="bicubic"), Case((1, 1, 3, 5), size=(2, 3), mode="area"),
     Case((1, 1, 5, 4), size=(2, 3), mode="bilinear", antialias=True),
     Case((1, 1, 5, 2), size=(2, 3), mode="bicubic", antialias=True),
@@ -210,40 +167,47 @@ _CASES = [
 
 
 @composed(kind=LINEAR, cases=_CASES)
-def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None,
-                antialias=False):
+def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corners=None,
+                recompute_scale_factor=None, antialias=False):
     """An array with more or fewer entries along its last axes.
 
     input         (N, C, d1), (N, C, d1, d2) or (N, C, d1, d2, d3)
     size          the new d1, ...: an integer, or one for each axis
-    scale_factor  instead of it, what they are multiplied by, rounded down: a number, or one for each axis.  Positions
-                  follow from it, and not from the sizes, unless recompute_scale_factor is true or the mode is 'area'
-    mode          'nearest': the entry at or before the output's first corner; 'nearest-exact': the one at its middle;
-                  'linear', 'bilinear', 'trilinear', on one, two, three axes: the line between two entries;
-                  'bicubic', on two: Keys' cubic convolution (1981) of four, with the slope -3/4;
-                  'area': the mean of the entries that an output touches; 'lanczos', on two, with antialias
-    align_corners for the modes with lines and cubics: the middles of the entries at the corners meet, not their edges
-    antialias     for 'bilinear', 'bicubic' (here with the slope -1/2) and 'lanczos' (of three lobes): where there are
-                  fewer outputs than inputs, the kernel is as wide as an output is
+    scale_factor  instead of it, what they are multiplied by, rounded down: a number, or one for
+                  each axis.  Positions follow from it, and not from the sizes, unless
+                  recompute_scale_factor is true or the mode is 'area'
+    mode          'nearest': the entry at or before the output's first corner; 'nearest-exact': the
+                  one at its middle; 'linear', 'bilinear', 'trilinear', on one, two, three axes: the
+                  line between two entries; 'bicubic', on two: Keys' cubic convolution (1981) of
+                  four, with the slope -3/4; 'area': the mean of the entries that an output touches;
+                  'lanczos', on two, with antialias
+    align_corners for the modes with lines and cubics: the middles of the entries at the corners
+                  meet, not their edges
+    antialias     for 'bilinear', 'bicubic' (here with the slope -1/2) and 'lanczos' (of three
+                  lobes): where there are fewer outputs than inputs, the kernel is as wide as an
+                  output is
     Returns (N, C, new d1, ...).
-    Raises ValueError for modes and options that do not go together, for both or none of size and scale_factor, and for
-    sizes of which one is 0.  As torch.nn.functional.interpolate.
+    Raises ValueError for modes and options that do not go together, for both or none of size and
+    scale_factor, and for sizes of which one is 0.  As torch.nn.functional.interpolate.
     """
-    return _interpolated("interpolate", input, size, scale_factor, mode, align_corners, recompute_scale_factor,
-                         antialias)
+    return _interpolated("interpolate", input, size, scale_factor, mode, align_corners,
+                         recompute_scale_factor, antialias)
 
 
-def _interpolated(name, input, size, scale_factor, mode, align=None, recompute=None, antialias=False):
-    shape = shape_of(name, "input", input)
+def _interpolated(name, input, size, scale_factor, mode, align=None, recompute=None,
+                  antialias=False):
+    shape = tuple(map(int, shape_of(name, "input", input)))
     weights = _weights(name, shape, mode, align, antialias)
     sizes, factors = _sizes(name, shape[2:], size, scale_factor)
     if recompute and size is not None:
         raise expected(name, "recompute_scale_factor", recompute, "None with size, which is exact")
     if recompute or mode == "area" or factors is None:
         factors = (None,) * len(sizes)
-    for m, n, side in [*zip(sizes, shape[2:], ("size",) * 3), *((n, n, "input") for n in shape[1:])]:
+    if 0 in shape[1:]:
+        raise expected(name, "input", f"of shape {shape}", "sizes from 1 on after the first axis")
+    for m, n in zip(sizes, shape[2:]):
         if m < 1:
-            raise expected(name, side, f"{m} along an axis of size {n}", "sizes from 1 on")
+            raise expected(name, "size", f"{m} along an axis of size {n}", "sizes from 1 on")
     y = input
     for k, (n, m, factor) in enumerate(zip(shape[2:], sizes, factors)):
         y = resample(y, matrix=_matrix(weights, n, m, factor, bool(align)), axis=k + 2 - len(shape))
@@ -257,8 +221,10 @@ def _weights(name, shape, mode, align, antialias):
     weights, axes = MODES[mode]
     if len(shape) - 2 not in axes:
         raise expected(name, "input", f"of shape {shape}",
-                       f"(N, C, ...) with {' or '.join(map(str, axes))} more axes, as mode is {mode!r}")
-    if align is not None and weights in (_nearest, _nearest_exact, _area) or align and mode == "lanczos":
+                       f"(N, C, ...) with {' or '.join(map(str, axes))} more axes, as mode is "
+                       f"{mode!r}")
+    without = weights in (_nearest, _nearest_exact, _area)
+    if align is not None and without or align and mode == "lanczos":
         raise expected(name, "align_corners", align, f"None, as mode is {mode!r}")
     if antialias and mode not in SMOOTHED or mode == "lanczos" and not antialias:
         raise expected(name, "antialias", antialias, f"{mode == 'lanczos'}, as mode is {mode!r}")
@@ -268,7 +234,8 @@ def _weights(name, shape, mode, align, antialias):
 def _sizes(name, old, size, scale_factor):
     """The new sizes, and the factors, if they are given."""
     if (size is None) is (scale_factor is None):
-        raise ValueError(f"{name}: size is {size} and scale_factor is {scale_factor}; expected one of the two")
+        raise ValueError(f"{name}: size is {size} and scale_factor is {scale_factor}; expected "
+                         f"one of the two")
     argument, value = ("size", size) if scale_factor is None else ("scale_factor", scale_factor)
     values = list(value) if isinstance(value, (tuple, list)) else [value] * len(old)
     if len(values) != len(old):
@@ -295,5 +262,5 @@ def upsample_nearest(input, size=None, scale_factor=None):
 
 @composed(kind=LINEAR, cases=[Case((1, 1, 2, 2), size=3)])
 def upsample_bilinear(input, size=None, scale_factor=None):
-    """`interpolate` with mode='bilinear' and aligned corners.  As torch.nn.functional.upsample_bilinear."""
+    """Bilinear, with aligned corners.  As torch.nn.functional.upsample_bilinear."""
     return _interpolated("upsample_bilinear", input, size, scale_factor, "bilinear", align=True)

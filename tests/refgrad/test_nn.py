@@ -11,8 +11,8 @@ import refgrad as rg
 from refgrad import nn
 from refgrad.nn import activations, attention, losses, normalization, rectifiers, recurrent, regularization
 from refgrad.primitive import TABLE, Primitive
-from tests.refgrad.layers import (CLASSES, CLASSES3, LOGS, POSITIVE3, PROBABILITIES, SOME_IGNORED, UNIT, Constant, X,
-                                  X3, X4, drawn)
+from tests.refgrad.layers import (CLASSES, CLASSES3, LOGS, POSITIVE3, PROBABILITIES, SOME_IGNORED, SPATIAL, UNIT,
+                                  Constant, X, X3, X4, drawn)
 from tests.refgrad.window_calls import window_calls
 from tests.rules import drawn as drawn_case
 
@@ -124,7 +124,7 @@ CALLS = [
     ("layer_norm", (X3, (3, 4), drawn((3, 4)), drawn((3, 4), seed=1), 0.5)),
     ("layer_norm", (X3, (4,), None, drawn((4,)))), ("layer_norm", (X3, X3.shape)),
     ("dropout", (X, 0.0)), ("dropout", (X, 1.0)), ("dropout", (X, 0.5, False)),
-    *window_calls(Constant), *sequences.CALLS,
+    *window_calls(Constant), *sequences.CALLS, *SPATIAL,
 ]
 REDUCED = "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy_with_logits", "kl_div"
 
@@ -139,7 +139,8 @@ def calls():
             yield pytest.param(name, args, {**options, **extra}, id=f"{name}-{i}-{reduction}")
 
 
-@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides", "ignore:dropout2d. Received a 3D")
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides", "ignore:dropout2d. Received a 3D",
+                            "ignore:.nn.functional.upsample", "ignore:Since version 1.3.0, affine_grid")
 @pytest.mark.parametrize("name, args, options", list(calls()))
 def test_value_gradients_and_second_derivatives_are_those_of_torch(name, args, options, rng):
     agrees_with_torch(name, args, options, rng)
