@@ -110,7 +110,9 @@ def test_the_primitive_at_fault_is_named(monkeypatch):
 
 
 def test_integers_and_options_are_passed_on():
-    assert check(nn.cross_entropy, X, np.array([0, 2])).ok
+    for dtype in (np.int64, np.uint8):  # -100, the label that is ignored, is no uint8
+        report = check(nn.cross_entropy, X, np.array([0, 2], dtype))
+        assert report.ok and "repeated indices" in {f.point for f in report.verdicts}
     report = check(F.cross_entropy, T, torch.tensor([0, 2]), reference=nn.cross_entropy)
     assert report.ok and report.how == "balls" and "repeated indices" in {f.point for f in report.verdicts}
 

@@ -16,20 +16,15 @@ from .library import Library, sum_of_squares
 from .refgrad_library import kept_by_dropout
 
 
-def use_threads(n):
-    """Let torch use n threads from now on."""
-    torch.set_num_threads(n)
-
-
 @contextmanager
 def threads(n):
     """A block in which torch uses n threads."""
     before = torch.get_num_threads()
-    use_threads(n)
+    torch.set_num_threads(n)
     try:
         yield
     finally:
-        use_threads(before)
+        torch.set_num_threads(before)
 
 
 def added(terms):
