@@ -173,6 +173,31 @@ def test_noise_is_looked_for_on_a_coarser_grid_once_larger_steps_have_failed():
     assert 1e-7 < lines.noise_of(line, 1.0, again=True).deviation < 1e-5
 
 
+def noise_at(f, x=0.0, first=1.0, again=False):
+    line = Line(lambda x: f(x["a"]), {"a": np.array(x)}, {"a": np.array(1.0)})
+    return lines.noise_of(line, first, again)
+
+
+def test_a_coarser_grid_that_is_too_coarse_for_the_function_tells_nothing():
+    assert noise_at(lambda a: np.sin(1000 * a), again=True).deviation < 1e-12
+
+
+def test_values_are_rounded_evenly_within_half_a_unit_in_the_last_place():
+    """Evenly within a width w, the standard deviation is w over the root of 12."""
+    for value, width in ((4 / 3, 2.0 ** -52 * 4 / 3), (1.5, 2.0 ** -23 * 1.5)):  # 1.5 is a float32
+        found = noise_at(lambda a: value)
+        assert found.deviation == pytest.approx(width / 12 ** 0.5, abs=0) and not found.rough
+
+
+def test_values_in_float32_that_differ_are_rough():
+    assert noise_at(lambda a: 2.0 ** -10 * np.round(a / lines.GRID)).rough
+
+
+def test_noise_that_is_the_same_far_from_x_does_not_grow():
+    found = noise_at(lambda a: stairs(lines.GRID / 4)({"a": a}), 0.01, 0.25)
+    assert found.deviation > 1e-7 and found.growth * 0.25 * lines.AWAY < found.deviation
+
+
 def test_noise_that_begins_where_x_is_left_grows_with_the_step():
     """As sums round, of which the terms are as large as the step."""
     for x, growth in ((0.01, True), (1.0, False)):
