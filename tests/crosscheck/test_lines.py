@@ -121,7 +121,7 @@ def test_first_steps(x, v, steps):
 
 
 def test_entries_of_scales_too_far_apart_move_along_lines_of_their_own():
-    x = {"a": np.array([1.0, -1.0, 0.5]), "b": np.array(2.0), "i": np.array([1])}
+    x = {"a": np.array([1.0, -1.0, 0.5]), "b": np.array(1.0), "i": np.array([1])}
     v = {"a": np.array([1.0, 2.0 ** -24, 0.0]), "b": np.array(-2.0 ** -25), "i": np.array([1])}
     with np.errstate(divide="ignore"):
         found = lines.groups(x, v)
