@@ -173,6 +173,13 @@ def test_noise_is_looked_for_on_a_coarser_grid_once_larger_steps_have_failed():
     assert 1e-7 < lines.noise_of(line, 1.0, again=True).deviation < 1e-5
 
 
+def test_the_grid_has_x_in_its_middle_or_lies_elsewhere():
+    line = Line(lambda x: x["a"], {"a": np.array(0.0)}, {"a": np.array(1.0)})
+    for options, first in (({}, -4), ({"lowest": 1}, 1), ({"around": 0.75}, 2)):
+        values = lines._sample(line, 0.125, np.random.default_rng(0), **options).values
+        assert values == pytest.approx(0.125 * np.arange(first, first + lines.POINTS))
+
+
 def noise_at(f, x=0.0, first=1.0, again=False):
     line = Line(lambda x: f(x["a"]), {"a": np.array(x)}, {"a": np.array(1.0)})
     return lines.noise_of(line, first, again)
