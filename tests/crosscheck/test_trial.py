@@ -7,7 +7,7 @@ import pytest
 
 from crosscheck import conduct, kinks
 from crosscheck import trial as trial_module
-from crosscheck.ball import Ball
+from crosscheck.ball import Ball, Undecided
 from crosscheck.formats import format_named
 from crosscheck.modes import ALL, Mode
 from crosscheck.points import MIXED, Point
@@ -280,6 +280,27 @@ def test_where_f_has_a_value_an_error_is_of_the_rules(own, foreign, failed):
         found = examination(program=program, own_rules=own)._unknown(point, ValueError("no"))
         assert (found.check, found.verdict, found.failed) == ("differences", UNDECIDED, False)
         assert found.note == "f has no value: ValueError: no"
+
+
+def test_what_the_subject_raises_on_the_way_is_a_finding_and_an_error_of_the_checker_is_raised():
+    def stand(fails):
+        def at(point, number):
+            yield fails()
+        return list(examination(points={}, _at=at)._stand(Point("there", X), 1))
+
+    def undecided():
+        raise Undecided("maximum", (0,), ())
+
+    def by_the_subject():
+        Subject.answer(Stub(), *[None] * 6)
+
+    for fails, note in ((undecided, "maximum at index (0,): open for "),
+                        (by_the_subject, "it could not be told: NotImplementedError")):
+        found, = stand(fails)
+        assert (found.check, found.verdict, found.failed) == ("differences", UNDECIDED, False)
+        assert (found.point, found.note) == ("there", note)
+    with pytest.raises(ZeroDivisionError):
+        stand(lambda: 1 / 0)
 
 
 # The function beside its reference
