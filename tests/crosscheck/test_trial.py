@@ -129,6 +129,13 @@ def test_each_answer_is_judged_by_each_name():
                      for mode in both for k in X]
 
 
+def test_answers_by_some_modes_are_judged_alone():
+    trial = trial_of(Stub(dict.fromkeys(Mode, ANSWER)), known(Verdict(WRONG)))
+    trial.ask(Mode, "float64")
+    found = trial.findings("float64", modes=[Mode.FORWARD])
+    assert told(found) == [(Mode.FORWARD, k, WRONG, True) for k in X]
+
+
 def test_what_is_not_known_or_said_already_is_not_judged():
     assert not answers(ANSWER, known(covers=lambda mode: False))
     refuted = dict(refuted=lambda mode, name: name == "a", judge=lambda *_: Verdict(WRONG))
@@ -235,6 +242,15 @@ def test_with_many_entries_few_modes_are_asked_for_elsewhere(many, number, label
     assert all(list(m) == list(Mode)[:len(m)] for m in modes.values())
 
 
+def test_with_many_entries_all_inputs_move_together_but_where_the_caller_stands(monkeypatch):
+    monkeypatch.setattr(trial_module, "ByDifferences", lambda *_, together, **options: together)
+    for many in (False, True):
+        examined = examination(
+            many=many, why_floats="a box", measured="float64", natural=0.0, unexplained=[])
+        together = [examined._known_at(Point("there", X), [], X, X, number) for number in (0, 1, 2)]
+        assert together == [False, many, many]
+
+
 @pytest.mark.parametrize("gradient, pads", [
     ([[0.0, 0.0], [1.0, 2.0]], True), ([[0.0, 1.0], [0.0, 0.0]], False), (0.0, False),
     (np.zeros((0, 3)), False), (ValueError("no vjp"), True)])
@@ -288,14 +304,16 @@ def test_what_the_subject_raises_on_the_way_is_a_finding_and_an_error_of_the_che
             yield fails()
         return list(examination(points={}, _at=at)._stand(Point("there", X), 1))
 
-    def undecided():
-        raise Undecided("maximum", (0,), ())
+    undecided = Undecided("maximum", (0,), ())
+
+    def leave_open():
+        raise undecided
 
     def by_the_subject():
-        Subject.answer(Stub(), *[None] * 6)
+        Subject.pull(Stub(), X, [], "float64", None)
 
-    for fails, note in ((undecided, "maximum at index (0,): open for "),
-                        (by_the_subject, "it could not be told: NotImplementedError")):
+    for fails, note in ((leave_open, str(undecided)),
+                        (by_the_subject, "it could not be told: Unanswered: f has no vjp")):
         found, = stand(fails)
         assert (found.check, found.verdict, found.failed) == ("differences", UNDECIDED, False)
         assert (found.point, found.note) == ("there", note)
