@@ -265,3 +265,43 @@ def test_quotients_on_paper():
     noise = SimpleNamespace(factor=1.0, at=lambda *_: 1e-12)
     sides, _ = estimated._bends(plus, minus, 0.5, noise)
     assert all(abs(side.value - 12) <= side.uncertainty < 1e-9 for side in sides)
+
+
+def spreads(monkeypatch, estimate):
+    """The noise of the quotients that go into the central, left and right tableaus, in turn."""
+    given = ([], [], [])
+
+    class Recorded(Tableau):
+        def __init__(self, power):
+            super().__init__(power)
+            self.noises_given = next(tableaus)
+
+        def add(self, quotient, noise):
+            self.noises_given.append(noise)
+            super().add(quotient, noise)
+    tableaus = iter(given)
+    monkeypatch.setattr(estimated, "Tableau", Recorded)
+    monkeypatch.setattr(estimated, "HALVINGS", 2)
+    estimate()
+    return given
+
+
+def test_the_noise_of_quotients_on_paper(monkeypatch):
+    """Standard deviations of independent values add up in squares: of 3 above, 4 below, 12 here."""
+    line = Line(lambda x: x["a"], {"a": np.array(0.0)}, {"a": np.array(1.0)})
+    noise = SimpleNamespace(factor=10.0, at=lambda value, t: 3 if value > 0 else 4 if value else 12)
+    central, left, right = spreads(
+        monkeypatch, lambda: estimated._descend(line, 0.5, 0.0, 0.0, noise))
+    assert central == pytest.approx([50.0, 100.0])
+    assert left == pytest.approx([20 * 160 ** 0.5, 40 * 160 ** 0.5])
+    assert right == pytest.approx([20 * 153 ** 0.5, 40 * 153 ** 0.5])
+
+
+def test_the_noise_of_second_quotients_on_paper(monkeypatch):
+    """Four values with the weights 1 make the central one, two with 1 and two with 2 the others."""
+    line = Line(lambda x: x["a"], {"a": np.array(0.0)}, {"a": np.array(1.0)})
+    noise = SimpleNamespace(factor=10.0, at=lambda value, t: 3.0)
+    central, left, right = spreads(
+        monkeypatch, lambda: estimated._bends(line, line, 0.5, noise))
+    assert central == pytest.approx([30 * 4 ** 0.5 / (4 / 4), 30 * 4 ** 0.5 / (4 / 16)])
+    assert left == right == pytest.approx([30 * 10 ** 0.5 / (4 / 16)])
