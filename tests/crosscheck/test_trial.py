@@ -283,6 +283,8 @@ def test_why_a_function_does_not_run_on_balls():
     for program, why in ((lambda x: [1.0, x["a"]], ""), (undecided, ""), (raises, "ValueError: no"),
                          (lambda x: [1.0], "its result does not depend on the inputs as arrays")):
         assert _why_not_on_balls(program, X) == why
+    many = {"a": np.zeros(10_000), "b": np.zeros(10_001)}
+    assert _why_not_on_balls(raises, many) == "more than 20000 numbers would take too long"
 
 
 @pytest.mark.parametrize("own, foreign, failed", [
