@@ -14,7 +14,7 @@ from crosscheck.points import MIXED, Point
 from crosscheck.subjects.subject import Misconduct, Subject, Unanswered
 from crosscheck.trial import Examination, Finding, Trial, _draw, _why_not_on_balls
 from crosscheck.verdict import (
-    MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, VERDICTS, WRONG, Verdict)
+    KINK, MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, VERDICTS, WRONG, Verdict)
 
 X = {"a": np.array([1.0, 2.0]), "b": np.array(3.0)}
 ANSWER = {"a": np.array([5.0, 6.0]), "b": np.array(7.0)}
@@ -375,6 +375,83 @@ def test_modes_agree_to_a_few_roundings_of_their_terms(off, agree):
     assert notes == ([] if agree else [("a", words)])
     assert not list(kinks._modes_agree({**found, Mode.FORWARD: ValueError()}, X, X, 2.0 ** -52))
     assert not list(kinks._modes_agree({**found, Mode.REVERSE: ValueError()}, X, X, 2.0 ** -52))
+
+
+@pytest.mark.parametrize("kinked, opened, extreme, told_of", [
+    ([], False, False, False), ([], True, False, True), ([], True, True, False),
+    (["a"], False, False, True), (["a"], False, True, True)])
+def test_modes_are_compared_at_kinks_and_where_a_kink_is_not_ruled_out(
+        monkeypatch, kinked, opened, extreme, told_of):
+    monkeypatch.setattr(kinks, "_against_slopes", lambda *_: ())
+    trial = trial_of(knowledge=known(kinked=lambda: kinked, open=lambda: opened), extreme=extreme)
+    forward = {"a": 1.0, "b": 21.0}  # 21 is the slope of b along 3, and 17 that of a along (1, 2)
+    trial.answers = {"float64": {Mode.REVERSE: ANSWER, Mode.FORWARD: forward}}
+    assert told(kinks.kinks(trial, "float64")) == [("kink", "a", KINK, True)] * told_of
+
+
+@pytest.mark.parametrize("b, judged", [(7.0, True), (np.inf, False), ([7.0], False)])
+def test_an_answer_that_is_no_gradient_is_not_judged_by_slopes(monkeypatch, b, judged):
+    monkeypatch.setattr(kinks, "_against_slopes", lambda *_: ["slopes"])
+    trial = trial_of(knowledge=known(kinked=lambda: ["a"]))
+    trial.answers = {"float64": {Mode.REVERSE: {**ANSWER, "b": np.array(b)}}}
+    assert list(kinks.kinks(trial, "float64")) == ["slopes"] * judged
+
+
+def against(monkeypatch, slopes, nearby=lambda names: False):
+    """What is said of the answer 5 and 6 by a and 7 by b, where a has a kink."""
+    monkeypatch.setattr(kinks, "is_gradient_nearby", lambda known, x, names, *_: nearby(names))
+    trial = trial_of(knowledge=known(slopes=lambda d: (*slopes(d), slopes(d)[0] == slopes(d)[1]),
+                                     size=0.0))
+    return list(kinks._against_slopes(trial, "float64", ["a"], ANSWER))
+
+
+def by_entry(slopes):
+    """Those slopes along the second entry of a, infinite ones along the first."""
+    known = {(0.0, 1.0): slopes, (1.0, 0.0): (-np.inf, np.inf, 0.0)}
+    return lambda d: known.get(tuple(d["a"]), (0.0, 1.0, 0.0))
+
+
+@pytest.mark.parametrize("left, right, nearby, verdict, failed, words", [
+    (2.0, 7.0, False, KINK, False, "between them"),
+    (7.0, 9.0, False, KINK, True, "not between them, nor of points nearby"),
+    (7.0, 7.0, False, WRONG, True, "not between them, nor of points nearby"),
+    (7.0, 9.0, True, KINK, False, "that of points nearby"),
+    (7.0, 9.0, None, KINK, False, "not between them, and more than this is open")])
+def test_an_entry_at_a_kink_is_between_its_slopes_or_that_of_points_nearby(
+        monkeypatch, left, right, nearby, verdict, failed, words):
+    found, = against(monkeypatch, by_entry((left, right, 0.0)), lambda names: nearby)
+    assert told([found]) == [("kink", "a", verdict, failed)]
+    assert found.note == f"entry (1,): slopes {left:g} and {right:g}, the answer 6 is {words}"
+
+
+def test_the_entries_of_an_array_that_jumps_are_not_judged(monkeypatch):
+    """X["a"], (1, 2), is the direction by which the jump is seen, and the input itself."""
+    jumps = lambda d: (0.0, np.inf, 0.0) if d["a"].tolist() == [1.0, 2.0] else (7.0, 9.0, 0.0)
+    assert not against(monkeypatch, jumps)
+
+
+@pytest.mark.parametrize("alone, together, failed", [
+    (False, True, False), (False, None, False), (False, False, True), (None, False, False)])
+def test_what_is_not_nearby_may_be_when_the_other_inputs_move_too(
+        monkeypatch, alone, together, failed):
+    found, = against(monkeypatch, by_entry((7.0, 9.0, 0.0)),
+                     lambda names: together if len(names) > 1 else alone)
+    assert found.failed == failed
+
+
+def test_along_smooth_directions_the_answer_is_the_slope(monkeypatch):
+    """Along ones it is 11 by a and 18 by both; along X 17 and 38."""
+    def smooth(a, both):
+        def slopes(d):
+            slope = (both if "b" in d else a).get(tuple(d["a"]))
+            return (0.0, 99.0, 0.0) if slope is None else (slope, slope, 0.0)
+        failures = [f for f in against(monkeypatch, slopes) if f.failed]
+        return [(f.argument, f.verdict, f.note[:23]) for f in failures]
+    ones, itself = (1.0, 1.0), (1.0, 2.0)
+    assert smooth({ones: 11.0, itself: 17.0}, {ones: 18.0, itself: 38.0}) == []
+    assert smooth({ones: 12.0}, {itself: 39.0}) == [
+        ("a", WRONG, "along all entries alike"), (ALL, WRONG, "along the input itself ")]
+    assert smooth({ones: np.inf}, {}) == []
 
 
 def lost(reverse, forward, fits=True, **point):
