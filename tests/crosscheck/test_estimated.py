@@ -162,7 +162,7 @@ def test_an_infinite_slope_is_not_known():
     (np.log, -1.0, "f is nan or inf at x"),
     (lambda a: np.where(a == 1, a, np.nan), 1.0, "f is not finite on either side")])
 def test_the_reason_why_nothing_is_known(g, x, reason):
-    assert at(x, g).reason == reason
+    assert at(x, g).reason == bent(g, x).reason == reason
 
 
 def test_an_error_of_f_is_raised_at_x_and_is_no_value_elsewhere():
@@ -247,6 +247,21 @@ def test_curvature_at_and_near_kinks():
     for g, x, exact in ((relu, 1e-3, 0.0), (huber, 0.999, 1.0), (lambda a: hardshrink(a) ** 2, 0.0, 0.0)):
         found = bent(g, x)
         assert not found.kink and abs(found.value - exact) <= found.uncertainty < 1e-5
+
+
+@pytest.mark.parametrize("x", [0.5, 8.0])
+def test_no_step_moves_an_entry_by_more_than_a_quarter_of_its_size_or_of_one(x):
+    one, moves = {"a": np.ones(1)}, []
+
+    def f(there):
+        moves.append(abs(float(there["a"][0]) - x) / max(x, 1))
+        return float(np.exp(there["a"][0]))
+
+    at_x = {"a": np.array([x])}
+    for estimate in (lambda: slope(f, at_x, one), lambda: curvature(f, at_x, one, one)):
+        moves.clear()
+        estimate()
+        assert max(moves) == pytest.approx(0.25, rel=1e-3)
 
 
 def network():
