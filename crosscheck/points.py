@@ -193,7 +193,9 @@ MOVES = [
 def _of_constants(x, constants, works):
     """Integer inputs with all entries alike: every index repeated."""
     same = {n: a * 0 + a.reshape(-1)[0] for n, a in constants.items() if is_whole(a)}
-    return [Point("repeated indices", x, constants=same)] if same and works(x, {**constants, **same}) else []
+    if same and works(x, {**constants, **same}):
+        return [Point("repeated indices", x, constants=same)]
+    return []
 
 
 def is_whole(a):

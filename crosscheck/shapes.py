@@ -76,7 +76,8 @@ def _indices(x, constants):
     if whole:
         yield ENDS, {n: alternating(a, 0, int(a.max())) for n, a in whole.items()}
         signed = not any("uint" in str(a.dtype) for a in whole.values())
-        if signed and all(n < -IGNORED for a in x.values() for n in a.shape):  # else it may count from the end
+        # In a longer array it may count from the end.
+        if signed and all(n < -IGNORED for a in x.values() for n in a.shape):
             yield f"an index of {IGNORED}", {n: alternating(a, IGNORED) for n, a in whole.items()}
 
 

@@ -57,10 +57,13 @@ class Entering:
 
     @staticmethod
     def formula(x):
-        """A number or an array that is the same formula for all sizes, an identity or one number, as a symbol; None
-        for other arrays."""
-        s = as_symbol(x) if type(x) is Size or np.asarray(x).dtype.kind in "iuf" else None
-        return None if s is None or any(type(f.atom) is Data for t in s.expression.terms for f in t.factors) else s
+        """A number or an array that is the same formula for all sizes, an identity or one number,
+        as a symbol; None for other arrays."""
+        if type(x) is not Size and np.asarray(x).dtype.kind not in "iuf":
+            return None
+        s = as_symbol(x)
+        given = any(type(f.atom) is Data for t in s.expression.terms for f in t.factors)
+        return None if given else s
 
 
 class Symbol(Face):

@@ -210,7 +210,8 @@ def test_modes_and_orders():
 
 
 def test_a_straight_through_estimator_is_measured_by_what_it_stands_for():
-    rounded = function(lambda x: torch.round(4 * x).clamp(-4, 4) / 4, lambda g, x: g * ((x >= -1) & (x <= 1)))
+    rounded = function(lambda x: torch.round(4 * x).clamp(-4, 4) / 4,
+                       lambda g, x: g * ((x >= -1) & (x <= 1)))
     x = torch.tensor([-1.7, -0.4, 0.2, 0.9, 1.3], dtype=torch.float64)
     assert check(rounded, x, surrogate=lambda x: np.clip(x, -1, 1), order=1).ok
     assert not check(rounded, x, surrogate=lambda x: x, order=1).ok

@@ -73,12 +73,13 @@ class Library:
         return sum((p * p).sum() for p in parameters) * weight_decay / 2
 
     def _write_l2_penalty(self, arguments, options, shape, dtype):
-        return f"sum((p * p).sum() for p in [{', '.join(arguments)}]) * {options['weight_decay']!r} / 2"
+        squares = f"(p * p).sum() for p in [{', '.join(arguments)}]"
+        return f"sum({squares}) * {options['weight_decay']!r} / 2"
 
     def _write_dropout(self, arguments, options, shape, dtype):
         return f"{arguments[0]} * {self.written(kept_by_dropout(shape, **options), dtype)}"
 
 
 def kept_by_dropout(shape, p, seed):
-    """The mask of a dropout call of refgrad's, for libraries with another generator: it keeps the ones that are left."""
+    """The mask of a dropout call, for libraries with another generator than refgrad's."""
     return nn.dropout(np.ones(shape), p, generator=np.random.default_rng(seed))
