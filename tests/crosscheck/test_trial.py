@@ -251,6 +251,20 @@ def test_with_many_entries_all_inputs_move_together_but_where_the_caller_stands(
         assert together == [False, many, many]
 
 
+def test_where_a_function_has_no_value_no_other_shapes_are_looked_at():
+    class Root(Stub):
+        def value(self, x, dtype, layout=np.asarray):
+            return [np.sqrt(x["a"] - 1)]
+    examined = examination(subject=Root(), measured_by_another=False, program=None)
+    assert examined._works(X, {})
+    with np.errstate(invalid="ignore"):
+        examined.x = {**X, "a": -X["a"]}
+        assert not examined._works(examined.x, {}) and list(examined._elsewhere(0)) == []
+        examined = examination(subject=Root(), measured_by_another=True,
+                               program=lambda x: [np.sqrt(x["a"] - 2)])
+        assert not examined._works(X, {})
+
+
 @pytest.mark.parametrize("gradient, pads", [
     ([[0.0, 0.0], [1.0, 2.0]], True), ([[0.0, 1.0], [0.0, 0.0]], False), (0.0, False),
     (np.zeros((0, 3)), False), (ValueError("no vjp"), True)])
@@ -294,7 +308,8 @@ def test_where_f_has_a_value_an_error_is_of_the_rules(own, foreign, failed):
     found = examination(program=lambda x: [x["a"]], own_rules=own)._unknown(point, ValueError("no"))
     assert (found.check, found.verdict, found.failed) == (Mode.REVERSE, NO_ANSWER, failed)
     assert found.note == f"{'refgrad' if own else 'the reference'}'s rules raise ValueError: no"
-    for program in (lambda x: [x["a"], x["a"] / (x["b"] - 3)], lambda x: [x["c"]]):
+    for program in (lambda x: [x["a"], x["a"] / (x["b"] - 3)], lambda x: [x["c"]],
+                    lambda x: [x["a"] / (x["a"] - 1)]):  # of its two entries the second has a value
         found = examination(program=program, own_rules=own)._unknown(point, ValueError("no"))
         assert (found.check, found.verdict, found.failed) == ("differences", UNDECIDED, False)
         assert found.note == "f has no value: ValueError: no"
