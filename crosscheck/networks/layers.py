@@ -73,18 +73,16 @@ class Builder:
         return Network(id, self.arrays, tuple(self.calls), depth)
 
 
-def layer(name, fits=lambda b: True):
-    def register(build):
-        LAYERS[name], FITS[name] = build, fits
-        return build
-    return register
+def _kind(table):
+    def named(name, fits=lambda b: True):
+        def register(build):
+            table[name], FITS[name] = build, fits
+            return build
+        return register
+    return named
 
 
-def loss(name, fits=lambda b: True):
-    def register(build):
-        LOSSES[name], FITS[name] = build, fits
-        return build
-    return register
+layer, loss = _kind(LAYERS), _kind(LOSSES)
 
 
 # Affine maps, and how paths branch and join

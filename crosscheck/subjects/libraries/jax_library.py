@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .library import Library, sum_of_squares
-from .refgrad_library import kept_by_dropout
+from .library import Library, kept_by_dropout
 
 
 def _reduced(losses, reduction):
@@ -126,19 +125,8 @@ class Jax(Library):
         return jnp.concatenate(arrays, axis=-1)
 
     @staticmethod
-    def _l2_penalty(*parameters, weight_decay):
-        return sum(jnp.sum(p * p) for p in parameters) * weight_decay / 2
-
-    def _write_dropout(self, arguments, options, shape, dtype):
-        return f"{arguments[0]} * {self.written(kept_by_dropout(shape, **options), dtype)}"
-
-    @staticmethod
     def _write_concatenate(arguments, options, shape, dtype):
         return f"jnp.concatenate([{', '.join(arguments)}], axis=-1)"
-
-    @staticmethod
-    def _write_l2_penalty(arguments, options, shape, dtype):
-        return sum_of_squares(arguments, options)
 
 
 LIBRARY = Jax()

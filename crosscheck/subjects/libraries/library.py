@@ -6,6 +6,8 @@ import contextlib
 
 import numpy as np
 
+from refgrad import nn
+
 from ...modes import Mode
 
 
@@ -64,7 +66,20 @@ class Library:
         named = [f"{k}={name(a)}" for k, a in call.named.items()] + [f"{k}={o!r}" for k, o in options.items()]
         return f"{space}.{call.function}({', '.join([*arguments, *named])})"
 
+    # What libraries do not have a function for
 
-def sum_of_squares(arguments, options):
-    """The L2 penalty, written for libraries that have no function for it."""
-    return f"sum((p * p).sum() for p in [{', '.join(arguments)}]) * {options['weight_decay']!r} / 2"
+    @staticmethod
+    def _l2_penalty(*parameters, weight_decay):
+        return sum((p * p).sum() for p in parameters) * weight_decay / 2
+
+    def _write_l2_penalty(self, arguments, options, shape, dtype):
+        squares = f"(p * p).sum() for p in [{', '.join(arguments)}]"
+        return f"sum({squares}) * {options['weight_decay']!r} / 2"
+
+    def _write_dropout(self, arguments, options, shape, dtype):
+        return f"{arguments[0]} * {self.written(kept_by_dropout(shape, **options), dtype)}"
+
+
+def kept_by_dropout(shape, p, seed):
+    """The mask of a dropout call, for libraries with another generator than refgrad's."""
+    return nn.dropout(np.ones(shape), p, generator=np.random.default_rng(seed))

@@ -61,10 +61,5 @@ class Refgrad(Library):
         return f"nn.l2_penalty([{', '.join(arguments)}], {options['weight_decay']!r})"
 
 
-def kept_by_dropout(shape, p, seed):
-    """The mask of a dropout call, for libraries with another generator: dropout of ones tells where it keeps."""
-    return nn.dropout(np.ones(shape), p, generator=np.random.default_rng(seed))
-
-
 LIBRARY = Refgrad()
 inner = LIBRARY.inner

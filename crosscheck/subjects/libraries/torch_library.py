@@ -12,24 +12,18 @@ import torch.nn.functional as F
 from torch.autograd import forward_ad
 
 from ...modes import Mode
-from .library import Library, sum_of_squares
-from .refgrad_library import kept_by_dropout
-
-
-def use_threads(n):
-    """Let torch use n threads from now on."""
-    torch.set_num_threads(n)
+from .library import Library, kept_by_dropout
 
 
 @contextmanager
 def threads(n):
     """A block in which torch uses n threads."""
     before = torch.get_num_threads()
-    use_threads(n)
+    torch.set_num_threads(n)
     try:
         yield
     finally:
-        use_threads(before)
+        torch.set_num_threads(before)
 
 
 def added(terms):
@@ -75,19 +69,8 @@ class Torch(Library):
         return torch.cat(tensors, dim=-1)
 
     @staticmethod
-    def _l2_penalty(*parameters, weight_decay):
-        return sum(torch.sum(p * p) for p in parameters) * weight_decay / 2
-
-    def _write_dropout(self, arguments, options, shape, dtype):
-        return f"{arguments[0]} * {self.written(kept_by_dropout(shape, **options), dtype)}"
-
-    @staticmethod
     def _write_concatenate(arguments, options, shape, dtype):
         return f"torch.cat([{', '.join(arguments)}], dim=-1)"
-
-    @staticmethod
-    def _write_l2_penalty(arguments, options, shape, dtype):
-        return sum_of_squares(arguments, options)
 
 
 def _gradient(f, x, create_graph=False):
