@@ -192,16 +192,15 @@ MOVES = [
 
 def _of_constants(x, constants, works):
     """Integer inputs with all entries alike: every index repeated."""
-    same = {}
-    for n, a in constants.items():
-        kind = getattr(getattr(a, "dtype", None), "kind", "")
-        if kind in ("i", "u") and a.ndim and a.size > 1:
-            same[n] = np.full_like(a, a.flat[0])
-        elif not kind and hasattr(a, "is_floating_point") and not a.is_floating_point() and a.ndim and a.numel() > 1:
-            same[n] = a.reshape(-1)[0].expand(a.shape).clone()  # a tensor of another library
+    same = {n: a * 0 + a.reshape(-1)[0] for n, a in constants.items() if is_whole(a)}
     if same and works(x, {**constants, **same}):
         return [Point("repeated indices", x, constants=same)]
     return []
+
+
+def is_whole(a):
+    """Is it an array or a tensor of several integers?"""
+    return "int" in str(getattr(a, "dtype", "")) and bool(a.ndim and np.prod(a.shape) > 1)
 
 
 def _of_equals(x, constants, works):

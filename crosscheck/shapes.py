@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .points import BUDGET, FEWEST, Point
+from .points import BUDGET, FEWEST, Point, is_whole
 
 #: The label that torch's losses ignore.
 IGNORED = -100
@@ -75,15 +75,10 @@ def _indices(x, constants):
     whole = {n: a for n, a in constants.items() if is_whole(a)}
     if whole:
         yield ENDS, {n: alternating(a, 0, int(a.max())) for n, a in whole.items()}
-        if all(n < -IGNORED for a in x.values() for n in a.shape):  # else it may count from the end
+        signed = not any("uint" in str(a.dtype) for a in whole.values())
+        # In a longer array it may count from the end.
+        if signed and all(n < -IGNORED for a in x.values() for n in a.shape):
             yield f"an index of {IGNORED}", {n: alternating(a, IGNORED) for n, a in whole.items()}
-
-
-def is_whole(a):
-    """Is it an array or a tensor of several integers?"""
-    kind = getattr(getattr(a, "dtype", None), "kind", "")
-    tensor = not kind and hasattr(a, "is_floating_point") and str(a.dtype).startswith("torch.int")
-    return bool((kind in ("i", "u") or tensor) and a.ndim and np.prod(a.shape) > 1)
 
 
 def alternating(a, *values):

@@ -393,7 +393,7 @@ class Examination:
                     yield finding
                 if wrong and self.size > HUGE and not self.thorough:
                     return
-        yield from kinks(trial, self.widest if self.widest in trial.answers else dtypes[0])
+        yield from kinks(trial, dtypes[0])
         if number == 0 or point.label == MIXED and not self.many and self.widest in trial.answers:
             yield from conduct(trial, self.widest, wrong)
             if not wrong and not self.many and not known.kinked() and not point.extreme:

@@ -15,7 +15,6 @@ from time import perf_counter, process_time
 import numpy as np
 
 from ..subjects.libraries import torch_library
-from .scaling import torch_programs
 
 EPS = float(np.finfo(float).eps)
 
@@ -95,14 +94,10 @@ def equal_threads():
     One, because two threads that wait for each other wait for whatever else the machine does.  Where threadpoolctl is
     missing (it comes with scikit-learn) BLAS cannot be told, and torch gets the number that BLAS takes by itself.
     """
-    before, blas = torch_programs.threads(), _blas_threads()
     with _limited_blas(1) as limited:
-        threads = 1 if limited else blas
-        torch_library.use_threads(threads)
-        try:
+        threads = 1 if limited else _blas_threads()
+        with torch_library.threads(threads):
             yield threads
-        finally:
-            torch_library.use_threads(before)
 
 
 @contextmanager

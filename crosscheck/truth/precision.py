@@ -138,7 +138,7 @@ def _noise(values, x, dtype, seed, most=COARSER[-1][1]):
     steps = [2.0 ** -g for g in (FEW if _many(x) else GRIDS) if g < FINEST[dtype]]
     grids = [(step, table) for step in steps if (table := _table(values, moved, step, POINTS))]
     finest = _table(values, moved, 2.0 ** -FINEST[dtype], 2)
-    if len(grids) < 2 or not finest:
+    if len(grids) < 2:
         return 0.0
     found = [0.0]
     for k, near in enumerate(finest):

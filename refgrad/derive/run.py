@@ -11,8 +11,8 @@ from ..transforms import name_of
 from ..writing import ARGUMENT
 from .arguments import dimensions, symbols_of
 from .level import Deriving
-from .sizes import CONDITIONS
-from .symbol import ENTERING, STRUCTURES, Entering, NoFormula, Symbol, as_symbol
+from .sizes import CONDITIONS, ENTERING
+from .symbol import STRUCTURES, Entering, NoFormula, Symbol, as_symbol
 
 
 class Run:

@@ -42,6 +42,9 @@ OPPOSITE = {">": "<=", "<": ">=", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}
 #: The comparisons of the derivation in progress: from what tells them apart to a Condition.
 CONDITIONS = contextvars.ContextVar("conditions", default=None)
 
+#: How numbers enter formulas in the run in progress; outside of one they are what they are.
+ENTERING = contextvars.ContextVar("entering", default=None)
+
 
 class Size:
     """A number computed from sizes.
@@ -118,12 +121,11 @@ class Size:
             found = OPERATORS[ufunc](*inputs) if ufunc in OPERATORS else applied(ufunc, *inputs)
             if found is not NotImplemented:
                 return found
-        from .symbol import as_formula  # which imports this module
-
-        formulas = [as_formula(x) for x in inputs]
-        known = ufunc in TABLE and all(f is not None for f in formulas)
-        if known and method == "__call__" and not options:
-            return ufunc(*formulas)
+        entering = ENTERING.get()
+        if entering is not None and ufunc in TABLE and method == "__call__" and not options:
+            formulas = [entering.formula(x) for x in inputs]
+            if all(f is not None for f in formulas):
+                return ufunc(*formulas)
         return getattr(ufunc, method)(*map(plain, inputs), **options)
 
     # comparisons

@@ -8,7 +8,6 @@ arrays.
 
 from __future__ import annotations
 
-import contextvars
 import math
 import operator
 from fractions import Fraction
@@ -24,7 +23,7 @@ from .data import given_data
 from .functions import unit_axes
 from .index import Call, Data, Delta, Factor, Index, Leaf, Point, SizeMismatch, Sum, Term
 from .notation import notation, traits
-from .sizes import Size, sized
+from .sizes import ENTERING, Size, sized
 
 #: What may be said of an array beside its shape: of a matrix its structure, of any array the domain of its entries.
 PROPERTIES = "diagonal", *(name for name in DOMAINS if name)
@@ -56,9 +55,15 @@ class Entering:
         """The size of an axis of a plain array."""
         return sized(n, self.expression(n))
 
-
-#: Of the run in progress; outside of one numbers are what they are.
-ENTERING = contextvars.ContextVar("entering", default=None)
+    @staticmethod
+    def formula(x):
+        """A number or an array that is the same formula for all sizes, an identity or one number,
+        as a symbol; None for other arrays."""
+        if type(x) is not Size and np.asarray(x).dtype.kind not in "iuf":
+            return None
+        s = as_symbol(x)
+        given = any(type(f.atom) is Data for t in s.expression.terms for f in t.factors)
+        return None if given else s
 
 
 class Symbol(Face):
@@ -241,12 +246,6 @@ def as_symbol(x):
     squeezed = np.array(np.squeeze(x), dtype=float)
     slots = tuple(axis for axis in axes if axis)
     return Symbol.of_factors(axes, [Factor(given_data(squeezed), slots, Fraction(1))])
-
-
-def as_formula(x):
-    """A number or an array that is the same formula for all sizes, an identity or one number; None for other arrays."""
-    s = as_symbol(x) if type(x) is Size or np.asarray(x).dtype.kind in "iuf" else None
-    return None if s is None or any(type(f.atom) is Data for t in s.expression.terms for f in t.factors) else s
 
 
 def exact(number):

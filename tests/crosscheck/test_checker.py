@@ -9,7 +9,7 @@ import crosscheck
 from crosscheck import GradientError, assert_gradient, check
 from crosscheck.verdict import OK, NO_ANSWER, VERDICTS, WRONG
 from refgrad import custom, nn
-from tests.crosscheck.scenarios import SCENARIOS, T, X, gelu, gelu_tanh_slope, summed
+from tests.crosscheck.scenarios import SCENARIOS, T, X, function, gelu, gelu_tanh_slope, summed
 from tests.rules import negative, rule_named
 
 SUMMED_PRODUCT = summed(lambda g, a, b: (g * b, g * a))
@@ -38,7 +38,6 @@ def test_a_wrong_entry_is_named_with_its_factor():
 
 
 def test_differences_name_the_entry_too():
-    from tests.crosscheck.scenarios import function
     mask = torch.tensor([[1.0, 1, 1], [1, 1, 0.5]])
     fault = function(torch.sin, lambda g, x: g * torch.cos(x) * (mask.to(x.dtype) if x.shape == mask.shape else 1))
     note = check(fault, T).failures[0].note
@@ -110,7 +109,9 @@ def test_the_primitive_at_fault_is_named(monkeypatch):
 
 
 def test_integers_and_options_are_passed_on():
-    assert check(nn.cross_entropy, X, np.array([0, 2])).ok
+    for dtype in (np.int64, np.uint8):  # -100, the label that is ignored, is no uint8
+        report = check(nn.cross_entropy, X, np.array([0, 2], dtype))
+        assert report.ok and "repeated indices" in {f.point for f in report.verdicts}
     report = check(F.cross_entropy, T, torch.tensor([0, 2]), reference=nn.cross_entropy)
     assert report.ok and report.how == "balls" and "repeated indices" in {f.point for f in report.verdicts}
 
@@ -180,22 +181,21 @@ def test_torch_batch_norm_has_wrong_second_derivatives():
     assert checks == {"reverse over forward", "forward over forward"}
 
 
+def test_at_the_inputs_as_given_bounds_are_proven_and_values_are_compared():
+    report = check(np.sin, X, vjp=lambda g, x: g * np.cos(x))
+    proven = {(f.point, f.dtype) for f in report.verdicts
+              if f.check == "reverse" and f.bound == "proven" and f.dtype != "exact"}
+    assert proven == {("as given", "float64"), ("as given", "float32")}
+    assert {f.point for f in report.verdicts if f.check == "value"} == {"as given"}
+
+
 # Functions as people write them
 
 
 def test_a_once_differentiable_backward_has_no_second_order_and_that_is_no_fault():
-    class Once(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return torch.sin(x)
-
-        @staticmethod
-        @torch.autograd.function.once_differentiable
-        def backward(ctx, g):
-            return g * torch.cos(*ctx.saved_tensors)
-
-    report = check(Once, T)
+    once = function(torch.sin, lambda g, x: g * torch.cos(x))
+    once.backward = staticmethod(torch.autograd.function.once_differentiable(once.backward))
+    report = check(once, T)
     assert report.ok and any("once_differentiable" in f.note for f in report.verdicts)
 
 
@@ -246,7 +246,6 @@ def test_a_modules_parameters_keep_their_shapes():
 
 def test_an_even_kink_is_seen_by_differences():
     """Of cosh x + |x| the central quotient at 0 is 0 at once; the slopes are -1 and 1."""
-    from tests.crosscheck.scenarios import function
     sign = lambda x: torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
     assert check(function(lambda x: torch.cosh(x) + x.abs(), lambda g, x: g * (torch.sinh(x) + sign(x))), T).ok
 

@@ -25,7 +25,7 @@ from refgrad import nn
 from refgrad.derive.numpy_source import NoSource, source
 from refgrad.derive.printing import text
 from refgrad.primitive import CONSTANT, TABLE, Primitive
-from tests.rules import negative
+from tests.rules import negative, rule_named
 
 LAYERS_CSV = pd.DataFrame({"layer": ["linear", "mse_loss"], "differentiator": "torch", "dtype": "float64",
                            "digits_min": 50.0, "ulp_median": [1.5, 2.5], "ulp_max": 9.0})
@@ -48,10 +48,6 @@ def html(whole, frame, tmp_path_factory):
     return path.read_text()
 
 
-def rule(name):
-    return next(r for r in TABLE.values() if r.name == name)
-
-
 # What is in it
 
 
@@ -62,8 +58,8 @@ def test_everything_is_in_it_once(frame):
     assert (frame["part"] == book.RANDOM).sum() == book.RANDOM_MANY
     assert sorted(rules["id"]) == sorted(r.name for r in TABLE.values())
     for name, part in zip(rules["id"], rules["part"]):
-        assert (part == book.CONSTANT_RULE) == (rule(name).kind is CONSTANT)
-        assert part != book.RULE or isinstance(rule(name), Primitive)
+        assert (part == book.CONSTANT_RULE) == (rule_named(name).kind is CONSTANT)
+        assert part != book.RULE or isinstance(rule_named(name), Primitive)
     assert not frame.duplicated(["part", "family", "id"]).any()
 
 
@@ -155,7 +151,7 @@ def test_every_derivation_is_on_the_page(html, whole):
 def test_what_has_no_formula_says_so(html):
     card = html[html.index('id="rule-reductions-np-prod"'):]
     card = card[:card.index("</article>")]
-    assert "Not in matrix notation alone" in card and rule("np.prod").derivation.split("\n")[0][:20] in card
+    assert "Not in matrix notation alone" in card and rule_named("np.prod").derivation.split("\n")[0][:20] in card
 
 
 def test_the_same_book_makes_the_same_page(whole, frame, html, tmp_path):

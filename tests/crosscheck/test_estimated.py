@@ -147,10 +147,11 @@ def test_what_is_at_a_kink_is_not_known_at_a_jump():
     assert found.kink and found.reason == "does not converge"
 
 
-def test_at_the_border_of_the_domain_one_side_tells():
-    found = at(0.0, lambda a: np.where(a >= 0, np.exp(a), np.nan))
+@pytest.mark.parametrize("sign", [1, -1])
+def test_at_the_border_of_the_domain_one_side_tells(sign):
+    found = at(0.0, lambda a: np.where(sign * a >= 0, np.exp(a), np.nan))
     assert not found.reason and abs(found.value - 1) <= found.uncertainty < 1e-9
-    assert np.isinf(found.left.uncertainty)
+    assert np.isinf((found.left if sign > 0 else found.right).uncertainty) and found.calls < 75
 
 
 def test_an_infinite_slope_is_not_known():
@@ -242,10 +243,25 @@ def bent(g, x):
 def test_curvature_at_and_near_kinks():
     found = bent(lambda a: relu(a) ** 2, 0.0)
     assert found.kink and abs(found.left.value) < 1e-9 and abs(found.right.value - 2) < 1e-9
-    assert bent(relu, 0.0).kink
+    assert bent(relu, 0.0).kink and bent(np.log, -1.0).reason == "f is nan or inf at x"
     for g, x, exact in ((relu, 1e-3, 0.0), (huber, 0.999, 1.0), (lambda a: hardshrink(a) ** 2, 0.0, 0.0)):
         found = bent(g, x)
         assert not found.kink and abs(found.value - exact) <= found.uncertainty < 1e-5
+
+
+@pytest.mark.parametrize("x", [0.5, 8.0])
+def test_no_step_moves_an_entry_by_more_than_a_quarter_of_its_size_or_of_one(x):
+    one, moves = {"a": np.ones(1)}, []
+
+    def f(there):
+        moves.append(abs(float(there["a"][0]) - x) / max(x, 1))
+        return float(np.exp(there["a"][0]))
+
+    at_x = {"a": np.array([x])}
+    for estimate in (lambda: slope(f, at_x, one), lambda: curvature(f, at_x, one, one)):
+        moves.clear()
+        estimate()
+        assert max(moves) == pytest.approx(0.25, rel=1e-3)
 
 
 def network():

@@ -121,7 +121,7 @@ def test_first_steps(x, v, steps):
 
 
 def test_entries_of_scales_too_far_apart_move_along_lines_of_their_own():
-    x = {"a": np.array([1.0, -1.0, 0.5]), "b": np.array(2.0), "i": np.array([1])}
+    x = {"a": np.array([1.0, -1.0, 0.5]), "b": np.array(1.0), "i": np.array([1])}
     v = {"a": np.array([1.0, 2.0 ** -24, 0.0]), "b": np.array(-2.0 ** -25), "i": np.array([1])}
     with np.errstate(divide="ignore"):
         found = lines.groups(x, v)
@@ -171,6 +171,38 @@ def test_noise_is_looked_for_on_a_coarser_grid_once_larger_steps_have_failed():
     line = Line(stairs(lines.COARSER * lines.GRID), {"a": np.array(0.0)}, {"a": np.array(1.0)})
     assert lines.noise_of(line, 1.0).deviation < 1e-15
     assert 1e-7 < lines.noise_of(line, 1.0, again=True).deviation < 1e-5
+
+
+def test_the_grid_has_x_in_its_middle_or_lies_elsewhere():
+    line = Line(lambda x: x["a"], {"a": np.array(0.0)}, {"a": np.array(1.0)})
+    for options, first in (({}, -4), ({"lowest": 1}, 1), ({"around": 0.75}, 2)):
+        values = lines._sample(line, 0.125, np.random.default_rng(0), **options).values
+        assert values == pytest.approx(0.125 * np.arange(first, first + lines.POINTS))
+
+
+def noise_at(f, x=0.0, first=1.0, again=False):
+    line = Line(lambda x: f(x["a"]), {"a": np.array(x)}, {"a": np.array(1.0)})
+    return lines.noise_of(line, first, again)
+
+
+def test_a_coarser_grid_that_is_too_coarse_for_the_function_tells_nothing():
+    assert noise_at(lambda a: np.sin(1000 * a), again=True).deviation < 1e-12
+
+
+def test_values_are_rounded_evenly_within_half_a_unit_in_the_last_place():
+    """Evenly within a width w, the standard deviation is w over the root of 12."""
+    for value, width in ((4 / 3, 2.0 ** -52 * 4 / 3), (1.5, 2.0 ** -23 * 1.5)):  # 1.5 is a float32
+        found = noise_at(lambda a: value)
+        assert found.deviation == pytest.approx(width / 12 ** 0.5, abs=0) and not found.rough
+
+
+def test_values_in_float32_that_differ_are_rough():
+    assert noise_at(lambda a: 2.0 ** -10 * np.round(a / lines.GRID)).rough
+
+
+def test_noise_that_is_the_same_far_from_x_does_not_grow():
+    found = noise_at(lambda a: stairs(lines.GRID / 4)({"a": a}), 0.01, 0.25)
+    assert found.deviation > 1e-7 and found.growth * 0.25 * lines.AWAY < found.deviation
 
 
 def test_noise_that_begins_where_x_is_left_grows_with_the_step():
@@ -233,3 +265,43 @@ def test_quotients_on_paper():
     noise = SimpleNamespace(factor=1.0, at=lambda *_: 1e-12)
     sides, _ = estimated._bends(plus, minus, 0.5, noise)
     assert all(abs(side.value - 12) <= side.uncertainty < 1e-9 for side in sides)
+
+
+def spreads(monkeypatch, estimate):
+    """The noise of the quotients that go into the central, left and right tableaus, in turn."""
+    given = ([], [], [])
+
+    class Recorded(Tableau):
+        def __init__(self, power):
+            super().__init__(power)
+            self.noises_given = next(tableaus)
+
+        def add(self, quotient, noise):
+            self.noises_given.append(noise)
+            super().add(quotient, noise)
+    tableaus = iter(given)
+    monkeypatch.setattr(estimated, "Tableau", Recorded)
+    monkeypatch.setattr(estimated, "HALVINGS", 2)
+    estimate()
+    return given
+
+
+def test_the_noise_of_quotients_on_paper(monkeypatch):
+    """Standard deviations of independent values add up in squares: of 3 above, 4 below, 12 here."""
+    line = Line(lambda x: x["a"], {"a": np.array(0.0)}, {"a": np.array(1.0)})
+    noise = SimpleNamespace(factor=10.0, at=lambda value, t: 3 if value > 0 else 4 if value else 12)
+    central, left, right = spreads(
+        monkeypatch, lambda: estimated._descend(line, 0.5, 0.0, 0.0, noise))
+    assert central == pytest.approx([50.0, 100.0])
+    assert left == pytest.approx([20 * 160 ** 0.5, 40 * 160 ** 0.5])
+    assert right == pytest.approx([20 * 153 ** 0.5, 40 * 153 ** 0.5])
+
+
+def test_the_noise_of_second_quotients_on_paper(monkeypatch):
+    """Four values with the weights 1 make the central one, two with 1 and two with 2 the others."""
+    line = Line(lambda x: x["a"], {"a": np.array(0.0)}, {"a": np.array(1.0)})
+    noise = SimpleNamespace(factor=10.0, at=lambda value, t: 3.0)
+    central, left, right = spreads(
+        monkeypatch, lambda: estimated._bends(line, line, 0.5, noise))
+    assert central == pytest.approx([30 * 4 ** 0.5 / (4 / 4), 30 * 4 ** 0.5 / (4 / 16)])
+    assert left == right == pytest.approx([30 * 10 ** 0.5 / (4 / 16)])

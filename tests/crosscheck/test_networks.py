@@ -138,7 +138,7 @@ def test_occurs(drawn, feature):
 def test_the_same_value_in_refgrad_and_torch(drawn):
     """Within what rounding can do, as a ball of the working precision says.
 
-    A largest entry may be open: an index of it has no ball.
+    A largest entry may be open: an index of it has no ball.  torch's soft_margin_loss overflows.
     """
     networks, still_open = everything({k: drawn[k] for k in (("full", 0), ("quick", 1))}), []
     for n in networks:
@@ -153,7 +153,8 @@ def test_the_same_value_in_refgrad_and_torch(drawn):
             still_open.append(n.id)
             continue
         assert enclosure.lower() <= here <= enclosure.upper(), n.id
-        assert enclosure.lower() <= float(there) <= enclosure.upper(), n.id
+        overflows = "soft_margin_loss" in n.layers and there == np.inf
+        assert overflows or enclosure.lower() <= float(there) <= enclosure.upper(), n.id
     assert len(still_open) < len(networks) / 20
 
 

@@ -93,7 +93,7 @@ def test_text_is_escaped(folder):
     evil = '<script>alert("&")</script>'
     frame = errors(row(verdict="wrong", differentiator="torch", note=evil, parameter="<b>"))
     write_table(frame, folder / "errors.csv")
-    write_table(findings_table(frame, [network_of_id("quick-0-0")]), folder / "findings.csv")
+    write_table(findings_table(frame, [network_of_id("full-0-0")]), folder / "findings.csv")
     (folder / "run.json").write_text(json.dumps({"what": [evil], "versions": evil}))
     html = text(folder)
     assert "<script>" not in html and "<b>" not in html.replace("<p><b>", "")

@@ -7,6 +7,7 @@ import torch
 from crosscheck import GradientError, assert_gradient, check
 from crosscheck.checker.report import STATUS
 from crosscheck.modes import Mode
+from tests.crosscheck.scenarios import function
 
 pytest_plugins = "pytester"
 
@@ -209,20 +210,11 @@ def test_modes_and_orders():
 
 
 def test_a_straight_through_estimator_is_measured_by_what_it_stands_for():
-    class Rounded(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return torch.round(4 * x).clamp(-4, 4) / 4
-
-        @staticmethod
-        def backward(ctx, g):
-            x, = ctx.saved_tensors
-            return g * ((x >= -1) & (x <= 1))
-
+    rounded = function(lambda x: torch.round(4 * x).clamp(-4, 4) / 4,
+                       lambda g, x: g * ((x >= -1) & (x <= 1)))
     x = torch.tensor([-1.7, -0.4, 0.2, 0.9, 1.3], dtype=torch.float64)
-    assert check(Rounded, x, surrogate=lambda x: np.clip(x, -1, 1), order=1).ok
-    assert not check(Rounded, x, surrogate=lambda x: x, order=1).ok
+    assert check(rounded, x, surrogate=lambda x: np.clip(x, -1, 1), order=1).ok
+    assert not check(rounded, x, surrogate=lambda x: x, order=1).ok
 
 
 # Whose function is it?

@@ -285,6 +285,11 @@ def test_after_a_failure_where_the_caller_stands_the_rest_is_not_tried_unless_as
     assert any(f.failed for f in short)
 
 
+def test_a_quick_look_is_at_three_points():
+    points = {f.point for f in Examination(subject_of(np.sin, (X,)), quick=True).findings()}
+    assert len(points) == 3 and "as given" in points
+
+
 @pytest.mark.parametrize("size, most", [(300_000, 450)])
 def test_one_wrong_entry_of_many_is_found_by_few_values(size, most):
     calls = [0]

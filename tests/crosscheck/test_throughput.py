@@ -24,8 +24,9 @@ from crosscheck.studies.throughput.plots import SHOWN, plot_throughput
 from crosscheck.studies.throughput.report import sections
 from crosscheck.studies.throughput import SECONDS, TABLE, TIME
 
+from .drawn import alone
 from .figures import bars, dots, labels, texts
-from tests.crosscheck.drawn import alone
+from .scenarios import function
 
 SMALL = alone("linear[no bias]", 3)
 
@@ -127,17 +128,10 @@ def test_a_harness_that_skips_the_balls_is_noticed(monkeypatch):
 
 def spoiled(monkeypatch, factor):
     """torch's functions with a wrong slope of the first layer."""
-    class Wrong(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            return x.clone()
-
-        @staticmethod
-        def backward(ctx, g):
-            return g * factor
+    wrong = function(torch.clone, lambda g, x: g * factor)
     right = TORCH.function
     monkeypatch.setattr(TORCH, "function",
-                        lambda name: lambda x, *a, **k: right(name)(Wrong.apply(x) if x.requires_grad else x, *a, **k))
+                        lambda name: lambda x, *a, **k: right(name)(wrong.apply(x) if x.requires_grad else x, *a, **k))
 
 
 def test_gradcheck_saying_no_on_a_wrong_gradient_is_noticed(monkeypatch):

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from crosscheck import conduct, kinks
+from crosscheck import conduct
 from crosscheck import trial as trial_module
-from crosscheck.ball import Ball
+from crosscheck.ball import Ball, Undecided
 from crosscheck.formats import format_named
 from crosscheck.modes import ALL, Mode
 from crosscheck.points import MIXED, Point
@@ -129,6 +129,13 @@ def test_each_answer_is_judged_by_each_name():
                      for mode in both for k in X]
 
 
+def test_answers_by_some_modes_are_judged_alone():
+    trial = trial_of(Stub(dict.fromkeys(Mode, ANSWER)), known(Verdict(WRONG)))
+    trial.ask(Mode, "float64")
+    found = trial.findings("float64", modes=[Mode.FORWARD])
+    assert told(found) == [(Mode.FORWARD, k, WRONG, True) for k in X]
+
+
 def test_what_is_not_known_or_said_already_is_not_judged():
     assert not answers(ANSWER, known(covers=lambda mode: False))
     refuted = dict(refuted=lambda mode, name: name == "a", judge=lambda *_: Verdict(WRONG))
@@ -235,6 +242,29 @@ def test_with_many_entries_few_modes_are_asked_for_elsewhere(many, number, label
     assert all(list(m) == list(Mode)[:len(m)] for m in modes.values())
 
 
+def test_with_many_entries_all_inputs_move_together_but_where_the_caller_stands(monkeypatch):
+    monkeypatch.setattr(trial_module, "ByDifferences", lambda *_, together, **options: together)
+    for many in (False, True):
+        examined = examination(
+            many=many, why_floats="a box", measured="float64", natural=0.0, unexplained=[])
+        together = [examined._known_at(Point("there", X), [], X, X, number) for number in (0, 1, 2)]
+        assert together == [False, many, many]
+
+
+def test_where_a_function_has_no_value_no_other_shapes_are_looked_at():
+    class Root(Stub):
+        def value(self, x, dtype, layout=np.asarray):
+            return [np.sqrt(x["a"] - 1)]
+    examined = examination(subject=Root(), measured_by_another=False, program=None)
+    assert examined._works(X, {})
+    with np.errstate(invalid="ignore"):
+        examined.x = {**X, "a": -X["a"]}
+        assert not examined._works(examined.x, {}) and list(examined._elsewhere(0)) == []
+        examined = examination(subject=Root(), measured_by_another=True,
+                               program=lambda x: [np.sqrt(x["a"] - 2)])
+        assert not examined._works(X, {})
+
+
 @pytest.mark.parametrize("gradient, pads", [
     ([[0.0, 0.0], [1.0, 2.0]], True), ([[0.0, 1.0], [0.0, 0.0]], False), (0.0, False),
     (np.zeros((0, 3)), False), (ValueError("no vjp"), True)])
@@ -267,6 +297,8 @@ def test_why_a_function_does_not_run_on_balls():
     for program, why in ((lambda x: [1.0, x["a"]], ""), (undecided, ""), (raises, "ValueError: no"),
                          (lambda x: [1.0], "its result does not depend on the inputs as arrays")):
         assert _why_not_on_balls(program, X) == why
+    many = {"a": np.zeros(10_000), "b": np.zeros(10_001)}
+    assert _why_not_on_balls(raises, many) == "more than 20000 numbers would take too long"
 
 
 @pytest.mark.parametrize("own, foreign, failed", [
@@ -276,10 +308,69 @@ def test_where_f_has_a_value_an_error_is_of_the_rules(own, foreign, failed):
     found = examination(program=lambda x: [x["a"]], own_rules=own)._unknown(point, ValueError("no"))
     assert (found.check, found.verdict, found.failed) == (Mode.REVERSE, NO_ANSWER, failed)
     assert found.note == f"{'refgrad' if own else 'the reference'}'s rules raise ValueError: no"
-    for program in (lambda x: [x["a"], x["a"] / (x["b"] - 3)], lambda x: [x["c"]]):
+    for program in (lambda x: [x["a"], x["a"] / (x["b"] - 3)], lambda x: [x["c"]],
+                    lambda x: [x["a"] / (x["a"] - 1)]):  # of its two entries the second has a value
         found = examination(program=program, own_rules=own)._unknown(point, ValueError("no"))
         assert (found.check, found.verdict, found.failed) == ("differences", UNDECIDED, False)
         assert found.note == "f has no value: ValueError: no"
+
+
+def test_what_the_subject_raises_on_the_way_is_a_finding_and_an_error_of_the_checker_is_raised():
+    def stand(fails):
+        def at(point, number):
+            yield fails()
+        return list(examination(points={}, _at=at)._stand(Point("there", X), 1))
+
+    undecided = Undecided("maximum", (0,), ())
+
+    def leave_open():
+        raise undecided
+
+    def by_the_subject():
+        Subject.pull(Stub(), X, [], "float64", None)
+
+    for fails, note in ((leave_open, str(undecided)),
+                        (by_the_subject, "it could not be told: Unanswered: f has no vjp")):
+        found, = stand(fails)
+        assert (found.check, found.verdict, found.failed) == ("differences", UNDECIDED, False)
+        assert (found.point, found.note) == ("there", note)
+    with pytest.raises(ZeroDivisionError):
+        stand(lambda: 1 / 0)
+
+
+def looked_at(monkeypatch, verdict=RIGHT, number=1, label=MIXED, many=False, size=1,
+              thorough=False):
+    """What is looked at beside the answers, and how many modes are asked for."""
+    class Valued(Stub):
+        def value(self, x, dtype):
+            return [x["a"]]
+
+    asked = []
+    for name in ("kinks", "conduct", "third_order"):
+        monkeypatch.setattr(trial_module, name, lambda *_, name=name: asked.append(name) or ())
+    knowledge = known(Verdict(verdict), how="differences", undecided="", kinked=lambda: [])
+    examined = examination(
+        subject=Valued(dict.fromkeys(Mode, ANSWER)), seed=0, many=many, size=size,
+        thorough=thorough, trials={}, varies=False, _known_at=lambda *_: knowledge)
+    found = list(examined._at(Point(label, X), number))
+    return asked, len({f.check for f in found})
+
+
+def test_what_is_looked_at_beside_the_answers(monkeypatch):
+    whole = ["kinks", "conduct", "third_order"]
+    for number, label, many, asked in (
+            (0, "as given", False, whole), (0, "as given", True, whole[:2]),
+            (1, MIXED, False, whole), (1, MIXED, True, whole[:1]), (1, "there", False, whole[:1])):
+        assert looked_at(monkeypatch, number=number, label=label, many=many)[0] == asked
+    assert looked_at(monkeypatch, WRONG)[0] == whole[:2]
+
+
+def test_with_very_many_entries_nothing_more_is_looked_at_after_a_failure(monkeypatch):
+    for size, verdict, thorough, modes in (
+            (100_001, WRONG, False, 2), (100_001, RIGHT, False, 6), (100_001, WRONG, True, 6),
+            (100_000, WRONG, False, 6)):
+        asked, found = looked_at(monkeypatch, verdict, size=size, thorough=thorough)
+        assert found == modes and bool(asked) == (modes == 6)
 
 
 # The function beside its reference
@@ -303,54 +394,6 @@ def test_a_function_is_another_one_when_half_of_the_digits_are_wrong(dtype):
     found, = values([[1.0]], [1.0])
     assert (found.argument, found.verdict) == (ALL, WRONG)
     assert found.note == "the results have the shapes [(1,)], the reference's have [()]"
-
-
-# At kinks
-
-
-def test_entries_that_are_zero_or_tied_are_tried_first():
-    a = np.array([[7.0, 0.0, 5.0, 4.0], [5.0, 9.0, 8.0, 6.0]])
-    assert kinks._special_entries(a) == [(0, 1), (0, 2), (1, 0), (0, 0), (0, 3), (1, 1)]
-
-
-@pytest.mark.parametrize("off, inside", [
-    (2.0 ** -20, True), (2.0 ** -18, False), (-2.0 ** -18, False)])
-def test_the_slope_is_known_up_to_the_rounding_of_the_function(off, inside):
-    """8 eps of its size 2^40 times the direction's largest entry 2^-10 are 2^-19."""
-    knowledge = known(slopes=lambda d: (1.0, 1.0, 0.0, True), size=2.0 ** 40)
-    gradient = {"a": np.array([2.0 ** 10 * (1 + off), 7.0])}
-    direction = {"a": np.array([2.0 ** -10, 0.0])}
-    found = kinks._slopes(trial_of(knowledge=knowledge), "float64", direction, gradient)
-    assert found == (1.0, 1.0, True, 1 + off, inside)
-
-
-@pytest.mark.parametrize("off, agree", [(0.0, True), (31.0, True), (34.0, False), (-34.0, False)])
-def test_modes_agree_to_a_few_roundings_of_their_terms(off, agree):
-    """Of the terms 3 and -1 with the sum 2: 8 (4 + 2) eps times the root of 2 entries, 67.9 eps."""
-    found = {Mode.REVERSE: {"a": np.array([1.5, 1.0])},
-             Mode.FORWARD: {"a": 2 + 2 * off * 2.0 ** -52}}
-    notes = list(kinks._modes_agree(found, {"a": 0}, {"a": np.array([2.0, -1.0])}, 2.0 ** -52))
-    words = "reverse mode gives 2 along a direction, forward mode 2"
-    assert notes == ([] if agree else [("a", words)])
-    assert not list(kinks._modes_agree({**found, Mode.FORWARD: ValueError()}, X, X, 2.0 ** -52))
-    assert not list(kinks._modes_agree({**found, Mode.REVERSE: ValueError()}, X, X, 2.0 ** -52))
-
-
-def lost(reverse, forward, fits=True, **point):
-    """What is said of the answers by two modes."""
-    trial = trial_of(knowledge=known(fits=lambda *_: fits), x={"a": X["a"]}, **point)
-    trial.answers = {"float64": {Mode.REVERSE: reverse, Mode.FORWARD: forward}}
-    return told(kinks._lost_in_one_mode(trial))
-
-
-def test_what_one_mode_of_first_order_loses_is_a_failure_where_the_value_fits():
-    number, nan = {"a": np.array([1.0, 2.0])}, {"a": np.array([1.0, np.nan])}
-    assert lost(nan, number) == [(Mode.REVERSE, "a", NOT_FINITE, True)]
-    assert lost(number, nan) == [(Mode.FORWARD, "a", NOT_FINITE, True)]
-    for nothing in (lost(nan, nan), lost(number, number), lost(nan, number, fits=False),
-                    lost(nan, number, extreme=True), lost(nan, ValueError()),
-                    lost(ValueError(), number)):
-        assert nothing == []
 
 
 # Layouts

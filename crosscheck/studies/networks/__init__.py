@@ -35,7 +35,7 @@ class Dtype(str, Enum):
 
 
 COUNT = option("networks", Optional[int], None, "--networks", min=1, max=1000, help="How many networks.",
-               show_default="150, which meet every pair of layers; 60 with --quick")
+               show_default="240, which meet every layer and every pair of families; 60 with --quick")
 DTYPE = option("dtype", Optional[list[Dtype]], None, "--dtype", help="Give it twice for both.",
                show_default="both")
 LIBRARY = option("library", Optional[list[str]], None, "--library", metavar="NAME",
@@ -55,7 +55,7 @@ Examples:
 """, (COUNT, SEED, OUT, DTYPE, LIBRARY, QUICK, WORKERS))
 
 LIST = Command("list", """
-List the networks that a run of this seed checks, and the layers and pairs of layers that it misses.
+List the networks that a run of this seed checks, and the layers and pairs of families that it misses.
 
 Example: `python -m crosscheck list --networks 40 --seed 7`
 """, (COUNT, SEED, QUICK), f"{__name__}.commands:list_networks")

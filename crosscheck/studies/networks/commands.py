@@ -45,7 +45,7 @@ def list_networks(options):
     missed = f"not met: {', '.join(layers)}" if layers else "all met"
     possible = coverage.possible()
     console.print(f"{len(possible[0])} layers and losses, {missed}; {len(possible[1]) - len(pairs)} of "
-                  f"{len(possible[1])} pairs in sequence met", markup=False)
+                  f"{len(possible[1])} pairs of families in sequence met", markup=False)
 
 
 def replay(options):

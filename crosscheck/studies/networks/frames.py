@@ -118,7 +118,7 @@ def _smallest(errors, networks, library):
 
 
 def coverage_table(coverage: Coverage):
-    """How often each layer and each pair of layers in sequence was met, those never met included."""
+    """How often each layer and each pair of families in sequence was met, those never met included."""
     layers, pairs = coverage.possible()
     rows = [{"kind": "layer", "first": a, "second": "", "met": coverage.layers[a]} for a in layers]
     rows += [{"kind": "pair", "first": a, "second": b, "met": coverage.pairs[a, b]} for a, b in pairs]

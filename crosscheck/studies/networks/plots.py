@@ -1,4 +1,4 @@
-"""Plots of the networks: errors and digits of agreement by layer, and the pairs of layers that were met."""
+"""Plots of the networks: errors and digits of agreement by layer, and the pairs of families that were met."""
 
 import numpy as np
 from matplotlib.colors import LogNorm
@@ -71,7 +71,7 @@ def plot_digits(errors, networks, required=40):
 
 @plot(**{"font.size": 8})
 def plot_coverage(coverage):
-    """How often each pair of layers in sequence was met; the pairs never met stand out."""
+    """How often each pair of families of layers in sequence was met; the pairs never met stand out."""
     pairs = coverage[coverage["kind"] == "pair"]
     met = pairs.pivot(index="first", columns="second", values="met")
     met = met.reindex(index=pairs["first"].unique(), columns=pairs["second"].unique())
@@ -83,9 +83,9 @@ def plot_coverage(coverage):
         color = "white" if n * n > most or n < 1 else "black"
         ax.text(j, i, f"{n:.0f}", ha="center", va="center", fontsize=6, color=color)
     ax.set_xticks(range(met.shape[1]), met.columns, rotation=90)
-    ax.set(yticks=range(met.shape[0]), yticklabels=met.index, ylabel="a layer ...")
+    ax.set(yticks=range(met.shape[0]), yticklabels=met.index, ylabel="a layer of ...")
     ax.xaxis.set_label_position("top")
-    ax.set_xlabel("... and how often each other came right after it")
+    ax.set_xlabel("... and how often one of ... came right after it")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return figure

@@ -61,7 +61,7 @@ def verdict(errors, *others):
     extra = [f"{int(counts[v]):,} {v}" for v in VERDICTS if v not in (RIGHT, WRONG, NOT_FINITE) and counts.get(v, 0)]
     text = "; ".join(parts) + (f" ({', '.join(extra)})." if extra else ".")
     if (coverage := others[-1]) is not None and (unmet := int((coverage["met"] == 0).sum())):
-        text += f" {unmet:,} layers or pairs of layers were not met."
+        text += f" {unmet:,} layers or pairs of families were not met."
     refgrad_wrong = ((errors["differentiator"] == "refgrad") & errors["verdict"].isin([WRONG, NOT_FINITE, NO_ANSWER])).any()
     return text[0].upper() + text[1:], bool(digits >= 40 and not refgrad_wrong)
 
@@ -120,7 +120,7 @@ def _programs(who, findings):
 def _coverage(folder, coverage):
     layers, pairs = (coverage.loc[coverage["kind"] == kind, "met"] for kind in ("layer", "pair"))
     text = (f"{int((layers > 0).sum())} of {len(layers)} layers and losses and {int((pairs > 0).sum())} of "
-            f"{len(pairs)} pairs in sequence were met.")
+            f"{len(pairs)} pairs of families in sequence were met.")
     return section("Coverage", [text], images(folder, "coverage.png"))
 
 

@@ -13,10 +13,6 @@ from torch.func import jacfwd, jacrev, vjp
 from .refgrad_programs import STEP
 
 
-def threads():
-    return torch.get_num_threads()
-
-
 def peak_bytes(run):
     """The most memory that ``run()`` holds at a time, beyond what was held before.
 

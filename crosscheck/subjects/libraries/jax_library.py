@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .library import Library, sum_of_squares
-from .refgrad_library import drawn_by
+from .library import Library
 
 
 def _reduced(losses, reduction):
@@ -122,39 +121,8 @@ class Jax(Library):
         with jax.enable_x64():
             yield
 
-    @staticmethod
-    def _random(name, input, p, seed):
-        factor, offset = (jnp.asarray(a, input.dtype) for a in drawn_by(name, input.shape, p, seed))
-        return input * factor + offset if offset.any() else input * factor
-
-    @staticmethod
-    def _concatenate(*arrays, axis=-1):
-        return jnp.concatenate(arrays, axis=axis)
-
-    @staticmethod
-    def _stack(*arrays):
-        return jnp.stack(arrays)
-
-    @staticmethod
-    def _l2_penalty(*parameters, weight_decay):
-        return sum(jnp.sum(p * p) for p in parameters) * weight_decay / 2
-
-    def _write_random(self, name, input, options, shape, dtype):
-        factor, offset = drawn_by(name, shape, **options)
-        scaled = f"{input} * {self.written(factor, dtype)}"
-        return f"({scaled} + {self.written(offset, dtype)})" if offset.any() else scaled
-
-    @staticmethod
-    def _write_concatenate(arguments, options, shape, dtype):
-        return f"jnp.concatenate([{', '.join(arguments)}], axis={options.get('axis', -1)})"
-
-    @staticmethod
-    def _write_stack(arguments, options, shape, dtype):
-        return f"jnp.stack([{', '.join(arguments)}])"
-
-    @staticmethod
-    def _write_l2_penalty(arguments, options, shape, dtype):
-        return sum_of_squares(arguments, options)
+    def like(self, a, x):
+        return jnp.asarray(a, x.dtype)
 
 
 LIBRARY = Jax()

@@ -7,6 +7,8 @@ from functools import partial
 
 import numpy as np
 
+from refgrad import nn
+
 from ...modes import Mode
 
 
@@ -53,14 +55,6 @@ class Library:
         return [c.function for c in network.calls
                 if c.function not in RANDOM and self._found(c.function) is None]
 
-    @staticmethod
-    def _item(x, index):
-        return x[index]
-
-    @staticmethod
-    def _pair(*arrays):
-        return arrays
-
     def arrays(self, arrays: dict, dtype: str) -> dict:
         """NumPy arrays as this library's own, floats in that dtype; integers stay integers."""
         raise NotImplementedError
@@ -97,15 +91,67 @@ class Library:
         named = [f"{k}={name(a)}" for k, a in call.named.items()] + [f"{k}={o!r}" for k, o in options.items()]
         return f"{space}.{call.function}({', '.join([*arguments, *named])})"
 
+    # What libraries do not have a function for, or call by other names
+
+    @staticmethod
+    def _item(x, index):
+        return x[index]
+
     @staticmethod
     def _write_item(arguments, options, shape, dtype):
         return f"{arguments[0]}[{options['index']}]"
 
     @staticmethod
+    def _pair(*arrays):
+        return arrays
+
+    @staticmethod
     def _write_pair(arguments, options, shape, dtype):
         return f"({', '.join(arguments)})"
 
+    def _concatenate(self, *arrays, axis=-1):
+        return self.spaces[-1][1].concatenate(arrays, axis=axis)
 
-def sum_of_squares(arguments, options):
-    """The L2 penalty, written for libraries that have no function for it."""
-    return f"sum((p * p).sum() for p in [{', '.join(arguments)}]) * {options['weight_decay']!r} / 2"
+    def _write_concatenate(self, arguments, options, shape, dtype):
+        joined = f"[{', '.join(arguments)}], axis={options.get('axis', -1)}"
+        return f"{self.spaces[-1][0]}.concatenate({joined})"
+
+    def _stack(self, *arrays):
+        return self.spaces[-1][1].stack(arrays)
+
+    def _write_stack(self, arguments, options, shape, dtype):
+        return f"{self.spaces[-1][0]}.stack([{', '.join(arguments)}])"
+
+    @staticmethod
+    def _l2_penalty(*parameters, weight_decay):
+        return sum((p * p).sum() for p in parameters) * weight_decay / 2
+
+    def _write_l2_penalty(self, arguments, options, shape, dtype):
+        squares = f"(p * p).sum() for p in [{', '.join(arguments)}]"
+        return f"sum({squares}) * {options['weight_decay']!r} / 2"
+
+    # Random functions
+
+    def like(self, a, x):
+        """A NumPy array as one of this library's, of the dtype of x."""
+        raise NotImplementedError
+
+    def _random(self, name, input, p, seed):
+        factor, offset = drawn_by(name, tuple(input.shape), p, seed)
+        scaled = input * self.like(factor, input)
+        return scaled + self.like(offset, input) if offset.any() else scaled
+
+    def _write_random(self, name, input, options, shape, dtype):
+        factor, offset = drawn_by(name, shape, **options)
+        scaled = f"{input} * {self.written(factor, dtype)}"
+        return f"({scaled} + {self.written(offset, dtype)})" if offset.any() else scaled
+
+
+def drawn_by(name, shape, p, seed):
+    """(factor, offset) of a random function of refgrad, for libraries with another generator.
+
+    With the numbers drawn, each of `RANDOM` is ``factor * x + offset``, entry by entry.
+    """
+    offset, total = (getattr(nn, name)(np.full(shape, x), p, True, generator=np.random.default_rng(seed))
+                     for x in (0.0, 1.0))
+    return total - offset, offset

@@ -38,15 +38,7 @@ class Refgrad(Library):
 
     @staticmethod
     def _random(name, input, p, seed):
-        return getattr(nn, name)(input, p, generator=np.random.default_rng(seed))
-
-    @staticmethod
-    def _concatenate(*arrays, axis=-1):
-        return np.concatenate(arrays, axis=axis)
-
-    @staticmethod
-    def _stack(*arrays):
-        return np.stack(arrays)
+        return getattr(nn, name)(input, p, True, generator=np.random.default_rng(seed))
 
     @staticmethod
     def _l2_penalty(*parameters, weight_decay):
@@ -55,28 +47,11 @@ class Refgrad(Library):
     @staticmethod
     def _write_random(name, input, options, shape, dtype):
         generator = f"np.random.default_rng({options['seed']})"
-        return f"nn.{name}({input}, {options['p']!r}, generator={generator})"
-
-    @staticmethod
-    def _write_concatenate(arguments, options, shape, dtype):
-        return f"np.concatenate([{', '.join(arguments)}], axis={options.get('axis', -1)})"
-
-    @staticmethod
-    def _write_stack(arguments, options, shape, dtype):
-        return f"np.stack([{', '.join(arguments)}])"
+        return f"nn.{name}({input}, {options['p']!r}, True, generator={generator})"
 
     @staticmethod
     def _write_l2_penalty(arguments, options, shape, dtype):
         return f"nn.l2_penalty([{', '.join(arguments)}], {options['weight_decay']!r})"
-
-
-def drawn_by(name, shape, p, seed):
-    """(factor, offset) of a random function of refgrad, for libraries with another generator.
-
-    With the numbers drawn, each of `RANDOM` is ``factor * x + offset``, entry by entry.
-    """
-    offset, total = (Refgrad._random(name, np.full(shape, x), p, seed) for x in (0.0, 1.0))
-    return total - offset, offset
 
 
 LIBRARY = Refgrad()

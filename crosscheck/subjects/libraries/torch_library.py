@@ -12,24 +12,18 @@ import torch.nn.functional as F
 from torch.autograd import forward_ad
 
 from ...modes import Mode
-from .library import Library, sum_of_squares
-from .refgrad_library import drawn_by
-
-
-def use_threads(n):
-    """Let torch use n threads from now on."""
-    torch.set_num_threads(n)
+from .library import Library
 
 
 @contextmanager
 def threads(n):
     """A block in which torch uses n threads."""
     before = torch.get_num_threads()
-    use_threads(n)
+    torch.set_num_threads(n)
     try:
         yield
     finally:
-        use_threads(before)
+        torch.set_num_threads(before)
 
 
 def added(terms):
@@ -66,39 +60,8 @@ class Torch(Library):
     def differentiate(self, mode, f, x, u, v):
         return OWN.get(mode, mode.differentiate)(self, f, x, u, v)
 
-    @staticmethod
-    def _random(name, input, p, seed):
-        factor, offset = (torch.tensor(a, dtype=input.dtype) for a in drawn_by(name, tuple(input.shape), p, seed))
-        return input * factor + offset if offset.any() else input * factor
-
-    @staticmethod
-    def _concatenate(*tensors, axis=-1):
-        return torch.cat(tensors, dim=axis)
-
-    @staticmethod
-    def _stack(*tensors):
-        return torch.stack(tensors)
-
-    @staticmethod
-    def _l2_penalty(*parameters, weight_decay):
-        return sum(torch.sum(p * p) for p in parameters) * weight_decay / 2
-
-    def _write_random(self, name, input, options, shape, dtype):
-        factor, offset = drawn_by(name, shape, **options)
-        scaled = f"{input} * {self.written(factor, dtype)}"
-        return f"({scaled} + {self.written(offset, dtype)})" if offset.any() else scaled
-
-    @staticmethod
-    def _write_concatenate(arguments, options, shape, dtype):
-        return f"torch.cat([{', '.join(arguments)}], dim={options.get('axis', -1)})"
-
-    @staticmethod
-    def _write_stack(arguments, options, shape, dtype):
-        return f"torch.stack([{', '.join(arguments)}])"
-
-    @staticmethod
-    def _write_l2_penalty(arguments, options, shape, dtype):
-        return sum_of_squares(arguments, options)
+    def like(self, a, x):
+        return torch.tensor(a, dtype=x.dtype)
 
 
 def _gradient(f, x, create_graph=False):
