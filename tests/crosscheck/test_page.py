@@ -144,4 +144,4 @@ def test_the_sentence(rows, good, sentence):
 
 def test_unmet_pairs_are_said(result):
     found, _ = verdict(errors_table(result.rows), coverage_table(result.coverage))
-    assert re.search(r" \d+ layers or pairs of layers were not met\.$", found)
+    assert re.search(r" \d+ layers or pairs of families were not met\.$", found)

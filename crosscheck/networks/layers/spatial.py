@@ -72,11 +72,11 @@ def _pooling(d):
     @layer(f"max_unpool{d}d", "pooling", fits=lambda b: space(d)(b) and all(
         n % 2 == 0 for n in b.shape[2:]))
     def _(b):
-        options = {"kernel_size": 2}
+        options, shape = {"kernel_size": 2}, b.shape
         both = b.beside(f"max_pool{d}d", (b.h,), options={**options, "return_indices": True})
-        b.append("item", (both,), None, options={"index": 0})
+        b.append("item", (both,), None, pooled(b, 2, 2), options={"index": 0})
         indices = b.beside("item", (both,), options={"index": 1})
-        b.call(f"max_unpool{d}d", indices, layer=f"max_unpool{d}d", **options)
+        b.call(f"max_unpool{d}d", indices, layer=f"max_unpool{d}d", shape=shape, **options)
 
     if d > 1:
         name = f"fractional_max_pool{d}d"
