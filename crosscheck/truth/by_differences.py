@@ -334,31 +334,17 @@ class ByDifferences:
         size = max(abs(e.value), self.size if mode.order == 2 else 0.0)
         if self.unexplained or self.precision(self.dtype).coarse or not gap <= SMALL * size:
             return ""
-        least = gap / (TYPICAL * reach ** mode.order)
+        # What f is off by before it jumps is a slope's error times the length over which it grew.
+        length = min(1.0, switches.largest(self.x, self._along(name)))
+        least = gap * (length / reach) ** mode.order / TYPICAL
         if name not in self.jumps:
             first = mode if mode.order == 1 else Mode.REVERSE
-            self.jumps[name] = self._jump(first, self._along(name), max(least, VISIBLY * e.noise))
+            self.jumps[name] = switches.jump_along(self.scalar, lambda x: self._told_at(first, name, x), self.x,
+                                                   self._along(name), max(least, VISIBLY * e.noise))
         if not self.jumps[name] > least:
             self.unexplained.append(gap)
             return ""
         return f"off by {gap:.1g}; f's own switch: it jumps by {self.jumps[name]:.1g} nearby"
-
-    def _jump(self, mode, along, least):
-        """How high f jumps somewhere on the line through x, if the answers are its slopes but for that; else 0."""
-        at = lambda t: {**self.x, **{k: self.x[k] + t * d for k, d in along.items()}}
-
-        def slope(t):
-            answer = self._answer(mode, at(t))
-            return sum(float(np.sum(answer[k] * (d if mode == Mode.REVERSE else 1))) for k, d in along.items())
-
-        largest = max(float(np.max(np.abs(self.x[k]), initial=0.0)) for k in along)
-        try:
-            with np.errstate(all="ignore"):
-                return abs(switches.jump(lambda t: self.scalar(at(t)), slope, largest, least))
-        except Exception as error:  # the line leaves the function's domain
-            if not raised_by_the_subject(error):
-                raise
-            return 0.0
 
     def _entry(self, name, gradient):
         """The words about one entry of the gradient that is wrong; "" where none certainly is."""
@@ -458,10 +444,14 @@ class ByDifferences:
         found, many = [], STRIDE if self.precision(self.dtype).coarse else 1
         for seed in range(4):
             x = nearby.rounded_at_random(self.x, many * self.eps(self.dtype), seed, alike=True)
-            answers = {self.dtype: {mode: self._answer(mode, x)}}
-            found.append(float(np.sum(self._terms(answers, self.dtype, mode, name))))
+            found.append(self._told_at(mode, name, x))
         moved = (abs(a - found[0]) / many for a in found)
         return max(filter(np.isfinite, moved), default=0.0)
+
+    def _told_at(self, mode, name, x):
+        """What the answer at x says along the direction."""
+        answers = {self.dtype: {mode: self._answer(mode, x)}}
+        return float(np.sum(self._terms(answers, self.dtype, mode, name)))
 
     def _answer(self, mode, x):
         return self.subject.answer(mode, x, self.weights, self.u, self.v, self.dtype)
