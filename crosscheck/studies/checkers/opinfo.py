@@ -30,7 +30,7 @@ NEEDS = "expecttest"
 #: Samples with more numbers than this are passed over where there are smaller ones.
 SMALL = 40
 
-#: Of an entry's samples those that are looked at.
+#: Of an entry's samples that fit, those that are looked at.
 SAMPLES = 60
 
 #: A smaller part of a derivative or of f may be lost to rounding: it refutes nobody.
@@ -84,8 +84,8 @@ def realize(case):
     with _seeded(case.seed), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         samples = op.sample_inputs("cpu", torch.float64, requires_grad=True)
-        drawn = [_split(op, s) for s in islice(samples, SAMPLES)]
-        fitting = [d for d in drawn if _fits(*d)]
+        drawn = (_split(op, s) for s in samples)
+        fitting = list(islice((d for d in drawn if _fits(*d)), SAMPLES))
     if not fitting:
         return None
     small = [d for d in fitting if _count(d[1]) <= SMALL]
