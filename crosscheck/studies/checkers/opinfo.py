@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from itertools import islice
+from unittest import mock
 
 import numpy as np
 import torch
@@ -253,15 +254,16 @@ def _split(op, sample):
 
 @contextlib.contextmanager
 def _seeded(seed):
-    """A block in which torch draws from a seed; torch.manual_seed, which seeds all devices, takes
-    longer than most functions."""
+    """A block in which torch draws from a seed, and seeds the CPU alone; torch.manual_seed, which
+    seeds all devices, takes longer than most functions."""
     generator = torch.random.default_generator
     before = generator.get_state()
-    generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        generator.set_state(before)
+    with mock.patch.object(torch, "manual_seed", generator.manual_seed):
+        generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            generator.set_state(before)
 
 
 @dataclass(frozen=True)
