@@ -313,3 +313,22 @@ def test_a_spoilt_mechanism_is_noticed(spoilt, noticed_by, monkeypatch):
     monkeypatch.setattr(*spoilt)
     wrong = ("reverse", WRONG) in {(f.check, f.verdict) for f in group[name]().failures}
     assert wrong == (group is RIGHT)
+
+
+# Whose error it is
+
+
+@pytest.mark.parametrize("part", ["_flat", "_recognised"])
+def test_an_error_of_the_checker_s_own_is_raised(part, monkeypatch):
+    monkeypatch.setattr(precision, part, lambda *arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        found(product, (A, B), "float64")
+
+
+def test_where_the_function_has_no_value_nothing_is_found():
+    def ends(x):
+        if not torch.equal(x, A.to(x.dtype)):
+            raise ValueError("outside of the domain")
+        return x
+
+    assert found(ends, (A,), "float64") == nominal("float64")
