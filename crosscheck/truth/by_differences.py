@@ -176,8 +176,8 @@ class ByDifferences:
             return Verdict(UNDECIDED, note=f"{dtype} may overflow here")
         if e is not None and e.reason:
             return Verdict(UNDECIDED, note=f"nan or inf, and by differences {e.reason}")
-        if mode.order == 2 and e is not None and not self._knows_slopes():
-            return Verdict(UNDECIDED, note="nan or inf, and of the slope itself differences know nothing")
+        if mode.order == 2 and e is not None and e.kink and not self._knows_slopes():
+            return Verdict(KINK, note="nan or inf where the slope jumps, which differences do not know itself")
         if e is not None and (rough := self._roughness(mode, name, e)):
             return Verdict(KINK, note=f"nan or inf; {rough}")
         return Verdict(NOT_FINITE, note="nan or inf where f is finite")
@@ -235,9 +235,9 @@ class ByDifferences:
         return found
 
     def _knows_slopes(self):
-        """Is a slope known to less than itself and the size of s?  Else f may have a kink, or many close to x."""
+        """Are the slopes known to less than themselves, or than a small part of s?"""
         slopes = [self.estimate(Mode.REVERSE, k) for k in self.names(Mode.REVERSE)]
-        return all(e.uncertainty <= max(abs(e.value), self.size) for e in slopes)
+        return all(e.uncertainty <= max(abs(e.value), SMALL * self.size) for e in slopes)
 
     def _roughness(self, mode, name, e):
         """Why there is no derivative to compare with although its difference converged; "" if

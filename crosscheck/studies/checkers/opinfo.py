@@ -20,8 +20,10 @@ import numpy as np
 import torch
 
 from ... import check
+from ...formats import format_named
 from ...modes import ALL, Mode
 from ...subjects.libraries.refgrad_library import inner
+from ...truth.nearby import rounded_at_random
 from ...verdict import AGREES, LESS_ACCURATE, NOT_FINITE, RIGHT, WRONG
 from .answer import ACCEPTED, ask, refuse_unless_ok
 
@@ -36,6 +38,10 @@ SAMPLES = 60
 
 #: A smaller part of a derivative or of f may be lost to rounding: it refutes nobody.
 ROUNDED = 1e-9
+
+#: By more roundings than this two modes are apart where they are so by the same part at so many
+#: points beside, a step of this part of x away.
+ROUNDINGS, BESIDE, STEP = 64, 5, 2.0 ** -10
 
 #: Entries that are no functions of their inputs' entries alone, and why; their derivatives are no
 #: one's fault.
@@ -149,6 +155,8 @@ def _refuted(report, failure):
     least = ROUNDED * max(abs(plain), abs(told), trial.known.size)
     if right and abs(told - _told(trial, Mode(right[0]), failure)) > least:
         return f"{mode} is not what torch itself gives in {right[0]}"
+    if right and _steadily_apart(trial, mode, Mode(right[0]), failure):
+        return f"{mode} is off what torch itself gives in {right[0]} by the same part nearby"
     off = abs(told - plain) > max(10 * apart, least)
     return f"{mode} is refuted by plain differences" if off else ""
 
@@ -193,9 +201,22 @@ def _tried(way):
         return np.nan
 
 
-def _told(trial, mode, failure):
-    """What torch says of it."""
-    answer, known = trial.answers[failure.dtype][mode], trial.known
+def _steadily_apart(trial, mode, other, failure):
+    """Do two modes of torch differ by the same part at points nearby, as by rounding they do not?"""
+    known, parts = trial.known, []
+    for seed in range(1, 1 + BESIDE):
+        x = rounded_at_random(known.x, STEP, seed)
+        told, right = (_told(trial, m, failure, trial.subject.answer(
+            m, x, known.weights, known.u, known.v, failure.dtype)) for m in (mode, other))
+        parts.append((told - right) / right if right else np.nan)
+    least = ROUNDINGS * format_named(failure.dtype).eps
+    return bool(abs(np.mean(parts)) > max(least, 4 * np.ptp(parts)))
+
+
+def _told(trial, mode, failure, answer=None):
+    """What torch says of it, or what an answer does."""
+    known = trial.known
+    answer = trial.answers[failure.dtype][mode] if answer is None else answer
     if mode.order == 2:
         return float(answer[ALL] if ALL in answer else inner(answer, known.u))
     names = list(known.x) if failure.argument == ALL else [failure.argument]
