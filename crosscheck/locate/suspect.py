@@ -22,6 +22,7 @@ from ..subjects.arguments import is_floating
 from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from ..subjects.libraries.refgrad_library import inner
 from ..subjects.rule import DTYPES, Rule
+from ..subjects.subject import raised_by_the_subject
 from ..trial import Trial
 from ..truth.by_balls import ByBalls
 from ..truth.differences import BY_DIFFERENCES
@@ -197,7 +198,9 @@ def _trial(operation, seed, dtype=DTYPES[0], coordinates=0):
     for source, entries in ((REFGRAD, coordinates), (BY_DIFFERENCES, 0)):
         try:
             known = _known(rule, point, weights, u, v, FIRST_ORDER, source, entries)
-        except Exception:  # a rule, or the function itself, that does not run on balls
+        except Exception as error:  # a rule, or the function itself, that does not run on balls
+            if not (isinstance(error, Undecided) or raised_by_the_subject(error)):
+                raise
             continue
         if not known.undecided:
             known.truth.held[Mode.FORWARD] = True  # forward mode is judged by itself

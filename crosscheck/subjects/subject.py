@@ -181,9 +181,10 @@ class Subject:
 
 
 def raised_by_the_subject(error):
-    """Was the error raised where a subject ran, rather than by what judges it?"""
+    """Was the error raised where a subject ran, or a library that differentiates it, rather than by
+    what judges it?"""
     files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return any(os.path.dirname(file) == os.path.dirname(__file__) for file in files)
+    return any(file.startswith(os.path.dirname(__file__) + os.sep) for file in files)
 
 
 def shared_as_given(x, convert):

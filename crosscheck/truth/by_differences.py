@@ -176,6 +176,8 @@ class ByDifferences:
             return Verdict(UNDECIDED, note=f"{dtype} may overflow here")
         if e is not None and e.reason:
             return Verdict(UNDECIDED, note=f"nan or inf, and by differences {e.reason}")
+        if mode.order == 2 and e is not None and e.kink and not self._knows_slopes():
+            return Verdict(KINK, note="nan or inf where the slope jumps, which differences do not know itself")
         if e is not None and (rough := self._roughness(mode, name, e)):
             return Verdict(KINK, note=f"nan or inf; {rough}")
         return Verdict(NOT_FINITE, note="nan or inf where f is finite")
@@ -231,6 +233,11 @@ class ByDifferences:
                 found.verdict = UNDECIDED
                 found.note += "; no entry alone is off by more than its own difference knows"
         return found
+
+    def _knows_slopes(self):
+        """Are the slopes known to less than themselves, or than a small part of s?"""
+        slopes = [self.estimate(Mode.REVERSE, k) for k in self.names(Mode.REVERSE)]
+        return all(e.uncertainty <= max(abs(e.value), SMALL * self.size) for e in slopes)
 
     def _roughness(self, mode, name, e):
         """Why there is no derivative to compare with although its difference converged; "" if
@@ -334,29 +341,17 @@ class ByDifferences:
         size = max(abs(e.value), self.size if mode.order == 2 else 0.0)
         if self.unexplained or self.precision(self.dtype).coarse or not gap <= SMALL * size:
             return ""
-        least = gap / (TYPICAL * reach ** mode.order)
+        # What f is off by before it jumps is a slope's error times the length over which it grew.
+        length = min(1.0, switches.largest(self.x, self._along(name)))
+        least = gap * (length / reach) ** mode.order / TYPICAL
         if name not in self.jumps:
             first = mode if mode.order == 1 else Mode.REVERSE
-            self.jumps[name] = self._jump(first, self._along(name), max(least, VISIBLY * e.noise))
+            self.jumps[name] = switches.jump_along(self.scalar, lambda x: self._told_at(first, name, x), self.x,
+                                                   self._along(name), max(least, VISIBLY * e.noise))
         if not self.jumps[name] > least:
             self.unexplained.append(gap)
             return ""
         return f"off by {gap:.1g}; f's own switch: it jumps by {self.jumps[name]:.1g} nearby"
-
-    def _jump(self, mode, along, least):
-        """How high f jumps somewhere on the line through x, if the answers are its slopes but for that; else 0."""
-        at = lambda t: {**self.x, **{k: self.x[k] + t * d for k, d in along.items()}}
-
-        def slope(t):
-            answer = self._answer(mode, at(t))
-            return sum(float(np.sum(answer[k] * (d if mode == Mode.REVERSE else 1))) for k, d in along.items())
-
-        largest = max(float(np.max(np.abs(self.x[k]), initial=0.0)) for k in along)
-        try:
-            with np.errstate(all="ignore"):
-                return abs(switches.jump(lambda t: self.scalar(at(t)), slope, largest, least))
-        except Exception:  # the line leaves the function's domain
-            return 0.0
 
     def _entry(self, name, gradient):
         """The words about one entry of the gradient that is wrong; "" where none certainly is."""
@@ -418,7 +413,9 @@ class ByDifferences:
     def _sensitivity(self, mode, name, eps):
         """How far the derivative moves, in each entry at most, when every entry of x, u, v changes by one rounding."""
         if (mode, eps) not in self.shifted:
-            self.shifted[mode, eps] = [self._answer(mode, nearby.rounded_at_random(self.x, eps, seed)) for seed in range(4)]
+            here = self.in_widest.get(mode) or self._answer(mode, self.x)
+            self.shifted[mode, eps] = [here, *(self._answer(mode, nearby.rounded_at_random(self.x, eps, seed))
+                                               for seed in (1, 2, 3))]
         base, *others = (self._derivative({self.dtype: {mode: found}}, self.dtype, mode, name)
                          for found in self.shifted[mode, eps])
         moved = np.zeros_like(base)
@@ -456,10 +453,14 @@ class ByDifferences:
         found, many = [], STRIDE if self.precision(self.dtype).coarse else 1
         for seed in range(4):
             x = nearby.rounded_at_random(self.x, many * self.eps(self.dtype), seed, alike=True)
-            answers = {self.dtype: {mode: self._answer(mode, x)}}
-            found.append(float(np.sum(self._terms(answers, self.dtype, mode, name))))
+            found.append(self._told_at(mode, name, x))
         moved = (abs(a - found[0]) / many for a in found)
         return max(filter(np.isfinite, moved), default=0.0)
+
+    def _told_at(self, mode, name, x):
+        """What the answer at x says along the direction."""
+        answers = {self.dtype: {mode: self._answer(mode, x)}}
+        return float(np.sum(self._terms(answers, self.dtype, mode, name)))
 
     def _answer(self, mode, x):
         return self.subject.answer(mode, x, self.weights, self.u, self.v, self.dtype)

@@ -20,6 +20,7 @@ from ..modes import ALL, Mode
 from ..phases import BOUNDS, DIFFERENCES, GRADIENTS, phase
 from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from ..subjects.libraries.refgrad_library import inner
+from ..subjects.subject import raised_by_the_subject
 from ..verdict import Context, telling
 from .differences import (BITS, BY_DIFFERENCES, ENOUGH, REQUIRED, Difference, evaluated, step_of_order,
                           unit)
@@ -346,7 +347,10 @@ def _farthest(truth, mode, dtype, finer):
     try:
         with arithmetic(dtype, finer):
             rounded = enclosures(mode, *truth.program)
-    except Exception:  # the program's own code may take roundings for what it cannot be: it has no bound then
+    except Exception as error:
+        # The program's own code may take roundings for what it cannot be: it has no bound then.
+        if not (isinstance(error, Undecided) or raised_by_the_subject(error)):
+            raise
         return {k: np.full(e.shape, np.inf) for k, e in exact.items()}
     with arithmetic(truth.bits):
         return {k: (np.abs(rounded[k] - e) * 2.0 ** finer).abs_upper() for k, e in exact.items()}

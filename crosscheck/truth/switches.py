@@ -11,6 +11,8 @@ from heapq import heapify, heappop, heappush
 
 import numpy as np
 
+from ..subjects.subject import raised_by_the_subject
+
 #: The line is cut into so many intervals, over each of which the answer is integrated by so many
 #: points.
 INTERVALS, POINTS = 32, 8
@@ -18,6 +20,35 @@ INTERVALS, POINTS = 32, 8
 #: The interval of which most is missing is halved, at most this often, until it is this part of the
 #: line.
 SPLITS, NARROW = 120, 2.0 ** -40
+
+#: A line is looked at as far as x is large, and where f does not jump there, so many times as far.
+FARTHER = 4
+
+
+def largest(x, along):
+    """The largest entry of the arrays of x that move along a direction."""
+    return max(float(np.max(np.abs(x[k]), initial=0.0)) for k in along)
+
+
+def jump_along(f, slope, x, along, least):
+    """How high f jumps somewhere on the line through x along a direction, if the answers are its
+    slopes but for that; else 0.
+
+    f, slope  functions of a dict of arrays: the value, and what is taken for the slope
+    """
+    def at(t):
+        return {**x, **{k: x[k] + t * d for k, d in along.items()}}
+
+    reach = largest(x, along)
+    try:
+        with np.errstate(all="ignore"):
+            found = (abs(jump(lambda t: f(at(t)), lambda t: slope(at(t)), r, least))
+                     for r in (reach, FARTHER * reach))
+            return next(filter(None, found), 0.0)
+    except Exception as error:  # the line leaves the function's domain
+        if not raised_by_the_subject(error):
+            raise
+        return 0.0
 
 
 def jump(f, slope, reach, least):

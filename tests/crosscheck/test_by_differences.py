@@ -129,6 +129,13 @@ def test_no_number_is_undecided_only_where_it_may_overflow_or_nothing_is_known()
 # Beside the right answer in the widest dtype
 
 
+def test_no_number_of_second_order_is_a_kink_where_the_slope_jumps_and_is_not_known():
+    for kink, width, verdict in ((False, 3.0, NOT_FINITE), (True, 2.0, NOT_FINITE), (True, 3.0, KINK)):
+        known = known_of(Estimate(2.0, width), curvature=Estimate(10.0, 0.0, kink=kink))
+        assert judged(known, np.nan, mode=Mode.FORWARD_OVER_FORWARD).verdict == verdict
+        assert judged(known, GRADIENT * np.nan).verdict == NOT_FINITE
+
+
 def in_float32(off):
     known = known_of()
     known.subject.off = np.array(off)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crosscheck.ball import Ball, arithmetic
+from crosscheck.ball import Ball, arithmetic, working_bits
 from crosscheck.truth import exact
 from crosscheck.truth.exact import Agreement, Truth
 from crosscheck.modes import Mode
@@ -229,6 +229,21 @@ def test_a_bound_is_computed_once_when_it_is_first_asked_for():
 
 
 # Figures of the truth
+
+
+def test_a_program_that_takes_no_roundings_has_no_bound_and_an_error_of_the_checker_is_raised(
+        monkeypatch):
+    def exact_alone(x):
+        if working_bits() < BITS[0]:
+            raise ValueError("rounded")
+        return np.sum(x["a"] * x["a"])
+
+    x, mode = {"a": [0.5, 2.0]}, Mode.REVERSE
+    assert np.isinf(truth_of(exact_alone, x).bound(mode, "float32", "a").limit).all()
+    truth = truth_of(exact_alone, x)
+    monkeypatch.setattr(exact, "enclosures", lambda *arguments: {}["a"])
+    with pytest.raises(KeyError):
+        truth.bound(mode, "float32", "a")
 
 
 def test_scale_value_and_curvature_are_those_on_paper():

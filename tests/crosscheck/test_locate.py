@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from crosscheck.locate import pinpoint
+from crosscheck.locate import pinpoint, suspect
 from refgrad import custom
 from refgrad.primitive import CONSTANT, TABLE, Primitive
 from refgrad.tracer import bare
@@ -286,6 +286,14 @@ def test_a_rule_that_raises(monkeypatch):
     plant(monkeypatch, "matmul", "vjp", 0, lambda rule, G, Y, A, B: G @ B)  # the transpose is missing
     culprit = pinpoint(lambda a, b: np.sum(np.tanh(a @ b)), np.ones((2, 3)), np.ones((3, 4)) / 4)
     assert (culprit.primitive, culprit.rule) == ("matmul", "vjp") and "raises ValueError" in str(culprit)
+
+
+def test_an_error_of_the_checker_s_own_is_raised(monkeypatch):
+    plant(monkeypatch, "np.sin", "vjp", 0, lambda right, v, *rest, **params: 2 * right(v, *rest, **params))
+    assert pinpoint(np.sin, np.array([0.5, 2.0])) is not None
+    monkeypatch.setattr(suspect, "ByBalls", lambda *arguments, **options: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        pinpoint(np.sin, np.array([0.5, 2.0]))
 
 
 def test_the_same_seed_says_the_same(monkeypatch):

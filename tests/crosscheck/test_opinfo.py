@@ -2,10 +2,12 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from crosscheck import check
+from crosscheck.modes import Mode
 from crosscheck.studies.checkers import compare, opinfo
 from crosscheck.studies.checkers.answer import ACCEPTED, REJECTED, Answer
 from crosscheck.truth import estimated
@@ -92,6 +94,26 @@ def test_what_cannot_be_differentiated_is_passed_over():
 def test_who_is_wrong_is_decided_by_plain_means(f, reason):
     report = check(f, X, dtypes=DOUBLE, order=1)
     assert report.failures and reason in opinfo.refuted(report)
+
+
+def test_modes_that_are_apart_by_the_same_part_nearby_refute_each_other():
+    """A factor of 1 + 1e-12 is seen, rounding of the same size is not."""
+    def apart(part):
+        f = function(lambda x: x ** 3, lambda g, x: 3 * g * x ** 2)
+        trial = check(f, X, dtypes=DOUBLE, order=1).examination.trials["as given"]
+        answer = trial.subject.answer
+
+        def off(mode, x, weights, u, v, dtype):
+            found = answer(Mode.REVERSE, x, weights, u, v, dtype)
+            slope = np.sum(found["x"] * v["x"]) * (1 + part(x["x"]))
+            return found if mode == Mode.REVERSE else {"x": slope}
+        trial.subject.answer = off
+        failure = SimpleNamespace(dtype="float64", argument="x")
+        return opinfo._steadily_apart(trial, Mode.FORWARD, Mode.REVERSE, failure)
+
+    assert apart(lambda x: 1e-12)
+    assert not apart(lambda x: 1e-12 * float(np.sin(1e6 * x).sum()))
+    assert not apart(lambda x: 1e-15)
 
 
 def test_a_false_alarm_is_refuted_by_nothing(monkeypatch):

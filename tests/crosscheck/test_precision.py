@@ -159,6 +159,12 @@ def in_single(g, b):
     return g.float() @ b.float().T
 
 
+def few_terms(x):
+    """exp, of small arguments by its first terms, as torch.matrix_exp computes it."""
+    few = 1 + x * (1 + x * (1 / 2 + x * (1 / 6 + x / 24)))
+    return torch.where(x.abs().sum() < 0.06, few, x.exp())
+
+
 def square(factor):
     return function(lambda x: x * x, lambda g, x: factor * g * x)
 
@@ -197,6 +203,8 @@ RIGHT = {
     "large arguments": lambda: check(lambda x: torch.sin(x).sum(), 1e6 * A.double()),
     "sigmoid for softplus's slope": (lambda:
         check(function(F.softplus, lambda g, x: g * torch.sigmoid(x)), 10 * A[:2].double())),
+    "a polynomial for small arguments": (lambda:
+        check(function(few_terms, lambda g, x: g * x.exp()), A[:1].double() / 150)),
     "a large constant beside": lambda: check(lambda x: 1e6 + torch.sin(x), A),
     "tiny steps": (lambda:
         check(lambda x: torch.round(x, decimals=3), A[:2].double(), dtypes=("float64",))),
@@ -224,6 +232,9 @@ FAULTS = {
     "detached in bfloat16": lambda: check(lambda x: x + brain(x.detach()), A.double()),
     "softplus, wrong by 1e-7": lambda: check(function(
         F.softplus, lambda g, x: g * torch.sigmoid(x) * (1 + 1e-7)), 10 * A[:2].double()),
+    "a polynomial's slope for small arguments": lambda: check(function(torch.exp, lambda g, x: (
+        g * torch.where(x.abs().sum() < 0.06, 1 + x * (1 + x * (1 / 2 + x / 6)), x.exp()))),
+        A[:1].double() / 150, dtypes=("float64",)),
     "where the value is small": lambda: check(function(
         lambda x: x ** 4, lambda g, x: 4 * g * x ** 3 * torch.where(x.abs() < 0.01, 1 + 1e-6, 1.0)),
         A[:2].double(), dtypes=("float64",)),
@@ -302,3 +313,22 @@ def test_a_spoilt_mechanism_is_noticed(spoilt, noticed_by, monkeypatch):
     monkeypatch.setattr(*spoilt)
     wrong = ("reverse", WRONG) in {(f.check, f.verdict) for f in group[name]().failures}
     assert wrong == (group is RIGHT)
+
+
+# Whose error it is
+
+
+@pytest.mark.parametrize("part", ["_flat", "_recognised"])
+def test_an_error_of_the_checker_s_own_is_raised(part, monkeypatch):
+    monkeypatch.setattr(precision, part, lambda *arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        found(product, (A, B), "float64")
+
+
+def test_where_the_function_has_no_value_nothing_is_found():
+    def ends(x):
+        if not torch.equal(x, A.to(x.dtype)):
+            raise ValueError("outside of the domain")
+        return x
+
+    assert found(ends, (A,), "float64") == nominal("float64")
