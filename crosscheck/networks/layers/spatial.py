@@ -83,10 +83,11 @@ def _pooling(d):
 
         @layer(name, "pooling", fits=_large(d))
         def _(b):
-            sizes = tuple(max(1, n - 1) for n in b.shape[2:])
+            kernel = 2 if min(b.shape[2:]) > 2 else 1
+            sizes = tuple(n - kernel for n in b.shape[2:])  # torch wants them that small
             samples = b.constant("samples", (*b.shape[:2], d), law="unit")
-            b.call(name, layer=name, shape=(*b.shape[:2], *sizes), kernel_size=1 if min(
-                b.shape[2:]) < 3 else 2, output_size=sizes, named={"_random_samples": samples})
+            b.call(name, layer=name, shape=(*b.shape[:2], *sizes), kernel_size=kernel,
+                   output_size=sizes, named={"_random_samples": samples})
 
 
 for _d in (1, 2, 3):
