@@ -83,7 +83,8 @@ class Case:
             raise ValueError(f"case: unknown domain {unknown}; known: {sorted(map(str, DOMAINS))}")
 
     def __repr__(self):
-        parts = [str(a) for a in self.arrays] + [f"{k}={v!r}" for k, v in self.params.items()]
+        parts = [str(a) for a in self.arrays]
+        parts += [f"{k}={getattr(v, '__name__', None) or repr(v)}" for k, v in self.params.items()]
         return f"({', '.join(parts)})"
 
     def program(self, function):
