@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from refgrad.rules.shape import setitem
+from refgrad.rules.windows import windows
 
 from .array import Ball, cells_of, filled, plain, register, wrap
 
@@ -39,7 +40,8 @@ structural(
     np.reshape, np.ravel, np.transpose, np.matrix_transpose, np.swapaxes, np.moveaxis, np.squeeze,
     np.expand_dims, np.broadcast_to, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit,
     np.flip, np.fliplr, np.flipud, np.roll, np.rollaxis, np.rot90, np.tile, np.repeat, np.take,
-    np.take_along_axis, np.diagonal, np.delete, np.unstack)
+    np.take_along_axis, np.diagonal, np.delete, np.unstack,
+    np.lib.stride_tricks.sliding_window_view, windows)
 structural(np.tril, np.triu, np.diag, np.diagflat, fills=True)
 structural(np.broadcast_arrays, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.meshgrid,
            arrays=None)

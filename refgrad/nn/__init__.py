@@ -8,6 +8,14 @@ from .activations import sigmoid as sigmoid
 from .activations import silu as silu
 from .activations import softplus as softplus
 from .activations import tanh as tanh
+from .convolution import conv1d as conv1d
+from .convolution import conv2d as conv2d
+from .convolution import conv3d as conv3d
+from .convolution import conv_transpose1d as conv_transpose1d
+from .convolution import conv_transpose2d as conv_transpose2d
+from .convolution import conv_transpose3d as conv_transpose3d
+from .convolution import fold as fold
+from .convolution import unfold as unfold
 from .linear import linear as linear
 from .losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from .losses import cross_entropy as cross_entropy

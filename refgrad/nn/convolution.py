@@ -1,0 +1,441 @@
+"""Convolution: a weighted sum over windows, and its two adjoints.
+
+With x padded by zeros, over samples n, channels c and q and k-tuples o (positions) and j (entries
+of a window):
+
+    y[n, q, o] = sum over c, j of  w[q, c, j] x[n, c, stride o + dilation j]
+
+that is Y = W X, where column (n, o) of X is the unfolded window at o.  It is linear in x and in w,
+and with a g in the shape of y
+
+    T(g, x, w) = <g, conv(x, w)> = sum of  g[n, q, o] w[q, c, j] x[n, c, stride o + dilation j]
+
+is linear in each of three arrays.  Leaving out one of them gives three bilinear maps:
+
+    conv(x, w)         Y = W X                   T = <g, conv(x, w)>
+    conv_input(g, w)   fold of W' G              T = <x, conv_input(g, w)>
+    conv_weight(g, x)  G X'                      T = <w, conv_weight(g, x)>
+
+so each one's differential is <g, conv(dx, w) + conv(x, dw)>, and the adjoints of each are the other
+two.  A transposed convolution is conv_input.  Channels fall into groups that know nothing of each
+other: one product for each group.
+
+The padding is exact: (o - 1) stride + (k - 1) dilation + 1 = before + size + after.  So any two of
+the three shapes give the third; a negative number after cuts off what no window reaches.
+
+X is k times as large as x.  It is made, and used, in pieces, and never kept.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ..cases import Case
+from ..primitive import LINEAR, MULTILINEAR, composed, declare, widened
+from ..rules.windows import add_windows, extent, overlap_add, windows
+from .arguments import expected
+from .geometry import images_of, same_numbers, sizes_of
+
+
+class Form(NamedTuple):
+    """How windows slide: for each axis a stride, zeros (before, after) and a dilation; the groups."""
+
+    stride: tuple
+    padding: tuple
+    dilation: tuple
+    groups: int = 1
+
+
+#: How many entries of X stand in memory at once.
+PIECE = 2 ** 18
+
+
+def padded(x, padding):
+    """Zeros around the last axes, an entry (before, after) for each; a negative number cuts off."""
+    lead = (slice(None),) * (x.ndim - len(padding))
+    if any(min(p) < 0 for p in padding):
+        x = x[(*lead, *(slice(max(-a, 0), n - max(-b, 0))
+                        for (a, b), n in zip(padding, x.shape[len(lead):])))]
+    if any(max(p) > 0 for p in padding):
+        widths = [(max(a, 0), max(b, 0)) for a, b in padding]
+        if type(x) is not np.ndarray:
+            return np.pad(x, [(0, 0)] * len(lead) + widths)
+        inner = [slice(a, a + n) for (a, _), n in zip(widths, x.shape[len(lead):])]
+        y = np.zeros((*x.shape[:len(lead)], *(
+            a + n + b for (a, b), n in zip(widths, x.shape[len(lead):]))), x.dtype)
+        y[(*lead, *inner)] = x
+        return y
+    return x
+
+
+def _opposite(padding):
+    return tuple((-a, -b) for a, b in padding)
+
+
+def _grouped(x, groups):
+    """(N, C, ...) as (groups, C / groups, N, ...), a view."""
+    x = np.reshape(x, (x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
+    return np.moveaxis(x, 0, 2)
+
+
+def _unfolded(x, size, form):
+    """The windows of x as a view: (groups, C / groups, *size, N, *out)."""
+    k = len(size)
+    X = windows(_grouped(padded(x, form.padding), form.groups), size=size, stride=form.stride,
+                dilation=form.dilation)
+    return np.moveaxis(X, range(-k, 0), range(2, 2 + k))
+
+
+def _pieces(n, out, entries):
+    """Parts of the axes (N, *out), some samples or some rows of one, with `entries` for each position.
+
+    Each is an index for these last axes, and the samples and the first row that it takes.
+    """
+    rows, rest = out[0], [slice(None)] * (len(out) - 1)
+    count = max(1, PIECE // max(1, entries * math.prod(out[1:])))
+    step = max(1, count // rows)
+    for i in range(0, n, step):
+        samples = slice(i, i + step)
+        for r in range(0, rows, count):
+            yield (..., samples, slice(r, r + count), *rest), samples, r
+
+
+def _matrices(A, axes):
+    """Of the axes after the first, the first `axes` as the rows and the others as the columns."""
+    return A.reshape(A.shape[0], math.prod(A.shape[1:1 + axes]), -1)
+
+
+def _weights(w, groups):
+    """(groups, Q / groups, C / groups times the window's size)"""
+    return w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:]))
+
+
+def _conv(x, w, *, form):
+    k, dtype = len(form.stride), np.result_type(x, w)
+    x, w = widened(x), widened(w)
+    X, W = _unfolded(x, w.shape[2:], form), _weights(w, form.groups)
+    y = np.empty((x.shape[0], w.shape[0], *X.shape[-k:]), dtype)
+    Y = _grouped(y, form.groups)
+    for part, *_ in _pieces(len(x), X.shape[-k:], form.groups * W.shape[-1]):
+        Y[part] = (W @ _matrices(X[part], 1 + k)).reshape(Y[part].shape)
+    return y
+
+
+def _conv_input(g, w, *, form):
+    k, size, out, dtype = len(form.stride), w.shape[2:], g.shape[2:], np.result_type(g, w)
+    g, w = widened(g), widened(w)
+    spans = _spans(out, size, form)
+    x = np.zeros((len(g), form.groups * w.shape[1], *spans), np.result_type(g, w))
+    X, G, W = _grouped(x, form.groups), _grouped(g, form.groups), _weights(w, form.groups)
+    for part, samples, row in _pieces(len(g), out, W.size // W.shape[1]):
+        columns = W.mT @ _matrices(G[part], 1)
+        columns = columns.reshape(form.groups, w.shape[1], *size, *G[part].shape[2:])
+        add_windows(X[:, :, samples, form.stride[0] * row:],
+                    np.moveaxis(columns, range(2, 2 + k), range(-k, 0)), form.stride, form.dilation)
+    return np.ascontiguousarray(padded(x, _opposite(form.padding)), dtype)
+
+
+def _conv_weight(g, x, *, form):
+    k, dtype = len(form.stride), np.result_type(g, x)
+    g, x = widened(g), widened(x)
+    size = _size(g.shape, x.shape, form)
+    X, G = _unfolded(x, size, form), _grouped(g, form.groups)
+    w = np.zeros((form.groups, G.shape[1], math.prod(X.shape[1:2 + k])), np.result_type(g, x))
+    for part, *_ in _pieces(len(x), X.shape[-k:], form.groups * w.shape[-1]):
+        w += _matrices(G[part], 1) @ _matrices(X[part], 1 + k).mT
+    return w.reshape(g.shape[1], X.shape[1], *size).astype(dtype, copy=False)
+
+
+def _spans(out, size, form):
+    """How many entries all windows span together."""
+    return tuple(s * (o - 1) + extent(j, d)
+                 for s, o, j, d in zip(form.stride, out, size, form.dilation))
+
+
+def _size(g_shape, x_shape, form):
+    """The window's size, which the exact padding gives."""
+    return tuple((a + n + b - s * (o - 1) - 1) // d + 1 for (a, b), n, s, o, d in zip(
+        form.padding, x_shape[2:], form.stride, g_shape[2:], form.dilation))
+
+
+# The same as formulas
+
+
+def _einsum(left, k, *arrays):
+    """Sums of products, with o and j standing for k axes each."""
+    return np.einsum(left.replace("o", "uvw"[:k]).replace("j", "xyz"[:k]), *arrays)
+
+
+def _split(x, groups, axis):
+    return np.reshape(x, (*x.shape[:axis], groups, x.shape[axis] // groups, *x.shape[axis + 1:]))
+
+
+def _joined(x, axis):
+    return np.reshape(x, (*x.shape[:axis], x.shape[axis] * x.shape[axis + 1], *x.shape[axis + 2:]))
+
+
+def _conv_formula(x, w, *, form):
+    X = windows(_split(padded(x, form.padding), form.groups, 1), size=w.shape[2:],
+                stride=form.stride, dilation=form.dilation)
+    return _joined(_einsum("ngcoj,gqcj->ngqo", len(form.stride), X, _split(w, form.groups, 0)), 1)
+
+
+def _conv_input_formula(g, w, *, form):
+    X = _einsum("ngqo,gqcj->ngcoj", len(form.stride), _split(g, form.groups, 1),
+                _split(w, form.groups, 0))
+    x = overlap_add(X, shape=_spans(g.shape[2:], w.shape[2:], form), stride=form.stride, dilation=form.dilation)
+    return padded(_joined(x, 1), _opposite(form.padding))
+
+
+def _conv_weight_formula(g, x, *, form):
+    size = _size(g.shape, x.shape, form)
+    X = windows(_split(padded(x, form.padding), form.groups, 1), size=size, stride=form.stride,
+                dilation=form.dilation)
+    return _joined(_einsum("ngqo,ngcoj->gqcj", len(form.stride), _split(g, form.groups, 1), X), 0)
+
+
+def _cases(shapes):
+    """The same five convolutions for each of the three maps."""
+    forms = [(((2, 2, 5), (3, 2, 2)), Form((2,), ((1, 0),), (1,))),
+             (((1, 4, 4), (2, 2, 2)), Form((1,), ((1, 1),), (2,), 2)),
+             (((1, 2, 3, 4), (1, 2, 2, 2)), Form((1, 2), ((0, 0), (0, 0)), (1, 1))),
+             (((1, 1, 5, 2), (2, 1, 2, 1)), Form((2, 1), ((0, -1), (0, 0)), (1, 3))),
+             (((1, 1, 2, 2, 3), (1, 1, 1, 2, 2)), Form((1, 1, 1), ((0, 0), (1, 0), (0, 0)), (1, 1, 1)))]
+    return [Case(*shapes(x, w, _shape_of_result(x, w, form)), form=form) for (x, w), form in forms]
+
+
+def _shape_of_result(x, w, form):
+    return (x[0], w[0], *((a + n + b - extent(k, d)) // s + 1 for (a, b), n, k, s, d in zip(
+        form.padding, x[2:], w[2:], form.stride, form.dilation)))
+
+
+conv = declare(
+    None, __doc__, name="conv", kind=MULTILINEAR, forward=_conv, formula=_conv_formula,
+    vjp=(lambda g, w, form: conv_input(g, w, form=form),
+         lambda g, x, form: conv_weight(g, x, form=form)),
+    cases=_cases(lambda x, w, y: (x, w)))
+conv_input = declare(
+    None, __doc__, name="conv_input", kind=MULTILINEAR, forward=_conv_input,
+    formula=_conv_input_formula,
+    vjp=(lambda h, w, form: conv(h, w, form=form), lambda h, g, form: conv_weight(g, h, form=form)),
+    cases=_cases(lambda x, w, y: (y, w)))
+conv_weight = declare(
+    None, __doc__, name="conv_weight", kind=MULTILINEAR, forward=_conv_weight,
+    formula=_conv_weight_formula,
+    vjp=(lambda v, x, form: conv(x, v, form=form), lambda v, g, form: conv_input(g, v, form=form)),
+    cases=_cases(lambda x, w, y: (y, x)))
+
+
+def _bias_added(function, y, bias, k):
+    if bias is None:
+        return y
+    channels = y.shape[1]
+    same_numbers(function, input=y, bias=bias)
+    if bias.shape != (channels,):
+        raise ValueError(f"{function}: bias has shape {bias.shape}; expected ({channels},), one for "
+                         f"each output channel")
+    return y + np.reshape(bias, (channels,) + (1,) * k)
+
+
+def _checked(function, input, weight, groups, k):
+    """The input as a batch, whether it was one, and the number of groups."""
+    shape, has_batch = images_of(function, input, k)
+    same_numbers(function, input=input, weight=weight)
+    wanted = weight.shape
+    if len(wanted) != k + 2 or 0 in wanted:
+        raise ValueError(f"{function}: weight has shape {wanted}; expected {k + 2} axes with "
+                         f"entries, two of channels and {k} of the window")
+    groups, = sizes_of(function, "groups", groups, 1)
+    if wanted[0] % groups:
+        raise ValueError(f"{function}: weight has shape {wanted} and groups is {groups}; expected a "
+                         f"first axis that groups divides")
+    return (input if has_batch else input[None]), has_batch, groups
+
+
+def _convolved(function, k, input, weight, bias, stride, padding, dilation, groups):
+    x, has_batch, groups = _checked(function, input, weight, groups, k)
+    size = weight.shape[2:]
+    if x.shape[1] != weight.shape[1] * groups:
+        raise ValueError(f"{function}: input has shape {input.shape}, weight {weight.shape} and "
+                         f"groups is {groups}; expected {weight.shape[1] * groups} channels of "
+                         f"input, groups times the second axis of weight")
+    stride = sizes_of(function, "stride", stride, k)
+    dilation = sizes_of(function, "dilation", dilation, k)
+    spans = tuple(map(extent, size, dilation))
+    if isinstance(padding, str):
+        if padding not in ("valid", "same"):
+            raise expected(function, "padding", repr(padding), "integers, 'valid' or 'same'")
+        if padding == "same" and set(stride) != {1}:
+            raise ValueError(f"{function}: stride is {stride} and padding 'same'; expected a "
+                             f"stride of 1, which alone gives as many results as entries")
+        all_round = [n - 1 if padding == "same" else 0 for n in spans]
+        before = [n // 2 for n in all_round]
+        after = [n - b for n, b in zip(all_round, before)]
+    else:
+        before = after = sizes_of(function, "padding", padding, k, 0)
+    room = [b + n + a - m for b, n, a, m in zip(before, x.shape[2:], after, spans)]
+    if min(room) < 0:
+        raise ValueError(f"{function}: input has shape {input.shape}, with padding {padding}, and "
+                         f"the windows span {spans}; expected windows that fit into the input")
+    exact = tuple((b, a - r % s) for b, a, r, s in zip(before, after, room, stride))
+    y = conv(x, weight, form=Form(stride, exact, dilation, groups))
+    y = _bias_added(function, y, bias, k)
+    return y if has_batch else y[0]
+
+
+def _transposed(function, k, input, weight, bias, stride, padding, output_padding, groups, dilation):
+    g, has_batch, groups = _checked(function, input, weight, groups, k)
+    if g.shape[1] != weight.shape[0]:
+        raise ValueError(f"{function}: input has shape {input.shape} and weight {weight.shape}; "
+                         f"expected {weight.shape[0]} channels of input, the first axis of weight")
+    stride = sizes_of(function, "stride", stride, k)
+    dilation = sizes_of(function, "dilation", dilation, k)
+    padding = sizes_of(function, "padding", padding, k, 0)
+    more = sizes_of(function, "output_padding", output_padding, k, 0)
+    if any(m >= max(s, d) for m, s, d in zip(more, stride, dilation)):
+        raise ValueError(f"{function}: output_padding is {output_padding}, stride {stride} and "
+                         f"dilation {dilation}; expected less than one of these along each axis")
+    form = Form(stride, tuple((p, p - m) for p, m in zip(padding, more)), dilation, groups)
+    shape = [n - 2 * p + m
+             for n, p, m in zip(_spans(g.shape[2:], weight.shape[2:], form), padding, more)]
+    if min(shape) < 1:
+        raise ValueError(f"{function}: input has shape {input.shape} and padding is {padding}, "
+                         f"which leave a result of the sizes {shape}; expected less padding")
+    y = _bias_added(function, conv_input(g, weight, form=form), bias, k)
+    return y if has_batch else y[0]
+
+
+@composed(kind=MULTILINEAR, cases=[
+    Case((2, 2, 5), (2, 2, 3), (2,), stride=2, padding=1), Case((2, 4), (2, 1, 2), groups=2)])
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """As conv2d, with one spatial axis: input (N, C, L) or (C, L), weight (Q, C / groups, k)."""
+    return _convolved("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+
+
+@composed(kind=MULTILINEAR, cases=[
+    Case((1, 2, 3, 3), (1, 2, 2, 2), padding="same"), Case((2, 3, 4), (2, 1, 2, 2), (2,), groups=2),
+    Case((1, 1, 4, 4), (1, 1, 2, 2), stride=(2, 1), padding=(0, 1), dilation=(1, 2))])
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """The sum over channels and windows, w[q, c, j] x[n, c, stride o + dilation j - padding], + b[q].
+
+    input     (N, C, H, W) or (C, H, W)
+    weight    (Q, C / groups, h, w)
+    bias      (Q,) or None
+    stride    by how much the window moves: a number, or one for each axis (as the next two)
+    padding   zeros before and after each axis; 'valid' for none, 'same' for as many as give a
+              result of the input's size (for stride 1; an odd number has one more after)
+    dilation  the distance of the entries that a window takes
+    groups    the channels fall into so many groups, each of which only meets its own weights
+    Returns (N, Q, o_1, o_2) with o = (size + 2 padding - dilation (k - 1) - 1) // stride + 1, or
+    without N as the input is.
+    Raises ValueError for shapes that do not match and windows that do not fit into the input.
+    As torch.nn.functional.conv2d.
+    """
+    return _convolved("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+
+
+@composed(kind=MULTILINEAR, cases=[Case((1, 1, 2, 3, 2), (2, 1, 2, 2, 1), (2,), padding=(0, 0, 1))])
+def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """As conv2d, with three spatial axes: input (N, C, D, H, W), weight (Q, C / groups, d, h, w)."""
+    return _convolved("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+
+
+@composed(kind=MULTILINEAR, cases=[
+    Case((2, 2, 3), (2, 2, 2), (2,), stride=2, output_padding=1),
+    Case((2, 3), (2, 1, 2), groups=2, padding=1, dilation=2)])
+def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1,
+                     dilation=1):
+    """As conv_transpose2d, with one spatial axis: input (N, Q, L) or (Q, L)."""
+    return _transposed("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding,
+                       groups, dilation)
+
+
+@composed(kind=MULTILINEAR, cases=[
+    Case((1, 2, 2, 2), (2, 1, 2, 2), (1,), stride=(2, 1), padding=(1, 0)),
+    Case((2, 2, 2), (2, 1, 1, 2), groups=2, output_padding=(0, 1), dilation=(1, 2))])
+def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1,
+                     dilation=1):
+    """The adjoint of x -> conv2d(x, weight, None, stride, padding, dilation, groups), plus b[c].
+
+    input           (N, Q, H, W) or (Q, H, W), a result of conv2d
+    weight          (Q, C / groups, h, w), the weight of conv2d
+    bias            (C,) or None
+    output_padding  how many entries there are at the end of each axis that conv2d's windows did not
+                    reach: its stride hides how many these were
+    Returns (N, C, s_1, s_2) with s = stride (size - 1) - 2 padding + dilation (k - 1) + 1 +
+    output_padding, or without N as the input is.
+    Raises ValueError for shapes that do not match, and for an output_padding that is as large as
+    stride and dilation.  Other arguments as those of conv2d; as torch.nn.functional.conv_transpose2d.
+    """
+    return _transposed("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding,
+                       groups, dilation)
+
+
+@composed(kind=MULTILINEAR, cases=[Case((1, 1, 2, 2, 2), (1, 2, 2, 1, 2), (2,), stride=(1, 2, 1))])
+def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1,
+                     dilation=1):
+    """As conv_transpose2d, with three spatial axes: input (N, Q, D, H, W) or (Q, D, H, W)."""
+    return _transposed("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding,
+                       groups, dilation)
+
+
+def _blocks(function, kernel_size, dilation, padding, stride, shape):
+    """Size, dilation, padding and stride for two axes, and how often the window fits into shape."""
+    size = sizes_of(function, "kernel_size", kernel_size, 2)
+    dilation = sizes_of(function, "dilation", dilation, 2)
+    padding = sizes_of(function, "padding", padding, 2, 0)
+    stride = sizes_of(function, "stride", stride, 2)
+    out = tuple((n + 2 * p - extent(k, d)) // s + 1
+                for n, p, k, d, s in zip(shape, padding, size, dilation, stride))
+    if min(out) < 1:
+        raise ValueError(f"{function}: windows of size {size} with dilation {dilation} do not fit "
+                         f"into {tuple(shape)} with padding {padding}")
+    return size, dilation, padding, stride, out
+
+
+@composed(kind=LINEAR, cases=[
+    Case((1, 2, 3, 4), kernel_size=2, stride=(1, 2)), Case((1, 3, 3), kernel_size=(2, 1), padding=1),
+    Case((1, 1, 4, 2), kernel_size=2, dilation=(2, 1))])
+def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
+    """The entries of each window as a column.
+
+    input  (N, C, H, W) or (C, H, W)
+    Returns (N, C h w, L) for windows (h, w) at L positions, or without N; position l counts along
+    the last axis first, as do the entries of a window.
+    Raises ValueError for windows that do not fit into the input.
+    Arguments as those of conv2d; as torch.nn.functional.unfold.
+    """
+    shape, has_batch = images_of("unfold", input, 2)
+    size, dilation, padding, stride, out = _blocks("unfold", kernel_size, dilation, padding, stride,
+                                                   shape[-2:])
+    y = windows(padded(input, [(p, p) for p in padding]), size=size, stride=stride,
+                dilation=dilation)
+    y = np.moveaxis(y, (-2, -1), (-4, -3))
+    return np.reshape(y, (*shape[:-3], shape[-3] * math.prod(size), math.prod(out)))
+
+
+@composed(kind=LINEAR, cases=[
+    Case((1, 4, 4), output_size=(3, 4), kernel_size=2, stride=(1, 2)),
+    Case((2, 8), output_size=(1, 2), kernel_size=(2, 1), padding=1, stride=(1, 1))])
+def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
+    """The adjoint of unfold: the columns are added up at the places of their windows.
+
+    input        (N, C h w, L) or (C h w, L), as unfold gives it
+    output_size  (H, W)
+    Returns (N, C, H, W) or (C, H, W).
+    Raises ValueError for shapes that do not match.
+    Other arguments as those of unfold; as torch.nn.functional.fold.
+    """
+    shape, _ = images_of("fold", input, 1)
+    output_size = sizes_of("fold", "output_size", output_size, 2)
+    size, dilation, padding, stride, out = _blocks("fold", kernel_size, dilation, padding, stride,
+                                                   output_size)
+    rows, columns = math.prod(size), math.prod(out)
+    if shape[-2] % rows or shape[-1] != columns:
+        raise ValueError(f"fold: input has shape {shape}; expected {columns} columns, one for each "
+                         f"position, and a multiple of {rows} rows, the entries of a window")
+    y = np.reshape(input, (*shape[:-2], shape[-2] // rows, *size, *out))
+    x = overlap_add(np.moveaxis(y, (-4, -3), (-2, -1)), stride=stride, dilation=dilation,
+                    shape=tuple(n + 2 * p for n, p in zip(output_size, padding)))
+    return padded(x, [(-p, -p) for p in padding])

@@ -1,0 +1,106 @@
+"""Windows that slide along the last axes, and their adjoint.
+
+    windows      y[..., o, j] = x[..., stride o + dilation j]
+    overlap_add  x[..., t] = the sum of all w[..., o, j] with stride o + dilation j = t
+
+for k axes at once, with k-tuples o, j and t.  Both are linear, and as
+<g, windows dx> is the sum of g[..., o, j] dx[..., stride o + dilation j], each is the other's
+adjoint.  Unfolding an image is the one and folding it the other.
+"""
+
+import itertools
+import math
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from ..cases import Case
+from ..errors import NoRule
+from ..primitive import LINEAR, compose, declare, ndim_of
+from .shape import scatter_add
+
+
+def extent(size, dilation):
+    """How many entries a window spans, from its first to its last."""
+    return dilation * (size - 1) + 1
+
+
+def _windows(x, *, size, stride, dilation):
+    """NumPy's windows of the whole extent; the strides then skip what lies between."""
+    axes = tuple(range(-len(size), 0))
+    y = np.lib.stride_tricks.sliding_window_view(x, tuple(map(extent, size, dilation)), axes)
+    return y[(..., *(slice(None, None, s) for s in (*stride, *dilation)))]
+
+
+def add_windows(x, y, stride, dilation):
+    """Add windows to the last axes of a plain array, all windows' entries j at once."""
+    k = len(stride)
+    out, size = y.shape[-2 * k:-k], y.shape[-k:]
+    for j in itertools.product(*map(range, size)):
+        reached = (slice(d * i, d * i + s * (n - 1) + 1, s)
+                   for d, i, s, n in zip(dilation, j, stride, out))
+        x[(..., *reached)] += y[(..., *j)]
+
+
+def _overlap_add(w, *, shape, stride, dilation):
+    k = len(shape)
+    x = np.zeros((*w.shape[:-2 * k], *shape), w.dtype)
+    if w.size:
+        add_windows(x, w, stride, dilation)
+    return x
+
+
+def _scattered(w, *, shape, stride, dilation):
+    """The same as a formula: each entry is added to its position in the flattened axes."""
+    k = len(shape)
+    lead, n = w.shape[:-2 * k], math.prod(shape)
+    positions = _windows(np.arange(n).reshape(shape), size=w.shape[-k:], stride=stride,
+                         dilation=dilation)
+    x = scatter_add(w, index=(..., positions), shape=(*lead, n))
+    return np.reshape(x, (*lead, *shape))
+
+
+windows = declare(
+    None, """y[.., o, j] = x[.., stride o + dilation j], a read-only view
+    <g, windows dx> = <overlap_add g, dx>""",
+    name="windows", kind=LINEAR, forward=_windows, stacked=True,
+    vjp=(lambda g, x_shape, size, stride, dilation: overlap_add(
+        g, shape=x_shape[-len(size):], stride=stride, dilation=dilation),),
+    view=lambda params: (lambda x: windows(x, **params), None),
+    cases=[Case((7,), size=(3,), stride=(2,), dilation=(1,)),
+           Case((2, 6), size=(2,), stride=(1,), dilation=(3,)),
+           Case((4, 5), size=(2, 3), stride=(2, 1), dilation=(1, 1)),
+           Case((2, 1, 2), size=(1, 1), stride=(1, 3), dilation=(2, 1)),
+           Case((0, 3), size=(2,), stride=(1,), dilation=(1,))])
+
+overlap_add = declare(
+    None, """x[.., t] = the sum of w[.., o, j] over all o, j with stride o + dilation j = t
+    <g, overlap_add dw> = <windows g, dy>""",
+    name="overlap_add", kind=LINEAR, forward=_overlap_add, formula=_scattered, stacked=True,
+    vjp=(lambda g, w_shape, shape, stride, dilation: windows(
+        g, size=w_shape[-len(shape):], stride=stride, dilation=dilation),),
+    cases=[Case((3, 3), shape=(7,), stride=(2,), dilation=(1,)),
+           Case((2, 3, 2), shape=(6,), stride=(1,), dilation=(3,)),
+           Case((2, 2, 2, 3), shape=(5, 4), stride=(2, 1), dilation=(1, 1)),
+           Case((0, 2, 2), shape=(3,), stride=(1,), dilation=(1,))])
+
+
+def _sliding(x, window_shape, axis=None, *, subok=False, writeable=False):
+    """One axis after the other; the windows of each become a new last axis."""
+    if writeable:
+        raise NoRule("np.lib.stride_tricks.sliding_window_view", "with writeable=True")
+    sizes = tuple(np.atleast_1d(window_shape).tolist())
+    axes = tuple(range(ndim_of(x))) if axis is None else normalize_axis_tuple(
+        axis, ndim_of(x), allow_duplicate=True)
+    if len(sizes) != len(axes):
+        raise ValueError(f"np.lib.stride_tricks.sliding_window_view: window_shape={window_shape!r} "
+                         f"has {len(sizes)} sizes for {len(axes)} axes")
+    for axis, size in zip(axes, sizes):
+        y = windows(np.moveaxis(x, axis, -1), size=(size,), stride=(1,), dilation=(1,))
+        x = np.moveaxis(y, -2, axis)
+    return x
+
+
+compose(np.lib.stride_tricks.sliding_window_view, _sliding, kind=LINEAR,
+        cases=[Case((5,), window_shape=3), Case((3, 4), window_shape=(2, 2)),
+               Case((2, 4), window_shape=2, axis=-1), Case((4, 2), window_shape=(2, 2), axis=(0, 0))])
