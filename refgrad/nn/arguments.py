@@ -71,8 +71,8 @@ def reduced(losses, reduction):
 
 
 def axis_of(function, input, dim):
-    """An axis as torch names it, counted from the end."""
-    n = len(shape_of(function, "input", input))
+    """An axis as torch names it, counted from the end; an array without axes counts as one entry along one."""
+    n = max(1, len(shape_of(function, "input", input)))
     if dim is None:
         raise expected(function, "dim", "None", "the axis to normalise (torch guesses one and warns), such as dim=-1")
     if isinstance(dim, (bool, np.bool_)) or not issubclass(type(dim), (int, np.integer)):

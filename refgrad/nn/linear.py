@@ -1,11 +1,11 @@
-"""The affine map."""
+"""The affine map and the bilinear map."""
 
 import math
 
 import numpy as np
 
 from ..cases import Case, Fixed
-from ..primitive import declare
+from ..primitive import composed, declare
 from .arguments import shape_of
 
 
@@ -62,3 +62,36 @@ def linear(input, weight, bias=None):
     if len(shape) == 1:
         return _linear(input[None], weight, bias)[0]
     return _linear(input, weight, bias)
+
+
+@composed(cases=[Case((2, 3), (2, 2), (2, 3, 2), (2,)), Case((3,), (2,), (4, 3, 2)),
+                 Case((2, 1, 2), (2, 1, 2), (1, 2, 2))])
+def bilinear(input1, input2, weight, bias=None):
+    """y_o = x1' W_o x2 + b_o, in the last axis, with a matrix W_o for each output.
+
+    One product x1' [W_1 W_2 ...] for all outputs, then one with x2:  <g_o, x1' W_o x2> = g_o tr(W_o' x1 x2'), so that
+    the gradients are those of the two products.
+
+    input1  (*, in1)
+    input2  (*, in2), with the same leading axes
+    weight  (out, in1, in2)
+    bias    (out,), or None
+    Returns (*, out).
+    Raises ValueError for shapes that do not match.  As torch.nn.functional.bilinear.
+    """
+    first, second = shape_of("bilinear", "input1", input1), shape_of("bilinear", "input2", input2)
+    wanted = shape_of("bilinear", "weight", weight)
+    if len(wanted) != 3:
+        raise ValueError(f"bilinear: weight has shape {wanted}; expected (out, in1, in2)")
+    if not first or first[:-1] != second[:-1] or len(first) != len(second):
+        raise ValueError(f"bilinear: input1 has shape {first} and input2 {second}; expected the same leading axes")
+    if first[-1:] + second[-1:] != wanted[1:]:
+        raise ValueError(f"bilinear: input1 has shape {first}, input2 {second} and weight {wanted}; expected (*, in1), "
+                         f"(*, in2) and (out, in1, in2)")
+    if bias is not None and shape_of("bilinear", "bias", bias) != wanted[:1]:
+        raise ValueError(f"bilinear: bias has shape {bias.shape}; expected {wanted[:1]}, one for each output")
+    out, n, m = wanted
+    matrices = np.reshape(np.transpose(weight, (1, 0, 2)), (n, out * m))
+    left = np.reshape(_rows(input1) @ matrices, (math.prod(first[:-1]), out, m))
+    y = np.reshape((left @ _rows(input2)[:, :, None])[..., 0], (*first[:-1], out))
+    return y if bias is None else y + bias

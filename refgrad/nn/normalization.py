@@ -1,7 +1,7 @@
 """Normalisation: subtract the mean, divide by the standard deviation, scale and shift.
 
-One mathematics for batch and layer norm; they differ in the axes over which the mean is taken, and in the axes of the
-weight.  With n entries under each mean, c = x - mean x, s^2 = mean c^2 + eps and z = c / s:
+One mathematics for batch, layer, group and instance norm; they differ in the axes over which the mean is taken, and in
+the axes of the weight.  With n entries under each mean, c = x - mean x, s^2 = mean c^2 + eps and z = c / s:
 
     y = w . z + b
     ds = <c, dc> / (n s) = mean(z . dc),   mean(z . dc) = mean(z . dx)   because mean z = 0
@@ -18,10 +18,10 @@ import math
 
 import numpy as np
 
-from ..cases import FOURTH, Case, Fixed
-from ..primitive import declare, in_dtype_of, widened
+from ..cases import FOURTH, Case, Fixed, Kink
+from ..primitive import KINKED, composed, declare, in_dtype_of, widened
 from ..rules.reductions import count, mean
-from .arguments import expected, plain, shape_of
+from .arguments import axis_of, expected, plain, refuse, shape_of
 
 
 def _inverse_size(c, axes, eps):
@@ -90,6 +90,32 @@ _batch_norm = _norm("batch_norm", [
     Case((4, 1), Fixed(None), Fixed(None), axes=(-2,), eps=0.25)])
 
 
+_rms_norm = declare(
+    None, """y = w . z  with  z = x / s,  s^2 = mean x^2 + eps
+    s ds = mean(x . dx),  dz = dx / s - x ds / s^2 = (dx - z mean(z . dx)) / s = P dx / s
+    P is symmetric: <h, P dx> = <h, dx> - <z mean(z . h), dx> = <P h, dx>
+    dy = dw . z + w . dz,  <g, w . dz> = <P(w . g) / s, dx>,  <g, dw . z> = <g . z, dw>""",
+    name="rms_norm", keep=lambda x, w, axes, eps: _by_root_mean_square(widened(x), axes, eps), stacked=True,
+    forward=lambda kept, x, w, axes, eps: _forward(kept, x, w, None, axes, eps),
+    jvp=(lambda v, kept, w, axes: _scaled(_turned(v, kept, axes), w), lambda v, kept: v * kept[0]),
+    vjp=(lambda g, kept, w, axes: _turned(_scaled(g, w), kept, axes), lambda g, kept: g * kept[0]),
+    cases=[Case((3, 4), (4,), axes=(-1,), eps=1e-5, scales=FOURTH),
+           Case((2, 3, 2), (3, 2), axes=(-2, -1), eps=0.5, scales=FOURTH),
+           Case((5,), Fixed(None), axes=(-1,), eps=1e-5)])
+
+
+def _by_root_mean_square(x, axes, eps):
+    """z and 1 / s."""
+    r = inverse_size(x, axes=axes, eps=eps)
+    return x * r, r
+
+
+def _turned(h, kept, axes):
+    """P h / s"""
+    z, r = kept
+    return r * (h - z * mean(z * h, axes))
+
+
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05):
     """Each sample with mean 0 and variance 1 over its last axes, then times weight plus bias.
 
@@ -102,15 +128,110 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05):
     Returns the input's shape.
     Raises ValueError for shapes that do not match.  As torch.nn.functional.layer_norm.
     """
-    shape = shape_of("layer_norm", "input", input)
+    axes = _last_axes("layer_norm", input, normalized_shape, weight=weight, bias=bias)
+    return _layer_norm(input, weight, bias, axes=axes, eps=plain("layer_norm", "eps", eps))
+
+
+def rms_norm(input, normalized_shape, weight=None, eps=None):
+    """Each sample divided by the root of the mean of its squares over its last axes, then times weight.
+
+    Zhang and Sennrich (2019).
+
+    input             (*, *normalized_shape)
+    normalized_shape  the last axes, over which the mean is taken
+    weight            of shape normalized_shape, or None
+    eps               added to the mean of the squares; None is the distance from 1 to the next number of the input's
+                      dtype (of float32 for float16, whose sums are taken in it)
+    Returns the input's shape.
+    Raises ValueError for shapes that do not match.  As torch.nn.functional.rms_norm.
+    """
+    axes = _last_axes("rms_norm", input, normalized_shape, weight=weight)
+    if eps is None:
+        dtype = input.dtype if input.dtype.kind == "f" else np.dtype(float)
+        eps = float(np.finfo(np.promote_types(dtype, np.float32)).eps)
+    return _rms_norm(input, weight, axes=axes, eps=plain("rms_norm", "eps", eps))
+
+
+def _last_axes(function, input, normalized_shape, **others):
+    """The axes of normalized_shape, after checking that the others are None or have this shape."""
+    shape = shape_of(function, "input", input)
     last = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
     if not last or shape[-len(last):] != last:
-        raise expected("layer_norm", "normalized_shape", normalized_shape,
+        raise expected(function, "normalized_shape", normalized_shape,
                        f"the last axes of input, which has shape {shape}")
-    for argument, x in (("weight", weight), ("bias", bias)):
-        if x is not None and shape_of("layer_norm", argument, x) != last:
-            raise ValueError(f"layer_norm: {argument} has shape {x.shape}; expected normalized_shape, {last}")
-    return _layer_norm(input, weight, bias, axes=tuple(range(-len(last), 0)), eps=plain("layer_norm", "eps", eps))
+    for argument, x in others.items():
+        if x is not None and shape_of(function, argument, x) != last:
+            raise ValueError(f"{function}: {argument} has shape {x.shape}; expected normalized_shape, {last}")
+    return tuple(range(-len(last), 0))
+
+
+@composed(cases=[Case((2, 4, 3), (4,), (4,), call=lambda x, w, b: group_norm(x, 2, w, b), scales=FOURTH),
+                 Case((1, 6), (6,), call=lambda x, w: group_norm(x, 3, w, eps=0.5), scales=FOURTH),
+                 Case((1, 2, 2, 2), call=lambda x: group_norm(x, 1), scales=FOURTH)])
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05):
+    """Each group of channels of each sample with mean 0 and variance 1, then times weight plus bias.
+
+    Wu and He (2018).
+
+    input         (N, C, *)
+    num_groups    a divisor of C: channels that follow each other make a group
+    weight, bias  (C,), a number for each channel; or None
+    eps           added to the (biased) variance
+    Returns the input's shape.
+    Raises ValueError for shapes that do not match, and for a batch with a single value in each group.
+    As torch.nn.functional.group_norm.
+    """
+    shape = _channels("group_norm", input, weight=weight, bias=bias)
+    groups, eps = plain("group_norm", "num_groups", num_groups), plain("group_norm", "eps", eps)
+    if groups != int(groups) or groups < 1 or shape[1] % groups:
+        raise expected("group_norm", "num_groups", groups, f"a divisor of {shape[1]}, the number of channels of an "
+                                                           f"input of shape {shape}")
+    groups = int(groups)
+    if math.prod(shape) == groups:
+        raise ValueError(f"group_norm: input has shape {shape}, a single value in each of {groups} groups; expected "
+                         f"more than one, of which a variance can be taken")
+    channels = groups, shape[1] // groups
+    w, b = (x if x is None else np.reshape(x, channels + (1,) * (len(shape) - 2)) for x in (weight, bias))
+    x = np.reshape(input, shape[:1] + channels + shape[2:])
+    y = _layer_norm(x, w, b, axes=tuple(range(1 - len(shape), 0)), eps=eps)
+    return np.reshape(y, shape)
+
+
+@composed(cases=[Case((2, 2, 4), (2,), (2,), call=lambda x, w, b: instance_norm(x, None, None, w, b), scales=FOURTH),
+                 Case((1, 2, 2, 2), call=lambda x: instance_norm(x, eps=0.5), scales=FOURTH),
+                 Case((2, 3, 2), (3,), (3,), (3,), domain=(None, None, "positive", None), scales=FOURTH,
+                      call=lambda x, m, v, w: instance_norm(x, m, v, w, use_input_stats=False))])
+def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True,
+                  momentum=0.1, eps=1e-05):
+    """Each channel of each sample with mean 0 and variance 1, then times weight plus bias.
+
+    Ulyanov, Vedaldi and Lempitsky (2016).
+
+    input                      (N, C, *) with at least one more axis, over which the mean is taken
+    running_mean, running_var  (C,): the mean and variance to use with use_input_stats=False.  Otherwise pass None: they
+                               are not overwritten here (torch's new ones move by momentum towards the mean over the
+                               samples of each sample's mean and unbiased variance)
+    weight, bias               (C,), or None
+    momentum                   belongs to the running statistics; accepted for torch's signature
+    eps                        added to the (biased) variance
+    Returns the input's shape.
+    Raises ValueError for shapes that do not match, for running statistics with use_input_stats=True, for none
+    otherwise, and for a single value in each channel of a sample.  As torch.nn.functional.instance_norm.
+    """
+    name = "instance_norm"
+    shape = _channels(name, input, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
+    eps = plain(name, "eps", eps)
+    w, b = _per_channel(weight, shape), _per_channel(bias, shape)
+    if not use_input_stats:
+        return _by_statistics(name, "use_input_stats", input, running_mean, running_var, w, b, eps)
+    if running_mean is not None or running_var is not None:
+        raise ValueError("instance_norm: running statistics are given with use_input_stats=True, where torch "
+                         "overwrites them, and refgrad overwrites nothing. Pass None for both; they do not change the "
+                         "result")
+    if math.prod(shape[2:]) == 1:
+        raise ValueError(f"instance_norm: input has shape {shape}, a single value in each channel of a sample; "
+                         f"expected more than one, of which a variance can be taken")
+    return _batch_norm(input, w, b, axes=tuple(range(2 - len(shape), 0)), eps=eps)
 
 
 def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05):
@@ -136,9 +257,15 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
                              "running_mean, running_var = running_statistics(input, running_mean, running_var)")
         _count("batch_norm", shape)
         return _batch_norm(input, w, b, axes=_all_but_channels(shape), eps=eps)
+    return _by_statistics("batch_norm", "training", input, running_mean, running_var, w, b, eps)
+
+
+def _by_statistics(function, switch, input, running_mean, running_var, w, b, eps):
+    """Normalised by a given mean and variance for each channel; the argument that asks for it is named `switch`."""
+    shape = input.shape
     if running_mean is None or running_var is None:
         missing = "running_mean" if running_mean is None else "running_var"
-        raise expected("batch_norm", missing, "None", f"an array of shape ({shape[1]},) when training=False")
+        raise expected(function, missing, "None", f"an array of shape ({shape[1]},) when {switch}=False")
     y = _scaled((input - _per_channel(running_mean, shape)) * _per_channel(1 / np.sqrt(running_var + eps), shape), w)
     return y if b is None else y + b
 
@@ -192,3 +319,60 @@ def _count(function, shape):
 def _all_but_channels(shape):
     n = len(shape)
     return (-n, *range(2 - n, 0))
+
+
+# Without a mean
+
+
+@composed(cases=[Case((2, 4, 3), size=3, alpha=0.5, scales=FOURTH), Case((1, 5, 2), size=2, alpha=0.25, beta=0.5, k=2.0,
+                                                                         scales=FOURTH),
+                 Case((1, 2, 2, 2), size=5, scales=FOURTH)])
+def local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0):
+    """Each entry divided by (k + alpha mean x^2)^beta, the mean over `size` neighbouring channels, 0 beyond the ends.
+
+    Krizhevsky, Sutskever and Hinton (2012).
+
+    input  (N, C, *) with at least one more axis
+    size   the number of channels in a mean; of an even number one more stands before the entry than after it
+    Returns the input's shape.
+    Raises ValueError for an input with too few axes and a size that is not positive.
+    As torch.nn.functional.local_response_norm.
+    """
+    name = "local_response_norm"
+    shape = shape_of(name, "input", input)
+    if len(shape) < 3:
+        raise ValueError(f"{name}: input has shape {shape}; expected (N, C, *) with at least one more axis")
+    size, alpha, beta, k = (plain(name, argument, value) for argument, value in (
+        ("size", size), ("alpha", alpha), ("beta", beta), ("k", k)))
+    if size != int(size) or size < 1:
+        raise expected(name, "size", size, "a number of channels, 1 or more")
+    size = int(size)
+    around = [(0, 0), (size // 2, (size - 1) // 2)] + [(0, 0)] * (len(shape) - 2)
+    squares = np.pad(input * input, around)
+    total = sum(squares[:, i:i + shape[1]] for i in range(size))
+    return input / np.power(k + alpha * (total / size), beta)
+
+
+@composed(kind=KINKED, cases=[
+    Case((2, 3)), Case((2, 3), p=1.0, dim=-1, domain="nonzero"), Case((2, 3), p=3, dim=0, domain="nonzero"),
+    Case((3,), p=float("inf"), dim=0, domain="nonzero"), Case((2, 2), eps=1000.0, scales=(-300, 0))],
+    kinks=[Kink(([0.0, 0.0],), ([[4.0, 0.0], [0.0, 4.0]],), "x / eps at 0", {"dim": 0, "eps": 0.25})])
+def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
+    """x / max(n, eps) with the p-norm n along the axis `dim`.
+
+    With u = dn/dx, where n > eps:  dy = (dx - y <u, dx>) / n;  elsewhere  dy = dx / eps.
+
+    input  any shape; an array without axes is a single entry, along dim 0 or -1
+    p      the order of the norm, any number or infinity
+    dim    an axis, or a tuple of axes
+    Returns the input's shape.
+    Raises ValueError for an axis that input does not have, TypeError for out.
+    As torch.nn.functional.normalize.
+    """
+    refuse("normalize", "out", out, "nothing is overwritten here: write y = normalize(x)")
+    p, eps = plain("normalize", "p", p), plain("normalize", "eps", eps)
+    dims = dim if isinstance(dim, (tuple, list)) else (dim,)
+    axes = tuple(axis_of("normalize", input, k) for k in dims)
+    x = input if input.shape else np.reshape(input, (1,))
+    n = np.clip(np.linalg.vector_norm(x, ord=p, axis=axes, keepdims=True), eps, None)
+    return np.reshape(x / n, input.shape)

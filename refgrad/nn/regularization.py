@@ -4,7 +4,7 @@ import numpy as np
 
 from ..cases import Case
 from ..errors import describe
-from ..primitive import HALF, LINEAR, Each, declare, widened
+from ..primitive import HALF, LINEAR, Each, composed, declare, widened
 from ..rules.constants import number
 from ..rules.reductions import total
 from ..tree import flatten
@@ -27,18 +27,125 @@ def dropout(input, p=0.5, training=True, inplace=False, *, generator=None):
     Raises ValueError for p outside [0, 1], TypeError without a generator.
     Srivastava et al. (2014); as torch.nn.functional.dropout, but for the generator.
     """
-    not_in_place("dropout", inplace)
-    p = plain("dropout", "p", p)
+    shape = shape_of("dropout", "input", input)
+    return _dropped("dropout", input, shape, p, training, inplace, generator)
+
+
+def _dropped(function, input, shape, p, training, inplace, generator):
+    """The input times a mask of that shape, which broadcasts, divided by 1 - p."""
+    mask = _kept(function, shape, p, training, inplace, generator)
+    return input if mask is None else _dropout(input, mask=mask, p=p if p < 1 else 0)
+
+
+def _kept(function, shape, p, training, inplace, generator):
+    """What is kept, an array of truth values; None if that is everything without further ado."""
+    not_in_place(function, inplace)
+    p = plain(function, "p", p)
     if not 0 <= p <= 1:
-        raise expected("dropout", "p", p, "a probability, 0 <= p <= 1")
+        raise expected(function, "p", p, "a probability, 0 <= p <= 1")
     if not training or p == 0:
+        return None
+    if p == 1:
+        return np.zeros(shape, bool)
+    if not isinstance(generator, np.random.Generator):
+        raise TypeError(f"{function}: generator is {describe(generator)}; training with 0 < p < 1 draws random numbers "
+                        f"and needs one: pass generator=np.random.default_rng(seed)")
+    return generator.random(shape) >= p
+
+
+def _of_channels(function, input, batched, spatial):
+    """A mask's shape with an entry for each channel, of an input of one of these numbers of axes."""
+    shape = shape_of(function, "input", input)
+    if len(shape) not in batched + spatial:
+        forms = ["(N, C" + ", *" * (n - 2) + ")" for n in batched] + ["(C" + ", *" * (n - 1) + ")" for n in spatial]
+        raise ValueError(f"{function}: input has shape {shape}; expected {' or '.join(forms)}")
+    channels = 2 if len(shape) in batched else 1
+    return shape[:channels] + (1,) * (len(shape) - channels)
+
+
+def dropout1d(input, p=0.5, training=True, inplace=False, *, generator=None):
+    """Each channel 0 as a whole with probability p, else divided by 1 - p.
+
+    input      (N, C, L) or (C, L)
+    generator  as of dropout; one uniform number is drawn for each channel of each sample
+    Result and errors as those of dropout.  Raises ValueError for an input of another number of axes.
+    Tompson et al. (2015); as torch.nn.functional.dropout1d, but for the generator.
+    """
+    shape = _of_channels("dropout1d", input, (3,), (2,))
+    return _dropped("dropout1d", input, shape, p, training, inplace, generator)
+
+
+def dropout2d(input, p=0.5, training=True, inplace=False, *, generator=None):
+    """Each channel 0 as a whole with probability p, else divided by 1 - p.
+
+    input  (N, C, H, W); three axes are (N, C, L), as torch has them
+    All else as of dropout1d.  As torch.nn.functional.dropout2d, but for the generator.
+    """
+    shape = _of_channels("dropout2d", input, (3, 4), ())
+    return _dropped("dropout2d", input, shape, p, training, inplace, generator)
+
+
+def dropout3d(input, p=0.5, training=True, inplace=False, *, generator=None):
+    """Each channel 0 as a whole with probability p, else divided by 1 - p.
+
+    input  (N, C, D, H, W) or (C, D, H, W)
+    All else as of dropout1d.  As torch.nn.functional.dropout3d, but for the generator.
+    """
+    shape = _of_channels("dropout3d", input, (5,), (4,))
+    return _dropped("dropout3d", input, shape, p, training, inplace, generator)
+
+
+#: To which number selu tends at -infinity, with the sign turned: its scale times its alpha.
+SELU_LIMIT = 1.7580993408473766
+
+
+def _alpha_dropped(function, input, shape, p, training, inplace, generator):
+    """a (m x - (1 - m) s + s p)  with the mask m, which broadcasts, and  a^-2 = (1 - p) (1 + s^2 p)."""
+    mask = _kept(function, shape, p, training, inplace, generator)
+    if mask is None:
         return input
     if p == 1:
-        return _dropout(input, mask=np.zeros(shape_of("dropout", "input", input), bool), p=0)
-    if not isinstance(generator, np.random.Generator):
-        raise TypeError(f"dropout: generator is {describe(generator)}; training with 0 < p < 1 draws random numbers "
-                        f"and needs one: pass generator=np.random.default_rng(seed)")
-    return _dropout(input, mask=generator.random(shape_of("dropout", "input", input)) >= p, p=p)
+        return np.where(mask, input, 0)
+    one = number(1, input)
+    s = SELU_LIMIT * one
+    a = 1 / np.sqrt((1 - p * one) * (1 + p * s * s))
+    return a * (np.where(mask, input, -s) + p * s)
+
+
+_SEEDED = lambda: np.random.default_rng(5)
+
+
+@composed(cases=[Case((2, 3), call=lambda x: alpha_dropout(x, 0.25, True, generator=_SEEDED())),
+                 Case((3,), call=lambda x: alpha_dropout(x, 1.0, True)), Case((), p=0.5)])
+def alpha_dropout(input, p=0.5, training=False, inplace=False, *, generator=None):
+    """Each entry with probability p the least value of selu, -1.758; then scaled and shifted.
+
+    A mean of 0 and a variance of 1 are kept.
+
+    generator  as of dropout
+    Returns the input's shape: the input itself when not training (the default) or for p = 0, and 0 for p = 1.
+    Errors as those of dropout.
+    Klambauer et al. (2017); as torch.nn.functional.alpha_dropout, but for the generator.
+    """
+    shape = shape_of("alpha_dropout", "input", input)
+    return _alpha_dropped("alpha_dropout", input, shape, p, training, inplace, generator)
+
+
+@composed(cases=[Case((2, 3, 2), call=lambda x: feature_alpha_dropout(x, 0.25, True, generator=_SEEDED())),
+                 Case((2, 3), p=0.5)])
+def feature_alpha_dropout(input, p=0.5, training=False, inplace=False, *, generator=None):
+    """alpha_dropout of each channel as a whole.
+
+    input      (N, C, *); any shape when not training
+    generator  as of dropout; one uniform number is drawn for each channel of each sample
+    Result and errors as those of alpha_dropout.  Raises ValueError for too few axes.
+    As torch.nn.functional.feature_alpha_dropout, but for the generator.
+    """
+    shape = shape_of("feature_alpha_dropout", "input", input)
+    if training and len(shape) < 2:
+        raise ValueError(f"feature_alpha_dropout: input has shape {shape}; expected (N, C, *)")
+    shape = shape[:2] + (1,) * (len(shape) - 2)
+    return _alpha_dropped("feature_alpha_dropout", input, shape, p, training, inplace, generator)
 
 
 def _half_squares(*arrays, weight_decay):

@@ -3,9 +3,9 @@
 import numpy as np
 
 from ..cases import Case
-from ..primitive import CONSTANT, declare, widened
+from ..primitive import CONSTANT, composed, declare, widened
 from ..rules.reductions import largest, total
-from .arguments import axis_of, refuse
+from .arguments import axis_of
 
 peak = declare(
     None, """m = max x, taken as a constant: softmax(x - m) = softmax(x) for every m, so m is in no derivative.
@@ -113,6 +113,25 @@ _softmax = declare(
     Computed with x - max x, which leaves y as it is: numerator and denominator share a factor.""",
     name="softmax", forward=_exponentials, jvp=(_along,), vjp=(_along,), stacked=True, cases=CASES)
 
+
+
+def _masked_exponentials(x, mask, axis):
+    dtype, x = x.dtype, widened(x)
+    lowest = -peak(-x, axis=axis)
+    m = peak(np.where(mask, x, lowest), axis=axis)
+    e = np.where(mask, np.exp(np.where(mask, x - m, 0)), 0)
+    t = _sum(e, axis)
+    return (e / np.where(np.any(mask, axis=axis, keepdims=True), t, 1)).astype(dtype, copy=False)
+
+
+masked_softmax = declare(
+    None, """y = m . e^x / <m, e^x>  with a mask m of zeros and ones, and y = 0 where m is 0 along the whole axis
+    dy = y . (dx - 1 <y, dx>), as of softmax: y is 0 where m is.""",
+    name="masked_softmax", forward=_masked_exponentials, jvp=(_along,), vjp=(_along,), stacked=True,
+    cases=[Case((3, 4), mask=np.array([[True, False, True, True], [False] * 4, [False, False, True, False]]), axis=-1),
+           Case((2, 3), mask=np.array([[True], [False]]), axis=-1),
+           Case((3, 2), mask=np.array([[True, True], [True, False], [False, True]]), axis=-2)])
+
 log_softmax_along = declare(
     None, """y = x - 1 log <1, e^x>,  dy = dx - 1 <p, dx> = (I - 1 p') dx  with  p = e^y
     <g, (I - 1 p') dx> = <(I - p 1') g, dx> = <g - p <1, g>, dx>
@@ -125,25 +144,48 @@ log_softmax_along = declare(
 def softmax(input, dim=None, _stacklevel=3, dtype=None):
     """e^x / sum e^x along the axis `dim`: positive numbers with sum 1, in the shape of the input.
 
+    input  any shape; an array without axes is a single entry, along dim 0 or -1
+    dtype  a float dtype to which the input is converted first; None keeps its own
     An entry -inf has probability 0.  An axis without entries stays one.
-    Raises ValueError for an axis that input does not have, and for dim=None, where torch guesses.
-    As torch.nn.functional.softmax.
+    Raises ValueError for an axis that input does not have, and for dim=None, where torch guesses, TypeError for a dtype
+    of other numbers than floats.  As torch.nn.functional.softmax.
     """
-    refuse("softmax", "dtype", dtype, "convert the input: softmax(input.astype(dtype), dim)")
-    return _along_axis("softmax", _softmax, input, dim)
+    return _along_axis("softmax", _softmax, input, dim, dtype)
 
 
 def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
     """x - log sum e^x along the axis `dim`, in nats and in the shape of the input, without overflow.
 
-    Raises ValueError for an axis that input does not have, and for dim=None, where torch guesses.
-    As torch.nn.functional.log_softmax.
+    Arguments and errors as those of softmax.  As torch.nn.functional.log_softmax.
     """
-    refuse("log_softmax", "dtype", dtype, "convert the input: log_softmax(input.astype(dtype), dim)")
-    return _along_axis("log_softmax", log_softmax_along, input, dim)
+    return _along_axis("log_softmax", log_softmax_along, input, dim, dtype)
 
 
-def _along_axis(name, function, input, dim):
-    """The function along an axis; of no entries no entries."""
+@composed(cases=[Case((2, 3), dim=-1), Case((2, 3), dim=0, dtype=np.dtype(float)), Case((), dim=0)])
+def softmin(input, dim=None, _stacklevel=3, dtype=None):
+    """e^-x / sum e^-x along the axis `dim`: the softmax of -x, largest where the input is smallest.
+
+    Arguments and errors as those of softmax.  As torch.nn.functional.softmin.
+    """
+    return _along_axis("softmin", lambda x, axis: _softmax(-x, axis=axis), input, dim, dtype)
+
+
+def _along_axis(name, function, input, dim, dtype):
+    """The function along an axis; of no entries no entries, of an array without axes that of its one entry."""
     axis = axis_of(name, input, dim)
+    if dtype is not None:
+        dtype = _float(name, dtype)
+        input = input if input.dtype == dtype else input.astype(dtype)
+    if not input.shape:
+        return np.reshape(function(np.reshape(input, (1,)), axis=axis), ())
     return function(input, axis=axis) if input.shape[axis] else np.copy(input)
+
+
+def _float(name, dtype):
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found is None or found.kind != "f":
+        raise TypeError(f"{name}: dtype is {dtype!r}; expected a float dtype of NumPy, such as np.float32")
+    return found

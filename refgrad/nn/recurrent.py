@@ -1,0 +1,113 @@
+"""Cells of recurrent networks: one step, from the state h to the next one.
+
+Each is a composition of the affine map and elementwise functions, for a batch of rows:
+
+    A = X W_ih' + 1 b_ih' + H W_hh' + 1 b_hh'
+    H_next = phi(A):  dH_next = phi'(A) . dA,  <G, dH_next> = <phi'(A) . G, dA>,  and from there as of `linear`
+
+A sequence is a Python loop; its gradient by reverse mode is backpropagation through time.
+"""
+
+import numpy as np
+
+from ..cases import Case, Kink
+from ..primitive import KINKED, composed
+from ..rules.elementwise import logistic
+from .activations import relu
+from .arguments import shape_of
+from .linear import linear
+
+
+def _gates(function, input, hx, w_ih, w_hh, b_ih, b_hh, count):
+    """X W_ih' + 1 b_ih' and H W_hh' + 1 b_hh', of so many gates, after checking the shapes."""
+    x, h = shape_of(function, "input", input), shape_of(function, "hx", hx)
+    if len(x) not in (1, 2):
+        raise ValueError(f"{function}: input has shape {x}; expected (N, in) or (in,)")
+    if len(h) != len(x) or h[:-1] != x[:-1]:
+        raise ValueError(f"{function}: hx has shape {h} and input has shape {x}; expected (N, hidden) and (N, in), or "
+                         f"(hidden,) and (in,)")
+    rows = count * h[-1]
+    for argument, a, wanted in (("w_ih", w_ih, (rows, x[-1])), ("w_hh", w_hh, (rows, h[-1])), ("b_ih", b_ih, (rows,)),
+                                ("b_hh", b_hh, (rows,))):
+        if (a is not None or argument[0] == "w") and shape_of(function, argument, a) != wanted:
+            raise ValueError(f"{function}: {argument} has shape {a.shape}; expected {wanted} for an input of shape {x} "
+                             f"and a state of shape {h}")
+    return linear(input, w_ih, b_ih), linear(hx, w_hh, b_hh)
+
+
+def _parts(A, count):
+    """The columns of so many gates."""
+    n = A.shape[-1] // count
+    return [A[..., k * n:(k + 1) * n] for k in range(count)]
+
+
+@composed(cases=[Case((2, 2), (2, 1), (1, 2), (1, 1), (1,), (1,)), Case((2,), (2,), (2, 2), (2, 2))])
+def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+    """h_next = tanh(W_ih x + b_ih + W_hh h + b_hh).  Elman (1990).
+
+    input       (N, in) or (in,)
+    hx          (N, hidden) or (hidden,): the state
+    w_ih, w_hh  (hidden, in) and (hidden, hidden)
+    b_ih, b_hh  (hidden,), or None
+    Returns the next state, in the shape of hx.
+    Raises ValueError for shapes that do not match.  As torch.rnn_tanh_cell.
+    """
+    a, b = _gates("rnn_tanh_cell", input, hx, w_ih, w_hh, b_ih, b_hh, 1)
+    return np.tanh(a + b)
+
+
+@composed(kind=KINKED, cases=[Case((2, 2), (2, 1), (1, 2), (1, 1), (1,), (1,)), Case((2,), (2,), (2, 2), (2, 2))],
+          kinks=[Kink(([0.0], [0.0], [[1.0]], [[1.0]]), ([[0.0]], [[0.0]], [[[0.0]]], [[[0.0]]]), "0 at 0, as relu")])
+def rnn_relu_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+    """h_next = max(W_ih x + b_ih + W_hh h + b_hh, 0).
+
+    Arguments, result and errors as those of rnn_tanh_cell.  As torch.rnn_relu_cell.
+    """
+    a, b = _gates("rnn_relu_cell", input, hx, w_ih, w_hh, b_ih, b_hh, 1)
+    return relu(a + b)
+
+
+def _both(x, h, c, *parameters):
+    return np.concatenate(lstm_cell(x, (h, c), *parameters), axis=-1)
+
+
+@composed(cases=[Case((2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4,), (4,), call=_both),
+                 Case((1,), (1,), (1,), (4, 1), (4, 1), call=_both)])
+def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+    """c_next = sigma(f) c + sigma(i) tanh(g),  h_next = sigma(o) tanh(c_next).
+
+    i, f, g and o are the four parts of W_ih x + b_ih + W_hh h + b_hh.
+    Hochreiter and Schmidhuber (1997), with the forget gate of Gers, Schmidhuber and Cummins (2000).
+
+    input       (N, in) or (in,)
+    hx          the pair (h, c) of states, each (N, hidden) or (hidden,)
+    w_ih, w_hh  (4 hidden, in) and (4 hidden, hidden)
+    b_ih, b_hh  (4 hidden,), or None
+    Returns the pair (h_next, c_next).
+    Raises ValueError for shapes that do not match, TypeError for an hx that is no pair.  As torch.lstm_cell.
+    """
+    if not isinstance(hx, (tuple, list)) or len(hx) != 2:
+        raise TypeError(f"lstm_cell: hx is {type(hx).__name__}; expected the pair (h, c) of states")
+    h, c = hx
+    a, b = _gates("lstm_cell", input, h, w_ih, w_hh, b_ih, b_hh, 4)
+    if shape_of("lstm_cell", "c", c) != h.shape:
+        raise ValueError(f"lstm_cell: c has shape {c.shape}; expected that of h, {h.shape}")
+    i, f, g, o = _parts(a + b, 4)
+    c = logistic(f) * c + logistic(i) * np.tanh(g)
+    return logistic(o) * np.tanh(c), c
+
+
+@composed(cases=[Case((2, 2), (2, 1), (3, 2), (3, 1), (3,), (3,)), Case((1,), (2,), (6, 1), (6, 2))])
+def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+    """h_next = (1 - sigma(z)) n + sigma(z) h  with  n = tanh(a_n + sigma(r) b_n).
+
+    a_r, a_z and a_n are the three parts of W_ih x + b_ih, b_r, b_z and b_n those of W_hh h + b_hh, r = a_r + b_r and
+    z = a_z + b_z.  1 - sigma(z) is computed as sigma(-z), which does not cancel.  Cho et al. (2014).
+
+    Arguments, result and errors as those of rnn_tanh_cell, with (3 hidden) rows.  As torch.gru_cell.
+    """
+    a, b = _gates("gru_cell", input, hx, w_ih, w_hh, b_ih, b_hh, 3)
+    (a_r, a_z, a_n), (b_r, b_z, b_n) = _parts(a, 3), _parts(b, 3)
+    z = a_z + b_z
+    n = np.tanh(a_n + logistic(a_r + b_r) * b_n)
+    return logistic(-z) * n + logistic(z) * hx
