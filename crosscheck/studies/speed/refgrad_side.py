@@ -12,7 +12,8 @@ from refgrad import nn
 from .problems import loss, stepped
 
 F = SimpleNamespace(**{name: getattr(nn, name) for name in (
-    "linear", "relu", "tanh", "batch_norm", "cross_entropy", "mse_loss", "l2_penalty")}, sin=np.sin, sum=np.sum)
+    "linear", "relu", "tanh", "batch_norm", "cross_entropy", "mse_loss", "l2_penalty", "conv2d", "max_pool2d",
+    "layer_norm", "scaled_dot_product_attention", "gelu", "lstm_cell")}, sin=np.sin, sum=np.sum, zeros_like=np.zeros_like)
 
 
 def prepare(problem, data):

@@ -15,8 +15,9 @@ def _l2_penalty(parameters, weight_decay):
 
 
 F = SimpleNamespace(**{name: getattr(torch.nn.functional, name) for name in (
-    "linear", "relu", "batch_norm", "cross_entropy", "mse_loss")}, tanh=torch.tanh, sin=torch.sin, sum=torch.sum,
-    l2_penalty=_l2_penalty)
+    "linear", "relu", "batch_norm", "cross_entropy", "mse_loss", "conv2d", "max_pool2d", "layer_norm",
+    "scaled_dot_product_attention", "gelu")}, tanh=torch.tanh, sin=torch.sin, sum=torch.sum, l2_penalty=_l2_penalty,
+    lstm_cell=torch.lstm_cell, zeros_like=torch.zeros_like)
 
 
 def prepare(problem, data, compiled=False):
