@@ -193,74 +193,71 @@ def _heads(x, n):
 
 
 def steps(p, x, y):
-    """A long short-term memory.  Streams are columns here, so that each gate is a block of memory.
+    """A long short-term memory.
 
     sigma(a) = (1 + tanh(a / 2)) / 2, so one tanh serves all four gates.  With D = dL/dc from the steps to come and
     e = dL/dh, and with c and c_next before and after the step:
 
         D += e . o . (1 - tanh(c_next)^2)
         dL/da_i = D . g i (1 - i),  dL/da_f = D . c f (1 - f),  dL/da_g = D . i (1 - g^2),
-        dL/da_o = e . tanh(c_next) o (1 - o),    D = D . f,    e = W_hh' dL/da
+        dL/da_o = e . tanh(c_next) o (1 - o),    D = D . f,    e = dL/da W_hh
 
     The factors of D and e are taken for all steps at once, and so are the gradients of the weights.
     """
     W_ih, W_hh, b_ih, b_hh = p
     length, streams, _ = x.shape
-    width = W_hh.shape[1]
-    half = np.full((4, width, 1), 0.5, x.dtype)
+    width, x = W_hh.shape[1], x.reshape(length * streams, -1)
+    half = np.full((4, width), 0.5, x.dtype)
     half[2] = 1  # the third gate is tanh itself
-    half = half.reshape(-1, 1)
+    half = half.ravel()
     rest = 1 - half
-    A = (half * W_ih) @ x.mT
-    A += half * (b_ih + b_hh)[:, None]
-    halved = half * W_hh
-    hs = np.zeros((length + 1, width, streams), x.dtype)
+    A = x @ (half[:, None] * W_ih).T
+    A += half * (b_ih + b_hh)
+    A = A.reshape(length, streams, -1)
+    halved = (half[:, None] * W_hh).T
+    hs = np.zeros((length + 1, streams, width), x.dtype)
     cs, tanhs = np.zeros_like(hs), np.empty_like(hs[1:])
-    gates = A.reshape(length, 4, width, streams)
+    i, f, g, o = A.reshape(length, streams, 4, width).transpose(2, 0, 1, 3)
     for k in range(length):
-        a = A[k]
+        a, c = A[k], cs[k + 1]
         if k:
-            a += halved @ hs[k]
+            a += hs[k] @ halved
         np.tanh(a, out=a)
         a *= half
         a += rest
-        i, f, g, o = gates[k]
-        np.multiply(f, cs[k], out=cs[k + 1])
-        cs[k + 1] += i * g
-        np.tanh(cs[k + 1], out=tanhs[k])
-        np.multiply(o, tanhs[k], out=hs[k + 1])
-    e = hs[-1] - y.T
+        np.multiply(f[k], cs[k], out=c)
+        c += i[k] * g[k]
+        np.tanh(c, out=tanhs[k])
+        np.multiply(o[k], tanhs[k], out=hs[k + 1])
+    e = hs[-1] - y
     flat = e.ravel()
     value = flat @ flat / flat.size
     e *= 2 / flat.size
 
-    i, f, g, o = gates.swapaxes(0, 1)
-    factors = 1 - gates
-    factors *= gates
-    factors[:, 0] *= g
-    factors[:, 1] *= cs[:-1]
-    np.multiply(g, g, out=factors[:, 2])
-    np.subtract(1, factors[:, 2], out=factors[:, 2])
-    factors[:, 2] *= i
-    factors[:, 3] *= tanhs
+    of_A = 1 - A
+    of_A *= A
+    factors = of_A.reshape(length, streams, 4, width).transpose(2, 0, 1, 3)
+    factors[0] *= g
+    factors[1] *= cs[:-1]
+    np.multiply(g, g, out=factors[2])
+    np.subtract(1, factors[2], out=factors[2])
+    factors[2] *= i
+    factors[3] *= tanhs
     tanhs *= tanhs
     np.subtract(1, tanhs, out=tanhs)
     tanhs *= o
     D = np.zeros_like(e)
-    of_A = np.empty((4, width, length, streams), x.dtype)
-    rows = of_A.reshape(4 * width, length, streams)
     for k in range(length - 1, -1, -1):
         tanhs[k] *= e
         D += tanhs[k]
-        np.multiply(factors[k, :3], D, out=of_A[:3, :, k])
-        np.multiply(factors[k, 3], e, out=of_A[3, :, k])
+        factors[:3, k] *= D
+        factors[3, k] *= e
         if k:
             D *= f[k]
-            e = W_hh.T @ rows[:, k]
-    rows = rows.reshape(4 * width, -1)
-    of_b = rows @ np.ones(rows.shape[1], x.dtype)
-    return value, [rows @ x.reshape(-1, x.shape[2]), rows @ hs[:-1].swapaxes(1, 2).reshape(-1, width), of_b,
-                   of_b.copy()]
+            e = of_A[k] @ W_hh
+    of_A = of_A.reshape(x.shape[0], -1)
+    of_b = np.ones(len(x), x.dtype) @ of_A
+    return value, [of_A.T @ x, of_A.T @ hs[:-1].reshape(len(x), -1), of_b, of_b.copy()]
 
 
 #: The kind of a problem -> (value, gradients) of its parameters and data.
