@@ -1,8 +1,12 @@
 """What layers with windows ask of their arguments: sizes for each axis, and inputs without a batch."""
 
 import operator
+from typing import NamedTuple
+
+import numpy as np
 
 from ..errors import describe
+from ..rules.windows import extent
 from .arguments import expected, shape_of
 
 
@@ -52,3 +56,48 @@ def same_numbers(function, **arrays):
         came = " and ".join(f"{a} {describe(x)}" for a, x in arrays.items())
         raise TypeError(f"{function}: {came}; expected real numbers of one kind, all of them "
                         f"floats or all of them integers")
+
+
+class Windows(NamedTuple):
+    """The windows of a pooling layer: for each axis their size, number, first entries and dilation."""
+
+    size: tuple
+    starts: tuple
+    dilation: tuple
+
+
+def windows_of(function, shape, k, kernel_size, stride, padding, dilation=1, ceil_mode=False):
+    """The windows over the last k axes of an input of that shape, which padding has lengthened.
+
+    With ceil_mode a last window may reach beyond the end, if it does not start there.
+    """
+    size = sizes_of(function, "kernel_size", kernel_size, k)
+    stride = size if stride is None or stride == () else sizes_of(function, "stride", stride, k)
+    padding = sizes_of(function, "padding", padding, k, 0)
+    dilation = sizes_of(function, "dilation", dilation, k)
+    spans = tuple(map(extent, size, dilation))
+    if any(2 * p > m for p, m in zip(padding, spans)):
+        raise ValueError(f"{function}: padding is {padding} and the windows span {spans}; expected "
+                         f"padding by at most half of that")
+    starts = []
+    for n, m, s, p in zip(shape[-k:], spans, stride, padding):
+        count = (n + 2 * p - m + (s - 1 if ceil_mode else 0)) // s + 1
+        if ceil_mode and (count - 1) * s >= n + p:
+            count -= 1
+        if count < 1:
+            raise ValueError(f"{function}: input has shape {shape}, padding is {padding} and the "
+                             f"windows span {spans}; expected windows that fit into the input")
+        starts.append(s * np.arange(count) - p)
+    return Windows(size, tuple(starts), dilation)
+
+
+def adaptive_intervals(function, shape, k, output_size):
+    """Starts and stops of as many intervals as asked for along each axis (None: one for each entry).
+
+    They cover the axis: interval i of m reaches from floor(i n / m) to ceil((i + 1) n / m).
+    """
+    parts = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * k
+    sizes = [n if m is None else m for m, n in zip(parts, shape[-k:])] if len(parts) == k else parts
+    counts = sizes_of(function, "output_size", sizes, k, 0)
+    starts = [np.arange(m) * n // max(m, 1) for m, n in zip(counts, shape[-k:])]
+    return starts, [-(-np.arange(1, m + 1) * n // max(m, 1)) for m, n in zip(counts, shape[-k:])]

@@ -1,4 +1,4 @@
-"""Windows that slide along the last axes, and their adjoint.
+"""Windows that slide along the last axes, and their adjoint; sums over intervals of an axis.
 
     windows      y[..., o, j] = x[..., stride o + dilation j]
     overlap_add  x[..., t] = the sum of all w[..., o, j] with stride o + dilation j = t
@@ -16,7 +16,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..cases import Case
 from ..errors import NoRule
-from ..primitive import LINEAR, compose, declare, ndim_of
+from ..primitive import LINEAR, compose, declare, ndim_of, widened
 from .shape import scatter_add
 
 
@@ -104,3 +104,64 @@ def _sliding(x, window_shape, axis=None, *, subok=False, writeable=False):
 compose(np.lib.stride_tricks.sliding_window_view, _sliding, kind=LINEAR,
         cases=[Case((5,), window_shape=3), Case((3, 4), window_shape=(2, 2)),
                Case((2, 4), window_shape=2, axis=-1), Case((4, 2), window_shape=(2, 2), axis=(0, 0))])
+
+
+# Sums over intervals
+
+
+def evenly(positions):
+    """Positions as a slice if they are evenly spaced."""
+    first, last, step = positions[0], positions[-1], positions[-1] - positions[-2:][0] or 1
+    is_even = step > 0 and np.array_equal(positions, np.arange(first, last + 1, step))
+    return slice(int(first), int(last) + 1, int(step)) if is_even else positions
+
+
+def taken(x, positions, axis):
+    """Entries of a plain array along an axis, counted from the end: a view where that is possible."""
+    index = evenly(positions)
+    if type(index) is slice:
+        return x[(..., index, *[slice(None)] * (-1 - axis))]
+    return np.take(x, index, axis)
+
+
+def _interval_sums(x, *, starts, stops, axis):
+    """Interval by interval, or all their first entries, all their second ones, and so on."""
+    dtype, x, lengths = x.dtype, widened(x), stops - starts
+    rest = [slice(None)] * (-1 - axis)
+    shape = list(x.shape)
+    shape[axis] = len(starts)
+    y = np.zeros(shape, x.dtype)
+    if len(starts) < np.max(lengths, initial=0):
+        for i, (a, b) in enumerate(zip(starts.tolist(), stops.tolist())):
+            y[(..., i, *rest)] = np.add.reduce(x[(..., slice(a, b), *rest)], axis)
+    else:
+        for j in range(np.max(lengths, initial=0)):
+            has, = np.nonzero(j < lengths)
+            y[(..., evenly(has), *rest)] += taken(x, starts[has] + j, axis)
+    return y.astype(dtype, copy=False)
+
+
+def _membership(x, *, starts, stops, axis):
+    """The same as a product with a matrix of zeros and ones."""
+    t = np.arange(x.shape[axis])
+    A = (starts <= t[:, None]) & (t[:, None] < stops)
+    return np.moveaxis(np.matmul(np.moveaxis(x, axis, -1), A.astype(float)), -1, axis)
+
+
+def _containing(g, x_shape, starts, stops, axis):
+    """The intervals that contain an entry follow each other, as the entries of an interval do."""
+    t = np.arange(x_shape[axis])
+    return interval_sums(g, starts=np.searchsorted(stops, t, "right"),
+                         stops=np.searchsorted(starts, t, "right"), axis=axis)
+
+
+interval_sums = declare(
+    None, """y = A x along an axis,  y_i = the sum of x_t over starts_i <= t < stops_i
+    <g, A dx> = <A' g, dx>:  A' g at t is the sum of g_i over all intervals i that contain t
+    Starts and stops must not fall; then these i are an interval, and A' is a matrix as A is.""",
+    name="interval_sums", kind=LINEAR, forward=_interval_sums, formula=_membership, stacked=True,
+    vjp=(_containing,),
+    cases=[Case((2, 5), starts=np.array([0, 2]), stops=np.array([2, 4]), axis=-1),
+           Case((6, 2), starts=np.array([0, 1, 3]), stops=np.array([2, 4, 6]), axis=-2),
+           Case((4,), starts=np.array([0]), stops=np.array([4]), axis=-1),
+           Case((2, 3), starts=np.array([0, 0, 1, 2]), stops=np.array([1, 1, 1, 3]), axis=-1)])
