@@ -136,10 +136,16 @@ def _draw_steps(problem, rng):
 
 
 def _steps(F, problem, parameters, x, y):
-    h = c = F.zeros_like(y)
-    for step in range(problem.depth):
-        h, c = F.lstm_cell(x[step], (h, c), *parameters)
+    zero = F.zeros_like(y)
+    h, _ = F.in_turn(lambda state, step: F.lstm_cell(step, state, *parameters), (zero, zero), x)
     return F.mse_loss(h, y)
+
+
+def in_turn(function, state, steps):
+    """The last state of state = function(state, step)."""
+    for k in range(len(steps)):
+        state = function(state, steps[k])
+    return state
 
 
 def _sums_of_steps(problem):

@@ -47,13 +47,18 @@ def _lstm_cell(x, hx, w_ih, w_hh, b_ih, b_hh):
     return jax.nn.sigmoid(o) * jnp.tanh(c), c
 
 
+def _in_turn(function, state, steps):
+    """Compiled once for all steps."""
+    return jax.lax.scan(lambda state, step: (function(state, step), None), state, steps)[0]
+
+
 F = SimpleNamespace(
     linear=lambda x, W, b=None: x @ W.T if b is None else x @ W.T + b, relu=jax.nn.relu, tanh=jnp.tanh, sin=jnp.sin,
     sum=jnp.sum, batch_norm=_batch_norm, cross_entropy=_cross_entropy, mse_loss=lambda x, y: jnp.mean((x - y) ** 2),
     l2_penalty=lambda parameters, k: k / 2 * sum(jnp.sum(W * W) for W in parameters), conv2d=_conv2d,
     max_pool2d=_max_pool2d, layer_norm=_layer_norm, scaled_dot_product_attention=_attention,
     gelu=lambda x, approximate: jax.nn.gelu(x, approximate=approximate == "tanh"), lstm_cell=_lstm_cell,
-    zeros_like=jnp.zeros_like)
+    zeros_like=jnp.zeros_like, in_turn=_in_turn)
 
 
 def prepare(problem, data):
