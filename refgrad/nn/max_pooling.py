@@ -27,9 +27,16 @@ def _flat(columns, space):
     """Positions along each axis, (..., o) of each, as positions in the flattened axes."""
     k, total = len(space), 0
     for d, (p, n) in enumerate(zip(columns, space)):
-        p = np.reshape(p, (*p.shape[:-1], *(-1 if e == d else 1 for e in range(k))))
+        p = np.reshape(p, (*p.shape[:-1], *(p.shape[-1] if e == d else 1 for e in range(k))))
         total = total * n + p
     return total
+
+
+def _everywhere(flat, k, n):
+    """Positions in planes of n entries, for all but the last k axes, as positions in all planes."""
+    lead, here = flat.shape[:-k], flat.shape[-k:]
+    first = np.reshape(n * np.arange(math.prod(lead)), (*lead, *(1,) * k))
+    return np.reshape(flat + first, math.prod(lead) * math.prod(here))
 
 
 def _candidates(x, columns, space):
@@ -39,47 +46,47 @@ def _candidates(x, columns, space):
             x = taken(x, p, axis)
         return x
     flat = _flat(columns, space)
-    lead = flat.shape[:-len(space)]
-    found = np.take_along_axis(x.reshape(*lead, -1), flat.reshape(*lead, -1), -1)
-    return found.reshape(flat.shape)
+    return np.reshape(x, -1)[_everywhere(flat, len(space), math.prod(space))].reshape(flat.shape)
+
+
+def _entries(positions):
+    """For each entry of a window its positions along each axis, an array (..., o) of each."""
+    for j in itertools.product(*(range(p.shape[-1]) for p in positions)):
+        yield [p[..., i] for p, i in zip(positions, j)]
 
 
 def _largest(x, *, positions):
-    """All windows' first entries, then all their second ones where they are larger, and so on."""
+    """The maximum, then the number of the first entry that has it: how many before it have not."""
     space = x.shape[-len(positions):]
-    best = None
-    for j in itertools.product(*(range(p.shape[-1]) for p in positions)):
-        columns = [p[..., i] for p, i in zip(positions, j)]
-        new, here = _candidates(x, columns, space), _flat(columns, space)
-        if best is None:
-            best = np.array(new)
-            index = np.array(np.broadcast_to(here, best.shape))
-        else:
-            larger = (new > best) | (new != new)
-            np.copyto(best, new, where=larger)
-            np.copyto(index, here, where=larger)
-    return index
+    entries = [_candidates(x, columns, space) for columns in _entries(positions)]
+    flat = np.stack([_flat(columns, space) for columns in _entries(positions)])
+    best = np.array(entries[0])
+    for new in entries[1:]:
+        np.maximum(best, new, out=best)
+    has_nan = np.isnan(np.max(best, initial=-np.inf))
+    sought = np.ones(best.shape, bool)
+    number = np.zeros(best.shape, np.min_scalar_type(len(entries)))
+    for new in entries[:-1]:
+        sought &= (new != best) & (new == new) if has_nan else new != best
+        number += sought
+    places = math.prod(flat.shape[1:])
+    own = np.reshape(np.arange(places), flat.shape[1:])
+    return np.take(flat, number.astype(np.intp) * places + own)
 
 
 def _largest_by_order(x, *, positions):
     """The same for arrays that are compared in their own way."""
     k = len(positions)
     space, lead = x.shape[-k:], x.shape[:-k]
-    flat, seen = [], []
-    for j in itertools.product(*(range(p.shape[-1]) for p in positions)):
-        columns = [p[..., i] for p, i in zip(positions, j)]
-        flat.append(_flat(columns, space))
-        before = [p[..., i - 1] if i else -1 for p, i in zip(positions, j)]
-        seen.append(_flat([c == b for c, b in zip(columns, before)], (2,) * k) > 0)
-    flat, seen = np.stack(flat, -1), np.stack(seen, -1)
-    x = np.reshape(x, (*lead, math.prod(space)))
-    if flat.ndim == k + 1:
-        entries = x[..., flat]
-    else:
-        entries = np.reshape(np.take_along_axis(x, flat.reshape(*lead, -1), -1), flat.shape)
+    flat = np.stack([_flat(columns, space) for columns in _entries(positions)], -1)
+    again = [np.concatenate([p[..., :1] < 0, p[..., 1:] == p[..., :-1]], axis=-1) for p in positions]
+    seen = np.stack([_flat(columns, (2,) * k) > 0 for columns in _entries(again)], -1)
+    flat = np.broadcast_to(flat, (*lead, *flat.shape[-k - 1:]))
+    entries = np.reshape(x, -1)[_everywhere(flat, k + 1, math.prod(space))]
+    entries = np.reshape(entries, flat.shape)
     entries = np.where(seen, -np.inf, entries)
     chosen = np.argmax(entries, axis=-1)
-    return np.take_along_axis(np.broadcast_to(flat, entries.shape), chosen[..., None], -1)[..., 0]
+    return np.take_along_axis(flat, chosen[..., None], -1)[..., 0]
 
 
 largest = declare(
@@ -91,13 +98,6 @@ largest = declare(
            Case((3, 3), positions=(np.array([[0, 0, 1], [1, 2, 2]]), np.array([[0, 1, 2]])))])
 
 
-def _everywhere(index, shape):
-    """Positions in the last axis of an array of that shape, as positions in the flattened array."""
-    planes = math.prod(shape[:-1])
-    first = np.reshape(np.arange(planes) * shape[-1], (planes, 1))
-    return np.reshape(np.reshape(index, (planes, -1)) + first, -1)
-
-
 def _maxima(input, positions, shape):
     """The largest entries of the windows, and their positions in the flattened spatial axes."""
     k = len(positions)
@@ -105,7 +105,7 @@ def _maxima(input, positions, shape):
     lead = shape[:-k]
     out = tuple(p.shape[-2] for p in positions)
     flat = np.reshape(input, (math.prod(shape),))
-    y = at(flat, _everywhere(index, (*lead, math.prod(shape[-k:]))))
+    y = at(flat, _everywhere(index, k, math.prod(shape[-k:])))
     return np.reshape(y, (*lead, *out)), index
 
 
@@ -187,14 +187,14 @@ def _unpooled(function, k, input, indices, kernel_size, stride, padding, output_
     if len(output_size or out) not in (k, k + 2) or any(
             not u - s < n < u + s for n, u, s in zip(out, usual, stride)) or min(out) < 1:
         raise ValueError(f"{function}: output_size is {tuple(output_size or out)}; expected {k} "
-                         f"sizes which differ from {tuple(usual)} by less than the stride, {stride}")
+                         f"sizes which differ from {tuple(usual)} by less than {stride}, the stride")
     lead, n = shape[:-k], math.prod(out)
     if type(indices) is np.ndarray and indices.size and not (
             0 <= indices.min() and indices.max() < n):
         raise ValueError(f"{function}: indices lie between {indices.min()} and {indices.max()}; "
                          f"expected 0 <= index < {n}, the entries of a plane of the sizes {out}")
     y = setitem(np.zeros_like(input, shape=(math.prod(lead) * n,)),
-                np.reshape(input, (math.prod(shape),)), index=_everywhere(indices, (*lead, n)))
+                np.reshape(input, (math.prod(shape),)), index=_everywhere(indices, k, n))
     return np.reshape(y, (*lead, *out))
 
 
