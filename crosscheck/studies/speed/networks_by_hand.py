@@ -17,8 +17,9 @@ EPS = 1e-5
 
 
 def images(p, x, y):
-    """Twice convolution, relu and pooling, then the output layer.  Channels come first: h is (C, N, H, W).
+    """Twice convolution, relu and pooling, then the output layer.
 
+    Channels come first and samples last: h is (C, H, W, N), so that what a window meets along a row is in one piece.
     X has a row for each channel and place in the window, and a column for each position of the window:
 
         Z = W X,    dL/dW = G X',    dL/dX = W' G, of which dL/dh adds up what came from the same entry.
@@ -26,12 +27,12 @@ def images(p, x, y):
     The largest entry of a window stays so if a bias is added and relu taken; so both follow the pooling, which leaves a
     quarter of the entries.  The gradient goes to the entries of Z that are their window's largest, where relu passes it.
     """
-    h, kept, last = x.swapaxes(0, 1), [], len(p) - 2
+    h, kept, last = x.transpose(1, 2, 3, 0), [], len(p) - 2
     for k in range(0, last, 2):
         W, b = p[k], p[k + 1]
         X = _columns(h)
         Z = (W.reshape(len(W), -1) @ X).reshape(len(W), *h.shape[1:])
-        quarters = [Z[..., i::2, j::2] for i in (0, 1) for j in (0, 1)]
+        quarters = [Z[:, i::2, j::2] for i in (0, 1) for j in (0, 1)]
         largest = np.maximum(quarters[0], quarters[1])
         np.maximum(largest, quarters[2], out=largest)
         np.maximum(largest, quarters[3], out=largest)
@@ -39,9 +40,8 @@ def images(p, x, y):
         np.maximum(h, 0, out=h)
         kept.append((X, Z, quarters, largest, h))
     gradients, n = [None] * len(p), len(x)
-    features = h.swapaxes(0, 1).reshape(n, -1)
-    value, *gradients[last:], G = output_layer(features, p[last], p[last + 1], y, np.ones(n, x.dtype))
-    G = G.reshape(n, *h.shape[:1], *h.shape[2:]).swapaxes(0, 1)
+    value, *gradients[last:], G = output_layer(h.reshape(-1, n).T, p[last], p[last + 1], y, np.ones(n, x.dtype))
+    G = G.T.reshape(h.shape)
     for k in range(last - 2, -1, -2):
         X, Z, quarters, largest, h = kept.pop()
         G = np.multiply(G, h > 0, order="C")
@@ -57,25 +57,25 @@ def images(p, x, y):
 
 def _columns(h):
     """The windows of h, with zeros around it, as columns."""
-    c, n, *sides = h.shape
-    padded = np.zeros((c, n, *(s + KERNEL - 1 for s in sides)), h.dtype)
+    c, *sides, n = h.shape
+    padded = np.zeros((c, *(s + KERNEL - 1 for s in sides), n), h.dtype)
     edge = KERNEL // 2
-    padded[:, :, edge:-edge, edge:-edge] = h
-    a, b, *steps = padded.strides
-    X = np.lib.stride_tricks.as_strided(padded, (c, KERNEL, KERNEL, n, *sides), (a, *steps, b, *steps))
+    padded[:, edge:-edge, edge:-edge] = h
+    a, *steps, b = padded.strides
+    X = np.lib.stride_tricks.as_strided(padded, (c, KERNEL, KERNEL, *sides, n), (a, *steps, *steps, b))
     return X.reshape(c * KERNEL * KERNEL, -1)
 
 
 def _added_up(X, shape):
     """The adjoint of `_columns`: a view of an array with edges."""
-    c, n, *sides = shape
-    X = X.reshape(c, KERNEL, KERNEL, n, *sides)
-    padded = np.zeros((c, n, *(s + KERNEL - 1 for s in sides)), X.dtype)
+    c, *sides, n = shape
+    X = X.reshape(c, KERNEL, KERNEL, *sides, n)
+    padded = np.zeros((c, *(s + KERNEL - 1 for s in sides), n), X.dtype)
     for i in range(KERNEL):
         for j in range(KERNEL):
-            padded[:, :, i:i + sides[0], j:j + sides[1]] += X[:, i, j]
+            padded[:, i:i + sides[0], j:j + sides[1]] += X[:, i, j]
     edge = KERNEL // 2
-    return padded[:, :, edge:-edge, edge:-edge]
+    return padded[:, edge:-edge, edge:-edge]
 
 
 # Tokens
