@@ -202,7 +202,7 @@ def steps(p, x, y):
         dL/da_i = D . g i (1 - i),  dL/da_f = D . c f (1 - f),  dL/da_g = D . i (1 - g^2),
         dL/da_o = e . tanh(c_next) o (1 - o),    D = D . f,    e = dL/da W_hh
 
-    The factors of D and e are taken for all steps at once, and so are the gradients of the weights.
+    One product gives the gradient of a weight for all steps.
     """
     W_ih, W_hh, b_ih, b_hh = p
     length, streams, _ = x.shape
@@ -234,30 +234,32 @@ def steps(p, x, y):
     value = flat @ flat / flat.size
     e *= 2 / flat.size
 
-    of_A = 1 - A
-    of_A *= A
-    factors = of_A.reshape(length, streams, 4, width).transpose(2, 0, 1, 3)
-    factors[0] *= g
-    factors[1] *= cs[:-1]
-    np.multiply(g, g, out=factors[2])
-    np.subtract(1, factors[2], out=factors[2])
-    factors[2] *= i
-    factors[3] *= tanhs
-    tanhs *= tanhs
-    np.subtract(1, tanhs, out=tanhs)
-    tanhs *= o
-    D = np.zeros_like(e)
+    D, slopes, s = np.zeros_like(e), np.empty_like(A[0]), np.empty_like(e)
+    of_i, of_f, of_g, of_o = parts = slopes.reshape(streams, 4, width).swapaxes(0, 1)
     for k in range(length - 1, -1, -1):
-        tanhs[k] *= e
-        D += tanhs[k]
-        factors[:3, k] *= D
-        factors[3, k] *= e
+        a, t = A[k], tanhs[k]
+        np.multiply(t, t, out=s)
+        np.subtract(1, s, out=s)
+        s *= o[k]
+        s *= e
+        D += s
+        np.subtract(1, a, out=slopes)
+        slopes *= a
+        np.multiply(g[k], g[k], out=of_g)
+        np.subtract(1, of_g, out=of_g)
+        of_i *= g[k]
+        of_f *= cs[k]
+        of_g *= i[k]
+        of_o *= t
+        parts[:3] *= D
+        of_o *= e
         if k:
             D *= f[k]
-            e = of_A[k] @ W_hh
-    of_A = of_A.reshape(x.shape[0], -1)
-    of_b = np.ones(len(x), x.dtype) @ of_A
-    return value, [of_A.T @ x, of_A.T @ hs[:-1].reshape(len(x), -1), of_b, of_b.copy()]
+            e = slopes @ W_hh
+        a[:] = slopes  # dL/da, in the place of the gates
+    A = A.reshape(len(x), -1)
+    of_b = np.ones(len(x), x.dtype) @ A
+    return value, [A.T @ x, A.T @ hs[:-1].reshape(len(x), -1), of_b, of_b.copy()]
 
 
 #: The kind of a problem -> (value, gradients) of its parameters and data.
