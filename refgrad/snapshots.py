@@ -46,9 +46,15 @@ def fingerprint(x: np.ndarray) -> bytes:
 
 
 def owner_of(x: np.ndarray) -> np.ndarray:
-    """The array that owns the memory of x."""
-    while type(x.base) is np.ndarray:
-        x = x.base
+    """The array that owns the memory of x.
+
+    NumPy puts objects of another type between windows that slide over an array and the array.
+    """
+    base = x.base
+    while base is not None:
+        if type(base) is np.ndarray:
+            x = base
+        base = getattr(base, "base", None)
     return x
 
 

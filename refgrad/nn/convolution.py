@@ -39,7 +39,7 @@ from .geometry import images_of, same_numbers, sizes_of
 
 
 class Form(NamedTuple):
-    """How windows slide: for each axis a stride, zeros (before, after) and a dilation; the groups."""
+    """How windows slide: for each axis stride, zeros (before, after) and dilation; the groups."""
 
     stride: tuple
     padding: tuple
@@ -95,7 +95,7 @@ def _unfolded(x, size, form):
 
 
 def _pieces(out, n, entries):
-    """Parts of the axes (*out, N), some rows or some samples of one, with `entries` at each position.
+    """Parts of the axes (*out, N), some rows or some samples of one, of X with `entries` rows.
 
     Each is an index for these last axes, and the first row and the samples that it takes.
     """
@@ -194,7 +194,8 @@ def _conv_formula(x, w, *, form):
 def _conv_input_formula(g, w, *, form):
     X = _einsum("ngqo,gqcj->ngcoj", len(form.stride), _split(g, form.groups, 1),
                 _split(w, form.groups, 0))
-    x = overlap_add(X, shape=_spans(g.shape[2:], w.shape[2:], form), stride=form.stride, dilation=form.dilation)
+    x = overlap_add(X, shape=_spans(g.shape[2:], w.shape[2:], form), stride=form.stride,
+                    dilation=form.dilation)
     return padded(_joined(x, 1), _opposite(form.padding))
 
 
@@ -211,7 +212,8 @@ def _cases(shapes):
              (((1, 4, 4), (2, 2, 2)), Form((1,), ((1, 1),), (2,), 2)),
              (((1, 2, 3, 4), (1, 2, 2, 2)), Form((1, 2), ((0, 0), (0, 0)), (1, 1))),
              (((1, 1, 5, 2), (2, 1, 2, 1)), Form((2, 1), ((0, -1), (0, 0)), (1, 3))),
-             (((1, 1, 2, 2, 3), (1, 1, 1, 2, 2)), Form((1, 1, 1), ((0, 0), (1, 0), (0, 0)), (1, 1, 1)))]
+             (((1, 1, 2, 2, 3), (1, 1, 1, 2, 2)),
+              Form((1, 1, 1), ((0, 0), (1, 0), (0, 0)), (1, 1, 1)))]
     return [Case(*shapes(x, w, _shape_of_result(x, w, form)), form=form) for (x, w), form in forms]
 
 
@@ -243,8 +245,8 @@ def _bias_added(function, y, bias, k):
     channels = y.shape[1]
     same_numbers(function, input=y, bias=bias)
     if bias.shape != (channels,):
-        raise ValueError(f"{function}: bias has shape {bias.shape}; expected ({channels},), one for "
-                         f"each output channel")
+        raise ValueError(f"{function}: bias has shape {bias.shape}; expected ({channels},), one "
+                         f"for each output channel")
     return y + np.reshape(bias, (channels,) + (1,) * k)
 
 
@@ -258,8 +260,8 @@ def _checked(function, input, weight, groups, k):
                          f"entries, two of channels and {k} of the window")
     groups, = sizes_of(function, "groups", groups, 1)
     if wanted[0] % groups:
-        raise ValueError(f"{function}: weight has shape {wanted} and groups is {groups}; expected a "
-                         f"first axis that groups divides")
+        raise ValueError(f"{function}: weight has shape {wanted} and groups is {groups}; expected "
+                         f"a first axis that groups divides")
     return (input if has_batch else input[None]), has_batch, groups
 
 
@@ -294,7 +296,8 @@ def _convolved(function, k, input, weight, bias, stride, padding, dilation, grou
     return y if has_batch else y[0]
 
 
-def _transposed(function, k, input, weight, bias, stride, padding, output_padding, groups, dilation):
+def _transposed(function, k, input, weight, bias, stride, padding, output_padding, groups,
+                dilation):
     g, has_batch, groups = _checked(function, input, weight, groups, k)
     if g.shape[1] != weight.shape[0]:
         raise ValueError(f"{function}: input has shape {input.shape} and weight {weight.shape}; "
@@ -327,7 +330,7 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     Case((1, 2, 3, 3), (1, 2, 2, 2), padding="same"), Case((2, 3, 4), (2, 1, 2, 2), (2,), groups=2),
     Case((1, 1, 4, 4), (1, 1, 2, 2), stride=(2, 1), padding=(0, 1), dilation=(1, 2))])
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """The sum over channels and windows, w[q, c, j] x[n, c, stride o + dilation j - padding], + b[q].
+    """The sum of w[q, c, j] x[n, c, stride o + dilation j - padding] over c and j, plus b[q].
 
     input     (N, C, H, W) or (C, H, W)
     weight    (Q, C / groups, h, w)
@@ -347,7 +350,8 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
 @composed(kind=MULTILINEAR, cases=[Case((1, 1, 2, 3, 2), (2, 1, 2, 2, 1), (2,), padding=(0, 0, 1))])
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """As conv2d, with three spatial axes: input (N, C, D, H, W), weight (Q, C / groups, d, h, w)."""
+    """As conv2d, with three spatial axes: input (N, C, D, H, W), weight (Q, C / groups, d, h, w).
+    """
     return _convolved("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
@@ -376,7 +380,8 @@ def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_paddi
     Returns (N, C, s_1, s_2) with s = stride (size - 1) - 2 padding + dilation (k - 1) + 1 +
     output_padding, or without N as the input is.
     Raises ValueError for shapes that do not match, and for an output_padding that is as large as
-    stride and dilation.  Other arguments as those of conv2d; as torch.nn.functional.conv_transpose2d.
+    stride and dilation.  Other arguments as those of conv2d.
+    As torch.nn.functional.conv_transpose2d.
     """
     return _transposed("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding,
                        groups, dilation)
@@ -405,7 +410,8 @@ def _blocks(function, kernel_size, dilation, padding, stride, shape):
 
 
 @composed(kind=LINEAR, cases=[
-    Case((1, 2, 3, 4), kernel_size=2, stride=(1, 2)), Case((1, 3, 3), kernel_size=(2, 1), padding=1),
+    Case((1, 2, 3, 4), kernel_size=2, stride=(1, 2)),
+    Case((1, 3, 3), kernel_size=(2, 1), padding=1),
     Case((1, 1, 4, 2), kernel_size=2, dilation=(2, 1))])
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     """The entries of each window as a column.

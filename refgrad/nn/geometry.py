@@ -1,4 +1,4 @@
-"""What layers with windows ask of their arguments: sizes for each axis, and inputs without a batch."""
+"""What layers with windows ask of their arguments: sizes for each axis, inputs without a batch."""
 
 import operator
 from typing import NamedTuple
@@ -27,21 +27,23 @@ def sizes_of(function, argument, value, k, least=1):
     return sizes
 
 
-def images_of(function, input, k, channels=True):
+#: The names of one, two or three spatial axes.
+AXES = "", "L", "H, W", "D, H, W"
+
+
+def images_of(function, input, k):
     """The shape of an input with k spatial axes, and whether it has a batch axis in front.
 
     Every axis but that of the batch must have entries.
     """
     shape = shape_of(function, "input", input)
-    axes = ", ".join("LHW"[0] if k == 1 else "DHW"[3 - k + i] for i in range(k))
-    single = f"(C, {axes})" if channels else f"({axes})"
-    batched = f"(N, {single[1:]}"
-    if len(shape) - k - channels not in (0, 1):
-        raise ValueError(f"{function}: input is {describe(input)}; expected {batched} or {single}")
-    has_batch = len(shape) == k + channels + 1
+    wanted = f"(N, C, {AXES[k]}) or (C, {AXES[k]})"
+    if len(shape) not in (k + 1, k + 2):
+        raise ValueError(f"{function}: input is {describe(input)}; expected {wanted}")
+    has_batch = len(shape) == k + 2
     if 0 in shape[has_batch:]:
-        raise ValueError(f"{function}: input has shape {shape}; expected {batched} or {single} "
-                         f"with at least one entry along each axis but N")
+        raise ValueError(f"{function}: input has shape {shape}; expected {wanted} with at least "
+                         f"one entry along each axis but N")
     return shape, has_batch
 
 
@@ -59,7 +61,7 @@ def same_numbers(function, **arrays):
 
 
 class Windows(NamedTuple):
-    """The windows of a pooling layer: for each axis their size, number, first entries and dilation."""
+    """The windows of a pooling layer: for each axis their size, first entries and dilation."""
 
     size: tuple
     starts: tuple
@@ -92,7 +94,7 @@ def windows_of(function, shape, k, kernel_size, stride, padding, dilation=1, cei
 
 
 def adaptive_intervals(function, shape, k, output_size):
-    """Starts and stops of as many intervals as asked for along each axis (None: one for each entry).
+    """Starts and stops of as many intervals of each axis as asked for (None: one for each entry).
 
     They cover the axis: interval i of m reaches from floor(i n / m) to ceil((i + 1) n / m).
     """

@@ -58,15 +58,16 @@ def _entries(positions):
 def _largest(x, *, positions):
     """The maximum, then the number of the first entry that has it: how many before it have not."""
     space = x.shape[-len(positions):]
-    entries = [_candidates(x, columns, space) for columns in _entries(positions)]
-    flat = np.stack([_flat(columns, space) for columns in _entries(positions)])
-    best = np.array(entries[0])
-    for new in entries[1:]:
-        np.maximum(best, new, out=best)
-    has_nan = np.isnan(np.max(best, initial=-np.inf))
+    entries = list(_entries(positions))
+    flat = np.stack([_flat(columns, space) for columns in entries])
+    best = np.array(_candidates(x, entries[0], space))
+    for columns in entries[1:]:
+        np.maximum(best, _candidates(x, columns, space), out=best)
+    has_nan = best.size and np.isnan(np.max(best))
     sought = np.ones(best.shape, bool)
     number = np.zeros(best.shape, np.min_scalar_type(len(entries)))
-    for new in entries[:-1]:
+    for columns in entries[:-1]:
+        new = _candidates(x, columns, space)
         sought &= (new != best) & (new == new) if has_nan else new != best
         number += sought
     places = math.prod(flat.shape[1:])
@@ -79,7 +80,7 @@ def _largest_by_order(x, *, positions):
     k = len(positions)
     space, lead = x.shape[-k:], x.shape[:-k]
     flat = np.stack([_flat(columns, space) for columns in _entries(positions)], -1)
-    again = [np.concatenate([p[..., :1] < 0, p[..., 1:] == p[..., :-1]], axis=-1) for p in positions]
+    again = [np.concatenate([p[..., :1] < 0, p[..., 1:] == p[..., :-1]], -1) for p in positions]
     seen = np.stack([_flat(columns, (2,) * k) > 0 for columns in _entries(again)], -1)
     flat = np.broadcast_to(flat, (*lead, *flat.shape[-k - 1:]))
     entries = np.reshape(x, -1)[_everywhere(flat, k + 1, math.prod(space))]
@@ -187,7 +188,7 @@ def _unpooled(function, k, input, indices, kernel_size, stride, padding, output_
     if len(output_size or out) not in (k, k + 2) or any(
             not u - s < n < u + s for n, u, s in zip(out, usual, stride)) or min(out) < 1:
         raise ValueError(f"{function}: output_size is {tuple(output_size or out)}; expected {k} "
-                         f"sizes which differ from {tuple(usual)} by less than {stride}, the stride")
+                         f"sizes that differ from {tuple(usual)} by less than the stride {stride}")
     lead, n = shape[:-k], math.prod(out)
     if type(indices) is np.ndarray and indices.size and not (
             0 <= indices.min() and indices.max() < n):
@@ -198,7 +199,7 @@ def _unpooled(function, k, input, indices, kernel_size, stride, padding, output_
     return np.reshape(y, (*lead, *out))
 
 
-# Of windows in rows
+# The layers
 
 #: The convention at a tie, in words.
 FIRST = "the first of equal entries"

@@ -13,8 +13,8 @@ import math
 
 import numpy as np
 
-from ..cases import Case, Kink
-from ..primitive import KINKED, LINEAR, composed, in_dtype_of, widened
+from ..cases import FOURTH, Case, Kink
+from ..primitive import CONSTANT, KINKED, LINEAR, composed, declare, in_dtype_of, widened
 from ..rules.constants import number
 from ..rules.windows import interval_sums
 from .arguments import expected, plain
@@ -76,6 +76,19 @@ def _adaptive_averages(function, k, input, output_size):
     return in_dtype_of(input, _divided(_sums(widened(input), starts, stops), counts))
 
 
+def _magnitude(x):
+    """The largest entry's power of two; 1 where there is none."""
+    largest = np.max(np.abs(x), initial=0)
+    return np.ldexp(np.ones((), x.dtype), np.frexp(largest)[1] - 1 if np.isfinite(largest) else 0)
+
+
+magnitude = declare(
+    None, """A power of two m with |x| < 2 m:  dm = 0
+    It is in no derivative of m f(x / m), if f(m x) = m f(x); powers of x / m do not overflow.""",
+    name="magnitude", kind=CONSTANT, forward=_magnitude,
+    formula=lambda x: number(1, x), cases=[Case((3,))])
+
+
 def _power_means(function, k, input, norm_type, kernel_size, stride, ceil_mode):
     p = plain(function, "norm_type", norm_type)
     if p == 0 or p != p:
@@ -89,10 +102,11 @@ def _power_means(function, k, input, norm_type, kernel_size, stride, ceil_mode):
     size, starts, _ = windows_of(function, shape, k, kernel_size, stride, 0, 1, ceil_mode)
     starts, stops, counts = _clipped(size, starts, shape[-k:], True)
     x = widened(input)
-    s = _divided(_sums(x ** p, starts, stops), _outer(counts)) * math.prod(size)
+    m = magnitude(x)
+    s = _divided(_sums((x / m) ** p, starts, stops), _outer(counts)) * math.prod(size)
     is_zero = s == 0
     root = np.where(is_zero, 0, np.power(np.where(is_zero, 1, s), number(1, s) / p))
-    return in_dtype_of(input, root)
+    return in_dtype_of(input, m * root)
 
 
 @composed(kind=LINEAR, cases=[
@@ -173,16 +187,16 @@ def _at_zero(k):
 
 
 @composed(kind=KINKED, kinks=_at_zero(1), cases=[
-    Case((2, 5), norm_type=2, kernel_size=2, scales=(-70, 70)),
-    Case((1, 5), norm_type=3, kernel_size=2, ceil_mode=True, domain="positive", scales=(-45, 45))])
+    Case((2, 5), norm_type=2, kernel_size=2, scales=FOURTH),
+    Case((1, 5), norm_type=3, kernel_size=2, ceil_mode=True, domain="positive", scales=FOURTH)])
 def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """As lp_pool2d, with one spatial axis: (N, C, L) or (C, L)."""
     return _power_means("lp_pool1d", 1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 @composed(kind=KINKED, kinks=_at_zero(2), cases=[
-    Case((1, 3, 4), norm_type=2, kernel_size=2, stride=1, scales=(-70, 70)),
-    Case((1, 2, 4), norm_type=1.5, kernel_size=(2, 1), domain="positive", scales=(-70, 70)),
+    Case((1, 3, 4), norm_type=2, kernel_size=2, stride=1, scales=FOURTH),
+    Case((1, 2, 4), norm_type=1.5, kernel_size=(2, 1), domain="positive", scales=FOURTH),
     Case((1, 2, 4), norm_type=math.inf, kernel_size=2, domain="nonzero")])
 def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """The p-th root of the sum of x^p over each window, with p = norm_type.
@@ -203,7 +217,7 @@ def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
 
 
 @composed(kind=KINKED, kinks=_at_zero(3), cases=[
-    Case((1, 2, 3, 2), norm_type=2, kernel_size=2, stride=1, scales=(-70, 70))])
+    Case((1, 2, 3, 2), norm_type=2, kernel_size=2, stride=1, scales=FOURTH)])
 def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """As lp_pool2d, with three spatial axes: (N, C, D, H, W) or (C, D, H, W)."""
     return _power_means("lp_pool3d", 3, input, norm_type, kernel_size, stride, ceil_mode)

@@ -103,7 +103,8 @@ def _sliding(x, window_shape, axis=None, *, subok=False, writeable=False):
 
 compose(np.lib.stride_tricks.sliding_window_view, _sliding, kind=LINEAR,
         cases=[Case((5,), window_shape=3), Case((3, 4), window_shape=(2, 2)),
-               Case((2, 4), window_shape=2, axis=-1), Case((4, 2), window_shape=(2, 2), axis=(0, 0))])
+               Case((2, 4), window_shape=2, axis=-1),
+               Case((4, 2), window_shape=(2, 2), axis=(0, 0))])
 
 
 # Sums over intervals
@@ -111,13 +112,15 @@ compose(np.lib.stride_tricks.sliding_window_view, _sliding, kind=LINEAR,
 
 def evenly(positions):
     """Positions as a slice if they are evenly spaced."""
+    if not len(positions):
+        return slice(0)
     first, last, step = positions[0], positions[-1], positions[-1] - positions[-2:][0] or 1
     is_even = step > 0 and np.array_equal(positions, np.arange(first, last + 1, step))
     return slice(int(first), int(last) + 1, int(step)) if is_even else positions
 
 
 def taken(x, positions, axis):
-    """Entries of a plain array along an axis, counted from the end: a view where that is possible."""
+    """Entries of a plain array along an axis, counted from the end: a view where possible."""
     index = evenly(positions)
     if type(index) is slice:
         return x[(..., index, *[slice(None)] * (-1 - axis))]

@@ -116,6 +116,7 @@ SAMPLES = {
     np.tile: [Sample(A, 2), Sample(A, (2, 1, 3)), Sample(S0, 3)],
     np.repeat: [Sample(A, 2), Sample(A, [1, 0, 2], axis=0)],
     np.take: [Sample(A, [0, 5]), Sample(A, np.array([[1, 0]]), axis=1), Sample(A, 3)],
+    np.lib.stride_tricks.sliding_window_view: [Sample(A, (2, 2)), Sample(V, 2), Sample(A, 2, axis=1)],
     np.take_along_axis: [Sample(A, np.argsort(A, 1), 1)], np.delete: [Sample(A, 1, axis=0)],
     np.diag: [Sample(V), Sample(A), Sample(V, 1)], np.diagflat: [Sample(A)],
     np.diagonal: [Sample(A), Sample(T, 1, 1, 2)],

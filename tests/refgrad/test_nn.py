@@ -1,6 +1,7 @@
 """Layers and losses: against torch, against the same layer composed of small functions."""
 
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from refgrad.nn import activations, losses, normalization, regularization
 from refgrad.primitive import TABLE, Primitive
 from tests.refgrad.layers import (CLASSES, CLASSES3, LOGS, POSITIVE3, PROBABILITIES, SOME_IGNORED, UNIT, X, X3, X4,
                                   drawn)
+from tests.refgrad.window_calls import window_calls
 from tests.rules import drawn as drawn_case
 
 from .checks import ROUNDING, close, curved
@@ -127,6 +129,7 @@ CALLS = [
     ("layer_norm", (X3, (3, 4), drawn((3, 4)), drawn((3, 4), seed=1), 0.5)),
     ("layer_norm", (X3, (4,), None, drawn((4,)))), ("layer_norm", (X3, X3.shape)),
     ("dropout", (X, 0.0)), ("dropout", (X, 1.0)), ("dropout", (X, 0.5, False)),
+    *window_calls(Constant),
 ]
 REDUCED = "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy_with_logits", "kl_div"
 
@@ -183,7 +186,8 @@ def test_value_gradients_and_second_derivatives_are_those_of_torch(name, args, o
 
 def test_every_function_is_called():
     """Every public function is compared with torch, but for what torch has elsewhere."""
-    public = {name for name, f in vars(nn).items() if inspect.isfunction(f)}
+    public = {name.removesuffix("_with_indices") for name, f in vars(nn).items()
+              if inspect.isfunction(f)}
     assert public - {name for name, *_ in CALLS} == {"l2_penalty", "running_statistics"}
 
 
@@ -193,11 +197,15 @@ def test_signatures_are_those_of_torch(name):
                 "gelu": "(input, approximate='none')"}
     mine = inspect.signature(getattr(nn, name))
     parameters = [p for p in mine.parameters.values() if p.kind is not p.KEYWORD_ONLY]
-    if name in builtins:
+    written = re.match(r"\w+(\(.*\)) -> Tensor", (getattr(F, name).__doc__ or "").strip())
+    if written and name not in builtins:
+        assert str(mine) == written[1]
+    elif name in builtins:
         assert str(mine) == builtins[name]
         assert builtins[name].replace(" = ", "=") in getattr(F, name).__doc__.replace(" = ", "=")
     else:
-        theirs = inspect.signature(getattr(F, name)).parameters.values()
+        function = getattr(F, f"{name}_with_indices", getattr(F, name))  # which the name dispatches to
+        theirs = inspect.signature(function).parameters.values()
         assert [(p.name, p.default) for p in parameters] == [(p.name, p.default) for p in theirs]
 
 
