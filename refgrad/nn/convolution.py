@@ -91,7 +91,7 @@ def _unfolded(x, size, form):
            for m, j, d, s in zip(x.shape[2:], size, form.dilation, form.stride)]
     strides = (*lead, *(d * t for d, t in zip(form.dilation, steps)),
                *(s * t for s, t in zip(form.stride, steps)), x.strides[-1])
-    return np.lib.stride_tricks.as_strided(x, (*x.shape[:2], *size, *out, n), strides)
+    return np.ndarray((*x.shape[:2], *size, *out, n), x.dtype, x, strides=strides)
 
 
 def _pieces(out, n, entries):
