@@ -51,7 +51,7 @@ def images(p, x, y):
         Z = Z.reshape(len(Z), -1)
         gradients[k] = (Z @ X.T).reshape(p[k].shape)
         if k:
-            G = _added_up(p[k].reshape(len(Z), -1).T @ Z, kept[-1][-1].shape)
+            G = _added_up(np.matmul(p[k].reshape(len(Z), -1).T, Z, out=X), kept[-1][-1].shape)
     return value, gradients
 
 
