@@ -285,7 +285,7 @@ class Writer:
         return [f"{names}{',' * (len(op.results) == 1)} = {call}"]
 
     def copied(self, op, position):
-        """A copy, with v written into it for x[index] = v, or added; x itself if it is not needed."""
+        """A copy, with v written or added into it at the index; x itself if it is not needed."""
         x, *rest = op.arrays
         others = {m for n in references((rest, op.params)) for m in self.memory_of(n)}
         if type(x) is Array and self.is_done_with(x.number, position) and x.number not in others:

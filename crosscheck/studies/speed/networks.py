@@ -1,4 +1,4 @@
-"""Three networks that are no perceptrons: their data, and their programs in any framework's functions.
+"""Networks that are no perceptrons: their data, and their programs in any framework's functions.
 
 Each is small, so that what the differentiation itself takes can be seen beside what NumPy takes.
 """
@@ -13,14 +13,14 @@ CLASSES = 10
 IMAGES, SIDE, KERNEL = 32, 16, 3        # of the CNN, whose images are squares with one channel
 SEQUENCES, TOKENS, HEADS = 8, 16, 4     # of the transformer block
 STREAMS = 32                            # of the LSTM: how many run beside each other
-#: How far, in parts of a map's largest entry, the two largest of a pooling window are apart at least.
+#: How far the two largest of a pooling window are apart at least, in parts of the largest of all.
 APART = 5e-6
 
 
 class Network(NamedTuple):
     """draw(problem, rng) -> (parameters, x, y) in float64; loss(F, problem, parameters, x, y).
 
-    sums(problem): the lengths of all sums on the longest way from a parameter through the value and back.
+    sums(problem): the lengths of the sums on the longest way from a parameter to the value and back.
     """
 
     draw: Callable
@@ -34,9 +34,10 @@ def exact(a):
 
 
 def gaps(z):
-    """For each column the middle of the widest gap between its entries, leaving a quarter of them on either side.
+    """For each column the middle of the widest gap between its entries, a quarter on either side.
 
-    There goes the kink of relu: rounding moves no sample across it, so that contenders can be compared.
+    There goes the kink of relu: rounding moves no sample across it, so that contenders can be
+    compared.
     """
     z = np.sort(z, axis=0)[len(z) // 4:-len(z) // 4]
     widest = np.argmax(np.diff(z, axis=0), axis=0)[None]
@@ -52,7 +53,7 @@ def _vector(rng, n, around=0.0):
     return exact(around + 0.25 * rng.standard_normal(n))
 
 
-# Images: twice convolution, relu and pooling, then an affine map.  `width`: channels of the first convolution
+# Images: twice convolution, relu and pooling, then an affine map.  `width`: first channels
 
 
 def _draw_images(problem, rng):
@@ -66,7 +67,8 @@ def _draw_images(problem, rng):
             b = exact(-gaps(np.moveaxis(z, 1, -1).reshape(-1, channels)))
             z = np.maximum(z + b[:, None, None], 0)
             n, c, s, _ = z.shape
-            windows = np.sort(z.reshape(n, c, s // 2, 2, s // 2, 2).swapaxes(3, 4).reshape(n, c, s // 2, s // 2, 4))
+            windows = z.reshape(n, c, s // 2, 2, s // 2, 2).swapaxes(3, 4)
+            windows = np.sort(windows.reshape(n, c, s // 2, s // 2, 4))
             second, h = windows[..., 2], windows[..., 3]
             well_apart &= np.all((h == 0) | (h - second > APART * h.max()))
             parameters += [W, b]
@@ -78,8 +80,8 @@ def _draw_images(problem, rng):
 
 def _convolved(h, W):
     """With zeros around, so that the images keep their size."""
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(h, [(0, 0)] * 2 + [(KERNEL // 2,) * 2] * 2),
-                                                       W.shape[2:], (2, 3))
+    h = np.pad(h, [(0, 0)] * 2 + [(KERNEL // 2,) * 2] * 2)
+    windows = np.lib.stride_tricks.sliding_window_view(h, W.shape[2:], (2, 3))
     return np.einsum("nchwij,qcij->nqhw", windows, W, optimize=True)
 
 
@@ -104,8 +106,8 @@ def _draw_tokens(problem, rng):
     x, y = (exact(rng.standard_normal((SEQUENCES, TOKENS, width))) for _ in range(2))
     parameters = []
     for first, out, into in ((3 * width, width, width), (4 * width, width, 4 * width)):
-        parameters += [_vector(rng, width, 1.0), _vector(rng, width), _matrix(rng, first, width), _vector(rng, first),
-                       _matrix(rng, out, into), _vector(rng, out)]
+        parameters += [_vector(rng, width, 1.0), _vector(rng, width), _matrix(rng, first, width),
+                       _vector(rng, first), _matrix(rng, out, into), _vector(rng, out)]
     return parameters, x, y
 
 
@@ -121,8 +123,7 @@ def _tokens(F, problem, parameters, x, y):
 
 
 def _sums_of_tokens(problem):
-    return 2 * (2 * 3 * problem.width + problem.width + 2 * TOKENS + 2 * problem.width + 4 * problem.width
-                ) + 10 * 8 + SEQUENCES * TOKENS
+    return 2 * ((6 + 1 + 2 + 4) * problem.width + 2 * TOKENS) + 10 * 8 + SEQUENCES * TOKENS
 
 
 # Steps: a long short-term memory.  `depth`: steps
@@ -131,8 +132,9 @@ def _sums_of_tokens(problem):
 def _draw_steps(problem, rng):
     width, gates = problem.width, 4 * problem.width
     x = exact(rng.standard_normal((problem.depth, STREAMS, width)))
-    return [_matrix(rng, gates, width), _matrix(rng, gates, width), _vector(rng, gates), _vector(rng, gates)], x, \
-        exact(rng.standard_normal((STREAMS, width)))
+    parameters = [_matrix(rng, gates, width), _matrix(rng, gates, width), _vector(rng, gates),
+                  _vector(rng, gates)]
+    return parameters, x, exact(rng.standard_normal((STREAMS, width)))
 
 
 def _steps(F, problem, parameters, x, y):
@@ -149,7 +151,7 @@ def in_turn(function, state, steps):
 
 
 def _sums_of_steps(problem):
-    return problem.depth * (2 * problem.width + 4 * problem.width + 2 * 8 + STREAMS) + STREAMS * problem.width
+    return problem.depth * (6 * problem.width + 2 * 8 + STREAMS) + STREAMS * problem.width
 
 
 #: The kind of a problem -> its network.

@@ -1,6 +1,7 @@
 """The limit for the networks: value and gradient in closed form, written by hand in NumPy.
 
-As in `numpy_by_hand`, nothing is computed twice or kept without need, and what can be done in place is.
+As in `numpy_by_hand`, nothing is computed twice or kept without need, and what can be done in
+place is.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ EPS = 1e-5
 def images(p, x, y):
     """Twice convolution, relu and pooling, then the output layer.
 
-    Channels come first and samples last: h is (C, H, W, N), so that what a window meets along a row is in one piece.
-    X has a row for each channel and place in the window, and a column for each position of the window:
+    Channels come first and samples last: h is (C, H, W, N), so that what a window meets along a row
+    is in one piece.  X has a row for each channel and place in the window, and a column for each
+    position of the window:
 
-        Z = W X,    dL/dW = G X',    dL/dX = W' G, of which dL/dh adds up what came from the same entry.
+        Z = W X,    dL/dW = G X',    dL/dX = W' G,
 
-    The largest entry of a window stays so if a bias is added and relu taken; so both follow the pooling, which leaves a
-    quarter of the entries.  The gradient goes to the entries of Z that are their window's largest, where relu passes it.
+    and dL/dh adds up what came from the same entry.  The largest entry of a window stays so if a
+    bias is added and relu taken; so both follow the pooling, which leaves a quarter of the entries.
+    The gradient goes to the entries of Z that are their window's largest, where relu passes it.
     """
     h, kept, last = x.transpose(1, 2, 3, 0), [], len(p) - 2
     for k in range(0, last, 2):
@@ -40,7 +43,8 @@ def images(p, x, y):
         np.maximum(h, 0, out=h)
         kept.append((X, Z, quarters, largest, h))
     gradients, n = [None] * len(p), len(x)
-    value, *gradients[last:], G = output_layer(h.reshape(-1, n).T, p[last], p[last + 1], y, np.ones(n, x.dtype))
+    features, ones = h.reshape(-1, n).T, np.ones(n, x.dtype)
+    value, *gradients[last:], G = output_layer(features, p[last], p[last + 1], y, ones)
     G = G.T.reshape(h.shape)
     for k in range(last - 2, -1, -2):
         X, Z, quarters, largest, h = kept.pop()
@@ -62,7 +66,8 @@ def _columns(h):
     edge = KERNEL // 2
     padded[:, edge:-edge, edge:-edge] = h
     a, *steps, b = padded.strides
-    X = np.lib.stride_tricks.as_strided(padded, (c, KERNEL, KERNEL, *sides, n), (a, *steps, *steps, b))
+    X = np.lib.stride_tricks.as_strided(padded, (c, KERNEL, KERNEL, *sides, n),
+                                        (a, *steps, *steps, b))
     return X.reshape(c * KERNEL * KERNEL, -1)
 
 
@@ -82,7 +87,7 @@ def _added_up(X, shape):
 
 
 def tokens(p, x, y):
-    """An encoder block.  Its tokens are the rows of matrices but within attention, where each head has its own.
+    """An encoder block.  Its tokens are the rows of matrices, in attention those of each head.
 
     With Z = (X - mean X) r, r = 1 / s of each row, H = Z . scale + shift, and P = dL/dH . scale:
 
@@ -93,7 +98,9 @@ def tokens(p, x, y):
         dL/dV = P' G,   dL/dP = G V',   dL/dS = P . (dL/dP - the rows' sums of P . dL/dP)
         dL/dQ = a dL/dS K,   dL/dK = a (dL/dS)' Q
 
-    With gelu(u) = u (1 + t) / 2, t = tanh(a (u + b u^3)):  gelu' = (1 + t + u (1 - t^2) a (1 + 3 b u^2)) / 2.
+    With gelu(u) = u (1 + t) / 2, t = tanh(a (u + b u^3)):
+
+        gelu' = (1 + t + u (1 - t^2) a (1 + 3 b u^2)) / 2
     """
     scale, shift, W, b, W_out, b_out, scale2, shift2, W1, b1, W2, b2 = p
     n, length, width = x.shape
@@ -166,8 +173,8 @@ def tokens(p, x, y):
     np.matmul(S.mT, Q, out=of_K)
     of_W, of_b = of_qkv.T @ H, ones @ of_qkv
     G = of_qkv @ W
-    return value, [np.einsum("ij,ij->j", G, Z), ones @ G, of_W, of_b, of_W_out, of_b_out, of_scale2, of_shift2,
-                   of_W1, of_b1, of_W2, of_b2]
+    return value, [np.einsum("ij,ij->j", G, Z), ones @ G, of_W, of_b, of_W_out, of_b_out,
+                   of_scale2, of_shift2, of_W1, of_b1, of_W2, of_b2]
 
 
 def _normalized(x, scale, shift):
@@ -195,8 +202,8 @@ def _heads(x, n):
 def steps(p, x, y):
     """A long short-term memory.
 
-    sigma(a) = (1 + tanh(a / 2)) / 2, so one tanh serves all four gates.  With D = dL/dc from the steps to come and
-    e = dL/dh, and with c and c_next before and after the step:
+    sigma(a) = (1 + tanh(a / 2)) / 2, so one tanh serves all four gates.  With D = dL/dc from the
+    steps to come and e = dL/dh, and with c and c_next before and after the step:
 
         D += e . o . (1 - tanh(c_next)^2)
         dL/da_i = D . g i (1 - i),  dL/da_f = D . c f (1 - f),  dL/da_g = D . i (1 - g^2),

@@ -1,4 +1,4 @@
-"""The end of a network and its gradient, written by hand in NumPy.  It overwrites what is its own."""
+"""The end of a network and its gradient, written by hand in NumPy, in place where that goes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def output_layer(h, W, b, y, ones, regress=False):
-    """(value, dL/dW, dL/db, dL/dH).  Classes are rows and samples columns here: NumPy reduces faster along columns."""
+    """(value, dL/dW, dL/db, dL/dH).  Samples are columns here: NumPy reduces faster along these."""
     S = W @ h.T
     S += b[:, None]
     value = mean_square(S, y) if regress else softmax_cross_entropy(S, y)
