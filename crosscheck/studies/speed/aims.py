@@ -81,7 +81,8 @@ def sentence(frame):
         said.append(f"for value and gradient of an MLP refgrad takes, in parts of NumPy by hand, {', '.join(parts)}")
     spans = [_span(frame, NETS, way, "ratio") for way in WAYS]
     if all(spans):
-        said.append(f"for a CNN, a transformer block and an LSTM it takes {spans[0]} ({spans[1]} written down by jit)")
+        said.append(f"for a CNN, a transformer block and an LSTM it takes {spans[0]} "
+                    f"({spans[1]} written down by jit)")
     spans = [_span(frame, SMALL, "torch", column) for column in WAYS.values()]
     if all(spans):
         said.append(f"on small nets torch takes {spans[0]} times as long as refgrad, {spans[1]} times as long as "

@@ -31,7 +31,7 @@ class Contender:
     module: str
     package: str
     function: str = "prepare"
-    lacks: tuple = ()        # kinds of problems; for torch.compile also what it takes minutes to compile
+    lacks: tuple = ()        # kinds of problems; also those that it takes minutes to compile
     full_only: bool = False  # what takes long to compile
     needs: tuple = ()        # programs, of which one must be there
 
@@ -56,10 +56,13 @@ CONTENDERS = (
     Contender(WRITTEN, "crosscheck.studies.speed.refgrad_side", "refgrad", function="prepare_jit"),
     Contender("torch", "crosscheck.studies.speed.peers.torch_speed", "torch"),
     Contender("torch.compile", "crosscheck.studies.speed.peers.torch_speed", "torch", function="prepare_compiled",
-              full_only=True, lacks=("hvp", "steps"), needs=(os.environ.get("CXX", "g++"), "clang++")),
+              full_only=True, lacks=("hvp", "steps"),
+              needs=(os.environ.get("CXX", "g++"), "clang++")),
     Contender("jax.jit", "crosscheck.studies.speed.peers.jax_speed", "jax"),
-    Contender("HIPS autograd", "crosscheck.studies.speed.peers.autograd_speed", "autograd", lacks=("hvp", *NETWORKS)),
-    Contender("MyGrad", "crosscheck.studies.speed.peers.mygrad_speed", "mygrad", lacks=("hvp", *NETWORKS)),
+    Contender("HIPS autograd", "crosscheck.studies.speed.peers.autograd_speed", "autograd",
+              lacks=("hvp", *NETWORKS)),
+    Contender("MyGrad", "crosscheck.studies.speed.peers.mygrad_speed", "mygrad",
+              lacks=("hvp", *NETWORKS)),
 )
 
 
