@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .rules.shape import cast, setitem, truncate
+from .rules.shape import cast, scatter_add, setitem, truncate
 from .tree import flatten
 
 #: NumPy's functions that are a loop of a ufunc, called by way of several functions in Python.
 REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum,
               np.all: np.logical_and, np.any: np.logical_or}
 #: Functions whose result is a new array, beside ufuncs and reductions.
-FRESH = {operator.pow, np.where, np.copy, np.astype, cast, truncate, setitem}
+ADD_AT = np.add.at  # stands for the sum of an array and one that is 0 but for x[index]
+FRESH = {operator.pow, np.where, np.copy, np.astype, cast, truncate, setitem, scatter_add, ADD_AT}
 #: Functions whose result shows the memory of their argument.
 VIEWS = {np.transpose, np.reshape, np.broadcast_to}
 

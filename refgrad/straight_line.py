@@ -5,7 +5,9 @@ arrays, numbered in order.  Written as Python some of them share memory:
 
 - what no result and no check needs is left out, and equal views of one array are taken once;
 - an array that is not needed any more is overwritten by the next result of its shape (z += b);
-- a broadcast that its only use would make anyway is not made.
+- a broadcast that its only use would make anyway is not made;
+- an array that is 0 but for some entries, as the adjoint of a slice gives it, is not made if its
+  only use is to be added to another (z[:3] += b).
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ from __future__ import annotations
 import itertools
 import keyword
 import operator
+from collections import Counter
 
 import numpy as np
 
-from .operations import REDUCTIONS, Array, leaves, references, replaced, same
+from .operations import ADD_AT, REDUCTIONS, Array, leaves, references, replaced, same
 from .primitive import TABLE, Primitive
-from .rules.shape import cast, setitem, truncate
+from .rules.shape import cast, scatter_add, setitem, takes_each_once, truncate
 from .tree import EMPTY, LEAF, rebuild
 
 
@@ -58,6 +61,7 @@ class Program:
         self.kinds.update((n, _kind(y)) for op in operations for n, y in zip(op.results, op.made))
         self.operations = self.needed(self.without_broadcasts(self.views_once(operations)))
         self.exact = self.turning_points()
+        self.operations = self.added_where_nonzero(self.operations)
         self.source, constants = Writer(self).written()
         for op in self.operations:
             op.made = tuple(None for _ in op.made)  # only their shapes were wanted
@@ -123,6 +127,28 @@ class Program:
                         if np.broadcast_shapes(*map(self.shape, instead)) == np.shape(op.made[0]):
                             op.arrays = instead
         return operations
+
+    def added_where_nonzero(self, operations):
+        """An array that is 0 but for some entries is added to another there alone.
+
+        Elsewhere -0.0 then stays -0.0, so this is not for what must be the same to the last bit.
+        """
+        uses = Counter(itertools.chain(references(self.outputs), *(op.reads for op in operations)))
+        parts = {op.results[0]: op for op in operations if op.function is scatter_add
+                 and uses[op.results[0]] == 1 and takes_each_once(op.params["index"])}
+        added = set()
+        for op in operations:
+            if op.function is not np.add or op.results[0] in self.exact:
+                continue
+            for x, y in (op.arrays, op.arrays[::-1]):
+                if type(x) is type(y) is Array and y.number in parts and (
+                        self.kinds[x.number] == self.kinds[y.number]):
+                    part = parts[y.number]
+                    op.function, op.arrays = ADD_AT, (x, *part.arrays)
+                    op.params = {"index": part.params["index"]}
+                    added.add(y.number)
+                    break
+        return [op for op in operations if not added.intersection(op.results)]
 
     def needed(self, operations):
         wanted = set(references(self.outputs))
@@ -241,7 +267,7 @@ class Writer:
         if op.function is np.transpose and _reverses(op.params["axes"]):
             self.names[op.results[0]] = f"{self.text(op.arrays[0])}.T"
             return []
-        if op.function in (np.copy, setitem) and op.is_fresh:
+        if op.function in (np.copy, setitem, ADD_AT) and op.is_fresh:
             return self.copied(op, position)
         if op.is_ufunc and op.is_fresh:
             place = self.place_for(op, position)
@@ -259,7 +285,7 @@ class Writer:
         return [f"{names}{',' * (len(op.results) == 1)} = {call}"]
 
     def copied(self, op, position):
-        """A copy, with v written into it for x[index] = v; the array itself if it is not needed."""
+        """A copy, with v written or added into it at the index; x itself if it is not needed."""
         x, *rest = op.arrays
         others = {m for n in references((rest, op.params)) for m in self.memory_of(n)}
         if type(x) is Array and self.is_done_with(x.number, position) and x.number not in others:
@@ -269,7 +295,9 @@ class Writer:
             statements = [f"{name} = {self.text(x)}.copy('K')"]
         self.names[op.results[0]] = name
         if rest:
-            statements.append(f"{name}[{self.index(op.params['index'])}] = {self.text(rest[0])}")
+            sign = "+=" if op.function is ADD_AT else "="
+            index = self.index(op.params["index"])
+            statements.append(f"{name}[{index}] {sign} {self.text(rest[0])}")
         return statements
 
     def take(self, n):
@@ -367,11 +395,16 @@ class Writer:
         elif type(axis) is int:
             axis = axis,
         reduce = f"{self.constant(ufunc)}.reduce"
-        if len(shape) == 2 and len(axis) == 1 and dtype.char in "fd" and not is_exact:
-            if ufunc is np.add and axis == (-2,) and not keep:  # the sum of the rows: BLAS is fast
-                return f"{self.ones(shape[0], dtype)} @ {x}"
-            if axis == (-1,) and shape[1] < SHORT and 16 <= shape[0]:  # faster across memory
-                return f"{reduce}({x}.T.copy(), axis=0){'[:, None]' if keep else ''}"
+        rounds = ufunc not in (np.maximum, np.minimum)
+        if len(shape) >= 2 and dtype.char in "fd" and not (rounds and is_exact):
+            n, count = shape[-1], np.prod(shape[:-1], dtype=int)
+            rows = x if len(shape) == 2 else f"{x}.reshape({count}, {n})"
+            if ufunc is np.add and axis == tuple(range(-len(shape), -1)) and not keep:
+                return f"{self.ones(count, dtype)} @ {rows}"  # the sum of the rows: BLAS is fast
+            if axis == (-1,) and n < SHORT and 16 <= count:  # faster across memory
+                result = (*shape[:-1], 1) if keep else shape[:-1]
+                shaped = f".reshape({self.text(result)})" if len(result) > 1 else ""
+                return f"{reduce}({rows}.T.copy(), axis=0){shaped}"
         axis = self.text(axis[0] if len(axis) == 1 else axis)
         others = "".join(f", {k}={self.text(v)}" for k, v in params.items())
         return f"{reduce}({x}, axis={axis}{', keepdims=True' if keep else ''}{others})"

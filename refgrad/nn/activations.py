@@ -78,20 +78,22 @@ near = elementwise(
 
 
 def _gelu_tanh_keep(x):
-    """u = 2 sqrt(2/pi) (x + 0.044715 x^3), and sigma(u)."""
+    """u = x (c + d x^2)  with c = 2 sqrt(2/pi), d = 0.044715 c;  and sigma(u)."""
     x = near(widened(x))
-    u = 2 * np.sqrt(2 / number("pi", x)) * (x + _cubic(x) * (x * x * x))
+    c, d = _gelu_tanh_constants(x)
+    u = x * (c + d * (x * x))
     return u, logistic(u)
 
 
-def _cubic(x):
-    return number(44715, x) / 1000000
+def _gelu_tanh_constants(x):
+    c = 2 * np.sqrt(2 / number("pi", x))
+    return c, c * (number(44715, x) / 1000000)
 
 
 def _gelu_tanh_rule(v, kept, x):
     (u, s), z = kept, near(widened(x))
-    slope = 2 * np.sqrt(2 / number("pi", z)) * (1 + 3 * _cubic(z) * (z * z))
-    return v * (s + x * _logistic_slope(u) * slope)
+    c, d = _gelu_tanh_constants(z)
+    return v * (s + x * _logistic_slope(u) * (c + 3 * d * (z * z)))
 
 
 _gelu_tanh = declare(

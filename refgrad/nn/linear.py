@@ -20,8 +20,9 @@ def _times(X, A):
 
 
 def _affine(X, W, b):
-    Y = _times(X, W.mT)
-    return Y if b is None else Y + b
+    Y = _rows(X) @ W.mT
+    Y = Y if b is None else Y + b
+    return Y if X.ndim == 2 else np.reshape(Y, (*X.shape[:-1], W.shape[0]))
 
 
 _linear = declare(

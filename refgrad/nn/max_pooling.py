@@ -7,6 +7,7 @@ The choice of i is constant almost everywhere; it is a primitive without a deriv
 entries it is the first, as torch has it, and nan is larger than any number.
 """
 
+import functools
 import itertools
 import math
 
@@ -16,7 +17,7 @@ from ..cases import Case, Kink
 from ..errors import describe
 from ..primitive import CONSTANT, KINKED, LINEAR, composed, declare
 from ..rules.shape import at, setitem
-from ..rules.windows import taken
+from ..rules.windows import evenly
 from .arguments import expected, shape_of
 from .geometry import adaptive_intervals, images_of, same_numbers, sizes_of, windows_of
 
@@ -39,14 +40,25 @@ def _everywhere(flat, k, n):
     return np.reshape(flat + first, math.prod(lead) * math.prod(here))
 
 
-def _candidates(x, columns, space):
-    """One entry of each window of a plain array, a view if the positions are evenly spaced."""
-    if columns[0].ndim == 1:
-        for axis, p in zip(range(-len(space), 0), columns):
-            x = taken(x, p, axis)
-        return x
-    flat = _flat(columns, space)
-    return np.reshape(x, -1)[_everywhere(flat, len(space), math.prod(space))].reshape(flat.shape)
+def _candidates(x, positions):
+    """Functions that give one entry of each window of a plain array, a view where possible."""
+    space = x.shape[-len(positions):]
+    if positions[0].ndim > 2:
+        return [functools.partial(_gathered, x, _flat(columns, space), space)
+                for columns in _entries(positions)]
+    indices = [[evenly(p[:, i]) for i in range(p.shape[-1])] for p in positions]
+    return [functools.partial(_taken, x, index) for index in itertools.product(*indices)]
+
+
+def _taken(x, indices):
+    for axis, index in zip(range(-len(indices), 0), indices):
+        x = x[(..., index, *[slice(None)] * (-1 - axis))]
+    return x
+
+
+def _gathered(x, flat, space):
+    found = np.reshape(x, -1)[_everywhere(flat, len(space), math.prod(space))]
+    return found.reshape(flat.shape)
 
 
 def _entries(positions):
@@ -58,16 +70,16 @@ def _entries(positions):
 def _largest(x, *, positions):
     """The maximum, then the number of the first entry that has it: how many before it have not."""
     space = x.shape[-len(positions):]
-    entries = list(_entries(positions))
-    flat = np.stack([_flat(columns, space) for columns in entries])
-    best = np.array(_candidates(x, entries[0], space))
-    for columns in entries[1:]:
-        np.maximum(best, _candidates(x, columns, space), out=best)
+    flat = np.stack([_flat(columns, space) for columns in _entries(positions)])
+    first, *others = candidates = _candidates(x, positions)
+    best = np.array(first())
+    for candidate in others:
+        np.maximum(best, candidate(), out=best)
     has_nan = best.size and np.isnan(np.max(best))
     sought = np.ones(best.shape, bool)
-    number = np.zeros(best.shape, np.min_scalar_type(len(entries)))
-    for columns in entries[:-1]:
-        new = _candidates(x, columns, space)
+    number = np.zeros(best.shape, np.min_scalar_type(len(candidates)))
+    for candidate in candidates[:-1]:
+        new = candidate()
         sought &= (new != best) & (new == new) if has_nan else new != best
         number += sought
     places = math.prod(flat.shape[1:])

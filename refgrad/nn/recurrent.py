@@ -39,6 +39,15 @@ def _gates(function, input, hx, w_ih, w_hh, b_ih, b_hh, count):
     return linear(input, w_ih, b_ih), linear(hx, w_hh, b_hh)
 
 
+def _sum_of_gates(function, input, hx, w_ih, w_hh, b_ih, b_hh, count):
+    """The sum of both, with one bias."""
+    if b_ih is not None and b_hh is not None and shape_of(function, "b_ih", b_ih) == shape_of(
+            function, "b_hh", b_hh):
+        b_ih, b_hh = b_ih + b_hh, None
+    a, b = _gates(function, input, hx, w_ih, w_hh, b_ih, b_hh, count)
+    return a + b
+
+
 def _parts(A, count):
     """The columns of so many gates."""
     n = A.shape[-1] // count
@@ -57,8 +66,7 @@ def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     Returns the next state, in the shape of hx.
     Raises ValueError for shapes that do not match.  As torch.rnn_tanh_cell.
     """
-    a, b = _gates("rnn_tanh_cell", input, hx, w_ih, w_hh, b_ih, b_hh, 1)
-    return np.tanh(a + b)
+    return np.tanh(_sum_of_gates("rnn_tanh_cell", input, hx, w_ih, w_hh, b_ih, b_hh, 1))
 
 
 @composed(kind=KINKED, cases=[Case((2, 2), (2, 1), (1, 2), (1, 1), (1,), (1,), scales=PRODUCTS),
@@ -69,8 +77,7 @@ def rnn_relu_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
 
     Arguments, result and errors as those of rnn_tanh_cell.  As torch.rnn_relu_cell.
     """
-    a, b = _gates("rnn_relu_cell", input, hx, w_ih, w_hh, b_ih, b_hh, 1)
-    return relu(a + b)
+    return relu(_sum_of_gates("rnn_relu_cell", input, hx, w_ih, w_hh, b_ih, b_hh, 1))
 
 
 def _both(x, h, c, *parameters):
@@ -95,12 +102,12 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     if not isinstance(hx, (tuple, list)) or len(hx) != 2:
         raise TypeError(f"lstm_cell: hx is {type(hx).__name__}; expected the pair (h, c) of states")
     h, c = hx
-    a, b = _gates("lstm_cell", input, h, w_ih, w_hh, b_ih, b_hh, 4)
+    A = _sum_of_gates("lstm_cell", input, h, w_ih, w_hh, b_ih, b_hh, 4)
     if shape_of("lstm_cell", "c", c) != h.shape:
         raise ValueError(f"lstm_cell: c has shape {c.shape}; expected that of h, {h.shape}")
-    i, f, g, o = _parts(a + b, 4)
-    c = logistic(f) * c + logistic(i) * np.tanh(g)
-    return logistic(o) * np.tanh(c), c
+    i, f, _, o = _parts(logistic(A), 4)  # one call for all gates, though the third has no use for it
+    c = f * c + i * np.tanh(_parts(A, 4)[2])
+    return o * np.tanh(c), c
 
 
 @composed(cases=[Case((2, 2), (2, 1), (3, 2), (3, 1), (3,), (3,), scales=PRODUCTS),

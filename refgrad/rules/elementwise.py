@@ -17,7 +17,7 @@ import numpy as np
 from ..calls import as_called
 from ..cases import Fixed, Case, Kink
 from ..errors import InPlaceWrite
-from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, compose, declare, widened
+from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, compose, declare, in_dtype_of, widened
 from .arguments import given
 from .constants import number
 
@@ -105,10 +105,16 @@ def _over_cosh(x):
 sech_squared = declare(None, "y = 1 / cosh^2 x,  dy = -2 tanh x y dx", lambda y, x: -2 * np.tanh(x) * y,
                        name="sech_squared", forward=_over_cosh)
 declare(np.tanh, "dy = dx / cosh^2 x", lambda x: sech_squared(x))
+
+
+def _over_one_plus(x):
+    with np.errstate(over="ignore"):  # e^-x may be infinite; the reciprocal is not
+        return 1 / (1 + np.exp(-x))
+
+
 logistic = declare(
-    None, """y = 1 / (1 + e^-x),  dy = e^-x / (1 + e^-x)^2 dx = dx / (e^(x/2) + e^(-x/2))^2 = dx / (4 cosh^2(x/2))
-    Computed as e^min(x, 0) / (1 + e^-|x|), which does not overflow.""", lambda x: sech_squared(x / 2) / 4,
-    name="sigmoid", forward=lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))))
+    None, """y = 1 / (1 + e^-x),  dy = e^-x / (1 + e^-x)^2 dx = dx / (e^(x/2) + e^(-x/2))^2 = dx / (4 cosh^2(x/2))""",
+    lambda x: sech_squared(x / 2) / 4, name="sigmoid", forward=lambda x: in_dtype_of(x, _over_one_plus(widened(x))))
 # The slopes e^(a-y) and e^(b-y) are sigma of a - b and b - a, so a number near 1 is never taken from 1.
 declare(np.logaddexp, "y = log(e^a + e^b),  dy = e^(a-y) da + e^(b-y) db = sigma(a - b) da + sigma(b - a) db",
         lambda a, b: logistic(a - b), lambda a, b: logistic(b - a), near=(1.0,))

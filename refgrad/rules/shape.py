@@ -98,14 +98,14 @@ declare(np.concatenate, "y = [a b ...];  <g, dy> = <g_1, da> + <g_2, db> + ...: 
 
 def _scatter_add(x, *, index, shape, distinct=False):
     y = np.zeros(shape, dtype=x.dtype)
-    if distinct or _takes_each_once(index):
+    if distinct or takes_each_once(index):
         y[index] = x
     else:
         np.add.at(y, index, x)
     return y
 
 
-def _takes_each_once(index):
+def takes_each_once(index):
     """Basic indexing (and a boolean mask) meets no entry twice."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(i is None or i is Ellipsis or isinstance(i, (int, np.integer, slice))
@@ -160,7 +160,7 @@ def _with_item(x, v, *, index):
 def _last_writer(g, v_shape, index):
     """g[index], but 0 for what a later value has overwritten."""
     taken = at(g, index)
-    if not _takes_each_once(index):
+    if not takes_each_once(index):
         numbers = np.arange(taken.size).reshape(taken.shape)
         writer = setitem(np.zeros(shape_of(g), int), numbers, index=index)
         taken = np.where(at(writer, index) == numbers, taken, 0)

@@ -16,6 +16,7 @@ from crosscheck.studies import runner
 from crosscheck.studies.speed import (PROFILE, SPEED, TABLE, aims, contenders, measure, numpy_by_hand,
                                       profile, refgrad_side)
 from crosscheck.studies.speed.contenders import CONTENDERS, HAND, OURS, WRITTEN, Contender, Worker
+from crosscheck.studies.speed.networks import APART, NETWORKS
 from crosscheck.studies.speed.plots import OF, plot_speed
 from crosscheck.studies.speed.problems import DTYPES, PROBLEMS, draw, rounding
 from crosscheck.studies.speed.report import sections
@@ -75,12 +76,25 @@ def test_the_data_are_exact_in_float32_and_away_from_kinks(problem):
     data = draw(problem, 2)
     again = data.astype("float32").astype("float64")
     assert all(map(np.array_equal, (*data.parameters, data.x, data.y), (*again.parameters, again.x, again.y)))
-    if problem.activation == "relu" and problem.kind != "chain" and not problem.batch_norm:
+    if problem.activation == "relu" and problem.kind not in ("chain", *NETWORKS) and not problem.batch_norm:
         h = data.x
         for W, b in zip(data.parameters[:-2:2], data.parameters[1:-2:2]):
             z = h @ W.T + b
             assert np.min(np.abs(z)) > 1e3 * np.finfo(np.float32).eps * np.max(np.abs(z))
             h = np.maximum(z, 0)
+
+
+def test_no_image_is_near_a_kink():
+    """Of the first convolution: neither where relu bends, nor where another entry of a pooling window is the largest."""
+    problem = next(p for p in PROBLEMS if p.kind == "images")
+    data = draw(problem, 3)
+    W, b = data.parameters[:2]
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(data.x, [(0, 0)] * 2 + [(1, 1)] * 2), W.shape[2:], (2, 3))
+    z = np.einsum("nchwij,qcij->nqhw", windows, W) + b[:, None, None]
+    assert np.min(np.abs(z)) > 1e2 * np.finfo(np.float32).eps * np.max(np.abs(z))
+    n, c, h, w = z.shape
+    z = np.sort(np.maximum(z, 0).reshape(n, c, h // 2, 2, w // 2, 2).swapaxes(3, 4).reshape(-1, 4))
+    assert np.all((z[:, 3] == 0) | (z[:, 3] - z[:, 2] > APART * z.max()))
 
 
 # Refusal

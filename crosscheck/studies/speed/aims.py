@@ -13,6 +13,7 @@ SMALL = ("MLP 8", "MLP 32", "tanh MLP 32", "64 tanh layers of 32", "batch norm 3
 #: Widths of the MLPs -> problems.
 NARROW, MIDDLE, WIDE = ("MLP 8", "MLP 32", "tanh MLP 32"), ("MLP 128", "MLP 512", "tanh MLP 128"), (
     "MLP 1024", "MLP 2048")
+NETS = ("CNN", "transformer block", "LSTM, 64 steps")
 #: The two ways to run refgrad -> the column with the others' time in parts of that.
 WAYS = {OURS: "over_refgrad", WRITTEN: "over_jit"}
 
@@ -48,6 +49,7 @@ AIMS = (
     Aim("refgrad over NumPy by hand, width 8 to 32: at most", 1.4, NARROW),
     Aim("refgrad over NumPy by hand, width 128 to 512: at most", 1.15, MIDDLE),
     Aim("refgrad over NumPy by hand, width 1024 and 2048: at most", 1.1, WIDE),
+    Aim("refgrad over NumPy by hand, CNN, transformer block, LSTM: at most", 1.3, NETS),
     Aim("torch over refgrad, small nets: at least", 2.5, SMALL, "torch"),
     Aim("torch over refgrad, wider nets: at least", 1.0, MIDDLE + WIDE, "torch"),
     Aim("jax.jit over refgrad, MLPs up to width 128: at least", 1.0, (*NARROW, "MLP 128"), "jax.jit"),
@@ -77,6 +79,10 @@ def sentence(frame):
     said = []
     if parts:
         said.append(f"for value and gradient of an MLP refgrad takes, in parts of NumPy by hand, {', '.join(parts)}")
+    spans = [_span(frame, NETS, way, "ratio") for way in WAYS]
+    if all(spans):
+        said.append(f"for a CNN, a transformer block and an LSTM it takes {spans[0]} "
+                    f"({spans[1]} written down by jit)")
     spans = [_span(frame, SMALL, "torch", column) for column in WAYS.values()]
     if all(spans):
         said.append(f"on small nets torch takes {spans[0]} times as long as refgrad, {spans[1]} times as long as "

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from shutil import which
 
+from .networks import NETWORKS
+
 THREADS = 1
 
 #: One thread for every library: two that wait for each other wait for whatever else the machine does.
@@ -29,7 +31,7 @@ class Contender:
     module: str
     package: str
     function: str = "prepare"
-    second_order: bool = False
+    lacks: tuple = ()        # kinds of problems; also those that it takes minutes to compile
     full_only: bool = False  # what takes long to compile
     needs: tuple = ()        # programs, of which one must be there
 
@@ -45,19 +47,22 @@ class Contender:
         return not self.needs or any(map(which, self.needs))
 
     def takes(self, problem):
-        return self.second_order or problem.kind != "hvp"
+        return problem.kind not in self.lacks
 
 
 CONTENDERS = (
-    Contender(HAND, "crosscheck.studies.speed.numpy_by_hand", "numpy", second_order=True),
-    Contender(OURS, "crosscheck.studies.speed.refgrad_side", "refgrad", second_order=True),
-    Contender(WRITTEN, "crosscheck.studies.speed.refgrad_side", "refgrad", function="prepare_jit", second_order=True),
-    Contender("torch", "crosscheck.studies.speed.peers.torch_speed", "torch", second_order=True),
+    Contender(HAND, "crosscheck.studies.speed.numpy_by_hand", "numpy"),
+    Contender(OURS, "crosscheck.studies.speed.refgrad_side", "refgrad"),
+    Contender(WRITTEN, "crosscheck.studies.speed.refgrad_side", "refgrad", function="prepare_jit"),
+    Contender("torch", "crosscheck.studies.speed.peers.torch_speed", "torch"),
     Contender("torch.compile", "crosscheck.studies.speed.peers.torch_speed", "torch", function="prepare_compiled",
-              full_only=True, needs=(os.environ.get("CXX", "g++"), "clang++")),
-    Contender("jax.jit", "crosscheck.studies.speed.peers.jax_speed", "jax", second_order=True),
-    Contender("HIPS autograd", "crosscheck.studies.speed.peers.autograd_speed", "autograd"),
-    Contender("MyGrad", "crosscheck.studies.speed.peers.mygrad_speed", "mygrad"),
+              full_only=True, lacks=("hvp", "steps"),
+              needs=(os.environ.get("CXX", "g++"), "clang++")),
+    Contender("jax.jit", "crosscheck.studies.speed.peers.jax_speed", "jax"),
+    Contender("HIPS autograd", "crosscheck.studies.speed.peers.autograd_speed", "autograd",
+              lacks=("hvp", *NETWORKS)),
+    Contender("MyGrad", "crosscheck.studies.speed.peers.mygrad_speed", "mygrad",
+              lacks=("hvp", *NETWORKS)),
 )
 
 

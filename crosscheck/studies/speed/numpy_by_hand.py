@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from .networks_by_hand import BY_HAND
+from .output_by_hand import output_layer, softmax_cross_entropy
 from .problems import RATE, STEPS, WEIGHT_DECAY
 
 
 def prepare(problem, data):
     """A function without arguments that returns (value, [gradients])."""
+    if problem.kind in BY_HAND:
+        return lambda: BY_HAND[problem.kind](data.parameters, data.x, data.y)
     if problem.kind == "chain":
         return lambda: chain(*data.parameters, data.x, data.y)
     ones = np.ones(len(data.x), data.x.dtype)
@@ -30,39 +34,6 @@ def prepare(problem, data):
 def arrays(result):
     value, gradients = result
     return float(value), gradients
-
-
-def output_layer(h, W, b, y, ones, regress=False):
-    """(value, dL/dW, dL/db, dL/dH).  Classes are rows and samples columns here: NumPy reduces faster along columns."""
-    S = W @ h.T
-    S += b[:, None]
-    value = mean_square(S, y) if regress else softmax_cross_entropy(S, y)
-    return value, S @ h, S @ ones, S.T @ W
-
-
-def softmax_cross_entropy(S, y):
-    """The value; puts the gradient (softmax - one-hot) / n in the place of the logits S."""
-    n, flat = len(y), S.ravel()
-    target = y * n
-    target += np.arange(n)
-    S -= np.maximum.reduce(S, axis=0)
-    picked = flat[target].sum()
-    np.exp(S, out=S)
-    total = np.ones(len(S), S.dtype) @ S
-    value = (np.log(total).sum() - picked) / n
-    total *= n
-    S /= total
-    flat[target] -= 1 / n
-    return value
-
-
-def mean_square(S, y):
-    """The value; puts the gradient 2 (S - y') / n in the place of S."""
-    S -= y.T
-    flat = S.ravel()
-    value = flat @ flat / S.size
-    S *= 2 / S.size
-    return value
 
 
 def perceptron(p, x, y, ones, activation="relu", regress=False):

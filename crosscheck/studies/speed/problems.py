@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BATCH, CLASSES = 128, 10
+from .networks import CLASSES, NETWORKS, exact, gaps
+
+BATCH = 128
 DTYPES = ("float32", "float64")
 WEIGHT_DECAY = 1e-3
 RATE = 1.0  # of a step of gradient descent: so large that an error of the gradient shows in the new parameters
@@ -19,7 +21,7 @@ NUMBERS, STEPS = 10, 50  # of the chain, each step of which has four operations
 @dataclass(frozen=True)
 class Problem:
     """`kind`: classify (softmax cross-entropy), train (the same, and the new parameters in place of the gradient),
-    regress (mean square and L2), chain, hvp (a Hessian times a vector)."""
+    regress (mean square and L2), chain, hvp (a Hessian times a vector), or one of NETWORKS."""
 
     name: str
     kind: str
@@ -49,6 +51,9 @@ PROBLEMS = (
     Problem("batch norm 32", "classify", 32, batch_norm=True),
     Problem("MSE with L2 32", "regress", 32),
     Problem("SGD step, digits", "train", 32, inputs=64, depth=2),
+    Problem("CNN", "images", 8),
+    Problem("transformer block", "tokens", 32),
+    Problem("LSTM, 64 steps", "steps", 32, depth=64),
     Problem("200 elementwise", "chain"),
     Problem("Hessian-vector 32", "hvp", 32),
 )
@@ -77,46 +82,36 @@ class Data:
 def draw(problem, seed=0):
     """The data in float64, every number of which float32 has too."""
     rng = np.random.default_rng([seed, PROBLEMS.index(problem) if problem in PROBLEMS else len(PROBLEMS)])
+    if problem.kind in NETWORKS:
+        return Data(*NETWORKS[problem.kind].draw(problem, rng), [])
     if problem.kind == "chain":
-        start, factor, shift = (_exact(rng.uniform(*span, NUMBERS)) for span in ((-1, 1), (0.9, 1.6), (-0.2, 0.2)))
+        start, factor, shift = (exact(rng.uniform(*span, NUMBERS)) for span in ((-1, 1), (0.9, 1.6), (-0.2, 0.2)))
         return Data([start], factor, shift, [])
-    x = _exact(rng.standard_normal((BATCH, problem.inputs or problem.width)))
+    x = exact(rng.standard_normal((BATCH, problem.inputs or problem.width)))
     y = rng.integers(CLASSES, size=BATCH) if problem.kind != "regress" else \
-        _exact(rng.standard_normal((BATCH, CLASSES)))
+        exact(rng.standard_normal((BATCH, CLASSES)))
     parameters, h = [], x
     for _ in range(problem.depth):
-        W = _exact(rng.standard_normal((problem.width, h.shape[1])) * np.sqrt(2 / h.shape[1]))
+        W = exact(rng.standard_normal((problem.width, h.shape[1])) * np.sqrt(2 / h.shape[1]))
         z, scale = h @ W.T, []
         if problem.batch_norm:
-            scale = [_exact(rng.uniform(0.5, 1.5, problem.width))]
+            scale = [exact(rng.uniform(0.5, 1.5, problem.width))]
             z = (z - z.mean(axis=0)) / np.sqrt(z.var(axis=0) + 1e-5) * scale[0]
-        shift = _exact(-_gaps(z))
+        shift = exact(-gaps(z))
         z = z + shift
         h = np.tanh(z) if problem.activation == "tanh" else np.maximum(z, 0)
         parameters += [W, *scale, shift]
-    parameters += [_exact(rng.standard_normal((CLASSES, problem.width)) / np.sqrt(problem.width)),
-                   _exact(rng.standard_normal(CLASSES))]
-    along = [_exact(rng.standard_normal(a.shape)) for a in parameters] if problem.kind == "hvp" else []
+    parameters += [exact(rng.standard_normal((CLASSES, problem.width)) / np.sqrt(problem.width)),
+                   exact(rng.standard_normal(CLASSES))]
+    along = [exact(rng.standard_normal(a.shape)) for a in parameters] if problem.kind == "hvp" else []
     return Data(parameters, x, y, along)
-
-
-def _exact(a):
-    return a.astype(np.float32).astype(np.float64)
-
-
-def _gaps(z):
-    """For each unit the middle of the widest gap between its samples, leaving a quarter of them on either side.
-
-    There goes the kink of relu: rounding moves no sample across it, so that contenders can be compared.
-    """
-    z = np.sort(z, axis=0)[len(z) // 4:-len(z) // 4]
-    widest = np.argmax(np.diff(z, axis=0), axis=0)[None]
-    return (np.take_along_axis(z, widest, 0) + np.take_along_axis(z, widest + 1, 0))[0] / 2
 
 
 def loss(F, problem, parameters, x, y):
     """The program.  F: a namespace with linear, relu, tanh, sin, sum, batch_norm, cross_entropy, mse_loss, l2_penalty
-    as in torch.nn.functional or refgrad.nn."""
+    as in torch.nn.functional or refgrad.nn; for NETWORKS their layers too, lstm_cell and zeros_like."""
+    if problem.kind in NETWORKS:
+        return NETWORKS[problem.kind].loss(F, problem, parameters, x, y)
     if problem.kind == "chain":
         z, = parameters
         for _ in range(STEPS):
@@ -150,6 +145,8 @@ def rounding(problem, dtype):
     operation on it adds a few eps.  Ten times that leaves room for sums whose terms cancel.
     """
     eps = float(np.finfo(dtype).eps)
+    if problem.kind in NETWORKS:
+        return 10 * eps * NETWORKS[problem.kind].sums(problem)
     if problem.kind == "chain":
         return 10 * eps * 8 * STEPS
     passes = 4 if problem.kind == "hvp" else 2

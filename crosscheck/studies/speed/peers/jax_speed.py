@@ -21,10 +21,44 @@ def _cross_entropy(logits, y):
     return -jnp.mean(jax.nn.log_softmax(logits)[jnp.arange(len(y)), y])
 
 
+def _conv2d(x, W, b, padding):
+    y = jax.lax.conv_general_dilated(x, W, (1, 1), [(padding, padding)] * 2)
+    return y + b[:, None, None]
+
+
+def _max_pool2d(x, size):
+    window = (1, 1, size, size)
+    return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, window, "VALID")
+
+
+def _layer_norm(x, shape, scale, shift):
+    return jax.nn.standardize(x, axis=-1, epsilon=1e-5) * scale + shift
+
+
+def _attention(query, key, value):
+    scores = query @ key.swapaxes(-1, -2) / query.shape[-1] ** 0.5
+    return jax.nn.softmax(scores) @ value
+
+
+def _lstm_cell(x, hx, w_ih, w_hh, b_ih, b_hh):
+    h, c = hx
+    i, f, g, o = jnp.split(x @ w_ih.T + b_ih + h @ w_hh.T + b_hh, 4, axis=1)
+    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+
+def _in_turn(function, state, steps):
+    """Compiled once for all steps."""
+    return jax.lax.scan(lambda state, step: (function(state, step), None), state, steps)[0]
+
+
 F = SimpleNamespace(
     linear=lambda x, W, b=None: x @ W.T if b is None else x @ W.T + b, relu=jax.nn.relu, tanh=jnp.tanh, sin=jnp.sin,
     sum=jnp.sum, batch_norm=_batch_norm, cross_entropy=_cross_entropy, mse_loss=lambda x, y: jnp.mean((x - y) ** 2),
-    l2_penalty=lambda parameters, k: k / 2 * sum(jnp.sum(W * W) for W in parameters))
+    l2_penalty=lambda parameters, k: k / 2 * sum(jnp.sum(W * W) for W in parameters), conv2d=_conv2d,
+    max_pool2d=_max_pool2d, layer_norm=_layer_norm, scaled_dot_product_attention=_attention,
+    gelu=lambda x, approximate: jax.nn.gelu(x, approximate=approximate == "tanh"), lstm_cell=_lstm_cell,
+    zeros_like=jnp.zeros_like, in_turn=_in_turn)
 
 
 def prepare(problem, data):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import torch
 import torch.nn.functional
 
+from ..networks import in_turn
 from ..problems import loss, stepped
 
 
@@ -15,8 +16,9 @@ def _l2_penalty(parameters, weight_decay):
 
 
 F = SimpleNamespace(**{name: getattr(torch.nn.functional, name) for name in (
-    "linear", "relu", "batch_norm", "cross_entropy", "mse_loss")}, tanh=torch.tanh, sin=torch.sin, sum=torch.sum,
-    l2_penalty=_l2_penalty)
+    "linear", "relu", "batch_norm", "cross_entropy", "mse_loss", "conv2d", "max_pool2d",
+    "layer_norm", "scaled_dot_product_attention", "gelu")},
+    tanh=torch.tanh, sin=torch.sin, sum=torch.sum, l2_penalty=_l2_penalty, lstm_cell=torch.lstm_cell, zeros_like=torch.zeros_like, in_turn=in_turn)
 
 
 def prepare(problem, data, compiled=False):
