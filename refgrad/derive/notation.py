@@ -90,6 +90,8 @@ NOTATION = {_PRIMITIVES[name]: entry for name, entry in {
                             '<mo form="postfix">|</mo>',
                             "np.linalg.slogdet(#1)[1]", whole=True, loose=True),
     "np.linalg.cholesky": _named("chol", "np.linalg.cholesky", whole=True),
+    **{name: _named(name, f"nn.convolution.{name}(#1, #2, form=nn.convolution.#form)", whole=True)
+       for name in ("conv", "conv_input", "conv_weight")},
 }.items()}
 
 

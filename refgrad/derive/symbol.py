@@ -170,11 +170,13 @@ def operate(primitive, arrays, params):
     """A primitive on symbols: by its meaning or formula, entry by entry, by what it is made of, or whole."""
     if primitive in MEANING:
         return MEANING[primitive](*arrays, **params)
+    if notation(primitive).whole:
+        return call(primitive, arrays, params)
     if primitive.formula is not None:
         return primitive.formula(*arrays, **params)
     if primitive.pointwise and (primitive.keep is None or primitive.function is not None):
         return point(primitive, *arrays, **params)
-    if primitive.function is None and not notation(primitive).whole:
+    if primitive.function is None:
         return primitive.run(arrays, params)[0]
     return call(primitive, arrays, params)
 

@@ -50,12 +50,24 @@ def _overlap_add(w, *, shape, stride, dilation):
     return x
 
 
+def _positions(shape, size, stride, dilation):
+    """Where the entries of windows stand in the flattened axes."""
+    whole = np.arange(math.prod(shape)).reshape(shape)
+    return _windows(whole, size=size, stride=stride, dilation=dilation)
+
+
+def _gathered(x, *, size, stride, dilation):
+    """The windows as a formula: entries of the flattened axes, at their positions."""
+    lead, shape = x.shape[:-len(size)], x.shape[-len(size):]
+    flat = np.reshape(x, (*lead, math.prod(shape)))
+    return flat[(..., _positions(shape, size, stride, dilation))]
+
+
 def _scattered(w, *, shape, stride, dilation):
     """The same as a formula: each entry is added to its position in the flattened axes."""
     k = len(shape)
     lead, n = w.shape[:-2 * k], math.prod(shape)
-    positions = _windows(np.arange(n).reshape(shape), size=w.shape[-k:], stride=stride,
-                         dilation=dilation)
+    positions = _positions(shape, w.shape[-k:], stride, dilation)
     x = scatter_add(w, index=(..., positions), shape=(*lead, n))
     return np.reshape(x, (*lead, *shape))
 
@@ -63,7 +75,7 @@ def _scattered(w, *, shape, stride, dilation):
 windows = declare(
     None, """y[.., o, j] = x[.., stride o + dilation j], a read-only view
     <g, windows dx> = <overlap_add g, dx>""",
-    name="windows", kind=LINEAR, forward=_windows, stacked=True,
+    name="windows", kind=LINEAR, forward=_windows, formula=_gathered, stacked=True,
     vjp=(lambda g, x_shape, size, stride, dilation: overlap_add(
         g, shape=x_shape[-len(size):], stride=stride, dilation=dilation),),
     view=lambda params: (lambda x: windows(x, **params), None),

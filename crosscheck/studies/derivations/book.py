@@ -291,7 +291,7 @@ def _rule_or_composition(found, seed):
 
 
 def _params(case):
-    return ", ".join(f"{k}={v!r}" for k, v in case.params.items() if np.ndim(v) == 0 or isinstance(v, tuple))
+    return ", ".join(f"{k}={v!r}" for k, v in case.params.items() if isinstance(v, tuple) or np.ndim(v) == 0)
 
 
 def _rule(name):
