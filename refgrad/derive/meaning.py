@@ -13,7 +13,7 @@ from ..nn.rectifiers import _relu
 from ..primitive import TABLE
 from ..rules.determinants import log_abs_det, sign_det
 from ..rules.linalg import contraction, matmul, solve
-from ..rules.shape import cast
+from ..rules.shape import cast, truncate
 from .index import Call, Delta, Factor, Index, Point, Sum, add, as_factor, power, product, scaled, summed
 from .simplify import reduced
 from .sizes import OPPOSITE, Size
@@ -70,6 +70,11 @@ def _negative(x):
 @means(np.positive, np.conjugate, np.copy)
 def _same(x):
     return as_symbol(x)
+
+
+@means(truncate)
+def _truncate(x, dtype):
+    raise NoFormula(f"{dtype} of a formula")
 
 
 @means(cast)

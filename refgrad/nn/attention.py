@@ -133,12 +133,16 @@ def _repeated_heads(function, query, argument, x):
     return np.repeat(x, query.shape[-3] // x.shape[-3], axis=-3)
 
 
-def _two_heads(x, into, inner, out, outer):
-    return multi_head_attention_forward(x, x, x, 2, 2, into, inner, None, None, False, 0.0, out, outer,
-                                        need_weights=False)[0]
+def _heads(count):
+    def attention(x, into, out, inner=None, outer=None):
+        return multi_head_attention_forward(x, x, x, 2, count, into, inner, None, None, False, 0.0, out, outer,
+                                            need_weights=False)[0]
+    return attention
 
 
-@composed(cases=[Case((2, 1, 2), (6, 2), (6,), (2, 2), (2,), call=_two_heads, scales=(-300, 0))])
+@composed(cases=[
+    Case((3, 2), (6, 2), (2, 2), call=_heads(1), scales=(-300, 0)),
+    Case((2, 1, 2), (6, 2), (2, 2), (6,), (2,), call=_heads(2), scales=(-300, 0))])
 def multi_head_attention_forward(
         query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v, add_zero_attn,
         dropout_p, out_proj_weight, out_proj_bias, training=True, key_padding_mask=None, need_weights=True,

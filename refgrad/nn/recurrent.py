@@ -84,8 +84,8 @@ def _both(x, h, c, *parameters):
     return np.concatenate(lstm_cell(x, (h, c), *parameters), axis=-1)
 
 
-@composed(cases=[Case((2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4,), (4,), call=_both, scales=PRODUCTS),
-                 Case((1,), (1,), (1,), (4, 1), (4, 1), call=_both, scales=PRODUCTS)])
+@composed(cases=[Case((1,), (2,), (2,), (8, 1), (8, 2), call=_both, scales=PRODUCTS),
+                 Case((2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4,), (4,), call=_both, scales=PRODUCTS)])
 def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """c_next = sigma(f) c + sigma(i) tanh(g),  h_next = sigma(o) tanh(c_next).
 
@@ -110,8 +110,8 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     return o * np.tanh(c), c
 
 
-@composed(cases=[Case((2, 2), (2, 1), (3, 2), (3, 1), (3,), (3,), scales=PRODUCTS),
-                 Case((1,), (2,), (6, 1), (6, 2), scales=PRODUCTS)])
+@composed(cases=[Case((1,), (2,), (6, 1), (6, 2), scales=PRODUCTS),
+                 Case((2, 2), (2, 1), (3, 2), (3, 1), (3,), (3,), scales=PRODUCTS)])
 def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """h_next = (1 - sigma(z)) n + sigma(z) h  with  n = tanh(a_n + sigma(r) b_n).
 

@@ -120,10 +120,9 @@ def _alpha_dropped(function, input, shape, p, training, inplace, generator):
         return input
     if p == 1:
         return np.where(mask, input, 0)
-    one = number(1, input)
-    s = SELU_LIMIT * one
-    a = 1 / np.sqrt((1 - p * one) * (1 + p * s * s))
-    return a * (np.where(mask, input, -s) + p * s)
+    a = ((1 - p) * (1 + p * SELU_LIMIT ** 2)) ** -0.5
+    shift = a * p * SELU_LIMIT
+    return np.where(mask, a * input + shift, shift - a * SELU_LIMIT)
 
 
 @composed(cases=[Case((2, 3), call=lambda x: alpha_dropout(x, 0.25, True, generator=_SEEDED())),

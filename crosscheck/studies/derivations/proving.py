@@ -121,7 +121,7 @@ class ExactNumPy:
 
     def __getattr__(self, name):
         function = getattr(np, name)
-        if name in ("ones", "eye", "full", "zeros"):
+        if name in ("array", "ones", "eye", "full", "zeros"):
             return lambda *args, **kwargs: Ball(function(*args, **kwargs))
         if isinstance(function, np.ufunc):
             return lambda *args: function(*(Ball(float(a)) if isinstance(a, (int, float)) else a for a in args))
