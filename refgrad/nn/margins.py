@@ -135,7 +135,7 @@ def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-06, 
 
 @composed(kind=KINKED, cases=[
     Case((2, 3), (2, 3), (2, 3), scales=(-3, 3)),
-    Case((2, 3), (2, 3), (2, 3), margin=8.0, swap=True,
+    Case((2, 3), (2, 3), (2, 3), margin=8.0,
          distance_function=lambda a, b: np.sum(np.square(a - b), -1),
          scales=(-100, 100))],
     kinks=[Kink(([0.0], [2.0], [3.0]), ([0.0], [1.0], [-1.0]),
