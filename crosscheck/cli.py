@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from .report.terminal import complain, console
 from .studies import runner
 from .studies.catalogue import STUDIES
-from .studies.options import OUT, QUICK, SEED, WORKERS, parameter
+from .studies.options import CLUSTER, OUT, QUICK, SEED, WORKERS, parameter
 
 
 class Commands(TyperGroup):
@@ -41,7 +41,7 @@ def application(studies):
             runner.run([s for s in studies if s.default], studies, **options)
 
     app.callback(invoke_without_command=True, help=EVERYTHING)(
-        with_options(default, (parameter("context", typer.Context), QUICK, SEED, OUT, WORKERS)))
+        with_options(default, (parameter("context", typer.Context), QUICK, SEED, OUT, WORKERS, CLUSTER)))
     commands = [s.command for s in studies] + [c for s in studies for c in s.commands]
     for command in dict.fromkeys(commands):
         app.command(command.name, help=command.help)(

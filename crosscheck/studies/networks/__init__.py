@@ -5,7 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from ..options import OUT, QUICK, SEED, WORKERS, option, parameter
+from ..options import CLUSTER, OUT, QUICK, SEED, WORKERS, option, parameter
 from ..study import Command, Study, Table
 
 #: Columns of errors.csv: a row for each network, parameter, differentiator, mode and dtype.
@@ -52,7 +52,7 @@ Examples:
 - `python -m crosscheck run --networks 20 --seed 7 --dtype float32 --out /tmp/try`
 
 - `python -m crosscheck run --networks 20 --library refgrad --library jax --out /tmp/try`
-""", (COUNT, SEED, OUT, DTYPE, LIBRARY, QUICK, WORKERS))
+""", (COUNT, SEED, OUT, DTYPE, LIBRARY, QUICK, WORKERS, CLUSTER))
 
 LIST = Command("list", """
 List the networks that a run of this seed checks, and the layers and pairs of families that it misses.
