@@ -10,6 +10,7 @@ import secrets
 import shutil
 import socket
 import stat
+import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def _place(path):
     if there and not os.access(path, os.W_OK):
         raise PermissionError(None, "it may not be written")
     if os.path.abspath(path).startswith(OPENED) or there and not path.is_file():
-        return path, Path(os.environ.get("TMPDIR", "/tmp"))
+        return path, Path(tempfile.gettempdir())
     target = path.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(target.parent)
@@ -119,7 +120,12 @@ def digest(path):
 
 def write_table(frame, path):
     with replacing(path) as temporary:
-        frame.to_csv(temporary, index=False, float_format="%.4g", lineterminator="\n", encoding="utf-8")
+        save_table(frame, temporary)
+
+
+def save_table(frame, path):
+    """Write a table to a path, without care for what is there."""
+    frame.to_csv(path, index=False, float_format="%.4g", lineterminator="\n", encoding="utf-8")
 
 
 def read_table(folder, table, command):
@@ -146,4 +152,9 @@ def read_table(folder, table, command):
 
 def write_json(data, path):
     with replacing(path) as temporary:
-        Path(temporary).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        save_json(data, temporary)
+
+
+def save_json(data, path):
+    """Write JSON to a path, without care for what is there."""
+    Path(path).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
