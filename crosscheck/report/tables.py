@@ -16,9 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-
-class ReportError(Exception):
-    """A file of the report is missing, broken or of another kind; says which and what to do."""
+from .errors import ReportError as ReportError
 
 
 @contextmanager

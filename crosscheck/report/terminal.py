@@ -5,12 +5,52 @@ from __future__ import annotations
 import os
 import sys
 
+from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-#: What goes into a pipe or a file has 100 columns; a terminal has its own.
-console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100, highlight=False)
+#: Wider than any table.
+WIDE = 10_000
+
+
+class OutputError(Exception):
+    """What was to be printed cannot be: standard output is full or closed."""
+
+
+class Whole(Console):
+    """A console on which no number is cut off: a table that is wider than the terminal is printed as it is."""
+
+    def print(self, *objects, **how):
+        given = self._width
+        options = self.options.update(max_width=WIDE)
+        needed = [Measurement.get(self, options, a).minimum for a in objects if not isinstance(a, str)]
+        self._width = max(self.width, *needed) if needed else given
+        try:
+            super().print(*objects, **how)
+        except OSError as error:
+            raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error
+        finally:
+            self._width = given
+
+    def on_broken_pipe(self):
+        raise OutputError("standard output is closed")
+
+
+def _environment():
+    """The environment without a COLUMNS that says nothing."""
+    columns = os.environ.get("COLUMNS", "")
+    return {k: v for k, v in os.environ.items() if k != "COLUMNS" or columns.isdigit() and int(columns)}
+
+
+def _width():
+    """What goes into a pipe or a file has 100 columns; a terminal has its own."""
+    shown = sys.stdout is not None and sys.stdout.isatty()
+    return None if shown or "COLUMNS" in _environment() else 100
+
+
+console = Whole(width=_width(), highlight=False, _environ=_environment())
 #: Progress and complaints, kept out of what a pipe gets.
 aside = Console(stderr=True, highlight=False)
 
@@ -25,11 +65,22 @@ def bar():
                     TimeElapsedColumn(), console=aside, disable=not aside.is_terminal)
 
 
+class Plain(Table):
+    """A table whose numbers, and whose columns that shall not be broken, are never cut off."""
+
+    def add_row(self, *cells, **how):
+        super().add_row(*cells, **how)
+        for column, cell in zip(self.columns, cells):
+            if column.no_wrap or column.justify == "right":
+                column.min_width = max(column.min_width or 0, cell_len(str(cell)))
+
+
 def plain_table(*columns, right=(), whole=(), title=None):
     """A table without lines; `right` names the columns of numbers, `whole` those that shall not be broken."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Plain(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for c in columns:
-        table.add_column(c, justify="right" if c in right else "left", no_wrap=c in whole)
+        table.add_column(c, justify="right" if c in right else "left", no_wrap=c in whole,
+                         min_width=max(map(cell_len, c.split()), default=None))
     return table
 
 
