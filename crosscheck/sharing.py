@@ -22,6 +22,10 @@ class ClusterError(Exception):
     """A cluster that cannot be used; says why and what to do."""
 
 
+class ClusterLost(WorkerLost):
+    """The cluster as a whole is gone."""
+
+
 class Here(Executor):
     """This process: a task is done where it is handed in."""
 
@@ -43,8 +47,8 @@ def share_out(function, tasks, workers, tick):
     """
     found = {}
     try:
-        for n, task, result in finished(function, enumerate(tasks), workers):
-            found[n] = result
+        for n, task, future in finished(function, enumerate(tasks), workers):
+            found[n] = result_of(future)
             tick(task)
     except KeyboardInterrupt:
         return found, "interrupted"
@@ -54,7 +58,8 @@ def share_out(function, tasks, workers, tick):
 
 
 def finished(function, tasks, workers):
-    """(key, task, ``function(task)``) of each (key, task) as it is finished; few are under way at once."""
+    """(key, task, the Future of ``function(task)``) of each (key, task) as it is finished; few are under way at once.
+    """
     tasks, under_way = iter(tasks), {}
     with executor(workers) as (pool, most):
         while True:
@@ -63,15 +68,15 @@ def finished(function, tasks, workers):
             if not under_way:
                 return
             for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                yield *under_way.pop(future), _result(future)
+                yield *under_way.pop(future), future
 
 
-def _result(future):
-    """What a task gave; of a cluster that lost too many workers by it, a `WorkerLost`."""
+def result_of(future):
+    """What a task gave.  Raises WorkerLost for one of which too many workers died, ClusterLost if none is left."""
     try:
         return future.result()
     except CancelledError:
-        raise WorkerLost("the cluster has given up the tasks (is its scheduler gone?)") from None
+        raise ClusterLost("the cluster has given up the tasks (is its scheduler gone?)") from None
     except Exception as error:
         if type(error).__name__ != "KilledWorker":  # distributed's, which is imported only where it is used
             raise

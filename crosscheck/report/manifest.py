@@ -13,6 +13,11 @@ NAME = "run.json"
 PACKAGES = ("refgrad", "numpy", "torch", "python-flint", "pandas", "matplotlib")
 
 
+def versions():
+    """What the numbers depend on, in words."""
+    return f"Python {platform.python_version()}, " + ", ".join(f"{p} {version(p)}" for p in PACKAGES)
+
+
 class Manifest:
     """What run.json says; empty where it is missing or cannot be read, and `trouble` tells which.
 
@@ -42,8 +47,7 @@ class Manifest:
         """Note a study: what was done, and its files, name -> (rows or None, the path where it is now)."""
         noted = {file: {"rows": rows, "digest": digest(path)} if rows is not None else {"digest": digest(path)}
                  for file, (rows, path) in files.items()}
-        self.parts[name], self.versions = about, f"Python {platform.python_version()}, " + ", ".join(
-            f"{p} {version(p)}" for p in PACKAGES)
+        self.parts[name], self.versions = about, versions()
         self.records[name] = {"seed": seed, "versions": self.versions, "files": noted}
 
     def write(self, names, machine, path):

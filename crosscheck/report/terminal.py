@@ -71,16 +71,17 @@ class Plain(Table):
     def add_row(self, *cells, **how):
         super().add_row(*cells, **how)
         for column, cell in zip(self.columns, cells):
-            if column.no_wrap or column.justify == "right":
-                column.min_width = max(column.min_width or 0, cell_len(str(cell)))
+            if column.width is not None:
+                column.width = max(column.width, cell_len(str(cell)))
 
 
 def plain_table(*columns, right=(), whole=(), title=None):
     """A table without lines; `right` names the columns of numbers, `whole` those that shall not be broken."""
     table = Plain(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for c in columns:
+        words = max(map(cell_len, c.split()), default=0)
         table.add_column(c, justify="right" if c in right else "left", no_wrap=c in whole,
-                         min_width=max(map(cell_len, c.split()), default=None))
+                         width=words if c in right or c in whole else None)
     return table
 
 
