@@ -36,7 +36,7 @@ def write_page(folder, studies):
     text = render(TEMPLATE, verdict=verdict, good=good and not manifest.trouble, missing=missing,
                   sections=sections, what=manifest.what, versions=manifest.versions)
     with replacing(folder / "index.html") as temporary:
-        Path(temporary).write_text(text, encoding="utf-8")
+        Path(temporary).write_text(text, encoding="utf-8", errors="surrogateescape")  # paths may hold any byte
 
 
 def render(template, **values):

@@ -75,11 +75,14 @@ class Plain(Table):
                 column.width = max(column.width, cell_len(str(cell)))
 
 
-def plain_table(*columns, right=(), whole=(), title=None):
-    """A table without lines; `right` names the columns of numbers, `whole` those that shall not be broken."""
+def plain_table(*columns, right=(), whole=(), title=None, narrow=False):
+    """A table without lines; `right` names the columns of numbers, `whole` those that shall not be broken.
+
+    narrow  whether the headers of numbers are broken into words
+    """
     table = Plain(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for c in columns:
-        words = max(map(cell_len, c.split()), default=0)
+        words = max(map(cell_len, c.split() if narrow and c not in whole else [c]), default=0)
         table.add_column(c, justify="right" if c in right else "left", no_wrap=c in whole,
                          width=words if c in right or c in whole else None)
     return table
@@ -87,7 +90,8 @@ def plain_table(*columns, right=(), whole=(), title=None):
 
 def table_of(frame, names):
     """A small frame as a table; `names` are its columns of text."""
-    table = plain_table(*frame.columns, right=[c for c in frame.columns if c not in names], whole=names)
+    table = plain_table(*frame.columns, right=[c for c in frame.columns if c not in names], whole=names,
+                        narrow=True)
     for row in frame.itertuples(index=False):
         table.add_row(*(f"{x:.3g}" if isinstance(x, float) else str(x) for x in row))
     return table
