@@ -14,6 +14,9 @@ from .processes import Processes, WorkerLost
 #: How many tasks are under way at once for each worker: enough that none waits, few enough to stay in memory.
 AHEAD = 4
 
+#: So many seconds a cluster may take to have its first worker.
+PATIENCE = 60
+
 #: The packages on which the numbers in the tables depend.
 PACKAGES = ("refgrad", "numpy", "torch", "python-flint")
 
@@ -85,7 +88,7 @@ def result_of(future):
 
 @contextmanager
 def executor(workers):
-    """(an Executor, a function that says how many tasks shall be under way) for a number of processes or the address of a cluster.
+    """(an Executor, a function that says how many tasks shall be under way), see `share_out` for `workers`.
 
     At the end of the block, and at an error in it, what is still under way is given up.
     """
@@ -125,7 +128,11 @@ def _client(address):
 
 def _same_everywhere(client, address):
     """Raise ClusterError where a worker has other versions than this process, and so might find other numbers."""
-    client.wait_for_workers(1)
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except TimeoutError:
+        raise ClusterError(f"--cluster {address}: no worker came in {PATIENCE} s; start some with 'dask worker "
+                           f"{address} --nthreads 1'") from None
     mine = versions()
     for worker, theirs in client.run(versions, on_error="return").items():
         if isinstance(theirs, Exception):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from crosscheck.networks import draw_networks
+from crosscheck import sharing
 from crosscheck.sharing import ClusterError, share_out
 from crosscheck.studies.networks import run as job
 from crosscheck.studies.networks.frames import errors_table
@@ -73,15 +73,21 @@ def test_a_task_of_which_every_worker_dies_is_given_up():
 
 
 def test_the_same_rows_on_a_cluster(cluster):
-    networks = draw_networks(0, 6, "quick")[0]
-    tables = [errors_table([row for n in networks for row in job.check_networks(networks, workers=w)[0][n.id]])
-              .to_csv() for w in (1, 2, cluster)]
+    tables = [errors_table(job.run(0, 3, "quick", workers=w).rows).to_csv() for w in (1, 2, cluster)]
     assert tables[0] == tables[1] == tables[2]
 
 
 def test_a_worker_of_a_cluster_is_lost(cluster, tmp_path):
     found, stopped = share_out(partial(dying_once, folder=tmp_path), range(12), cluster, nothing)
     assert found == {n: n * n for n in range(12)} and not stopped
+
+
+def test_a_cluster_without_workers_is_refused(monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(sharing, "PATIENCE", 1)
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as empty:
+        with pytest.raises(ClusterError, match="no worker came in 1 s"):
+            share_out(square, [1], empty.scheduler_address, nothing)
 
 
 def test_without_distributed_or_without_a_scheduler_it_says_what_to_do(monkeypatch):
