@@ -6,6 +6,8 @@ Its commands are those of the studies, and `check`.
 from __future__ import annotations
 
 import inspect
+import os
+import sys
 from pathlib import Path
 from pkgutil import resolve_name
 from types import SimpleNamespace
@@ -14,18 +16,23 @@ from typing import Annotated, Optional
 import typer
 from typer.core import TyperGroup
 
-from .report.terminal import complain, console
+from .report.errors import ReportError
+from .report.terminal import OutputError, complain, console
+from .sharing import ClusterError
 from .studies import runner
 from .studies.catalogue import STUDIES
-from .studies.options import OUT, QUICK, SEED, WORKERS, parameter
+from .studies.options import CLUSTER, OUT, QUICK, SEED, WORKERS, parameter
 
 
 class Commands(TyperGroup):
-    """The commands; Ctrl-C ends any of them with a word."""
+    """The commands; Ctrl-C and what cannot be done end any of them with a word."""
 
     def invoke(self, ctx):
         try:
             return super().invoke(ctx)
+        except (ClusterError, OutputError, ReportError) as error:
+            complain(f"error: {error}")
+            raise typer.Exit(2) from None
         except KeyboardInterrupt:
             complain("interrupted; the files written so far are whole")
             raise typer.Exit(130) from None
@@ -41,7 +48,7 @@ def application(studies):
             runner.run([s for s in studies if s.default], studies, **options)
 
     app.callback(invoke_without_command=True, help=EVERYTHING)(
-        with_options(default, (parameter("context", typer.Context), QUICK, SEED, OUT, WORKERS)))
+        with_options(default, (parameter("context", typer.Context), QUICK, SEED, OUT, WORKERS, CLUSTER)))
     commands = [s.command for s in studies] + [c for s in studies for c in s.commands]
     for command in dict.fromkeys(commands):
         app.command(command.name, help=command.help)(
@@ -135,27 +142,54 @@ def check_function(
     - `python -m crosscheck check torch.nn.functional:gelu --reference refgrad.nn:gelu --shape 4,5 --dtype bfloat16`
     """
     from .checker import check
-    from .checker.command import arrays, imported, positions
+    from .checker.command import UserError, arrays, called, imported, no_exit, positions
     from .checker.report import STATUS
+    from .report.tables import writable, write_table
+    if csv is not None:
+        writable(csv)
     try:
         f = imported(target)
         functions = {name: imported(path) for name, path in (
             ("gradient", gradient), ("vjp", vjp), ("jvp", jvp), ("reference", reference), ("surrogate", surrogate))
             if path}
-        given = imported(inputs)() if inputs else arrays(shape, seed)
+        given = called(inputs) if inputs else arrays(shape, seed)
         given = given if isinstance(given, (tuple, list)) else (given,)
-        report = check(f, *given, argnums=positions(argnums), order=order, modes=mode or None,
-                       symmetric=tuple(symmetric or ()), quick=quick, thorough=thorough,
-                       dtypes=tuple(dtype) if dtype else None, seed=seed, **functions)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        with no_exit(target):
+            report = check(f, *given, argnums=positions(argnums), order=order, modes=mode or None,
+                           symmetric=tuple(symmetric or ()), quick=quick, thorough=thorough,
+                           dtypes=tuple(dtype) if dtype else None, seed=seed, **functions)
+    except (UserError, ImportError, AttributeError, TypeError, ValueError) as error:
         complain(f"error: {error}")
         raise typer.Exit(2) from None
     console.print(report)
     if csv is not None:
-        from .report.tables import write_table
         write_table(report.to_frame(), csv)
     raise typer.Exit(STATUS[report.outcome])
 
 
 app = application(STUDIES)
-main = app
+
+
+def main():
+    """The program: it prints UTF-8 whatever the locale; a file or an output that fails is told in a line."""
+    if sys.stdout is None:
+        complain("error: standard output is closed")
+        sys.exit(2)
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        complain(f"error: {error.filename or 'standard output'}: {error.strerror or error}")
+        _leave_unprinted()
+        sys.exit(2)
+
+
+def _leave_unprinted():
+    """What is still to be printed goes nowhere: Python would fail at it once more when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -5,29 +5,74 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 
+from ..source import place
+
+
+class UserError(Exception):
+    """The user's own code cannot be run; says what it does, in which function, file and line."""
+
 
 def imported(path):
-    """The object that ``module:name`` names; modules of the current folder are found too.
+    """The object that ``module:name`` names; modules of the current folder are found too, after installed ones.
 
-    Raises ImportError or AttributeError with what was looked for.
+    Raises ImportError or AttributeError with what was looked for, UserError where the module itself fails.
     """
     module, colon, name = path.partition(":")
     if not colon or not module or not name:
         raise ImportError(f"{path!r}: expected MODULE:FUNCTION, for example mypackage.layers:gelu")
     if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+        sys.path.append(os.getcwd())
     try:
-        found = importlib.import_module(module)
+        with _told(f"{path!r}: importing {module}"):
+            found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ImportError(f"{path!r}: there is no module {error.name!r} here or among the installed ones") from None
     for part in name.split("."):
         if not hasattr(found, part):
-            raise AttributeError(f"{path!r}: {module} has no {name}")
+            whose = f" ({file})" if (file := getattr(sys.modules[module], "__file__", None)) else ""
+            raise AttributeError(f"{path!r}: {module} has no {name}{whose}")
         found = getattr(found, part)
     return found
+
+
+def called(path):
+    """What the function that ``module:name`` names returns."""
+    function = imported(path)
+    with _told(f"{path!r}"):
+        return function()
+
+
+@contextmanager
+def no_exit(path):
+    """In here code that ends the process raises UserError."""
+    try:
+        yield
+    except SystemExit as error:
+        raise UserError(f"{path!r} calls sys.exit({_code(error)}){place(error)}") from None
+
+
+@contextmanager
+def _told(what):
+    """In here any error is a UserError; but a module that is missing, ModuleNotFoundError."""
+    try:
+        yield
+    except ModuleNotFoundError:
+        raise
+    except SyntaxError as error:
+        raise UserError(f"{what} finds a syntax error: {error.msg}, in {error.filename}, line {error.lineno}") from None
+    except SystemExit as error:
+        raise UserError(f"{what} calls sys.exit({_code(error)}){place(error)}") from None
+    except Exception as error:
+        said = " ".join(str(error).split())[:200]
+        raise UserError(f"{what} raises {type(error).__name__}: {said}{place(error)}") from None
+
+
+def _code(error):
+    return "" if error.code is None else repr(error.code)
 
 
 def arrays(shapes, seed):

@@ -9,6 +9,7 @@ import numpy as np
 from refgrad.errors import describe
 from refgrad.tree import flatten
 
+from ..source import place
 from ..state import State
 from ..subjects.arguments import arguments_of, plain
 from ..subjects.numpy_function import Differentiated, HandWritten
@@ -137,4 +138,4 @@ def _first_call(make, f):
 def cannot_call(f, error):
     """The ValueError that says that f itself raises an error at the inputs."""
     name, said = getattr(f, "__name__", type(f).__name__), " ".join(str(error).split())[:200]
-    return ValueError(f"check: {name} raises {type(error).__name__} at the inputs: {said}")
+    return ValueError(f"check: {name} raises {type(error).__name__} at the inputs: {said}{place(error)}")

@@ -3,5 +3,6 @@
 from .draw import Coverage as Coverage
 from .draw import draw_networks as draw_networks
 from .draw import network_of_id as network_of_id
+from .draw import networks_from as networks_from
 from .network import Network as Network
 from .network import interpret as interpret

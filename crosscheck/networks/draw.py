@@ -7,6 +7,7 @@ layer before it: so all pairs of families occur long before chance alone would b
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -74,34 +75,49 @@ PROFILES = {
 }
 
 
-#: So many networks are drawn of a seed at most: each depends on those before it.
-MOST = 1000
+#: The id of a network, as it is written.
+ID = re.compile(rf"(?P<profile>{'|'.join(PROFILES)})-(?P<seed>0|[1-9][0-9]{{0,99}})-(?P<index>0|[1-9][0-9]{{0,99}})")
+
+#: Each network depends on those before it in its block of so many.
+BLOCK = 1000
+
+#: So many networks a seed has.
+MOST = 10 ** 12
 
 
 def draw_networks(seed, count, profile="full"):
-    """(networks, coverage): the first `count` networks of a seed, each of which depends on those before it."""
+    """(networks, coverage): the first `count` networks of a seed."""
     if not 1 <= count <= MOST:
         raise ValueError(f"networks: expected 1 to {MOST}, got {count}")
+    networks = list(networks_from(seed, 0, count, profile))
     coverage = Coverage()
-    networks = []
-    for index in range(count):
+    for network in networks:
+        coverage.meet(network)
+    return networks, coverage
+
+
+def networks_from(seed, first, last, profile="full"):
+    """The networks of a seed with an index from `first` up to `last`, one after the other.
+
+    What was met counts from the start of a block: no network takes longer to draw than a block.
+    """
+    for index in range(first - first % BLOCK, last):
+        if index % BLOCK == 0:
+            coverage = Coverage()
         network = _draw(np.random.default_rng([seed, index]), index, seed, PROFILES[profile], coverage)
         coverage.meet(network)
-        networks.append(network)
-    return networks, coverage
+        if index >= first:
+            yield network
 
 
 def network_of_id(id):
     """The network that an id names: ``full-SEED-INDEX`` or ``quick-SEED-INDEX``."""
-    try:
-        profile, seed, index = id.rsplit("-", 2)
-        seed, index = int(seed), int(index)
-        if profile not in PROFILES or seed < 0 or not 0 <= index < MOST:
-            raise ValueError
-    except ValueError:
-        raise ValueError(f"network id {id!r}: expected PROFILE-SEED-INDEX with a profile of {', '.join(PROFILES)} "
-                         f"and an index below {MOST}, for example full-0-17") from None
-    return draw_networks(seed, index + 1, profile)[0][index]
+    found = ID.fullmatch(id)
+    if not found or int(found["index"]) >= MOST:
+        raise ValueError(f"network id {id!r}: expected PROFILE-SEED-INDEX with a profile of {', '.join(PROFILES)}, "
+                         f"whole numbers without leading zeros and an index below {MOST}, for example full-0-17")
+    index = int(found["index"])
+    return next(networks_from(int(found["seed"]), index, index + 1, found["profile"]))
 
 
 def _draw(rng, index, seed, profile, coverage):

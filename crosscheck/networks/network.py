@@ -126,6 +126,8 @@ class Network:
             arrays = {name: Array(**{**a, "shape": tuple(a["shape"])}) for name, a in data["arrays"].items()}
             calls = tuple(Call(**{**c, "arguments": tuple(c["arguments"]), "options": _tuples(c["options"])})
                           for c in data["calls"])
+            if unknown := [c.function for c in calls if c.function not in FUNCTIONS]:
+                raise ValueError(f"not a network: it calls {unknown[0]!r}, which no layer does")
             return cls(data["id"], arrays, calls, data["depth"])
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise ValueError(f"not a network in JSON: {error!r}") from error
@@ -138,6 +140,25 @@ class Network:
             arguments += [f"{k}={v!r}" for k, v in c.options.items()]
             lines.append(f"{c.result} = {c.function}({', '.join(arguments)})")
         return lines
+
+
+#: All that a network may call.
+FUNCTIONS = frozenset("""
+    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d
+    adaptive_max_pool3d add affine_grid alpha_dropout avg_pool1d avg_pool2d avg_pool3d batch_norm bilinear
+    binary_cross_entropy binary_cross_entropy_with_logits cdist celu channel_shuffle concatenate conv1d conv2d
+    conv3d conv_transpose1d conv_transpose2d conv_transpose3d cosine_embedding_loss cosine_similarity cross_entropy
+    ctc_loss dropout dropout1d dropout2d dropout3d elu embedding embedding_bag feature_alpha_dropout fold
+    fractional_max_pool2d fractional_max_pool3d gaussian_nll_loss gelu glu grid_sample group_norm gru_cell
+    hardshrink hardsigmoid hardswish hardtanh hinge_embedding_loss huber_loss instance_norm interpolate item kl_div
+    l1_loss l2_penalty layer_norm leaky_relu linear linear_cross_entropy local_response_norm log_softmax logsigmoid
+    lp_pool1d lp_pool2d lp_pool3d lstm_cell margin_ranking_loss max_pool1d max_pool2d max_pool3d max_unpool1d
+    max_unpool2d max_unpool3d mean mish moveaxis mse_loss multi_head_attention_forward multi_margin_loss
+    multilabel_margin_loss multilabel_soft_margin_loss nll_loss normalize pad pair pairwise_distance pdist
+    pixel_shuffle pixel_unshuffle poisson_nll_loss prelu relu relu6 reshape rms_norm rnn_relu_cell rnn_tanh_cell
+    rrelu scaled_dot_product_attention selu sigmoid silu smooth_l1_loss soft_margin_loss softmax softmin softplus
+    softshrink softsign stack tanh tanhshrink threshold triplet_margin_loss triplet_margin_with_distance_loss unfold
+""".split())
 
 
 def _tuples(options):

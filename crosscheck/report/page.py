@@ -5,11 +5,11 @@ The page is made from the files beside it, so each study can be made again alone
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import jinja2
 
+from .manifest import Manifest
 from .tables import ReportError, read_table, replacing
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -18,46 +18,55 @@ TEMPLATE = Path(__file__).with_name("page.html")
 def write_page(folder, studies):
     """(Re)write ``index.html`` in `folder` from the studies' tables and plots that are there.
 
-    A missing table says how to make it.
+    What is missing, cannot be read or is not what run.json notes is named, with how to make it, and left out.
     """
     folder = Path(folder)
+    manifest = Manifest(folder)
     missing, sections, verdict, good = [], [], "", True
     for study in studies:
         shown = [table for table in study.tables if table.shown]
-        frames = [_read(folder, table, study.command.name, missing) for table in shown]
+        frames = [_read(manifest, study, table, missing) for table in shown]
         if not any(table.needed and frame is None for table, frame in zip(shown, frames)):
             sections += study.body.sections(folder, *frames)
+        for name in _others(manifest, study):
+            _named(missing, manifest.compare, study.name, name, _how(study, folder))
         if study.heads:
             verdict, good = study.body.verdict(*frames)
-    about = _about(folder, missing)
-    text = render(TEMPLATE, verdict=verdict, good=good, missing=missing, sections=sections, **about)
+    missing += [manifest.trouble] if manifest.trouble else manifest.other_versions()
+    text = render(TEMPLATE, verdict=verdict, good=good and not manifest.trouble, missing=missing,
+                  sections=sections, what=manifest.what, versions=manifest.versions)
     with replacing(folder / "index.html") as temporary:
-        Path(temporary).write_text(text)
+        Path(temporary).write_text(text, encoding="utf-8", errors="surrogateescape")  # paths may hold any byte
 
 
 def render(template, **values):
     """The text of a template, a path, with all that it asks for."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
                                      undefined=jinja2.StrictUndefined)
-    return environment.from_string(template.read_text()).render(**values)
+    return environment.from_string(template.read_text(encoding="utf-8")).render(**values)
 
 
-def _read(folder, table, command, missing):
+def _how(study, folder):
+    return f"python -m crosscheck {study.command.name} --out {folder}"
+
+
+def _read(manifest, study, table, missing):
     """The frame of a table, or None, and then `missing` says how to make it."""
+    def read():
+        manifest.compare(study.name, table.name, _how(study, manifest.folder))
+        return read_table(manifest.folder, table, study.command.name)
+    return _named(missing, read)
+
+
+def _others(manifest, study):
+    """The names of a study's files beside the tables that the page shows."""
+    shown = {table.name for table in study.tables if table.shown}
+    return [name for name in manifest.records.get(study.name, {}).get("files", {}) if name not in shown]
+
+
+def _named(missing, do, *arguments):
+    """``do(*arguments)``; None for a ReportError, which `missing` then names."""
     try:
-        return read_table(folder, table, command)
+        return do(*arguments)
     except ReportError as error:
         missing.append(str(error))
-
-
-def _about(folder, missing):
-    path = folder / "run.json"
-    how = f"make it with: python -m crosscheck --out {folder}"
-    try:
-        about = json.loads(path.read_text())
-        return {"what": list(about["what"]), "versions": str(about["versions"])}
-    except FileNotFoundError:
-        missing.append(f"{path} is missing; {how}")
-    except (json.JSONDecodeError, KeyError, UnicodeDecodeError, TypeError) as error:
-        missing.append(f"{path} cannot be read ({error!r}); {how}")
-    return {"what": [], "versions": ""}

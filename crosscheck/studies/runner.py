@@ -5,11 +5,7 @@ Of an interrupted study what is finished is written, and then the command ends.
 
 from __future__ import annotations
 
-import json
-import platform
-import tempfile
-from contextlib import contextmanager
-from importlib.metadata import version
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 
 import typer
@@ -26,12 +22,13 @@ def run(chosen, studies, **options):
              them takes its default
     """
     out = options["out"]
+    options["workers"] = options.pop("cluster", None) or options.get("workers")
     prepare(out)
     failed = False
     for study in chosen:
         defaults = {p.name: p.default for p in study.command.options}
         outcome = study.body.run(SimpleNamespace(**defaults | options), watch)
-        write(study, outcome, studies, out)
+        write(study, outcome, studies, out, options.get("seed"))
         if outcome.stopped:
             complain(f"{outcome.stopped}: {outcome.how_far}" +
                      (", and in the report" if outcome.finished else "; the report is as it was"))
@@ -46,12 +43,14 @@ def run(chosen, studies, **options):
 
 def prepare(out):
     """Make the folder, and find out now, not after minutes of work, that it cannot be written into."""
+    from ..report.tables import ReportError, remove_leftovers, writable
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        complain(f"error: cannot write into {out}: {error.strerror}; choose another folder with --out")
+        writable(out / "index.html")
+        remove_leftovers(out)
+    except (OSError, ReportError) as error:
+        reason = getattr(error, "strerror", None) or error
+        complain(f"error: cannot write into {out}: {reason}; choose another folder with --out")
         raise typer.Exit(2) from None
 
 
@@ -63,37 +62,41 @@ def watch(doing, count):
         yield lambda *_, **__: progress.advance(task)
 
 
-def write(study, outcome, studies, out):
-    """Write the files of an `Outcome`, note in run.json what they are of, and say what was found."""
-    from ..report.tables import replacing, write_table
+def write(study, outcome, studies, out, seed=None):
+    """Write the files of an `Outcome`, note in run.json what they are of, and say what was found.
+
+    All files are made before the first takes its place: if one cannot be, the old ones are as they were.
+    """
+    from ..report.tables import replacing, save_table
     if outcome.finished:
-        for table, frame in zip(study.tables, outcome.tables, strict=True):
-            if frame is not None:
-                write_table(frame() if callable(frame) else frame, out / table.name)
-        for name, make in outcome.files.items():
-            with replacing(out / name) as path:
+        with ExitStack() as places:
+            files = {}
+            for table, frame in zip(study.tables, outcome.tables, strict=True):
+                if frame is not None:
+                    frame = frame() if callable(frame) else frame
+                    path = places.enter_context(replacing(out / table.name))
+                    save_table(frame, path)
+                    files[table.name] = len(frame), path
+            for name, make in outcome.files.items():
+                path = places.enter_context(replacing(out / name))
                 make(path=path)
-        note(study, outcome, studies, out)
+                files[name] = None, path
+            note(study, outcome, studies, out, seed, files)
         if outcome.said:
             console.print(outcome.said() if callable(outcome.said) else outcome.said, markup=False)
     for line in outcome.notes:
         complain(line)
 
 
-def note(study, outcome, studies, out):
+def note(study, outcome, studies, out, seed=None, files=()):
     """Note in run.json what was done, in the order of the studies."""
-    from ..report.tables import write_json
-    try:
-        parts = dict(json.loads((out / "run.json").read_text())["parts"])
-    except (OSError, ValueError, KeyError, TypeError):
-        parts = {}
+    from ..report.manifest import NAME, Manifest
+    from ..report.tables import replacing
     why = ", ".join(filter(None, [outcome.stopped, outcome.asked])) if outcome.stopped else ""
-    parts[study.name] = "; ".join(filter(None, [outcome.about, why]))
-    ordered = {s.name: parts[s.name] for s in studies if s.name in parts}
-    packages = {p: version(p) for p in ("refgrad", "numpy", "torch", "python-flint", "pandas", "matplotlib")}
-    versions = [f"Python {platform.python_version()}", *map(" ".join, packages.items()), machine()]
-    write_json({"parts": ordered, "what": list(ordered.values()), "versions": ", ".join(versions)},
-               out / "run.json")
+    manifest = Manifest(out)
+    manifest.note(study.name, "; ".join(filter(None, [outcome.about, why])), seed, dict(files))
+    with replacing(out / NAME) as path:
+        manifest.write([s.name for s in studies], machine(), path)
 
 
 def page(out, studies):

@@ -21,6 +21,7 @@ import numpy as np
 from .. import nn
 from ..nn.activations import log1pexp
 from ..rules.special import erf
+from .constants import number
 from .rows import Row, applied, transpose, transposed
 from .symbol import NoFormula
 
@@ -306,6 +307,10 @@ class _Reader:
     # What may stand where; each returns the names below
 
     def operand(self, node):
+        try:
+            number(node)
+        except OverflowError:
+            self.fail(node, "this number is too large: expected numbers below 1.8e308")
         match node:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
                 return ()

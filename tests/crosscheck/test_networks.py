@@ -59,7 +59,7 @@ def test_a_wrong_id_is_refused_with_an_example(id):
 
 
 def test_at_least_one_network():
-    with pytest.raises(ValueError, match="expected 1 to 1000, got 0"):
+    with pytest.raises(ValueError, match="expected 1 to 1000000000000, got 0"):
         draw_networks(0, 0)
 
 

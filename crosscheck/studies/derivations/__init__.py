@@ -1,6 +1,6 @@
 """The book of derivations: worked examples, classical identities and random expressions, derived and proved."""
 
-from ..options import OUT, QUICK, SEED, WORKERS, option
+from ..options import CLUSTER, OUT, QUICK, SEED, WORKERS, option
 from ..study import Command, Study, Table
 
 PROOFS = ("digits", "book_digits", "engine_digits", "rule_digits")
@@ -21,6 +21,6 @@ Writes **derivations.html**, the book of derivations, and derivations.csv; exit 
 proved. The errors of torch are those of layers.csv, if it is in the folder.
 
 Example: `python -m crosscheck derivations --quick --out /tmp/try`
-""", (OUT, SEED, QUICK, WORKERS, RANDOM))
+""", (OUT, SEED, QUICK, WORKERS, CLUSTER, RANDOM))
 
 DERIVATIONS = Study("derivations", COMMAND, (BOOK,), f"{__name__}.report", default=True)

@@ -50,7 +50,7 @@ def write_derivations(entries, frame, path):
             {"title": name[:1].upper() + name[1:], "anchor": anchor(kind, name), "entries": families[name]}
             for name in layers_first]})
     failed = [e for e in shown if e["failed"]]
-    Path(path).write_text(render(
+    Path(path).write_text(encoding="utf-8", data=render(
         TEMPLATE, verdict=book.sentence(frame) + ".", good=not failed, failed=failed,
         random=[e for e in shown if e["part"] == book.RANDOM],
         parts=[p for p in parts if p["families"]], m=NOTATION))

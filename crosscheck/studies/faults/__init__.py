@@ -1,6 +1,6 @@
 """Planted faults: mistakes that people make in derivatives, put into every rule to see whether the checker notices."""
 
-from ..options import OUT, QUICK, SEED, WORKERS
+from ..options import CLUSTER, OUT, QUICK, SEED, WORKERS
 from ..study import Command, Study, Table
 
 #: faults.csv: a row for each fault.
@@ -16,6 +16,6 @@ Writes faults.csv (is each mistake noticed, and pinned on its primitive?), check
 checker_seconds.csv. JAX and HIPS autograd take part if they are installed.
 
 Example: `python -m crosscheck faults --quick --out /tmp/try`
-""", (OUT, SEED, QUICK, WORKERS))
+""", (OUT, SEED, QUICK, WORKERS, CLUSTER))
 
 FAULTS = Study("faults", COMMAND, (TABLE,), f"{__name__}.report")
