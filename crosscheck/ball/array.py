@@ -256,6 +256,7 @@ def _settle_kwargs(name, kwargs):
 
     Raises TypeError for out= and where=, which would need a mutable array.
     """
+    kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue}
     for key in ("out", "where"):
         value = kwargs.get(key)
         if not (value is None or value is True):

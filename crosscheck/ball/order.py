@@ -79,12 +79,15 @@ class Extreme:
 largest = Extreme("max", np.maximum, np.greater, arb.max)
 smallest = Extreme("min", np.minimum, np.less, arb.min)
 
-register(np.max, largest.value)
-register(np.amax, largest.value)
-register(np.argmax, largest.index)
-register(np.min, smallest.value)
-register(np.amin, smallest.value)
-register(np.argmin, smallest.index)
+# A ball encloses a number, so there is no nan to leave out.
+for _function in (np.max, np.amax, np.nanmax):
+    register(_function, largest.value)
+for _function in (np.min, np.amin, np.nanmin):
+    register(_function, smallest.value)
+for _function in (np.argmax, np.nanargmax):
+    register(_function, largest.index)
+for _function in (np.argmin, np.nanargmin):
+    register(_function, smallest.index)
 
 
 def _compare(a, b):

@@ -55,6 +55,8 @@ def _power_slope(x, p):
 
 def _exponent_slope(y, x):
     """y log x; at x = 0 the limit for p > 0, which is 0."""
+    if not hasattr(x, "dtype"):  # a plain number has the precision of the result
+        x = number(x, y)
     return y * np.log(np.where(x == 0, 1, x))
 
 

@@ -183,14 +183,21 @@ def _share(x, y, axis, keepdims):
         return chosen / np.sum(chosen, axis=axis, keepdims=True)
 
 
+def extreme_traits(function, combine, rest):
+    """What np.max and np.min have in common, of which `rest` is an entry that is not chosen."""
+    return dict(
+        derivation="y = x_k at the extreme entry k,  dy = dx_k", kind=KINKED, stacked=True,
+        call=extreme(function, combine), takes="x axis keepdims",
+        jvp=(lambda v, y, x, axis, keepdims: np.sum(
+            v * _share(x, y, axis, keepdims), axis=axis, keepdims=keepdims),),
+        vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _share(x, y, axis, keepdims),),
+        cases=REDUCTIONS,
+        kinks=[Kink(([rest, 2.0, 2.0],), ([0.0, 0.5, 0.5],), "a tie is shared evenly")])
+
+
 for _function, _combine, _rest in [(np.max, np.maximum, 1.0), (np.amax, np.maximum, 1.0),
                                    (np.min, np.minimum, 3.0), (np.amin, np.minimum, 3.0)]:
-    declare(_function, "y = x_k at the extreme entry k,  dy = dx_k", kind=KINKED, stacked=True,
-            call=extreme(_function, _combine), takes="x axis keepdims",
-            jvp=(lambda v, y, x, axis, keepdims: np.sum(
-                v * _share(x, y, axis, keepdims), axis=axis, keepdims=keepdims),),
-            vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _share(x, y, axis, keepdims),),
-            cases=REDUCTIONS, kinks=[Kink(([_rest, 2.0, 2.0],), ([0.0, 0.5, 0.5],), "a tie is shared evenly")])
+    declare(_function, **extreme_traits(_function, _combine, _rest))
 compose(np.ptp, lambda a, axis=None, *, keepdims=False: np.max(a, axis=axis, keepdims=keepdims)
         - np.min(a, axis=axis, keepdims=keepdims), cases=[Case((3, 4), axis=1)], kind=KINKED,
         kinks=[Kink(([1.0, 2.0, 2.0],), ([-1.0, 0.5, 0.5],), "a tie is shared evenly")])

@@ -40,7 +40,7 @@ REFUSED = {
                                  and (value is None or type(value) is tuple)),
     "axes": lambda name, value: is_ufunc(name),
     "initial": lambda name, value: name in ("np.logical_and.reduce", "np.logical_or.reduce"),
-    "copy": lambda name, value: (name == "np.nan_to_num"
+    "copy": lambda name, value: (name in ("np.nan_to_num", "np.meshgrid")
                                  or name.endswith("reshape") and value is False),
     "upper": lambda name, value: name == "np.linalg.cholesky" and value,
     "ord": lambda name, value: value in (2, -2, "nuc"),  # of matrices
