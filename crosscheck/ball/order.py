@@ -17,6 +17,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from .arithmetic import ZERO, Undecided, as_cells, current_format, each, record, unbounded
 from .array import cells_of, register, wrap
 from .decisions import is_same
+from .reading import floats
 
 
 def as_rows(cells, axis):
@@ -124,6 +125,13 @@ def argsort(a, axis=-1, kind=None, *, stable=None):
         raise Undecided("argsort", undecided[:1], undecided[1:])
     record("argsort", order)
     return np.moveaxis(order, -1, axis)
+
+
+@register(np.argpartition)
+def argpartition(a, kth, axis=-1, kind="introselect", order=None):
+    """Where NumPy leaves the midpoints; that is right once their order is decided."""
+    argsort(a, axis)
+    return np.argpartition(floats(cells_of(a)), kth, axis, kind, order)
 
 
 @register(np.sort)

@@ -41,7 +41,7 @@ def _linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axi
     delta = stop - start
     w, rest, parts = shares(operator.index(num), endpoint, delta)
     y = _as_written(np.moveaxis(rest * start + w * stop, 0, axis), dtype)
-    return (y, delta / parts if parts > 0 else delta * np.nan) if retstep else y
+    return (y, delta / parts if parts > 0 else np.nan) if retstep else y
 
 
 def _logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):

@@ -336,12 +336,16 @@ def _along(a, chosen, axis, weights):
                       tuple(n if k in chosen else 1 for k, n in enumerate(shape)))
 
 
+def in_a_row(a, axis):
+    """The array with the chosen axes flattened to one, the last."""
+    moved = np.moveaxis(a, axis, range(-len(axis), 0))
+    return np.reshape(moved, shape_of(moved)[:ndim_of(a) - len(axis)] + (count(a, axis),))
+
+
 def _median(a, axis=None, *, overwrite_input=False, keepdims=False):
     """The mean of the one or two entries in the middle; nan, which is sorted last, wins."""
     axis = axes_of(a, axis) if axis is None else normalize_axis_tuple(axis, ndim_of(a))
-    moved = np.moveaxis(a, axis, range(-len(axis), 0))
-    n = count(a, axis)
-    flat = np.reshape(moved, shape_of(moved)[:ndim_of(a) - len(axis)] + (n,))
+    n, flat = count(a, axis), in_a_row(a, axis)
     if n:
         ordered = np.sort(flat)
         last = ordered[..., -1]

@@ -90,6 +90,15 @@ CANDIDATES = {
     "dx": [1.0, 0.5, 2], "bins": [np.array([-1.0, 0.0, 1.0]), np.array([1.0, 0.0]), [0.0]],
     "x": [None, Like(lambda a: np.linspace(0, 1, a.shape[-1]) ** 2), Like(lambda a: a * 2)],
     "condition": [[True, False], np.array([False, True, True]), [], Like(lambda a: a > 0)],
+    "q": [0.3, 0, 1, 0.75, [0.25, 0.5], [0, 1], np.float64(0.137), [[0.2], [1.0]], 1.5],
+    "method": ["linear", "hazen", "weibull", "median_unbiased", "normal_unbiased", "midpoint",
+               "interpolated_inverted_cdf", "averaged_inverted_cdf", "inverted_cdf", "lower",
+               "higher", "nearest", "closest_observation", "bad"],
+    "num": [0, 1, 2, 5, -1, np.int64(3)], "endpoint": YES_OR_NO, "retstep": YES_OR_NO,
+    "base": [2.0, 10, np.float64(0.5)], "sparse": YES_OR_NO, "indexing": ["xy", "ij", "bad"],
+    "N": [None, 0, 1, 3], "increasing": YES_OR_NO, "return_index": YES_OR_NO,
+    "return_inverse": YES_OR_NO, "return_counts": YES_OR_NO, "sorted": YES_OR_NO,
+    "trim": ["f", "b", "fb", "BF", "bad"],
     "other": [Like(lambda a: a), Like(lambda a: a.T), 2.0], "v": [0.0, np.array([0.5, 9.0]), []],
 }
 
@@ -240,7 +249,7 @@ def entries():
         yield entry(rule.name, rule, function, bases)
         name = rule.name.removeprefix("np.")
         for method in (name, "flatten") if name == "ravel" else (name,):
-            in_place = method == "sort"
+            in_place = method in ("sort", "partition", "resize")
             if callable(getattr(np.ndarray, method, None)) and not in_place:
                 yield of_array(method, rule, bases)
         if isinstance(function, np.ufunc) and function.nin == 2 and function.signature is None:
