@@ -16,7 +16,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from .arithmetic import ZERO, Undecided, as_cells, current_format, each, record, unbounded
 from .array import cells_of, register, wrap
-from .decisions import is_same
+from .decisions import is_same, refuse
 from .reading import floats
 
 
@@ -156,3 +156,20 @@ def sort(a, axis=-1, kind=None, *, stable=None):
             of_nan = each(lambda c: unbounded())(rows)
             result = np.where(nan.any(-1, keepdims=True), of_nan, result)
     return wrap(np.moveaxis(result, -1, axis))
+
+
+@register(np.searchsorted)
+def searchsorted(a, v, side="left", sorter=None):
+    """How many entries of sorted balls lie before each v; what is open raises in either mode."""
+    cells, values = cells_of(a), cells_of(v)[..., None]
+    cells = cells if sorter is None else cells[sorter]
+    if side not in ("left", "right"):
+        raise ValueError(f"searchsorted: side={side!r}; expected 'left' or 'right'")
+    before, after = ((np.less, np.greater_equal) if side == "left"
+                     else (np.less_equal, np.greater))
+    yes, no = (np.asarray(f(cells, values), bool) for f in (before, after))
+    if not np.all(yes | no):
+        refuse("searchsorted", ~(yes | no), *np.broadcast_arrays(cells, values))
+    count = np.sum(yes, axis=-1)
+    record("searchsorted", count)
+    return count

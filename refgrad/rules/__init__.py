@@ -1,4 +1,4 @@
 """The differential of each NumPy function, a file for each family."""
 
 from . import (  # noqa: F401  (importing declares the rules)
-    determinants, elementwise, grids, linalg, missing, order, positions, reductions, shape, special, windows)
+    determinants, elementwise, grids, linalg, missing, order, positions, reductions, sequences, shape, special, windows)

@@ -66,7 +66,8 @@ CANDIDATES = {
                 Like(lambda a: np.zeros(a.shape, int)),
                 Like(lambda a: np.zeros((*a.shape[:-1], 1), int))],
     "mode": ["raise", "wrap", "clip", "constant", "edge", "reflect", "symmetric", "linear_ramp",
-             "mean", "maximum", "minimum", "median", "empty", "bad"],
+             "mean", "maximum", "minimum", "median", "empty", "bad",
+             "full", "same", "valid", 0, 1, 2],
     "repeats": [0, 1, 2, [2], [1, 0, 2], np.array([0, 1, 2]), np.int64(2), -1],
     "obj": [0, -1, 2, [0, 1], [0, -1], [], slice(0, 2), slice(None, None, 2), np.array([0, 0]), 99,
             np.array([True, False, True]), np.int64(1)],
@@ -99,6 +100,9 @@ CANDIDATES = {
     "N": [None, 0, 1, 3], "increasing": YES_OR_NO, "return_index": YES_OR_NO,
     "return_inverse": YES_OR_NO, "return_counts": YES_OR_NO, "sorted": YES_OR_NO,
     "trim": ["f", "b", "fb", "BF", "bad"],
+    "period": [1.5, 2 * np.pi, -2.0], "discont": [None, 0.0, 2.0], "left": [None, 0.5],
+    "include_initial": YES_OR_NO, "to_end": [None, 1.0, [1.0, 2.0]], "to_begin": [None, 0.5],
+    "edge_order": [1, 2, 3],
     "other": [Like(lambda a: a), Like(lambda a: a.T), 2.0], "v": [0.0, np.array([0.5, 9.0]), []],
 }
 

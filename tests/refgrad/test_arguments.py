@@ -60,6 +60,9 @@ REFUSED = {
 #: What NumPy says where it has no objection to a call, but trips over it.
 STUMBLES = {"x.all": "return arrays must be of ArrayType",
             "x.any": "return arrays must be of ArrayType",
+            **dict.fromkeys(["np.fft.fftshift", "np.fft.ifftshift"], "not enough values to unpack"),
+            **dict.fromkeys(["np.cumulative_sum", "np.cumulative_prod"],
+                            "list indices must be integers"),
             "np.average": "division by zero", "np.roll": "not enough values to unpack"}
 
 
