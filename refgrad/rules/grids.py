@@ -4,7 +4,7 @@ import operator
 
 import numpy as np
 
-from ..cases import Case
+from ..cases import FOURTH, Case
 from ..errors import NoRule
 from ..primitive import LINEAR, compose, ndim_of, shape_of
 from .arguments import as_array, in_memory
@@ -120,8 +120,8 @@ compose(np.logspace, _logspace, cases=[
     Case((2,), (), (2,), domain=(None, None, "positive"), scales=(-2, 0),
          call=lambda a, b, base: np.logspace(a, b, 3, base=base))])
 compose(np.geomspace, _geomspace, cases=[
-    Case((), (), num=4, domain="positive", scales=(-75, 75)),
-    Case((2,), (2,), domain="positive", scales=(-75, 75),
+    Case((), (), num=4, domain="positive", scales=FOURTH),
+    Case((2,), (2,), domain="positive", scales=FOURTH,
          call=lambda a, b: np.geomspace(-a, -b, 3, endpoint=False, axis=-1))])
 compose(np.meshgrid, _meshgrid, kind=LINEAR, cases=[
     Case((3,), (2,), call=lambda a, b: np.meshgrid(a, b)[0]),
@@ -129,4 +129,4 @@ compose(np.meshgrid, _meshgrid, kind=LINEAR, cases=[
     Case((3,), (2,), call=lambda a, b: np.meshgrid(a, b, sparse=True)[1])])
 compose(np.ix_, _ix, kind=LINEAR, cases=[Case((3,), (2,), call=lambda a, b: np.ix_(a, b)[0])])
 compose(np.vander, _vander, cases=[
-    Case((3,), scales=(-75, 75)), Case((3,), N=4, increasing=True, scales=(-75, 75))])
+    Case((3,), scales=FOURTH), Case((3,), N=4, increasing=True, scales=FOURTH)])

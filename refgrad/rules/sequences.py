@@ -10,7 +10,7 @@ adjoint.
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from ..cases import Case, Kink
+from ..cases import FOURTH, Case, Kink
 from ..primitive import KINKED, LINEAR, MULTILINEAR, compose, declare, in_dtype_of, ndim_of, \
     shape_of
 from .arguments import as_array, as_number
@@ -206,8 +206,8 @@ compose(np.gradient, _gradient, cases=[
     Case((4,)), Case((3, 4), axis=0), Case((5,), edge_order=2),
     Case((2, 3), call=lambda f: np.gradient(f, 0.5, axis=1)),
     Case((3, 3), call=lambda f: np.gradient(f, 0.5, [0.0, 1.0, 3.0])[1]),
-    Case((4,), (), domain=(None, "positive"), scales=(-75, 75)),
-    Case((5,), (5,), edge_order=2, scales=(-75, 75))])
+    Case((4,), (), domain=(None, "positive"), scales=FOURTH),
+    Case((5,), (5,), edge_order=2, scales=FOURTH)])
 compose(np.unwrap, _unwrap, kind=KINKED, cases=[
     Case((4,)), Case((2, 3), axis=0, period=1.5), Case((5,), discont=2.0, period=1.0)],
     kinks=[Kink(([0.0, 1.0],), ([[1.0, 0.0], [0.0, 1.0]],),

@@ -88,7 +88,8 @@ CANDIDATES = {
     "default": [0, 2.0, np.float64(1.5)], "optimize": [True, False, "greedy", "optimal"],
     "fill_value": [0, 1.5, True, np.array([1.0, 2.0, 3.0, 4.0]), [0.5], np.float64(0.5)],
     "max_line_width": [None, 20], "precision": [None, 3], "suppress_small": [None, True],
-    "dx": [1.0, 0.5, 2], "bins": [np.array([-1.0, 0.0, 1.0]), np.array([1.0, 0.0]), [0.0]],
+    "dx": [1.0, 0.5, 2], "bins": [np.array([-1.0, 0.0, 1.0]), np.array([1.0, 0.0]), [0.0], 3, 1, 0,
+             "auto"],
     "x": [None, Like(lambda a: np.linspace(0, 1, a.shape[-1]) ** 2), Like(lambda a: a * 2)],
     "condition": [[True, False], np.array([False, True, True]), [], Like(lambda a: a > 0)],
     "q": [0.3, 0, 1, 0.75, [0.25, 0.5], [0, 1], np.float64(0.137), [[0.2], [1.0]], 1.5],
@@ -103,6 +104,10 @@ CANDIDATES = {
     "period": [1.5, 2 * np.pi, -2.0], "discont": [None, 0.0, 2.0], "left": [None, 0.5],
     "include_initial": YES_OR_NO, "to_end": [None, 1.0, [1.0, 2.0]], "to_begin": [None, 0.5],
     "edge_order": [1, 2, 3],
+    "rowvar": YES_OR_NO, "bias": YES_OR_NO, "fweights": [None, Like(lambda a: np.ones(a.shape[-1], int))],
+    "aweights": [None, Like(lambda a: np.linspace(1, 2, a.shape[-1]))], "minlength": [0, 2, 9, -1],
+    "m": [0, 1, 2, 3, -1], "range": [None, (-1.0, 2.0), (0, 1), (1.0, 1.0), (1, 0)],
+    "density": [None, True, False],
     "other": [Like(lambda a: a), Like(lambda a: a.T), 2.0], "v": [0.0, np.array([0.5, 9.0]), []],
 }
 

@@ -39,6 +39,8 @@ REFUSED = {
     "axis": lambda name, value: name == "np.unique" or (
         name.endswith(".reduce") and (value is None or type(value) is tuple)),
     "q": lambda name, value: name.startswith("np.nan") and np.ndim(value) == 2,
+    "bins": lambda name, value: name == "np.histogram" and isinstance(value, str),
+    "seq_of_zeros": lambda name, value: np.ndim(value) == 2,  # eigenvalues
     "sorted": lambda name, value: not value,
     "weights": lambda name, value: name.endswith(("quantile", "percentile")),
     "axes": lambda name, value: is_ufunc(name),
@@ -63,6 +65,7 @@ STUMBLES = {"x.all": "return arrays must be of ArrayType",
             **dict.fromkeys(["np.fft.fftshift", "np.fft.ifftshift"], "not enough values to unpack"),
             **dict.fromkeys(["np.cumulative_sum", "np.cumulative_prod"],
                             "list indices must be integers"),
+            "np.polyder": "operands could not be broadcast",
             "np.average": "division by zero", "np.roll": "not enough values to unpack"}
 
 
@@ -229,6 +232,10 @@ def has_the_derivative(call):
 
     value = program(*arrays)
     near_kinks = any(x.dtype != np.float64 or (abs(x) < 0.01).any() for x in arrays)
+    if call.given().get("dtype") in (np.float32, "f4", np.dtype("f2")):
+        return  # differences of what was computed with few digits
+    if call.entry.rule.function is np.corrcoef and np.allclose(np.abs(value), 1):
+        return  # of two observations it is constant
     if value and not near_kinks and all(np.isfinite(y).all() for y in value):
         checks.matches_differences(program, arrays, rng)
         checks.is_dual(program, arrays, rng)
@@ -251,7 +258,7 @@ def test_a_traced_call_is_numpys(entry, full):
 def test_what_is_refused_is_refused_still(argument):
     """REFUSED lists nothing that is taken by now."""
     def tried(entry):
-        if argument not in (*entry.names(), "a", "everything"):
+        if argument not in (*entry.names(), "a", "seq_of_zeros", "everything"):
             return False
         listed = (call for call in calls(entry, True)
                   if (argument in call.given() or argument == "everything")
