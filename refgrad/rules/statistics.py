@@ -30,6 +30,8 @@ def _cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=
     m, y = as_array(m), y if y is None else as_array(y)
     if dtype is None:
         dtype = np.result_type(m.dtype, *([] if y is None else [y.dtype]), np.float64)
+    elif np.dtype(dtype).kind != "f":
+        raise NoRule("np.cov", f"with dtype={np.dtype(dtype)}")
     X = _rows("m", m, rowvar, dtype)
     if not shape_of(X)[0]:
         return np.zeros((0, 0))
@@ -48,7 +50,7 @@ def _cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=
         n = total - ddof if aweights is None else total - ddof * np.sum(w * aweights) / total
     if n <= 0:
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
-        n = 0 * n
+        n = 0.0
     X = in_dtype_of(X, X - average)
     C = np.dot(X, np.transpose(X if w is None else X * w)) / n
     return np.squeeze(C)
@@ -62,8 +64,8 @@ def _weights(X, fweights, aweights):
             continue
         given = np.astype(as_array(given), float)
         if shape_of(given) != shape_of(X)[1:]:
-            raise RuntimeError(f"np.cov: {name} has shape {shape_of(given)} for "
-                               f"{shape_of(X)[1]} observations")
+            raise ValueError(f"np.cov: {name} has shape {shape_of(given)} for "
+                             f"{shape_of(X)[1]} observations")
         if name == "fweights" and not np.all(given == np.rint(given)):
             raise TypeError("np.cov: fweights must be whole numbers")
         if np.any(given < 0):
