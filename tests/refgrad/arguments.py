@@ -260,8 +260,8 @@ def entries():
         yield entry(rule.name, rule, function, bases)
         name = rule.name.removeprefix("np.")
         for method in (name, "flatten") if name == "ravel" else (name,):
-            in_place = method in ("sort", "partition", "resize")
-            if callable(getattr(np.ndarray, method, None)) and not in_place:
+            refused = method in ("sort", "partition", "resize", "choose")  # most write in place
+            if callable(getattr(np.ndarray, method, None)) and not refused:
                 yield of_array(method, rule, bases)
         if isinstance(function, np.ufunc) and function.nin == 2 and function.signature is None:
             for method in ("reduce", "accumulate", "outer"):

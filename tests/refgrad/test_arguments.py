@@ -52,9 +52,7 @@ REFUSED = {
     "a": lambda name, value: name == "np.cross",  # of vectors with two entries
     # of these NumPy does not ask whether they are traced
     "default": lambda name, value: name == "np.select",
-    "constant_values": lambda name, value: name == "np.pad",
     "mode": lambda name, value: name == "np.pad",
-    "stat_length": lambda name, value: name == "np.pad",
     "reflect_type": lambda name, value: value == "odd",
     "everything": lambda name, value: name.endswith(FOLDED),
 }
