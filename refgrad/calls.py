@@ -94,7 +94,17 @@ def caller_in_numpy(x):
     given = {**outermost.f_locals.get("kwargs", {}), **outermost.f_locals}
     names = [name for name, value in given.items() if value is x]
     what = f"{names[0]}={describe(x)}" if names else "..."
-    return f"np.{outermost.f_code.co_name.lstrip('_')}({what})"
+    return f"np.{_name_in_numpy(outermost)}({what})"
+
+
+def _name_in_numpy(frame):
+    """'full_like', 'polynomial.polynomial.polyval', 'r_' for an object of NumPy's that is called."""
+    name, owner = frame.f_code.co_name, frame.f_locals.get("self")
+    if name.startswith("__") and owner is not None:
+        return next((k for k, v in vars(np).items() if v is owner), type(owner).__name__)
+    module = frame.f_globals["__name__"].split(".")[1:]
+    is_private = any(part.startswith("_") for part in module)
+    return ".".join([*([] if is_private else module), name.lstrip("_")])
 
 
 def _package(frame):
@@ -116,7 +126,8 @@ def with_options(rule, ufunc, inputs, options):
              for x in inputs]
     ufunc(*small, **options)  # raises for what NumPy does not take
     if options.get("where", True) is not True:
-        raise NoRule(rule.name, "with where=")
+        raise NoRule(rule.name, "with where=", f"Write np.where(where, {rule.name}(...), other), "
+                     "which says what stands in the other places.")
     how = {name: options[name] for name in ("dtype", "signature", "casting")
            if options.get(name) is not None}
     if how:
@@ -151,19 +162,32 @@ _FOLDED = {np.subtract, np.divide, np.maximum, np.minimum, np.fmax, np.fmin, np.
 
 
 def ufunc_method(ufunc, method, inputs, options):
-    """ufunc.reduce, accumulate and outer by functions that have rules; NoRule for reduceat."""
+    """ufunc.reduce, reduceat, accumulate and outer by functions that have rules."""
     name = f"np.{ufunc.__name__}.{method}"
-    if ufunc not in TABLE or method == "reduceat":
+    if ufunc not in TABLE:
         raise NoRule(name)
     try:
         if method == "outer":
             a, b = inputs
             return ufunc(np.reshape(a, shape_of(a) + (1,) * ndim_of(b)), b, **options)
+        if method == "reduceat":
+            return _between(ufunc, *inputs, **options)
         return _along_axis(ufunc, method, name, *inputs, **options)
     except Refused as error:
         if not str(error).startswith(name):
             error.args = f"{name}: {error}",
         raise
+
+
+def _between(ufunc, x, indices, axis=0, dtype=None):
+    """A reduction from each index to the next one, or the entry there if the next is not above."""
+    x = np.moveaxis(x if dtype is None else x.astype(dtype), axis, 0)
+    n = shape_of(x)[0]
+    starts = np.asarray(indices).tolist()
+    if not all(0 <= i < n for i in starts):
+        raise IndexError(f"np.{ufunc.__name__}.reduceat: indices={starts} of {n} entries")
+    parts = [ufunc.reduce(x[i:j]) if i < j else x[i] for i, j in zip(starts, [*starts[1:], n])]
+    return np.moveaxis(np.stack(parts), 0, axis) if parts else np.moveaxis(x[:0], 0, axis)
 
 
 def _along_axis(ufunc, method, name, x, axis=0, **options):
