@@ -98,7 +98,7 @@ def caller_in_numpy(x):
 
 
 def _name_in_numpy(frame):
-    """'full_like', 'polynomial.polynomial.polyval', 'r_' for an object of NumPy's that is called."""
+    """'full_like', 'polynomial.polynomial.polyval', or 'r_' of an object that is called."""
     name, owner = frame.f_code.co_name, frame.f_locals.get("self")
     if name.startswith("__") and owner is not None:
         return next((k for k, v in vars(np).items() if v is owner), type(owner).__name__)
@@ -171,7 +171,7 @@ def ufunc_method(ufunc, method, inputs, options):
             a, b = inputs
             return ufunc(np.reshape(a, shape_of(a) + (1,) * ndim_of(b)), b, **options)
         if method == "reduceat":
-            return _between(ufunc, *inputs, **options)
+            return _reduced_between(ufunc, name, *inputs[:1], **{"indices": inputs[-1], **options})
         return _along_axis(ufunc, method, name, *inputs, **options)
     except Refused as error:
         if not str(error).startswith(name):
@@ -179,15 +179,23 @@ def ufunc_method(ufunc, method, inputs, options):
         raise
 
 
-def _between(ufunc, x, indices, axis=0, dtype=None):
+def _reduced_between(ufunc, name, x, indices, axis=0, dtype=None):
     """A reduction from each index to the next one, or the entry there if the next is not above."""
-    x = np.moveaxis(x if dtype is None else x.astype(dtype), axis, 0)
+    indices = np.asarray(indices)
+    if TABLE[ufunc].constant or ufunc not in _REDUCTIONS and ufunc not in _FOLDED:
+        raise NoRule(name)
+    if dtype is not None:
+        raise NoRule(name, "with dtype=")
+    if indices.ndim != 1 or indices.dtype.kind not in "biu" and indices.size:
+        raise TypeError(f"{name}: indices={indices!r}; expected integers along one axis")
+    if type(axis) is tuple and len(axis) == 1:
+        axis, = axis
+    x, starts = np.moveaxis(x, axis, 0), indices.astype(int).tolist()
     n = shape_of(x)[0]
-    starts = np.asarray(indices).tolist()
     if not all(0 <= i < n for i in starts):
-        raise IndexError(f"np.{ufunc.__name__}.reduceat: indices={starts} of {n} entries")
-    parts = [ufunc.reduce(x[i:j]) if i < j else x[i] for i, j in zip(starts, [*starts[1:], n])]
-    return np.moveaxis(np.stack(parts), 0, axis) if parts else np.moveaxis(x[:0], 0, axis)
+        raise IndexError(f"{name}: indices={starts} of {n} entries")
+    parts = [ufunc.reduce(x[i:j]) if i + 1 < j else x[i] for i, j in zip(starts, [*starts[1:], n])]
+    return np.moveaxis(np.stack(parts) if parts else x[:0], 0, axis)
 
 
 def _along_axis(ufunc, method, name, x, axis=0, **options):

@@ -471,6 +471,7 @@ def _with_out(ufunc, method, inputs, options, is_only_name):
     name, (out, *others) = f"np.{ufunc.__name__}", options.pop("out")
     if others:
         raise InPlaceWrite(name, "the argument out=")
+    options.pop("indices", None)  # of reduceat, which NumPy hands on by position as well
     new = getattr(ufunc, method)(*inputs, **options)
     if type(out) is not Tracer and type(new) is Tracer and out is inputs[0] and is_only_name:
         fits(new, out, name)

@@ -264,7 +264,7 @@ def entries():
             if callable(getattr(np.ndarray, method, None)) and not refused:
                 yield of_array(method, rule, bases)
         if isinstance(function, np.ufunc) and function.nin == 2 and function.signature is None:
-            for method in ("reduce", "accumulate", "outer"):
+            for method in ("reduce", "reduceat", "accumulate", "outer"):
                 yield of_ufunc(method, rule, bases)
 
 
