@@ -40,13 +40,23 @@ class Refused(TypeError):
         return self
 
 
+#: From a function without a rule to why it has none, and what to use.
+_INSTEAD = {
+    **dict.fromkeys(
+        ("np.linalg.eig", "np.linalg.eigvals"),
+        "Its eigenvalues may be complex, which are not differentiated. For symmetric matrices use np.linalg.eigh or "
+        "np.linalg.eigvalsh."),
+}
+
+
 class NoRule(Refused):
     """A function was called on a traced array that has no differentiation rule."""
 
     def __init__(self, function, how=""):
-        super().__init__(
-            f"{function}{' ' + how if how else ''} has no differentiation rule. Write it with functions that have one "
-            f"(refgrad.functions() lists them), or declare its jvp and vjp with refgrad.custom.")
+        way_out = _INSTEAD.get(function) or (
+            "Write it with functions that have one (refgrad.functions() lists them), or declare its jvp and vjp with "
+            "refgrad.custom.")
+        super().__init__(f"{function}{' ' + how if how else ''} has no differentiation rule. {way_out}")
 
 
 class InPlaceWrite(Refused):
