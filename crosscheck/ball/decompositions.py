@@ -24,7 +24,7 @@ import numpy as np
 from flint import acb, arb
 
 from refgrad.primitive import TABLE
-from refgrad.rules.decompositions import all_nonzero, same_values
+from refgrad.rules.decompositions import all_nonzero, nothing_is_cut, same_values
 
 from .arithmetic import (
     ONE, ZERO, Undecided, as_cells, current_format, each, rounded, unbounded)
@@ -241,3 +241,4 @@ def _(K, w, *like, both, message):
 
 
 register(all_nonzero, lambda s, message: s > 0)
+register(nothing_is_cut, lambda A, X, name: np.zeros(A.shape[:-2]))  # A has full rank

@@ -22,6 +22,7 @@ import numpy as np
 from ..cases import FOURTH, Case, Kink
 from ..errors import NoRule, describe
 from ..primitive import CONSTANT, KINKED, compose, declare, shape_of
+from .arguments import as_array, given
 from .linalg import T
 
 _Eigh = type(np.linalg.eigh(np.eye(1)))
@@ -247,8 +248,8 @@ def _svd(a, full_matrices=True, compute_uv=True, hermitian=False):
             return -np.sort(-np.abs(np.linalg.eigvalsh(a)), axis=-1)
         return singular_values(a)
     if full_matrices and rows != columns:
-        raise NoRule("np.linalg.svd", f"of {rows} x {columns} matrices with full_matrices=True, whose further vectors "
-                                      f"are any basis (use full_matrices=False), and then")
+        raise NoRule("np.linalg.svd", f"with full_matrices=True and a= of {rows} x {columns} numbers, whose further "
+                                      f"vectors are any basis (use full_matrices=False),")
     if not hermitian:
         return _SVD(*singular(a))
     w, V = np.linalg.eigh(a)
@@ -301,11 +302,11 @@ tall_qr = declare(
 def _qr(a, mode="reduced"):
     """Of a wide matrix the first columns decide Q; R = Q' A has the others."""
     if mode not in ("reduced", "complete", "r"):
-        raise NoRule("np.linalg.qr", f"with mode={mode!r} (use 'reduced' or 'r'), and then")
+        raise NoRule("np.linalg.qr", f"with mode={mode!r} (use 'reduced' or 'r')")
     rows, columns = shape_of(a)[-2:]
     if mode == "complete" and rows > columns:
         raise NoRule("np.linalg.qr", f"of {rows} x {columns} matrices with mode='complete', whose further columns are "
-                                     f"any basis (use mode='reduced'), and then")
+                                     f"any basis (use mode='reduced'),")
     Q, R = tall_qr(a[..., :rows])
     if columns > rows:
         R = np.concatenate([R, T(Q) @ a[..., rows:]], axis=-1)
@@ -337,25 +338,47 @@ pseudoinverse = declare(
     kinks=[Kink(([[0.0]],), ([[[[0.0]]]],), "0 at 0: the slope along matrices of the same rank")])
 
 
+def _cut(A, X, *, name):
+    size = np.max(np.abs(A), axis=(-2, -1), initial=0)
+    left = np.max(np.abs(A - A @ X @ A), axis=(-2, -1), initial=0)
+    if np.any(left > np.finfo(A.dtype).eps ** 0.5 * size):
+        raise NoRule(name, "that leaves out singular values that are not 0 (make the matrix of those that remain from "
+                           "np.linalg.svd, and take its pinv)")
+    return left
+
+
+nothing_is_cut = declare(
+    None, "what of A its pseudoinverse X leaves out: an error if it is more than rounding", name="nothing_is_cut",
+    kind=CONSTANT, forward=_cut,
+    cases=[Case((3, 2), call=lambda a: nothing_is_cut(a, np.linalg.pinv(a), name="np.linalg.pinv"))])
+
+
+def _inverted(name, A, rtol):
+    X = pseudoinverse(A, rtol=rtol)
+    nothing_is_cut(A, X, name=name)
+    return X
+
+
 def _pinv(a, rcond=None, hermitian=False, *, rtol=np._NoValue):
-    if rcond is not None:
-        if rtol is not np._NoValue:
-            raise ValueError("np.linalg.pinv: expected rcond or rtol, not both")
-        rtol = rcond
+    if rcond is not None and given(rtol):
+        raise ValueError("np.linalg.pinv: expected rcond or rtol, not both")
     a = symmetric(_square("np.linalg.pinv", a)) if hermitian else a
-    return pseudoinverse(a, **({} if rtol is np._NoValue else {"rtol": rtol}))
+    name, cut = ("rtol", rtol) if given(rtol) else ("rcond", 1e-15 if rcond is None else rcond)
+    return _inverted(f"np.linalg.pinv with {name}={cut!r}", a, cut)
 
 
 def _lstsq(a, b, rcond=None):
     """x = A^+ b; the sums of squares of what is left, if A has full rank and more rows than columns."""
-    (rows, columns), given = shape_of(a), b
+    a, b = as_array(a), as_array(b)
+    common, (rows, columns), is_vector = np.result_type(a.dtype, b.dtype), shape_of(a), len(shape_of(b)) == 1
+    a, b = (x if x.dtype == common else np.astype(x, common) for x in (a, b))
     if rcond is not None and rcond < 0:  # NumPy's -1 is the precision of the numbers
         rcond = np.finfo(a.dtype).eps
-    b = b[:, None] if len(shape_of(b)) == 1 else b
-    x = pseudoinverse(a, rtol=rcond) @ b
+    b = b[:, None] if is_vector else b
+    x = _inverted(f"np.linalg.lstsq with rcond={rcond!r}", a, rcond) @ b
     rank = np.linalg.matrix_rank(a, rtol=rcond)
     left = np.sum(np.square(b - a @ x), axis=0) if rank == columns < rows else np.zeros(0, a.dtype)
-    return (x[:, 0] if b is not given else x), left, int(rank), singular_values(a)
+    return (x[:, 0] if is_vector else x), left, np.int32(rank), singular_values(a)
 
 
 declare(np.linalg.matrix_rank, "constant almost everywhere: dy = 0", kind=CONSTANT,
@@ -389,10 +412,16 @@ compose(np.linalg.cond, _cond, kind=KINKED, cases=[
 
 def _tensorsolve(a, b, axes=None):
     n = len(shape_of(a))
-    order = [k for k in range(n) if k not in axes] + list(axes) if axes else range(n)
+    order = list(range(n))
+    for k in () if axes is None else axes:
+        order.remove(k)
+        order.append(k)
     a = np.transpose(a, order)
     shape = shape_of(a)[len(shape_of(b)):]
-    return np.reshape(np.linalg.solve(np.reshape(a, (-1, int(np.prod(shape)))), np.ravel(b)), shape)
+    n = int(np.prod(shape))
+    if np.size(a) != n * n:
+        raise np.linalg.LinAlgError(f"np.linalg.tensorsolve: {describe(a)} is no square matrix for {describe(b)}")
+    return np.reshape(np.linalg.solve(np.reshape(a, (n, n)), np.ravel(b)), shape)
 
 
 def _tensorinv(a, ind=2):

@@ -330,14 +330,14 @@ def _matrix_norm(x, ord, axis, keepdims):
         raise NoRule("np.linalg.norm", "with a traced ord= over two axes")
     if ord in (None, "fro", "f"):
         return norm(x, axis=axis, keepdims=keepdims)
+    if ord not in (1, -1, 2, -2, np.inf, -np.inf, "nuc"):
+        raise ValueError(f"np.linalg.norm: ord={ord!r} for matrices")
+    if not np.size(x) and ord not in (-1, -2, -np.inf):  # nothing is largest, and adds up to 0
+        return np.sum(np.abs(x), axis=axis, keepdims=keepdims)
     if ord in (2, -2, "nuc"):  # the largest, the least and the sum of the singular values
         s = np.linalg.svdvals(np.moveaxis(x, axis, (-2, -1)))
         y = (np.sum if ord == "nuc" else np.max if ord == 2 else np.min)(s, axis=-1)
         return np.expand_dims(y, axis) if keepdims else y
-    if ord not in (1, -1, np.inf, -np.inf):
-        raise ValueError(f"np.linalg.norm: ord={ord!r} for matrices")
-    if not np.size(x) and ord > 0:
-        return np.sum(np.abs(x), axis=axis, keepdims=keepdims)
     rows, columns = axis
     summed, kept = (rows, columns) if abs(ord) == 1 else (columns, rows)
     sums = np.sum(np.abs(x), axis=summed, keepdims=keepdims)

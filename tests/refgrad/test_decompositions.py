@@ -111,6 +111,8 @@ def test_one_singular_value_that_is_zero():
     (np.linalg.eigvals, "np.linalg.eigvals .*complex.* np.linalg.eigvalsh"),
     (lambda A: np.linalg.svd(A[:2]), "full_matrices=False"),
     (lambda A: np.linalg.qr(A[:, :2], "complete"), "mode='reduced'"),
+    (lambda A: np.linalg.pinv(A, 0.5), "rcond=0.5 .*not 0"),
+    (lambda A: np.linalg.lstsq(A, A, rcond=0.5), "np.linalg.lstsq.*rcond=0.5 .*not 0"),
     (lambda A: np.linalg.qr(A, "raw"), "mode='raw'")])
 def test_refused(call, message):
     with pytest.raises(NoRule, match=message):
@@ -121,7 +123,7 @@ def test_refused(call, message):
     lambda A: np.linalg.eigh(A, "U"), lambda A: np.linalg.eigh(A, UPLO="l"), np.linalg.svd, np.linalg.qr,
     lambda A: np.linalg.svd(A[:3], False), lambda A: np.linalg.svd(A + A.T, hermitian=True), np.linalg.eigvalsh,
     lambda A: np.linalg.lstsq(A[:, :2], A[:, 2:]), lambda A: np.linalg.lstsq(A[:, :2], A[0], rcond=-1),
-    lambda A: np.linalg.pinv(A, 0.1), lambda A: np.linalg.pinv(A, rtol=None),
+    lambda A: np.linalg.pinv(A, 1e-6), lambda A: np.linalg.pinv(A, rtol=None),
     lambda A: np.linalg.cholesky(A @ A.T + 4 * np.eye(4), upper=True), np.linalg.matrix_rank])
 def test_values_are_numpys(call):
     """The result too: its names, and whole numbers among it."""
