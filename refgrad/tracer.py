@@ -23,6 +23,7 @@ from numpy import ndarray
 
 from . import augmented, creation
 from .calls import caller_in_numpy, fitted, signature_of, ufunc_method, with_options
+from .elsewhere import declared, name_of
 from .errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule, Refused, describe
 from .face import Face
 from .operands import NUMBERS, REAL, admitted, takes_over
@@ -117,7 +118,7 @@ class Tracer(Face, Writable):
     # NumPy's two protocols
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
-        rule = TABLE.get(ufunc)
+        rule = TABLE.get(ufunc) or declared(ufunc)
         if rule is None or options or method != "__call__":
             if options.get("out") is not None:
                 references = sys.getrefcount(inputs[0])
@@ -450,7 +451,7 @@ def _unusual(rule, ufunc, method, inputs, options):
     if method != "__call__":
         return ufunc_method(ufunc, method, inputs, options)
     if rule is None:
-        raise NoRule(f"np.{ufunc.__name__}")
+        raise NoRule(name_of(ufunc))
     inputs, options = with_options(rule, ufunc, inputs, options)
     return run(rule, inputs, options)
 

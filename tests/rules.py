@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 
 import refgrad  # noqa: F401  (declares the rules)
+from refgrad.elsewhere import declared
 from refgrad.primitive import TABLE, Each, Kind, Primitive
 from refgrad.tree import tree_map
+
+try:
+    import scipy.special
+except ImportError:
+    pass
+else:
+    declared(scipy.special.gamma)
 
 RULES = sorted(TABLE.values(), key=lambda rule: rule.name)
 CASES = [(rule, case) for rule in RULES for case in rule.cases]

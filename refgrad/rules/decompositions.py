@@ -362,7 +362,7 @@ def _inverted(name, A, rtol):
 def _pinv(a, rcond=None, hermitian=False, *, rtol=np._NoValue):
     if rcond is not None and given(rtol):
         raise ValueError("np.linalg.pinv: expected rcond or rtol, not both")
-    a = symmetric(_square("np.linalg.pinv", a)) if hermitian else a
+    a = symmetric(_square("np.linalg.pinv with hermitian=True", a)) if hermitian else a
     name, cut = ("rtol", rtol) if given(rtol) else ("rcond", 1e-15 if rcond is None else rcond)
     return _inverted(f"np.linalg.pinv with {name}={cut!r}", a, cut)
 
