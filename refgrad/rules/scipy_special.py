@@ -83,7 +83,8 @@ _of_parameters(sp.betainc, "y = int_0^x t^(a-1) (1-t)^(b-1) dt / B(a, b),  dy = 
                lambda g, a, b, x: g * x ** (a - 1) * (1 - x) ** (b - 1) / sp.beta(a + number(0, x), b + number(0, x)),
                [[0.5, 1.0, 2.5, 4.0], [1.5, 2.0, 0.5, 3.0]], "unit interval", scales=(-20, 0))
 _of_parameters(sp._ufuncs._zeta, "y = sum_k (k + x)^-a,  dy = -a zeta(a + 1, x) dx",
-               lambda g, a, x: -g * a * sp._ufuncs._zeta(a + 1, x), [[1.5, 2.0, 3.0, 4.0]], "positive", scales=(-50, 50))
+               lambda g, a, x: -g * a * sp._ufuncs._zeta(a + 1, x), [[1.5, 2.0, 3.0, 4.0]], "positive",
+               scales=(-50, 50))
 
 # The normal distribution
 
@@ -124,19 +125,17 @@ _special(sp.logit, "y = log(x / (1 - x)),  dy = dx / x + dx / (1 - x)", lambda x
 _special(sp.log_expit, "y = -log(1 + e^-x),  dy = dx / (1 + e^x)", lambda x: logistic(-x))
 
 
-def _unless_zero(x, log):
-    """log y, but 0 at x = 0 where it is infinite or nan: x log y is 0 all around, as torch has it."""
-    return np.where((x == 0) & ~np.isfinite(log), 0, log)
+def _unless_zero(x, y, end):
+    """y, but end + 1 (of which the logarithm is 0) where the logarithm has no number and x is 0, as torch has it."""
+    return np.where((x == 0) & (y <= end), end + 1, y)
 
 
-with np.errstate(divide="ignore"):
-    _special(sp.xlogy, "y = a log b, 0 at a = 0:  dy = log b da + a / b db",
-             lambda a, b: _unless_zero(a, np.log(b)), lambda a, b: quotient(a, b), kind=KINKED,
-             domain=(None, "positive"), scales=(-50, 50), near=(1.0,),
-             kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at 0, 0")])
-    _special(sp.xlog1py, "y = a log(1 + b), 0 at a = 0:  dy = log(1 + b) da + a / (1 + b) db",
-             lambda a, b: _unless_zero(a, np.log1p(b)), lambda a, b: quotient(a, 1 + b), kind=KINKED,
-             domain=(None, "above minus one"), scales=(-50, 0), kinks=[Kink((0.0, -1.0), (0.0, 0.0), "0 at 0, -1")])
+_special(sp.xlogy, "y = a log b, 0 at a = 0:  dy = log b da + a / b db",
+         lambda a, b: np.log(_unless_zero(a, b, 0)), lambda a, b: quotient(a, b), kind=KINKED,
+         domain=(None, "positive"), scales=(-50, 50), near=(1.0,), kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at 0, 0")])
+_special(sp.xlog1py, "y = a log(1 + b), 0 at a = 0:  dy = log(1 + b) da + a / (1 + b) db",
+         lambda a, b: np.log1p(_unless_zero(a, b, -1)), lambda a, b: quotient(a, 1 + b), kind=KINKED,
+         domain=(None, "above minus one"), scales=(-50, 0), kinks=[Kink((0.0, -1.0), (0.0, 0.0), "0 at 0, -1")])
 _special(sp.entr, "y = -x log x,  dy = (-log x - 1) dx", lambda x: -np.log(x) - 1, domain="positive", scales=(-50, 50))
 _special(sp.rel_entr, "y = a log(a / b),  dy = (log(a / b) + 1) da - a / b db",
          lambda a, b: np.log(a / b) + 1, lambda a, b: -a / b, domain="positive", scales=(-50, 50))
