@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 
+from .elsewhere import name_of
 from .errors import NoRule, Refused, describe
 from .primitive import TABLE, every_argument_is_an_array, ndim_of, shape_of
 
@@ -79,22 +80,30 @@ def as_called(function):
     return call
 
 
-def caller_in_numpy(x):
-    """'np.full_like(fill_value=float64[])': the NumPy function whose own code has met x, or None.
+#: Functions of SciPy's that are no ufuncs, but that refgrad has.
+OWN = "logsumexp", "softmax", "log_softmax", "polygamma"
 
-    NumPy asks for overrides by some arguments alone; its own code gets to see the others.
+
+def caller_in_library(x):
+    """The function of NumPy or SciPy whose own code has met x, and the way out: None, "" if none.
+
+    As in 'np.full_like(fill_value=float64[])': NumPy asks for overrides by some arguments alone;
+    its own code gets to see the others.
     """
     frame, outermost = sys._getframe(1), None
     while _package(frame) == "refgrad":
         frame = frame.f_back
-    while _package(frame) == "numpy":
+    while _package(frame) in ("numpy", "scipy"):
+        name = frame.f_code.co_name
+        if name in OWN and _package(frame) == "scipy":
+            return f"scipy.special.{name}", f"Use refgrad.special.{name}, which has the same arguments."
         frame, outermost = frame.f_back, frame
-    if outermost is None:
-        return None
+    if _package(outermost) != "numpy":
+        return None, ""
     given = {**outermost.f_locals.get("kwargs", {}), **outermost.f_locals}
     names = [name for name, value in given.items() if value is x]
     what = f"{names[0]}={describe(x)}" if names else "..."
-    return f"np.{_name_in_numpy(outermost)}({what})"
+    return f"np.{_name_in_numpy(outermost)}({what})", ""
 
 
 def _name_in_numpy(frame):
@@ -163,7 +172,7 @@ _FOLDED = {np.subtract, np.divide, np.maximum, np.minimum, np.fmax, np.fmin, np.
 
 def ufunc_method(ufunc, method, inputs, options):
     """ufunc.reduce, reduceat, accumulate and outer by functions that have rules."""
-    name = f"np.{ufunc.__name__}.{method}"
+    name = f"{name_of(ufunc)}.{method}"
     if ufunc not in TABLE:
         raise NoRule(name)
     try:

@@ -55,6 +55,10 @@ _COMPLEX = ("Complex numbers are not differentiated: with a = 2 np.pi k n / N fo
             "and the places n, np.cos(a) @ x and -np.sin(a) @ x are the real and the imaginary part.")
 #: From a function of NumPy, or a module of it, to what to write instead.
 INSTEAD = {
+    **dict.fromkeys(
+        ("np.linalg.eig", "np.linalg.eigvals"),
+        "Its eigenvalues may be complex, which are not differentiated. For symmetric matrices use np.linalg.eigh or "
+        "np.linalg.eigvalsh."),
     "np.full": "Write np.full(shape, x, like=x).",
     "np.full_like": "Write np.full(np.shape(a), x, like=x).",
     "np.r_": "Write np.concatenate([x, y]).", "np.c_": "Write np.column_stack([x, y]).",

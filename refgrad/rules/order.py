@@ -94,7 +94,8 @@ def _between(ordered, q, method, weak, skip):
         elif not skip:
             c = np.reshape(c, shape_of(c) + (1,) * len(rest))
         low, high = (_entries(ordered, k, skip) for k in (first, np.minimum(first + 1, last)))
-        y = (1 - c) * low + c * high
+        width = high - low  # from the nearer end, as NumPy does
+        y = np.where(c < 0.5, low + width * c, high - width * (1 - c))
     missing = np.isnan(ordered[..., -1])
     return y if skip or not np.any(missing) else np.where(missing, ordered[..., -1], y)
 

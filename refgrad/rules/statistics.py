@@ -104,10 +104,12 @@ def _bincount(x, /, weights=None, minlength=0):
     x = as_array(x)
     if x.dtype.kind not in "biu":
         raise TypeError(f"np.bincount: x is {describe(x)}; expected integers")
-    length = len(np.bincount(x, minlength=minlength))  # NumPy's own opinion of these
+    counts = np.bincount(x, minlength=minlength)
+    if weights is None:
+        return counts
     if shape_of(weights) != shape_of(x):
         raise ValueError(f"np.bincount: weights of shape {shape_of(weights)} for {shape_of(x)}")
-    return scatter_add(np.astype(weights, float), index=x, shape=(length,))
+    return scatter_add(np.astype(weights, float), index=x, shape=shape_of(counts))
 
 
 compose(np.bincount, _bincount, kind=LINEAR, cases=[

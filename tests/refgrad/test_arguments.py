@@ -47,12 +47,16 @@ REFUSED = {
     "initial": lambda name, value: name in ("np.logical_and.reduce", "np.logical_or.reduce"),
     "copy": lambda name, value: (name in ("np.nan_to_num", "np.meshgrid")
                                  or name.endswith("reshape") and value is False),
-    "upper": lambda name, value: name == "np.linalg.cholesky" and value,
-    "ord": lambda name, value: value in (2, -2, "nuc"),  # of matrices
-    "a": lambda name, value: name == "np.cross",  # of vectors with two entries
+    "hermitian": lambda name, value: name == "np.linalg.pinv",  # of a matrix that is not square
+    "full_matrices": lambda name, value: value,  # of matrices that are not square
+    "rcond": lambda name, value: value == 0.1,  # which leaves out singular values that are not 0
+    "rtol": lambda name, value: name == "np.linalg.pinv" and (
+        isinstance(value, np.ndarray) or value == 0.5),
+    # of vectors with two entries, of matrices that are not square
+    "a": lambda name, value: name in ("np.cross", "np.linalg.svd"),
     # of these NumPy does not ask whether they are traced
     "default": lambda name, value: name == "np.select",
-    "mode": lambda name, value: name == "np.pad",
+    "mode": lambda name, value: name in ("np.pad", "np.linalg.qr"),
     "reflect_type": lambda name, value: value == "odd",
     "everything": lambda name, value: name.endswith(FOLDED),
 }
@@ -64,7 +68,8 @@ STUMBLES = {"x.all": "return arrays must be of ArrayType",
             **dict.fromkeys(["np.cumulative_sum", "np.cumulative_prod"],
                             "list indices must be integers"),
             "np.polyder": "operands could not be broadcast",
-            "np.average": "division by zero", "np.roll": "not enough values to unpack"}
+            "np.average": "division by zero", "np.roll": "not enough values to unpack",
+            "np.linalg.tensorinv": "takes exactly 1 argument"}
 
 
 def is_ufunc(name):
@@ -218,7 +223,8 @@ def follows_views(call):
 def has_the_derivative(call):
     """Both modes, against each other and against differences, where float64 can tell."""
     arrays, rng = call.arrays, np.random.default_rng(5)
-    symmetric = call.entry.rule.function is np.linalg.cholesky  # which reads one half
+    reads_one_half = np.linalg.cholesky, np.linalg.eigh, np.linalg.eigvalsh
+    symmetric = call.entry.rule.function in reads_one_half or call.given().get("hermitian", False)
     numbers = [isinstance(x, np.generic) for x in arrays]
 
     def program(*drawn):

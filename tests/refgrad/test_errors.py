@@ -31,7 +31,7 @@ WAY_OUT = r"has no differentiation rule.*refgrad\.functions\(\).*refgrad\.custom
 
 
 @pytest.mark.parametrize("f, name", [
-    (lambda x: np.polydiv(x, x), "np.polydiv"), (lambda x: np.linalg.eig(np.diag(x)), r"np\.linalg\.eig"),
+    (lambda x: np.polydiv(x, x), "np.polydiv"),
     (lambda x: np.histogram(x, "auto"), "np.histogram with bins='auto'"),
     (lambda x: np.histogram2d(x, x), "np.histogram2d"),
     (lambda x: np.logaddexp.reduce(x, where=x > 0), r"np\.logaddexp\.reduce with where="),
@@ -64,6 +64,7 @@ def test_unsupported_arguments(f, call):
 
 
 @pytest.mark.parametrize("f, message", [
+    (lambda x: np.linalg.eig(np.diag(x)), r"np\.linalg\.eig .*use np\.linalg\.eigh"),
     (np.roots, r"np\.roots .*Roots may be complex.*np\.polyval\(p, r\)"),
     (np.fft.fft, r"np\.fft\.fft .*Complex numbers are not differentiated.*np\.cos\(a\) @ x"),
     (np.sort_complex, r"np\.sort_complex .*Write np\.sort\(x\)"),
