@@ -1,8 +1,10 @@
 """Polynomials by their coefficients, the highest power first."""
 
+import warnings
+
 import numpy as np
 
-from ..cases import FOURTH, Case
+from ..cases import FOURTH, Case, Fixed
 from ..errors import NoRule, describe
 from ..primitive import LINEAR, MULTILINEAR, compose, ndim_of, shape_of
 from .arguments import as_array
@@ -98,3 +100,47 @@ compose(np.polysub, _aligned("np.polysub", np.subtract), kind=LINEAR,
         cases=[Case((3,), (2,)), Case((), (3,))])
 compose(np.polymul, _product, kind=MULTILINEAR, cases=[Case((3,), (2,)), Case((2,), (3,))])
 compose(np.poly, _of_roots, cases=[Case((3,), scales=FOURTH), Case((1,))])
+
+
+def _fit(x, y, deg, rcond=None, full=False, w=None, cov=False):
+    """Least squares for the coefficients, with columns of the Vandermonde matrix made equally long"""
+    x, y, n = as_array(x) + 0.0, as_array(y) + 0.0, int(deg) + 1
+    if deg < 0:
+        raise ValueError(f"np.polyfit: deg={deg}; expected 0 or more")
+    if ndim_of(x) != 1 or not shape_of(x)[0] or shape_of(y)[:1] != shape_of(x) or ndim_of(y) > 2:
+        raise TypeError(f"np.polyfit: x has shape {shape_of(x)} and y {shape_of(y)}; expected one "
+                        f"axis with an entry or more, and one or two that begin with it")
+    if rcond is None:
+        rcond = shape_of(x)[0] * float(np.finfo(x.dtype if x.dtype.kind == "f" else float).eps)
+    A, b = np.vander(x + np.zeros_like(y, shape=()), n), y  # in the arithmetic of both
+    if w is not None:
+        w = as_array(w) + 0.0
+        if shape_of(w) != shape_of(x):
+            raise TypeError(f"np.polyfit: w has shape {shape_of(w)} for {shape_of(x)[0]} points")
+        A, b = A * w[:, None], b * (w if ndim_of(b) == 1 else w[:, None])
+    scale = np.sqrt(np.sum(A * A, axis=0))
+    A = A / scale
+    c, left, rank, s = np.linalg.lstsq(A, b, rcond)
+    c = np.transpose(np.transpose(c) / scale)
+    if rank != n and not full:
+        warnings.warn("Polyfit may be poorly conditioned", np.exceptions.RankWarning, stacklevel=2)
+    if full:
+        return c, left, rank, s, rcond
+    if not cov:
+        return c
+    V = np.linalg.inv(np.dot(np.transpose(A), A)) / np.outer(scale, scale)
+    if cov != "unscaled":
+        if shape_of(x)[0] <= n:
+            raise ValueError(f"np.polyfit: cov=True needs more than {n} points")
+        left = left / (shape_of(x)[0] - n)
+    else:
+        left = 1
+    return c, V * left if ndim_of(y) == 1 else V[:, :, None] * left
+
+
+compose(np.polyfit, _fit, cases=[
+    Case(Fixed(np.arange(4.0)), (4,), deg=1), Case((4,), (4,), deg=1, scales=(-20, 20)),
+    Case(Fixed(np.arange(4.0)), (4, 2), (4,), domain=(None, None, "positive"),
+         call=lambda x, y, w: np.polyfit(x, y, 1, w=w), scales=(-20, 20)),
+    Case(Fixed(np.arange(5.0)), (5,), call=lambda x, y: np.polyfit(x, y, 1, cov=True)[1],
+         scales=FOURTH)])

@@ -110,6 +110,8 @@ CANDIDATES = {
     "rowvar": YES_OR_NO, "bias": YES_OR_NO,
     "fweights": [None, Like(lambda a: np.ones(a.shape[-1], int))],
     "aweights": [None, Like(lambda a: np.linspace(1, 2, a.shape[-1]))], "minlength": [0, 2, 9, -1],
+    "deg": [0, 1, 2, -1], "full": YES_OR_NO, "cov": [True, False, "unscaled"],
+    "w": [None, Like(lambda a: np.linspace(1, 2, a.shape[0]))],
     "m": [0, 1, 2, 3, -1], "range": [None, (-1.0, 2.0), (0, 1), (1.0, 1.0), (1, 0)],
     "density": [None, True, False],
     "new_shape": [7, (), (2, 3), (0,), (2, -1), np.int64(4)],
