@@ -34,7 +34,8 @@ def _floating(x):
     return x * 1.0
 
 
-def _linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
+def _linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *,
+              device=None):
     """y_k = (1 - w_k) start + w_k stop  with  w_k = k / n"""
     in_memory("np.linspace", device)
     start, stop = _floating(start), _floating(stop)
@@ -56,7 +57,7 @@ def _logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0)
 
 
 def _geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
-    """y_k = start^(1 - w_k) stop^(w_k), with the sign of both; NumPy computes in float64 at least"""
+    """y_k = start^(1 - w_k) stop^(w_k), with the sign of both; in float64 at least"""
     start, stop = as_array(start), as_array(stop)
     wide = np.result_type(start.dtype, stop.dtype, float if dtype is None else dtype, np.float16)
     start, stop = start.astype(wide), stop.astype(wide)
@@ -112,11 +113,13 @@ def _vander(x, N=None, increasing=False):
 
 
 compose(np.linspace, _linspace, kind=LINEAR, cases=[
-    Case((), (), num=5), Case((2,), (3, 1), num=3, axis=-1), Case((3,), (3,), num=4, endpoint=False),
+    Case((), (), num=5), Case((2,), (3, 1), num=3, axis=-1),
+    Case((3,), (3,), num=4, endpoint=False),
     Case((), (), call=lambda a, b: np.linspace(a, b, 1)),
     Case((2,), (2,), call=lambda a, b: np.linspace(a, b, 4, retstep=True)[1])])
 compose(np.logspace, _logspace, cases=[
-    Case((), (), num=4, scales=(-300, 0)), Case((2,), (2,), num=3, base=2.0, axis=1, scales=(-300, 0)),
+    Case((), (), num=4, scales=(-300, 0)),
+    Case((2,), (2,), num=3, base=2.0, axis=1, scales=(-300, 0)),
     Case((2,), (), (2,), domain=(None, None, "positive"), scales=(-2, 0),
          call=lambda a, b, base: np.logspace(a, b, 3, base=base))])
 compose(np.geomspace, _geomspace, cases=[

@@ -23,7 +23,8 @@ def present(a, where=True):
 def _reduction(function, neutral):
     def call(a, axis=None, dtype=None, *, keepdims=False, initial=np._NoValue, where=True):
         a = np.where(np.isnan(a), neutral, a)
-        return function(a, axis=axis, dtype=dtype, keepdims=flag(keepdims), initial=initial, where=where)
+        return function(a, axis=axis, dtype=dtype, keepdims=flag(keepdims), initial=initial,
+                        where=where)
     return call
 
 
@@ -41,8 +42,8 @@ def _spread(function):
     def call(a, axis=None, dtype=None, *, ddof=0, keepdims=False, where=True, mean=np._NoValue,
              correction=np._NoValue):
         there, keepdims = present(a, where), flag(keepdims)
-        y = function(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=there, mean=mean,
-                     correction=correction)
+        y = function(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=there,
+                     mean=mean, correction=correction)
         axes = axes_of(a, axis, scalar=not everything(there))
         few = counted(a, axes, there, keepdims) <= (correction if given(correction) else ddof)
         return as_number(np.where(few, np.nan, y)) if np.any(few) else y
@@ -51,7 +52,8 @@ def _spread(function):
 
 compose(np.nansum, _reduction(np.sum, 0), kind=LINEAR, cases=REDUCTIONS)
 compose(np.nanprod, _reduction(np.prod, 1), cases=REDUCTIONS)
-compose(np.nancumsum, _running(np.cumsum, 0), kind=LINEAR, cases=[Case((2, 3)), Case((3, 4), axis=1)])
+compose(np.nancumsum, _running(np.cumsum, 0), kind=LINEAR,
+        cases=[Case((2, 3)), Case((3, 4), axis=1)])
 compose(np.nancumprod, _running(np.cumprod, 1), cases=[Case((4,)), Case((3, 4), axis=1)])
 compose(np.nanmean, _mean, kind=LINEAR, cases=REDUCTIONS)
 compose(np.nanvar, _spread(np.var), cases=STATISTICS)

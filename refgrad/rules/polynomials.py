@@ -103,7 +103,7 @@ compose(np.poly, _of_roots, cases=[Case((3,), scales=FOURTH), Case((1,))])
 
 
 def _fit(x, y, deg, rcond=None, full=False, w=None, cov=False):
-    """Least squares for the coefficients, with columns of the Vandermonde matrix made equally long"""
+    """Least squares for the coefficients, with the columns of powers made equally long"""
     x, y, n = as_array(x) + 0.0, as_array(y) + 0.0, int(deg) + 1
     if deg < 0:
         raise ValueError(f"np.polyfit: deg={deg}; expected 0 or more")
@@ -111,7 +111,7 @@ def _fit(x, y, deg, rcond=None, full=False, w=None, cov=False):
         raise TypeError(f"np.polyfit: x has shape {shape_of(x)} and y {shape_of(y)}; expected one "
                         f"axis with an entry or more, and one or two that begin with it")
     if rcond is None:
-        rcond = shape_of(x)[0] * float(np.finfo(x.dtype if x.dtype.kind == "f" else float).eps)
+        rcond = shape_of(x)[0] * np.finfo(x.dtype if x.dtype.kind == "f" else float).eps
     A, b = np.vander(x + np.zeros_like(y, shape=()), n), y  # in the arithmetic of both
     if w is not None:
         w = as_array(w) + 0.0

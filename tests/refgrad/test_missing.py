@@ -29,7 +29,8 @@ def test_what_is_there_counts(function, mode):
 @pytest.mark.parametrize("function", PAIRS, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("named", [
     {}, {"axis": 0}, {"axis": (0, 1), "keepdims": True}, {"axis": 1, "keepdims": True},
-    {"axis": 1, "ddof": 2}, {"axis": 1, "where": np.array([True, True, False, True]), "initial": 1.0}],
+    {"axis": 1, "ddof": 2},
+    {"axis": 1, "where": np.array([True, True, False, True]), "initial": 1.0}],
     ids=str)
 def test_the_value_is_numpys(function, named):
     if "ddof" in named and function not in (np.nanvar, np.nanstd):
