@@ -94,7 +94,7 @@ def _(A):
 
 
 # Real numbers have no neighbours: the next float is the number itself, rounded.
-register(np.nextafter, lambda x1, x2: wrap(np.broadcast_arrays(cells_of(x1), cells_of(x2))[0]))
+elementwise(np.nextafter, lambda x, y: np.broadcast_arrays(x, y)[0], 2)
 
 
 @register(exponent)
