@@ -67,6 +67,7 @@ def _tile(A, reps):
 def _take(a, indices, axis=None, *, mode="raise"):
     a, axis = _flat(a, axis)
     n = shape_of(a)[axis]
+    mode = {0: "clip", 1: "wrap", 2: "raise"}.get(mode, mode)  # NumPy's numbers for them
     if mode not in ("raise", "wrap", "clip"):
         np.take([0], [0], mode=mode)  # NumPy's own opinion of it
     indices = np.asarray(indices)
