@@ -34,6 +34,7 @@ def _running(function, neutral):
 
 
 def _mean(a, axis=None, dtype=None, *, keepdims=False, where=True):
+    axis = axes_of(a, axis, scalar=True)
     return np.mean(a, axis=axis, dtype=dtype, keepdims=flag(keepdims), where=present(a, where))
 
 
@@ -42,10 +43,10 @@ def _spread(function):
     def call(a, axis=None, dtype=None, *, ddof=0, keepdims=False, where=True, mean=np._NoValue,
              correction=np._NoValue):
         there, keepdims = present(a, where), flag(keepdims)
+        axis = axes_of(a, axis, scalar=True)
         y = function(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=there,
                      mean=mean, correction=correction)
-        axes = axes_of(a, axis, scalar=not everything(there))
-        few = counted(a, axes, there, keepdims) <= (correction if given(correction) else ddof)
+        few = counted(a, axis, there, keepdims) <= (correction if given(correction) else ddof)
         return as_number(np.where(few, np.nan, y)) if np.any(few) else y
     return call
 

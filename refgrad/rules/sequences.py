@@ -234,6 +234,8 @@ def _interp(x, xp, fp, left=None, right=None, period=None):
         xp, fp = at(xp, order), at(fp, order)
         xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
         fp = np.concatenate([fp[-1:], fp, fp[:1]])
+    elif np.any(xp[1:] < xp[:-1]):
+        raise ValueError("np.interp: xp= falls; expected sorted positions")
     last = shape_of(xp)[0] - 1
     j = np.searchsorted(xp, x, "right") - 1
     between = (j >= 0) & (j < last)
