@@ -27,7 +27,7 @@ log_sum_exp = declare(
 
 
 def _with_axes_last(a, axis):
-    """The array with its chosen axes last and flattened, that before it is flattened, the other axes, and the chosen."""
+    """The array with its chosen axes last, flattened and not yet, the other axes, and the chosen ones."""
     axes = axes_of(a, axis, scalar=True)
     others = [k for k in range(-ndim_of(a), 0) if k not in axes]
     moved = np.transpose(a, [*others, *axes])

@@ -65,7 +65,8 @@ def _settled(K, w, *like, both, message):
 
 
 same_values = declare(
-    None, """which pairs of values w are equal; an error where K, made from arrays of like size, would turn their vectors""",
+    None, """which pairs of values w are equal; an error where K, made from arrays like these, would turn their
+    vectors""",
     name="same_values",
     kind=CONSTANT, forward=_settled,
     cases=[Case((3, 3), (3,), call=lambda K, w: same_values(K, w, K, both=False, message=_EIGEN))])
@@ -131,7 +132,8 @@ spectrum = declare(
 
 eigenvalues = declare(
     None, "w of A = V W V' as in `spectrum`:  dw = diag(V' dA V),  <g, dw> = <V diag(g) V', dA>", name="eigenvalues",
-    keep=lambda A, UPLO="L": spectrum(A, UPLO=UPLO), forward=lambda parts, A, UPLO="L": parts[0], kind=KINKED, stacked=True,
+    keep=lambda A, UPLO="L": spectrum(A, UPLO=UPLO), forward=lambda parts, A, UPLO="L": parts[0], kind=KINKED,
+    stacked=True,
     jvp=(lambda dA, parts: _on_diagonal(T(parts[1]) @ dA @ parts[1]),),
     vjp=(lambda g, parts: parts[1] @ (g[..., None] * T(parts[1])),),
     cases=_of_sums(lambda a: eigenvalues(a)),
@@ -218,7 +220,8 @@ def _singular_vjp(g, y):
 
 
 singular = declare(
-    None, """A = U S V'  with  U' U = V' V = I  and diagonal S:  with P = U' dA V and antisymmetric O = U' dU, N = V' dV,
+    None, """A = U S V'  with  U' U = V' V = I  and diagonal S:
+    with  P = U' dA V  and antisymmetric  O = U' dU,  N = V' dV,
     P = O S + dS - S N,  so  ds_i = p_ii,  and off the diagonal  p_ij + p_ji = (o_ij + n_ij) (s_j - s_i),
     p_ij - p_ji = (o_ij - n_ij) (s_i + s_j):  O = X + Y, N = X - Y with  x_ij = (p_ij + p_ji) / 2 / (s_j - s_i)
     and  y_ij = (p_ij - p_ji) / 2 / (s_i + s_j).  What of dU is perpendicular to U, (I - U U') dA V = (I - U U') dU S,
@@ -289,7 +292,8 @@ def _qr_vjp(g, y):
 
 
 tall_qr = declare(
-    None, """A = Q R  with  Q' Q = I  and upper R that can be inverted:  with M = Q' dA R^-1 and antisymmetric O = Q' dQ,
+    None, """A = Q R  with  Q' Q = I  and upper R that can be inverted:
+    with  M = Q' dA R^-1  and antisymmetric  O = Q' dQ,
     M = O + dR R^-1, of which the second is upper:  O = L - L'  with L = M below the diagonal,  dR = (M - O) R
     dQ = (I - Q Q') dA R^-1 + Q O
     <G, dQ> + <H, dR> = <(I - Q Q') G R^-T, dA> + <Q' G - H R', O> + <H R', M>, where <Z, O> = <low(Z - Z'), M>:
