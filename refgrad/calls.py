@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 
+from .elsewhere import name_of
 from .errors import NoRule, Refused, describe
 from .primitive import TABLE, every_argument_is_an_array, ndim_of, shape_of
 
@@ -79,22 +80,40 @@ def as_called(function):
     return call
 
 
-def caller_in_numpy(x):
-    """'np.full_like(fill_value=float64[])': the NumPy function whose own code has met x, or None.
+#: Functions of SciPy's that are no ufuncs, but that refgrad has.
+OWN = "logsumexp", "softmax", "log_softmax", "polygamma"
 
-    NumPy asks for overrides by some arguments alone; its own code gets to see the others.
+
+def caller_in_library(x):
+    """The function of NumPy or SciPy whose own code has met x, and the way out: None, "" if none.
+
+    As in 'np.full_like(fill_value=float64[])': NumPy asks for overrides by some arguments alone;
+    its own code gets to see the others.
     """
     frame, outermost = sys._getframe(1), None
     while _package(frame) == "refgrad":
         frame = frame.f_back
-    while _package(frame) == "numpy":
+    while _package(frame) in ("numpy", "scipy"):
+        name = frame.f_code.co_name
+        if name in OWN and _package(frame) == "scipy":
+            return f"scipy.special.{name}", f"Use refgrad.special.{name}, which has the same arguments."
         frame, outermost = frame.f_back, frame
-    if outermost is None:
-        return None
+    if _package(outermost) != "numpy":
+        return None, ""
     given = {**outermost.f_locals.get("kwargs", {}), **outermost.f_locals}
     names = [name for name, value in given.items() if value is x]
     what = f"{names[0]}={describe(x)}" if names else "..."
-    return f"np.{outermost.f_code.co_name.lstrip('_')}({what})"
+    return f"np.{_name_in_numpy(outermost)}({what})", ""
+
+
+def _name_in_numpy(frame):
+    """'full_like', 'polynomial.polynomial.polyval', or 'r_' of an object that is called."""
+    name, owner = frame.f_code.co_name, frame.f_locals.get("self")
+    if name.startswith("__") and owner is not None:
+        return next((k for k, v in vars(np).items() if v is owner), type(owner).__name__)
+    module = frame.f_globals["__name__"].split(".")[1:]
+    is_private = any(part.startswith("_") for part in module)
+    return ".".join([*([] if is_private else module), name.lstrip("_")])
 
 
 def _package(frame):
@@ -116,7 +135,8 @@ def with_options(rule, ufunc, inputs, options):
              for x in inputs]
     ufunc(*small, **options)  # raises for what NumPy does not take
     if options.get("where", True) is not True:
-        raise NoRule(rule.name, "with where=")
+        raise NoRule(rule.name, "with where=", f"Write np.where(where, {rule.name}(...), other), "
+                     "which says what stands in the other places.")
     how = {name: options[name] for name in ("dtype", "signature", "casting")
            if options.get(name) is not None}
     if how:
@@ -151,19 +171,40 @@ _FOLDED = {np.subtract, np.divide, np.maximum, np.minimum, np.fmax, np.fmin, np.
 
 
 def ufunc_method(ufunc, method, inputs, options):
-    """ufunc.reduce, accumulate and outer by functions that have rules; NoRule for reduceat."""
-    name = f"np.{ufunc.__name__}.{method}"
-    if ufunc not in TABLE or method == "reduceat":
+    """ufunc.reduce, reduceat, accumulate and outer by functions that have rules."""
+    name = f"{name_of(ufunc)}.{method}"
+    if ufunc not in TABLE:
         raise NoRule(name)
     try:
         if method == "outer":
             a, b = inputs
             return ufunc(np.reshape(a, shape_of(a) + (1,) * ndim_of(b)), b, **options)
+        if method == "reduceat":
+            return _reduced_between(ufunc, name, *inputs[:1], **{"indices": inputs[-1], **options})
         return _along_axis(ufunc, method, name, *inputs, **options)
     except Refused as error:
         if not str(error).startswith(name):
             error.args = f"{name}: {error}",
         raise
+
+
+def _reduced_between(ufunc, name, x, indices, axis=0, dtype=None):
+    """A reduction from each index to the next one, or the entry there if the next is not above."""
+    indices = np.asarray(indices)
+    if TABLE[ufunc].constant or ufunc not in _REDUCTIONS and ufunc not in _FOLDED:
+        raise NoRule(name)
+    if dtype is not None:
+        raise NoRule(name, "with dtype=")
+    if indices.ndim != 1 or indices.dtype.kind not in "biu" and indices.size:
+        raise TypeError(f"{name}: indices={indices!r}; expected integers along one axis")
+    if type(axis) is tuple and len(axis) == 1:
+        axis, = axis
+    x, starts = np.moveaxis(x, axis, 0), indices.astype(int).tolist()
+    n = shape_of(x)[0]
+    if not all(0 <= i < n for i in starts):
+        raise IndexError(f"{name}: indices={starts} of {n} entries")
+    parts = [ufunc.reduce(x[i:j]) if i + 1 < j else x[i] for i, j in zip(starts, [*starts[1:], n])]
+    return np.moveaxis(np.stack(parts) if parts else x[:0], 0, axis)
 
 
 def _along_axis(ufunc, method, name, x, axis=0, **options):

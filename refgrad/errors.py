@@ -43,10 +43,45 @@ class Refused(TypeError):
 class NoRule(Refused):
     """A function was called on a traced array that has no differentiation rule."""
 
-    def __init__(self, function, how=""):
+    def __init__(self, function, how="", way_out=""):
         super().__init__(
-            f"{function}{' ' + how if how else ''} has no differentiation rule. Write it with functions that have one "
-            f"(refgrad.functions() lists them), or declare its jvp and vjp with refgrad.custom.")
+            f"{function}{' ' + how if how else ''} has no differentiation rule. "
+            + (way_out or not how and instead_of(function) or
+               "Write it with functions that have one (refgrad.functions() lists them), or declare "
+               "its jvp and vjp with refgrad.custom."))
+
+
+_COMPLEX = ("Complex numbers are not differentiated: with a = 2 np.pi k n / N for the frequencies k "
+            "and the places n, np.cos(a) @ x and -np.sin(a) @ x are the real and the imaginary part.")
+#: From a function of NumPy, or a module of it, to what to write instead.
+INSTEAD = {
+    **dict.fromkeys(
+        ("np.linalg.eig", "np.linalg.eigvals"),
+        "Its eigenvalues may be complex, which are not differentiated. For symmetric matrices use np.linalg.eigh or "
+        "np.linalg.eigvalsh."),
+    "np.full": "Write np.full(shape, x, like=x).",
+    "np.full_like": "Write np.full(np.shape(a), x, like=x).",
+    "np.r_": "Write np.concatenate([x, y]).", "np.c_": "Write np.column_stack([x, y]).",
+    "np.vectorize": "Call the function itself on the array, or write np.stack([f(t) for t in x]).",
+    "np.require": "Leave it out: a traced array is as it is.",
+    "np.asarray_chkfinite": "Leave it out, or ask np.all(np.isfinite(x)).",
+    "np.as_strided": "Write np.lib.stride_tricks.sliding_window_view(x, window_shape).",
+    "np.sort_complex": "Write np.sort(x), which stays real.",
+    "np.roots": "Roots may be complex. For real ones, r = np.roots(p) of plain numbers, "
+                "r - np.polyval(p, r) / np.polyval(np.polyder(p), r) has the values and derivatives.",
+    "np.polynomial": "Write np.polyval(c[::-1], x), np.polymul and so on, which take the highest "
+                     "power first.",
+    "np.lib.scimath": "It makes complex numbers of what is outside of the domain: write np.sqrt, "
+                      "np.log, ..., which are nan there.",
+    "np.fft": _COMPLEX,
+}
+
+
+def instead_of(function):
+    """What to write instead of a function, given by its name, or else of its module's functions."""
+    while function not in INSTEAD and "." in function:
+        function = function.rpartition(".")[0]
+    return INSTEAD.get(function, "")
 
 
 class InPlaceWrite(Refused):
@@ -70,7 +105,7 @@ class LostTrace(Refused):
         tracer.level.lost = self
         super().__init__(
             f"{function} was given {describe(tracer)} that {tracer.level.purpose}, and would lose the trace. "
-            + (way_out or "Keep it an array: np.stack([x, y]) or np.array([x, y], like=x) for np.array([x, y]), A @ x "
+            + (way_out or instead_of(function.partition("(")[0]) or "Keep it an array: np.stack([x, y]) or np.array([x, y], like=x) for np.array([x, y]), A @ x "
                           "or np.dot(A, x) for A.dot(x), a = np.zeros(shape, like=x) for an array to write into (or "
                           "np.where(mask, x, a) for a[mask] = x), NumPy's functions for math's, has_aux=True to return "
                           "a value as it is."))

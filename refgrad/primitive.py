@@ -78,6 +78,7 @@ class Primitive:
     kinks       for Kind.KINKED: `Kink` records, where it kinks and which convention holds there
     stacked     the jvp accepts tangents with one more leading axis (many tangents at once), as pointwise ones do
     multiple    forward returns a tuple of arrays; cotangents and tangents are then tuples too
+    unused      of a multiple result: the vjp is given None, not zeros, for the cotangent of a part that nothing uses
     view        for a function whose result NumPy makes a view of its first argument: ``view(params)`` gives two
                 functions, ``again(array)``, the view once more, and ``back(array, view)``, the array with the values
                 of a view that was written to (None: the view is read-only)
@@ -93,7 +94,8 @@ class Primitive:
 
     def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, partials=None, takes=None,
                  forward=None, plain=None, keep=None, call=None, cases=(), kinks=(), stacked=False, multiple=False,
-                 pointwise=False, view=None, chooses=None, square=None, formula=None, turns=False, name=None):
+                 pointwise=False, view=None, chooses=None, square=None, formula=None, turns=False, unused=False,
+                 name=None):
         self.name = name or f"np.{qualified(function)}"
         self.__name__ = self.name
         self.function = function
@@ -121,7 +123,7 @@ class Primitive:
         is_kink = self.kinks and all(len(k.slopes) == 1 and np.all(np.isfinite(k.slopes)) for k in self.kinks)
         self.has_edges = pointwise and self.jvp is not None and not is_kink and any(
             d for case in self.cases for d in case.domains)
-        self.known_reads, self.turns = {}, turns
+        self.known_reads, self.turns, self.unused = {}, turns, unused
 
     def __repr__(self):
         return f"<primitive {self.name}: {self.kind.value}>"

@@ -52,13 +52,18 @@ class Node(NamedTuple):
     results: tuple | None
 
     def collect(self, cotangents):
-        """Take the cotangents of several results, which no other node wants: a tuple, with zeros for the unused."""
+        """Take the cotangents of several results, which no other node wants: a tuple.
+
+        For the unused it has zeros, or None if the primitive asks for that.
+        """
         slots = self.slots
         gs = [cotangents[slot] for slot in slots]
         for slot in slots:
             cotangents[slot] = None
         if all(g is None for g in gs):
             return None
+        if self.primitive.unused:
+            return tuple(gs)
         return tuple(np.zeros_like(y) if g is None else g for g, y in zip(gs, self.results))
 
 

@@ -22,7 +22,8 @@ import numpy as np
 from numpy import ndarray
 
 from . import augmented, creation
-from .calls import caller_in_numpy, fitted, signature_of, ufunc_method, with_options
+from .calls import caller_in_library, fitted, signature_of, ufunc_method, with_options
+from .elsewhere import declared, name_of
 from .errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule, Refused, describe
 from .face import Face
 from .operands import NUMBERS, REAL, admitted, takes_over
@@ -74,8 +75,8 @@ class Level:
         if convert is bool:  # a branch is taken on the value; the program that runs is the one differentiated
             return bool(x.value)
         how, instead = _LOST.get(convert, (".item()", ""))
-        around = caller_in_numpy(x) if convert is np.asarray else None
-        raise LostTrace(f"{around}: {how}" if around else how, x, instead)
+        around, own = caller_in_library(x) if convert is np.asarray else (None, "")
+        raise LostTrace(f"{around}: {how}" if around else how, x, own or instead)
 
     def text(self, x, write):
         """One of the level's arrays as a text, by a function that writes plain ones."""
@@ -117,7 +118,7 @@ class Tracer(Face, Writable):
     # NumPy's two protocols
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
-        rule = TABLE.get(ufunc)
+        rule = TABLE.get(ufunc) or declared(ufunc)
         if rule is None or options or method != "__call__":
             if options.get("out") is not None:
                 references = sys.getrefcount(inputs[0])
@@ -450,7 +451,7 @@ def _unusual(rule, ufunc, method, inputs, options):
     if method != "__call__":
         return ufunc_method(ufunc, method, inputs, options)
     if rule is None:
-        raise NoRule(f"np.{ufunc.__name__}")
+        raise NoRule(name_of(ufunc))
     inputs, options = with_options(rule, ufunc, inputs, options)
     return run(rule, inputs, options)
 
@@ -468,9 +469,10 @@ def _all_recorded(args, kwargs):
 
 def _with_out(ufunc, method, inputs, options, is_only_name):
     """A call with out=; `is_only_name`: it is an augmented assignment, s += x, and s is the array's only name."""
-    name, (out, *others) = f"np.{ufunc.__name__}", options.pop("out")
+    name, (out, *others) = name_of(ufunc), options.pop("out")
     if others:
         raise InPlaceWrite(name, "the argument out=")
+    options.pop("indices", None)  # of reduceat, which NumPy hands on by position as well
     new = getattr(ufunc, method)(*inputs, **options)
     if type(out) is not Tracer and type(new) is Tracer and out is inputs[0] and is_only_name:
         fits(new, out, name)

@@ -15,7 +15,7 @@ import weakref
 
 import numpy as np
 
-from .calls import caller_in_numpy
+from .calls import caller_in_library
 from .creation import assembled, constant
 from .errors import InPlaceWrite, LostTrace, describe
 from .primitive import shape_of
@@ -187,7 +187,7 @@ def _writer(function):
 
     def write(array, *args, **kwargs):
         if not isinstance(array, Writable):
-            around = function is np.copyto and caller_in_numpy(args[0])
+            around = function is np.copyto and caller_in_library(args[0])[0]
             if around:
                 raise LostTrace(f"{around}: a copy into a plain array", args[0])
             raise InPlaceWrite(

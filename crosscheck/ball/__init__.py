@@ -1,7 +1,8 @@
 """Balls: arrays that prove.  See `Ball` and `arithmetic`."""
 
 # these fill the table of functions
-from . import contraction, decisions, elementwise, integers, linear, order, reductions, structure
+from . import contraction, decisions, decompositions, elementwise, integers, linear, order
+from . import reductions, structure
 from . import refgrad_functions
 from .arithmetic import Undecided, arithmetic, branches, working_bits
 from .array import FUNCTIONS, Ball, register

@@ -13,6 +13,7 @@ import numpy as np
 from flint import arb
 
 from refgrad.calls import signature_of
+from refgrad.elsewhere import MODULES, declared
 from refgrad.face import Face
 
 from .arithmetic import (
@@ -22,6 +23,8 @@ from .reading import INFINITE, floats, outward
 #: From a function to ``implementation(*args, **kwargs)`` in that function's own signature, which
 #: sees the operands as the user gave them.
 FUNCTIONS: dict = {}
+
+MODULES["scipy.special"].append("crosscheck.ball.scipy_special")
 
 #: From a ufunc to the NumPy function that is its ``reduce``.
 REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
@@ -94,7 +97,7 @@ class Ball(Face):
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         kwargs = _settle_kwargs(ufunc.__name__, kwargs)
         try:
-            if method == "__call__" and ufunc in FUNCTIONS:
+            if method == "__call__" and declared(ufunc, FUNCTIONS):
                 return FUNCTIONS[ufunc](*inputs, **kwargs)
             if method == "reduce" and ufunc in REDUCTIONS:
                 return FUNCTIONS[REDUCTIONS[ufunc]](*inputs, **{"axis": 0, **kwargs})
@@ -103,7 +106,7 @@ class Ball(Face):
         return NotImplemented
 
     def __array_function__(self, function, types, args, kwargs):
-        implementation = FUNCTIONS.get(function)
+        implementation = FUNCTIONS.get(function) or declared(function, FUNCTIONS)
         if implementation is None or not all(issubclass(t, (Ball, np.ndarray)) for t in types):
             return NotImplemented
         name = getattr(function, "__name__", function)
@@ -256,6 +259,7 @@ def _settle_kwargs(name, kwargs):
 
     Raises TypeError for out= and where=, which would need a mutable array.
     """
+    kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue}
     for key in ("out", "where"):
         value = kwargs.get(key)
         if not (value is None or value is True):

@@ -21,14 +21,15 @@ FARTHEST = 10_000
 
 
 def sharp(function):
-    """The function of one ball, with more bits where an exact argument gives few digits."""
-    def evaluated(x):
-        y = function(x)
-        if x.is_exact() and y.is_finite() and y.rel_accuracy_bits() < ctx.prec - 20:
+    """The function of balls, with more bits where exact arguments give few digits."""
+    def evaluated(*cells):
+        y = function(*cells)
+        if all(x.is_exact() for x in cells) and y.is_finite() and (
+                y.rel_accuracy_bits() < ctx.prec - 20):
             bits = ctx.prec
             try:
                 ctx.prec = 3 * bits
-                y = function(x)
+                y = function(*cells)
             finally:
                 ctx.prec = bits
         return y

@@ -179,10 +179,7 @@ def cholesky(a, *, upper=False):
 
 @register(np.linalg.norm)
 def norm(x, ord=None, axis=None, keepdims=False):
-    """Norms of vectors of any order, of matrices Frobenius', 1 and inf.
-
-    Raises NotImplementedError for those of matrices that are made of singular values.
-    """
+    """Norms of vectors of any order, and all of matrices."""
     if axis is None and (ord is None or x.ndim == 2 and ord == "fro" or x.ndim == 1 and ord == 2):
         flat = x.ravel()
         total = root(flat.dot(flat))
@@ -210,9 +207,10 @@ def vector_norm(x, ord, axis, keepdims):
 def matrix_norm(x, ord, axes, keepdims):
     if ord is None or ord == "fro":
         return root(np.sum(np.square(x), axes, keepdims=keepdims))
-    if ord not in (1, -1, np.inf, -np.inf):
-        raise NotImplementedError(
-            f"norm: order {ord!r} of a matrix needs singular values, which Balls do not have")
+    if ord in (2, -2, "nuc"):
+        s = np.linalg.svdvals(np.moveaxis(x, axes, (-2, -1)))
+        y = (np.sum if ord == "nuc" else np.max if ord == 2 else np.min)(s, axis=-1)
+        return np.expand_dims(y, axes) if keepdims else y
     summed, other = axes if abs(ord) == 1 else axes[::-1]
     sums = np.sum(abs(x), summed, keepdims=True)
     result = (np.max if ord > 0 else np.min)(sums, axis=other, keepdims=True)

@@ -16,7 +16,8 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from .arithmetic import ZERO, Undecided, as_cells, current_format, each, record, unbounded
 from .array import cells_of, register, wrap
-from .decisions import is_same
+from .decisions import is_same, refuse
+from .reading import floats
 
 
 def as_rows(cells, axis):
@@ -79,12 +80,15 @@ class Extreme:
 largest = Extreme("max", np.maximum, np.greater, arb.max)
 smallest = Extreme("min", np.minimum, np.less, arb.min)
 
-register(np.max, largest.value)
-register(np.amax, largest.value)
-register(np.argmax, largest.index)
-register(np.min, smallest.value)
-register(np.amin, smallest.value)
-register(np.argmin, smallest.index)
+# A ball encloses a number, so there is no nan to leave out.
+for _function in (np.max, np.amax, np.nanmax):
+    register(_function, largest.value)
+for _function in (np.min, np.amin, np.nanmin):
+    register(_function, smallest.value)
+for _function in (np.argmax, np.nanargmax):
+    register(_function, largest.index)
+for _function in (np.argmin, np.nanargmin):
+    register(_function, smallest.index)
 
 
 def _compare(a, b):
@@ -123,6 +127,13 @@ def argsort(a, axis=-1, kind=None, *, stable=None):
     return np.moveaxis(order, -1, axis)
 
 
+@register(np.argpartition)
+def argpartition(a, kth, axis=-1, kind="introselect", order=None):
+    """Where NumPy leaves the midpoints; that is right once their order is decided."""
+    argsort(a, axis)
+    return np.argpartition(floats(cells_of(a)), kth, axis, kind, order)
+
+
 @register(np.sort)
 def sort(a, axis=-1, kind=None, *, stable=None):
     """The sorted balls.
@@ -145,3 +156,20 @@ def sort(a, axis=-1, kind=None, *, stable=None):
             of_nan = each(lambda c: unbounded())(rows)
             result = np.where(nan.any(-1, keepdims=True), of_nan, result)
     return wrap(np.moveaxis(result, -1, axis))
+
+
+@register(np.searchsorted)
+def searchsorted(a, v, side="left", sorter=None):
+    """How many entries of sorted balls lie before each v; what is open raises in either mode."""
+    cells, values = cells_of(a), cells_of(v)[..., None]
+    cells = cells if sorter is None else cells[sorter]
+    if side not in ("left", "right"):
+        raise ValueError(f"searchsorted: side={side!r}; expected 'left' or 'right'")
+    before, after = ((np.less, np.greater_equal) if side == "left"
+                     else (np.less_equal, np.greater))
+    yes, no = (np.asarray(f(cells, values), bool) for f in (before, after))
+    if not np.all(yes | no):
+        refuse("searchsorted", ~(yes | no), *np.broadcast_arrays(cells, values))
+    count = np.sum(yes, axis=-1)
+    record("searchsorted", count)
+    return count

@@ -13,11 +13,12 @@ from refgrad.nn.activations import log1pexp, near
 from refgrad.nn.softmax import peak
 from refgrad.primitive import TABLE, Composition
 from refgrad.rules.determinants import is_normal, weak_directions
-from refgrad.rules.elementwise import logistic, sech_squared, sinc_derivative
+from refgrad.rules.elementwise import exponent, logistic, sech_squared, sinc_derivative
 from refgrad.rules.special import erf, erfc
 
-from .arithmetic import FUNCTION_ULPS, ONE, ZERO, as_cells, current_format, each, rounded
+from .arithmetic import FUNCTION_ULPS, ONE, ZERO, as_cells, current_format, each, record, rounded
 from .array import FUNCTIONS, Ball, cells_of, register, wrap
+from .decisions import refuse
 from .elementwise import elementwise, monotone
 
 #: What floats compute from an exponential or two, a few operations and a reciprocal.
@@ -90,6 +91,19 @@ def _(A):
     """Any scale and directions will do, so those of the midpoints."""
     shift, U, V = weak_directions(A.mid())
     return shift, Ball(U), Ball(V)
+
+
+# Real numbers have no neighbours: the next float is the number itself, rounded.
+elementwise(np.nextafter, lambda x, y: np.broadcast_arrays(x, y)[0], 2)
+
+
+@register(exponent)
+def _(x):
+    low, high = (np.frexp(end)[1] for end in (x.lower(), x.upper()))
+    if np.any(low != high):
+        refuse("exponent", low != high, x.cells)
+    record("exponent", low)
+    return low
 
 
 # A ball encloses a finite number; there is nothing to replace.

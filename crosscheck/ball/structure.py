@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from refgrad.primitive import TABLE
 from refgrad.rules.shape import setitem
 from refgrad.rules.windows import windows
 
@@ -53,8 +54,7 @@ PADDINGS = ("constant", "edge", "reflect", "symmetric", "wrap", "empty")
 @register(np.pad)
 def pad(array, pad_width, mode="constant", *, constant_values=0, **kwargs):
     if mode not in PADDINGS:
-        raise ValueError(
-            f"pad: mode {mode!r} is not possible for a Ball, only {', '.join(PADDINGS)}")
+        return TABLE[np.pad].call(array, pad_width, mode, **kwargs)
     if mode in ("constant", "empty"):
         mode, kwargs["constant_values"] = "constant", cells_of(constant_values)
     return wrap(np.pad(cells_of(array), pad_width, mode, **kwargs))

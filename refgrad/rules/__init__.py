@@ -1,3 +1,5 @@
 """The differential of each NumPy function, a file for each family."""
 
-from . import determinants, elementwise, linalg, positions, reductions, shape, special, windows  # noqa: F401  (importing declares the rules)
+from . import (  # noqa: F401  (importing declares the rules)
+    assembling, decompositions, determinants, elementwise, grids, linalg, missing, order,
+    polynomials, positions, reductions, sequences, shape, special, statistics, windows)

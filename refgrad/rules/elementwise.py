@@ -55,6 +55,8 @@ def _power_slope(x, p):
 
 def _exponent_slope(y, x):
     """y log x; at x = 0 the limit for p > 0, which is 0."""
+    if not hasattr(x, "dtype"):  # a plain number has the precision of the result
+        x = number(x, y)
     return y * np.log(np.where(x == 0, 1, x))
 
 
@@ -272,6 +274,17 @@ declare(np.heaviside, "y = 0 for x < 0, h at x = 0, 1 for x > 0:  dy = dh at x =
 declare(np.ldexp, "y = x 2^n,  dy = 2^n dx", kind=LINEAR, takes="x n", vjp=(lambda g, n: np.ldexp(g, n), None),
         cases=[Case((3,), Fixed(np.array([1, -2, 0])))], pointwise=True)
 
+declare(np.nextafter, "y = a, but for one rounding:  dy = da", kind=LINEAR, vjp=(lambda g: g, None),
+        pointwise=True, cases=PAIRS)
+exponent = declare(None, "the e for which 1/2 <= |x| / 2^e < 1, constant almost everywhere: dy = 0",
+                   name="exponent", kind=CONSTANT, forward=lambda x: np.frexp(x)[1],
+                   cases=[Case((3,))])
+compose(np.frexp, lambda x: (np.ldexp(x, -exponent(x)), exponent(x)), kind=KINKED,
+        cases=[Case((3,), domain="nonzero", call=lambda x: np.frexp(x)[0])],
+        kinks=[Kink((2.0,), (0.25,), "jumps at powers of two: the slope of the piece that begins there",
+                    call=lambda x: np.frexp(x)[0])])
+compose(np.real_if_close, lambda a, tol=100: a, kind=LINEAR, cases=[Case((3,))])
+
 
 def _bounded(a, a_min=np._NoValue, a_max=np._NoValue, *, min=np._NoValue, max=np._NoValue):
     """NumPy has two names for each bound: both old ones, or any of the new ones."""
@@ -330,7 +343,7 @@ declare(np.nan_to_num, "y = x where x is finite, else a constant:  dy = dx where
 # Constant almost everywhere: the result carries no derivative, and that is declared.
 
 for _function in (np.sign, np.floor, np.ceil, np.rint, np.trunc, np.isnan, np.isinf, np.isfinite, np.signbit,
-                  np.logical_not, np.round, np.around, np.fix):
+                  np.logical_not, np.round, np.around, np.fix, np.spacing, np.angle):
     declare(_function, "constant almost everywhere: dy = 0", kind=CONSTANT,
             call=as_called(_function), cases=[Case((3, 4))])
 for _function in (np.floor_divide, np.less, np.less_equal, np.greater, np.greater_equal, np.equal,

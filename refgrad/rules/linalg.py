@@ -293,20 +293,19 @@ def _cholesky_vjp(G, L):
     return (S + T(S)) / 2
 
 
-declare(
-    np.linalg.cholesky, """A = L L',  dA = dL L' + L dL',  L^-1 dA L^-T = L^-1 dL + (L^-1 dL)'
+cholesky = declare(
+    None, """A = L L',  dA = dL L' + L dL',  L^-1 dA L^-T = L^-1 dL + (L^-1 dL)'
     dL = L Phi(L^-1 dA L^-T)
     <G, L Phi(L^-1 dA L^-T)> = <L^-T Phi(L' G) L^-1, dA>, made symmetric as A is
     So the two entries a_ij and a_ji share a slope evenly, as in torch, though only the lower one is read: of a program
     that fills the lower triangle alone, each slope off the diagonal is half.  Then write A + A' - diag(diag(A)).""",
-    call=lambda a, *, upper=False: ((a,), {}) if not upper else _refuse_upper(), takes="A -> L",
+    name="cholesky", forward=np.linalg.cholesky, takes="A -> L",
     jvp=(lambda dA, L: L @ _lower_half(np.linalg.solve(L, T(np.linalg.solve(L, T((dA + T(dA)) / 2))))),),
     vjp=(_cholesky_vjp,), stacked=True,
     cases=[Case((3, 3), call=lambda a: np.linalg.cholesky(a + T(a)), domain="positive definite", scales=FOURTH)])
-
-
-def _refuse_upper():
-    raise NoRule("np.linalg.cholesky", "with upper=True; transpose the lower factor")
+compose(np.linalg.cholesky, lambda a, /, *, upper=False: T(cholesky(T(a))) if upper else cholesky(a), cases=[
+    *cholesky.cases, Case((2, 2, 2), call=lambda a: np.linalg.cholesky(a + T(a), upper=True),
+                          domain="positive definite", scales=FOURTH)])
 
 
 def _vector_norm(x, ord, axis, keepdims):
@@ -331,12 +330,14 @@ def _matrix_norm(x, ord, axis, keepdims):
         raise NoRule("np.linalg.norm", "with a traced ord= over two axes")
     if ord in (None, "fro", "f"):
         return norm(x, axis=axis, keepdims=keepdims)
-    if ord not in (1, -1, np.inf, -np.inf):
-        if ord not in (2, -2, "nuc"):
-            raise ValueError(f"np.linalg.norm: ord={ord!r} for matrices")
-        raise NoRule("np.linalg.norm", f"with ord={ord!r} over two axes")
-    if not np.size(x) and ord > 0:
+    if ord not in (1, -1, 2, -2, np.inf, -np.inf, "nuc"):
+        raise ValueError(f"np.linalg.norm: ord={ord!r} for matrices")
+    if not np.size(x) and ord not in (-1, -2, -np.inf):  # nothing is largest, and adds up to 0
         return np.sum(np.abs(x), axis=axis, keepdims=keepdims)
+    if ord in (2, -2, "nuc"):  # the largest, the least and the sum of the singular values
+        s = np.linalg.svdvals(np.moveaxis(x, axis, (-2, -1)))
+        y = (np.sum if ord == "nuc" else np.max if ord == 2 else np.min)(s, axis=-1)
+        return np.expand_dims(y, axis) if keepdims else y
     rows, columns = axis
     summed, kept = (rows, columns) if abs(ord) == 1 else (columns, rows)
     sums = np.sum(np.abs(x), axis=summed, keepdims=keepdims)
@@ -357,8 +358,13 @@ def _norm(x, ord=None, axis=None, keepdims=False):
 compose(np.linalg.norm, _norm, kind=KINKED, cases=[
     Case((3,)), Case((2, 3)), Case((2, 3), axis=1), Case((2, 3), ord=1, axis=0), Case((3,), ord=3), Case((3,), ord=1.5),
     Case((2, 3), ord=np.inf, axis=1, keepdims=True), Case((2, 3), ord="fro"), Case((2, 3), ord=1),
-    Case((2, 3), ord=np.inf)],
-    kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0"), Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0", {"ord": 3})])
+    Case((2, 3), ord=np.inf), Case((2, 3), ord="nuc", scales=FOURTH),
+    Case((3, 2, 2), ord=2, axis=(2, 0), scales=FOURTH),
+    Case((2, 2, 2), ord=-2, axis=(1, 2), keepdims=True, scales=FOURTH)],
+    kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0"), Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0", {"ord": 3}),
+           *(Kink(([[0.0, 0.0]],), ([[0.0, 0.0]],), "0 at 0", {"ord": ord}) for ord in ("nuc", 2)),
+           Kink(([[1.0, 0.0], [0.0, 1.0]],), ([[0.5, 0.0], [0.0, 0.5]],), "equal singular values share a slope",
+                {"ord": 2})])
 
 
 def _matrix_power(a, n):

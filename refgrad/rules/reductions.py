@@ -183,14 +183,21 @@ def _share(x, y, axis, keepdims):
         return chosen / np.sum(chosen, axis=axis, keepdims=True)
 
 
+def extreme_traits(function, combine, rest):
+    """What np.max and np.min have in common, of which `rest` is an entry that is not chosen."""
+    return dict(
+        derivation="y = x_k at the extreme entry k,  dy = dx_k", kind=KINKED, stacked=True,
+        call=extreme(function, combine), takes="x axis keepdims",
+        jvp=(lambda v, y, x, axis, keepdims: np.sum(
+            v * _share(x, y, axis, keepdims), axis=axis, keepdims=keepdims),),
+        vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _share(x, y, axis, keepdims),),
+        cases=REDUCTIONS,
+        kinks=[Kink(([rest, 2.0, 2.0],), ([0.0, 0.5, 0.5],), "a tie is shared evenly")])
+
+
 for _function, _combine, _rest in [(np.max, np.maximum, 1.0), (np.amax, np.maximum, 1.0),
                                    (np.min, np.minimum, 3.0), (np.amin, np.minimum, 3.0)]:
-    declare(_function, "y = x_k at the extreme entry k,  dy = dx_k", kind=KINKED, stacked=True,
-            call=extreme(_function, _combine), takes="x axis keepdims",
-            jvp=(lambda v, y, x, axis, keepdims: np.sum(
-                v * _share(x, y, axis, keepdims), axis=axis, keepdims=keepdims),),
-            vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _share(x, y, axis, keepdims),),
-            cases=REDUCTIONS, kinks=[Kink(([_rest, 2.0, 2.0],), ([0.0, 0.5, 0.5],), "a tie is shared evenly")])
+    declare(_function, **extreme_traits(_function, _combine, _rest))
 compose(np.ptp, lambda a, axis=None, *, keepdims=False: np.max(a, axis=axis, keepdims=keepdims)
         - np.min(a, axis=axis, keepdims=keepdims), cases=[Case((3, 4), axis=1)], kind=KINKED,
         kinks=[Kink(([1.0, 2.0, 2.0],), ([-1.0, 0.5, 0.5],), "a tie is shared evenly")])
@@ -329,12 +336,16 @@ def _along(a, chosen, axis, weights):
                       tuple(n if k in chosen else 1 for k, n in enumerate(shape)))
 
 
+def in_a_row(a, axis):
+    """The array with the chosen axes flattened to one, the last."""
+    moved = np.moveaxis(a, axis, range(-len(axis), 0))
+    return np.reshape(moved, shape_of(moved)[:ndim_of(a) - len(axis)] + (count(a, axis),))
+
+
 def _median(a, axis=None, *, overwrite_input=False, keepdims=False):
     """The mean of the one or two entries in the middle; nan, which is sorted last, wins."""
     axis = axes_of(a, axis) if axis is None else normalize_axis_tuple(axis, ndim_of(a))
-    moved = np.moveaxis(a, axis, range(-len(axis), 0))
-    n = count(a, axis)
-    flat = np.reshape(moved, shape_of(moved)[:ndim_of(a) - len(axis)] + (n,))
+    n, flat = count(a, axis), in_a_row(a, axis)
     if n:
         ordered = np.sort(flat)
         last = ordered[..., -1]

@@ -61,12 +61,16 @@ CANDIDATES = {
     "sorter": [None], "right": YES_OR_NO, "equal_nan": YES_OR_NO, "assume_unique": YES_OR_NO,
     "rtol": [1e-5, 0.0, 0.5, Like(lambda a: np.full(a.shape, 0.1))], "atol": [1e-8, 0.0, 2.0],
     "invert": YES_OR_NO, "returned": YES_OR_NO, "overwrite_input": YES_OR_NO, "upper": YES_OR_NO,
+    "UPLO": ["L", "U", "l", "bad"], "hermitian": YES_OR_NO, "full_matrices": YES_OR_NO,
+    "compute_uv": YES_OR_NO, "rcond": [None, 1e-12, 0.1, -1], "ind": [1, 2, 0],
+    "p": [None, 2, -2, 1, -1, np.inf, "fro", "nuc", "bad"],
     "ord": [None, 0, 1, -1, 2, -2, 3, 0.5, np.inf, -np.inf, "fro", "nuc", "bad"],
     "indices": [0, -1, [0, 1], [[0], [1]], np.array([0, -1, 0]), [], 99, np.array([True, False]),
                 Like(lambda a: np.zeros(a.shape, int)),
                 Like(lambda a: np.zeros((*a.shape[:-1], 1), int))],
     "mode": ["raise", "wrap", "clip", "constant", "edge", "reflect", "symmetric", "linear_ramp",
-             "mean", "maximum", "minimum", "median", "empty", "bad"],
+             "mean", "maximum", "minimum", "median", "empty", "bad",
+             "full", "same", "valid", 0, 1, 2],
     "repeats": [0, 1, 2, [2], [1, 0, 2], np.array([0, 1, 2]), np.int64(2), -1],
     "obj": [0, -1, 2, [0, 1], [0, -1], [], slice(0, 2), slice(None, None, 2), np.array([0, 0]), 99,
             np.array([True, False, True]), np.int64(1)],
@@ -87,9 +91,31 @@ CANDIDATES = {
     "default": [0, 2.0, np.float64(1.5)], "optimize": [True, False, "greedy", "optimal"],
     "fill_value": [0, 1.5, True, np.array([1.0, 2.0, 3.0, 4.0]), [0.5], np.float64(0.5)],
     "max_line_width": [None, 20], "precision": [None, 3], "suppress_small": [None, True],
-    "dx": [1.0, 0.5, 2], "bins": [np.array([-1.0, 0.0, 1.0]), np.array([1.0, 0.0]), [0.0]],
+    "dx": [1.0, 0.5, 2],
+    "bins": [Like(lambda a: np.array([-1.0, 0.0, 1.0])), np.array([1.0, 0.0]), [0.0], 3, 1, 0,
+             "auto"],
     "x": [None, Like(lambda a: np.linspace(0, 1, a.shape[-1]) ** 2), Like(lambda a: a * 2)],
     "condition": [[True, False], np.array([False, True, True]), [], Like(lambda a: a > 0)],
+    "q": [0.3, 0, 1, 0.75, [0.25, 0.5], [0, 1], np.float64(0.137), [[0.2], [1.0]], 1.5],
+    "method": ["linear", "hazen", "weibull", "median_unbiased", "normal_unbiased", "midpoint",
+               "interpolated_inverted_cdf", "averaged_inverted_cdf", "inverted_cdf", "lower",
+               "higher", "nearest", "closest_observation", "bad"],
+    "num": [0, 1, 2, 5, -1, np.int64(3)], "endpoint": YES_OR_NO, "retstep": YES_OR_NO,
+    "base": [2.0, 10, np.float64(0.5)], "sparse": YES_OR_NO, "indexing": ["xy", "ij", "bad"],
+    "N": [None, 0, 1, 3], "increasing": YES_OR_NO, "return_index": YES_OR_NO,
+    "return_inverse": YES_OR_NO, "return_counts": YES_OR_NO, "sorted": YES_OR_NO,
+    "trim": ["f", "b", "fb", "BF", "bad"],
+    "period": [1.5, 2 * np.pi, -2.0], "discont": [None, 0.0, 2.0], "left": [None, 0.5],
+    "include_initial": YES_OR_NO, "to_end": [None, 1.0, [1.0, 2.0]], "to_begin": [None, 0.5],
+    "edge_order": [1, 2, 3],
+    "rowvar": YES_OR_NO, "bias": YES_OR_NO,
+    "fweights": [None, Like(lambda a: np.ones(a.shape[-1], int))],
+    "aweights": [None, Like(lambda a: np.linspace(1, 2, a.shape[-1]))], "minlength": [0, 2, 9, -1],
+    "deg": [0, 1, 2, -1], "full": YES_OR_NO, "cov": [True, False, "unscaled"],
+    "w": [None, Like(lambda a: np.linspace(1, 2, a.shape[0]))],
+    "m": [0, 1, 2, 3, -1], "range": [None, (-1.0, 2.0), (0, 1), (1.0, 1.0), (1, 0)],
+    "density": [None, True, False],
+    "new_shape": [7, (), (2, 3), (0,), (2, -1), np.int64(4)],
     "other": [Like(lambda a: a), Like(lambda a: a.T), 2.0], "v": [0.0, np.array([0.5, 9.0]), []],
 }
 
@@ -240,11 +266,11 @@ def entries():
         yield entry(rule.name, rule, function, bases)
         name = rule.name.removeprefix("np.")
         for method in (name, "flatten") if name == "ravel" else (name,):
-            in_place = method == "sort"
-            if callable(getattr(np.ndarray, method, None)) and not in_place:
+            refused = method in ("sort", "partition", "resize", "choose")  # most write in place
+            if callable(getattr(np.ndarray, method, None)) and not refused:
                 yield of_array(method, rule, bases)
         if isinstance(function, np.ufunc) and function.nin == 2 and function.signature is None:
-            for method in ("reduce", "accumulate", "outer"):
+            for method in ("reduce", "reduceat", "accumulate", "outer"):
                 yield of_ufunc(method, rule, bases)
 
 

@@ -24,7 +24,7 @@ from .arguments import ENTRIES, OUT, drawn, each, seed_of
 SAMPLE, MANY = 12, 200
 
 OF_CLIP_AND_EINSUM = ("np.clip", "np.einsum")
-FOLDED = (".reduce", ".accumulate")  # of ufuncs whose reduction is no function of its own
+FOLDED = (".reduce", ".accumulate", ".reduceat")  # of ufuncs whose reduction is no function of its own
 
 #: What is refused: from an argument to whether it is, given the function's name and the value.
 REFUSED = {
@@ -36,20 +36,28 @@ REFUSED = {
     "order": lambda name, value: name in OF_CLIP_AND_EINSUM or value in ("A", "K"),
     "casting": lambda name, value: name in OF_CLIP_AND_EINSUM,
     "subok": lambda name, value: name == "np.clip",
-    "axis": lambda name, value: (name.endswith(".reduce")
-                                 and (value is None or type(value) is tuple)),
+    "axis": lambda name, value: name == "np.unique" or (
+        name.endswith(".reduce") and (value is None or type(value) is tuple)),
+    "q": lambda name, value: name.startswith("np.nan") and np.ndim(value) == 2,
+    "bins": lambda name, value: name == "np.histogram" and isinstance(value, str),
+    "seq_of_zeros": lambda name, value: np.ndim(value) == 2,  # eigenvalues
+    "xp": lambda name, value: value is not None and np.any(np.diff(value) < 0),
+    "sorted": lambda name, value: not value,
+    "weights": lambda name, value: name.endswith(("quantile", "percentile")),
     "axes": lambda name, value: is_ufunc(name),
     "initial": lambda name, value: name in ("np.logical_and.reduce", "np.logical_or.reduce"),
-    "copy": lambda name, value: (name == "np.nan_to_num"
+    "copy": lambda name, value: (name in ("np.nan_to_num", "np.meshgrid")
                                  or name.endswith("reshape") and value is False),
-    "upper": lambda name, value: name == "np.linalg.cholesky" and value,
-    "ord": lambda name, value: value in (2, -2, "nuc"),  # of matrices
-    "a": lambda name, value: name == "np.cross",  # of vectors with two entries
+    "hermitian": lambda name, value: name == "np.linalg.pinv",  # of a matrix that is not square
+    "full_matrices": lambda name, value: value,  # of matrices that are not square
+    "rcond": lambda name, value: value == 0.1,  # which leaves out singular values that are not 0
+    "rtol": lambda name, value: name == "np.linalg.pinv" and (
+        isinstance(value, np.ndarray) or value == 0.5),
+    # of vectors with two entries, of matrices that are not square
+    "a": lambda name, value: name in ("np.cross", "np.linalg.svd"),
     # of these NumPy does not ask whether they are traced
     "default": lambda name, value: name == "np.select",
-    "constant_values": lambda name, value: name == "np.pad",
-    "mode": lambda name, value: name == "np.pad",
-    "stat_length": lambda name, value: name == "np.pad",
+    "mode": lambda name, value: name in ("np.pad", "np.linalg.qr"),
     "reflect_type": lambda name, value: value == "odd",
     "everything": lambda name, value: name.endswith(FOLDED),
 }
@@ -57,7 +65,12 @@ REFUSED = {
 #: What NumPy says where it has no objection to a call, but trips over it.
 STUMBLES = {"x.all": "return arrays must be of ArrayType",
             "x.any": "return arrays must be of ArrayType",
-            "np.average": "division by zero", "np.roll": "not enough values to unpack"}
+            **dict.fromkeys(["np.fft.fftshift", "np.fft.ifftshift"], "not enough values to unpack"),
+            **dict.fromkeys(["np.cumulative_sum", "np.cumulative_prod"],
+                            "list indices must be integers"),
+            "np.polyder": "operands could not be broadcast",
+            "np.average": "division by zero", "np.roll": "not enough values to unpack",
+            "np.linalg.tensorinv": "takes exactly 1 argument"}
 
 
 def is_ufunc(name):
@@ -124,7 +137,7 @@ def same_numbers(actual, expected, arrays):
         elif isinstance(e, np.ndarray):
             np.testing.assert_array_equal(a, e)
         else:
-            assert a == e, f"{a!r}, NumPy's {e!r}"
+            assert a == e or a != a and e != e, f"{a!r}, NumPy's {e!r}"
 
 
 # What must hold
@@ -146,7 +159,8 @@ def judged(call):
             assert isinstance(actual, ordinary), f"raises {actual!r}"
         return None
     if isinstance(actual, Exception):
-        if isinstance(actual, LostTrace) and 0 not in call.traced:
+        inside = isinstance(actual, LostTrace) or "np.subtract with where=" in str(actual)
+        if inside and 0 not in call.traced:
             return None  # from inside NumPy's own code, and not every such error can tell where
         return refused_argument(call, str(actual))
     assert kind(actual) == kind(expected), f"is {kind(actual)}, NumPy's {kind(expected)}"
@@ -211,7 +225,8 @@ def follows_views(call):
 def has_the_derivative(call):
     """Both modes, against each other and against differences, where float64 can tell."""
     arrays, rng = call.arrays, np.random.default_rng(5)
-    symmetric = call.entry.rule.function is np.linalg.cholesky  # which reads one half
+    reads_one_half = np.linalg.cholesky, np.linalg.eigh, np.linalg.eigvalsh
+    symmetric = call.entry.rule.function in reads_one_half or call.given().get("hermitian", False)
     numbers = [isinstance(x, np.generic) for x in arrays]
 
     def program(*drawn):
@@ -223,6 +238,11 @@ def has_the_derivative(call):
 
     value = program(*arrays)
     near_kinks = any(x.dtype != np.float64 or (abs(x) < 0.01).any() for x in arrays)
+    if call.given().get("dtype") in (np.float32, "f4", np.dtype("f2")):
+        return  # differences of what was computed with few digits
+    if call.entry.rule.function is np.corrcoef and np.allclose(np.abs(value), 1) or (
+            call.given().get("density") and max(x.size for x in arrays) == 1):
+        return  # what is normalized is constant if there is no more than that
     if value and not near_kinks and all(np.isfinite(y).all() for y in value):
         checks.matches_differences(program, arrays, rng)
         checks.is_dual(program, arrays, rng)
@@ -245,7 +265,7 @@ def test_a_traced_call_is_numpys(entry, full):
 def test_what_is_refused_is_refused_still(argument):
     """REFUSED lists nothing that is taken by now."""
     def tried(entry):
-        if argument not in (*entry.names(), "a", "everything"):
+        if argument not in (*entry.names(), "a", "seq_of_zeros", "xp", "everything"):
             return False
         listed = (call for call in calls(entry, True)
                   if (argument in call.given() or argument == "everything")

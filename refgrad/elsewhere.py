@@ -1,0 +1,34 @@
+"""Ufuncs of other packages, whose rules are declared when the first of them arrives.
+
+NumPy hands every ufunc to traced arrays, whoever made it.  A package that is not loaded has none, so
+that it need not be there.
+"""
+
+import importlib
+import sys
+
+import numpy as np
+
+from .primitive import TABLE
+
+#: From a module with ufuncs of its own to the modules that declare what they mean.
+MODULES = {"scipy.special": ["refgrad.rules.scipy_special"]}
+
+
+def declared(function, table=TABLE):
+    """What a table has of a function, once the packages that are loaded are known; None if nothing."""
+    if function not in table:
+        for package, modules in MODULES.items():
+            if package in sys.modules:
+                for module in modules:
+                    importlib.import_module(module)
+    return table.get(function)
+
+
+def name_of(ufunc):
+    """'np.sin', 'scipy.special.gamma': how a program calls a ufunc."""
+    name = ufunc.__name__
+    for module in MODULES:
+        if getattr(sys.modules.get(module), name, None) is ufunc is not getattr(np, name, None):
+            return f"{module}.{name}"
+    return f"np.{name}"
