@@ -2,6 +2,7 @@
 
 from . import nn as nn
 from . import rules as rules
+from . import libraries as libraries
 from .checkpoint import checkpoint as checkpoint
 from .custom import custom as custom
 from .primitive import functions as functions

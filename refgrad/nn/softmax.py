@@ -62,7 +62,7 @@ def _deviation(p, v, axis):
 
 def _balance(p, v, axis):
     r = p * _sum(v, axis)
-    r = np.subtract(v, r, out=r) if r.dtype is v.dtype else v - r
+    r = np.subtract(v, r, out=r) if type(r) is np.ndarray and r.dtype is v.dtype else v - r
     if largest(p, 0) > CERTAIN:
         t = p > CERTAIN
         r = np.where(t, -np.sum(np.where(t, 0, r), axis=axis, keepdims=True), r)
