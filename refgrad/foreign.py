@@ -188,7 +188,7 @@ def by_program(function, args, kwargs, refusal):
 
 def _is_above(kind):
     """Whether a type stands for an array of which a `Foreign` may be a part."""
-    return kind is not Foreign and getattr(kind, "knows_primitives", False)
+    return kind is not Foreign and getattr(kind, "_knows_primitives", False)
 
 
 def wrapped(x):

@@ -1,14 +1,16 @@
 """How Dask and CuPy do what NumPy does in place, or they otherwise than NumPy.
 
-Neither is imported before the first of its arrays is met.  A program that has arrays of another
+Neither is imported here: where its first array is met, it is there.  A program that has arrays of another
 library says the same of them: ``refgrad.foreign.LIBRARIES[kind] = Library(...)``.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import itertools
 import operator
+import sys
 
 import numpy as np
 
@@ -63,8 +65,7 @@ def _arrays_in(index):
 def _dask():
     """Lazy arrays in blocks.  What Dask has not, and cannot do block by block, is one task of
     whole arrays: its result is one block."""
-    import dask.array as da
-    from dask.array.core import _HANDLED_FUNCTIONS, elemwise
+    da, core = sys.modules["dask.array"], sys.modules["dask.array.core"]
 
     def has(function):
         if isinstance(function, np.ufunc):
@@ -73,7 +74,7 @@ def _dask():
         for name in function.__module__.split(".")[1:]:
             module = getattr(module, name, None)
         return getattr(module, getattr(function, "__name__", ""), function) is not function \
-            or function in _HANDLED_FUNCTIONS
+            or function in core._HANDLED_FUNCTIONS
 
     def at_once(function, *arrays, shape, dtype):
         """One task, which gets the arrays whole."""
@@ -116,7 +117,7 @@ def _dask():
 
     def each(function):
         """A function of each element, block by block."""
-        return lambda *arrays, **params: elemwise(
+        return lambda *arrays, **params: core.elemwise(
             functools.partial(function, **params), *arrays, dtype=arrays[0].dtype)
 
     def reshaped(a, shape):
@@ -188,11 +189,9 @@ def _dask():
 
 
 def _cupy():
-    import cupy
-    import cupyx
-    from cupyx.scipy import special
-
-    return cupy_like(cupy, cupyx.scatter_add, {erf: special.erf, erfc: special.erfc})
+    special = importlib.import_module("cupyx.scipy.special")
+    add_at = importlib.import_module("cupyx").scatter_add
+    return cupy_like(sys.modules["cupy"], add_at, {erf: special.erf, erfc: special.erfc})
 
 
 def cupy_like(cupy, add_at, functions):
@@ -216,13 +215,16 @@ def cupy_like(cupy, add_at, functions):
         y = x.copy()
         if _arrays_in(index):
             places = cupy.arange(x.size).reshape(x.shape)[index]
-            numbers = cupy.arange(places.size).reshape(places.shape)
-            last = cupy.full(x.size, -1)
-            cupy.maximum.at(last, places.ravel(), numbers.ravel())
-            written = (last >= 0).reshape(x.shape)
             values = cupy.broadcast_to(bare(v, cupy.asarray), places.shape).ravel()
-            return cupy.where(written, values[cupy.maximum(last, 0)].reshape(x.shape), y)
-        y[index] = v
+            places = places.ravel()
+            # Of equal places the last one: behind its equals in a stable order, before another.
+            order = np.argsort(places, kind="stable")
+            ordered = places[order]
+            is_last = np.concatenate([ordered[1:] != ordered[:-1], cupy.ones(1, bool)])
+            flat = y.ravel()
+            flat[ordered[is_last]] = values[order[is_last]]
+            return flat.reshape(x.shape)
+        y[index] = bare(v, cupy.asarray)
         return y
 
     def like(make):

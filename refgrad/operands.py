@@ -80,7 +80,7 @@ def speaks(kind) -> bool:
 def is_foreign(kind) -> bool:
     """Whether a type is one of another library's arrays, which do not know refgrad's primitives.
 
-    A type that does know them says so (knows_primitives = True): each is offered to its
+    A type that does know them says so (_knows_primitives = True): each is offered to its
     ``__array_function__``, as NumPy's functions are.
     """
     return (
@@ -88,7 +88,7 @@ def is_foreign(kind) -> bool:
         and hasattr(kind, "__array_function__")
         and hasattr(kind, "shape")
         and not issubclass(kind, np.generic)
-        and not getattr(kind, "knows_primitives", False)
+        and not getattr(kind, "_knows_primitives", False)
     )
 
 
