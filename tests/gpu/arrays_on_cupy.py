@@ -11,7 +11,7 @@ import importlib
 import sys
 from collections import Counter
 
-from .. import arrays
+from crosscheck.studies.arrays import table as arrays
 
 
 def gpu():
@@ -31,12 +31,12 @@ def main(out):
     count = Counter()
     with open(out, "w", newline="", encoding="utf-8") as file:
         write = csv.writer(file).writerow
-        write(("function", "case", "way", "library", "found"))
+        write(("function", "case", "way", "library", "found", "why"))
         for of_numpy in (True, False):
             for rule in arrays.rules(of_numpy):
-                for case, way, what in arrays.found(rule, cupy.asarray, cupy.asnumpy, cupy.ndarray):
-                    write((rule.name, case, way, "CuPy", what))
-                    what = what if what in ("works", "wrong", "converted") else "refused"
+                for case, way, what, _, why in arrays.found(
+                        rule, cupy.asarray, cupy.asnumpy, cupy.ndarray):
+                    write((rule.name, case, way, "CuPy", what, why))
                     count[way, what] += 1
     for way in arrays.WAYS:
         print(way, {what: count[way, what] for what in ("works", "wrong", "converted", "refused")})

@@ -10,7 +10,9 @@ import refgrad as rg
 from refgrad import foreign, nn
 from refgrad.errors import Refused
 
-from .. import arrays, recording
+from crosscheck.studies.arrays import table as arrays
+
+from .. import recording
 from ..recording import Recording
 
 NUMPYS, OWN = arrays.rules(), arrays.rules(of_numpy=False)
@@ -20,8 +22,8 @@ def count(rules, give, take, own):
     """How often each way ends how, and what is wrong or converted."""
     ends, bad = Counter(), []
     for rule in rules:
-        for case, way, what in arrays.found(rule, give, take, own):
-            ends[way, what if what in ("works", "wrong", "converted") else "refused"] += 1
+        for case, way, what, _, _ in arrays.found(rule, give, take, own):
+            ends[way, what] += 1
             if what in ("wrong", "converted"):
                 bad.append((rule.name, case, way, what))
     return ends, bad

@@ -11,6 +11,8 @@ from refgrad.primitive import TABLE, Kind
 from refgrad.tree import flatten
 
 WAYS = "value", "vjp", "jvp", "hvp"
+#: What a library raises where it cannot do what was asked for.
+ERRORS = Refused, NotImplementedError, ValueError, np.linalg.LinAlgError
 
 
 def rules(of_numpy=True):
@@ -36,11 +38,10 @@ def ways(program, arrays, like):
             lambda: rg.hvp(scalar, tuple(arrays), tuple(u)))
 
 
-def found(rule, give, take, own):
-    """For each case and way: (case, way, "works", "wrong", "converted" or why it is refused).
+def found(rule, give, take, own, lazily=lambda f: (f(), False)):
+    """For each case and way: (case, way, "works", "wrong", "converted" or "refused", lazy, why).
 
-    give, take   from NumPy's arrays to the library's and back
-    own          the type of the library's arrays
+    give, take, own, lazily   see `libraries`
     An error that is no refusal is raised.
     """
     for case in rule.cases:
@@ -51,14 +52,13 @@ def found(rule, give, take, own):
                                   ways(program, theirs, give)):
             right = [np.asarray(x) for x in flatten(want())[0]]
             try:
-                result = flatten(got())[0]
-                near = all(isinstance(a, own) and a.shape == b.shape and np.allclose(
+                result, lazy = lazily(lambda: flatten(got())[0])
+                is_own = all(isinstance(a, own) for a in result)
+                near = is_own and all(a.shape == b.shape and np.allclose(
                     take(a), b, rtol=1e-9, atol=1e-9, equal_nan=True)
                     for a, b in zip(result, right, strict=True))
-            except (Refused, NotImplementedError, ValueError, np.linalg.LinAlgError) as error:
-                yield case, way, f"{type(error).__name__}: {error}"
+            except ERRORS as error:
+                yield case, way, "refused", False, f"{type(error).__name__}: {error}"
                 continue
-            if not all(isinstance(a, own) for a in result):
-                yield case, way, "converted"
-                continue
-            yield case, way, "works" if near else "wrong"
+            what = "works" if near else "wrong" if is_own else "converted"
+            yield case, way, what, lazy and near, ""
