@@ -249,6 +249,11 @@ def _within(params):
     return (part for p in params.values() if type(p) is tuple for part in p)
 
 
+def may_be(x):
+    """bool(x), but True of a lazy array: the branch that is right in any case."""
+    return type(x) is Foreign and x.library.lazy or bool(x)
+
+
 def is_certain(x):
     """bool(x), but False of a lazy array, which would have to be computed for it."""
     return not (type(x) is Foreign and x.library.lazy) and bool(x)
