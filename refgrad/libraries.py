@@ -15,6 +15,7 @@ import sys
 import numpy as np
 
 from .foreign import PACKAGES, Foreign, Library, bare
+from .nn.losses import residual
 from .rules.determinants import is_inverse, is_normal, log_abs_det, sign_det, weak_directions
 from .rules.linalg import solve
 from .rules.shape import cast, getitem, scatter_add, setitem, truncate
@@ -29,6 +30,11 @@ def _by_formula(primitive):
     return way
 
 
+def _residual(logs, chosen, *, index):
+    e = np.exp(Foreign(logs))
+    return bare(setitem(e, np.expm1(Foreign(chosen)), index=(..., *index)))
+
+
 #: What is the same for all libraries.
 _COMMON = {
     np.shape: lambda a: a.shape,
@@ -38,6 +44,7 @@ _COMMON = {
     truncate: lambda x, dtype: x.astype(dtype),
     overlap_add: _by_formula(overlap_add),
     interval_sums: _by_formula(interval_sums),
+    residual: _residual,
 }
 
 
