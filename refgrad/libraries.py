@@ -15,6 +15,7 @@ import sys
 import numpy as np
 
 from .foreign import PACKAGES, Foreign, Library, bare
+from .nn.convolution import conv, conv_input, conv_weight
 from .nn.losses import residual
 from .rules.determinants import is_inverse, is_normal, log_abs_det, sign_det, weak_directions
 from .rules.linalg import solve
@@ -42,8 +43,7 @@ _COMMON = {
     np.size: lambda a, axis=None: np.size(np.broadcast_to(0, a.shape), axis),
     cast: lambda x, dtype: x.astype(dtype),
     truncate: lambda x, dtype: x.astype(dtype),
-    overlap_add: _by_formula(overlap_add),
-    interval_sums: _by_formula(interval_sums),
+    **{p: _by_formula(p) for p in (overlap_add, interval_sums, conv, conv_input, conv_weight)},
     residual: _residual,
 }
 
@@ -222,7 +222,7 @@ def cupy_like(cupy, add_at, functions):
         y = x.copy()
         if _arrays_in(index):
             places = cupy.arange(x.size).reshape(x.shape)[index]
-            values = cupy.broadcast_to(bare(v, cupy.asarray), places.shape).ravel()
+            values = cupy.broadcast_to(cupy.asarray(v), places.shape).ravel()
             places = places.ravel()
             # Of equal places the last one: behind its equals in a stable order, before another.
             order = np.argsort(places, kind="stable")
