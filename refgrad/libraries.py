@@ -1,7 +1,7 @@
 """How Dask and CuPy do what NumPy does in place, or they otherwise than NumPy.
 
-Neither is imported here: where its first array is met, it is there.  A program that has arrays of another
-library says the same of them: ``refgrad.foreign.LIBRARIES[kind] = Library(...)``.
+Neither is imported here: where its first array is met, it is there.  A program that has arrays of
+another library says the same of them: ``refgrad.foreign.LIBRARIES[kind] = Library(...)``.
 """
 
 from __future__ import annotations
@@ -185,7 +185,8 @@ def _dask():
         sign_det: matrices(sign_det.forward, 2),
         np.linalg.solve: solved(np.linalg.solve),
         solve: solved(solve.plain),
-        is_normal: lambda y: True,  # whether a matrix is singular is not known before it is computed
+        # Whether a matrix is singular is not known before it is computed.
+        is_normal: lambda y: True,
         is_inverse: lambda Y, A: True,
         np.argsort: along(np.argsort, np.dtype(int)),
     }
