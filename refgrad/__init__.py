@@ -2,6 +2,7 @@
 
 from . import nn as nn
 from . import rules as rules
+from . import libraries as libraries
 from . import special as special
 from .checkpoint import checkpoint as checkpoint
 from .custom import custom as custom

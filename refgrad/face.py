@@ -8,6 +8,7 @@ import numpy as np
 
 class Face(np.lib.mixins.NDArrayOperatorsMixin):
     __slots__ = ()
+    _knows_primitives = True  # it is offered refgrad's own primitives, as it is NumPy's functions
 
     @property
     def itemsize(self): return self.dtype.itemsize

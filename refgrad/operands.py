@@ -77,6 +77,22 @@ def speaks(kind) -> bool:
 
 
 @functools.cache
+def is_foreign(kind) -> bool:
+    """Whether a type is one of another library's arrays, which do not know refgrad's primitives.
+
+    A type that does know them says so (_knows_primitives = True): each is offered to its
+    ``__array_function__``, as NumPy's functions are.
+    """
+    return (
+        speaks(kind)
+        and hasattr(kind, "__array_function__")
+        and hasattr(kind, "shape")
+        and not issubclass(kind, np.generic)
+        and not getattr(kind, "_knows_primitives", False)
+    )
+
+
+@functools.cache
 def takes_over(kind) -> bool:
     """Whether an operator is the other operand's business: it opts out, or wraps arrays."""
     package = kind.__module__.partition(".")[0]

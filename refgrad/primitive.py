@@ -25,8 +25,9 @@ import functools
 import numpy as np
 from numpy import ndarray
 
+from . import foreign
 from .cases import Case
-from .operands import PLAIN
+from .operands import PLAIN, is_foreign
 from .rule import ALL, Each, Names, shape_of
 
 
@@ -49,6 +50,17 @@ TABLE: dict = {}
 #: From a type of traced arrays to the function that takes over an operation on one of them, before
 #: NumPy's protocol asks anyone else.
 TRACING: dict = {}
+
+
+def _on_foreign(primitive, arrays, params):
+    """A primitive of which an argument is of another library; one that is traced goes first."""
+    for a in (*arrays, *within(params)):
+        if type(a) in TRACING and type(a) is not foreign.Foreign:
+            return TRACING[type(a)](primitive, arrays, params)
+    return foreign.operate(primitive, arrays, params)
+
+
+TRACING[foreign.Foreign] = _on_foreign
 
 
 def _in_pull(argument, g, kept, arrays, params):
@@ -143,6 +155,9 @@ class Primitive:
                 continue
             if kind in TRACING:
                 return TRACING[kind](self, arrays, params)
+            if is_foreign(kind):
+                given = foreign.wrapped(list(arrays)), {k: foreign.wrapped(p) for k, p in params.items()}
+                return foreign.handed_out(self(*given[0], **given[1]))
             if _overrides(kind):
                 result = offer(self, arrays, params)
                 if result is not NotImplemented:
@@ -303,12 +318,16 @@ def declare(function, derivation, *partials, **traits):
     """Put a function and its rules into TABLE: a `Primitive`, by its partial derivatives if it has them."""
     rule = (elementwise if partials else Primitive)(function, derivation, *partials, **traits)
     TABLE[function or rule] = rule
+    if rule.call is not every_argument_is_an_array and rule.forward is function:
+        foreign.CALLS[function] = rule.call
     return rule
 
 
 def compose(function, program, **traits):
     """Put a function and the program that it is written with into TABLE: a `Composition`."""
     TABLE[function] = Composition(function, program, **traits)
+    if program is not function:
+        foreign.PROGRAMS[function] = program
 
 
 def composed(**traits):
@@ -318,6 +337,7 @@ def composed(**traits):
         def softshrink(input, lambd=0.5): ...
     """
     def put(function):
+        function = foreign.speaks_for(function)
         compose(function, function, name=function.__name__, **traits)
         return function
     return put

@@ -26,6 +26,7 @@ from .calls import caller_in_library, fitted, signature_of, ufunc_method, with_o
 from .elsewhere import declared, name_of
 from .errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule, Refused, describe
 from .face import Face
+from .foreign import PACKAGES, wrapped
 from .operands import NUMBERS, REAL, admitted, takes_over
 from .primitive import TABLE, TRACING, Composition, Primitive, every_argument_is_an_array, qualified, shape_of
 from .snapshots import owner_of
@@ -106,8 +107,11 @@ class Tracer(Face, Writable):
     def __class__(self):
         """What NumPy would have here, so that isinstance(x, np.ndarray) takes the branch that it takes on plain arrays.
 
-        The engine itself asks for ``type(x) is Tracer``.
+        The engine itself asks for ``type(x) is Tracer``.  Another array library is told the truth: so it leaves an
+        operation on its own array and this one to us.
         """
+        if sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] in PACKAGES:
+            return Tracer
         kind = type(self.bottom())
         return kind if kind is np.ndarray or issubclass(kind, np.generic) else Tracer
 
@@ -356,10 +360,10 @@ def dispatch(primitive: Primitive, arrays, params):
             if a.level is not top and (top is None or a.level.number > top.number):
                 top = a.level
         elif (a.dtype.char not in REAL if kind is ndarray else kind not in NUMBERS) and not primitive.constant:
-            arrays = [x if type(x) is Tracer else admitted(x, f"{primitive.name}, argument {i}")
+            arrays = [x if type(x) is Tracer else wrapped(admitted(x, f"{primitive.name}, argument {i}"))
                       for i, x in enumerate(arrays, 1)]
     if primitive.constant:
-        arrays, params = [bare(a) for a in arrays], {k: bare(p) for k, p in params.items()}
+        arrays, params = [wrapped(bare(a)) for a in arrays], {k: bare(p) for k, p in params.items()}
         top = None
         for a in arrays:
             if type(a) is Tracer and (top is None or a.level.number > top.number):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from .errors import ClosedLevel, check_leaf, check_result, describe
+from .foreign import handed_out, wrapped
 from .forward import Tangents
 from .primitive import in_dtype_of, shape_of
 from .reverse import Tape
@@ -47,7 +48,7 @@ def jvp(f, primals, tangents, has_aux=False):
     directions = flatten_like(structure, tangents, "jvp: tangents")
     directions = _matching(leaves, directions, structure, "tangents", "jvp")
     values, found, shape, aux = _push(f, leaves, structure, directions, has_aux, "jvp")
-    result = unflatten(shape, map(own, values)), unflatten(shape, found)
+    result = handed_nest(shape, map(own, values)), handed_nest(shape, found)
     return (*result, aux) if has_aux else result
 
 
@@ -98,7 +99,7 @@ def jacobian(f, argnums=0, mode="reverse", batched=True):
         else:
             rows, results = _rows_by_tangents(g, leaves, structure, batched)
         inner = structure if isinstance(argnums, tuple) else structure.children[0]
-        return unflatten(results, [unflatten(inner, row) for row in rows])
+        return unflatten(results, [handed_nest(inner, row) for row in rows])
 
     return matrix
 
@@ -127,6 +128,11 @@ def own(x):
     return np.copy(x) if issubclass(type(x), np.ndarray) else x
 
 
+def handed_nest(structure, leaves):
+    """The nest that a transform returns."""
+    return unflatten(structure, map(handed_out, leaves))
+
+
 def _arguments(variable, leaves, borrow):
     """Traced arrays for the arguments of a function: small ones are copied, others are what `borrow` makes of them."""
     arguments = []
@@ -150,8 +156,9 @@ def _gradient(f, args, kwargs, argnums, has_aux, name):
         raise TypeError(f"{name}: {name_of(f)} returned {describe(run.value)}; expected a scalar. Reduce it (np.sum, "
                         f"np.mean), return what is not differentiated with has_aux=True, or use vjp or jacobian for "
                         f"a function with many outputs.")
-    one = type(run.value)(1) if issubclass(type(run.value), np.floating) else np.ones_like(run.value)
-    gradients = unflatten(structure, run.sweep([one], once=True))
+    value = run.values[0]
+    one = type(value)(1) if issubclass(type(value), np.floating) else np.ones_like(value)
+    gradients = handed_nest(structure, run.sweep([one], once=True))
     return run, gradients if isinstance(argnums, tuple) else gradients[0]
 
 
@@ -166,7 +173,7 @@ class Recorded:
             value, self.aux = _split(f(*unflatten(structure, inputs)), has_aux, f, self.tape)
             self.results, self.shape = flatten(value)
         self.values = _values(self.results, self.tape, f, name)
-        self.value = unflatten(self.shape, map(own, self.values))
+        self.value = handed_nest(self.shape, map(own, self.values))
 
     def sweep(self, cotangents, once=False):
         """Cotangents of the inputs, one leaf each, given those of the results."""
@@ -179,7 +186,7 @@ class Recorded:
         """The map that `vjp` returns."""
         cotangents = flatten_like(self.shape, g, f"{self.name}: the cotangent")
         cotangents = _matching(self.values, cotangents, self.shape, "the cotangent", self.name)
-        return unflatten(self.structure, self.sweep(cotangents))
+        return handed_nest(self.structure, self.sweep(cotangents))
 
 
 def _push(f, leaves, structure, directions, has_aux, name, count=None):
@@ -288,7 +295,7 @@ def _leaves(primals, name, positions):
     for i, x in enumerate(leaves):
         if type(x) is not np.ndarray or x.dtype.kind != "f":
             names = [f"argument {k}{p}" for k, c in zip(positions, structure.children) for p in paths(c)]
-            leaves[i] = check_leaf(x, name, names[i])
+            leaves[i] = wrapped(check_leaf(x, name, names[i]))
     return leaves, structure
 
 
@@ -306,7 +313,7 @@ def _matching(leaves, vectors, structure, what, name):
                              f"belongs to, {describe(x)}")
         if not hasattr(v, "dtype") or v.dtype.kind in "biu":
             v = np.asarray(v, dtype=float)
-        matched.append(in_dtype_of(x, check_leaf(v, name, label)))
+        matched.append(in_dtype_of(x, wrapped(check_leaf(v, name, label))))
     return matched
 
 
@@ -317,12 +324,12 @@ def _split(returned, has_aux, f, level):
     if not isinstance(returned, tuple) or len(returned) != 2:
         raise TypeError(f"has_aux=True: {name_of(f)} returned {describe(returned)}; expected a pair (value, aux)")
     leaves, structure = flatten(returned[1])
-    return returned[0], unflatten(structure, [own(level.strip(x)) if level.traces(x) else x for x in leaves])
+    return returned[0], handed_nest(structure, [own(level.strip(x)) if level.traces(x) else x for x in leaves])
 
 
 def _values(results, level, f, name):
     """The leaves of what f returned, stripped of this level's traces."""
-    values = [check_result(level.strip(r), name, name_of(f)) for r in results]
+    values = [wrapped(check_result(level.strip(r), name, name_of(f))) for r in results]
     for v in values:
         if type(v) is Tracer and not v.level.open:
             raise ClosedLevel(f"{name}: the result of {name_of(f)}")

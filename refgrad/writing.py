@@ -18,6 +18,7 @@ import numpy as np
 from .calls import caller_in_library
 from .creation import assembled, constant
 from .errors import InPlaceWrite, LostTrace, describe
+from .foreign import handed_out, wrapped
 from .primitive import shape_of
 from .rules.shape import getitem, scatter_add, setitem
 
@@ -147,7 +148,7 @@ class Writable:
 def on_arguments(name, function, arrays, params):
     """Call a function of the program's on arrays that it must not overwrite."""
     try:
-        return function(*map(_read_only, arrays), **params)
+        return wrapped(function(*map(_read_only, arrays), **params))
     except ValueError as error:
         if "read-only" not in str(error):
             raise
@@ -157,6 +158,7 @@ def on_arguments(name, function, arrays, params):
 
 
 def _read_only(x):
+    x = handed_out(x)
     if type(x) is np.ndarray:
         x = x.view()
         x.setflags(write=False)

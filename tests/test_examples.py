@@ -22,9 +22,24 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 SAYS = {"backpropagation_through_time": ["along a random direction: reverse", "on new sequences: squared error 0.00"]}
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.py")))
+@pytest.mark.parametrize("name", SAYS)
 def test_an_example_runs(name):
     done = subprocess.run([sys.executable, "-c", ALONE, EXAMPLES / f"{name}.py"], capture_output=True, text=True,
                           cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
     assert all(line in done.stdout for line in SAYS[name]), done.stdout
+
+
+def test_the_data_parallel_example_runs_in_small():
+    pytest.importorskip("distributed")
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "dask_data_parallel.py", "--megabytes", "20", "--limit", "512"],
+        capture_output=True, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+    for line in ("logistic regression: gradient in", "two-layer network: gradient in",
+                 "peak memory of a worker", "times NumPy's time"):
+        assert line in done.stdout, done.stdout
+
+
+def test_every_example_is_run():
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*SAYS, "dask_data_parallel"}

@@ -1,5 +1,6 @@
 """The list of all studies, in the order of the page."""
 
+from .arrays import ARRAYS
 from .checkers import CHECKERS
 from .derivations import DERIVATIONS
 from .faults import FAULTS
@@ -12,4 +13,4 @@ from .throughput import THROUGHPUT
 from .training import TRAINING
 
 STUDIES = (NETWORKS, DERIVATIONS, LAYERS, FAULTS, CHECKERS, TRAINING, SCALING, SPEED, MEMORY,
-           THROUGHPUT)
+           THROUGHPUT, ARRAYS)

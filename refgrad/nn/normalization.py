@@ -20,6 +20,7 @@ import math
 import numpy as np
 
 from ..cases import FOURTH, Case, Fixed, Kink
+from ..foreign import is_certain, may_be
 from ..primitive import KINKED, composed, declare, in_dtype_of, widened
 from ..rules.reductions import count, mean, safe_sums
 from .arguments import axis_of, expected, plain, refuse, shape_of
@@ -31,7 +32,7 @@ def _inverse_size(c, axes, eps):
         s = np.sqrt(mean(c * c, axes) + eps)
         r = 1 / s
     least, _ = safe_sums(c.dtype)
-    if not r.all() or eps < least and np.any(s * s < least):
+    if not is_certain(r.all()) or eps < least and may_be(np.any(s * s < least)):
         odd = (s == np.inf) | (s * s < least)
         shift = np.where(odd, np.frexp(np.max(np.abs(c), axis=axes, keepdims=True))[1], 0)
         with np.errstate(over="ignore", divide="ignore"):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..cases import Case
+from ..foreign import may_be
 from ..primitive import CONSTANT, LINEAR, Primitive, composed, declare, in_dtype_of, widened
 from ..rules.reductions import largest, total
 from .arguments import axis_of, expected, generator_of, plain
@@ -45,7 +46,7 @@ FEW = 1.01
 def _log_total(t, z, axis):
     """log t; log(1 + ...) with the sum over all but the maximum where it is so small that it counts."""
     y = np.log(t)
-    if np.count_nonzero(t < FEW):
+    if may_be(np.count_nonzero(t < FEW)):
         y = np.where(t < FEW, np.log1p(np.sum(np.where(z < 0, np.exp(z), 0), axis=axis, keepdims=True)), y)
     return y
 
@@ -55,15 +56,15 @@ CERTAIN = 0.9
 
 
 def _deviation(p, v, axis):
-    if largest(p, 0) > CERTAIN:  # v - v_t along the axis, with the entry t that is nearly certain
+    if may_be(largest(p, 0) > CERTAIN):  # v - v_t along the axis, with the entry t that is nearly certain
         v = v - np.sum(np.where(p > CERTAIN, v, 0), axis=axis, keepdims=True)
     return v - _sum(_across(p * v, axis), axis)
 
 
 def _balance(p, v, axis):
     r = p * _sum(v, axis)
-    r = np.subtract(v, r, out=r) if r.dtype is v.dtype else v - r
-    if largest(p, 0) > CERTAIN:
+    r = np.subtract(v, r, out=r) if type(r) is np.ndarray and r.dtype is v.dtype else v - r
+    if may_be(largest(p, 0) > CERTAIN):
         t = p > CERTAIN
         r = np.where(t, -np.sum(np.where(t, 0, r), axis=axis, keepdims=True), r)
     return r

@@ -64,7 +64,7 @@ def _weak_directions(A):
     eps, n = np.finfo(s.dtype).eps, s.shape[-1]
     rounding = 8 * n * eps * s[..., :1]
     is_weak = s <= s[..., :1] * eps ** 0.25
-    is_weak &= (np.sum(is_weak, axis=-1, keepdims=True) == 1) | (s <= rounding)
+    is_weak = is_weak & ((np.sum(is_weak, axis=-1, keepdims=True) == 1) | (s <= rounding))
     k = np.sum(is_weak, axis=-1, keepdims=True)
     strong = np.where(is_weak, 1, s)
     mean = np.sum(np.log2(strong), axis=-1, keepdims=True) / np.maximum(n - k, 1)

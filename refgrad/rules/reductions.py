@@ -11,6 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..calls import as_called
 from ..cases import Case, Fixed, Kink
+from ..foreign import is_certain
 from ..primitive import CONSTANT, KINKED, LINEAR, compose, declare, in_dtype_of, ndim_of, \
     shape_of, widened
 from .arguments import as_array, as_dtype, as_number, axes_of, count, counted, everything, flag, \
@@ -220,7 +221,7 @@ def _length(x, p, axis, keepdims):
         s = _sum_of_powers(x, p, axis, keepdims)
         n = _root(s, p)
         inside = (s > least) & (s < most)
-        if not inside.all():
+        if not is_certain(inside.all()):
             largest = (np.max if p > 0 else np.min)(np.abs(x), axis=axis, keepdims=True, initial=0 if p > 0 else np.inf)
             shift = np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
             scaled = _root(_sum_of_powers(np.ldexp(x, -shift), p, axis, keepdims), p)
@@ -313,7 +314,7 @@ def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):
         like = a * weights
         a, weights = widened(a), widened(weights)
         total = np.sum(weights, axis=chosen, keepdims=keepdims)
-        if np.any(total == 0):
+        if is_certain(np.any(total == 0)):
             raise ZeroDivisionError("np.average: the weights sum to 0")
         mean = in_dtype_of(like, np.sum(a * weights, axis=chosen, keepdims=keepdims) / total)
     if not returned:

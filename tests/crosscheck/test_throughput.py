@@ -34,7 +34,7 @@ SMALL = drawn.alone("linear[no bias]", 3)
 @pytest.fixture
 def small(monkeypatch):
     """Two small networks."""
-    networks = draw_networks(6, 2, "quick")[0]
+    networks = [drawn.alone(name) for name in ("linear", "linear[no bias]")]
     monkeypatch.setattr(throughput, "chosen", lambda seed, quick: networks)
     return networks
 

@@ -1,0 +1,64 @@
+"""The op table on arrays of another library: each case in value, vjp, jvp and forward over reverse,
+against NumPy's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import refgrad as rg
+from refgrad.errors import Refused
+from refgrad.primitive import TABLE, Kind
+from refgrad.tree import flatten
+
+WAYS = "value", "vjp", "jvp", "hvp"
+#: What a library raises where it cannot do what was asked for.
+ERRORS = Refused, NotImplementedError, ValueError, np.linalg.LinAlgError
+
+
+def rules(of_numpy=True):
+    """The rules that have derivatives, of NumPy's functions or of refgrad's own."""
+    return [rule for rule in sorted(TABLE.values(), key=lambda r: r.name)
+            if rule.kind is not Kind.CONSTANT and rule.name.startswith("np.") is of_numpy]
+
+
+def ways(program, arrays, like):
+    """What is computed in each way, in the order of `WAYS`."""
+    rng = np.random.default_rng(5)
+    u = [like(rng.standard_normal(np.shape(x))) for x in arrays]
+
+    def vjp():
+        value, pull = rg.vjp(program, *arrays)
+        return pull(rg.tree_map(
+            lambda y: like(np.cos(1 + np.arange(y.size).reshape(y.shape))), value))
+
+    def scalar(*xs):
+        return sum(np.sum(np.sin(y)) for y in flatten(program(*xs))[0])
+
+    return (lambda: rg.jvp(program, arrays, u)[0], vjp, lambda: rg.jvp(program, arrays, u)[1],
+            lambda: rg.hvp(scalar, tuple(arrays), tuple(u)))
+
+
+def found(rule, give, take, own, lazily=lambda f: (f(), False)):
+    """For each case and way: (case, way, "works", "wrong", "converted" or "refused", lazy, why).
+
+    give, take, own, lazily   see `libraries`
+    An error that is no refusal is raised.
+    """
+    for case in rule.cases:
+        arrays = case.draw(np.random.default_rng(7))
+        program = case.program(rule.function or rule)
+        theirs = [give(x) for x in arrays]
+        for way, want, got in zip(WAYS, ways(program, arrays, np.asarray),
+                                  ways(program, theirs, give)):
+            right = [np.asarray(x) for x in flatten(want())[0]]
+            try:
+                result, lazy = lazily(lambda: flatten(got())[0])
+                is_own = all(isinstance(a, own) for a in result)
+                near = is_own and all(a.shape == b.shape and np.allclose(
+                    take(a), b, rtol=1e-9, atol=1e-9, equal_nan=True)
+                    for a, b in zip(result, right, strict=True))
+            except ERRORS as error:
+                yield case, way, "refused", False, f"{type(error).__name__}: {error}"
+                continue
+            what = "works" if near else "wrong" if is_own else "converted"
+            yield case, way, what, lazy and near, ""
