@@ -90,6 +90,10 @@ NOTATION = {_PRIMITIVES[name]: entry for name, entry in {
                             '<mo form="postfix">|</mo>',
                             "np.linalg.slogdet(#1)[1]", whole=True, loose=True),
     "np.linalg.cholesky": _named("chol", "np.linalg.cholesky", whole=True),
+    "spectrum": _named("eigh", "np.linalg.eigh", whole=True), "singular": _named("svd", "np.linalg.svd", whole=True),
+    "eigenvalues": _named("eigvalsh", "np.linalg.eigvalsh", whole=True),
+    "singular_values": _named("svdvals", "np.linalg.svdvals", whole=True),
+    "tall_qr": _named("qr", "np.linalg.qr", whole=True), "pseudoinverse": _named("pinv", "np.linalg.pinv", whole=True),
 }.items()}
 
 
