@@ -92,6 +92,10 @@ NOTATION = {_PRIMITIVES[name]: entry for name, entry in {
     "np.linalg.cholesky": _named("chol", "np.linalg.cholesky", whole=True),
     **{name: _named(name, f"nn.convolution.{name}(#1, #2, form=nn.convolution.#form)", whole=True)
        for name in ("conv", "conv_input", "conv_weight")},
+    "spectrum": _named("eigh", "np.linalg.eigh", whole=True), "singular": _named("svd", "np.linalg.svd", whole=True),
+    "eigenvalues": _named("eigvalsh", "np.linalg.eigvalsh", whole=True),
+    "singular_values": _named("svdvals", "np.linalg.svdvals", whole=True),
+    "tall_qr": _named("qr", "np.linalg.qr", whole=True), "pseudoinverse": _named("pinv", "np.linalg.pinv", whole=True),
 }.items()}
 
 

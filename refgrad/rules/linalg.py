@@ -287,25 +287,29 @@ def _lower_half(M):
     return np.tril(M, -1) + np.tril(np.triu(M)) / 2
 
 
+def _cholesky_jvp(dA, L):
+    return L @ _lower_half(np.linalg.solve(L, T(np.linalg.solve(L, T((dA + T(dA)) / 2)))))
+
+
 def _cholesky_vjp(G, L):
     P = _lower_half(T(L) @ G)
     S = np.linalg.solve(T(L), T(np.linalg.solve(T(L), T(P))))  # L^-T P L^-1
     return (S + T(S)) / 2
 
 
-cholesky = declare(
-    None, """A = L L',  dA = dL L' + L dL',  L^-1 dA L^-T = L^-1 dL + (L^-1 dL)'
+declare(
+    np.linalg.cholesky, """A = L L',  dA = dL L' + L dL',  L^-1 dA L^-T = L^-1 dL + (L^-1 dL)'
     dL = L Phi(L^-1 dA L^-T)
     <G, L Phi(L^-1 dA L^-T)> = <L^-T Phi(L' G) L^-1, dA>, made symmetric as A is
     So the two entries a_ij and a_ji share a slope evenly, as in torch, though only the lower one is read: of a program
-    that fills the lower triangle alone, each slope off the diagonal is half.  Then write A + A' - diag(diag(A)).""",
-    name="cholesky", forward=np.linalg.cholesky, takes="A -> L",
-    jvp=(lambda dA, L: L @ _lower_half(np.linalg.solve(L, T(np.linalg.solve(L, T((dA + T(dA)) / 2))))),),
-    vjp=(_cholesky_vjp,), stacked=True,
-    cases=[Case((3, 3), call=lambda a: np.linalg.cholesky(a + T(a)), domain="positive definite", scales=FOURTH)])
-compose(np.linalg.cholesky, lambda a, /, *, upper=False: T(cholesky(T(a))) if upper else cholesky(a), cases=[
-    *cholesky.cases, Case((2, 2, 2), call=lambda a: np.linalg.cholesky(a + T(a), upper=True),
-                          domain="positive definite", scales=FOURTH)])
+    that fills the lower triangle alone, each slope off the diagonal is half.  Then write A + A' - diag(diag(A)).
+    With upper=True the result is L'.""",
+    call=lambda a, /, *, upper=False: ((a,), {"upper": bool(upper)}), takes="A upper -> L", stacked=True,
+    jvp=(lambda dA, L, upper: T(_cholesky_jvp(dA, T(L))) if upper else _cholesky_jvp(dA, L),),
+    vjp=(lambda G, L, upper: _cholesky_vjp(T(G), T(L)) if upper else _cholesky_vjp(G, L),),
+    cases=[Case((3, 3), call=lambda a: np.linalg.cholesky(a + T(a)), domain="positive definite", scales=FOURTH),
+           Case((2, 2, 2), call=lambda a: np.linalg.cholesky(a + T(a), upper=True),
+                domain="positive definite", scales=FOURTH)])
 
 
 def _vector_norm(x, ord, axis, keepdims):
