@@ -142,7 +142,7 @@ def check_function(
     - `python -m crosscheck check torch.nn.functional:gelu --reference refgrad.nn:gelu --shape 4,5 --dtype bfloat16`
     """
     from .checker import check
-    from .checker.command import UserError, arrays, called, imported, no_exit, positions
+    from .checker.command import UserError, called, drawn, imported, no_exit, positions
     from .checker.report import STATUS
     from .report.tables import writable, write_table
     if csv is not None:
@@ -152,7 +152,7 @@ def check_function(
         functions = {name: imported(path) for name, path in (
             ("gradient", gradient), ("vjp", vjp), ("jvp", jvp), ("reference", reference), ("surrogate", surrogate))
             if path}
-        given = called(inputs) if inputs else arrays(shape, seed)
+        given = called(inputs) if inputs else drawn(shape, seed)
         given = given if isinstance(given, (tuple, list)) else (given,)
         with no_exit(target):
             report = check(f, *given, argnums=positions(argnums), order=order, modes=mode or None,

@@ -75,7 +75,7 @@ def _code(error):
     return "" if error.code is None else repr(error.code)
 
 
-def arrays(shapes, seed):
+def drawn(shapes, seed):
     """An array of normal numbers for each shape, given as '4,5' ('' for a single number)."""
     if not shapes:
         raise ValueError("inputs: give --shape for each input, as in --shape 4,5 --shape 5, or --inputs "
