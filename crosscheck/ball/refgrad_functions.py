@@ -9,12 +9,14 @@ of others run as they are composed.
 import numpy as np
 from flint import arb, ctx
 
+from refgrad.elsewhere import declare_installed
 from refgrad.nn.activations import log1pexp, near
 from refgrad.nn.softmax import peak
 from refgrad.primitive import TABLE, Composition
 from refgrad.rules.determinants import is_normal, weak_directions
 from refgrad.rules.elementwise import exponent, logistic, sech_squared, sinc_derivative
 from refgrad.rules.special import erf, erfc
+from refgrad.rules.statistics import within_one
 
 from .arithmetic import FUNCTION_ULPS, ONE, ZERO, as_cells, current_format, each, record, rounded
 from .array import FUNCTIONS, Ball, cells_of, register, wrap
@@ -73,8 +75,9 @@ def _sinc_derivative(x, n):
     return (-1) ** ((n + n % 2) // 2) * pi ** n * (total + arb(0, 1) * term)
 
 
-# `near` is not in the table: of its own it is no function that floats compute.
+# These are not in the table: of their own they are no functions that floats compute.
 register(near, near.formula)
+register(within_one, within_one.formula)
 
 # Both ways to compute a determinant's derivative are exact: it need not be decided.
 register(is_normal, lambda y: bool(np.all(np.abs(y).lower() > 0)))
@@ -109,6 +112,7 @@ def _(x):
 # A ball encloses a finite number; there is nothing to replace.
 register(np.nan_to_num, lambda x, **replacements: x)
 
+declare_installed()
 for _rule in TABLE.values():
     if isinstance(_rule, Composition):
         FUNCTIONS.setdefault(_rule.function, _rule.call)

@@ -26,7 +26,7 @@ import numpy as np
 from ..cases import Case, Fixed
 from ..primitive import composed, declare
 from .arguments import expected, plain, reduction_of, reduced, shape_of
-from .softmax import peak
+from .softmax import masked_softmax, peak
 
 _TARGETS = np.array([[1, 1], [2, 0]])
 
@@ -116,11 +116,14 @@ def _ending(a, alive, lengths):
 
 
 def _occupancy(a, e, alive, skips, lengths):
-    """O, 0 for the states that no path is in, or that have probability 0."""
+    """O, 0 for the states that no path is in, or that have probability 0.
+
+    At each time the paths are in one of the states: O sums to 1, and e^(a + b - e + y) is a softmax.
+    """
     b = _along(e, alive, skips, (lengths - 1, np.zeros_like(lengths)), -1)
     y = -_ending(a, alive, lengths)
     visited = alive & np.isfinite(a) & np.isfinite(b) & np.isfinite(y)[:, None]
-    return np.where(visited, np.exp(np.where(visited, a + b - e + y[:, None], 0)), 0)
+    return masked_softmax(np.where(visited, a + b - e, 0), mask=visited, axis=-1)
 
 
 _alignments = declare(

@@ -42,7 +42,7 @@ excess = declare(
     dy = ((1 - t) / (1 - p)^2 + t / p^2) dp - dt / (p (1 - p))""",
     lambda p, t: (1 - t) / np.square(1 - p) + t / np.square(p), lambda p: -1 / (p * (1 - p)),
     name="excess", forward=lambda p, t: (p - t) / (p * (1 - p)), domain="unit interval",
-    scales=(-75, 0))
+    scales=(-45, 0))
 
 _of_probabilities = declare(
     None, """y = -t log p - (1 - t) log(1 - p),  each logarithm held at -100 where it is less

@@ -88,25 +88,23 @@ _slope = lambda x: [[[[[[[[x, 0.0]]]]]]]]
 _taken = lambda *weights: [[[[[[[list(weights)]]]]]]]
 
 
-#: Far out floats do not tell where a reflected position comes to lie, nor very near the middle on
-#: which side of an entry.
-NEAR = 0, 0
+def _near(*shapes, **options):
+    """A case at its own scale: far out floats do not tell where a reflected position comes to lie,
+    nor very near the middle on which side of an entry.
+    """
+    return Case(*shapes, scales=(0, 0), **options)
 
 
 @composed(kind=KINKED, cases=[
-    Case((1, 2, 2, 3), (1, 2, 1, 2), align_corners=False),
-    Case((1, 1, 2, 3), (1, 1, 2, 2), align_corners=True, padding_mode="border"),
-    Case((1, 1, 3, 2), (1, 2, 1, 2), padding_mode="reflection", align_corners=False,
-         scales=NEAR),
-    Case((2, 1, 1, 3), (2, 1, 2, 2), padding_mode="reflection", align_corners=True,
-         scales=NEAR),
-    Case((1, 1, 2, 3), (1, 1, 2, 2), mode="nearest", padding_mode="border"),
-    Case((1, 1, 3, 3), (1, 1, 2, 2), mode="bicubic"),
-    Case((1, 1, 2, 3), (1, 1, 2, 2), mode="bicubic", padding_mode="reflection", align_corners=True,
-         scales=NEAR),
-    Case((1, 1, 2, 2, 3), (1, 1, 1, 2, 3)),
-    Case((1, 1, 2, 1, 3), (1, 1, 2, 1, 3), mode="nearest", padding_mode="reflection",
-         scales=NEAR)],
+    _near((1, 2, 2, 3), (1, 2, 1, 2), align_corners=False),
+    _near((1, 1, 2, 3), (1, 1, 2, 2), align_corners=True, padding_mode="border"),
+    _near((1, 1, 3, 2), (1, 2, 1, 2), padding_mode="reflection", align_corners=False),
+    _near((2, 1, 1, 3), (2, 1, 2, 2), padding_mode="reflection", align_corners=True),
+    _near((1, 1, 2, 3), (1, 1, 2, 2), mode="nearest", padding_mode="border"),
+    _near((1, 1, 3, 3), (1, 1, 2, 2), mode="bicubic"),
+    _near((1, 1, 2, 3), (1, 1, 2, 2), mode="bicubic", padding_mode="reflection", align_corners=True),
+    _near((1, 1, 2, 2, 3), (1, 1, 1, 2, 3)),
+    _near((1, 1, 2, 1, 3), (1, 1, 2, 1, 3), mode="nearest", padding_mode="reflection")],
     kinks=[Kink((_LINE, _AT(0.0)), (_taken(0.0, 1.0, 0.0), _slope(12.0)),
                 "on an entry the slope after it",
                 {"align_corners": True}),

@@ -121,7 +121,9 @@ def generator(case):
 
 
 def _is_finite(program, arrays):
-    """Whether value, gradient and curvature are numbers."""
+    """Whether arguments, value, gradient and curvature are numbers."""
+    if not all(np.all(np.isfinite(a)) for a in arrays):
+        return False
     try:
         value, pull = vjp(program, *arrays)
         ones = tuple(map(np.ones_like, arrays))

@@ -133,7 +133,7 @@ def _compare_at(primitive, side, argument, faulty, site, seed, transposed):
     if not _continuous(primitive, site, arrays):
         return 0
     rng = np.random.default_rng(seed)
-    v, dv = (site.direction(side, argument, rng) for _ in range(2))
+    v, dv = (_flat(site.direction(side, argument, rng)) for _ in range(2))
     tangents = [np.zeros_like(x) if d is None else d for x, d in zip(arrays, site.tangents)]
     dx = [d if is_real(x) else None for x, d in zip(arrays, tangents)]
     right = rules_of(primitive, side)[argument]
@@ -169,8 +169,23 @@ def _rule_as_function(primitive, side, argument, rule, site, arrays):
         rest = iter(reals)
         full = tuple(next(rest) if is_real(x) else x for x in arrays)
         kept = primitive.trace(full, site.params)[1]
-        return site.fitted(primitive, side, argument, rule(v, kept, full, site.params))
+        v = _parted(v, like)
+        return _flat(site.fitted(primitive, side, argument, rule(v, kept, full, site.params)))
+    like = site.result if side == "vjp" else arrays[argument]
     return function
+
+
+def _flat(x):
+    """The entries of several results as one vector."""
+    return np.concatenate([np.ravel(a) for a in x]) if isinstance(x, tuple) else x
+
+
+def _parted(x, like):
+    """The parts of a vector, in the shapes of several results."""
+    if not isinstance(like, tuple):
+        return x
+    ends = np.cumsum([np.size(a) for a in like])[:-1]
+    return tuple(np.reshape(part, np.shape(a)) for part, a in zip(np.split(x, ends), like))
 
 
 def _differs_in_floats(primitive, side, argument, right, faulty, site, arrays, v):

@@ -226,7 +226,8 @@ def _shows(primitive, operator, side, argument, site):
     try:
         call = Call(primitive, side, argument, rules, {}, copy(v), kept, site.arrays, site.params)
         result = OPERATORS[operator].apply(call)
-        if result is None or not all(np.size(x) for x in (*site.arrays, site.result)):
+        results = site.result if isinstance(site.result, tuple) else (site.result,)
+        if result is None or not all(np.size(x) for x in (*site.arrays, *results)):
             return None
         result = site.fitted(primitive, side, argument, result)
     except Exception:  # the mistake needs other shapes, or another matrix: no program with it would run
