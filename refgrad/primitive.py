@@ -338,7 +338,7 @@ def composed(**traits):
     """
     def put(function):
         function = foreign.speaks_for(function)
-        compose(function, function, name=function.__name__, **traits)
+        compose(function, function, **{"name": function.__name__} | traits)
         return function
     return put
 

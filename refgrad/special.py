@@ -44,13 +44,14 @@ def _in_place(function, a, axis):
     return np.transpose(np.reshape(function(flat, axis=-1), shape_of(moved)), np.argsort([*others, *axes]))
 
 
-@composed(cases=[Case((3, 4)), Case((3, 4), axis=1), Case((2, 3, 2), axis=(0, 2)), Case(())])
+@composed(name="special.softmax",
+          cases=[Case((3, 4)), Case((3, 4), axis=1), Case((2, 3, 2), axis=(0, 2)), Case(())])
 def softmax(x, axis=None):
     """e^x / sum e^x over all entries, or those along some axes.  As scipy.special.softmax."""
     return _in_place(_softmax, x, axis)
 
 
-@composed(cases=[Case((3, 4)), Case((3, 4), axis=0)])
+@composed(name="special.log_softmax", cases=[Case((3, 4)), Case((3, 4), axis=0)])
 def log_softmax(x, axis=None):
     """x - log sum e^x over all entries, or those along some axes.  As scipy.special.log_softmax."""
     return _in_place(log_softmax_along, x, axis)
