@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import itertools
 import zlib
 from fractions import Fraction
@@ -9,6 +11,20 @@ from fractions import Fraction
 import numpy as np
 
 from .index import Data, Delta, Factor, Term
+
+
+#: The given numbers of the derivation in progress: from names to arrays.
+NAMES = contextvars.ContextVar("names", default=None)
+
+
+@contextlib.contextmanager
+def told_apart(names):
+    """Inside of it no two arrays have one name; `names` are those that are taken, and gets more."""
+    token = NAMES.set(names)
+    try:
+        yield
+    finally:
+        NAMES.reset(token)
 
 
 def data_product(term, free):
@@ -36,13 +52,22 @@ def given_data(array):
     if square and np.array_equal(array, np.eye(len(array))):
         return Delta()
     if array.ndim == 1 and np.count_nonzero(array) == 1 and array.sum() == 1:
-        return Data(f"e{int(np.argmax(array)) + 1}", array, truths=True)
+        return _called(f"e{int(np.argmax(array)) + 1}", array, truths=True)
     if array.ndim == 2 and np.array_equal(array, np.tri(*array.shape)):
-        return Data("Lower", array, truths=True)
+        return _called("Lower", array, truths=True)
     if array.ndim == 2 and np.array_equal(array, np.tri(*array.shape).T):
-        return Data("Upper", array, truths=True)
+        return _called("Upper", array, truths=True)
     contents = zlib.crc32(array.tobytes() + bytes(str(array.shape), "ascii")) % 1000
     symmetric = square and np.array_equal(array, array.T)
     truths = bool(np.isin(array, (0, 1)).all())
-    return Data(f"{'E' if truths else 'C'}{contents}", array,
-                frozenset({"symmetric"} if symmetric else ()), truths)
+    return _called(f"{'E' if truths else 'C'}{contents}", array,
+                   frozenset({"symmetric"} if symmetric else ()), truths)
+
+
+def _called(name, array, properties=frozenset(), truths=False):
+    """Given numbers of that name; where other numbers have it, as a shorter e1 has, it is e1_2."""
+    taken = NAMES.get()
+    if taken is not None:
+        names = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(2)))
+        name = next(n for n in names if np.array_equal(taken.setdefault(n, array), array))
+    return Data(name, array, properties, truths)

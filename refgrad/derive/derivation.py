@@ -12,6 +12,7 @@ from .. import transforms
 from ..primitive import KINKED
 from . import form as F
 from .arguments import names_of, variables_of
+from .data import told_apart
 from .formula import Formula, entries, given_in, has_indices, size_names, with_names, written_out
 from .level import tidied
 from .matrix import matrix_form, size_name, with_all_axes
@@ -59,7 +60,8 @@ class Derivation(Run):
 
     def __init__(self, f, variables, wrt, check=True):
         super().__init__(f, variables, wrt)
-        self._read()
+        with told_apart(self.data):
+            self._read()
         self.checks, self.of_the_second = check, []  # what has to be known of the Hessian beside
         self.unconfirmed = None if check else "check=False"  # why the formulas were not compared with the engine
         if check:
@@ -68,7 +70,8 @@ class Derivation(Run):
     def again(self, found):
         """Derive with plain numbers replaced by what was found that they are."""
         super().__init__(self.f, self.variables, self.wrt, found=found)
-        self._read()
+        with told_apart(self.data):
+            self._read()
 
     def _read(self):
         level = self.level

@@ -75,6 +75,7 @@ NOTATION = {_PRIMITIVES[name]: entry for name, entry in {
     "hardtanh": _named("hardtanh", "nn.hardtanh(#1, #low, #high)"),
     "softsign": _named("softsign", "nn.softsign"),
     "tanhshrink": _named("tanhshrink", "nn.tanhshrink"),
+    "exponent": _named("exponent", "np.frexp(#1)[1]"),
     "excess": _named("excess", "(@1 - @2) / (@1 * (1 - @1))"),
     "gelu_tanh": _named("gelu_tanh", 'nn.gelu(#1, approximate="tanh")'),
     "erf": _named("erf", "rg.erf"),

@@ -10,6 +10,7 @@ from ..errors import describe
 from ..transforms import name_of
 from ..writing import ARGUMENT
 from .arguments import dimensions, symbols_of
+from .data import told_apart
 from .level import Deriving
 from .sizes import CONDITIONS, ENTERING
 from .symbol import STRUCTURES, Entering, NoFormula, Symbol, as_symbol
@@ -27,6 +28,7 @@ class Run:
     seed                its cotangent: 1, or G for an array
     cotangents, defined  the cotangents of all slots, and those that have names
     entered             the plain numbers that entered
+    data                the given arrays in the formulas, by their names
     conditions          the comparisons of sizes that the program made
     """
 
@@ -34,7 +36,11 @@ class Run:
         self.f, self.variables, self.wrt = f, variables, wrt
         self.name = name_of(f) if name_of(f).isidentifier() else "f"
         self.numbers = dimensions(variables) if numbers is None else numbers
-        self.found = found or {}
+        self.found, self.data = found or {}, {}
+        with told_apart(self.data):
+            self._run_until_named()
+
+    def _run_until_named(self):
         self._run()
         for _ in range(3):  # what is named by its use has its name from the start the next time
             before = self.level

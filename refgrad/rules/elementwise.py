@@ -277,7 +277,7 @@ declare(np.ldexp, "y = x 2^n,  dy = 2^n dx", kind=LINEAR, takes="x n", vjp=(lamb
 declare(np.nextafter, "y = a, but for one rounding:  dy = da", kind=LINEAR, vjp=(lambda g: g, None),
         pointwise=True, cases=PAIRS)
 exponent = declare(None, "the e for which 1/2 <= |x| / 2^e < 1, constant almost everywhere: dy = 0",
-                   name="exponent", kind=CONSTANT, forward=lambda x: np.frexp(x)[1],
+                   name="exponent", kind=CONSTANT, forward=lambda x: np.frexp(x)[1], pointwise=True,
                    cases=[Case((3,))])
 compose(np.frexp, lambda x: (np.ldexp(x, -exponent(x)), exponent(x)), kind=KINKED,
         cases=[Case((3,), domain="nonzero", call=lambda x: np.frexp(x)[0])],

@@ -519,16 +519,21 @@ def test_a_planted_fault_is_seen(monkeypatch, fault):
 def test_notation_computes_its_primitive(name):
     primitive, rng = PRIMITIVES[name], np.random.default_rng(0)
     square = name.startswith("np.linalg") or name == "log_abs_det"
-    z = rng.uniform(0.5, 1.5, (3, 3))
+    convolves = name.startswith("conv")
+    z = rng.uniform(0.5, 1.5, (3, 3, 3) if convolves else (3, 3))
     z = z @ z.T if square else z
     params = {"axis": -1} if "softmax" in name else {
         "negative_slope": 0.25, "alpha": 0.5, "beta": 2, "threshold": 20, "low": 0.75, "high": 1.25}
     accepted = {k: v for k, v in params.items() if k in (primitive.cases[0].params if primitive.cases else {})}
-    args = (X, Y)[:2 if name in ("np.maximum", "np.minimum", "np.power", "excess") else 1]
+    if convolves:
+        accepted = {"form": nn.convolution.Form((2,), ((1, 1),), (1,))}
+    args = (X, Y)[:2 if convolves or name in ("np.maximum", "np.minimum", "np.power", "excess") else 1]
     kind = SCALAR if name in ("np.linalg.det", "log_abs_det") else MATRIX
     form = Apply(primitive, args, tuple(accepted.items()), kind)
     want = primitive.evaluate(*(z, z + 0.25)[:len(args)], **accepted)
-    assert np.allclose(run_plain(source(form), X=z, Y=z + 0.25), want, rtol=1e-13, atol=0)
+    found = run_plain(source(form), X=z, Y=z + 0.25)
+    parts = zip(found, want, strict=True) if primitive.multiple else [(found, want)]
+    assert all(np.allclose(a, b, rtol=1e-13, atol=0) and np.shape(a) == np.shape(b) for a, b in parts)
     well_formed(form)
 
 
@@ -550,7 +555,9 @@ def test_traits_hold(name):
 
 def test_functions_that_stay_whole():
     assert {p.name for p, entry in NOTATION.items() if entry.whole} == {
-        "softmax", "log_softmax", "np.linalg.inv", "np.linalg.det", "log_abs_det", "np.linalg.cholesky"}
+        "softmax", "log_softmax", "np.linalg.inv", "np.linalg.det", "log_abs_det", "np.linalg.cholesky",
+        "conv", "conv_input", "conv_weight", "spectrum", "eigenvalues", "singular", "singular_values", "tall_qr",
+        "pseudoinverse"}
 
 
 def test_a_function_that_users_cannot_call_has_no_source():

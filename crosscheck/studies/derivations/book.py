@@ -311,7 +311,7 @@ def _attempts(rule):
             try:
                 derivation = derive(with_signature(case.program(rule.function or rule), names), None,
                                     **dict(zip(names, sizes)))
-            except (NoFormula, NoRule, ValueError) as error:
+            except (NoFormula, NoRule, ValueError, IndexError) as error:
                 yield None, case, f"no formula: {str(error).splitlines()[0]}"
                 continue
             if sizes is not shapes and not _any_sizes(derivation, domains):

@@ -135,7 +135,7 @@ def _compare_at(primitive, side, argument, faulty, site, seed, transposed):
     rng = np.random.default_rng(seed)
     v, dv = (_flat(site.direction(side, argument, rng)) for _ in range(2))
     tangents = [np.zeros_like(x) if d is None else d for x, d in zip(arrays, site.tangents)]
-    dx = [d if is_real(x) else None for x, d in zip(arrays, tangents)]
+    dx = [d if k in _varying(primitive, arrays) else None for k, d in enumerate(tangents)]
     right = rules_of(primitive, side)[argument]
     if transposed:
         v = np.array(v, order="F")
@@ -163,11 +163,16 @@ def _continuous(primitive, site, arrays):
             return False
 
 
+def _varying(primitive, arrays):
+    """Which arguments are arrays of real numbers that a derivative is taken by."""
+    return [k for k, x in enumerate(arrays) if is_real(x) and primitive.differentiable(k)]
+
+
 def _rule_as_function(primitive, side, argument, rule, site, arrays):
     """R(v, *reals), in the shape that the engine gives it; what the forward pass keeps is computed, and traced, too."""
     def function(v, *reals):
-        rest = iter(reals)
-        full = tuple(next(rest) if is_real(x) else x for x in arrays)
+        given = dict(zip(_varying(primitive, arrays), reals))
+        full = tuple(given.get(k, x) for k, x in enumerate(arrays))
         kept = primitive.trace(full, site.params)[1]
         v = _parted(v, like)
         return _flat(site.fitted(primitive, side, argument, rule(v, kept, full, site.params)))
@@ -192,7 +197,7 @@ def _differs_in_floats(primitive, side, argument, right, faulty, site, arrays, v
     """How; or None where the right rule has no value."""
     for dtype in ("float64", "float32"):
         cast = lambda x: x.astype(dtype) if is_real(x) else x
-        reals = [cast(x) for x in arrays if is_real(x)]
+        reals = [cast(arrays[k]) for k in _varying(primitive, arrays)]
         results = []
         for rule in (right, faulty):
             handed = np.array(v, dtype, order="K")
@@ -207,7 +212,8 @@ def _differs_in_floats(primitive, side, argument, right, faulty, site, arrays, v
         if np.shape(results[0]) != np.shape(results[1]):
             return f"in {dtype}: its shape"
         if not np.array_equal(*(r[known] for r in results)):
-            function = _rule_as_function(primitive, side, argument, right, site, arrays)
+            balls = tuple(Ball(cast(x)) if is_real(x) else x for x in arrays)
+            function = _rule_as_function(primitive, side, argument, right, site, balls)
             if not _by_rounding(function, dtype, v, reals, results[1], known):
                 return f"in {dtype}"
     return ""
@@ -226,8 +232,8 @@ def _by_rounding(function, dtype, v, reals, result, known):
 
 
 def _differs_on_balls(primitive, side, argument, right, faulty, site, arrays, v, dv, dx):
-    balls = tuple(Ball(x) if is_real(x) else x for x in arrays)
-    at = Ball(v), *(x for x in balls if is_real(x))
+    balls = tuple(Ball(x) if is_real(x) else x for x in arrays)  # constants are exact, too
+    at = Ball(v), *(balls[k] for k in _varying(primitive, arrays))
     along = Ball(dv), *(Ball(d) for d in dx if d is not None)
     with arithmetic(BITS[0]):
         found = []
