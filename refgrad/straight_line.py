@@ -43,6 +43,11 @@ INFIX = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.mat
          operator.truediv: "/", operator.floordiv: "//", operator.mod: "%",
          operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=",
          operator.eq: "==", operator.ne: "!="}
+def is_plain(index):
+    """Whether no computed array stands in an index: that is a tuple too, and may repeat entries."""
+    return not any(type(i) is Array for i in (index, *(index if type(index) is tuple else ())))
+
+
 IN_PLACE = {np.add: "+=", np.subtract: "-=", np.multiply: "*=", np.divide: "/="}
 
 
@@ -135,7 +140,8 @@ class Program:
         """
         uses = Counter(itertools.chain(references(self.outputs), *(op.reads for op in operations)))
         parts = {op.results[0]: op for op in operations if op.function is scatter_add
-                 and uses[op.results[0]] == 1 and takes_each_once(op.params["index"])}
+                 and uses[op.results[0]] == 1 and is_plain(op.params["index"])
+                 and takes_each_once(op.params["index"])}
         added = set()
         for op in operations:
             if op.function is not np.add or op.results[0] in self.exact:

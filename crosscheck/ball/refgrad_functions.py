@@ -96,15 +96,22 @@ def _(A):
     return shift, Ball(U), Ball(V)
 
 
+def _beside(x, y):
+    return arb("nan") if y.is_nan() else x
+
+
 # Real numbers have no neighbours: the next float is the number itself, rounded.
-elementwise(np.nextafter, lambda x, y: np.broadcast_arrays(x, y)[0], 2)
+# That of an indeterminate number, or towards one, may be any.
+elementwise(np.nextafter, lambda x, y: each(_beside, 2)(*np.broadcast_arrays(x, y)), 2)
 
 
 @register(exponent)
 def _(x):
-    low, high = (np.frexp(end)[1] for end in (x.lower(), x.upper()))
-    if np.any(low != high):
-        refuse("exponent", low != high, x.cells)
+    ends = x.lower(), x.upper()
+    low, high = (np.frexp(end)[1] for end in ends)
+    undecided = (low != high) | ~np.isfinite(ends[0]) | ~np.isfinite(ends[1])
+    if np.any(undecided):
+        refuse("exponent", undecided, x.cells)
     record("exponent", low)
     return low
 

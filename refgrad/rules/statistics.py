@@ -7,6 +7,7 @@ import numpy as np
 
 from ..cases import FOURTH, Case, Fixed
 from ..errors import NoRule, describe
+from ..foreign import is_certain
 from ..primitive import LINEAR, Primitive, compose, in_dtype_of, ndim_of, shape_of
 from .arguments import as_array
 from .shape import at, scatter_add
@@ -44,11 +45,11 @@ def _cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=
         average = np.mean(X, axis=1, keepdims=True)
     else:
         total = np.sum(w)
-        if total == 0:
+        if is_certain(total == 0):
             raise ZeroDivisionError("np.cov: the weights sum to 0")
         average = np.sum(X * w, axis=1, keepdims=True) / total
         n = total - ddof if aweights is None else total - ddof * np.sum(w * aweights) / total
-    if n <= 0:
+    if is_certain(n <= 0):
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
         n = 0.0
     X = in_dtype_of(X, X - average)
@@ -66,9 +67,9 @@ def _weights(X, fweights, aweights):
         if shape_of(given) != shape_of(X)[1:]:
             raise ValueError(f"np.cov: {name} has shape {shape_of(given)} for "
                              f"{shape_of(X)[1]} observations")
-        if name == "fweights" and not np.all(given == np.rint(given)):
+        if name == "fweights" and is_certain(np.any(given != np.rint(given))):
             raise TypeError("np.cov: fweights must be whole numbers")
-        if np.any(given < 0):
+        if is_certain(np.any(given < 0)):
             raise ValueError(f"np.cov: {name} are negative")
         w = given if w is None else w * given
     return w

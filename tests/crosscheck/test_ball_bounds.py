@@ -1,9 +1,11 @@
 """Bound mode: the balls enclose what floats compute in any order, stay tight, and stay unbounded after overflow."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
-from crosscheck.ball import Ball, arithmetic
+from crosscheck.ball import Ball, Undecided, arithmetic
 from tests.crosscheck.balls import FORMATS, ON_TRUTHS, PRODUCTS, UFUNCS, bounded, draw, leaves
 
 
@@ -180,8 +182,10 @@ def test_indeterminate_operands_stay_so(ufunc, dtype):
             where_one_decides = {np.power: args[1] is one, np.float_power: args[1] is one,          # NaN ** 0 = 1
                                  np.copysign: args[0] is one, np.heaviside: args[0] is one}
             if not where_one_decides.get(ufunc):
-                for y in leaves(ufunc(*args[:ufunc.nin])):
-                    assert np.all(np.isinf(y.radius()))
+                refused = ufunc is np.frexp  # whose exponent is a whole number: it would have to be decided
+                with pytest.raises(Undecided) if refused else contextlib.nullcontext():
+                    for y in leaves(ufunc(*args[:ufunc.nin])):
+                        assert np.all(np.isinf(y.radius()))
 
 
 def test_zero_has_two_signs_in_floats():
