@@ -139,6 +139,18 @@ def test_an_array_has_a_vjp_and_a_differential():
     assert str(of(lambda x: nn.softmax(x, -1), "x").jacobian) == "diag(softmax(x)) (I - 1 softmax(x)')"
 
 
+def test_given_arrays_of_two_lengths_have_two_names():
+    d = derive(lambda a: np.poly(a), "a", a=(2,))
+    assert str(d.gradient) == "(e3' g) ((a' e2) e1 + (a' e1) e2) - (e2_2' g) (e1 + e2)"
+    assert d.verify().ok
+    assert {"e2 = [0, 1]", "e2_2 = [0, 1, 0]"} <= set(d.notes)
+
+
+def test_the_exponent_of_a_number_is_a_function_of_entries():
+    d = derive(lambda x: np.sum(np.frexp(x)[0]), "x", x=("n",))
+    assert "exponent(x)" in str(d.gradient) and "np.frexp(x)[1]" in d.source and d.verify().ok
+
+
 def test_what_has_no_matrix_form_says_so():
     d = of(lambda x, y: np.prod(x) * (x @ y), "x")
     assert "vjp of np.prod" in d.fallback and "np.prod" in d.text() and d.verify().ok
