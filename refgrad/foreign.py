@@ -249,11 +249,16 @@ def _within(params):
     return (part for p in params.values() if type(p) is tuple for part in p)
 
 
+def is_lazy(x):
+    """Whether it is an array of another library that has no numbers until they are asked for."""
+    return type(x) is Foreign and x.library.lazy
+
+
 def may_be(x):
     """bool(x), but True of a lazy array: the branch that is right in any case."""
-    return type(x) is Foreign and x.library.lazy or bool(x)
+    return is_lazy(x) or bool(x)
 
 
 def is_certain(x):
     """bool(x), but False of a lazy array, which would have to be computed for it."""
-    return not (type(x) is Foreign and x.library.lazy) and bool(x)
+    return not is_lazy(x) and bool(x)

@@ -104,7 +104,8 @@ def _dask():
         index = _positions(index)
         known(index)
         many = _arrays_in(index)
-        if len(many) > 1 or any(isinstance(i, da.Array) or i.ndim > 1 for i in many):
+        if len(many) > 1 or any(i.ndim > 1 for i in many) or any(
+                isinstance(i, da.Array) for i in index):
             places = tuple(np.zeros(i.shape, int) if isinstance(i, da.Array) else i for i in index)
             shape = np.broadcast_to(0, x.shape)[places].shape
             return at_once(lambda x, *index: x[index], x, *index, shape=shape, dtype=x.dtype)
@@ -167,9 +168,16 @@ def _dask():
             return da.full(shape, fill_value, dtype=dtype)
         return da.broadcast_to(da.asarray(fill_value), shape).astype(dtype)
 
+    def sought(a, v, side="left", sorter=None):
+        """Dask writes into the place of a single number, which is none."""
+        a, v = da.asarray(a), da.asarray(v)
+        found = da.searchsorted(a, v if v.ndim else v[None], side=side, sorter=sorter)
+        return found if v.ndim else found[0]
+
     ways = {
         np.copy: lambda a: a.copy(),
         np.reshape: reshaped,
+        np.searchsorted: sought,
         np.nan_to_num: each(np.nan_to_num),
         np.full_like: filled,
         operator.getitem: taken,

@@ -43,12 +43,12 @@ INFIX = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.mat
          operator.truediv: "/", operator.floordiv: "//", operator.mod: "%",
          operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=",
          operator.eq: "==", operator.ne: "!="}
+IN_PLACE = {np.add: "+=", np.subtract: "-=", np.multiply: "*=", np.divide: "/="}
+
+
 def is_plain(index):
     """Whether no computed array stands in an index: that is a tuple too, and may repeat entries."""
     return not any(type(i) is Array for i in (index, *(index if type(index) is tuple else ())))
-
-
-IN_PLACE = {np.add: "+=", np.subtract: "-=", np.multiply: "*=", np.divide: "/="}
 
 
 class Program:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..cases import FOURTH, Case
 from ..errors import NoRule
+from ..foreign import is_certain
 from ..primitive import LINEAR, compose, ndim_of, shape_of
 from .arguments import as_array, in_memory
 
@@ -61,7 +62,7 @@ def _geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     start, stop = as_array(start), as_array(stop)
     wide = np.result_type(start.dtype, stop.dtype, float if dtype is None else dtype, np.float16)
     start, stop = start.astype(wide), stop.astype(wide)
-    if np.any(start == 0) or np.any(stop == 0):
+    if is_certain(np.any(start == 0)) or is_certain(np.any(stop == 0)):
         raise ValueError("np.geomspace: a geometric sequence cannot include 0")
     w, rest, _ = shares(operator.index(num), endpoint, stop - start)
     sign = np.sign(start)

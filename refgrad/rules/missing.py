@@ -7,6 +7,7 @@ import numpy as np
 
 from ..calls import as_called
 from ..cases import Case, Kink
+from ..foreign import may_be
 from ..primitive import CONSTANT, KINKED, LINEAR, compose, declare
 from .arguments import as_number, axes_of, counted, everything, flag, given
 from .reductions import REDUCTIONS, STATISTICS, extreme_traits
@@ -15,7 +16,7 @@ from .reductions import REDUCTIONS, STATISTICS, extreme_traits
 def present(a, where=True):
     """NumPy's argument where without the entries that are nan."""
     missing = np.isnan(a)
-    if not np.any(missing):
+    if not may_be(np.any(missing)):
         return where
     return ~missing if everything(where) else ~missing & where
 
@@ -47,7 +48,7 @@ def _spread(function):
         y = function(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=there,
                      mean=mean, correction=correction)
         few = counted(a, axis, there, keepdims) <= (correction if given(correction) else ddof)
-        return as_number(np.where(few, np.nan, y)) if np.any(few) else y
+        return as_number(np.where(few, np.nan, y)) if may_be(np.any(few)) else y
     return call
 
 

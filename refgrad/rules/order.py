@@ -11,6 +11,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..cases import Case, Kink
 from ..errors import NoRule
+from ..foreign import Foreign, is_certain, is_lazy, may_be
 from ..primitive import KINKED, LINEAR, compose, ndim_of, shape_of
 from .arguments import as_array, as_number, axes_of, flag
 from .reductions import in_a_row
@@ -55,7 +56,7 @@ def _quantiles(name, percent=False, skip=False):
         a, weak, q = as_array(a), type(q) in (int, float), as_array(q)
         if percent:
             q = q / 100
-        if ndim_of(q) > 2 or not np.all((q >= 0) & (q <= 1)):
+        if ndim_of(q) > 2 or is_certain(np.any(~((q >= 0) & (q <= 1)))):
             raise ValueError(f"{name}: expected numbers from 0 to {100 if percent else 1} as q, "
                              f"with two axes at most")
         if skip and ndim_of(q) == 2:
@@ -90,14 +91,14 @@ def _between(ordered, q, method, weak, skip):
         first = np.clip(np.floor(v), 0, before)
         c = np.clip(v - first, 0, 1)
         if weak:
-            c = c.astype(ordered.dtype) if ndim_of(c) else float(c)
+            c = c.astype(ordered.dtype) if ndim_of(c) or type(c) is Foreign else float(c)
         elif not skip:
             c = np.reshape(c, shape_of(c) + (1,) * len(rest))
         low, high = (_entries(ordered, k, skip) for k in (first, np.minimum(first + 1, last)))
         width = high - low  # from the nearer end, as NumPy does
         y = np.where(c < 0.5, low + width * c, high - width * (1 - c))
     missing = np.isnan(ordered[..., -1])
-    return y if skip or not np.any(missing) else np.where(missing, ordered[..., -1], y)
+    return y if skip or not may_be(np.any(missing)) else np.where(missing, ordered[..., -1], y)
 
 
 def _entries(ordered, places, each):
@@ -156,6 +157,8 @@ def _trimmed(filt, trim="fb", axis=None):
     if not axes:
         return filt
     places = np.argwhere(filt)
+    if is_lazy(places):
+        raise NoRule("np.trim_zeros", "of an array that is not computed yet, as its zeros decide the shape,")
     ends = [(0, 0) if not len(places) else (
         p.min() if "f" in trim else None, p.max() + 1 if "b" in trim else None) for p in places.T]
     chosen = {k % ndim_of(filt) for k in axes}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..cases import FOURTH, Case, Kink
+from ..foreign import is_certain
 from ..primitive import KINKED, LINEAR, MULTILINEAR, compose, declare, in_dtype_of, ndim_of, \
     shape_of
 from .arguments import as_array, as_number
@@ -234,7 +235,7 @@ def _interp(x, xp, fp, left=None, right=None, period=None):
         xp, fp = at(xp, order), at(fp, order)
         xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
         fp = np.concatenate([fp[-1:], fp, fp[:1]])
-    elif np.any(xp[1:] < xp[:-1]):
+    elif is_certain(np.any(xp[1:] < xp[:-1])):
         raise ValueError("np.interp: xp= falls; expected sorted positions")
     last = shape_of(xp)[0] - 1
     j = np.searchsorted(xp, x, "right") - 1

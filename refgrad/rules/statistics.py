@@ -123,7 +123,7 @@ def _edges(name, a, bins, range):
         raise NoRule(name, f"with bins={bins!r}")
     if ndim_of(bins) == 1:
         edges = as_array(bins)
-        if np.any(edges[:-1] > edges[1:]):
+        if is_certain(np.any(edges[:-1] > edges[1:])):
             raise ValueError(f"{name}: bins= must not fall")
         return edges
     bins = operator.index(bins)
@@ -133,12 +133,13 @@ def _edges(name, a, bins, range):
         first, last = (np.min(a), np.max(a)) if shape_of(a)[0] else (0.0, 1.0)
     else:
         first, last = range
-        if first > last:
+        if is_certain(first > last):
             raise ValueError(f"{name}: range={range}, whose ends are in the wrong order")
-    if not np.isfinite(first) or not np.isfinite(last):
+    if is_certain(~(np.isfinite(first) & np.isfinite(last))):
         raise ValueError(f"{name}: a range from {first} to {last} is not finite")
-    if first == last:
-        first, last = first - 0.5, last + 0.5
+    if may_be(first == last):
+        half = np.where(first == last, 0.5, 0.0)
+        first, last = first - half, last + half
     dtype = np.result_type(*(getattr(x, "dtype", x) for x in (first, last, a)))
     return np.linspace(first, last, bins + 1, dtype=dtype if dtype.kind in "fO" else float)
 
