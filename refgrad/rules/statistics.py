@@ -7,7 +7,7 @@ import numpy as np
 
 from ..cases import FOURTH, Case, Fixed
 from ..errors import NoRule, describe
-from ..foreign import is_certain
+from ..foreign import is_certain, may_be
 from ..primitive import LINEAR, Primitive, compose, in_dtype_of, ndim_of, shape_of
 from .arguments import as_array
 from .shape import at, scatter_add
