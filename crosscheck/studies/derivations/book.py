@@ -317,7 +317,8 @@ def _attempts(rule):
                 derivation = derive(with_signature(case.program(rule.function or rule), names), None,
                                     **dict(zip(names, sizes)))
             except (NoFormula, NoRule, *refused) as error:
-                yield None, case, f"no formula: {str(error).splitlines()[0]}"
+                if sizes is shapes:
+                    yield None, case, f"no formula: {str(error).splitlines()[0]}"
                 continue
             if sizes is not shapes and not _any_sizes(derivation, domains):
                 continue
