@@ -298,6 +298,10 @@ def _rule(name):
     return next(r for r in TABLE.values() if r.name == name)
 
 
+#: What programs raise at sizes that do not fit what they are bound to: parameters, indices, masks.
+OTHER_SIZES = ValueError, IndexError, TypeError
+
+
 def _attempts(rule):
     """Derivations of a rule's cases, (Derivation, case, domains) or (None, case, why not), until one has a formula."""
     for case in rule.cases:
@@ -308,11 +312,13 @@ def _attempts(rule):
             shapes = [max(shapes, key=len)] * len(shapes)
         domains = {n: d for n, (_, d) in zip(names, kept)}
         for sizes in (_named(shapes, names), shapes):
+            refused = (ValueError,) if sizes is shapes else OTHER_SIZES
             try:
                 derivation = derive(with_signature(case.program(rule.function or rule), names), None,
                                     **dict(zip(names, sizes)))
-            except (NoFormula, NoRule, ValueError, IndexError) as error:
-                yield None, case, f"no formula: {str(error).splitlines()[0]}"
+            except (NoFormula, NoRule, *refused) as error:
+                if sizes is shapes:
+                    yield None, case, f"no formula: {str(error).splitlines()[0]}"
                 continue
             if sizes is not shapes and not _any_sizes(derivation, domains):
                 continue
@@ -331,7 +337,7 @@ def _any_sizes(derivation, domains):
             found = derivation.numpy()(*arrays, *cotangent)
     except NoSource:
         return True
-    except (ValueError, IndexError, TypeError):
+    except OTHER_SIZES:
         return False
     found = found if isinstance(found, dict) else {derivation.wrt[0]: found}
     return all(np.shape(g) == np.shape(point[name]) for name, g in found.items())
