@@ -308,7 +308,8 @@ tall_qr = declare(
     M = O + dR R^-1, of which the second is upper:  O = L - L'  with L = M below the diagonal,  dR = (M - O) R
     dQ = (I - Q Q') dA R^-1 + Q O
     <G, dQ> + <H, dR> = <(I - Q Q') G R^-T, dA> + <Q' G - H R', O> + <H R', M>, where <Z, O> = <low(Z - Z'), M>:
-    together  G_A = ((I - Q Q') G + Q sym(R H') + Q low(Q' G - G' Q)) R^-T  with sym the lower triangle, mirrored""",
+    together  G_A = ((I - Q Q') G + Q sym(R H') + Q low(Q' G - G' Q)) R^-T
+    with sym the lower triangle, mirrored""",
     name="tall_qr", forward=lambda A: tuple(np.linalg.qr(A)), multiple=True, unused=True, stacked=True, takes="A",
     jvp=(_qr_jvp,), vjp=(_qr_vjp,), cases=[
         Case(shape, call=lambda a, k=k: tall_qr(a)[k], scales=FOURTH) for shape in ((3, 2), (2, 2, 2)) for k in (0, 1)])

@@ -77,7 +77,8 @@ def _rgamma(x, order):
     for k in range(order + 1):
         turns = (order - k) % 4
         wave = sign * (np.cos if turns % 2 else np.sin)(part) * (-1 if turns > 1 else 1)
-        y = y + np.where(wave == 0, 0, math.comb(order, k) * np.pi ** (order - k - 1) * wave * gammas[k])
+        factor = math.comb(order, k) * np.pi ** (order - k - 1)
+        y = y + np.where(wave == 0, 0, factor * wave * gammas[k])
     return np.where(left, y, right)
 
 
@@ -113,7 +114,8 @@ def _psi_differences(a, b, n):
 
 
 psi_difference = declare(
-    None, "y = psi_n(a) - psi_n(a + b),  dy = (psi_(n+1)(a) - psi_(n+1)(a + b)) da - psi_(n+1)(a + b) db",
+    None, """y = psi_n(a) - psi_n(a + b):
+    dy = (psi_(n+1)(a) - psi_(n+1)(a + b)) da - psi_(n+1)(a + b) db""",
     lambda a, b, n: psi_difference(a, b, n=n + 1), lambda a, b, n: -polygamma(a + b, n=n + 1),
     name="psi_difference", forward=_psi_differences, domain="positive", params=[{"n": 0}, {"n": 1}],
     scales=NEAR_ONE)
@@ -136,7 +138,9 @@ def _beta_slope(a, b):
 
 
 beta_slope = declare(
-    None, "y = B(a, b) (psi a - psi(a + b)),  dy = y (...) + B(a, b) (psi_1 a - psi_1(a + b)) da - ... db",
+    None, """y = B(a, b) (psi a - psi(a + b)), the slope of B in a:
+    dy = (y (psi a - psi(a + b)) + B(a, b) (psi_1 a - psi_1(a + b))) da
+       + (y (psi b - psi(a + b)) - B(a, b) psi_1(a + b)) db""",
     lambda y, a, b: y * _psi_less(a, b) + sp.beta(a, b) * psi_difference(a, b, n=1),
     lambda y, a, b: y * _psi_less(b, a) - sp.beta(a, b) * polygamma(a + b, n=1),
     name="beta_slope", forward=_beta_slope, domain="positive", scales=NEAR_ONE)
@@ -161,11 +165,21 @@ def _of_parameters(ufunc, derivation, slope, samples, domain, **traits):
              cases=[Case(*fixed, shape, domain=(*[None] * len(names), domain), **traits) for shape in ((3, 4), (4,))])
 
 
+@in_doubles
+def _density(x, a):
+    """For large a by Stirling's series about x = a, where the logarithms cancel."""
+    near = np.exp((a - 1) * np.log(x) - x - sp.gammaln(a))
+    stirling = 1 / (12 * a) - 1 / (360 * a ** 3) + 1 / (1260 * a ** 5) - 1 / (1680 * a ** 7)
+    exponent = a * sp._ufuncs._log1pmx((x - a) / a) - stirling
+    return np.where(a > 50, np.sqrt(a / (2 * np.pi)) * np.exp(exponent) / x, near)
+
+
 gamma_density = declare(
     None, "y = x^(a-1) e^-x / gamma(a),  dy = y ((a - 1) / x - 1) dx", name="gamma_density",
     vjp=(lambda g, y, x, a: g * y * ((a - 1) / x - 1), None), pointwise=True,
-    forward=in_doubles(lambda x, a: np.exp((a - 1) * np.log(x) - x - sp.gammaln(a))),
-    cases=[Case((3, 4), Fixed(np.array([0.5, 1.0, 2.5, 4.0])), domain=("positive", None), scales=(-20, 1))])
+    forward=_density,
+    cases=[Case((3, 4), Fixed(np.array([0.5, 1.0, 2.5, 4.0])), domain=("positive", None),
+                scales=(-20, 1))])
 
 
 def _gamma_density(x, a):
@@ -219,12 +233,11 @@ def _hazard(x):
 
 @in_doubles
 def _mills(x, k):
-    """A continued fraction, k / (k + 1 ...): with t = -x,  e_0 = Phi / phi,  e_k = 1 / (t + (k + 1) e_(k+1))."""
+    """Far to the left the continued fraction  e_k = 1 / (-x + (k + 1) e_(k+1))."""
     far = np.where(x < -2, x, -2.0)
-    fraction = 0
-    for j in range(80 + k, k, -1):
-        fraction = 1 / (j * fraction - far) if j > k + 1 else (k + 1) * fraction
-    tail = 1 / (fraction - far)
+    tail = 0
+    for j in range(80 + k, k - 1, -1):
+        tail = 1 / ((j + 1) * tail - far)
     near = np.where(x < -2, -2.0, x)
     y = sp.erfcx(-near / np.sqrt(2)) * np.sqrt(np.pi / 2)
     for j in range(1, k + 1):
@@ -358,7 +371,8 @@ bessel_y = _family("bessel_y", _wave(sp.yv, False), lambda x, n: _half_differenc
 bessel_i = _family("bessel_i", in_doubles(lambda x, n: sp.iv(n, x)), lambda x, n: _half_sum(bessel_i, x, n),
                    "I_n' = (I_(n-1) + I_(n+1)) / 2,  I_0' = I_1", scales=(-20, 1))
 bessel_ie = declare(
-    None, "y = e^-|x| I_n,  y' = e^-|x| I_n' - sign(x) y, and so on to every order; at 0 the mean of both sides",
+    None, """y = e^-|x| I_n,  y' = e^-|x| I_n' - sign(x) y, and so on to every order;
+    at 0 the mean of both sides""",
     lambda x, n, order: bessel_ie(x, n=n, order=order + 1), name="bessel_ie", forward=_scaled,
     params=[{"n": 0, "order": 0}, {"n": 1, "order": 0}, {"n": 2, "order": 1}], domain="nonzero",
     scales=(-20, 1), kind=KINKED, kinks=[Kink((0.0,), (0.0,), "0 at 0", {"n": 0, "order": 0})])
@@ -371,4 +385,4 @@ for _order, _functions in enumerate([(sp.j0, sp.y0, sp.i0, sp.i0e), (sp.j1, sp.y
     _special(_i, bessel_i.__doc__, lambda x, _n=_order: _half_sum(bessel_i, x, _n), scales=(-20, 1))
     _special(_ie, bessel_ie.__doc__, lambda x, _n=_order: bessel_ie(x, n=_n, order=1),
              domain="nonzero", scales=(-20, 1),
-        **({} if _order else {"kind": KINKED, "kinks": _at_zero}))
+             **({} if _order else {"kind": KINKED, "kinks": _at_zero}))
