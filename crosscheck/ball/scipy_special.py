@@ -6,9 +6,11 @@ which is counted at values of at least 1.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import scipy.special as sp
-from flint import arb
+from flint import arb, arb_series
 
 from refgrad.rules import scipy_special as rules
 
@@ -54,6 +56,11 @@ register(sp.psi, ball_digamma)
 register(rules.polygamma, lambda x, n: ball_polygamma(n, x))
 special(sp.gamma, arb.gamma)
 special(sp.rgamma, arb.rgamma)
+waving(rules.rgamma_derivative, lambda x, order: arb_series([x, 1], prec=order + 1).rgamma()[order]
+       * math.factorial(order))
+register(rules.psi_difference, lambda a, b, n: (
+    ball_polygamma(n, a) - ball_polygamma(n, a + b) if n else ball_digamma(a) - ball_digamma(a + b)))
+register(rules.beta_slope, lambda a, b: sp.beta(a, b) * (ball_digamma(a) - ball_digamma(a + b)))
 
 
 def _beta(a, b):
@@ -65,6 +72,16 @@ waving(sp.betaln, lambda a, b: a.lgamma() + b.lgamma() - (a + b).lgamma())
 several(sp.gammainc, lambda a, x: x.gamma_lower(a, regularized=1))
 several(sp.gammaincc, lambda a, x: x.gamma_upper(a, regularized=1))
 several(sp.betainc, lambda a, b, x: x.beta_lower(a, b, regularized=1))
+
+def _zeta_derivative(x, a, order):
+    y = (a + order).zeta(x)
+    for k in range(order):
+        y *= -(a + k)
+    return y
+
+
+waving(rules.zeta_derivative, _zeta_derivative)
+waving(rules.gamma_density, lambda x, a: ((a - 1) * x.log() - x - a.lgamma()).exp())
 several(sp._ufuncs._zeta, lambda s, q: s.zeta(q))
 
 # The normal distribution
@@ -77,6 +94,16 @@ special(sp.erfcinv, arb.erfcinv)
 special(sp.ndtr, _half)
 special(sp.ndtri, lambda x: -arb(2).sqrt() * (2 * x).erfcinv())
 special(sp.log_ndtr, lambda x: _half(x).log())
+
+
+def _mills(x, k):
+    y = _half(x) * (x * x / 2).exp() * (2 * arb.pi()).sqrt()
+    for j in range(1, k + 1):
+        y = (1 / y + x) / j
+    return y
+
+
+waving(rules.mills, _mills)
 special(rules.hazard, lambda x: (-x * x / 2).exp() / (2 * arb.pi()).sqrt() / _half(x))
 
 # Exponentials and logarithms
@@ -91,13 +118,19 @@ several(sp.xlogy, lambda x, y: ZERO if x == ZERO else x * y.log())
 several(sp.xlog1py, lambda x, y: ZERO if x == ZERO else x * y.log1p())
 waving(sp.entr, lambda x: ZERO if x == ZERO else -x * x.log())
 waving(sp.rel_entr, lambda x, y: ZERO if x == ZERO else x * (x / y).log())
+waving(rules.log_ratio, lambda x, y: (x / y).log())
 waving(sp.kl_div, lambda x, y: y if x == ZERO else x * (x / y).log() - x + y)
 
 # Bessel functions
 
 
-def _scaled(x, n):
-    return (-abs(x)).exp() * x.bessel_i(n)
+def _scaled(x, n, order=0):
+    size, y = abs(x), ZERO
+    for j in range(order + 1):
+        for k in range(j + 1):
+            factor = (-1) ** (order - j) * math.comb(order, j) * math.comb(j, k)
+            y += factor * size.bessel_i(n - j + 2 * k) / arb(2) ** j
+    return (-size).exp() * y * x.sgn() ** ((n + order) % 2)
 
 
 for _family, _compute, _functions in [

@@ -274,21 +274,32 @@ compose(np.linalg.svdvals, lambda x, /: singular_values(x), kind=KINKED, cases=s
 # Q and R
 
 
+def _is_square(Q):
+    """Then nothing lies beyond the columns of Q, and floats would make noise of it."""
+    rows, columns = shape_of(Q)[-2:]
+    return rows == columns
+
+
 def _qr_jvp(dA, y):
     Q, R = y
     B = T(np.linalg.solve(T(R), T(dA)))  # dA R^-1
     M = T(Q) @ B
     O = np.tril(M, -1) - T(np.tril(M, -1))
-    return _beyond(Q, B) + Q @ O, (M - O) @ R
+    dQ = Q @ O
+    return dQ if _is_square(Q) else dQ + _beyond(Q, B), (M - O) @ R
 
 
 def _qr_vjp(g, y):
     (G, H), (Q, R) = g, y
-    M = 0 if H is None else R @ T(H)
+    c = 0
+    if H is not None:
+        M = R @ T(H)
+        c = np.tril(M) + T(np.tril(M, -1))
     if G is not None:
-        M = M - T(G) @ Q
-    c = Q @ (np.tril(M) + T(np.tril(M, -1)))
-    return T(np.linalg.solve(R, T(c if G is None else c + G)))
+        M = T(G) @ Q
+        c = c + np.tril(T(M) - M, -1)
+    c = Q @ c
+    return T(np.linalg.solve(R, T(c if G is None or _is_square(Q) else c + _beyond(Q, G))))
 
 
 tall_qr = declare(
@@ -297,7 +308,8 @@ tall_qr = declare(
     M = O + dR R^-1, of which the second is upper:  O = L - L'  with L = M below the diagonal,  dR = (M - O) R
     dQ = (I - Q Q') dA R^-1 + Q O
     <G, dQ> + <H, dR> = <(I - Q Q') G R^-T, dA> + <Q' G - H R', O> + <H R', M>, where <Z, O> = <low(Z - Z'), M>:
-    together  G_A = (G + Q sym(R H' - G' Q)) R^-T  with sym the lower triangle, mirrored""",
+    together  G_A = ((I - Q Q') G + Q sym(R H') + Q low(Q' G - G' Q)) R^-T
+    with sym the lower triangle, mirrored""",
     name="tall_qr", forward=lambda A: tuple(np.linalg.qr(A)), multiple=True, unused=True, stacked=True, takes="A",
     jvp=(_qr_jvp,), vjp=(_qr_vjp,), cases=[
         Case(shape, call=lambda a, k=k: tall_qr(a)[k], scales=FOURTH) for shape in ((3, 2), (2, 2, 2)) for k in (0, 1)])

@@ -158,7 +158,8 @@ def _trimmed(filt, trim="fb", axis=None):
         return filt
     places = np.argwhere(filt)
     if is_lazy(places):
-        raise NoRule("np.trim_zeros", "of an array that is not computed yet, as its zeros decide the shape,")
+        raise NoRule("np.trim_zeros", "of an array that is not computed yet, as its zeros decide "
+                                      "the shape,")
     ends = [(0, 0) if not len(places) else (
         p.min() if "f" in trim else None, p.max() + 1 if "b" in trim else None) for p in places.T]
     chosen = {k % ndim_of(filt) for k in axes}
