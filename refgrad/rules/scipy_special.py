@@ -35,12 +35,13 @@ def in_doubles(forward):
     """A forward pass in float64 at least, rounded to the precision of the arguments."""
     @functools.wraps(forward)
     def rounded(*arrays, **params):
-        dtype = np.result_type(*arrays)
+        arrays = [x if hasattr(x, "astype") else np.asarray(x) for x in arrays]
+        dtype = np.result_type(*(x.dtype for x in arrays))
         dtype = dtype if dtype.kind == "f" else np.dtype(float)
         if dtype.itemsize < 8:
-            arrays = [np.asarray(x, float) for x in arrays]
+            arrays = [x.astype(float) for x in arrays]
         with np.errstate(all="ignore"):
-            return np.asarray(forward(*arrays, **params)).astype(dtype)
+            return forward(*arrays, **params).astype(dtype)
     return rounded
 
 
