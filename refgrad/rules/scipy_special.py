@@ -13,7 +13,7 @@ import scipy.special as sp
 
 from ..cases import Case, Fixed, Kink
 from ..errors import NoRule
-from ..primitive import KINKED, declare
+from ..primitive import KINKED, declare, widened
 from ..tracer import bare
 from .constants import number
 from .elementwise import logistic, quotient, sech_squared
@@ -248,11 +248,17 @@ def _mills(x, k):
     return np.where(np.isnan(x), x, np.where(x < -2, tail, y))
 
 
+def _mills_slope(x, k):
+    y = mills(x, k=k)
+    return y * ((k + 1) * mills(x, k=k + 1) - k * y)
+
+
 mills = declare(
     None, """e_0 = Phi / phi, of the normal distribution and density,  e_k = (1 / e_(k-1) + x) / k:
     de_k = e_k ((k + 1) e_(k+1) - k e_k) dx""",
-    lambda y, x, k: y * ((k + 1) * mills(x, k=k + 1) - k * y), name="mills", forward=_mills,
-    params=[{"k": 1}, {"k": 2}], scales=(-300, 1))
+    lambda x, k: _mills_slope(widened(x), k), name="mills", forward=_mills,
+    params=[{"k": 1}, {"k": 2}],
+    scales=(-300, 0))  # far to the right it is x / k, but for e^(-x^2 / 2)
 hazard = declare(
     None, "r = phi / Phi, of the normal density and distribution:  dr = (-x r - r^2) dx = -r (x + r) dx",
     lambda y, x: -y * mills(x, k=1), name="hazard", forward=_hazard, scales=(-300, 1))
