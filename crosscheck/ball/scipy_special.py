@@ -59,7 +59,8 @@ special(sp.rgamma, arb.rgamma)
 waving(rules.rgamma_derivative, lambda x, order: arb_series([x, 1], prec=order + 1).rgamma()[order]
        * math.factorial(order))
 register(rules.psi_difference, lambda a, b, n: (
-    ball_polygamma(n, a) - ball_polygamma(n, a + b) if n else ball_digamma(a) - ball_digamma(a + b)))
+    ball_polygamma(n, a) - ball_polygamma(n, a + b) if n else
+    ball_digamma(a) - ball_digamma(a + b)))
 register(rules.beta_slope, lambda a, b: sp.beta(a, b) * (ball_digamma(a) - ball_digamma(a + b)))
 
 

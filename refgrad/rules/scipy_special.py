@@ -13,7 +13,7 @@ import scipy.special as sp
 
 from ..cases import Case, Fixed, Kink
 from ..errors import NoRule
-from ..primitive import KINKED, declare
+from ..primitive import KINKED, declare, widened
 from ..tracer import bare
 from .constants import number
 from .elementwise import logistic, quotient, sech_squared
@@ -35,12 +35,13 @@ def in_doubles(forward):
     """A forward pass in float64 at least, rounded to the precision of the arguments."""
     @functools.wraps(forward)
     def rounded(*arrays, **params):
-        dtype = np.result_type(*arrays)
+        arrays = [x if hasattr(x, "astype") else np.asarray(x) for x in arrays]
+        dtype = np.result_type(*(x.dtype for x in arrays))
         dtype = dtype if dtype.kind == "f" else np.dtype(float)
         if dtype.itemsize < 8:
-            arrays = [np.asarray(x, float) for x in arrays]
+            arrays = [x.astype(float) for x in arrays]
         with np.errstate(all="ignore"):
-            return np.asarray(forward(*arrays, **params)).astype(dtype)
+            return forward(*arrays, **params).astype(dtype)
     return rounded
 
 
@@ -84,8 +85,8 @@ def _rgamma(x, order):
 
 rgamma_derivative = declare(
     None, "y = the n-th derivative of 1 / gamma x,  dy = the next dx",
-    lambda x, order: rgamma_derivative(x, order=order + 1), name="rgamma_derivative", forward=_rgamma,
-    domain="positive", params=[{"order": 1}, {"order": 2}], scales=NEAR_ONE)
+    lambda x, order: rgamma_derivative(x, order=order + 1), name="rgamma_derivative",
+    forward=_rgamma, domain="positive", params=[{"order": 1}, {"order": 2}], scales=NEAR_ONE)
 _special(sp.rgamma, "y = 1 / gamma x,  dy = -y psi(x) dx", lambda x: rgamma_derivative(x, order=1),
          domain="positive", scales=NEAR_ONE)
 
@@ -128,7 +129,8 @@ def _psi_less(a, b):
 _special(sp.betaln, "y = log gamma a + log gamma b - log gamma(a + b),  dy = (psi a - psi(a + b)) da + ...",
          lambda a, b: _psi_less(a, b), lambda a, b: _psi_less(b, a), domain="positive", scales=NEAR_ONE)
 _special(sp.beta, "y = e^betaln(a, b),  dy = y (psi a - psi(a + b)) da + y (psi b - psi(a + b)) db",
-         lambda a, b: beta_slope(a, b), lambda a, b: beta_slope(b, a), domain="positive", scales=NEAR_ONE)
+         lambda a, b: beta_slope(a, b), lambda a, b: beta_slope(b, a), domain="positive",
+         scales=NEAR_ONE)
 
 
 @in_doubles
@@ -195,8 +197,9 @@ def _zeta(x, a, order):
 zeta_derivative = declare(
     None, "y = the n-th derivative of zeta(a, x) by x,  dy = the next dx", name="zeta_derivative",
     vjp=(lambda g, x, a, order: g * zeta_derivative(x, a, order=order + 1), None), pointwise=True,
-    forward=_zeta, cases=[Case((3, 4), Fixed(np.array([1.5, 2.0, 3.0, 4.0])), domain=("positive", None),
-                               scales=(-50, 50), order=1)])
+    forward=_zeta,
+    cases=[Case((3, 4), Fixed(np.array([1.5, 2.0, 3.0, 4.0])), domain=("positive", None),
+                scales=(-50, 50), order=1)])
 
 
 _of_parameters(sp.gammainc, "y = int_0^x t^(a-1) e^-t dt / gamma a,  dy = x^(a-1) e^-x / gamma(a) dx",
@@ -207,8 +210,8 @@ _of_parameters(sp.betainc, "y = int_0^x t^(a-1) (1-t)^(b-1) dt / B(a, b),  dy = 
                lambda g, a, b, x: g * x ** (a - 1) * (1 - x) ** (b - 1) / sp.beta(a + number(0, x), b + number(0, x)),
                [[0.5, 1.0, 2.5, 4.0], [1.5, 2.0, 0.5, 3.0]], "unit interval", scales=(-20, 0))
 _of_parameters(sp._ufuncs._zeta, "y = sum_k (k + x)^-a,  dy = -a zeta(a + 1, x) dx",
-               lambda g, a, x: g * zeta_derivative(x, a, order=1), [[1.5, 2.0, 3.0, 4.0]], "positive",
-               scales=(-50, 50))
+               lambda g, a, x: g * zeta_derivative(x, a, order=1), [[1.5, 2.0, 3.0, 4.0]],
+               "positive", scales=(-50, 50))
 
 # The normal distribution
 
@@ -245,11 +248,17 @@ def _mills(x, k):
     return np.where(np.isnan(x), x, np.where(x < -2, tail, y))
 
 
+def _mills_slope(x, k):
+    y = mills(x, k=k)
+    return y * ((k + 1) * mills(x, k=k + 1) - k * y)
+
+
 mills = declare(
-    None, """e_0 = Phi / phi, of the normal distribution and density, and  e_k = (1 / e_(k-1) + x) / k:
+    None, """e_0 = Phi / phi, of the normal distribution and density,  e_k = (1 / e_(k-1) + x) / k:
     de_k = e_k ((k + 1) e_(k+1) - k e_k) dx""",
-    lambda y, x, k: y * ((k + 1) * mills(x, k=k + 1) - k * y), name="mills", forward=_mills,
-    params=[{"k": 1}, {"k": 2}], scales=(-300, 1))
+    lambda x, k: _mills_slope(widened(x), k), name="mills", forward=_mills,
+    params=[{"k": 1}, {"k": 2}],
+    scales=(-300, 0))  # far to the right it is x / k, but for e^(-x^2 / 2)
 hazard = declare(
     None, "r = phi / Phi, of the normal density and distribution:  dr = (-x r - r^2) dx = -r (x + r) dx",
     lambda y, x: -y * mills(x, k=1), name="hazard", forward=_hazard, scales=(-300, 1))
@@ -297,8 +306,8 @@ def _log_ratio(a, b):
 
 
 log_ratio = declare(
-    None, "y = log(a / b),  dy = da / a - db / b", lambda a: 1 / a, lambda b: -1 / b, name="log_ratio",
-    forward=_log_ratio, domain="positive", scales=(-50, 50))
+    None, "y = log(a / b),  dy = da / a - db / b", lambda a: 1 / a, lambda b: -1 / b,
+    name="log_ratio", forward=_log_ratio, domain="positive", scales=(-50, 50))
 _special(sp.rel_entr, "y = a log(a / b),  dy = (log(a / b) + 1) da - a / b db",
          lambda a, b: log_ratio(a, b) + 1, lambda a, b: -a / b, domain="positive", scales=(-50, 50))
 _special(sp.kl_div, "y = a log(a / b) - a + b,  dy = log(a / b) da + (b - a) / b db",
@@ -322,7 +331,7 @@ def _far_terms(x, n, count):
 
 
 def _wave(function, of_cosine):
-    """A forward pass with a phase of its own for large x, where SciPy's has lost the quarter turn."""
+    """A forward pass with its own phase for large x, where SciPy's has lost the quarter turn."""
     @in_doubles
     def forward(x, n):
         far = np.where(np.abs(x) > 1e5, np.abs(x), 1e5)
@@ -341,7 +350,7 @@ def _wave(function, of_cosine):
 
 @in_doubles
 def _scaled(x, n, order):
-    """The derivatives of e^-|x| I_n(x): of a series for large x, where the values of SciPy cancel."""
+    """The derivatives of e^-|x| I_n(x): by a series for large x, where SciPy's values cancel."""
     size, y = np.abs(x), 0
     for j in range(order + 1):
         for k in range(j + 1):
@@ -368,7 +377,8 @@ bessel_j = _family("bessel_j", _wave(sp.jv, True), lambda x, n: _half_difference
                    "J_n' = (J_(n-1) - J_(n+1)) / 2,  J_0' = -J_1", scales=(-20, 1))
 bessel_y = _family("bessel_y", _wave(sp.yv, False), lambda x, n: _half_difference(bessel_y, x, n),
                    "Y_n' = (Y_(n-1) - Y_(n+1)) / 2,  Y_0' = -Y_1", domain="positive", scales=(-20, 1))
-bessel_i = _family("bessel_i", in_doubles(lambda x, n: sp.iv(n, x)), lambda x, n: _half_sum(bessel_i, x, n),
+bessel_i = _family("bessel_i", in_doubles(lambda x, n: sp.iv(n, x)),
+                   lambda x, n: _half_sum(bessel_i, x, n),
                    "I_n' = (I_(n-1) + I_(n+1)) / 2,  I_0' = I_1", scales=(-20, 1))
 bessel_ie = declare(
     None, """y = e^-|x| I_n,  y' = e^-|x| I_n' - sign(x) y, and so on to every order;

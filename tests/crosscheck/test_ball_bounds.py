@@ -182,7 +182,7 @@ def test_indeterminate_operands_stay_so(ufunc, dtype):
             where_one_decides = {np.power: args[1] is one, np.float_power: args[1] is one,          # NaN ** 0 = 1
                                  np.copysign: args[0] is one, np.heaviside: args[0] is one}
             if not where_one_decides.get(ufunc):
-                refused = ufunc is np.frexp  # whose exponent is a whole number: it would have to be decided
+                refused = ufunc is np.frexp  # whose exponent is a whole number, to be decided
                 with pytest.raises(Undecided) if refused else contextlib.nullcontext():
                     for y in leaves(ufunc(*args[:ufunc.nin])):
                         assert np.all(np.isinf(y.radius()))

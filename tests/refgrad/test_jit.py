@@ -73,6 +73,18 @@ def test_derivatives(rule, case):
     agrees(product, *((tuple(arrays), direction) for arrays in calls))
 
 
+def test_computed_positions_may_repeat():
+    """What is added at computed positions was assigned there, which took one of them."""
+    places = np.array([0, 0, 1, 2, 2])
+
+    def total(x):
+        i = np.argsort(x)[places]
+        return np.sum((x[i] * x[i + 1 - 1] + x[np.minimum(i + 1, 3)]) ** 2)
+
+    x = np.random.default_rng(4).standard_normal((3, 4))
+    agrees(lambda x, u: rg.hvp(total, (x,), (u,)), *((a, x[0]) for a in x))
+
+
 def network(batch=128, width=8, dtype=np.float64, seed=0):
     rng = np.random.default_rng(seed)
     draw = lambda *shape: rng.standard_normal(shape).astype(dtype)
