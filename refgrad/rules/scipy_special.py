@@ -145,7 +145,8 @@ beta_slope = declare(
        + (y (psi b - psi(a + b)) - B(a, b) psi_1(a + b)) db""",
     lambda y, a, b: y * _psi_less(a, b) + sp.beta(a, b) * psi_difference(a, b, n=1),
     lambda y, a, b: y * _psi_less(b, a) - sp.beta(a, b) * polygamma(a + b, n=1),
-    name="beta_slope", forward=_beta_slope, domain="positive", scales=NEAR_ONE)
+    name="beta_slope", forward=_beta_slope, domain="positive",
+    scales=(0, 1))  # its own third derivatives cancel where both arguments are small
 
 
 def _by_x_alone(ufunc, names):
@@ -258,7 +259,7 @@ mills = declare(
     de_k = e_k ((k + 1) e_(k+1) - k e_k) dx""",
     lambda x, k: _mills_slope(widened(x), k), name="mills", forward=_mills,
     params=[{"k": 1}, {"k": 2}],
-    scales=(-300, 0))  # far to the right it is x / k, but for e^(-x^2 / 2)
+    scales=(-300, -2))  # far to the right it is x / k, but for e^(-x^2 / 2)
 hazard = declare(
     None, "r = phi / Phi, of the normal density and distribution:  dr = (-x r - r^2) dx = -r (x + r) dx",
     lambda y, x: -y * mills(x, k=1), name="hazard", forward=_hazard, scales=(-300, 1))

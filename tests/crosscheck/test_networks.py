@@ -154,7 +154,9 @@ def test_the_same_value_in_refgrad_and_torch(drawn):
             continue
         assert enclosure.lower() <= here <= enclosure.upper(), n.id
         overflows = "soft_margin_loss" in n.layers and there == np.inf
-        assert overflows or enclosure.lower() <= float(there) <= enclosure.upper(), n.id
+        # torch gets the factors and offsets of a random function rounded.
+        given = 16 * np.finfo(float).eps * abs(here) * any(name.endswith("alpha_dropout") for name in n.layers)
+        assert overflows or enclosure.lower() - given <= float(there) <= enclosure.upper() + given, n.id
     assert len(still_open) < len(networks) / 20
 
 
