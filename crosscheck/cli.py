@@ -82,7 +82,7 @@ the cost of gradients grows, and writes tables, plots and **index.html** into th
 
 Examples:
 
-- `python -m crosscheck --quick --out /tmp/try`    everything, on a smaller scale, in half a minute
+- `python -m crosscheck --quick --out /tmp/try`    everything, on a smaller scale, in about a minute
 
 - `python -m crosscheck run --networks 20 --seed 7 --dtype float32`    twenty networks of seed 7
 
