@@ -17,7 +17,7 @@ import numpy as np
 from .foreign import PACKAGES, Foreign, Library, bare
 from .nn.convolution import conv, conv_input, conv_weight
 from .nn.losses import residual
-from .rules.determinants import is_inverse, is_normal, log_abs_det, sign_det, weak_directions
+from .rules.determinants import is_inverse, is_normal, log_abs_det, sign_det
 from .rules.linalg import solve
 from .rules.shape import cast, getitem, scatter_add, setitem, truncate
 from .rules.special import erf, erfc

@@ -28,7 +28,7 @@ from refgrad.rules.decompositions import all_nonzero, nothing_is_cut, same_value
 
 from .arithmetic import (
     ONE, ZERO, Undecided, as_cells, current_format, each, rounded, unbounded)
-from .array import Ball, cells_of, register, wrap
+from .array import cells_of, register, wrap
 from .linear import lower_factor, matrix, unknown
 from .reading import INFINITE, floats
 

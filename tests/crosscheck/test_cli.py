@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from crosscheck import cli
-from crosscheck.networks import Coverage, network_of_id
+from crosscheck.networks import Coverage
 from crosscheck.networks.draw import PROFILES
 from crosscheck.report.terminal import aside, console
 from crosscheck.studies import runner

@@ -10,7 +10,7 @@ import pytest
 
 from crosscheck.studies.networks import frames, run as job
 from crosscheck.ball import Ball, arithmetic
-from crosscheck.networks import draw_networks, interpret, network_of_id
+from crosscheck.networks import draw_networks, interpret
 from crosscheck.networks.draw import PROFILES
 from crosscheck.truth import exact
 from crosscheck.modes import Mode

@@ -11,7 +11,7 @@ from crosscheck.ball import Ball, arithmetic
 from crosscheck.locate import findings, program_of, shrink
 from crosscheck.locate.program import directions
 from crosscheck.modes import Mode
-from crosscheck.networks import draw_networks, network_of_id
+from crosscheck.networks import draw_networks
 from crosscheck.networks.network import interpret
 from crosscheck.subjects.libraries import library as library_named
 from crosscheck.subjects.libraries.refgrad_library import LIBRARY as REFGRAD

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from crosscheck.studies.networks import frames, run as job
-from crosscheck.networks import draw_networks, network_of_id
+from crosscheck.networks import draw_networks
 from crosscheck.networks.draw import PROFILES
 from crosscheck.truth import exact
 from crosscheck.subjects.libraries.torch_library import LIBRARY as TORCH
