@@ -5,7 +5,6 @@ that it need not be there.
 """
 
 import importlib
-import importlib.util
 import sys
 
 import numpy as np
@@ -24,14 +23,6 @@ def declared(function, table=TABLE):
                 for module in modules:
                     importlib.import_module(module)
     return table.get(function)
-
-
-def declare_installed():
-    """Declare what the ufuncs of all packages mean that are installed, for readers of the whole table."""
-    for package, modules in MODULES.items():
-        if importlib.util.find_spec(package.split(".")[0]):
-            for module in (package, *modules):
-                importlib.import_module(module)
 
 
 def name_of(ufunc):

@@ -3,6 +3,8 @@
 In SciPy's signatures; `polygamma` needs SciPy, the others NumPy alone.
 """
 
+import sys
+
 import numpy as np
 
 from .cases import Case
@@ -75,9 +77,16 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False):
 
 
 def polygamma(n, x):
-    """The n-th derivative of digamma, by x alone; n = 0 or more, a number.  As scipy.special.polygamma."""
+    """The n-th derivative of digamma, by x alone.  As scipy.special.polygamma, which it needs.
+
+    n  a whole number, 0 or more
+    Raises ValueError for any other n, ImportError where scipy.special is not imported.
+    """
+    if "scipy.special" not in sys.modules:
+        raise ImportError("polygamma: it is computed by scipy.special; import scipy.special first")
     from .rules.scipy_special import polygamma as derivative, sp
 
     if np.ndim(n) or int(n) != n or n < 0:
         raise ValueError(f"polygamma: n={n!r}; expected one whole number, 0 or more")
+    x = as_array(x)
     return derivative(x, n=int(n)) if n else sp.psi(x)

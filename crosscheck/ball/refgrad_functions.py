@@ -6,10 +6,13 @@ more than its formula, since floats round, runs as the formula; the functions th
 of others run as they are composed.
 """
 
+from importlib import import_module
+from importlib.util import find_spec
+
 import numpy as np
 from flint import arb, ctx
 
-from refgrad.elsewhere import declare_installed
+from refgrad.elsewhere import MODULES
 from refgrad.nn.activations import log1pexp, near
 from refgrad.nn.softmax import peak
 from refgrad.primitive import TABLE, Composition
@@ -119,7 +122,12 @@ def _(x):
 # A ball encloses a finite number; there is nothing to replace.
 register(np.nan_to_num, lambda x, **replacements: x)
 
-declare_installed()
+# What the ufuncs of other packages mean stands in the table from the start, where these are installed.
+for _package, _modules in MODULES.items():
+    if find_spec(_package.split(".")[0]):
+        for _module in (_package, *_modules):
+            import_module(_module)
+
 for _rule in TABLE.values():
     if isinstance(_rule, Composition):
         FUNCTIONS.setdefault(_rule.function, _rule.call)

@@ -1,15 +1,15 @@
 """SciPy's special functions: ufuncs, which NumPy's protocol hands to traced arrays.
 
-This module is imported when the first of them arrives (see `refgrad.elsewhere`); nothing else needs
-SciPy.  Of functions with parameters (the order a of gammainc, a and b of betainc) the derivatives
+This module is imported when the first of them arrives (see `refgrad.elsewhere`): SciPy is loaded
+then, and is not imported here.  Of functions with parameters (the order a of gammainc, a and b of betainc) the derivatives
 by x are known; those by a parameter are no such functions, and refused.
 """
 
 import functools
 import math
+import sys
 
 import numpy as np
-import scipy.special as sp
 
 from ..cases import Case, Fixed, Kink
 from ..errors import NoRule
@@ -17,6 +17,8 @@ from ..primitive import KINKED, declare, widened
 from ..tracer import bare
 from .constants import number
 from .elementwise import logistic, quotient, sech_squared
+
+sp = sys.modules["scipy.special"]
 
 #: Powers of ten between which the functions of a sum of two very different numbers keep their digits.
 NEAR_ONE = -2, 1

@@ -103,3 +103,10 @@ def test_out_and_other_options_of_ufuncs(function):
     checks.close(rg.grad(lambda x: np.sum(function(x, out=np.zeros(3, like=x))))(X), slope)
     with pytest.raises(NoRule, match=f"scipy.special.{function.__name__} with where="):
         rg.grad(lambda x: np.sum(function(x, where=x > 0.5)))(X)
+
+
+def test_polygamma_takes_a_python_number_and_asks_for_scipy():
+    assert rg.special.polygamma(1, 2.0) == sp.polygamma(1, 2.0)
+    code = "import refgrad as rg; rg.special.polygamma(1, 2.0)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "ImportError: polygamma" in done.stderr and "import scipy.special first" in done.stderr
