@@ -1,7 +1,7 @@
 """Ufuncs of other packages, whose rules are declared when the first of them arrives.
 
-NumPy hands every ufunc to traced arrays, whoever made it.  A package that is not loaded has none, so
-that it need not be there.
+NumPy's protocol hands every ufunc to traced arrays, whichever package made it.  The rules of a
+package are declared when it is found among the loaded modules, so it need not be installed.
 """
 
 import importlib

@@ -1,7 +1,7 @@
-"""How Dask and CuPy do what NumPy does in place, or they otherwise than NumPy.
+"""How Dask and CuPy do what NumPy does in place, and what they do in another way than NumPy.
 
-Neither is imported here: where its first array is met, it is there.  A program that has arrays of
-another library says the same of them: ``refgrad.foreign.LIBRARIES[kind] = Library(...)``.
+Neither is imported here: a program that hands over one of its arrays has imported it.  For arrays of
+a library that is not in this file a program can say the same: ``refgrad.foreign.LIBRARIES[kind] = Library(...)``.
 """
 
 from __future__ import annotations

@@ -32,7 +32,6 @@ def _special(function, derivation, *partials, **traits):
     return declare(function, derivation, *partials, name=f"scipy.special.{function.__name__.lstrip('_')}", **traits)
 
 
-
 def in_doubles(forward):
     """A forward pass in float64 at least, rounded to the precision of the arguments."""
     @functools.wraps(forward)
