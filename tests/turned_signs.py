@@ -51,6 +51,12 @@ def main():
     parser.add_argument("rules", nargs="*", default=RULES, help="what to turn, for example 'np.sin vjp 0'")
     chosen = parser.parse_args().rules
     missed = 0
+    sys.path.insert(0, str(ROOT))
+    for fault in chosen:  # what cannot be turned is an error, not a sign that nobody notices
+        try:
+            turn(fault)
+        except (LookupError, ValueError, AttributeError) as error:
+            parser.error(f"{fault!r} is no derivative rule: {error}")
     for fault in chosen:
         noticed, where, seconds = suite_fails(fault)
         missed += not noticed
