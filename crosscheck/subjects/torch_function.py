@@ -10,9 +10,10 @@ import torch
 from refgrad.errors import describe
 from refgrad.tree import flatten, unflatten
 
-from ..formats import format_named
+from ..formats import finest, format_named
 from ..modes import Mode
 from .arguments import arguments_of
+from .aten import carried
 from .libraries.torch_library import LIBRARY, added, threads
 from .subject import Misconduct, Subject, Unanswered, Untouched, cotangents, results, shared_as_given
 
@@ -154,7 +155,9 @@ class TorchSubject(Subject):
             lambda *args, **kwargs: torch.func.functional_call(self.module, state, args, kwargs), full)
 
     def program(self):
-        return None
+        """The same program on tensors that carry arrays: see `aten`."""
+        dtype = getattr(torch, finest(self.dtypes))
+        return lambda x: carried(self.results, x, dtype)
 
     def reference(self, function):
         """A Module's parameters are keywords, with _ in the place of the dot."""

@@ -1,0 +1,78 @@
+"""The table from ATen's operations to lines of NumPy.
+
+A line is a function of the operation's own arguments, in the order of its schema, with arrays in the
+place of tensors. It returns an array, or a tuple of arrays where the operation returns several. So
+
+    operation("mul", np.multiply)
+
+gives a meaning to aten.mul.Tensor and aten.mul.Scalar, to aten.mul_ (which writes the result into its
+first argument) and to aten.mul.out. One overload may have a line of its own: ``operation("max.dim", …)``.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Callable, NamedTuple
+
+
+class Kind(Enum):
+    """What becomes of a line's result.
+
+    VALUE     it is a new tensor
+    VIEW      it is a view: the line only chooses and arranges entries, and a write to the result is
+              a write to the argument
+    CONSTANT  it does not depend on the entries of floating tensors: torch itself runs the operation
+    """
+
+    VALUE = "value"
+    VIEW = "view"
+    CONSTANT = "constant"
+
+
+class Line(NamedTuple):
+    """A meaning: what computes it (None for a CONSTANT) and what becomes of the result."""
+
+    compute: Callable | None
+    kind: Kind
+
+
+#: From the name of an operation, as in "mul", or of one overload, as in "max.dim", to its `Line`.
+OPERATIONS: dict[str, Line] = {}
+
+
+class NoLine(NotImplementedError):
+    """An operation that the table does not have, or not for these arguments."""
+
+
+def operation(*names: str, kind: Kind = Kind.VALUE):
+    """Enter a function as what these operations compute: ``operation(name, …, function)`` or a decorator."""
+    *names, last = names
+    if callable(last):
+        return _enter(names, last, kind)
+    return lambda compute: _enter([*names, last], compute, kind)
+
+
+def view(*names):
+    """The same for operations whose result is a view of their first argument, or a list of views."""
+    return operation(*names, kind=Kind.VIEW)
+
+
+def constants(*names: str) -> None:
+    """Enter operations that torch runs itself: factories, random numbers, questions about shapes."""
+    _enter(names, None, Kind.CONSTANT)
+
+
+def _enter(names, compute, kind):
+    for name in names:
+        if name in OPERATIONS:
+            raise ValueError(f"aten.{name} has a line already")
+        OPERATIONS[name] = Line(compute, kind)
+    return compute
+
+
+def line_of(name: str, overload: str) -> Line:
+    """The line of an operation's overload; raises `NoLine`."""
+    found = OPERATIONS.get(f"{name}.{overload}") or OPERATIONS.get(name)
+    if found is None:
+        raise NoLine(f"aten.{name}.{overload} has no line in NumPy yet")
+    return found
