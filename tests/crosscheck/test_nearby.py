@@ -105,7 +105,8 @@ SUMS = [1.0, 2.0, 4.0, 8.0, 16.0]
     (clipped, [np.ones(2)], [[0, 0, 1, 0, 0, 0], [0, 0, 0, 0, 0, 1]], [2, 2, 2], True),
     (clipped, [np.ones(2)], [[0, 0, 1, 0, 0, 1], [0, 0, 0, 1, 0, 0]], [2, 2, 2], False),
     # in order of the positions the bounds are turned round
-    (lambda high, a, low: [np.clip(a, low, high)], [np.ones(12)], np.eye(12, 36, 24), [12] * 3, True)])
+    (lambda high, a, low: [np.clip(a, low, high)], [np.ones(12)], np.eye(12, 36, 24), [12] * 3,
+     True)])
 def test_gradients_of_points_nearby(f, weights, rows, shapes, expected):
     assert told(f, weights, rows, *shapes) is expected
 
@@ -124,7 +125,7 @@ def test_cotangents_of_each_result():
     assert [part.tolist() for part in parts] == [[[0.0, 1.0]], 2.0, [3.0]]
 
 
-# The directions, with every number that is drawn half of the lower end of its range, or of the upper
+# The directions; every number that is drawn is half of the lower end of its range, or of the upper
 
 
 ENDS = pytest.mark.parametrize("end", [-0.5, 0.5])
@@ -181,8 +182,9 @@ def test_all_entries_of_an_array_before_those_of_another(end):
 def test_orders_of_the_results(end):
     """Each row is the gradient of a result; the last entry is in none."""
     found = list(nearby._of_rows(np.eye(3, 4), drawn(end)))
-    by = [sign * np.array([*d, 0.0]) / max(map(abs, d)) for k in range(3) for lowest in (-0.75, 1, -3)
-          for sign in (1, -1) for d in [np.roll(np.arange(3), k) + lowest]]
+    by = [sign * np.array([*d, 0.0]) / max(map(abs, d))
+          for k in range(3) for lowest in (-0.75, 1, -3)
+          for d in [np.roll(np.arange(3), k) + lowest] for sign in (1, -1)]
     assert listed(found, end, LITTLE) == by
     assert list(nearby._of_rows(np.zeros((3, 4)), drawn(end))) == []
     many = list(nearby._of_rows(np.eye(2 * TURNS), drawn(end)))
