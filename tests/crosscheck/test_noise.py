@@ -165,7 +165,8 @@ def test_the_format_of_a_noise(noise, form, monkeypatch):
     assert seeds == [0, 1]
     assert precision_of(unasked, X, "float32").form == (SINGLE if form == FLOAT64 else form)
     assert precision_of(unasked, X, "float32").coarse == (form in (TF32, BRAIN))
-    assert precision_of(unasked, X, "bfloat16") == nominal("bfloat16")
+    for few in ("bfloat16", "float16"):
+        assert precision_of(unasked, X, few) == nominal(few)
     seeds.clear()
     precision_of(unasked, {"a": np.ones(MANY + 1)}, "float64")
     assert seeds == [0]
@@ -220,3 +221,10 @@ def test_a_format_is_recognised_at_each_of_three_points():
                 return [x["a"] if next(calls) % 3 == exact else f(x["a"])]
 
             assert precision._recognised(values, X, SINGLE, 0.0) == (SINGLE, "")
+
+
+def test_an_error_of_what_calls_the_function_is_raised():
+    with pytest.raises(AssertionError, match="not called"):
+        precision._recognised(unasked, X, SINGLE, 0.0)
+    with pytest.raises(AssertionError, match="not called"):
+        precision._table(unasked, lambda t: X, 0.5, 2)
