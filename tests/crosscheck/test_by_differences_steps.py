@@ -39,6 +39,7 @@ def test_names_and_directions():
     assert known.names(Mode.REVERSE) == ["a", "b"]
     assert known.names(Mode.FORWARD_OVER_REVERSE) == [ALL]
     assert known_of_two(together=True).names(Mode.REVERSE) == [ALL]
+    assert all(map(known.covers, Mode))
 
 
 def test_estimates_are_made_once():
@@ -99,12 +100,25 @@ def test_no_number_where_f_is_rough():
     assert judged(known, np.nan, mode=Mode.FORWARD_OVER_FORWARD).verdict == NOT_FINITE
 
 
+    known = known_of(Estimate(2.0, 3.0, kink=True))  # of first order no slope is needed
+    known._roughness = said("")
+    assert judged(known, [np.nan, 1.0]).verdict == NOT_FINITE
+
+
+def test_f_is_rough_of_second_order_where_it_jumps_along_either_direction():
+    known = known_of_two()
+    for jumps in (known.u, known.v):
+        known._jumps = lambda d, jumps=jumps: d is jumps
+        assert known._roughness(Mode.FORWARD_OVER_REVERSE, ALL, None) == "f jumps here"
+        assert known._roughness(Mode.REVERSE, "a", None) == ""
+
+
 # Beside a difference
 
 
 def test_the_size_of_small_directions():
     known = known_of(Estimate(0.5, 2.0 ** -30))
-    known.u = known.v = {"a": V / 4}
+    known.u, known.v = {"a": V / 8}, {"a": V / 4}
     assert judged(known, GRADIENT).known == pytest.approx(np.log10(10 * 0.5 * 2.0 ** 30))
 
 
@@ -116,6 +130,20 @@ def test_what_rounding_loses_is_less_accurate(width):
         known._lost_to_rounding = said(2.0 ** -50)
         found = judged(known, 2 + units * 2.0 ** -47 + width, mode=Mode.FORWARD)
         assert found.verdict == verdict
+
+
+def test_between_float16_and_bfloat16_rounding_tells_nothing():
+    """They are apart by 8 times an eps, which is typical within either."""
+    known = known_of(unexplained=[1.0])
+    known._agrees_closer, known._lost_to_rounding = said(False), said(0.0)
+    answers = {dtype: {Mode.FORWARD: {"a": np.array(2 + off)}}
+               for dtype, off in (("bfloat16", 0.5), ("float16", 0.1))}
+    e = known.estimate(Mode.FORWARD, "a")
+    assert known._against_difference(e, Mode.FORWARD, "a", "bfloat16", answers).verdict == WRONG
+
+
+def test_no_entry_of_a_right_gradient_is_blamed():
+    assert known_of()._entry("a", {"a": GRADIENT}) == ""
 
 
 def test_a_tie_chooses_another_slope_and_none_that_is_nearly_the_same():
@@ -209,6 +237,12 @@ def test_ties_are_told_by_the_slopes_at_points_aside(name):
     for off, tie in ((0.999, False), (1.0007, True)):
         words, _, _ = ties([3.0, 3.0], [2.0 + off * limit] * TWELVE, name)
         assert bool(words) == tie
+
+
+def test_ties_of_other_arrays_do_not_count():
+    known = known_of_two()
+    known.x, known.rises = {"a": np.ones(2), "b": np.ones(1)}, lambda direction: 1 / 0
+    assert known._ties("b", Mode.REVERSE, Estimate(2.0, 0.0), None) == ""
 
 
 # A switch of f
