@@ -257,7 +257,7 @@ def switch(gap, jump, monkeypatch, mode=Mode.REVERSE, value=2.0, noise=0.0, x=X,
         return jump
 
     monkeypatch.setattr(switches, "jump_along", jump_along)
-    e = Estimate(value, 0.0, noise=noise)
+    known._told_at, e = lambda mode, name, x: mode, Estimate(value, 0.0, noise=noise)
     words = known._switch(mode, "a", gap, e, 2.0)
     assert known._switch(mode, "a", gap, e, 2.0) == words
     return words, known.unexplained, asked
@@ -268,11 +268,12 @@ def test_a_gap_that_a_jump_of_f_explains(monkeypatch):
     gap, least = 2.0 ** -21, 2.0 ** -25
     words, unexplained, asked = switch(gap, 2 * least, monkeypatch)
     assert words == "off by 5e-07; f's own switch: it jumps by 6e-08 nearby" and unexplained == []
-    assert asked == [(2.0, least)]  # once
+    assert asked == [(Mode.REVERSE, least)]  # once
+    assert switch(gap, least, monkeypatch, Mode.FORWARD)[2] == [(Mode.FORWARD, least)]
     assert switch(gap, least, monkeypatch)[:2] == ("", [gap])
     words, _, asked = switch(gap, least, monkeypatch, Mode.FORWARD_OVER_FORWARD)
-    assert words and asked == [(2.0, least / 2)]
-    assert switch(gap, least, monkeypatch, noise=1.0)[2] == [(2.0, VISIBLY)]
+    assert words and asked == [(Mode.REVERSE, least / 2)]
+    assert switch(gap, least, monkeypatch, noise=1.0)[2] == [(Mode.REVERSE, VISIBLY)]
     assert switch(gap, 2 * least, monkeypatch, x=X / 6)[2][0][1] == least / 2
 
 
