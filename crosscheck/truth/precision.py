@@ -37,11 +37,12 @@ MANY, FEW = 1000, (6, 9, 18, 21)
 STAYS = 0.4
 
 #: The standard deviation of the roundings in a format of p bits is about 2^-(p + 1.3); several of
-#: them add up, and values that are summed may have fewer.  Noise between the bounds stands for the
-#: format.  What is smaller than all is float64's own; what is larger is no rounding: the function
-#: has steps.
-COARSER = ((2.0 ** -30, 2.0 ** -18, format_named("float32")), (2.0 ** -18, 2.0 ** -11.6, TF32),
-           (2.0 ** -11.6, 2.0 ** -6.5, format_named("bfloat16")))
+#: them add up, and values that are summed may have fewer.  Noise up to `FINE` is float64's own, and
+#: more of it, up to each of these bounds, stands for the format beside it.  What is larger is no
+#: rounding: the function has steps.
+FINE = 2.0 ** -30
+COARSER = ((2.0 ** -18, format_named("float32")), (2.0 ** -11.6, TF32),
+           (2.0 ** -6.5, format_named("bfloat16")))
 
 #: Steps of 2^-n of an entry's size, at the finest; a function that is this much steeper over them
 #: than over the coarsest grid has details that the grids are too coarse for, and no noise.
@@ -106,7 +107,7 @@ def precision_of(values, x, dtype):
         return nominal(dtype)
     with np.errstate(all="ignore"):
         noise = max(_noise(values, x, dtype, seed) for seed in range(1 if _many(x) else DIRECTIONS))
-        form = next((form for least, most, form in COARSER if least < noise <= most), own)
+        form = next((form for most, form in ((FINE, own), *COARSER) if noise <= most), own)
         if form.precision >= own.precision:
             return nominal(dtype)
         form, how = _recognised(values, x, form, noise)
@@ -129,7 +130,7 @@ def _moved(x, rng):
     return lambda t: {k: a + t * sizes[k] * signs[k] for k, a in x.items()}
 
 
-def _noise(values, x, dtype, seed, most=COARSER[-1][1]):
+def _noise(values, x, dtype, seed, most=COARSER[-1][0]):
     """The noise that is the same on two grids in a row, the largest of the function's results; 0 if
     there is none.
 

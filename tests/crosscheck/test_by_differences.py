@@ -236,6 +236,8 @@ def test_changes_by_one_rounding():
     tied = known_of(x=np.array([3.0, 3.0]))
     moved = {tuple(nearby.rounded_at_random(tied.x, 0.5, seed, True)["a"]) for seed in range(1, 20)}
     assert moved == {(1.5, 1.5), (4.5, 4.5)}
+    moved = {tuple(nearby.rounded_at_random(tied.x, 0.5, seed)["a"]) for seed in range(1, 20)}
+    assert moved == {(a, b) for a in (1.5, 4.5) for b in (1.5, 4.5)}
 
 
 def test_second_differences_of_a_function_without_a_second_derivative_are_not_additive():
