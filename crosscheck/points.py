@@ -49,7 +49,7 @@ def around(x, constants, dtypes, seed, works):
     form, widest = coarsest(dtypes), (finest(dtypes),)
     fits = rounded(x, dtypes)
     given = all(np.array_equal(fits[k], a) for k, a in x.items())
-    yield Point("as given", x, None if given else widest)
+    yield Point(AS_GIVEN, x, None if given else widest)
     if not given and works(fits, constants):
         yield Point(f"as given, rounded to {form.name}", fits)
     size = sum(a.size for a in x.values())
@@ -161,6 +161,9 @@ def _mixed(a, rng):
 
 
 #: The point that has something of everything.
+#: The label of the caller's own inputs.
+AS_GIVEN = "as given"
+
 MIXED = "mixed sizes and signs"
 
 #: (label, move, extreme), what finds most first.

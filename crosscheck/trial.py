@@ -19,7 +19,7 @@ from .formats import coarsest, finest, format_named
 from .kinks import kinks
 from .modes import ALL, FIRST_ORDER, Mode
 from .phases import VERDICTS, phase
-from .points import MIXED, around, rounded
+from .points import AS_GIVEN, MIXED, around, rounded
 from .progress import progress
 from .shapes import ENDS, elsewhere, shares_rows
 from .subjects.subject import Misconduct, Subject, raised_by_the_subject
@@ -28,7 +28,7 @@ from .truth.by_balls import ByBalls
 from .truth.by_differences import ByDifferences
 from .truth.differences import BITS
 from .truth.precision import nominal, precision_of
-from .verdict import MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, WRONG, Verdict
+from .verdict import LESS_ACCURATE, MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, WRONG, Verdict
 from .where import pattern
 
 #: How many points a quick check looks at.
@@ -125,6 +125,10 @@ class Trial:
                     continue  # there is a finding already, by the rules on balls
                 with phase(VERDICTS):
                     verdict = self.known.judge(mode, name, dtype, self.answers, mode in prove, self.own_rules)
+                if self._without_a_digit(mode, name, dtype, verdict):
+                    verdict.note = f"not one digit of it is right; {verdict.note}"
+                    yield mode, name, verdict, True
+                    continue
                 # Whether an overflow on the way is avoidable depends on the formula, of which only refgrad's is known.
                 avoidable = not self.point.extreme and (self.known.how == "balls" or dtype == finest(self.subject.dtypes))
                 remark = verdict.verdict == NOT_FINITE and not (self.known.on_trial or avoidable)
@@ -168,6 +172,13 @@ class Trial:
         told = OK if verdict.verdict == RIGHT and not verdict.bound else verdict.verdict
         return Finding(check, self.point.label, name, dtype, told, digits, verdict.ulp_max,
                        verdict.rel_error, verdict.error_over_bound, verdict.bound, verdict.note, failed and meant)
+
+    def _without_a_digit(self, mode, name, dtype, verdict):
+        """Has a first derivative not one right digit as a whole, at the caller's own inputs and in the widest dtype,
+        although it could?"""
+        return (verdict.verdict == LESS_ACCURATE and mode.order == 1 and self.point.label == AS_GIVEN
+                and dtype == finest(self.subject.dtypes) and self.known.how == "balls" and not verdict.rel_error < 0.5
+                and bool(self.known.truth.derivatives[mode][name].abs_upper().any()))
 
     def _misshapen(self, mode, found):
         """(name, `Verdict`) of each gradient that has not the shape of its input."""
@@ -248,17 +259,17 @@ class Examination:
         reordered = "" if same else another_order(first, second, format_named(self.widest).eps)
         if reordered:
             self.varies = True
-            yield Finding("repeated calls", "as given", ALL, self.widest, RIGHT, note=f"two calls of f {reordered}")
+            yield Finding("repeated calls", AS_GIVEN, ALL, self.widest, RIGHT, note=f"two calls of f {reordered}")
         elif not same:
-            yield Finding("repeated calls", "as given", ALL, self.widest, MISCONDUCT, failed=True, note=(
+            yield Finding("repeated calls", AS_GIVEN, ALL, self.widest, MISCONDUCT, failed=True, note=(
                 "the function itself gives another value when it is called again; fix its random seed"))
             return
         for name in subject.overwrites(self.widest):
-            yield Finding("mutation", "as given", name, self.widest, MISCONDUCT, failed=True,
+            yield Finding("mutation", AS_GIVEN, name, self.widest, MISCONDUCT, failed=True,
                           note=f"the function itself overwrites {name}")
         for name, subspace in subject.within.items():
             directions = f"{subspace.words} directions"
-            yield Finding(directions, "as given", name, self.widest, OK, note=(
+            yield Finding(directions, AS_GIVEN, name, self.widest, OK, note=(
                 f"{name} is {subspace.words}: the derivative is judged along {directions}"))
         number = failed = 0
         for number, point in enumerate(around(self.x, subject.constants, subject.dtypes, self.seed, self._works)):
@@ -406,12 +417,13 @@ class Examination:
             for wanted in (modes, FIRST_ORDER):
                 try:
                     known = ByBalls(self.program, point.x, weights, u, v, self.seed, wanted, self.own_rules,
-                                    self.natural, precision=self.precision)
+                                    self.natural, self.measured_by_another, precision=self.precision)
                 except NotImplementedError:  # a primitive of the user's own has a rule for one mode alone
                     known = None
                 if known is not None and not (known.undecided and self.own_rules):
                     break  # where rules on trial leave something open, fewer modes may not
-        if self.why_floats or known is None:
+        # Where balls leave open which branch f takes, its own values may still tell.
+        if self.why_floats or known is None or known.undecided and not (self.own_rules or self.measured_by_another):
             known = ByDifferences(self.subject, point.x, weights, u, v, self.measured, self.natural, point.extreme,
                                   together=number > 0 and self.many, precision=self.precision,
                                   unexplained=self.unexplained)
@@ -458,9 +470,25 @@ class Examination:
             # Where the result is small beside what it is made of, or exactly 0, none of its digits
             # may be right.
             off = error > np.sqrt(eps) * size + rounded[k]
-            yield trial.finding("value", f"result {k}", self.widest, Verdict(RIGHT) if not off.any() else Verdict(
-                WRONG, note="the function and its reference differ, at most by "
-                            f"{float(np.max(error)):.3g} where the largest result is {size:.3g}"))
+            if off.any():
+                what = "the function and its reference differ" if self.measured_by_another else (
+                    "the function is off what its operations give exactly")
+                verdict = Verdict(WRONG, note=f"{what}, at most by {float(np.max(error)):.3g} where the largest result "
+                                              f"is {size:.3g}")
+            else:
+                verdict = self._lost_in_value(np.asarray(y, float), b, error)
+            yield trial.finding("value", f"result {k}", self.widest, verdict)
+
+    @staticmethod
+    def _lost_in_value(y, exact, error):
+        """The `Verdict` on a result that is right as a whole, of which single entries may have no right digit."""
+        sizes = np.maximum(exact.lower(), -exact.upper())  # what an entry certainly has, 0 where it may be 0
+        lost = (sizes > np.finfo(float).tiny) & (error >= sizes / 2)
+        if not lost.any():
+            return Verdict(RIGHT)
+        at = tuple(map(int, np.argwhere(lost)[0]))
+        return Verdict(LESS_ACCURATE, note=f"entry {at} is {y[at]:.6g}, exact {float(exact.mid()[at]):.6g}: not one "
+                                           "digit of it is right")
 
 
 def _draw(rng, shape, form):

@@ -147,7 +147,9 @@ def judge(result, exact, bound, context):
         else:
             worst = np.unravel_index(np.argmax(ratio), ratio.shape)
             found.verdict = WRONG
-            found.note = f"entry {tuple(map(int, worst))} is {result[worst]:.9g}, exact {float(exact.mid()[worst]):.9g}"
+            given, true = float(result[worst]), float(exact.mid()[worst])
+            factor = by_the_factor(given / true if true else np.nan)
+            found.note = f"entry {tuple(map(int, worst))} is {given:.9g}, exact {true:.9g}{factor}"
     else:
         found.verdict = RIGHT
     found.note = "; ".join(filter(None, (found.note, came_as)))
@@ -186,6 +188,13 @@ def _behaves_as_rounding(error, exact, form, context):
         return shrinks | (np.asarray(twin) == 0) & (fine <= size / 32), ~nowhere
     expected = max(float(np.max(fine, initial=0.0)), context.scale * fine_form.eps) * ratio
     return shrinks, coarse <= min(LUCK, coarse_form.eps ** -0.5) * expected
+
+
+def by_the_factor(factor):
+    """The words about the factor by which an entry is off."""
+    if not np.isfinite(factor):
+        return ""
+    return f" (by the factor 1 {factor - 1:+.3g})" if abs(factor - 1) < 1e-3 else f" (by the factor {factor:.6g})"
 
 
 def _how_much_worse(found, condition):

@@ -43,6 +43,7 @@ class ByBalls:
     on_trial   whether refgrad's rules for the program are themselves on trial; else they are a reference, and a
                reference that differences refute decides nothing
     natural    the size of s where the caller stands, beside which an error may be lost where s is small
+    another    whether `program` is not the subject's own: its first derivatives may be computed in other ways, too
     precision  ``precision(dtype)``: the `Precision` at which the subject works when it is called in that dtype
     strict     allow for nothing but rounding: neither for constants that were rounded to float64, nor for `natural`
     options    for `exact.differentiate`
@@ -50,8 +51,8 @@ class ByBalls:
 
     how = "balls"
 
-    def __init__(self, program, x, weights, u, v, seed, modes=tuple(Mode), on_trial=False, natural=0.0, strict=False,
-                 precision=nominal, **options):
+    def __init__(self, program, x, weights, u, v, seed, modes=tuple(Mode), on_trial=False, natural=0.0, another=True,
+                 strict=False, precision=nominal, **options):
         self.program, self.x, self.weights, self.u, self.v = program, x, weights, u, v
         self.on_trial, self.strict, self.precision = on_trial, strict, precision
         self.scalar = program if weights is None else weighed(program, [Ball(w) for w in weights])
@@ -59,6 +60,7 @@ class ByBalls:
                                          **{"dtypes": (), "coordinates": 1, **options})
         self.undecided = self.truth.undecided
         self.typical, self.size = {}, max(self.truth.value, natural)
+        self.another = another
 
     @cached_property
     def value(self):
@@ -151,7 +153,7 @@ class ByBalls:
         works = works.name if works == format_named(dtype) else works
         known = prove or (mode, works) in self.truth.bounds
         context = self.truth.context(
-            mode, name, dtype, natural=0.0 if self.on_trial or self.strict else self.size,
+            mode, name, dtype, natural=self._natural(mode),
             typical=None if known else self._typical(mode, name, dtype),
             twin=twin and answers[twin][mode][name], twin_dtype=twin,
             works=lambda d: self.precision(d).form)
@@ -161,6 +163,11 @@ class ByBalls:
         if found.verdict == WRONG and mode.order == 1 and not right.abs_upper().any():
             found.note += f"; {STEP}"
         return found
+
+    def _natural(self, mode):
+        """The size of f beside which an error of a mode may be lost."""
+        judged_by_bounds = self.on_trial or self.strict or mode.order == 1 and not self.another
+        return 0.0 if judged_by_bounds else self.size
 
     def _typical(self, mode, name, dtype):
         """The reference in the same dtype; where its rules are on trial, the exact value rounded."""

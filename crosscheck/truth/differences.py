@@ -101,6 +101,14 @@ class Difference:
         """Is one of the sides so steep that the function jumps, or ends, or is infinitely steep here?"""
         return not all(np.all(np.abs(b.mid()) < self.h ** -0.5) for side in self.sides for b in tupled(side))
 
+    def sides_meet(self, scale):
+        """Are the slopes of both sides the same, as where a higher derivative alone has a kink?
+
+        They then differ by a multiple of the step, where `scale` is of the slopes' size.
+        """
+        left, right = self.sides
+        return bool(np.all(np.abs(right - left).abs_upper() <= np.sqrt(self.h) * np.abs(scale).abs_upper()))
+
     @property
     def continuous(self):
         """Is what the function does over the step, along one direction, small beside the root of the step?"""

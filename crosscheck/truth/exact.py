@@ -280,9 +280,11 @@ def _agreement(rule, scale, f, x, *directions, h, here):
         raise
     except Exception as error:  # LinAlgError, or what the program raises outside of its domain
         return Agreement(np.nan, open=f"{ENDS}: {error}")
-    if difference.smooth:
-        quotient = difference.quotient
-        return Agreement(float(digits(quotient, rule, scale)), quotient=quotient, rule=rule)
+    quotient = difference.quotient
+    agreed = float(digits(quotient, rule, scale))
+    # Where a higher derivative alone has a kink, both sides have the slope that the rule gives.
+    if difference.smooth or difference.order == 1 and agreed >= REQUIRED and difference.sides_meet(scale):
+        return Agreement(agreed, quotient=quotient, rule=rule)
     if difference.order == 2:
         return Agreement(np.nan, "the second difference crosses a kink")
     if difference.jump:

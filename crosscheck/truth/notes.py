@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..formats import format_named
 from ..modes import ALL
+from ..verdict import by_the_factor
 
 #: The note where a derivative is not 0 but the function is constant.
 STEP = ("f is constant along it, as a step function is; for a straight-through gradient give the "
@@ -23,7 +22,4 @@ def another_dtype(dtype, mode, name, answers):
 
 def entry_note(index, given, true, factor):
     """The words about one entry that is off."""
-    near = abs(factor - 1) < 1e-3
-    times = f" (by the factor 1 {factor - 1:+.3g})" if near else f" (by the factor {factor:.6g})" if np.isfinite(
-        factor) else ""
-    return f"; entry {tuple(map(int, index))} is {given:.10g}, the function says {true}{times}"
+    return f"; entry {tuple(map(int, index))} is {given:.10g}, the function says {true}{by_the_factor(factor)}"

@@ -380,7 +380,7 @@ def values(ys, exact, dtype="float64"):
     knowledge = known(value=[Ball(b) for b in exact], eps=lambda d: float(np.finfo(d).eps),
                       rounded=lambda d: [0.0] * len(exact))
     trial = trial_of(knowledge=knowledge)
-    return list(examination(widest=dtype)._value(trial, [np.asarray(y) for y in ys]))
+    return list(examination(widest=dtype, measured_by_another=True)._value(trial, [np.asarray(y) for y in ys]))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

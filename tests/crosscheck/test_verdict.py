@@ -117,7 +117,7 @@ def test_a_formula_wrong_by_much_is_not_less_accurate_however_wide_the_bound(cas
     """In an ill-conditioned network float32's rounding could explain anything, but the error does not shrink."""
     truth = hand_made([1.0, 2.0], limit=1e-9)
     found = judged(np.array([1.01, 2.0]), truth, other=np.array([1.5, 2.0], np.float32))
-    assert found.verdict == WRONG and found.note == "entry (0,) is 1.01, exact 1"
+    assert found.verdict == WRONG and found.note == "entry (0,) is 1.01, exact 1 (by the factor 1.01)"
 
 
 def hand_made(value, limit, scale=None, dtype="float64", digits=50.0, kink="", slopes=(),
@@ -242,7 +242,7 @@ def test_the_error_over_the_bound_is_of_the_worst_entry_and_a_bound_of_zero_hold
 
 def test_an_entry_is_wrong_by_what_it_is_and_should_be():
     found = judged([[1.0, 2.0], [3.0, 4.5]], hand_made([[1.0, 2.0], [3.0, 4.0]], limit=EPS))
-    assert (found.verdict, found.note) == (WRONG, "entry (1, 1) is 4.5, exact 4")
+    assert (found.verdict, found.note) == (WRONG, "entry (1, 1) is 4.5, exact 4 (by the factor 1.125)")
     assert judged([1.0], hand_made([[1.0]], limit=EPS)).note == "shape (1,), expected (1, 1)"
 
 
