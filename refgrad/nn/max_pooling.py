@@ -20,7 +20,14 @@ from ..rules.windows import evenly
 from .arguments import expected, shape_of
 from .geometry import adaptive_intervals, images_of, same_numbers, sizes_of, windows_of
 
+#: The convention at a tie, in words.
+FIRST = "the first of equal entries"
+
 # The choice
+
+#: Windows along one axis, for the samples of the primitives.
+_OVERLAPPING, _APART = ((slice(0, 2, 1), slice(1, 3, 1)),), ((slice(0, 3, 2), slice(1, 4, 2)),)
+_UNEVEN = np.array([0, 1]), np.array([0, 2]), np.array([1, 2])
 
 
 def _flat(indices, space):
@@ -62,9 +69,9 @@ def _places(number, *, windows, space):
 
 
 places = declare(
-    None, """The positions, in the flattened last axes, of the entries with these numbers: dy = 0""",
+    None, "The positions, in the flattened last axes, of the entries with these numbers: dy = 0",
     name="places", kind=CONSTANT, forward=_places,
-    cases=[Case(Fixed(np.array([[0, 1]])), windows=((slice(0, 2), slice(1, 3)),), space=(3,))])
+    cases=[Case((1, 2), domain="unit interval", windows=_OVERLAPPING, space=(3,))])
 
 
 def _picked(x, number, windows):
@@ -82,17 +89,24 @@ def _put_at_places(g, number, *, windows, shape):
 
 
 def _put_back(g, number, *, windows, shape):
-    """Where windows are slices and g is finite: for each entry of all windows g or 0."""
+    """Where windows are slices, apart from each other, and g is finite, g or 0 is written."""
     with np.errstate(over="ignore", invalid="ignore"):
         is_finite = np.isfinite(np.add.reduce(g, axis=None))
-    if not is_finite or any(type(i) is not slice for axis in windows for i in axis):
+    if not (is_finite and all(map(_are_apart, windows))):
         return _put_at_places(g, number, windows=windows, shape=shape)
     x = np.zeros_like(number, g.dtype, shape=shape)
     here = np.empty_like(number, g.dtype)
     here[...] = g  # in the order that `number` has in memory
     for j, part in enumerate(_entries(x, windows)):
-        part += here * (number == j)
+        np.multiply(here, number == j, out=part)
     return x
+
+
+def _are_apart(indices):
+    """Whether indices are slices of the same step that meet no entry twice."""
+    slices = [i for i in indices if type(i) is slice]
+    steps = {i.step for i in slices}
+    return len(steps) == 1 and len({i.start % min(steps) for i in slices}) == len(indices)
 
 
 put_back = declare(
@@ -100,20 +114,23 @@ put_back = declare(
     <h, dx> = the sum of h_i dg_o over the entries i = i(o):  h is picked at these""",
     name="put_back", kind=LINEAR, forward=_put_back, formula=_put_at_places,
     vjp=(lambda h, number, windows: _picked(h, number, windows), None),
-    cases=[Case((1, 2), Fixed(np.array([[1, 0]])), windows=((slice(0, 2), slice(1, 3)),),
-                shape=(1, 3))])
+    cases=[Case((1, 2), Fixed(np.array([[1, 0]])), windows=_OVERLAPPING, shape=(1, 3)),
+           Case((1, 2), Fixed(np.array([[1, 0]])), windows=_APART, shape=(1, 4))])
 
 
 def _maxima(x, *, windows):
-    """A running maximum; the number is that of the entry at which it rose last."""
-    entries = _entries(x, windows)
-    best = np.array(next(entries))
-    number = np.zeros_like(best, np.min_scalar_type(math.prod(map(len, windows))))
-    for j, new in enumerate(entries, 1):
-        np.maximum(number, (new > best) * number.dtype.type(j), out=number)
+    """The maximum, then the number of the first entry that has it: how many before it have not."""
+    *others, last = entries = list(_entries(x, windows))
+    best = np.array(last)
+    for new in others:
         np.maximum(best, new, out=best)
     if best.size and np.isnan(np.max(best)):
         return _maxima_by_order(x, windows=windows)
+    sought = np.ones_like(best, bool)
+    number = np.zeros_like(best, np.min_scalar_type(len(entries)))
+    for new in others:
+        sought &= new != best
+        number += sought.view(np.uint8)
     return best, number
 
 
@@ -131,8 +148,6 @@ def _maxima_by_order(x, *, windows):
     return _picked(x, number, windows), number
 
 
-_PAIRS = (slice(0, 3), slice(1, 4)),
-
 maxima = declare(
     None, """y_o = the largest entry of each window, and its number in the window: dy_o = dx_i
     <g, dy> = <put_back g, dx>.  Of k axes each has a tuple of indices: the first takes the first
@@ -141,11 +156,10 @@ maxima = declare(
     name="maxima", kind=KINKED, forward=_maxima, formula=_maxima_by_order, multiple=True,
     jvp=(lambda v, y, windows: (_picked(v, y[1], windows), np.zeros(y[1].shape)),),
     vjp=(lambda g, y, x_shape, windows: put_back(g[0], y[1], windows=windows, shape=x_shape),),
-    cases=[Case((2, 4), call=lambda x: maxima(x, windows=_PAIRS)[0]),
-           Case((3, 3), call=lambda x: maxima(x, windows=(
-               (np.array([0, 1]), np.array([0, 2]), np.array([1, 2])), (slice(0, 1), slice(2, 3))))[0])],
-    kinks=[Kink(([[1.0, 1.0, 0.0, 0.0]],), ([[[[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]]],),
-                "the first of equal entries", call=lambda x: maxima(x, windows=_PAIRS)[0])])
+    cases=[Case((2, 4), call=lambda x: maxima(x, windows=_APART)[0]),
+           Case((3, 3), call=lambda x: maxima(x, windows=(_UNEVEN, *_OVERLAPPING))[0])],
+    kinks=[Kink(([[1.0, 1.0, 1.0]],), ([[[[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]]],), FIRST,
+                call=lambda x: maxima(x, windows=_OVERLAPPING)[0])])
 
 
 def _of_windows(input, positions, return_indices):
@@ -253,9 +267,6 @@ def _unpooled(function, k, input, indices, kernel_size, stride, padding, output_
 
 
 # The layers
-
-#: The convention at a tie, in words.
-FIRST = "the first of equal entries"
 
 
 def max_pool1d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1,
