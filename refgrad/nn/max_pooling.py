@@ -64,8 +64,8 @@ def _entries(x, windows):
 
 def _places(number, *, windows, space):
     flat = np.stack([_flat(indices, space) for indices in itertools.product(*windows)], -1)
-    flat = np.broadcast_to(flat, (*number.shape, flat.shape[-1]))
-    return np.take_along_axis(flat, number[..., None].astype(int), -1)[..., 0]
+    first = flat.shape[-1] * np.arange(flat[..., 0].size).reshape(flat.shape[:-1])
+    return np.take(flat, first + number.astype(int))
 
 
 places = declare(
