@@ -190,11 +190,13 @@ def _differs_in_floats(primitive, side, argument, right, faulty, site, arrays, v
     """How; or None where the right rule has no value."""
     for dtype in ("float64", "float32"):
         cast = lambda x: x.astype(dtype) + 0 if is_real(x) else x  # + 0, since balls know no -0
-        reals = [cast(arrays[k]) for k in _varying(primitive, arrays)]
-        results = []
+        given = tuple(map(cast, arrays))
+        if not all(np.array_equal(np.isfinite(a), np.isfinite(x)) for a, x in zip(given, arrays) if is_real(x)):
+            continue  # too large for this format
+        reals, results = [given[k] for k in _varying(primitive, arrays)], []
         for rule in (right, faulty):
             handed = np.array(v, dtype, order="K")
-            function = _rule_as_function(primitive, side, argument, rule, site, tuple(map(cast, arrays)))
+            function = _rule_as_function(primitive, side, argument, rule, site, given)
             try:
                 results.append(np.asarray(function(handed, *reals)))
             except (np.linalg.LinAlgError, ZeroDivisionError) as error:
@@ -205,7 +207,7 @@ def _differs_in_floats(primitive, side, argument, right, faulty, site, arrays, v
         if np.shape(results[0]) != np.shape(results[1]):
             return f"in {dtype}: its shape"
         if not np.array_equal(*(r[known] for r in results)):
-            balls = tuple(Ball(cast(x)) if is_real(x) else x for x in arrays)
+            balls = tuple(Ball(x) if is_real(x) else x for x in given)
             function = _rule_as_function(primitive, side, argument, right, site, balls)
             if not _by_rounding(function, dtype, v, reals, results[1], known):
                 return f"in {dtype}"
