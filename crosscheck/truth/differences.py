@@ -112,8 +112,8 @@ class Difference:
     @property
     def continuous(self):
         """Is what the function does over the step, along one direction, small beside the root of the step?"""
-        apart = each(lambda above, below: np.abs(above - below).abs_upper() <= np.sqrt(self.h) * (
-            1 + np.abs(above).abs_upper()), self.at[1,].value, self.at[-1,].value)
+        apart = each(lambda above, below: above.finite() & (np.abs(above - below).abs_upper() <= np.sqrt(self.h) * (
+            1 + np.abs(above).abs_upper())), self.at[1,].value, self.at[-1,].value)
         return all(map(np.all, tupled(apart)))
 
 
