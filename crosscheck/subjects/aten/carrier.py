@@ -142,6 +142,8 @@ class _Operations(TorchDispatchMode):
         if targets and list(targets) == ["self"]:
             name = name.removesuffix("_")
         line = line_of(name, overload)
+        named = _named(func, args, kwargs)
+        targets |= {k: named[k] for k in line.writes if named.get(k) is not None}
         if line.kind is Kind.CONSTANT:
             return _by_torch(func, args, kwargs, targets)
         dtype = _dtype_of(tensors)
@@ -151,12 +153,15 @@ class _Operations(TorchDispatchMode):
             base, *rest = args
             return base.view_by(lambda a: line.compute(a, *rest, **kwargs))
         found = line.compute(*tree_map(array_of, args), **tree_map(array_of, kwargs))
-        if targets:
-            found = found if isinstance(found, tuple) else (found,)
-            for target, array in zip(targets.values(), found):
-                self.placed(target).write(array)
-            return args[0] if "self" in targets else next(iter(targets.values()))
-        return tree_map(lambda a: _tensor_of(a, dtype), found)
+        if not targets:
+            return tree_map(lambda a: _tensor_of(a, dtype), found)
+        found = list(found) if isinstance(found, tuple) else [found]
+        returned = [None if r.alias_info else _tensor_of(found.pop(0), dtype) for r in func._schema.returns]
+        for target, array in zip(targets.values(), found, strict=True):
+            self.placed(target).write(array)
+        placed = iter(targets.values())
+        returned = [next(placed) if r.alias_info else y for r, y in zip(func._schema.returns, returned)]
+        return returned[0] if len(returned) == 1 else tuple(returned)
 
     def current(self, a):
         """What stands for a tensor: for a plain one whose memory was written to, what was written."""
@@ -236,11 +241,13 @@ def strided(a, size, stride, offset):
 
 def _written(func, args, kwargs):
     """name -> tensor, of the arguments that the operation writes to."""
-    found = {}
-    for k, a in enumerate(func._schema.arguments):
-        if a.alias_info is not None and a.alias_info.is_write:
-            found[a.name] = args[k] if k < len(args) else kwargs[a.name]
-    return found
+    named = _named(func, args, kwargs)
+    return {a.name: named[a.name] for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write}
+
+
+def _named(func, args, kwargs):
+    """name -> argument of a call, for those that it gives."""
+    return dict(zip((a.name for a in func._schema.arguments), args), **kwargs)
 
 
 def _dtype_of(tensors):
