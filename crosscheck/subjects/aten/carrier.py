@@ -17,7 +17,9 @@ import functools
 
 import numpy as np
 import torch
+from torch._library.custom_ops import OPDEFS
 from torch.overrides import TorchFunctionMode
+from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
@@ -82,6 +84,13 @@ class Carrier(torch.Tensor):
         read = function if self.read is None else lambda whole: function(self.read(whole))
         return Carrier(self.place, self.dtype, read, positions, strides)
 
+    def become(self, view, func, args, kwargs):
+        """Turn into a view of itself, which an operation like x.t_() makes of it."""
+        self.place, self.read, self.positions = view.place, view.read, view.positions
+        with no_dispatch():
+            func(*args, **kwargs)
+        return self
+
     def write(self, array):
         """Write entries, which broadcast, into the place."""
         whole = self.place.array
@@ -135,11 +144,12 @@ class _Operations(TorchDispatchMode):
         if not any(isinstance(t, Carrier) for t in tensors):
             return func(*args, **kwargs)
         if func.namespace != "aten":
-            raise NoLine(f"{func} is not one of torch's own operations")
+            with self:
+                return _kernel_of(func)(*args, **kwargs)
         name, overload = func._schema.name.removeprefix("aten::"), func._overloadname
         targets = _written(func, args, kwargs)
         kwargs = {k: a for k, a in kwargs.items() if k not in targets}
-        if targets and list(targets) == ["self"]:
+        if "self" in targets:
             name = name.removesuffix("_")
         line = line_of(name, overload)
         named = _named(func, args, kwargs)
@@ -151,7 +161,8 @@ class _Operations(TorchDispatchMode):
             dtype = kwargs.pop("dtype")
         if line.kind is Kind.VIEW:
             base, *rest = args
-            return base.view_by(lambda a: line.compute(a, *rest, **kwargs))
+            made = base.view_by(lambda a: line.compute(a, *rest, **kwargs))
+            return base.become(made, func, args, kwargs) if targets else made
         found = line.compute(*tree_map(array_of, args), **tree_map(array_of, kwargs))
         if not targets:
             return tree_map(lambda a: _tensor_of(a, dtype), found)
@@ -248,6 +259,16 @@ def _written(func, args, kwargs):
 def _named(func, args, kwargs):
     """name -> argument of a call, for those that it gives."""
     return dict(zip((a.name for a in func._schema.arguments), args), **kwargs)
+
+
+def _kernel_of(func):
+    """The Python code of an operation that somebody defined by torch.library.custom_op."""
+    definition = OPDEFS.get(func._schema.name)
+    kernels = {} if definition is None else definition._backend_fns
+    found = kernels.get("cpu") or kernels.get(None)
+    if found is None:
+        raise NoLine(f"{func} is not one of torch's own operations, and has no code in Python")
+    return found
 
 
 def _dtype_of(tensors):

@@ -205,7 +205,16 @@ def _(weight, tokens, offsets, by_frequency=False, mode=0, sparse=False, factors
     return y, None, None, None
 
 
-# Attention.
+# Attention and sequences.
 @operation("_scaled_dot_product_flash_attention_for_cpu")
 def _(query, key, value, dropout=0.0, is_causal=False, *, attn_mask=None, scale=None):
-    return nn.scaled_dot_product_attention(query, key, value, attn_mask, dropout, is_causal, scale=scale), None
+    return nn.scaled_dot_product_attention(
+        query, key, value, attn_mask, dropout, is_causal, scale=scale, enable_gqa=True), None
+
+
+@operation("_pack_padded_sequence")
+def _(x, lengths, batch_first):
+    """The entries of all sequences at one time after those at the time before, and how many they are."""
+    x = np.swapaxes(x, 0, 1) if batch_first else x
+    inside = np.arange(np.max(lengths))[:, None] < lengths
+    return x[np.nonzero(inside)], np.sum(inside, axis=1)

@@ -10,7 +10,7 @@ from .table import NoLine, constants, operation, view
 constants("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like",
           "new_zeros", "new_ones", "new_empty", "new_full", "new_empty_strided", "bernoulli", "bernoulli_", "normal_",
           "uniform_", "exponential_", "random_", "is_same_size", "sym_size", "sym_stride", "_has_same_storage_numel",
-          "is_pinned", "_fused_sdp_choice", "rrelu_with_noise_noise")
+          "is_pinned", "_fused_sdp_choice", "_nested_tensor_from_mask_left_aligned")
 
 
 @view("view", "_unsafe_view", "reshape", "_reshape_alias")
