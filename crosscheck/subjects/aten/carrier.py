@@ -53,7 +53,9 @@ class Carrier(torch.Tensor):
             positions = np.arange(place.array.size).reshape(place.array.shape)
         if strides is None:
             strides = [s // positions.itemsize for s in positions.strides]
-        made = torch.Tensor._make_wrapper_subclass(cls, positions.shape, strides=strides, dtype=dtype)
+        made = torch.Tensor._make_wrapper_subclass(
+            cls, positions.shape, strides=strides, dtype=dtype,
+            storage_offset=int(positions.flat[0]) if positions.size else 0)
         made.place, made.read, made.positions = place, read, positions
         return made
 
@@ -149,10 +151,17 @@ class _Operations(TorchDispatchMode):
         dtype = _dtype_of(tensors)
         if getattr(kwargs.get("dtype"), "is_floating_point", False):
             dtype = kwargs.pop("dtype")
-        if line.kind is Kind.VIEW:
+        if line.kind in (Kind.VIEW, Kind.MEMORY):
             base, *rest = args
-            return base.view_by(lambda a: line.compute(a, *rest, **kwargs))
-        found = line.compute(*tree_map(array_of, args), **tree_map(array_of, kwargs))
+            if line.kind is Kind.VIEW:
+                found = base.view_by(lambda a: line.compute(a, *rest, **kwargs))
+            else:
+                found = _in_memory(Carrier(base.place, base.dtype), *line.compute(*args, **kwargs))
+            if not line.copies:
+                return found
+            found = tree_map(array_of, found)
+        else:
+            found = line.compute(*tree_map(array_of, args), **tree_map(array_of, kwargs))
         if not targets:
             return tree_map(lambda a: _tensor_of(a, dtype), found)
         found = list(found) if isinstance(found, tuple) else [found]
@@ -168,7 +177,7 @@ class _Operations(TorchDispatchMode):
         if not torch.is_tensor(a) or isinstance(a, Carrier) or not self.written:
             return a
         _, carrier = self.written.get(a.untyped_storage().data_ptr(), (None, None))
-        return a if carrier is None else _in_memory(carrier, a)
+        return a if carrier is None else _in_memory(carrier, *_geometry(a))
 
     def placed(self, target):
         """The Carrier to write to for a tensor."""
@@ -180,7 +189,7 @@ class _Operations(TorchDispatchMode):
         whole = torch.empty(0, dtype=target.dtype).set_(memory)
         carrier = Carrier.of(array_of(whole), target.dtype)
         self.written[memory.data_ptr()] = memory, carrier
-        return _in_memory(carrier, target)
+        return _in_memory(carrier, *_geometry(target))
 
 
 class _Functions(TorchFunctionMode):
@@ -226,10 +235,14 @@ def _tensor_of(a, dtype):
     return torch.from_numpy(np.array(a))
 
 
-def _in_memory(carrier, tensor):
-    """The view of a Carrier of a whole memory that has the place of a tensor in it."""
-    at = tensor.shape, tensor.stride(), tensor.storage_offset()
-    return carrier.view_by(lambda a: strided(a, *at), tensor.stride())
+def _geometry(tensor):
+    """Where a tensor's entries stand in its memory."""
+    return tensor.shape, tensor.stride(), tensor.storage_offset()
+
+
+def _in_memory(carrier, size, stride, offset):
+    """The view of a Carrier of a whole memory that stands there in it."""
+    return carrier.view_by(lambda a: strided(a, size, stride, offset), stride)
 
 
 def strided(a, size, stride, offset):
