@@ -23,11 +23,14 @@ class Kind(Enum):
     VALUE     it is a new tensor
     VIEW      it is a view: the line only chooses and arranges entries, and a write to the result is
               a write to the argument
+    MEMORY    it is a view of the memory that holds the argument: the line, a function of the tensor
+              itself, gives its size, strides and offset there
     CONSTANT  it does not depend on the entries of floating tensors: torch itself runs the operation
     """
 
     VALUE = "value"
     VIEW = "view"
+    MEMORY = "memory"
     CONSTANT = "constant"
 
 
@@ -37,11 +40,13 @@ class Line(NamedTuple):
     compute  what computes it; None for a CONSTANT
     kind     what becomes of the result
     writes   names of arguments that the operation writes to although its schema does not say so
+    copies   whether the result is a copy of the view
     """
 
     compute: Callable | None
     kind: Kind
     writes: tuple = ()
+    copies: bool = False
 
 
 #: From the name of an operation, as in "mul", or of one overload, as in "max.dim", to its `Line`.
@@ -78,9 +83,11 @@ def _enter(names, compute, kind, writes=()):
     return compute
 
 
-def line_of(name: str, overload: str) -> Line:
-    """The line of an operation's overload; raises `NoLine`."""
+def line_of(name: str, overload: str) -> Line | None:
+    """The line of an operation's overload, if it has one; that of a view also for the copy of it."""
     found = OPERATIONS.get(f"{name}.{overload}") or OPERATIONS.get(name)
     if found is None:
-        raise NoLine(f"aten.{name}.{overload} has no line in NumPy yet")
+        viewed = OPERATIONS.get(name.removesuffix("_copy"))
+        if viewed is not None and viewed.kind in (Kind.VIEW, Kind.MEMORY):
+            return viewed._replace(copies=True)
     return found
