@@ -218,3 +218,16 @@ def _(x, lengths, batch_first):
     x = np.swapaxes(x, 0, 1) if batch_first else x
     inside = np.arange(np.max(lengths))[:, None] < lengths
     return x[np.nonzero(inside)], np.sum(inside, axis=1)
+
+
+@operation("mkldnn_rnn_layer")
+def _(x, w, w_state, b, b_state, h, c, reverse, counts, *_):
+    """One layer of an LSTM in one direction: all states, and the last pair."""
+    if counts:
+        raise NoLine("sequences of different lengths")
+    shape, states = h.shape, []
+    h, c = (np.reshape(a, shape[-2:]) for a in (h, c))
+    for at in range(len(x))[::-1 if reverse else 1]:
+        h, c = nn.lstm_cell(x[at], (h, c), w, w_state, b, b_state)
+        states.append(h)
+    return np.stack(states[::-1 if reverse else 1]), np.reshape(h, shape), np.reshape(c, shape), None
