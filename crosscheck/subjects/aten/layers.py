@@ -250,8 +250,9 @@ def _(x, lengths, batch_first):
 
 
 @operation("mkldnn_rnn_layer")
-def _(x, w, w_state, b, b_state, h, c, reverse, counts, *_):
+def _(x, w, w_state, b, b_state, h, c, reverse, counts, mode, size, layers, has_biases, *_):
     """One layer of an LSTM in one direction: all states, and the last pair."""
+    b, b_state = (b, b_state) if has_biases else (None, None)
     if counts:
         raise NoLine("sequences of different lengths")
     shape, states = h.shape, []
