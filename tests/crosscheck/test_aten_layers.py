@@ -29,8 +29,8 @@ def module(cls, *args, mode="eval", **kwargs):
 
 
 def packed(cell):
-    """A recurrent network over sequences of the lengths 3 and 2."""
-    return lambda x: pad_packed_sequence(cell(pack_padded_sequence(x, torch.tensor([3, 2])))[0])[0]
+    """A recurrent network over sequences of the lengths 3 and 1."""
+    return lambda x: pad_packed_sequence(cell(pack_padded_sequence(x, torch.tensor([3, 1])))[0])[0]
 
 
 def seeded(function):

@@ -172,14 +172,15 @@ class _Operations(TorchDispatchMode):
             found = tree_map(array_of, found)
         else:
             found = line.compute(*tree_map(array_of, args), **tree_map(array_of, kwargs))
-        if not targets:
-            return tree_map(lambda a: _tensor_of(a, dtype), found)
         found = list(found) if isinstance(found, tuple) else [found]
-        returned = [None if r.alias_info else _tensor_of(found.pop(0), dtype) for r in func._schema.returns]
-        for target, array in zip(targets.values(), found, strict=True):
+        fresh = [r.alias_info is None for r in func._schema.returns]
+        if len(found) != sum(fresh) + len(targets):
+            raise TypeError(f"the line of {func} gives {len(found)} arrays; expected {sum(fresh)} that it returns and "
+                            f"{len(targets)} that it writes")
+        values, placed = iter(found), iter(targets.values())
+        returned = [tree_map(lambda a: _tensor_of(a, dtype), next(values)) if new else next(placed) for new in fresh]
+        for target, array in zip(targets.values(), values):
             self.placed(target).write(array)
-        placed = iter(targets.values())
-        returned = [next(placed) if r.alias_info else y for r, y in zip(func._schema.returns, returned)]
         return returned[0] if len(returned) == 1 else tuple(returned)
 
     def taken_apart(self, func, args, kwargs):
