@@ -18,6 +18,7 @@ import functools
 import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
+from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
@@ -83,6 +84,13 @@ class Carrier(torch.Tensor):
     def _view(self, function, positions, strides=None):
         read = function if self.read is None else lambda whole: function(self.read(whole))
         return Carrier(self.place, self.dtype, read, positions, strides)
+
+    def become(self, view, reshape):
+        """This tensor as a view of it, as in ``x.squeeze_()``; `reshape` tells torch."""
+        with no_dispatch():
+            reshape()
+        self.read, self.positions = view.read, view.positions
+        return self
 
     def write(self, array):
         """Write entries, which broadcast, into the place."""
@@ -157,6 +165,8 @@ class _Operations(TorchDispatchMode):
                 found = base.view_by(lambda a: line.compute(a, *rest, **kwargs))
             else:
                 found = _in_memory(Carrier(base.place, base.dtype), *line.compute(*args, **kwargs))
+            if torch.Tag.inplace_view in func.tags:
+                return base.become(found, functools.partial(func, *args, **kwargs))
             if not line.copies:
                 return found
             found = tree_map(array_of, found)

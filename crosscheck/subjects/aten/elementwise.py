@@ -36,7 +36,7 @@ def _(x, *, decimals=0):
 for _name, _compute in {
         "mul": np.multiply, "pow": np.power, "atan2": np.arctan2, "hypot": np.hypot, "maximum": np.maximum,
         "minimum": np.minimum, "fmax": np.fmax, "fmin": np.fmin, "remainder": np.remainder, "fmod": np.fmod,
-        "copysign": np.copysign, "logaddexp": np.logaddexp, "logaddexp2": np.logaddexp2, "ldexp": np.ldexp,
+        "copysign": np.copysign, "logaddexp": np.logaddexp, "logaddexp2": np.logaddexp2,
         "xlogy": scipy.special.xlogy, "special_xlog1py": scipy.special.xlog1py, "floor_divide": np.floor_divide,
         "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
         "ne": np.not_equal, "logical_and": np.logical_and, "logical_or": np.logical_or,
@@ -67,6 +67,7 @@ def _(x, y, *, rounding_mode=None):
 
 operation("addcmul", lambda x, a, b, *, value=1: x + value * a * b)
 operation("addcdiv", lambda x, a, b, *, value=1: x + value * a / b)
+operation("ldexp", lambda x, n: x * np.exp2(n))
 operation("lerp", lambda x, y, weight: x + weight * (y - x))
 operation("where", np.where)
 operation("masked_fill", lambda x, mask, value: np.where(mask, value, x))

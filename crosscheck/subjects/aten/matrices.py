@@ -6,6 +6,7 @@ import numpy as np
 
 from refgrad.rules.elementwise import quotient
 from refgrad.rules.linalg import T
+from refgrad.rules.matrix_functions import expm
 
 from .carrier import midpoints
 from .table import NoLine, operation
@@ -46,6 +47,7 @@ def _fine(a):
 
 operation("_linalg_det", lambda a: (np.linalg.det(a), None, None))
 operation("_linalg_slogdet", lambda a: (*np.linalg.slogdet(a), None, None))
+operation("linalg_matrix_exp", expm)
 operation("linalg_inv_ex", lambda a, *, check_errors=False: (np.linalg.inv(a), _fine(a)))
 operation("linalg_cholesky_ex", lambda a, *, upper=False, check_errors=False: (_cholesky(a, upper), _fine(a)))
 
@@ -202,13 +204,21 @@ def _(a, full_matrices=False, compute_uv=True, *, driver=None):
 
 @operation("linalg_pinv.atol_rtol_tensor")
 def _(a, *, atol=None, rtol=None, hermitian=False):
-    """torch leaves out singular values up to a bound; where it does, no line has the slopes beside it."""
+    """torch leaves out singular values up to a bound."""
+    if rtol is None:
+        rtol = 0 if atol is not None else max(a.shape[-2:]) * np.finfo(float).eps
+    atol = 0 if atol is None else atol
     s = np.linalg.svd(midpoints(a), compute_uv=False, hermitian=hermitian)
-    rtol = (0 if atol is not None else max(a.shape[-2:]) * np.finfo(float).eps) if rtol is None else rtol
-    bound = np.maximum(0 if atol is None else atol, rtol * np.max(s, axis=-1, initial=0))
-    if np.any(s <= bound[..., None]):
-        raise NoLine("a pseudoinverse that leaves out singular values")
-    return np.linalg.pinv(a, hermitian=hermitian)
+    if np.all(s > _bound(s, atol, rtol)):
+        return np.linalg.pinv(a, hermitian=hermitian)
+    U, s, V = np.linalg.svd(a, full_matrices=False, hermitian=hermitian)
+    inverse = np.where(s > _bound(s, atol, rtol), 1 / s, 0)
+    return T(V) @ (inverse[..., None] * T(U))
+
+
+def _bound(s, atol, rtol):
+    largest = np.max(s, axis=-1) if s.shape[-1] else np.zeros(s.shape[:-1])
+    return np.maximum(np.asarray(atol)[..., None], np.asarray(rtol)[..., None] * largest[..., None])
 
 
 @operation("linalg_lstsq")

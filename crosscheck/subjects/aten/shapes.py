@@ -77,7 +77,8 @@ view("unbind", lambda x, axis=0: [_at(axis, k, x) for k in range(x.shape[axis])]
 
 @view("unfold")
 def _(x, axis, size, step):
-    x = np.reshape(x, x.shape or (1,))
+    if not x.ndim:
+        return np.reshape(x, (1,))[:size]
     windows = np.lib.stride_tricks.sliding_window_view(x, size, axis % x.ndim)
     return windows[(slice(None),) * (axis % x.ndim) + (slice(None, None, step),)]
 
