@@ -82,7 +82,8 @@ class Carrier(torch.Tensor):
         return self._view(function, chosen, strides)
 
     def _view(self, function, positions, strides=None):
-        read = function if self.read is None else lambda whole: function(self.read(whole))
+        before = self.read
+        read = function if before is None else lambda whole: function(before(whole))
         return Carrier(self.place, self.dtype, read, positions, strides)
 
     def become(self, view, reshape):

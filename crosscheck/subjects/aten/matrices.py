@@ -165,8 +165,14 @@ def _(lu, pivots, b, *, left=True, adjoint=False):
 
 
 # Orthogonal matrices.
+def _no_further_vectors(a, asked):
+    if asked:
+        raise NoLine(f"all orthogonal vectors of a matrix of shape {a.shape[-2:]}: some are any basis")
+
+
 @operation("linalg_qr")
 def _(a, mode="reduced"):
+    _no_further_vectors(a, mode == "complete" and a.shape[-2] > a.shape[-1])
     return (np.zeros(0), np.linalg.qr(a, "r")) if mode == "r" else tuple(np.linalg.qr(a, mode))
 
 
@@ -199,7 +205,8 @@ def _(a, UPLO="L", compute_v=True):
 def _(a, full_matrices=False, compute_uv=True, *, driver=None):
     if not compute_uv:
         return np.zeros(0), np.linalg.svdvals(a), np.zeros(0)
-    return tuple(np.linalg.svd(a, full_matrices))
+    _no_further_vectors(a, full_matrices and a.shape[-2] != a.shape[-1])
+    return tuple(np.linalg.svd(a, full_matrices=False))
 
 
 @operation("linalg_pinv.atol_rtol_tensor")

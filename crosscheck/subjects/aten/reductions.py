@@ -201,6 +201,10 @@ operation("mode", lambda x, axis=-1, keepdim=False: _one(_most_frequent)(x, axis
 
 
 # Positions in order.
+operation("_unique2", lambda x, sorted=True, return_inverse=False, return_counts=False: np.unique(
+    x, return_inverse=True, return_counts=True))
+
+
 @operation("searchsorted")
 def _(ordered, x, *, out_int32=False, right=False, side=None, sorter=None):
     side = side or ("right" if right else "left")
