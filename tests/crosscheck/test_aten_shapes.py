@@ -27,7 +27,7 @@ def _squeezed(x):
 
 def _turned(x):
     y = x * x
-    y.t_()[0].mul_(y[1, 0])
+    y.t_()[0].mul_(x[1, 0])
     y.unsqueeze_(-1).squeeze_().transpose_(0, 1)
     return y * x
 
@@ -39,7 +39,7 @@ PROGRAMS = {
     "as_strided of a transposed view": _written(lambda y: y.t()[1:].as_strided((2,), (2,))),
     "diagonal": _written(lambda y: y.diagonal(1)),
     "unfold": _written(lambda y: y.unfold(1, 2, 2)),
-    "split": _written(lambda y: y.split(2, 1)[1]),
+    "narrow": _written(lambda y: y.narrow(1, 1, 2)),
     "as_strided_copy": _written(lambda y: torch.as_strided_copy(y[1:], (2,), (1,))),
     "select_copy": _written(lambda y: torch.select_copy(y, 0, 1)),
     "split_copy": _written(lambda y: torch.split_copy(y, 2, 1)[1]),

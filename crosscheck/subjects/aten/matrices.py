@@ -49,15 +49,15 @@ operation("_linalg_det", lambda a: (np.linalg.det(a), None, None))
 operation("_linalg_slogdet", lambda a: (*np.linalg.slogdet(a), None, None))
 operation("linalg_matrix_exp", expm)
 operation("linalg_inv_ex", lambda a, *, check_errors=False: (np.linalg.inv(a), _fine(a)))
-operation("linalg_cholesky_ex", lambda a, *, upper=False, check_errors=False: (_cholesky(a, upper), _fine(a)))
 
 
 @operation("cholesky")
 def _cholesky(a, upper=False):
-    """Of the triangle that is read, on the side of the result."""
-    half, diagonal = (np.triu(a, 1), np.triu(np.tril(a))) if upper else (np.tril(a, -1), np.tril(np.triu(a)))
-    L = np.linalg.cholesky(half + diagonal + T(half))
-    return T(L) if upper else L
+    """Of the triangle on the side of the result."""
+    return T(np.linalg.cholesky(T(a))) if upper else np.linalg.cholesky(a)
+
+
+operation("linalg_cholesky_ex", lambda a, *, upper=False, check_errors=False: (_cholesky(a, upper), _fine(a)))
 
 
 # Solving.

@@ -189,11 +189,11 @@ for _name, _compute in {"median": _middle, "nanmedian": _middle_of_rest}.items()
 
 
 def _most_frequent(x, axis):
-    """Of the entries that occur most often, the smallest."""
+    """Of the entries that occur most often, the smallest, where it occurs last."""
     order = _order(x, axis)
     rows = np.moveaxis(np.take_along_axis(x, order, axis), axis, -1)
     often = np.count_nonzero(rows[..., :, None] == rows[..., None, :], axis=-1)
-    places = np.expand_dims(np.argmax(often, axis=-1), axis)
+    places = np.expand_dims(np.argmax(often, axis=-1) + np.max(often, axis=-1) - 1, axis)
     return np.squeeze(np.take_along_axis(order, places, axis), axis)
 
 
