@@ -17,6 +17,7 @@ import functools
 
 import numpy as np
 import torch
+from torch._library.custom_ops import OPDEFS
 from torch.overrides import TorchFunctionMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -54,9 +55,10 @@ class Carrier(torch.Tensor):
             positions = np.arange(place.array.size).reshape(place.array.shape)
         if strides is None:
             strides = [s // positions.itemsize for s in positions.strides]
-        made = torch.Tensor._make_wrapper_subclass(
-            cls, positions.shape, strides=strides, dtype=dtype,
-            storage_offset=int(positions.flat[0]) if positions.size else 0)
+        with torch.inference_mode(False):
+            made = torch.Tensor._make_wrapper_subclass(
+                cls, positions.shape, strides=strides, dtype=dtype,
+                storage_offset=int(positions.flat[0]) if positions.size else 0)
         made.place, made.read, made.positions = place, read, positions
         return made
 
@@ -86,11 +88,11 @@ class Carrier(torch.Tensor):
         read = function if before is None else lambda whole: function(before(whole))
         return Carrier(self.place, self.dtype, read, positions, strides)
 
-    def become(self, view, reshape):
-        """This tensor as a view of it, as in ``x.squeeze_()``; `reshape` tells torch."""
+    def become(self, view, func, args, kwargs):
+        """Turn into a view of itself, which an operation like x.t_() makes of it."""
+        self.place, self.read, self.positions = view.place, view.read, view.positions
         with no_dispatch():
-            reshape()
-        self.read, self.positions = view.read, view.positions
+            func(*args, **kwargs)
         return self
 
     def write(self, array):
@@ -145,15 +147,14 @@ class _Operations(TorchDispatchMode):
         tensors = [a for a in tree_flatten((args, kwargs))[0] if torch.is_tensor(a)]
         if not any(isinstance(t, Carrier) for t in tensors):
             return func(*args, **kwargs)
-        if func.namespace != "aten":
-            raise NoLine(f"{func} is not one of torch's own operations")
         name, overload = func._schema.name.removeprefix("aten::"), func._overloadname
-        targets = _written(func, args, kwargs)
-        kwargs = {k: a for k, a in kwargs.items() if k not in targets}
-        if targets and list(targets) == ["self"]:
+        named, targets = _named(func, args, kwargs), _written(func, args, kwargs)
+        if "self" in targets:
             name = name.removesuffix("_")
         line = line_of(name, overload)
-        named = _named(func, args, kwargs)
+        if line is None:
+            return self.taken_apart(func, args, kwargs)
+        kwargs = {k: a for k, a in kwargs.items() if k not in targets}
         targets |= {k: named[k] for k in line.writes if named.get(k) is not None}
         if line.kind is Kind.CONSTANT:
             return _by_torch(func, args, kwargs, targets)
@@ -166,10 +167,8 @@ class _Operations(TorchDispatchMode):
                 found = base.view_by(lambda a: line.compute(a, *rest, **kwargs))
             else:
                 found = _in_memory(Carrier(base.place, base.dtype), *line.compute(*args, **kwargs))
-            if torch.Tag.inplace_view in func.tags:
-                return base.become(found, functools.partial(func, *args, **kwargs))
             if not line.copies:
-                return found
+                return base.become(found, func, args, kwargs) if targets else found
             found = tree_map(array_of, found)
         else:
             found = line.compute(*tree_map(array_of, args), **tree_map(array_of, kwargs))
@@ -182,6 +181,17 @@ class _Operations(TorchDispatchMode):
         placed = iter(targets.values())
         returned = [next(placed) if r.alias_info else y for r, y in zip(func._schema.returns, returned)]
         return returned[0] if len(returned) == 1 else tuple(returned)
+
+    def taken_apart(self, func, args, kwargs):
+        """What an operation without a line returns, by the operations that it is made of."""
+        definition = OPDEFS.get(func._schema.name)  # by torch.library.custom_op
+        kernels = {} if definition is None else definition._backend_fns
+        kernel = kernels.get("cpu") or kernels.get(None) or func.decompose
+        with self:
+            found = kernel(*args, **kwargs)
+        if found is NotImplemented:
+            raise NoLine(f"{func} has no line in NumPy yet")
+        return found
 
     def current(self, a):
         """What stands for a tensor: for a plain one whose memory was written to, what was written."""
@@ -266,7 +276,7 @@ def strided(a, size, stride, offset):
 def _written(func, args, kwargs):
     """name -> tensor, of the arguments that the operation writes to."""
     named = _named(func, args, kwargs)
-    return {a.name: named[a.name] for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write}
+    return {a.name: named[a.name] for a in func._schema.arguments if a.alias_info and a.alias_info.is_write}
 
 
 def _named(func, args, kwargs):

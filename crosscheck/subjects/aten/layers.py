@@ -72,6 +72,13 @@ def _(x, weight, bias, stride, padding, dilation, transposed, output_padding, gr
     return getattr(nn, f"conv{k}d")(x, weight, bias, stride, padding, dilation, groups)
 
 
+@operation("conv_tbc")
+def _(x, weight, bias, padding=0):
+    """The axes are (time, sample, channel) and (time, channel in, channel out)."""
+    y = nn.conv1d(np.transpose(x, (1, 2, 0)), np.transpose(weight, (2, 1, 0)), bias, padding=padding)
+    return np.transpose(y, (2, 0, 1))
+
+
 operation("im2col", nn.unfold)
 operation("col2im", nn.fold)
 operation("_trilinear", lambda a, b, c, new_a, new_b, new_c, axes, unroll=1: np.sum(
@@ -131,8 +138,11 @@ for _k, _mode in enumerate(("linear", "bilinear", "trilinear"), 1):
     operation(f"_upsample_nearest_exact{_k}d", _resampled("nearest-exact", False))
     operation(f"upsample_{_mode}{_k}d", _resampled(_mode, True))
 operation("upsample_bicubic2d", _resampled("bicubic", True))
-for _mode in ("bilinear", "bicubic", "lanczos"):
+for _mode in ("bilinear", "bicubic"):  # Lanczos's weights are no rational numbers
     operation(f"_upsample_{_mode}2d_aa", _resampled(_mode, True, antialias=True))
+
+
+operation("affine_grid_generator", nn.affine_grid)
 
 
 @operation("grid_sampler_2d", "grid_sampler_3d")
@@ -141,10 +151,18 @@ def _(x, grid, mode, padding, align_corners):
     return nn.grid_sample(x, grid, modes[mode], paddings[padding], align_corners)
 
 
-# Normalisation.
+# Normalisation: the result, and the mean and the inverse deviation that it was made with.
+def _statistics(x, axes, eps, shape):
+    mean = np.mean(x, axes, keepdims=True)
+    inverse = 1 / np.sqrt(np.mean(np.square(x - mean), axes, keepdims=True) + eps)
+    return np.reshape(mean, shape), np.reshape(inverse, shape)
+
+
 @operation("native_layer_norm")
 def _(x, shape, weight, bias, eps):
-    return nn.layer_norm(x, tuple(shape), weight, bias, eps), None, None
+    k = len(shape)
+    kept = (*x.shape[:-k], *(1,) * k)
+    return nn.layer_norm(x, tuple(shape), weight, bias, eps), *_statistics(x, tuple(range(-k, 0)), eps, kept)
 
 
 @operation("_fused_rms_norm")
@@ -154,32 +172,43 @@ def _(x, shape, weight, eps):
 
 @operation("native_group_norm")
 def _(x, weight, bias, n, c, size, groups, eps):
-    return nn.group_norm(x, groups, weight, bias, eps), None, None
+    rows = np.reshape(x, (n, groups, -1))
+    return nn.group_norm(x, groups, weight, bias, eps), *_statistics(rows, -1, eps, (n, groups))
+
+
+def _by_batch(x, weight, bias, mean, var, momentum, eps):
+    """In training: by the statistics of the batch, towards which the running ones move, if there are any."""
+    axes = (0, *range(2, x.ndim))
+    moved = () if mean is None else nn.running_statistics(x, mean, var, momentum)
+    y = nn.batch_norm(x, None, None, weight, bias, True, momentum, eps)
+    return y, *_statistics(x, axes, eps, x.shape[1:2]), *moved
+
+
+def _by_running(x, weight, bias, mean, var, momentum, eps):
+    return nn.batch_norm(x, mean, var, weight, bias, False, momentum, eps), np.zeros(0), np.zeros(0)
 
 
 @operation("native_batch_norm", "_native_batch_norm_legit", writes=("running_mean", "running_var"))
-def _(x, weight, bias, mean, var, training, momentum, eps):
-    """The running statistics, where there are some, are written as well; in training they move."""
-    if not training:
-        return nn.batch_norm(x, mean, var, weight, bias, False, momentum, eps), None, None, mean, var
-    moved = () if mean is None else nn.running_statistics(x, mean, var, momentum)
-    return nn.batch_norm(x, None, None, weight, bias, True, momentum, eps), None, None, *moved
+def _(x, weight, bias, mean, var, training, *rest):
+    if training:
+        return _by_batch(x, weight, bias, mean, var, *rest)
+    return *_by_running(x, weight, bias, mean, var, *rest), mean, var
 
 
 @operation("_native_batch_norm_legit.no_stats")
 def _(x, weight, bias, training, momentum, eps):
-    return nn.batch_norm(x, None, None, weight, bias, True, momentum, eps), None, None
+    return _by_batch(x, weight, bias, None, None, momentum, eps)
 
 
 @operation("_batch_norm_with_update")
-def _(x, weight, bias, mean, var, momentum, eps):
-    y = nn.batch_norm(x, None, None, weight, bias, True, momentum, eps)
-    return y, None, None, None, *nn.running_statistics(x, mean, var, momentum)
+def _(*args):
+    y, mean, inverse, *moved = _by_batch(*args)
+    return y, mean, inverse, np.zeros(0, np.uint8), *moved
 
 
 @operation("_batch_norm_no_update")
-def _(x, weight, bias, mean, var, momentum, eps):
-    return nn.batch_norm(x, mean, var, weight, bias, False, momentum, eps), None, None, None
+def _(*args):
+    return *_by_running(*args), np.zeros(0, np.uint8)
 
 
 # Embeddings.
@@ -205,7 +234,29 @@ def _(weight, tokens, offsets, by_frequency=False, mode=0, sparse=False, factors
     return y, None, None, None
 
 
-# Attention.
+# Attention and sequences.
 @operation("_scaled_dot_product_flash_attention_for_cpu")
 def _(query, key, value, dropout=0.0, is_causal=False, *, attn_mask=None, scale=None):
-    return nn.scaled_dot_product_attention(query, key, value, attn_mask, dropout, is_causal, scale=scale), None
+    return nn.scaled_dot_product_attention(
+        query, key, value, attn_mask, dropout, is_causal, scale=scale, enable_gqa=True), None
+
+
+@operation("_pack_padded_sequence")
+def _(x, lengths, batch_first):
+    """The entries of all sequences at one time after those at the time before, and how many they are."""
+    x = np.swapaxes(x, 0, 1) if batch_first else x
+    inside = np.arange(np.max(lengths))[:, None] < lengths
+    return x[np.nonzero(inside)], np.sum(inside, axis=1)
+
+
+@operation("mkldnn_rnn_layer")
+def _(x, w, w_state, b, b_state, h, c, reverse, counts, *_):
+    """One layer of an LSTM in one direction: all states, and the last pair."""
+    if counts:
+        raise NoLine("sequences of different lengths")
+    shape, states = h.shape, []
+    h, c = (np.reshape(a, shape[-2:]) for a in (h, c))
+    for at in range(len(x))[::-1 if reverse else 1]:
+        h, c = nn.lstm_cell(x[at], (h, c), w, w_state, b, b_state)
+        states.append(h)
+    return np.stack(states[::-1 if reverse else 1]), np.reshape(h, shape), np.reshape(c, shape), None

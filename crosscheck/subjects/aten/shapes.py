@@ -11,10 +11,10 @@ from .table import OPERATIONS, Kind, NoLine, constants, operation, view
 
 # Factories and random numbers: torch runs them on tensors of the same shapes.
 constants("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like",
-          "new_zeros", "new_ones", "new_empty", "new_full", "new_empty_strided", "bernoulli", "bernoulli_", "normal_",
-          "uniform_", "exponential_", "random_", "normal", "cauchy_", "log_normal_",
-          "geometric_", "poisson", "multinomial", "is_same_size", "sym_size", "sym_stride", "_has_same_storage_numel",
-          "is_pinned", "_fused_sdp_choice", "rrelu_with_noise_noise")
+          "new_zeros", "new_ones", "new_empty", "new_full", "new_empty_strided", "bernoulli",
+          "uniform", "exponential", "random", "normal", "cauchy", "log_normal", "geometric", "poisson",
+          "multinomial", "is_same_size", "sym_size", "sym_stride", "_has_same_storage_numel",
+          "is_pinned", "_fused_sdp_choice", "_nested_tensor_from_mask_left_aligned")
 
 
 @view("view", "_unsafe_view", "reshape", "_reshape_alias")

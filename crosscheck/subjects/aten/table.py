@@ -83,12 +83,11 @@ def _enter(names, compute, kind, writes=()):
     return compute
 
 
-def line_of(name: str, overload: str) -> Line:
-    """The line of an operation's overload; that of a view also for the copy of it. Raises `NoLine`."""
+def line_of(name: str, overload: str) -> Line | None:
+    """The line of an operation's overload, if it has one; that of a view also for the copy of it."""
     found = OPERATIONS.get(f"{name}.{overload}") or OPERATIONS.get(name)
     if found is None:
         viewed = OPERATIONS.get(name.removesuffix("_copy"))
-        if viewed is None or viewed.kind not in (Kind.VIEW, Kind.MEMORY):
-            raise NoLine(f"aten.{name}.{overload} has no line in NumPy yet")
-        found = viewed._replace(copies=True)
+        if viewed is not None and viewed.kind in (Kind.VIEW, Kind.MEMORY):
+            return viewed._replace(copies=True)
     return found
