@@ -189,11 +189,11 @@ for _name, _compute in {"median": _middle, "nanmedian": _middle_of_rest}.items()
 
 
 def _most_frequent(x, axis):
-    """Of the entries that occur most often, the smallest."""
+    """Of the entries that occur most often, the smallest, where it occurs last."""
     order = _order(x, axis)
     rows = np.moveaxis(np.take_along_axis(x, order, axis), axis, -1)
     often = np.count_nonzero(rows[..., :, None] == rows[..., None, :], axis=-1)
-    places = np.expand_dims(np.argmax(often, axis=-1), axis)
+    places = np.expand_dims(np.argmax(often, axis=-1) + np.max(often, axis=-1) - 1, axis)
     return np.squeeze(np.take_along_axis(order, places, axis), axis)
 
 
@@ -201,6 +201,10 @@ operation("mode", lambda x, axis=-1, keepdim=False: _one(_most_frequent)(x, axis
 
 
 # Positions in order.
+operation("_unique2", lambda x, sorted=True, return_inverse=False, return_counts=False: np.unique(
+    x, return_inverse=True, return_counts=True))
+
+
 @operation("searchsorted")
 def _(ordered, x, *, out_int32=False, right=False, side=None, sorter=None):
     side = side or ("right" if right else "left")
