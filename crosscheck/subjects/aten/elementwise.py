@@ -88,7 +88,7 @@ operation("clamp_min", np.maximum)
 operation("clamp_max", np.minimum)
 
 
-operation("angle", lambda x: np.where(x < 0, number("pi", x), 0 * x))
+operation("angle", lambda x: np.where(np.isnan(x), x, np.where(x < 0, number("pi", x), 0)))
 operation("frexp.Tensor", lambda x: tuple(np.frexp(x)))
 operation("native_dropout_backward", lambda g, kept, scale: g * kept * scale)
 operation("_softmax_backward_data", lambda g, y, axis, dtype: y * (g - np.sum(g * y, axis=axis, keepdims=True)))

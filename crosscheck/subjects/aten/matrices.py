@@ -26,7 +26,7 @@ def _added(product):
     return line
 
 
-operation("addmm", "addmv", "baddbmm", "sspaddmm", _added(np.matmul))
+operation("addmm", "addmv", "baddbmm", _added(np.matmul))
 operation("addbmm", _added(lambda a, b: np.sum(np.matmul(a, b), axis=0)))
 operation("addr", _added(np.outer))
 
@@ -180,7 +180,8 @@ def _reflected(a, tau, b, transpose=False):
     """Q b, or Q' b, with Q = H_1 … H_k of reflections H_i = 1 - tau_i v v' whose v are below a's diagonal."""
     steps = range(tau.shape[-1])
     for k in steps if transpose else reversed(steps):
-        v = np.concatenate([np.eye(a.shape[-2])[k, :k + 1] + 0 * a[..., :k + 1, k], a[..., k + 1:, k]], axis=-1)[..., None]
+        top = np.broadcast_to(np.eye(k + 1)[k], (*a.shape[:-2], k + 1))
+        v = np.concatenate([top, a[..., k + 1:, k]], axis=-1)[..., None]
         b = b - tau[..., k, None, None] * v @ (T(v) @ b)
     return b
 
