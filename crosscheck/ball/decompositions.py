@@ -27,7 +27,7 @@ from refgrad.primitive import TABLE
 from refgrad.rules.decompositions import all_nonzero, nothing_is_cut, same_values
 
 from .arithmetic import (
-    ONE, ZERO, Undecided, as_cells, current_format, each, record, rounded, unbounded)
+    ANY_OF_SEVERAL, ONE, ZERO, Undecided, as_cells, current_format, each, record, rounded, unbounded)
 from .array import cells_of, register, wrap
 from .linear import lower_factor, matrix, unknown
 from .reading import INFINITE, floats
@@ -80,7 +80,7 @@ def turned_as(like, *vectors):
     as the side of a plane in no special position on which the column is.
     """
     signs = np.array([1 if np.sum(floats(v) * q) > 0 else -1 for v, q in zip(vectors[0].T, like.T)], object)
-    record("signs of vectors", np.cos(np.arange(1, 1 + len(like))) @ floats(vectors[0] * signs) > 0)
+    record(ANY_OF_SEVERAL, np.cos(np.arange(1, 1 + len(like))) @ floats(vectors[0] * signs) > 0)
     return [columns * signs for columns in vectors]
 
 
@@ -187,7 +187,7 @@ def orthogonal(a):
     except (np.linalg.LinAlgError, Undecided):
         return open_or_unknown("qr", a, (m, k), (k, n))
     signs = np.sign(np.diagonal(np.linalg.qr(floats(a))[1])).astype(int)
-    record("signs of a diagonal", signs)  # LAPACK's choice, which may be another one beside x, where f jumps then
+    record(ANY_OF_SEVERAL, signs)  # LAPACK's, too
     R = R * signs.astype(object)[:, None]
     Q = solved_right(first, R)
     inverse = length(solved_right(np.where(np.eye(k, dtype=bool), ONE, ZERO), R))
