@@ -178,8 +178,7 @@ class Primitive:
         if self.keep is not None:
             return self.run(values, params)
         compute = self.evaluate
-        if self.is_shorter and PLAIN.issuperset(map(type, values)) and (
-                not params or PLAIN.issuperset(map(type, within(params)))):
+        if self.is_shorter and PLAIN.issuperset(map(type, values)) and consist_of(PLAIN, params):
             compute = self.plain  # no argument is of a type that could override the operation
         result = compute(*values, **params) if params else compute(*values)
         return result, result
@@ -200,7 +199,7 @@ class Primitive:
 
     def pull(self, g, kept, arrays, params, wanted):
         """The adjoint: for each argument in `wanted` its cotangent, in the argument's own shape and dtype."""
-        if self.multiple or getattr(g, "dtype", None) is HALF:
+        if self.multiple or g.dtype is HALF:
             g = widened(g)
         rules, cotangents = self.vjp, []
         for i in wanted:
@@ -356,6 +355,15 @@ def within(params):
         else:
             parts.append(p)
     return parts
+
+
+def consist_of(kinds, params):
+    """Whether all parameters, and what is in tuples among them, are of these types."""
+    for p in params.values():
+        kind = type(p)
+        if kind not in kinds and (kind is not tuple or not kinds.issuperset(map(type, p))):
+            return False
+    return True
 
 
 def every_argument_is_an_array(*arrays):

@@ -15,15 +15,13 @@ import numpy as np
 from numpy import ndarray
 
 from .errors import encloses_itself
-from .operands import has_nan
-from .primitive import Primitive
+from .operands import ATOMS, has_nan
+from .primitive import Primitive, consist_of
 from .snapshots import LARGE, REUSED, Snapshots, is_only_holder, owner_of
 from .tracer import Level, Tracer
 
 #: Below this many entries a sum in a new array takes no longer than one in the place of a summand.
 SMALL = 2048
-#: Parameters, and parts of a tuple of them, that nobody can overwrite.
-ATOMS = {int, float, bool, str, slice, type(None), type(Ellipsis)}
 
 #: Whether a walk is under way: invalid operations then raise FloatingPointError for the sweep.
 WALKING = ContextVar("walking", default=False)
@@ -95,34 +93,28 @@ class Tape(Level):
         return x
 
     def process(self, primitive, arrays, params):
-        values, wanted, parents, plain = [], [], [], []
-        rules = primitive.vjp
-        for i, a in enumerate(arrays):
+        values, wanted, parents, has_plain, rules, i = [], [], [], False, primitive.vjp, 0
+        for a in arrays:
             kind = type(a)
-            if kind is ndarray:
-                plain.append(i)
-            elif kind is Tracer:
-                if a.level is self:
+            if kind is Tracer:
+                if a.level is not self:
+                    a = a.apart()
+                else:
                     if rules[i] is not None:
                         wanted.append(i)
                         parents.append(a.mark)
                     a = a.value
-                else:
-                    a = a.apart()
+            elif kind is ndarray:
+                has_plain = True
             values.append(a)
-        if plain and wanted:  # the program's own arrays, which it may overwrite
-            read = primitive.known_reads.get((*wanted, len(values))) or primitive.read_by(wanted, len(values))
-            for i in plain:
-                if read[1 + i]:
-                    x = values[i]
-                    values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
-        if primitive.chooses and not self.hides:
+            i += 1
+        if wanted:
+            if has_plain:
+                self.keep_numbers(primitive, arrays, values, wanted)
+            if params and not consist_of(ATOMS, params):
+                params = {k: self.snapshots.within(p, (primitive, k)) for k, p in params.items()}
+        if primitive.chooses is not None and not self.hides:
             self.hides = primitive.chooses(params)
-        if params and wanted:
-            for k, p in params.items():
-                kind = type(p)
-                if kind not in ATOMS and (kind is not tuple or not ATOMS.issuperset(map(type, p))):
-                    params = {**params, k: self.snapshots.within(p, (primitive, k))}
         if primitive.direct:
             result = kept = primitive.evaluate(*values, **params)
         else:
@@ -142,6 +134,13 @@ class Tape(Level):
             kept, values = self.worth_keeping(primitive, kept, values, wanted)
         self.nodes.append(_node(Node, (primitive, kept, values, params, wanted, parents, slots, results)))
         return traced
+
+    def keep_numbers(self, primitive, arrays, values, wanted):
+        """Put snapshots of the program's own arrays, which it may overwrite, where rules will read them."""
+        read = primitive.read_by(wanted, len(values))
+        for i, x in enumerate(arrays):
+            if type(x) is ndarray and read[1 + i]:
+                values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
 
     def worth_keeping(self, primitive, kept, arrays, wanted):
         """Of large arrays whose numbers no rule will read the shape and dtype alone."""
