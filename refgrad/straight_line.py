@@ -97,7 +97,8 @@ class Program:
         """Equal views of one array are one."""
         known, same, kept = {}, {}, []
         for op in operations:
-            op.arrays, op.params = _renamed(op.arrays, same), _renamed(op.params, same)
+            if not same.keys().isdisjoint(op.reads):
+                op.arrays, op.params = _renamed(op.arrays, same), _renamed(op.params, same)
             if op.is_view:
                 key = op.function, op.arrays, repr(op.params)
                 first = known.setdefault(key, op.results[0])
