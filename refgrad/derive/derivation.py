@@ -217,17 +217,19 @@ class Derivation(Run):
         names = {n: d for n, d in self.everything.items() if n[0] != "d"}
         known = {"d" + v.name: v.properties for v in self.variables}
 
-        def whole(name, g):
-            return tidied(structured(tidied(inlined(g, names)), known.get(name, ())))
+        def equal(name, *sides):
+            """In terms of the names, which is quickly seen, or written out."""
+            sides = [tidied(structured(g, known.get(name, ()))) for g in sides]
+            return are_equal(*sides) or self._same(*(tidied(inlined(g, names)) for g in sides))
 
-        return {name: None if open_ends else self._same(whole(name, read.get(name, as_symbol(0))), whole(name, g))
+        return {name: None if open_ends else equal(name, read.get(name, as_symbol(0)), g)
                 for name, g in given.items()}
 
     def _same(self, a, b):
         """Whether two expressions are equal; None if that is not shown, and they have the same values."""
-        a, b = (Symbol([axis for axis in x.axes if axis], x.expression) for x in (a, b))
-        if a.key() == b.key() or is_zero((a - b).expression):
+        if are_equal(a, b):
             return True
+        a, b = map(without_narrow_axes, (a, b))
         cotangent = {} if self.scalar else {self.cotangent_name(self.result.ndim): self.result.shape}
         try:
             sides = self._compiled(self._program("sides", {"a": Formula(a), "b": Formula(b)}, cotangent))["sides"]
@@ -398,6 +400,17 @@ def with_signature(f, names):
     """A function that says which arguments it has."""
     f.__signature__ = inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names])
     return f
+
+
+def without_narrow_axes(x):
+    """A symbol without its axes of size 1."""
+    return Symbol([axis for axis in x.axes if axis], x.expression)
+
+
+def are_equal(a, b):
+    """Whether two expressions are equal as they stand, or when they are multiplied out."""
+    a, b = map(without_narrow_axes, (a, b))
+    return a.key() == b.key() or is_zero((a - b).expression)
 
 
 def structured(g, properties):

@@ -388,7 +388,7 @@ def _matches(f, g, free, known):
     one = Fraction(1)
     target = f._replace(power=one).key({i: f"x{n}" for n, i in enumerate(mine)})
     taken = set(known.values())
-    for order in itertools.permutations(yours):
+    for order in itertools.permutations(yours) if _turns(g) else [yours]:
         pairs = list(zip(mine, order))
         if any((i in free or j in free) and i is not j for i, j in pairs):
             continue
@@ -397,6 +397,11 @@ def _matches(f, g, free, known):
         if g._replace(power=one).key({j: f"x{n}" for n, (_, j) in enumerate(pairs)}) == target:
             return {j: i for i, j in pairs}
     return None
+
+
+def _turns(f):
+    """Whether a factor may be the same with its indices in another order."""
+    return not f.slots or type(f.atom) is Delta or "symmetric" in getattr(f.atom, "properties", ())
 
 
 def resemblance(f):
