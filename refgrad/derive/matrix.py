@@ -213,7 +213,8 @@ class Graph:
                 if {*d[:2]} == {*e[:2]}:
                     self.edges.remove(d)
                     there, back = (hadamard([self.oriented(x, end) for x in (e, d)]) for end in e[:2])
-                    self.edges[n] = (*e[:2], there, back)
+                    self.edges[n] = (*e[:2], *(min(x, transpose(y), key=transposes)
+                                               for x, y in ((there, back), (back, there))))
                     return True
 
     def result(self, loose):

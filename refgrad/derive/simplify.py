@@ -14,7 +14,8 @@ from fractions import Fraction
 import numpy as np
 
 from .data import data_product
-from .functions import complements, indicator, logistic_slope, quotient, softmax_by_hand, undone
+from .functions import (complements, exponentials, indicator, quotient, softmax_by_hand,
+                        sums_of_exponentials, undone, unshifted)
 from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, add, as_factor, collected,
                     fresh, labels, merged, name_of, power, scaled, times_sizes)
 from .notation import traits
@@ -25,22 +26,37 @@ MOST_TERMS = 24
 
 def simplified(s, label=None):
     """The simplest form that is known of an expression; `label` names its free indices (by default canonically)."""
-    s = one_fraction(complements(collected(expanded(s))))
+    s = collected(expanded(s))
+    s = one_fraction(min(map(flat, complements(s)), key=lambda s: len(s.terms), default=s))
     s = in_front(factored(s, canonical_labels(s) if label is None else label))
     return Sum(tuple(map(positive, s.terms)), s.free)
 
 
 def positive(term):
-    """-(b - a) as a - b."""
-    for n, f in enumerate(term.factors):
-        if type(f.atom) is Group and f.power == 1:
-            inside = f.atom.sum
-            f = f._replace(atom=Group(Sum(tuple(map(positive, inside.terms)), inside.free)))
-            if term.coefficient < 0 and any(t.coefficient < 0 for t in inside.terms):
-                f = f._replace(atom=Group(scaled(f.atom.sum, -1)))
-                term = term._replace(coefficient=-term.coefficient)
-            term = term._replace(factors=(*term.factors[:n], f, *term.factors[n + 1:]))
-    return term
+    """-(b - a) as a - b, and sigma(x) - 1 as -(1 - sigma(x))."""
+    coefficient, factors, upright = term.coefficient, list(term.factors), []
+    groups = [n for n, f in enumerate(factors) if type(f.atom) is Group and f.power == 1]
+
+    def turn(n):
+        factors[n] = factors[n]._replace(atom=Group(scaled(factors[n].atom.sum, -1)))
+
+    for n in groups:
+        inside = factors[n].atom.sum
+        factors[n] = factors[n]._replace(
+            atom=Group(Sum(tuple(map(positive, inside.terms)), inside.free)))
+        numbers = [t.coefficient for t in inside.terms if not t.factors]
+        if len(inside.terms) == 2 and numbers and any(
+                len(t.factors) == 1 and type(t.factors[0].atom) is Point for t in inside.terms):
+            upright.append(n)
+            if numbers[0] < 0 < max(t.coefficient for t in inside.terms):
+                coefficient = -coefficient
+                turn(n)
+    for n in groups:
+        if coefficient < 0 and n not in upright and any(
+                t.coefficient < 0 for t in factors[n].atom.sum.terms):
+            coefficient = -coefficient
+            turn(n)
+    return Term(coefficient, tuple(factors))
 
 
 def canonical_labels(s):
@@ -69,6 +85,11 @@ def expanded(s):
 def opened(s, opens):
     """Multiplied out where parentheses are to be opened, however long it gets."""
     return collected(Sum(tuple(made for t in s.terms for made in _expand(t, s.free, opens)), s.free))
+
+
+def flat(s):
+    """Multiplied out, squares and cubes too, if that is not too long."""
+    return s if number_of_terms(s, 3) > MOST_TERMS else opened(s, lambda f: f.power < 4)
 
 
 def is_zero(s):
@@ -119,10 +140,13 @@ def _inner(f):
     if type(atom) is Point:
         return undone(f._replace(atom=atom._replace(args=tuple(simplified(a) for a in atom.args))))
     if type(atom) is Call:
-        arguments = []
+        arguments, known = [], traits(atom.function)
         for axes, s in atom.args:
             indices = dict.fromkeys(i for axis in axes for i in axis)
-            arguments.append((axes, simplified(s, {i: f"a{n}" for n, i in enumerate(indices)})))
+            argument = simplified(s, {i: f"a{n}" for n, i in enumerate(indices)})
+            if known.sums_to_one or known.log_of:
+                argument = unshifted(argument, axes[dict(atom.params)["axis"]])
+            arguments.append((axes, argument))
         return f._replace(atom=atom._replace(args=tuple(arguments)))
     return f
 
@@ -276,7 +300,8 @@ def root(term, free):
     return None
 
 
-RULES = delta, inverse, unit_sum, data_product, indicator, quotient, logistic_slope, softmax_by_hand, root
+RULES = (delta, inverse, unit_sum, data_product, indicator, quotient, exponentials,
+         sums_of_exponentials, softmax_by_hand, root)
 
 
 # Taking out what is common
@@ -448,7 +473,8 @@ def _common(s, t, free):
             outside = {i for f in taken for i in f.indices} | free
             rests = [_without(s, taken, free, same=True), _without(t, taken, free)]
             if None not in rests and len({i for r in rests for i in r.indices if i in outside}) <= 2 \
-                    and all(_in_one_piece(r, outside, free) for r in rests):
+                    and all(_in_one_piece(r, outside, free) for r in rests) \
+                    and not (any(f.indices for f in taken) and _leaves_ones(*rests)):
                 best = taken, known
         if len(seeds) > 16:  # from each of them the same would grow; in short products all are tried nevertheless
             seen.update((id(f), id(g)) for f, g in pairs)
@@ -466,6 +492,12 @@ def _in_one_piece(rest, outside, free):
             touching = [g for g in groups if g & mine]
             groups = [g for g in groups if not g & mine] + [mine.union(*touching)]
     return len(groups) <= 1
+
+
+def _leaves_ones(*rests):
+    """Whether the identity is added to a column or row beside itself: diag(s) - s s' has no such part."""
+    return any({*f.indices} - {*other.indices} for r, other in (rests, rests[::-1])
+               for f in r.factors if type(f.atom) is Delta)
 
 
 def _smaller(f, g):

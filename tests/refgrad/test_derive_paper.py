@@ -127,7 +127,7 @@ SHORT = [
      "w", LOGISTIC, "X' (sigma(X w) - y)"),
     (lambda w, X, y: -np.sum(y * np.log(1 / (1 + np.exp(-X @ w)))
                              + (1 - y) * np.log(1 - 1 / (1 + np.exp(-X @ w)))),
-     "w", LOGISTIC, "X' (1 / (exp(-X w) + 1) - y)"),
+     "w", LOGISTIC, "X' (sigma(X w) - y)"),
     (lambda W, X, Y: -np.sum(Y * np.log(
         np.exp(X @ W) / np.sum(np.exp(X @ W), axis=1, keepdims=True))),
      "W", dict(W=(n, k), X=(m, n), Y=(m, k, "probabilities")), "X' (softmax(X W) - Y)"),
