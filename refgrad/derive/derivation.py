@@ -13,10 +13,11 @@ from ..primitive import KINKED
 from . import form as F
 from .arguments import names_of, variables_of
 from .data import told_apart
-from .formula import Formula, entries, given_in, has_indices, size_names, with_names, written_out
+from .formula import Formula, entries, given_in, has_indices, kinks_in, size_names, with_few_names
 from .level import tidied
 from .matrix import matrix_form, size_name, with_all_axes
 from .names import data_in, inlined, jacobian_of
+from .notation import traits
 from .numpy_source import NoSource, definition
 from .printing import latex, latex_words, text
 from .run import Run
@@ -85,14 +86,10 @@ class Derivation(Run):
             if v.name in self.wrt:
                 g = self.cotangents.get(x.mark.slot, np.zeros_like(x.value))
                 self.in_names[v.name] = level.tidy(structured(tidied(as_symbol(g)), v.properties))
-        whole = {name: written_out(g, everything) for name, g in self.in_names.items()}
-        short = all(g is not None for g in whole.values())
-        self.gradients = {name: Formula(whole[name]) if short else with_names(g, everything)
-                          for name, g in self.in_names.items()}
+        self.gradients = with_few_names(self.in_names, everything)
         self.gradient = next(iter(self.gradients.values()))
         self.differential, self.value_formula = (
-            with_names(x, everything) if out is None else Formula(out)
-            for x, out in ((x, written_out(x, everything)) for x in (self.change, self.value)))
+            with_few_names({"": x}, everything)[""] for x in (self.change, self.value))
         self.fallback = self._fallback()
         formulas = [self.value_formula, self.differential, *self.gradients.values()]
         shown = [self.value, self.change, *self.in_names.values(), *everything.values(), *(f.symbol for f in formulas)]
@@ -101,7 +98,10 @@ class Derivation(Run):
 
     @property
     def notes(self):
-        kinked = dict.fromkeys(node.primitive.name for node in self.level.nodes if node.primitive.kind is KINKED)
+        left = set().union(*(kinks_in(f.form) for g in self.gradients.values()
+                             for f in (g, *(f for _, f in g.where))))
+        kinked = dict.fromkeys(p.name for p in (node.primitive for node in self.level.nodes)
+                               if p.kind is KINKED and ("root" if traits(p).root else "step") in left)
         kinks = [f"where {', '.join(kinked)} has a kink, the engine's convention holds instead"] if kinked else []
         return (*self.limits(), *kinks)
 

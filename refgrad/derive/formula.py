@@ -7,14 +7,21 @@ import re
 
 import numpy as np
 
+from ..primitive import KINKED
 from . import form as F
+from .functions import SIGN
 from .level import tidied
 from .matrix import matrix_form
 from .names import data_in, extent, inlined, names_in
+from .notation import traits
 from .printing import latex, mathml, text
+from .simplify import flat
+from .symbol import Symbol
 
-#: A formula of more parts than this is written with names for its parts.
-LONG = 16
+#: A formula of more characters than this is written with names for its parts: it stands behind dL/dX = on a line.
+LINE = 90
+#: An expression of more atoms than this is not tried without names.
+MOST_ATOMS = 96
 
 
 class Formula:
@@ -28,6 +35,10 @@ class Formula:
         return matrix_form(self.symbol)
 
     def __str__(self):
+        return self._text
+
+    @functools.cached_property
+    def _text(self):
         return text(self.form)
 
     def __repr__(self):
@@ -58,16 +69,40 @@ def given_in(formulas):
 
 
 def written_out(symbol, definitions):
-    """The expression without names, or None if that is long."""
-    if extent(symbol.expression, definitions) > 6 * LONG:
+    """The expression without names, or None if that is longer than a line."""
+    if extent(symbol.expression, definitions) > MOST_ATOMS:
         return None
-    whole = tidied(inlined(symbol, definitions))
-    return whole if parts(matrix_form(whole)) <= LONG else None
+    inside = inlined(symbol, definitions)
+    found = [Formula(tidied(inside, whole)) for whole in (True, False)]
+    if all(has_indices(f.form) for f in found):  # which squares and cubes may need
+        found.append(Formula(tidied(Symbol(symbol.axes, flat(inside.expression)))))
+    best = min(found, key=lambda f: (has_indices(f.form), parts(f.form)))
+    return best if len(str(best)) <= LINE else None
 
 
-def with_names(symbol, definitions):
-    """A formula in terms of names, with what they stand for."""
-    return Formula(symbol, [(n, Formula(definitions[n])) for n in used(symbol, definitions)])
+def parts(x):
+    """How many parts a formula has."""
+    if not isinstance(x, tuple):
+        return 0
+    return (type(x) in (F.Name, F.Apply, F.Num, F.Ones, F.Inverse, F.Compare)) + sum(map(parts, x))
+
+
+def with_few_names(symbols, definitions):
+    """{name: Formula} of {name: symbol}: what is longer than a line keeps the names that it needs."""
+    short = {n: written_out(s, definitions) for n, s in symbols.items()}
+    lines = {n: s for n, s in symbols.items() if short[n] is None}
+    known = {n: definitions[n] for n in definitions if any(n in used(s, definitions) for s in lines.values())}
+    names = list(reversed(known))
+    for name in names + names:  # what was too long is shorter once others are gone
+        if name not in known:
+            continue
+        mine = {name: known[name]}
+        users = {n: s for n, s in [*lines.items(), *known.items()] if name in names_in(s.expression)}
+        found = {n: written_out(s, mine) for n, s in users.items()}
+        if None not in found.values():
+            lines |= {n: found[n].symbol for n in users if n in lines}
+            known = {n: found[n].symbol if n in users else s for n, s in known.items() if n != name}
+    return {n: short[n] or Formula(lines[n], [(d, Formula(known[d])) for d in used(lines[n], known)]) for n in symbols}
 
 
 def used(symbol, definitions):
@@ -81,16 +116,23 @@ def used(symbol, definitions):
     return [n for n in definitions if n in found]
 
 
-def parts(x):
-    """How many parts a formula has."""
-    if not isinstance(x, tuple):
-        return 0
-    return (type(x) in (F.Name, F.Apply, F.Num, F.Ones, F.Inverse, F.Compare)) + sum(map(parts, x))
-
-
 def has_indices(x):
     """Whether a formula, or a part of it, is written with indices."""
     return type(x) is F.Indexed or isinstance(x, tuple) and any(map(has_indices, x))
+
+
+def kinks_in(x):
+    """What a formula has that is undefined at single points: of {"root", "step"}."""
+    if not isinstance(x, tuple):
+        return set()
+    known = getattr(x, "function", None)
+    if type(x) is F.Compare or known is SIGN or isinstance(known, str) and known != "norm" or (
+            getattr(known, "kind", None) is KINKED and traits(known).rectifies is False):
+        here = {"step"}
+    else:
+        divides = type(x) is F.Power and x.exponent < 0
+        here = {"root"} if divides and (x.exponent.denominator > 1 or getattr(x.body, "function", "") == "norm") else set()
+    return here.union(*map(kinks_in, x))
 
 
 def size_names(x):

@@ -99,6 +99,22 @@ def indicator(term, free):
     return None
 
 
+def rectified(term, free):
+    """[x > 0] max(x, 0) = max(x, 0)."""
+    for n, f in enumerate(term.factors):
+        if type(f.atom) is not Point or f.atom.function not in (">", ">="):
+            continue
+        names, (a, b) = labels(f.indices), f.atom.args
+        positive = add(a, scaled(b, -1)).key(names)
+        for g in term.factors:
+            function = g.atom.function if type(g.atom) is Point and g.power > 0 else None
+            largest = function is TABLE[np.maximum] and not all(a.terms for a in g.atom.args)
+            if (largest or traits(function).rectifies) and positive in [
+                    a.key(names) for a in g.atom.args if a.terms]:
+                return Term(term.coefficient, term.factors[:n] + term.factors[n + 1:])
+    return None
+
+
 def quotient(term, free):
     """sinh x / cosh x = tanh x, and sin x / cos x = tan x."""
     for n, f in enumerate(term.factors):

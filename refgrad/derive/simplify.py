@@ -14,8 +14,8 @@ from fractions import Fraction
 import numpy as np
 
 from .data import data_product
-from .functions import (complements, exponentials, indicator, quotient, softmax_by_hand,
-                        sums_of_exponentials, undone, unshifted)
+from .functions import (complements, exponentials, indicator, quotient, rectified,
+                        softmax_by_hand, sums_of_exponentials, undone, unshifted)
 from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, add, as_factor, collected,
                     fresh, labels, merged, name_of, power, scaled, times_sizes)
 from .notation import traits
@@ -24,9 +24,13 @@ from .notation import traits
 MOST_TERMS = 24
 
 
-def simplified(s, label=None):
-    """The simplest form that is known of an expression; `label` names its free indices (by default canonically)."""
-    s = collected(expanded(s))
+def simplified(s, label=None, whole=False):
+    """The simplest form that is known of an expression; `label` names its free indices (by default canonically).
+
+    whole  sums in parentheses stay together: (X - u v') v rather than X v - (v' v) u, of the two the shorter.  Such
+           forms of equal expressions are not equal.
+    """
+    s = collected(expanded(s, whole))
     s = one_fraction(min(map(flat, complements(s)), key=lambda s: len(s.terms), default=s))
     s = in_front(factored(s, canonical_labels(s) if label is None else label))
     return Sum(tuple(map(positive, s.terms)), s.free)
@@ -71,15 +75,16 @@ def canonical_labels(s):
 # Multiplying out
 
 
-def expanded(s):
-    """Multiplied out, unless that makes it too long.
+def expanded(s, whole=False):
+    """Multiplied out, unless that makes it too long or sums are to stay whole.
 
     What stands inside functions and parentheses is simplified either way.
     """
-    s = Sum(tuple(Term(t.coefficient, tuple(map(_inner, t.factors))) for t in s.terms), s.free)
+    s = Sum(tuple(Term(t.coefficient, tuple(_inner(f, whole) for f in t.factors)) for t in s.terms), s.free)
     if number_of_terms(s) > MOST_TERMS:
         return Sum(tuple(t for t in (reduced(merged(*t, s.free), s.free) for t in s.terms) if t.coefficient), s.free)
-    return Sum(tuple(made for t in s.terms for made in _expand(t, s.free)), s.free)
+    opens = (lambda f: f.power == 1 and len(f.atom.sum.terms) < 2) if whole else lambda f: f.power == 1
+    return Sum(tuple(made for t in s.terms for made in _expand(t, s.free, opens)), s.free)
 
 
 def opened(s, opens):
@@ -101,6 +106,11 @@ def is_zero(s):
     return not opened(opened(s, small), small).terms
 
 
+def weight(s):
+    """How much there is to write, at first sight."""
+    return sum(1 + sum(weight(f.atom.sum) if type(f.atom) is Group else 1 for f in t.factors) for t in s.terms)
+
+
 def number_of_terms(s, power=1):
     """How many terms an expression has when it is multiplied out, up to that power of what is in parentheses."""
     return sum(math.prod(number_of_terms(f.atom.sum, power) ** int(f.power) for f in t.factors
@@ -108,7 +118,7 @@ def number_of_terms(s, power=1):
                for t in s.terms)
 
 
-def _expand(term, free, opens=lambda f: f.power == 1):
+def _expand(term, free, opens):
     """The terms that a term is, multiplied out: of its parentheses those that are to be opened."""
     term = reduced(merged(*term, free), free)
     for n, f in enumerate(term.factors):
@@ -126,11 +136,11 @@ def _expand(term, free, opens=lambda f: f.power == 1):
     return [term] if term.coefficient else []
 
 
-def _inner(f):
+def _inner(f, whole=False):
     """The factor with its own arguments simplified."""
     atom = f.atom
     if type(atom) is Group:
-        inside = simplified(atom.sum)
+        inside = min((simplified(atom.sum, whole=w) for w in dict.fromkeys((whole, False))), key=weight)
         if f.power == 1:
             return f._replace(atom=Group(inside))
         found = power(inside, f.power)
@@ -300,7 +310,7 @@ def root(term, free):
     return None
 
 
-RULES = (delta, inverse, unit_sum, data_product, indicator, quotient, exponentials,
+RULES = (delta, inverse, unit_sum, data_product, indicator, rectified, quotient, exponentials,
          sums_of_exponentials, softmax_by_hand, root)
 
 
