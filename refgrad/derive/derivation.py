@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+from html import escape
 
 import numpy as np
 
@@ -16,10 +17,10 @@ from .data import told_apart
 from .formula import Formula, entries, given_in, has_indices, kinks_in, size_names, with_few_names
 from .level import tidied
 from .matrix import matrix_form, size_name, with_all_axes
-from .names import data_in, inlined, jacobian_of
+from .names import data_in, inlined, jacobian_of, names_in
 from .notation import traits
 from .numpy_source import NoSource, definition
-from .printing import latex, latex_words, text
+from .printing import latex, latex_words, mathml, text
 from .run import Run
 from .simplify import is_zero
 from .steps import Line, Step, adjoint_reasons, moved, reasons, total_change
@@ -94,6 +95,8 @@ class Derivation(Run):
         formulas = [self.value_formula, self.differential, *self.gradients.values()]
         shown = [self.value, self.change, *self.in_names.values(), *everything.values(), *(f.symbol for f in formulas)]
         self.given = list({name: d for x in shown for name, d in data_in(x.expression).items()}.values())
+        self.differences = dict.fromkeys(name for x in shown for name, leaf in names_in(x.expression).items()
+                                         if leaf.role == "rows" and name.isidentifier())
         self.fixed = bool(self.numbers and self.given)
 
     @property
@@ -116,6 +119,8 @@ class Derivation(Run):
             yield f"sizes are compared: the formulas hold where {', '.join(found)}"
         if self.unconfirmed:
             yield f"not compared with the engine: {self.unconfirmed}"
+        for name in self.differences:
+            yield f"{name} = I[1:] - I[:-1], the differences of neighbours"
         for d in self.given:
             yield f"{d.name} = {entries(d.array)}"
         yield from self.of_the_second
@@ -135,7 +140,8 @@ class Derivation(Run):
 
     @functools.cached_property
     def steps(self):
-        return tuple(self._steps())
+        with told_apart(self.data):
+            return tuple(self._steps())
 
     def _steps(self):
         level = self.level
@@ -196,6 +202,10 @@ class Derivation(Run):
         The two are compared as expressions.  None where a rule has no formula, so that nothing can be read off, and
         where the two are not brought to one form and yet have the same values at random points.
         """
+        with told_apart(self.data):
+            return self._proof()
+
+    def _proof(self):
         level = self.level
         cotangent_of = {name: self.cotangents[slot] for slot, name in level.by_slot.items() if slot in self.cotangents}
         read, open_ends = {}, False
@@ -247,9 +257,7 @@ class Derivation(Run):
             lines += ["     " + " = ".join(text(x) for x in line.formulas) for line in step.lines]
             lines += [f"   {'because' if k == 0 else '       '} {w}" for k, w in enumerate(step.why)]
             lines.append("")
-        lines += [f"Note: {note}" for note in self.notes] + [""] * bool(self.notes)
-        if self.fallback:
-            lines += [f"Not all of it in matrix notation; {self.fallback}", ""]
+        lines += self.remarks() + [""] * bool(self.remarks())
         return "\n".join(lines)
 
     __str__ = text
@@ -265,12 +273,37 @@ class Derivation(Run):
             for line in step.lines:
                 first, *rest = map(latex, line.formulas)
                 rows.append(f"{first} &= " + " = ".join(rest) if rest else f"&{first}")
-        rows += [f"&{latex_words(f'Note: {note}')}" for note in self.notes]
+            rows += [rf"&\quad{latex_words(f'because {w}')}" for w in step.why]
+        rows += [f"&{latex_words(note)}" for note in self.remarks()]
         return "\\ensuremath{\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}}"
 
+    def remarks(self):
+        """What is said below the steps."""
+        return [*(f"Note: {note}" for note in self.notes),
+                *[f"Not all of it in matrix notation; {self.fallback}"] * bool(self.fallback)]
+
+    def results(self):
+        """Pairs of formulas: the gradients and what they are, then the names in them."""
+        of = "G_" if not self.scalar else f"d{self.label()}/d"
+        lines = [(F.Name(of + n, g.form.kind, "cotangent"), g.form) for n, g in self.gradients.items()]
+        return list(dict.fromkeys([*lines, *(d for g in self.gradients.values() for d in g.definitions())]))
+
+    def __repr__(self):
+        return f"Derivation({'; '.join(f'{text(name)} = {text(form)}' for name, form in self.results())})"
+
     def _repr_latex_(self):
-        rows = " \\\\\n".join(f"\\nabla_{{{n}}} &= {g.latex()}" for n, g in self.gradients.items())
+        rows = " \\\\\n".join(f"{latex(name)} &= {latex(form)}" for name, form in self.results())
         return f"$\\displaystyle\\begin{{aligned}}\n{rows}\n\\end{{aligned}}$"
+
+    def _repr_html_(self):
+        """The steps as a table: what is done, the formulas, and why."""
+        rows = []
+        for n, step in enumerate(self.steps, 1):
+            lines = "<br>".join(f"<math>{'<mo>=</mo>'.join(map(mathml, line.formulas))}</math>" for line in step.lines)
+            rows.append(f"<tr><td>{n}. {escape(step.rule)}</td><td>{lines}</td>"
+                        f"<td>{'<br>'.join(map(escape, step.why))}</td></tr>")
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.remarks())
+        return f"<table><tr><th>step</th><th>formulas</th><th>because</th></tr>{''.join(rows)}</table>{notes}"
 
     # what it computes
 
@@ -379,8 +412,9 @@ class Derivation(Run):
             raise ValueError("jacobian: expected a function from one vector to one vector; use vjp or differential")
         everything = {d.name: d.definition for d in self.level.names}
         everything |= {"d" + n: d.definition for n, d in self.level.differentials.items()}
-        dy = tidied(inlined(self.change, everything))
-        found = Formula(tidied(jacobian_of(dy, Symbol.leaf("d" + name, x.shape, "differential"))))
+        with told_apart(self.data):
+            dy = tidied(inlined(self.change, everything))
+            found = Formula(tidied(jacobian_of(dy, Symbol.leaf("d" + name, x.shape, "differential"))))
         if self.checks:
             confirm_jacobian(self, self._compiled(self._program("jacobian", {"": found}, {}))["jacobian"])
         return found

@@ -7,13 +7,11 @@ import re
 
 import numpy as np
 
-from ..primitive import KINKED
 from . import form as F
 from .functions import SIGN
 from .level import tidied
 from .matrix import matrix_form
-from .names import data_in, extent, inlined, names_in
-from .notation import traits
+from .names import data_in, extent, inlined, named, names_in
 from .printing import latex, mathml, text
 from .simplify import flat
 from .symbol import Symbol
@@ -22,6 +20,9 @@ from .symbol import Symbol
 LINE = 90
 #: An expression of more atoms than this is not tried without names.
 MOST_ATOMS = 96
+
+
+WITH = r" \quad\text{where } "
 
 
 class Formula:
@@ -35,11 +36,16 @@ class Formula:
         return matrix_form(self.symbol)
 
     def __str__(self):
-        return self._text
+        return text(self.form) + self._with(text, " where ", ", ")
 
-    @functools.cached_property
-    def _text(self):
-        return text(self.form)
+    def _with(self, write, first, rest):
+        """The names that it uses, with what they stand for."""
+        lines = [f"{write(name)} = {write(form)}" for name, form in self.definitions()]
+        return first * bool(lines) + rest.join(lines)
+
+    def definitions(self):
+        """Pairs of formulas: a name that it uses, and what that stands for."""
+        return [(matrix_form(named(n, f.symbol)), f.form) for n, f in self.where]
 
     def __repr__(self):
         return f"Formula({self})"
@@ -51,7 +57,7 @@ class Formula:
         return mathml(self.form)
 
     def _repr_latex_(self):
-        return f"$\\displaystyle {self.latex()}$"
+        return f"$\\displaystyle {self.latex()}{self._with(latex, WITH, ', ')}$"
 
 
 def entries(array):
@@ -84,7 +90,7 @@ def parts(x):
     """How many parts a formula has."""
     if not isinstance(x, tuple):
         return 0
-    return (type(x) in (F.Name, F.Apply, F.Num, F.Ones, F.Inverse, F.Compare)) + sum(map(parts, x))
+    return (type(x) in (F.Name, F.Apply, F.Num, F.Ones, F.Inverse, F.Compare, F.Rows)) + sum(map(parts, x))
 
 
 def with_few_names(symbols, definitions):
@@ -126,8 +132,7 @@ def kinks_in(x):
     if not isinstance(x, tuple):
         return set()
     known = getattr(x, "function", None)
-    if type(x) is F.Compare or known is SIGN or isinstance(known, str) and known != "norm" or (
-            getattr(known, "kind", None) is KINKED and traits(known).rectifies is False):
+    if type(x) is F.Compare or known is SIGN or isinstance(known, str) and known != "norm":
         here = {"step"}
     else:
         divides = type(x) is F.Power and x.exponent < 0
@@ -140,7 +145,7 @@ def size_names(x):
     if not isinstance(x, tuple):
         return set()
     here = {x.text} if type(x) is F.Name and x.role == "size" else set()
-    written = ([x.size] if type(x) in (F.Ones, F.Eye) else x.sizes if type(x) in (F.Zeros, F.Reshaped)
+    written = ([x.size] if type(x) in (F.Ones, F.Eye, F.Rows) else x.sizes if type(x) in (F.Zeros, F.Reshaped)
                else [s for _, s in x.sizes] if type(x) is F.Indexed else [])
     here = here.union(*(re.findall(r"[^\W\d]\w*", size) for size in written if isinstance(size, str)))
     return here.union(*map(size_names, x)) if len(x) else here

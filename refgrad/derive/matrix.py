@@ -324,6 +324,8 @@ def _base(f, order):
 def whole_form(f):
     """A factor with axes of its own, without its subscripts."""
     atom, n = f.atom, len(f.slots)
+    if type(atom) is Leaf and atom.role == "rows":
+        return F.Rows(atom.name, size_name(atom.sizes[1]))
     if type(atom) is Leaf:
         return F.Name(atom.name, kind_of(n), atom.role, "symmetric" in atom.properties)
     if type(atom) is Data:

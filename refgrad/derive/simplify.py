@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from .data import data_product
+from .data import data_product, differences
 from .functions import (complements, exponentials, indicator, quotient, rectified,
                         softmax_by_hand, sums_of_exponentials, undone, unshifted)
 from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, add, as_factor, collected,
@@ -350,7 +350,7 @@ def factored(s, label):
         content, sizes, inside = shared_scalars(inside)
         unnamed = dict.fromkeys(i for f in taken for i in f.indices if i not in label)
         names = label | {i: f"c{n}" for n, i in enumerate(unnamed)}
-        group = factored(inside, {i: names[i] for i in inner_free})
+        group = differences(factored(inside, {i: names[i] for i in inner_free}))
         if not group.terms:
             terms = left
             continue
