@@ -9,6 +9,7 @@ from . import form as F
 
 def plus(terms):
     """A sum, its terms in their order."""
+    terms = [u for t in terms for u in (t.terms if type(t) is F.Plus else [t])]
     kind = max((t.kind for t in terms), key=[F.SCALAR, F.ROW, F.COLUMN, F.MATRIX, F.ARRAY].index)
     return F.Plus(tuple(sorted(terms, key=_place)), kind)
 

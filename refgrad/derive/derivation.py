@@ -95,8 +95,8 @@ class Derivation(Run):
         formulas = [self.value_formula, self.differential, *self.gradients.values()]
         shown = [self.value, self.change, *self.in_names.values(), *everything.values(), *(f.symbol for f in formulas)]
         self.given = list({name: d for x in shown for name, d in data_in(x.expression).items()}.values())
-        self.differences = dict.fromkeys(name for x in shown for name, leaf in names_in(x.expression).items()
-                                         if leaf.role == "rows" and name.isidentifier())
+        self.differences = {name: leaf for x in shown for name, leaf in names_in(x.expression).items()
+                            if leaf.role == "rows" and name.isidentifier()}
         self.fixed = bool(self.numbers and self.given)
 
     @property
@@ -119,8 +119,8 @@ class Derivation(Run):
             yield f"sizes are compared: the formulas hold where {', '.join(found)}"
         if self.unconfirmed:
             yield f"not compared with the engine: {self.unconfirmed}"
-        for name in self.differences:
-            yield f"{name} = I[1:] - I[:-1], the differences of neighbours"
+        for name, leaf in self.differences.items():
+            yield f"{name} = I[1:] - I[:-1], the differences of neighbours among {leaf.sizes[1]}"
         for d in self.given:
             yield f"{d.name} = {entries(d.array)}"
         yield from self.of_the_second
