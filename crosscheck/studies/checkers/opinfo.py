@@ -23,6 +23,7 @@ from ... import check
 from ...formats import format_named
 from ...modes import ALL, Mode
 from ...subjects.libraries.refgrad_library import inner
+from ...truth.differences import REQUIRED
 from ...truth.nearby import rounded_at_random
 from ...verdict import AGREES, LESS_ACCURATE, NOT_FINITE, RIGHT, WRONG
 from .answer import ACCEPTED, ask, refuse_unless_ok
@@ -38,6 +39,9 @@ SAMPLES = 60
 
 #: A smaller part of a derivative or of f may be lost to rounding: it refutes nobody.
 ROUNDED = 1e-9
+
+#: An error of so many roundings is none, where nothing cancels.
+MANY_ROUNDINGS = 1e4
 
 #: By more roundings than this two modes are apart where they are so by the same part at so many
 #: points beside, a step of this part of x away.
@@ -158,7 +162,15 @@ def _refuted(report, failure):
     if right and _steadily_apart(trial, mode, Mode(right[0]), failure):
         return f"{mode} is off what torch itself gives in {right[0]} by the same part nearby"
     off = abs(told - plain) > max(10 * apart, least)
-    return f"{mode} is refuted by plain differences" if off else ""
+    return f"{mode} is refuted by plain differences" if off else _proved(trial, mode, failure)
+
+
+def _proved(trial, mode, failure):
+    """The words where differences on balls, which use nobody's rules, refute it by more than many roundings."""
+    known, name = trial.known, failure.argument
+    proved = known.how == "balls" and not known.open() and known.agreement(mode, name).digits >= REQUIRED
+    many = failure.rel_error > MANY_ROUNDINGS * np.finfo(float).eps
+    return f"{mode} is refuted by differences in ball arithmetic" if proved and many else ""
 
 
 def _plain(trial, mode, name):
