@@ -92,7 +92,7 @@ def entries():
 def realize(case):
     """(function, tensors) of a case; None where the entry has no such sample."""
     op = entries()[case.name]
-    with _seeded(case.seed), warnings.catch_warnings():
+    with seeded(case.seed), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         samples = op.sample_inputs("cpu", torch.float64, requires_grad=True)
         drawn = (_split(op, s) for s in samples)
@@ -277,7 +277,7 @@ def _split(op, sample):
             return type(x)(map(filled, x)) if type(x) in (list, tuple) else x
 
         first, args, kwargs = filled(call)
-        with _seeded(0):
+        with seeded(0):
             # The wrapper says where a derivative is meant: on symmetric matrices, say.
             y = op.gradcheck_wrapper(op, first, *args, **dict(kwargs))
             return _real(sample.output_process_fn_grad(y))
@@ -287,7 +287,7 @@ def _split(op, sample):
 
 
 @contextlib.contextmanager
-def _seeded(seed):
+def seeded(seed):
     """A block in which torch draws from a seed, and seeds the CPU alone; torch.manual_seed, which
     seeds all devices, takes longer than most functions."""
     generator = torch.random.default_generator

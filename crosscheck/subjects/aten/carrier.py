@@ -304,7 +304,7 @@ def _by_torch(func, args, kwargs, targets):
             return a
         if id(a) not in plain:
             made = torch.empty_strided(a.shape, a.stride(), dtype=a.dtype)
-            plain[id(a)] = made.copy_(torch.from_numpy(midpoints(a.array)))
+            plain[id(a)] = made.copy_(torch.from_numpy(np.array(midpoints(a.array))))
         return plain[id(a)]
 
     found = func(*tree_map(stand_in, args), **tree_map(stand_in, kwargs))
