@@ -72,7 +72,7 @@ def gradient_beside_differences(program, x, results):
     if not (difference.smooth and defined):
         return None
     size = sum(np.sum(np.abs(gradient[k] * v[k])) for k in x) + np.abs(scalar(x))
-    return float(digits(difference.quotient, slope, size))
+    return float(digits(difference.quotient, slope, size if size.upper() > 0 else Ball(1.0)))
 
 
 def test_nearly_all_entries_have_lines():
