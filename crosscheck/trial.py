@@ -402,6 +402,7 @@ class Examination:
 
     def _known_at(self, point, weights, u, v, number):
         """What is known at a point: `ByBalls` where the function runs on balls, else `ByDifferences`."""
+        known = None
         if not self.why_floats:
             modes = tuple(dict.fromkeys([*FIRST_ORDER, *self._modes(number, point)[self.widest]]))
             for wanted, source in ((modes, REFGRAD), (FIRST_ORDER, REFGRAD), (FIRST_ORDER, BY_DIFFERENCES)):
@@ -414,7 +415,7 @@ class Examination:
                     known = None
                 if known is not None and not (known.undecided and self.own_rules):
                     break  # where rules on trial leave something open, fewer modes may not, or f's own differences
-        if self.why_floats or known is None:
+        if known is None:
             known = ByDifferences(self.subject, point.x, weights, u, v, self.measured, self.natural, point.extreme,
                                   together=number > 0 and self.many, precision=self.precision,
                                   unexplained=self.unexplained)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
 from refgrad.errors import describe
@@ -16,8 +19,13 @@ from .report import GradientError, Report
 from .subjects import cannot_call, subject_of
 
 
-def check(f, *inputs, gradient=None, vjp=None, jvp=None, reference=None, argnums=None, dtypes=None, seed=0, order=2,
-          modes=None, symmetric=(), surrogate=None, quick=False, thorough=False, kwargs=None) -> Report:
+def check(f: Callable[..., Any], *inputs: Any, gradient: Callable[..., Any] | bool | None = None,
+          vjp: Callable[..., Any] | None = None, jvp: Callable[..., Any] | None = None,
+          reference: Callable[..., Any] | None = None, argnums: int | tuple[int, ...] | None = None,
+          dtypes: str | Sequence[str] | None = None, seed: int = 0, order: int = 2,
+          modes: str | Sequence[str] | None = None, symmetric: str | Sequence[str] = (),
+          surrogate: Callable[..., Any] | None = None, quick: bool = False, thorough: bool = False,
+          kwargs: dict[str, Any] | None = None) -> Report:
     """Check the derivatives of ``f(*inputs)``; returns a `Report`, which prints as a table.
 
     What is checked:
@@ -67,7 +75,7 @@ def check(f, *inputs, gradient=None, vjp=None, jvp=None, reference=None, argnums
     return Report(_title(subject), examination, notes=_hints(subject, ys), locate=_culprit)
 
 
-def assert_gradient(f, *inputs, **options) -> Report:
+def assert_gradient(f: Callable[..., Any], *inputs: Any, **options: Any) -> Report:
     """`check`, for use in a test: raises `GradientError` with the report's table if it is not ok."""
     __tracebackhide__ = True  # pytest shows the line that called it
     report = check(f, *inputs, **options)
