@@ -13,6 +13,8 @@ With the queries, keys and values as rows of Q, K and V, a scale s and a mask M:
 Products and softmax are primitives with these rules, so attention is their composition.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from ..cases import Case

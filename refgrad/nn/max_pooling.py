@@ -7,6 +7,8 @@ Which entry of the window it is, its number, is constant almost everywhere.  Of 
 the first, as torch has it, and nan is larger than any number.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Sequence

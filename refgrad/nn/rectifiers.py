@@ -8,6 +8,8 @@ and at a seam one of the two holds, as in torch:
     leaky_relu, prelu, elu, celu, selu                   the piece below 0
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from ..cases import Case, Kink

@@ -1,5 +1,7 @@
 """Dropout and weight decay."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from ..cases import Case

@@ -1,5 +1,7 @@
 """Softmax and its logarithm, along one axis."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from ..cases import Case

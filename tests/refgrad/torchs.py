@@ -84,7 +84,8 @@ def agrees_with_torch(name, args, options, rng):
 
 def has_the_signature_of_torch(name):
     """Names, order and defaults of the arguments; refgrad's own `generator` is by keyword alone."""
-    mine = [p for p in inspect.signature(getattr(nn, name)).parameters.values() if p.name != "generator"]
+    mine = [p.replace(annotation=p.empty) for p in inspect.signature(getattr(nn, name)).parameters.values()
+            if p.name != "generator"]
     function = getattr(F, f"{name}_with_indices", of_torch(name))  # which the name dispatches to
     if inspect.isfunction(function):
         theirs = inspect.signature(function).parameters.values()
