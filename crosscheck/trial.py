@@ -127,7 +127,8 @@ class Trial:
                 with phase(VERDICTS):
                     verdict = self.known.judge(mode, name, dtype, self.answers, mode in prove, self.own_rules)
                 # Whether an overflow on the way is avoidable depends on the formula, of which only refgrad's is known.
-                avoidable = not self.point.extreme and (self.known.how == "balls" or dtype == finest(self.subject.dtypes))
+                avoidable = not self.point.extreme and (
+                    self.known.how == "balls" or dtype == finest(self.subject.dtypes))
                 remark = verdict.verdict == NOT_FINITE and not (self.known.on_trial or avoidable)
                 yield mode, name, verdict, False if remark else None
 

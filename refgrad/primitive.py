@@ -194,7 +194,7 @@ class Primitive:
         return not self.constant and self.vjp[argument] is not None
 
     def read_by(self, wanted, count):
-        """Whether the vjps of the arguments `wanted` read the numbers of what is kept, and of each of `count` arrays."""
+        """Whether the vjps of arguments `wanted` read the numbers of what is kept and of each of `count` arrays."""
         key = (*wanted, count)
         known = self.known_reads.get(key)
         if known is None:

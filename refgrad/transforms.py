@@ -233,8 +233,8 @@ def _rows_by_tangents(f, leaves, structure, batched):
         values, columns, shape, _ = _push(f, leaves, structure, directions, False, "jacobian", total)
     else:
         columns = []
-        for k, x in enumerate(leaves):
-            for i in range(sizes[k]):
+        for k, size in enumerate(sizes):
+            for i in range(size):
                 directions = [in_dtype_of(y, _one_hot(i if j == k else None, shape_of(y)))
                               for j, y in enumerate(leaves)]
                 values, tangents, shape, _ = _push(f, leaves, structure, directions, False, "jacobian")

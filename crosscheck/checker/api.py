@@ -111,8 +111,9 @@ def _symmetric(names, subject):
     for name in names:
         a = subject.inputs().get(name)
         if a is None or a.ndim < 2 or a.shape[-1] != a.shape[-2] or not np.array_equal(a, np.swapaxes(a, -1, -2)):
-            raise ValueError(f"check: symmetric={names!r}: {name} is {'no input that is differentiated' if a is None else describe(a)}"
-                             f"; expected names of symmetric matrices among {', '.join(subject.inputs())}")
+            came = "no input that is differentiated" if a is None else describe(a)
+            raise ValueError(f"check: symmetric={names!r}: {name} is {came}; expected names of symmetric matrices "
+                             f"among {', '.join(subject.inputs())}")
     return frozenset(names)
 
 
@@ -150,8 +151,8 @@ def _hints(subject, ys):
     """What may be meant otherwise than it was asked."""
     shapes, own = [np.shape(y) for y in ys], [a.shape for a in subject.inputs().values()]
     if isinstance(subject, Differentiated) and len(ys) > 1 and shapes == [(), *own]:
-        yield (f"{subject.name} returns a number and arrays of its inputs' shapes, all of which were differentiated. If "
-               "they are its gradient, check that with gradient=True.")
+        yield (f"{subject.name} returns a number and arrays of its inputs' shapes, all of which were differentiated. "
+               "If they are its gradient, check that with gradient=True.")
 
 
 def _culprit(examination, finding):

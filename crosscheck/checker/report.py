@@ -202,7 +202,7 @@ class Report:
 
 
 def _order(finding):
-    """First derivatives come first, reverse mode before forward; then what code does beside, then second derivatives."""
+    """First derivatives come first, reverse mode before forward, then what code does beside, then second order."""
     check = finding.check
     return FIRST_ORDER.index(check) if check in FIRST_ORDER else 3 if check in tuple(Mode) else 2
 

@@ -74,7 +74,7 @@ _gelu = declare(
 
 
 near = elementwise(
-    None, "y = x, but not beyond +-100, where sigma(u(y)) below has reached 0 or 1 and u(y) does not overflow;  dy = dx",
+    None, "y = x, but not beyond +-100, where sigma(u(y)) below is 0 or 1 and u(y) does not overflow;  dy = dx",
     lambda: 1, name="near", forward=lambda x: np.clip(x, -100, 100), formula=lambda x: x)
 
 

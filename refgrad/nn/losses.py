@@ -121,8 +121,9 @@ def cross_entropy(input: Array, target: Array, weight: Array | None = None,
     return _reduced_over(valid, losses, factors, reduction)
 
 
-@composed(cases=[Case((4, 3), Fixed(np.array([1, 0, 2, 2]))), Case((2, 3, 2), Fixed(np.array([[0, 2], [1, -100]])), (3,),
-                                                        domain=(None, "positive"))])
+@composed(cases=[
+    Case((4, 3), Fixed(np.array([1, 0, 2, 2]))),
+    Case((2, 3, 2), Fixed(np.array([[0, 2], [1, -100]])), (3,), domain=(None, "positive"))])
 def nll_loss(input: Array, target: Array, weight: Array | None = None, size_average: None = None,
              ignore_index: int = -100, reduce: None = None, reduction: str = "mean") -> Array:
     """-input at the target class, for an input that holds log-probabilities (see log_softmax); in nats.
@@ -143,7 +144,8 @@ def nll_loss(input: Array, target: Array, weight: Array | None = None, size_aver
 
 @composed(cases=[
     Case((3, 2), (4, 2), call=lambda x, w: linear_cross_entropy(x, w, np.array([1, -100, 3])), scales=(-3, 3)),
-    Case((2,), (3, 2), (3,), call=lambda x, w, b: linear_cross_entropy(x, w, np.array(2), linear_bias=b), scales=(-3, 3)),
+    Case((2,), (3, 2), (3,), call=lambda x, w, b: linear_cross_entropy(x, w, np.array(2), linear_bias=b),
+         scales=(-3, 3)),
     Case((2, 2), (3, 2, 2), (2, 3, 2), (3, 2), call=lambda x, w, q, b: linear_cross_entropy(
         x, w, q, linear_bias=b, label_smoothing=0.25, reduction="sum"), scales=(-3, 3))])
 def linear_cross_entropy(input: Array, linear_weight: Array, target: Array, *,

@@ -1,4 +1,6 @@
-"""The process of one contender: `python -m crosscheck.studies.speed.worker MODULE FUNCTION`, requests in and answers out.
+"""The process of one contender, requests in and answers out.
+
+    python -m crosscheck.studies.speed.worker MODULE FUNCTION
 
 It knows nothing of the other contenders, so that no thread pool of theirs runs here.  All workers are kept on the same
 processor where the system allows it: there each has one, however many threads it starts.
