@@ -194,9 +194,9 @@ class Report:
 
     def __str__(self) -> str:
         from rich.console import Console
-        console = Console(file=io.StringIO(), width=100, color_system=None)
-        console.print(self, soft_wrap=False)
-        return "\n".join(line.rstrip() for line in console.file.getvalue().rstrip().split("\n"))
+        text = io.StringIO()
+        Console(file=text, width=100, color_system=None).print(self, soft_wrap=False)
+        return "\n".join(line.rstrip() for line in text.getvalue().rstrip().split("\n"))
 
     __repr__ = __str__
 
