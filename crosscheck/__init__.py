@@ -4,11 +4,9 @@
     crosscheck.assert_gradient(f, *inputs)       raises GradientError, for use in a test
 """
 
-from typing import TYPE_CHECKING
-
-from .entry import packages
-
 __all__ = ["GradientError", "Report", "assert_gradient", "check"]
+
+TYPE_CHECKING = False  # which static checkers take for true; see `__main__` for why nothing is imported here
 
 if TYPE_CHECKING:
     from .checker import GradientError, Report, assert_gradient, check
@@ -18,6 +16,7 @@ else:
         # with flint or without.
         if name not in __all__:
             raise AttributeError(f"module 'crosscheck' has no attribute {name!r}")
+        from .entry import packages
         with packages():
             from . import checker
         return getattr(checker, name)

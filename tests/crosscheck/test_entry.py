@@ -1,5 +1,6 @@
 """Where a package that crosscheck needs is not installed, a line says how to install it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -80,6 +81,15 @@ def test_without_them_the_package_can_be_imported():
     """pytest does so for the plugin, wherever refgrad is installed."""
     done = run(ALL, "import crosscheck, crosscheck.pytest_plugin, refgrad")
     assert done.returncode == 0, done.stderr
+
+
+def test_files_of_the_users_do_not_take_the_place_of_pythons(tmp_path):
+    """`python -m` looks into the current folder first."""
+    for name in ("contextlib", "json", "typing"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of the user was imported')")
+    done = subprocess.run([sys.executable, "-m", "crosscheck", "--help"], capture_output=True, text=True,
+                          cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0 and "check" in done.stdout, done.stderr
 
 
 def test_a_mistake_of_our_own_is_no_missing_package():
