@@ -6,10 +6,17 @@
 
 __all__ = ["GradientError", "Report", "assert_gradient", "check"]
 
+TYPE_CHECKING = False  # which static checkers take for true; see `__main__` for why nothing is imported here
 
-def __getattr__(name):
-    # On first use: pytest imports this package for its plugin wherever refgrad is installed, with flint or without.
-    if name not in __all__:
-        raise AttributeError(f"module 'crosscheck' has no attribute {name!r}")
-    from . import checker
-    return getattr(checker, name)
+if TYPE_CHECKING:
+    from .checker import GradientError, Report, assert_gradient, check
+else:
+    def __getattr__(name):
+        # On first use: pytest imports this package for its plugin wherever refgrad is installed,
+        # with flint or without.
+        if name not in __all__:
+            raise AttributeError(f"module 'crosscheck' has no attribute {name!r}")
+        from .entry import packages
+        with packages():
+            from . import checker
+        return getattr(checker, name)

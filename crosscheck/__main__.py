@@ -5,6 +5,6 @@ import sys
 if not sys.flags.safe_path and sys.path[0] == os.getcwd():
     sys.path.append(sys.path.pop(0))
 
-from .cli import main  # noqa: E402
+from .entry import main  # noqa: E402
 
 main()

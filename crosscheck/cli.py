@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from pkgutil import resolve_name
 from types import SimpleNamespace
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from typer.core import TyperGroup
@@ -98,13 +98,13 @@ NAME = "MODULE:FUNCTION"
 
 def named(help):
     """An option that names a function."""
-    return Annotated[Optional[str], typer.Option(metavar=NAME, help=help)]
+    return Annotated[str | None, typer.Option(metavar=NAME, help=help)]
 
 
 def check_function(
         target: Annotated[str, typer.Argument(
             metavar=NAME, help="The function, Module or autograd.Function to check, as in mypackage.layers:gelu.")],
-        shape: Annotated[Optional[list[str]], typer.Option(
+        shape: Annotated[list[str] | None, typer.Option(
             metavar="N,M", help="The shape of an input, drawn at random; once for each ('' for a number).")] = None,
         inputs: named("A function that returns the tuple of inputs, in the place of --shape; needed for integers, "
                       "masks and other inputs that are not normal numbers.") = None,
@@ -113,19 +113,19 @@ def check_function(
         jvp: named("Its jvp: j(tangents, *inputs).") = None,
         reference: named("The same function in NumPy, by whose exact gradient it is measured.") = None,
         surrogate: named("The NumPy function whose gradient a straight-through estimator stands for.") = None,
-        argnums: Annotated[Optional[str], typer.Option(
+        argnums: Annotated[str | None, typer.Option(
             metavar="I,J", help="The positions of the inputs to differentiate.", show_default="all floats")] = None,
         order: Annotated[int, typer.Option(min=1, max=2, help="1 for first derivatives alone.")] = 2,
-        mode: Annotated[Optional[list[str]], typer.Option(
+        mode: Annotated[list[str] | None, typer.Option(
             help="Check this mode only, as in 'reverse' or 'forward over reverse'; may be repeated.")] = None,
-        symmetric: Annotated[Optional[list[str]], typer.Option(
+        symmetric: Annotated[list[str] | None, typer.Option(
             metavar="NAME", help="An input that is a symmetric matrix; may be repeated.")] = None,
-        dtype: Annotated[Optional[list[str]], typer.Option(help="Test in this dtype only; may be repeated.")] = None,
+        dtype: Annotated[list[str] | None, typer.Option(help="Test in this dtype only; may be repeated.")] = None,
         quick: Annotated[bool, typer.Option("--quick", help="Few points, first derivatives alone.")] = False,
         thorough: Annotated[bool, typer.Option(
             "--thorough", help="All points, even after a clear failure at the inputs as given.")] = False,
         seed: Annotated[int, typer.Option(min=0, help="The same seed finds the same.")] = 0,
-        csv: Annotated[Optional[Path], typer.Option(dir_okay=False, help="Write every verdict to this file.")] = None):
+        csv: Annotated[Path | None, typer.Option(dir_okay=False, help="Write every verdict to this file.")] = None):
     """Check the derivatives of your own function.
 
     Exit status: 0 if they are right, 1 if anything is wrong, 3 if of some derivative nothing could be decided, 2 if the

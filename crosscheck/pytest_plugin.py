@@ -24,11 +24,11 @@ class Fixture:
 
     def __call__(self, f, *inputs, **options):
         __tracebackhide__ = True
-        from .checker import assert_gradient
+        from . import assert_gradient
         return assert_gradient(f, *inputs, **{"seed": self.seed, **options})
 
     def check(self, f, *inputs, **options):
-        from .checker import check
+        from . import check
         return check(f, *inputs, **{"seed": self.seed, **options})
 
 

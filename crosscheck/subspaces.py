@@ -10,7 +10,7 @@ directions, so it is put on trial in the place of f.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 

@@ -131,7 +131,8 @@ class Trial:
                     yield mode, name, verdict, True
                     continue
                 # Whether an overflow on the way is avoidable depends on the formula, of which only refgrad's is known.
-                avoidable = not self.point.extreme and (self.known.how == "balls" or dtype == finest(self.subject.dtypes))
+                avoidable = not self.point.extreme and (
+                    self.known.how == "balls" or dtype == finest(self.subject.dtypes))
                 # So far out, squares of what other code computes leave the range of floats.
                 beyond = verdict.verdict == WRONG and self.point.extreme and not self.own_rules
                 remark = beyond or verdict.verdict == NOT_FINITE and not (self.known.on_trial or avoidable)
@@ -415,6 +416,7 @@ class Examination:
 
     def _known_at(self, point, weights, u, v, number):
         """What is known at a point: `ByBalls` where the function runs on balls, else `ByDifferences`."""
+        known = None
         if not self.why_floats:
             modes = tuple(dict.fromkeys([*FIRST_ORDER, *self._modes(number, point)[self.widest]]))
             for wanted, source in ((modes, REFGRAD), (FIRST_ORDER, REFGRAD), (FIRST_ORDER, BY_DIFFERENCES)):
@@ -428,7 +430,7 @@ class Examination:
                 if known is not None and not (known.undecided and self.own_rules):
                     break  # where rules on trial leave something open, fewer modes may not, or f's own differences
         # Where balls leave open which branch f takes, its own values may still tell.
-        if self.why_floats or known is None or known.undecided and not (self.own_rules or self.measured_by_another):
+        if known is None or known.undecided and not (self.own_rules or self.measured_by_another):
             known = ByDifferences(self.subject, point.x, weights, u, v, self.measured, self.natural, point.extreme,
                                   together=number > 0 and self.many, precision=self.precision,
                                   unexplained=self.unexplained)

@@ -110,7 +110,8 @@ def main():
             wait(chunks)
             times = [timed(lambda: dask.compute(*rg.grad(loss)(p, chunks).values())),
                      timed(lambda: rg.grad(loss)(p, whole))]
-            print(f"{name}, the same gradient on {whole.nbytes / 1e6:.0f} MB, which fit, {times[0] / times[1]:.1f} times NumPy's time")
+            print(f"{name}, the same gradient on {whole.nbytes / 1e6:.0f} MB, which fit, "
+                  f"{times[0] / times[1]:.1f} times NumPy's time")
 
 
 def timed(run):

@@ -19,4 +19,6 @@ from .transforms import vjp as vjp
 from .tree import tree_map as tree_map
 from . import derive as derive
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
+
+__all__ = ["nn", "special", *sorted(name for name, value in globals().items() if callable(value))]

@@ -6,7 +6,8 @@ that every arithmetic sees the same point, and lie in the domain that the case n
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple
+from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .closures import rerun
 from .errors import encloses_itself
+from .hints import Function
 from .primitive import EVERY, Primitive, fit
 from .reverse import outside_the_walk
 from .snapshots import Snapshots
@@ -75,7 +76,7 @@ _recomputed = _Recomputed(
     forward=_forward, vjp=EVERY, multiple=True)
 
 
-def checkpoint(f):
+def checkpoint(f: Function) -> Function:
     """f, but reverse mode keeps its arguments alone, and computes f a second time in the backward sweep.
 
     Of the operations inside f nothing is stored in between.  f takes and returns nests of arrays; arguments that are

@@ -24,6 +24,7 @@ from functools import partial
 import numpy as np
 
 from .errors import describe
+from .hints import Function
 from .primitive import EVERY, Primitive, fit, in_dtype_of, shape_of
 from .reverse import outside_the_walk
 from .tracer import Tracer
@@ -41,12 +42,12 @@ class Custom(Primitive):
                          forward=partial(self._checked, function), vjp=EVERY)
         self.user_jvp = self.user_vjp = None
 
-    def def_jvp(self, rule):
+    def def_jvp(self, rule: Function) -> Function:
         """Declare ``rule(tangents, y, *arrays, **params) -> tangent of y``; returns the rule."""
         self.user_jvp = rule
         return rule
 
-    def def_vjp(self, rule):
+    def def_vjp(self, rule: Function) -> Function:
         """Declare ``rule(g, y, *arrays, **params) -> a cotangent (or None) for each array``; returns the rule."""
         self.user_vjp = rule
         return rule
@@ -97,7 +98,7 @@ class Custom(Primitive):
         return in_dtype_of(result, own(tangent))
 
 
-def custom(function):
+def custom(function: Function) -> Custom:
     """Declare a function as a primitive; then give it its rules with ``.def_jvp`` and ``.def_vjp``.
 
     Reverse mode raises NotImplementedError without a vjp, forward mode without a jvp.

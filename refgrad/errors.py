@@ -33,11 +33,10 @@ class Refused(TypeError):
         super().__init__(message)
 
     def within(self, rule, args, kwargs):
-        """The same error, after the outermost NumPy function around it, if it names another."""
+        """Put the outermost NumPy function around it before the error, if that names another."""
         if not re.match(re.escape(rule.name) + r"\b(?!\.)", str(self)):
             call = describe_call(rule.name, rule.function, args, kwargs)
             self.args = (f"{call}: {self.message}",)
-        return self
 
 
 class NoRule(Refused):
@@ -105,10 +104,11 @@ class LostTrace(Refused):
         tracer.level.lost = self
         super().__init__(
             f"{function} was given {describe(tracer)} that {tracer.level.purpose}, and would lose the trace. "
-            + (way_out or instead_of(function.partition("(")[0]) or "Keep it an array: np.stack([x, y]) or np.array([x, y], like=x) for np.array([x, y]), A @ x "
-                          "or np.dot(A, x) for A.dot(x), a = np.zeros(shape, like=x) for an array to write into (or "
-                          "np.where(mask, x, a) for a[mask] = x), NumPy's functions for math's, has_aux=True to return "
-                          "a value as it is."))
+            + (way_out or instead_of(function.partition("(")[0]) or
+               "Keep it an array: np.stack([x, y]) or np.array([x, y], like=x) for np.array([x, y]), A @ x or "
+               "np.dot(A, x) for A.dot(x), a = np.zeros(shape, like=x) for an array to write into (or "
+               "np.where(mask, x, a) for a[mask] = x), NumPy's functions for math's, has_aux=True to return "
+               "a value as it is."))
 
 
 class Overwritten(RuntimeError):

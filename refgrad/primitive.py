@@ -21,14 +21,20 @@ from __future__ import annotations
 
 import enum
 import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy import ndarray
 
 from . import foreign
 from .cases import Case
+from .hints import Nest
 from .operands import ATOMS, PLAIN, is_foreign
 from .rule import ALL, Each, Names, shape_of
+
+#: A function that a decorator gives back as it is.
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Kind(enum.Enum):
@@ -147,7 +153,7 @@ class Primitive:
         made = self.names.product if self.partials else self.names.rule
         return tuple(r and made(r) for r in rules)
 
-    def __call__(self, *arrays, **params):
+    def __call__(self, *arrays: Nest, **params: Any) -> Any:
         """Compute; an array type may override it through ``__array_function__``, as it overrides NumPy's functions."""
         for a in arrays if not params or consist_of(ATOMS, params) else (*arrays, *within(params)):
             kind = type(a)
@@ -188,7 +194,7 @@ class Primitive:
         return not self.constant and self.vjp[argument] is not None
 
     def read_by(self, wanted, count):
-        """Whether the vjps of the arguments `wanted` read the numbers of what is kept, and of each of `count` arrays."""
+        """Whether the vjps of arguments `wanted` read the numbers of what is kept and of each of `count` arrays."""
         key = (*wanted, count)
         known = self.known_reads.get(key)
         if known is None:
@@ -330,13 +336,13 @@ def compose(function, program, **traits):
         foreign.PROGRAMS[function] = program
 
 
-def composed(**traits):
+def composed(**traits: Any) -> Callable[[F], F]:
     """Put a function of refgrad's own into TABLE that calls functions with rules: a decorator.
 
         @composed(kind=KINKED, cases=[Case((3, 4), lambd=0.5)], kinks=[...])
         def softshrink(input, lambd=0.5): ...
     """
-    def put(function):
+    def put(function: F) -> F:
         function = foreign.speaks_for(function)
         compose(function, function, **{"name": function.__name__, **traits})
         return function
@@ -493,6 +499,6 @@ linear_in = Primitive(
     vjp=(lambda g, u: np.zeros_like(u), lambda g: g))
 
 
-def functions():
+def functions() -> list[tuple[str, str]]:
     """What can be differentiated: sorted pairs of a function's name and its kind, read from the table of rules."""
     return sorted((rule.name, rule.kind.value) for rule in TABLE.values())

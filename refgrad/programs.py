@@ -15,10 +15,12 @@ import random
 import sys
 import threading
 import warnings
+from typing import Any
 
 import numpy as np
 
 from .errors import Refused, describe
+from .hints import Function
 from .recording import Inside, Recording, is_strict, is_traced
 from .scalars import KINDS, Scalar
 from .straight_line import Program
@@ -162,7 +164,7 @@ class Replayed:
                 del self.known[first]
 
 
-def jit(f):
+def jit(f: Function) -> Any:
     """f, written down as straight-line NumPy at its first call and replayed at later ones.
 
     Arrays, NumPy's scalars and Python's floats and ints among the arguments are inputs: they may

@@ -86,7 +86,7 @@ class Tape(Level):
     constant = variable
 
     def borrow(self, x):
-        """An array of the caller's as it is now; a large one is not copied, but watched from when a rule will read it."""
+        """An array of the caller's as it is now; a large one is not copied, but watched once a rule will read it."""
         if x.size < LARGE:
             return self.snapshots.of(x, "reverse mode: an argument")
         self.borrowed.add(id(owner_of(x)))

@@ -244,8 +244,8 @@ class Tracer(Face, Writable):
     def view(self, dtype=None, type=None):
         for kind in (dtype, type):
             if isinstance(kind, builtins.type) and issubclass(kind, np.ndarray) and kind is not np.ndarray:
-                raise TypeError(f"a traced array ({describe(self)}) cannot become a {kind.__name__}: the operators of an "
-                                f"np.matrix are not those of an array. Use a plain one, np.asarray(M), and @ for its *.")
+                raise TypeError(f"a traced array ({describe(self)}) cannot become a {kind.__name__}: the operators of "
+                                f"an np.matrix are not those of an array. Use a plain one, np.asarray(M), and @ for *.")
         if dtype in (None, np.ndarray, self.dtype) and type in (None, np.ndarray):
             return self[...]
         raise AttributeError(f"a traced array ({describe(self)}) has no .view: write x.astype(dtype)")
@@ -335,7 +335,8 @@ def run(rule, args, kwargs):
             args, kwargs, out = again
             called = call(*args, **kwargs)
     except Refused as error:
-        raise error.within(rule, args, kwargs)
+        error.within(rule, args, kwargs)
+        raise
     if type(rule) is not Composition:
         called = dispatch(rule, *called)
     elif type(called) is Tracer:
@@ -432,7 +433,7 @@ POWERS = {np.square, np.power, np.multiply}
 
 
 def _square(function, args, params):
-    """What a root is the root of, as a function without arguments; None if plain arrays that may change are among its."""
+    """What a root is the root of, as a function without arguments; None if it has plain arrays, which may change."""
     if any(type(a) is np.ndarray for a in (*args, *params.values())):
         return None
     args = [a.apart() if type(a) is Tracer else a for a in args]

@@ -9,11 +9,15 @@ snapshots).  It may write into arrays that it has made itself, traced ones inclu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from .errors import ClosedLevel, check_leaf, check_result, describe
 from .foreign import handed_out, wrapped
 from .forward import Tangents
+from .hints import Function, Nest
 from .primitive import in_dtype_of, shape_of
 from .reverse import Tape
 from .snapshots import REUSED, Snapshots
@@ -22,7 +26,7 @@ from .tree import LEAF, flatten, flatten_like, paths, unflatten
 from .writing import ARGUMENT
 
 
-def vjp(f, *primals, has_aux=False):
+def vjp(f: Function, *primals: Nest, has_aux: bool = False) -> tuple[Any, ...]:
     """Reverse mode: the value, and the map from a cotangent of the result to cotangents of the arguments.
 
     Returns ``(value, pull)``; with has_aux (f then returns ``(value, aux)``) ``(value, pull, aux)``.
@@ -36,7 +40,8 @@ def vjp(f, *primals, has_aux=False):
     return (run.value, run.pull, run.aux) if has_aux else (run.value, run.pull)
 
 
-def jvp(f, primals, tangents, has_aux=False):
+def jvp(f: Function, primals: Sequence[Nest], tangents: Sequence[Nest],
+        has_aux: bool = False) -> tuple[Any, ...]:
     """Forward mode: the value and the directional derivative f'(primals)[tangents].
 
     `primals` and `tangents` are sequences of the same structure and shapes.
@@ -52,7 +57,7 @@ def jvp(f, primals, tangents, has_aux=False):
     return (*result, aux) if has_aux else result
 
 
-def grad(f, argnums=0, has_aux=False):
+def grad(f: Function, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Function:
     """The gradient of a scalar function, as a function of the same arguments.
 
     `argnums` (an int or a tuple of them) chooses the arguments; the result has their nesting.  With has_aux, f returns
@@ -68,7 +73,8 @@ def grad(f, argnums=0, has_aux=False):
     return gradient
 
 
-def value_and_grad(f, argnums=0, has_aux=False):
+def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0,
+                   has_aux: bool = False) -> Function:
     """Value and gradient of a scalar function in one pass: ``(value, gradient)``, or ``((value, aux), gradient)``."""
 
     @named_after("value_and_grad", f)
@@ -79,7 +85,8 @@ def value_and_grad(f, argnums=0, has_aux=False):
     return both
 
 
-def jacobian(f, argnums=0, mode="reverse", batched=True):
+def jacobian(f: Function, argnums: int | tuple[int, ...] = 0, mode: str = "reverse",
+             batched: bool = True) -> Function:
     """The matrix of all partial derivatives, of shape ``result.shape + argument.shape``.
 
     mode     "reverse": one backward sweep for each entry of the result (few outputs);
@@ -104,12 +111,12 @@ def jacobian(f, argnums=0, mode="reverse", batched=True):
     return matrix
 
 
-def hessian(f, argnums=0):
+def hessian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     """The matrix of second derivatives of a scalar function: forward over reverse."""
     return jacobian(grad(f, argnums), argnums, mode="forward")
 
 
-def hvp(f, primals, tangents):
+def hvp(f: Function, primals: Sequence[Nest], tangents: Sequence[Nest]) -> tuple[Nest, ...]:
     """Hessian-vector product: the derivative of the gradient along `tangents`, forward over reverse.
 
     Costs a small multiple of one gradient and never forms the Hessian.  Returns a tuple, one for each primal.
@@ -226,8 +233,8 @@ def _rows_by_tangents(f, leaves, structure, batched):
         values, columns, shape, _ = _push(f, leaves, structure, directions, False, "jacobian", total)
     else:
         columns = []
-        for k, x in enumerate(leaves):
-            for i in range(sizes[k]):
+        for k, size in enumerate(sizes):
+            for i in range(size):
                 directions = [in_dtype_of(y, _one_hot(i if j == k else None, shape_of(y)))
                               for j, y in enumerate(leaves)]
                 values, tangents, shape, _ = _push(f, leaves, structure, directions, False, "jacobian")

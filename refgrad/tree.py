@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from .hints import Nest
 
 
 class Structure(NamedTuple):
@@ -150,7 +153,7 @@ def _flatten_like(s, x, name, leaves):
         _flatten_like(c, named[k], name + _step(kind, k), leaves)
 
 
-def tree_map(function, x, *others):
+def tree_map(function: Callable[..., Any], x: Nest, *others: Nest) -> Nest:
     """Apply a function to the corresponding leaves of nests of one structure."""
     leaves, structure = flatten(x)
     columns = [leaves]

@@ -27,8 +27,9 @@ def layers():
             files.setdefault(function.__module__, []).append(
                 f"**{name}**" if name in primitives else name)
     lines = ["| place | layers and losses; those that are primitives are bold |", "|---|---|"]
-    lines += [f"| `refgrad/nn/{module.rsplit('.', 1)[-1]}.py` | {', '.join(sorted(names, key=lambda n: n.strip('*')))} |"
-              for module, names in sorted(files.items())]
+    for module, names in sorted(files.items()):
+        row = ", ".join(sorted(names, key=lambda n: n.strip("*")))
+        lines.append(f"| `refgrad/nn/{module.rsplit('.', 1)[-1]}.py` | {row} |")
     return "\n".join(lines)
 
 

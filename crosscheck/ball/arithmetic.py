@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import contextlib
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from flint import arb, ctx
@@ -78,7 +78,7 @@ class Format:
     def __repr__(self):
         return f"<format {self.format.name}: {self.precision} bits>"
 
-    @lru_cache(maxsize=None)
+    @cache
     def factor(self, ulps):
         """[1 ± relative error]: an ulp of z is at most 2 u |z|."""
         return arb(1, 2 * ulps * self.unit)

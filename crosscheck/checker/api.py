@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
 from refgrad.errors import describe
@@ -16,8 +19,13 @@ from .report import GradientError, Report
 from .subjects import cannot_call, subject_of
 
 
-def check(f, *inputs, gradient=None, vjp=None, jvp=None, reference=None, argnums=None, dtypes=None, seed=0, order=2,
-          modes=None, symmetric=(), surrogate=None, quick=False, thorough=False, kwargs=None) -> Report:
+def check(f: Callable[..., Any], *inputs: Any, gradient: Callable[..., Any] | bool | None = None,
+          vjp: Callable[..., Any] | None = None, jvp: Callable[..., Any] | None = None,
+          reference: Callable[..., Any] | None = None, argnums: int | tuple[int, ...] | None = None,
+          dtypes: str | Sequence[str] | None = None, seed: int = 0, order: int = 2,
+          modes: str | Sequence[str] | None = None, symmetric: str | Sequence[str] = (),
+          surrogate: Callable[..., Any] | None = None, quick: bool = False, thorough: bool = False,
+          kwargs: dict[str, Any] | None = None) -> Report:
     """Check the derivatives of ``f(*inputs)``; returns a `Report`, which prints as a table.
 
     What is checked:
@@ -67,7 +75,7 @@ def check(f, *inputs, gradient=None, vjp=None, jvp=None, reference=None, argnums
     return Report(_title(subject), examination, notes=_hints(subject, ys), locate=_culprit)
 
 
-def assert_gradient(f, *inputs, **options) -> Report:
+def assert_gradient(f: Callable[..., Any], *inputs: Any, **options: Any) -> Report:
     """`check`, for use in a test: raises `GradientError` with the report's table if it is not ok."""
     __tracebackhide__ = True  # pytest shows the line that called it
     report = check(f, *inputs, **options)
@@ -103,8 +111,9 @@ def _symmetric(names, subject):
     for name in names:
         a = subject.inputs().get(name)
         if a is None or a.ndim < 2 or a.shape[-1] != a.shape[-2] or not np.array_equal(a, np.swapaxes(a, -1, -2)):
-            raise ValueError(f"check: symmetric={names!r}: {name} is {'no input that is differentiated' if a is None else describe(a)}"
-                             f"; expected names of symmetric matrices among {', '.join(subject.inputs())}")
+            came = "no input that is differentiated" if a is None else describe(a)
+            raise ValueError(f"check: symmetric={names!r}: {name} is {came}; expected names of symmetric matrices "
+                             f"among {', '.join(subject.inputs())}")
     return frozenset(names)
 
 
@@ -142,8 +151,8 @@ def _hints(subject, ys):
     """What may be meant otherwise than it was asked."""
     shapes, own = [np.shape(y) for y in ys], [a.shape for a in subject.inputs().values()]
     if isinstance(subject, Differentiated) and len(ys) > 1 and shapes == [(), *own]:
-        yield (f"{subject.name} returns a number and arrays of its inputs' shapes, all of which were differentiated. If "
-               "they are its gradient, check that with gradient=True.")
+        yield (f"{subject.name} returns a number and arrays of its inputs' shapes, all of which were differentiated. "
+               "If they are its gradient, check that with gradient=True.")
 
 
 def _culprit(examination, finding):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from collections.abc import Iterator
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..locate import Culprit
 from ..modes import ALL, FIRST_ORDER, Mode
 from ..trial import Examination, Finding
 from ..verdict import AGREES, KINK, LESS_ACCURATE, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, VERDICTS, WRONG
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = tuple(f.name for f in dataclasses.fields(Finding))
 
@@ -28,7 +33,7 @@ MOST_ULPS = 1000
 class GradientError(AssertionError):
     """A derivative is wrong, or nothing could be decided; the message is the report, `.report` the object."""
 
-    def __init__(self, report):
+    def __init__(self, report: Report) -> None:
         super().__init__(str(report))
         self.report = report
 
@@ -56,41 +61,41 @@ class Report:
         self._locate = locate
 
     @cached_property
-    def culprit(self):
+    def culprit(self) -> Culprit | None:
         return self._locate(self.examination, self.failures[0]) if self.failures else None
 
     @property
-    def failures(self):
+    def failures(self) -> list[Finding]:
         return [f for f in self.verdicts if f.failed]
 
     @cached_property
-    def undecided(self):
+    def undecided(self) -> list[tuple[str, str]]:
         known = {(f.argument, f.dtype) for f in self.verdicts if f.check in FIRST_ORDER and f.verdict in DECIDED}
         subject = self.examination.subject
         return [(name, dtype) for dtype in subject.dtypes for name in subject.arguments.chosen
                 if not {(name, dtype), (ALL, dtype)} & known]
 
     @property
-    def outcome(self):
+    def outcome(self) -> str:
         return WRONG if self.failures else UNDECIDED if self.undecided else OK
 
     @property
-    def ok(self):
+    def ok(self) -> bool:
         return self.outcome == OK
 
-    def to_frame(self):
+    def to_frame(self) -> pd.DataFrame:
         """A pandas DataFrame with a row for each verdict."""
         import pandas as pd
         return pd.DataFrame([dataclasses.asdict(f) for f in self.verdicts], columns=COLUMNS)
 
-    def rows(self):
+    def rows(self) -> list[Row]:
         """A `Row` for each check and dtype, in the order in which they were made."""
-        groups = {}
+        groups: dict[tuple[str, str], list[Finding]] = {}
         for f in self.verdicts:
             groups.setdefault((f.check, f.dtype), []).append(f)
-        return [_row(*key, found) for key, found in groups.items()]
+        return [_row(check, dtype, found) for (check, dtype), found in groups.items()]
 
-    def sentence(self):
+    def sentence(self) -> str:
         """The outcome, and what was decided: which derivatives, in which dtypes, by proof or by differences."""
         how = "proved in ball arithmetic" if self.how == "balls" else "by differences in floats"
         count = f"{len(self.verdicts)} verdicts at {len({f.point for f in self.verdicts})} points"
@@ -98,7 +103,7 @@ class Report:
             checks = dict.fromkeys(f.check for f in sorted(self.failures, key=_order))
             return f"wrong: {', '.join(checks)} ({len(self.failures)} of {count}, {how})"
         if self.undecided:
-            about = {}
+            about: dict[str, list[str]] = {}
             for name, dtype in self.undecided:
                 about.setdefault(dtype, []).append(name)
             reason = next((f.note for f in self.verdicts if f.verdict == UNDECIDED and f.dtype in (*about, "exact")
@@ -153,7 +158,7 @@ class Report:
         if self.culprit is not None:
             yield Text(str(self.culprit), style="bold red")
 
-    def lines(self):
+    def lines(self) -> Iterator[str]:
         """The words about what is wrong: each input, first order first, with where in its gradient the fault is; then
         an example of each other failure.  Without any, an example of each remark."""
         for f in self.examples():
@@ -173,10 +178,10 @@ class Report:
                     "torch.autograd.function.once_differentiable. order=1 checks the first derivative alone.")
         return ""
 
-    def examples(self):
+    def examples(self) -> list[Finding]:
         """The first failure of each check; of first derivatives that with respect to each input.  Without any, the
         first of each other remark."""
-        found = {}
+        found: dict[Any, Finding] = {}
         for f in sorted(self.failures, key=_order):
             each_input = f.check in FIRST_ORDER and (f.check == Mode.REVERSE or (Mode.REVERSE, f.argument) not in found)
             found.setdefault((f.check, f.argument if each_input else ""), f)
@@ -187,17 +192,17 @@ class Report:
                 found.setdefault(f.verdict, f)
         return list(found.values())
 
-    def __str__(self):
+    def __str__(self) -> str:
         from rich.console import Console
-        console = Console(file=io.StringIO(), width=100, color_system=None)
-        console.print(self, soft_wrap=False)
-        return "\n".join(line.rstrip() for line in console.file.getvalue().rstrip().split("\n"))
+        text = io.StringIO()
+        Console(file=text, width=100, color_system=None).print(self, soft_wrap=False)
+        return "\n".join(line.rstrip() for line in text.getvalue().rstrip().split("\n"))
 
     __repr__ = __str__
 
 
 def _order(finding):
-    """First derivatives come first, reverse mode before forward; then what code does beside, then second derivatives."""
+    """First derivatives come first, reverse mode before forward, then what code does beside, then second order."""
     check = finding.check
     return FIRST_ORDER.index(check) if check in FIRST_ORDER else 3 if check in tuple(Mode) else 2
 

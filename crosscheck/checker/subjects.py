@@ -71,7 +71,7 @@ def _made(f, inputs, gradient, vjp, jvp, argnums, dtypes, kwargs):
         came = ", ".join(map(describe, inputs)) or "there is none"
         integers = any(getattr(getattr(a, "dtype", None), "kind", "") in ("i", "u") for a in flatten(list(inputs))[0])
         raise TypeError(f"check: no input of {subject.name} is an array of floats ({came}); expected at least one to "
-                        f"differentiate" + ("; integers are passed on as they are: give floats as 1.0, not 1" * integers))
+                        "differentiate" + "; integers are passed on as they are: give floats as 1.0, not 1" * integers)
     return subject
 
 

@@ -7,7 +7,8 @@ and the report read the registry, so that one function is all that a new layer n
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple
+from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""run.json: what was run, and which files came of it, so that the page can tell whether those in the folder are they."""
+"""run.json: what was run, and which files came of it: the page can tell whether those in the folder are they."""
 
 from __future__ import annotations
 

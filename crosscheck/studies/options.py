@@ -2,7 +2,7 @@
 
 from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -25,6 +25,6 @@ QUICK = option("quick", bool, False, "--quick",
                help="Smaller networks and shorter studies; every part is there.")
 WORKERS = option("workers", int, 2, min=1,
                  help="How many processes share the work; the tables are the same.")
-CLUSTER = option("cluster", Optional[str], None, "--cluster", metavar="ADDRESS",
+CLUSTER = option("cluster", str | None, None, "--cluster", metavar="ADDRESS",
                  help="The scheduler of a Dask cluster whose workers share the work in their place, as in "
                       "tcp://10.0.0.1:8786; the tables are the same.")

@@ -78,7 +78,8 @@ class HandWritten(Subject):
         x = shared_as_given(x, lambda a: layout(np.array(a, dtype)))
         weights = [layout(np.array(w, dtype)) for w in weights]
         given = Untouched({**x, **cotangents(weights)})
-        handed_out = Untouched({f"the gradient of {k} that came before": g for k, g in self._reverse(x, weights).items()})
+        handed_out = Untouched({f"the gradient of {k} that came before": g
+                                for k, g in self._reverse(x, weights).items()})
         second = {k: np.copy(g) for k, g in self._reverse(x, weights).items()}
         self._reverse(x, [-2 * w for w in weights])  # a buffer that is used again has other numbers now
         return dict(zip(x, handed_out.before.values())), second, given.touched() + handed_out.touched()
@@ -96,7 +97,8 @@ class HandWritten(Subject):
             raise Misconduct(str(error)) from None
         for k in (k for k, g in given.items() if g is None):
             given[k] = np.zeros_like(x[k])
-            self.remarks[k] = f"its code returns None for {k}, taken for zeros: return an array, or leave it out with argnums"
+            self.remarks[k] = (f"its code returns None for {k}, taken for zeros: return an array, or leave it out with "
+                               "argnums")
         given = self.projected(given)
         return given if self.vjp is not None else {k: g * weights[0] for k, g in given.items()}
 

@@ -220,7 +220,7 @@ class ByBalls:
         return Verdict(WRONG, note=note), agreed
 
     def _lost_entry(self, name, found):
-        """The words about an entry that is no number although the slopes along it are, be others at a jump or a kink."""
+        """The words about an entry that is no number although the slopes along it are, or differ at a jump or kink."""
         for index in np.argwhere(~found.finite())[:ENTRIES]:
             e = np.zeros(found.shape)
             e[tuple(index)] = 1.0

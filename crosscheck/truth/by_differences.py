@@ -376,7 +376,8 @@ class ByDifferences:
                 self._hold_to_values(found, answer, right, self._sensitivity(mode, name, eps), dtype, form)
             return found
         limit = limit + TYPICAL * self._sensitivity(mode, name, eps)
-        if np.max(error) <= max(np.sqrt(eps) * size, TYPICAL * eps * self.size) or self._is_another_function(dtype, form):
+        if np.max(error) <= max(np.sqrt(eps) * size, TYPICAL * eps * self.size) or (
+                self._is_another_function(dtype, form)):
             attainable = np.maximum(limit / TYPICAL, form.spacing(right))
             worse = float(np.max((error - np.minimum(limit, error)) / attainable))
             found.verdict = LESS_ACCURATE
@@ -393,15 +394,15 @@ class ByDifferences:
         return found
 
     def _hold_to_values(self, found, answer, right, moved, dtype, form):
-        """Remark on a gradient in few bits of which well-conditioned entries are off by more than f's own values are."""
+        """Remark on a gradient in few bits, of which well-conditioned entries are off by more than f's own values."""
         told = moved <= TYPICAL * form.eps * np.abs(right)
         pairs = zip(self.subject.value(self.x, dtype), self.subject.value(self.x, self.dtype))
         values = max((_roundings(np.asarray(a, float), np.asarray(b, float), form) for a, b in pairs), default=0.0)
         own = _roundings(answer[told], right[told], form)
         if np.sum(told) >= ENOUGH and own > 1 > 2 * values > VISIBLE:
             found.verdict = LESS_ACCURATE
-            found.note = (f"typically off by {own:.2g} roundings of {dtype}, f's own values by {values:.2g}: f seems to "
-                          f"sum in more bits than its derivative")
+            found.note = (f"typically off by {own:.2g} roundings of {dtype}, f's own values by {values:.2g}: f seems "
+                          f"to sum in more bits than its derivative")
 
     def _is_another_function(self, dtype, form):
         """Are f's own values others in that dtype, by more than half of the digits (an eps that depends on it, say)?"""

@@ -43,7 +43,7 @@ _OPERATORS = {"arccos", "arcsin", "arctan", "cos", "cosh", "det", "exp", "log", 
 
 
 def _named(name, source, whole=False, latex=None):
-    plain = "\\" + name if name in _OPERATORS else r"\operatorname{%s}" % name.replace("_", r"\_")
+    plain = "\\" + name if name in _OPERATORS else r"\operatorname{{{}}}".format(name.replace("_", r"\_"))
     return Notation(name, latex or plain, f"<mi>{name}</mi>", source, whole)
 
 

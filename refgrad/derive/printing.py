@@ -28,7 +28,7 @@ def latex_words(words) -> str:
     """Words in LaTeX's mathematical mode; needs amsmath."""
     escaped = re.sub(r"([_&%#${}])", r"\\\1", words.replace("\\", "/"))
     escaped = re.sub(r"[<>]", lambda sign: f"${sign[0]}$", re.sub(r"\^", r"\\^{}", escaped))
-    return r"\text{%s}" % escaped
+    return rf"\text{{{escaped}}}"
 
 
 def mathml(form) -> str:

@@ -122,8 +122,9 @@ class _Search:
             size = self.equal[size]
         return size
 
-    def current(self, values={}):
+    def current(self, values=None):
         """The shapes as far as they are known, with values for names."""
+        values = values or {}
         roots = {name: map(self.root, shape) for name, shape in self.shapes.items()}
         return {name: tuple(values.get(size, size) for size in shape) for name, shape in roots.items()}
 

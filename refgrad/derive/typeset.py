@@ -75,17 +75,17 @@ class Latex(Typeset):
         if what == "d":
             return r"\mathrm{d}" + inner[0]
         if what == "hat":
-            return r"\hat{%s}" % inner[0]
-        head = inner[0] if "_" not in inner[0] else "{%s}" % inner[0]
-        return "%s_{%s}" % (head, inner[1])
+            return rf"\hat{{{inner[0]}}}"
+        head = inner[0] if "_" not in inner[0] else f"{{{inner[0]}}}"
+        return f"{head}_{{{inner[1]}}}"
 
     def letters(self, word):
         if word in GREEK:
             return "\\" + ("lambda" if word == "lam" else word)
-        return word if len(word) == 1 or word.isdigit() else r"\mathit{%s}" % word.replace("_", r"\_")
+        return word if len(word) == 1 or word.isdigit() else r"\mathit{{{}}}".format(word.replace("_", r"\_"))
 
     def word(self, text):
-        return r"\operatorname{%s}" % re.sub(r"([_&%#$])", r"\\\1", text) if len(text) > 1 else text
+        return r"\operatorname{{{}}}".format(re.sub(r"([_&%#$])", r"\\\1", text)) if len(text) > 1 else text
 
     def group(self, out):
         return self.bracket(out, "(", ")")
@@ -126,10 +126,10 @@ class Latex(Typeset):
                            else rf"\odot ({exponent})")
 
     def raised(self, out, exponent):
-        return "%s^{%s}" % (out, exponent)
+        return f"{out}^{{{exponent}}}"
 
     def root(self, body):
-        return Piece(r"\sqrt{%s}" % self.write(body), ATOM)
+        return Piece(rf"\sqrt{{{self.write(body)}}}", ATOM)
 
     def call(self, name, outs):
         return name + self.group(", ".join(outs))
@@ -141,13 +141,13 @@ class Latex(Typeset):
         return self.bracket(f"{left}, {right}", r"\langle ", r"\rangle ").strip()
 
     def subscripted(self, out, subscripts):
-        return "{%s}_{%s}" % (out, " ".join(map(self.subscript, subscripts))) if subscripts else out
+        return "{{{}}}_{{{}}}".format(out, " ".join(map(self.subscript, subscripts))) if subscripts else out
 
     def subscript(self, s):
         return f"({' '.join(map(self.subscript, s))})" if isinstance(s, tuple) else s
 
     def summed(self, letters, out):
-        return r"\sum_{%s} %s" % (" ".join(letters), out)
+        return r"\sum_{{{}}} {}".format(" ".join(letters), out)
 
 
 class MathML(Typeset):

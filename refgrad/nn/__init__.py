@@ -126,3 +126,5 @@ from .softmax import gumbel_softmax as gumbel_softmax
 from .softmax import log_softmax as log_softmax
 from .softmax import softmax as softmax
 from .softmax import softmin as softmin
+
+__all__ = sorted(name for name, value in globals().items() if callable(value))

@@ -18,6 +18,7 @@ import math
 import numpy as np
 
 from ..cases import Case, Kink
+from ..hints import Array
 from ..primitive import KINKED, composed, declare, elementwise, in_dtype_of, widened
 from ..rules.constants import number
 from ..rules.elementwise import logistic, sech_squared
@@ -73,7 +74,7 @@ _gelu = declare(
 
 
 near = elementwise(
-    None, "y = x, but not beyond +-100, where sigma(u(y)) below has reached 0 or 1 and u(y) does not overflow;  dy = dx",
+    None, "y = x, but not beyond +-100, where sigma(u(y)) below is 0 or 1 and u(y) does not overflow;  dy = dx",
     lambda: 1, name="near", forward=lambda x: np.clip(x, -100, 100), formula=lambda x: x)
 
 
@@ -125,17 +126,17 @@ _softsign = declare(
 # The public functions: any shape, the result has the input's.  All as in torch.nn.functional.
 
 
-def sigmoid(input):
+def sigmoid(input: Array) -> Array:
     """1 / (1 + e^-x)."""
     return logistic(input)
 
 
-def tanh(input):
+def tanh(input: Array) -> Array:
     """The hyperbolic tangent; its slopes keep their digits in the tails."""
     return np.tanh(input)
 
 
-def softplus(input, beta=1, threshold=20):
+def softplus(input: Array, beta: float = 1, threshold: float = 20) -> Array:
     """log(1 + e^(beta x)) / beta, and x itself where beta x > threshold, as in torch.
 
     Raises ValueError for beta = 0.
@@ -146,13 +147,13 @@ def softplus(input, beta=1, threshold=20):
     return _softplus(input, beta=beta, threshold=threshold)
 
 
-def silu(input, inplace=False):
+def silu(input: Array, inplace: bool = False) -> Array:
     """x sigma(x), also called swish.  Hendrycks and Gimpel (2016), Ramachandran, Zoph and Le (2017)."""
     not_in_place("silu", inplace)
     return _silu(input)
 
 
-def gelu(input, approximate="none"):
+def gelu(input: Array, approximate: str = "none") -> Array:
     """x P(x) with the distribution function P of the standard normal.  Hendrycks and Gimpel (2016).
 
     With approximate="tanh" P(x) is (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2.
@@ -166,30 +167,30 @@ def gelu(input, approximate="none"):
 
 
 @composed(cases=[Case((3, 4)), Case(())])
-def logsigmoid(input):
+def logsigmoid(input: Array) -> Array:
     """log sigma(x) = -log(1 + e^-x), in nats."""
     return -log1pexp(-input)
 
 
 @composed(cases=[Case((3, 4)), Case(())])
-def mish(input, inplace=False):
+def mish(input: Array, inplace: bool = False) -> Array:
     """x tanh(log(1 + e^x)).  Misra (2019)."""
     not_in_place("mish", inplace)
     return input * np.tanh(log1pexp(input))
 
 
-def softsign(input):
+def softsign(input: Array) -> Array:
     """x / (1 + |x|); its slope 1 / (1 + |x|)^2 is continuous.  Turian, Bergstra and Bengio (2009)."""
     return _softsign(input)
 
 
-def tanhshrink(input):
+def tanhshrink(input: Array) -> Array:
     """x - tanh x, which keeps its digits near 0."""
     return _tanhshrink(input)
 
 
 @composed(cases=[Case((3, 4)), Case((4, 3), dim=0)])
-def glu(input, dim=-1):
+def glu(input: Array, dim: int = -1) -> Array:
     """a sigma(b), where a and b are the first and the second half of the input along the axis `dim`.
 
     Raises ValueError for an axis that input does not have, or that has an odd number of entries.

@@ -13,10 +13,13 @@ With the queries, keys and values as rows of Q, K and V, a scale s and a mask M:
 Products and softmax are primitives with these rules, so attention is their composition.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from ..cases import Case
 from ..errors import describe
+from ..hints import Array
 from ..primitive import composed
 from ..rules.constants import number
 from .arguments import expected, plain, shape_of
@@ -76,8 +79,11 @@ _SOME = np.array([[True, False, True, True], [False] * 4])
     Case((2, 2), (3, 2), (3, 1), (2, 3), scales=PRODUCTS, call=lambda q, k, v, m: scaled_dot_product_attention(
         q, k, v, m, 0.25, generator=np.random.default_rng(5))),
     Case((2, 1, 2), (1, 2, 2), (1, 2, 1), attn_mask=np.array([0.5, -np.inf]), enable_gqa=True, scales=PRODUCTS)])
-def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, *, scale=None,
-                                 enable_gqa=False, generator=None):
+def scaled_dot_product_attention(query: Array, key: Array, value: Array,
+                                 attn_mask: Array | None = None, dropout_p: float = 0.0,
+                                 is_causal: bool = False, *, scale: float | None = None,
+                                 enable_gqa: bool = False,
+                                 generator: np.random.Generator | None = None) -> Array:
     """softmax(scale query key' + attn_mask) value.  Vaswani et al. (2017).
 
     query       (*, L, E)
@@ -143,11 +149,21 @@ def _heads(count):
 @composed(cases=[
     Case((3, 2), (6, 2), (2, 2), call=_heads(1), scales=(-300, 0)),
     Case((2, 1, 2), (6, 2), (2, 2), (6,), (2,), call=_heads(2), scales=(-300, 0))])
-def multi_head_attention_forward(
-        query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v, add_zero_attn,
-        dropout_p, out_proj_weight, out_proj_bias, training=True, key_padding_mask=None, need_weights=True,
-        attn_mask=None, use_separate_proj_weight=False, q_proj_weight=None, k_proj_weight=None, v_proj_weight=None,
-        static_k=None, static_v=None, average_attn_weights=True, is_causal=False, *, generator=None):
+def multi_head_attention_forward(query: Array, key: Array, value: Array, embed_dim_to_check: int,
+                                 num_heads: int, in_proj_weight: Array | None,
+                                 in_proj_bias: Array | None, bias_k: Array | None,
+                                 bias_v: Array | None, add_zero_attn: bool, dropout_p: float,
+                                 out_proj_weight: Array, out_proj_bias: Array | None,
+                                 training: bool = True, key_padding_mask: Array | None = None,
+                                 need_weights: bool = True, attn_mask: Array | None = None,
+                                 use_separate_proj_weight: bool = False,
+                                 q_proj_weight: Array | None = None,
+                                 k_proj_weight: Array | None = None,
+                                 v_proj_weight: Array | None = None, static_k: Array | None = None,
+                                 static_v: Array | None = None, average_attn_weights: bool = True,
+                                 is_causal: bool = False, *,
+                                 generator: np.random.Generator | None = None
+                                 ) -> tuple[Array, Array | None]:
     """Attention of several heads: affine maps of query, key and value, attention in each part, an affine map of all.
 
     Vaswani et al. (2017).

@@ -32,6 +32,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..cases import Case
+from ..hints import Array, Sizes
 from ..primitive import LINEAR, MULTILINEAR, composed, declare, widened
 from ..rules.windows import add_windows, extent, overlap_add, windows
 from .arguments import expected
@@ -324,7 +325,8 @@ def _transposed(function, k, input, weight, bias, stride, padding, output_paddin
 
 @composed(kind=MULTILINEAR, cases=[
     Case((2, 2, 5), (2, 2, 3), (2,), stride=2, padding=1), Case((2, 4), (2, 1, 2), groups=2)])
-def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv1d(input: Array, weight: Array, bias: Array | None = None, stride: Sizes = 1,
+           padding: Sizes | str = 0, dilation: Sizes = 1, groups: int = 1) -> Array:
     """As conv2d, with one spatial axis: input (N, C, L) or (C, L), weight (Q, C / groups, k)."""
     return _convolved("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
@@ -332,7 +334,8 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 @composed(kind=MULTILINEAR, cases=[
     Case((1, 2, 3, 3), (1, 2, 2, 2), padding="same"), Case((2, 3, 4), (2, 1, 2, 2), (2,), groups=2),
     Case((1, 1, 4, 4), (1, 1, 2, 2), stride=(2, 1), padding=(0, 1), dilation=(1, 2))])
-def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv2d(input: Array, weight: Array, bias: Array | None = None, stride: Sizes = 1,
+           padding: Sizes | str = 0, dilation: Sizes = 1, groups: int = 1) -> Array:
     """The sum of w[q, c, j] x[n, c, stride o + dilation j - padding] over c and j, plus b[q].
 
     input     (N, C, H, W) or (C, H, W)
@@ -352,7 +355,8 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
 
 @composed(kind=MULTILINEAR, cases=[Case((1, 1, 2, 3, 2), (2, 1, 2, 2, 1), (2,), padding=(0, 0, 1))])
-def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv3d(input: Array, weight: Array, bias: Array | None = None, stride: Sizes = 1,
+           padding: Sizes | str = 0, dilation: Sizes = 1, groups: int = 1) -> Array:
     """As conv2d, with three spatial axes: input (N, C, D, H, W), weight (Q, C / groups, d, h, w).
     """
     return _convolved("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
@@ -361,8 +365,9 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 @composed(kind=MULTILINEAR, cases=[
     Case((2, 2, 3), (2, 2, 2), (2,), stride=2, output_padding=1),
     Case((2, 3), (2, 1, 2), groups=2, padding=1, dilation=2)])
-def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1,
-                     dilation=1):
+def conv_transpose1d(input: Array, weight: Array, bias: Array | None = None, stride: Sizes = 1,
+                     padding: Sizes = 0, output_padding: Sizes = 0, groups: int = 1,
+                     dilation: Sizes = 1) -> Array:
     """As conv_transpose2d, with one spatial axis: input (N, Q, L) or (Q, L)."""
     return _transposed("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding,
                        groups, dilation)
@@ -371,8 +376,9 @@ def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_paddi
 @composed(kind=MULTILINEAR, cases=[
     Case((1, 2, 2, 2), (2, 1, 2, 2), (1,), stride=(2, 1), padding=(1, 0)),
     Case((2, 2, 2), (2, 1, 1, 2), groups=2, output_padding=(0, 1), dilation=(1, 2))])
-def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1,
-                     dilation=1):
+def conv_transpose2d(input: Array, weight: Array, bias: Array | None = None, stride: Sizes = 1,
+                     padding: Sizes = 0, output_padding: Sizes = 0, groups: int = 1,
+                     dilation: Sizes = 1) -> Array:
     """The adjoint of x -> conv2d(x, weight, None, stride, padding, dilation, groups), plus b[c].
 
     input           (N, Q, H, W) or (Q, H, W), a result of conv2d
@@ -391,8 +397,9 @@ def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_paddi
 
 
 @composed(kind=MULTILINEAR, cases=[Case((1, 1, 2, 2, 2), (1, 2, 2, 1, 2), (2,), stride=(1, 2, 1))])
-def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1,
-                     dilation=1):
+def conv_transpose3d(input: Array, weight: Array, bias: Array | None = None, stride: Sizes = 1,
+                     padding: Sizes = 0, output_padding: Sizes = 0, groups: int = 1,
+                     dilation: Sizes = 1) -> Array:
     """As conv_transpose2d, with three spatial axes: input (N, Q, D, H, W) or (Q, D, H, W)."""
     return _transposed("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding,
                        groups, dilation)
@@ -416,7 +423,8 @@ def _blocks(function, kernel_size, dilation, padding, stride, shape):
     Case((1, 2, 3, 4), kernel_size=2, stride=(1, 2)),
     Case((1, 3, 3), kernel_size=(2, 1), padding=1),
     Case((1, 1, 4, 2), kernel_size=2, dilation=(2, 1))])
-def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
+def unfold(input: Array, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0,
+           stride: Sizes = 1) -> Array:
     """The entries of each window as a column.
 
     input  (N, C, H, W) or (C, H, W)
@@ -426,10 +434,9 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     Arguments as those of conv2d; as torch.nn.functional.unfold.
     """
     shape, has_batch = images_of("unfold", input, 2)
-    size, dilation, padding, stride, out = _blocks("unfold", kernel_size, dilation, padding, stride,
-                                                   shape[-2:])
-    y = windows(padded(input, [(p, p) for p in padding]), size=size, stride=stride,
-                dilation=dilation)
+    size, spacing, pads, step, out = _blocks("unfold", kernel_size, dilation, padding, stride,
+                                             shape[-2:])
+    y = windows(padded(input, [(p, p) for p in pads]), size=size, stride=step, dilation=spacing)
     y = np.moveaxis(y, (-2, -1), (-4, -3))
     return np.reshape(y, (*shape[:-3], shape[-3] * math.prod(size), math.prod(out)))
 
@@ -437,7 +444,8 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
 @composed(kind=LINEAR, cases=[
     Case((1, 4, 4), output_size=(3, 4), kernel_size=2, stride=(1, 2)),
     Case((2, 8), output_size=(1, 2), kernel_size=(2, 1), padding=1, stride=(1, 1))])
-def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
+def fold(input: Array, output_size: Sizes, kernel_size: Sizes, dilation: Sizes = 1,
+         padding: Sizes = 0, stride: Sizes = 1) -> Array:
     """The adjoint of unfold: the columns are added up at the places of their windows.
 
     input        (N, C h w, L) or (C h w, L), as unfold gives it
@@ -447,14 +455,13 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     Other arguments as those of unfold; as torch.nn.functional.fold.
     """
     shape, _ = images_of("fold", input, 1)
-    output_size = sizes_of("fold", "output_size", output_size, 2)
-    size, dilation, padding, stride, out = _blocks("fold", kernel_size, dilation, padding, stride,
-                                                   output_size)
+    image = sizes_of("fold", "output_size", output_size, 2)
+    size, spacing, pads, step, out = _blocks("fold", kernel_size, dilation, padding, stride, image)
     rows, columns = math.prod(size), math.prod(out)
     if shape[-2] % rows or shape[-1] != columns:
         raise ValueError(f"fold: input has shape {shape}; expected {columns} columns, one for each "
                          f"position, and a multiple of {rows} rows, the entries of a window")
     y = np.reshape(input, (*shape[:-2], shape[-2] // rows, *size, *out))
-    x = overlap_add(np.moveaxis(y, (-4, -3), (-2, -1)), stride=stride, dilation=dilation,
-                    shape=tuple(n + 2 * p for n, p in zip(output_size, padding)))
-    return padded(x, [(-p, -p) for p in padding])
+    x = overlap_add(np.moveaxis(y, (-4, -3), (-2, -1)), stride=step, dilation=spacing,
+                    shape=tuple(n + 2 * p for n, p in zip(image, pads)))
+    return padded(x, [(-p, -p) for p in pads])

@@ -21,9 +21,12 @@ e^x - O for log-probabilities x: right only if x comes from log_softmax, whose a
 to 0.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..cases import Case, Fixed
+from ..hints import Array
 from ..primitive import composed, declare
 from .arguments import expected, plain, reduction_of, reduced, shape_of
 from .softmax import masked_softmax, peak
@@ -148,8 +151,9 @@ def _sample(e):
     Case((3, 3, 2), Fixed(np.array([0, 0, 0, 0])), Fixed((3, 3, 2)), Fixed((2, 2, 0)), blank=1,
          reduction="sum",
          zero_infinity=True)])
-def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean",
-             zero_infinity=False):
+def ctc_loss(log_probs: Array, targets: Array, input_lengths: Array | Sequence[int],
+             target_lengths: Array | Sequence[int], blank: int = 0, reduction: str = "mean",
+             zero_infinity: bool = False) -> Array:
     """-log of the probability of the target sequence, summed over its alignments; in nats.
 
     log_probs       (T, N, C) log-probabilities (see log_softmax), or (T, C) for one sequence

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from ..cases import Case, Kink
+from ..hints import Array
 from ..primitive import KINKED, composed
 from .arguments import expected, plain, shape_of
 
@@ -24,7 +25,7 @@ def length(z, p, keepdim=False):
     Case((3,), (3,), dim=0, eps=64.0, scales=(-100, 0))],
     kinks=[Kink(([0.0, 0.0], [3.0, 4.0]), ([2.4, 3.2], [0.0, 0.0]),
                 "a length below eps is taken as eps, which is constant", {"dim": 0, "eps": 0.25})])
-def cosine_similarity(x1, x2, dim=1, eps=1e-08):
+def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-08) -> Array:
     """<a, b> / (max(|a|, eps) max(|b|, eps)) of the vectors along the axis `dim`.
 
     x1, x2  arrays of one shape, or that broadcast to one, in which `dim` is counted
@@ -54,7 +55,8 @@ def _at_most_one(x, axis, eps):
     Case((2, 3), (2, 3), p=math.inf)],
     kinks=[Kink(([1.0, 2.0], [1.0, 2.0]), ([0.0, 0.0], [0.0, 0.0]), "0 where the vectors are equal",
                 {"eps": 0.0})])
-def pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False):
+def pairwise_distance(x1: Array, x2: Array, p: float = 2.0, eps: float = 1e-06,
+                      keepdim: bool = False) -> Array:
     """The p-norm of x1 - x2 + eps along the last axis.
 
     x1, x2   arrays of one shape, or that broadcast to one
@@ -74,7 +76,7 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False):
                               Case((3, 4), p=math.inf)],
           kinks=[Kink(([[1.0, 2.0], [1.0, 2.0]],), ([[[0.0, 0.0], [0.0, 0.0]]],),
                       "0 where two rows are equal")])
-def pdist(input, p=2):
+def pdist(input: Array, p: float = 2) -> Array:
     """The p-norms of the differences of all pairs of rows i < j, ordered as np.triu_indices(N, 1).
 
     input  (N, M)
@@ -94,7 +96,8 @@ def pdist(input, p=2):
                               Case((1, 3), (2, 2, 3), p=math.inf)],
           kinks=[Kink(([[1.0, 2.0]], [[1.0, 2.0]]), ([[[[0.0, 0.0]]]], [[[[0.0, 0.0]]]]),
                       "0 where two rows are equal")])
-def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
+def cdist(x1: Array, x2: Array, p: float = 2.0,
+          compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Array:
     """The p-norms of the differences of each row of x1 and each row of x2.
 
     x1, x2        (*, P, M) and (*, R, M), whose leading axes broadcast

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..cases import Case, Fixed
 from ..errors import describe
+from ..hints import Array
 from ..primitive import composed, declare
 from ..rules.shape import scatter_add
 from .arguments import expected, plain, refuse, shape_of
@@ -25,7 +26,9 @@ eased = declare(
 
 
 @composed(cases=[Case(Fixed(np.array([[0, 2], [2, 1]])), (3, 2)), Case(Fixed(np.array(1)), (3, 2))])
-def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
+def embedding(input: Array, weight: Array, padding_idx: int | None = None, max_norm: None = None,
+              norm_type: float = 2.0, scale_grad_by_freq: bool = False,
+              sparse: bool = False) -> Array:
     """The row of the weight for each token.
 
     input               integers of any shape, 0 <= token < V
@@ -100,8 +103,10 @@ _OFFSETS = np.array([0, 2, 2, 3])
     Case(Fixed(_BAGS), (3, 2), (5,), call=lambda t, W, w: embedding_bag(
         t, W, _OFFSETS, mode="sum", per_sample_weights=w, include_last_offset=True, padding_idx=1)),
     Case(Fixed(_BAGS[:4].reshape(2, 2)), (3, 2), mode="mean", padding_idx=2)])
-def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode="mean",
-                  sparse=False, per_sample_weights=None, include_last_offset=False, padding_idx=None):
+def embedding_bag(input: Array, weight: Array, offsets: Array | None = None, max_norm: None = None,
+                  norm_type: float = 2, scale_grad_by_freq: bool = False, mode: str = "mean",
+                  sparse: bool = False, per_sample_weights: Array | None = None,
+                  include_last_offset: bool = False, padding_idx: int | None = None) -> Array:
     """The sum, mean or maximum of the weight's rows for each bag of tokens.
 
     input                integers: (B, N), B bags of N tokens; or (N,), bags one after the other
@@ -180,7 +185,7 @@ def _largest(weight, tokens, bag, sizes):
     return np.where(sizes > 0, y, 0)
 
 
-def one_hot(tensor, num_classes=-1):
+def one_hot(tensor: Array, num_classes: int = -1) -> Array:
     """For each class index t the unit vector e_t, of integers.
 
     tensor       integers of any shape

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..cases import Case, Kink
+from ..hints import Array
 from ..primitive import KINKED, composed, declare
 from ..rules.constants import number
 from .arguments import broadcasting, expected, plain, reduced, reduction_of, same_shape, shape_of
@@ -55,8 +56,9 @@ _of_probabilities = declare(
     kinks=[Kink((0.0, 0.25), (0.75, 100.0), "at 0 and 1 a logarithm is held, and its slope is 0")])
 
 
-def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None,
-                         reduction="mean"):
+def binary_cross_entropy(input: Array, target: Array, weight: Array | None = None,
+                         size_average: None = None, reduce: None = None,
+                         reduction: str = "mean") -> Array:
     """-target log(input) - (1 - target) log(1 - input); in nats.
 
     input       probabilities, any shape; for logits use binary_cross_entropy_with_logits, which
@@ -89,9 +91,9 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
          scales=(-6, 100))],
     kinks=[Kink((1.5, 1.0), (math.exp(1.5) - 1, -1.5),
                 "Stirling's formula begins beyond 1", {"full": True})])
-def poisson_nll_loss(input, target, log_input=True, full=False, size_average=None, eps=1e-08,
-                     reduce=None,
-                     reduction="mean"):
+def poisson_nll_loss(input: Array, target: Array, log_input: bool = True, full: bool = False,
+                     size_average: None = None, eps: float = 1e-08, reduce: None = None,
+                     reduction: str = "mean") -> Array:
     """The negative log-likelihood of counts of a Poisson distribution, up to log target!; in nats.
 
     input       the logarithm x of the rate, e^x - target x; or with log_input=False the rate r,
@@ -123,7 +125,8 @@ def poisson_nll_loss(input, target, log_input=True, full=False, size_average=Non
     Case((3,), (3,), var=0.5, eps=0.25, scales=(-100, 100))],
     kinks=[Kink((2.0, 1.0, 0.25), (4.0, -4.0, -6.0), "where var is eps, the slope above",
                 {"eps": 0.25})])
-def gaussian_nll_loss(input, target, var, full=False, eps=1e-06, reduction="mean"):
+def gaussian_nll_loss(input: Array, target: Array, var: Array | float, full: bool = False,
+                      eps: float = 1e-06, reduction: str = "mean") -> Array:
     """(log var + (input - target)^2 / var) / 2: the negative log-likelihood of normal
     distributions; in nats.
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..cases import Case, Fixed
+from ..hints import Array
 from ..primitive import composed, declare
 from .arguments import shape_of
 
@@ -38,7 +39,7 @@ _linear = declare(
            Case((2, 1, 3, 2), (1, 2), Fixed(None)), Case((0, 3), (2, 3), (2,))])
 
 
-def linear(input, weight, bias=None):
+def linear(input: Array, weight: Array, bias: Array | None = None) -> Array:
     """y = x W' + b, in the last axis.
 
     input   (*, in): any number of leading axes
@@ -67,7 +68,7 @@ def linear(input, weight, bias=None):
 
 @composed(cases=[Case((2, 3), (2, 2), (2, 3, 2), (2,)), Case((3,), (2,), (4, 3, 2)),
                  Case((2, 1, 2), (2, 1, 2), (1, 2, 2))])
-def bilinear(input1, input2, weight, bias=None):
+def bilinear(input1: Array, input2: Array, weight: Array, bias: Array | None = None) -> Array:
     """y_o = x1' W_o x2 + b_o, in the last axis, with a matrix W_o for each output.
 
     One product x1' [W_1 W_2 ...] for all outputs, then one with x2:  <g_o, x1' W_o x2> = g_o tr(W_o' x1 x2'), so that

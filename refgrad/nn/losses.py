@@ -9,6 +9,7 @@ import numpy as np
 
 from ..cases import Case, Fixed, Kink
 from ..errors import describe
+from ..hints import Array
 from ..primitive import KINKED, composed, declare, in_dtype_of, widened
 from ..rules.constants import number
 from ..rules.shape import scatter_add
@@ -74,8 +75,9 @@ _cross_entropy_of_probabilities = declare(
            Case((2, 3, 2), (2, 3, 2), axis=-2), Case((1, 4), (1, 4), axis=-1)])
 
 
-def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean",
-                  label_smoothing=0.0):
+def cross_entropy(input: Array, target: Array, weight: Array | None = None,
+                  size_average: None = None, ignore_index: int = -100, reduce: None = None,
+                  reduction: str = "mean", label_smoothing: float = 0.0) -> Array:
     """-log softmax(input) at the target class, or its mean over a target distribution; in nats.
 
     input            logits: (C,), (N, C) or (N, C, d1, ...)
@@ -119,9 +121,11 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     return _reduced_over(valid, losses, factors, reduction)
 
 
-@composed(cases=[Case((4, 3), Fixed(np.array([1, 0, 2, 2]))), Case((2, 3, 2), Fixed(np.array([[0, 2], [1, -100]])), (3,),
-                                                        domain=(None, "positive"))])
-def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
+@composed(cases=[
+    Case((4, 3), Fixed(np.array([1, 0, 2, 2]))),
+    Case((2, 3, 2), Fixed(np.array([[0, 2], [1, -100]])), (3,), domain=(None, "positive"))])
+def nll_loss(input: Array, target: Array, weight: Array | None = None, size_average: None = None,
+             ignore_index: int = -100, reduce: None = None, reduction: str = "mean") -> Array:
     """-input at the target class, for an input that holds log-probabilities (see log_softmax); in nats.
 
     Arguments, result and errors as those of cross_entropy with class indices; y = -x_t is linear in the input.
@@ -140,11 +144,14 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
 
 @composed(cases=[
     Case((3, 2), (4, 2), call=lambda x, w: linear_cross_entropy(x, w, np.array([1, -100, 3])), scales=(-3, 3)),
-    Case((2,), (3, 2), (3,), call=lambda x, w, b: linear_cross_entropy(x, w, np.array(2), linear_bias=b), scales=(-3, 3)),
+    Case((2,), (3, 2), (3,), call=lambda x, w, b: linear_cross_entropy(x, w, np.array(2), linear_bias=b),
+         scales=(-3, 3)),
     Case((2, 2), (3, 2, 2), (2, 3, 2), (3, 2), call=lambda x, w, q, b: linear_cross_entropy(
         x, w, q, linear_bias=b, label_smoothing=0.25, reduction="sum"), scales=(-3, 3))])
-def linear_cross_entropy(input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean",
-                         ignore_index=None, label_smoothing=0.0, options=None):
+def linear_cross_entropy(input: Array, linear_weight: Array, target: Array, *,
+                         linear_bias: Array | None = None, weight: Array | None = None,
+                         reduction: str = "mean", ignore_index: int | None = None,
+                         label_smoothing: float = 0.0, options: None = None) -> Array:
     """cross_entropy(linear(input, linear_weight, linear_bias), target); in nats.
 
     input          (in,) or (N, in)
@@ -321,7 +328,8 @@ _log_divergence = declare(
     lambda x, s: np.exp(s) * (s - x + 1), name="kl_div_log_target", forward=lambda x, s: np.exp(s) * (s - x))
 
 
-def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+def mse_loss(input: Array, target: Array, size_average: None = None, reduce: None = None,
+             reduction: str = "mean", weight: Array | None = None) -> Array:
     """(input - target)^2.
 
     input, target, weight  arrays of one shape; with a weight the mean is divided by the sum of the weights
@@ -334,7 +342,8 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     return _weighted_mean(_squared_error(input, target), weight, reduction)
 
 
-def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+def l1_loss(input: Array, target: Array, size_average: None = None, reduce: None = None,
+            reduction: str = "mean", weight: Array | None = None) -> Array:
     """|input - target|, with slope 0 where they are equal.
 
     Arguments and errors as those of mse_loss.  As torch.nn.functional.l1_loss.
@@ -344,7 +353,8 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     return _weighted_mean(_absolute_error(input, target), weight, reduction)
 
 
-def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
+def huber_loss(input: Array, target: Array, reduction: str = "mean", delta: float = 1.0,
+               weight: Array | None = None) -> Array:
     """z^2 / 2 for |z| <= delta, else delta (|z| - delta/2), with z = input - target.  Huber (1964).
 
     Arguments and errors as those of mse_loss, but the mean is divided by the number of entries, weighted or not.
@@ -360,7 +370,8 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
 
 
 @composed(cases=[Case((3, 4), (3, 4)), Case((5,), (5,), beta=0.25, reduction="none"), Case((), (), beta=2.0)])
-def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
+def smooth_l1_loss(input: Array, target: Array, size_average: None = None, reduce: None = None,
+                   reduction: str = "mean", beta: float = 1.0) -> Array:
     """z^2 / (2 beta) for |z| < beta, else |z| - beta/2, with z = input - target: huber_loss / beta.  Girshick (2015).
 
     With beta = 0 it is the l1_loss.  Arguments and errors as those of mse_loss.
@@ -374,8 +385,9 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     return reduced(_huber(input, target, delta=beta) / beta if beta else _absolute_error(input, target), reduction)
 
 
-def binary_cross_entropy_with_logits(input, target, weight=None, size_average=None, reduce=None, reduction="mean",
-                                     pos_weight=None):
+def binary_cross_entropy_with_logits(
+        input: Array, target: Array, weight: Array | None = None, size_average: None = None,
+        reduce: None = None, reduction: str = "mean", pos_weight: Array | None = None) -> Array:
     """-pos_weight target log sigma(input) - (1 - target) log(1 - sigma(input)); in nats.
 
     input       logits, any shape
@@ -393,7 +405,8 @@ def binary_cross_entropy_with_logits(input, target, weight=None, size_average=No
     return reduced(losses if weight is None else losses * weight, reduction)
 
 
-def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
+def kl_div(input: Array, target: Array, size_average: None = None, reduce: None = None,
+           reduction: str = "mean", log_target: bool = False) -> Array:
     """The pointwise Kullback-Leibler divergence target (log target - input), input being log-probabilities; in nats.
 
     input, target  arrays of one shape; with log_target=True the target holds log-probabilities too

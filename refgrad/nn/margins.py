@@ -4,10 +4,13 @@ Each is a sum of positive parts (z)+ = max(z, 0).  At z = 0 the slope is, as in 
 losses of pairs and triplets, and 0 in those over classes.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..cases import Case, Fixed, Kink
 from ..errors import describe
+from ..hints import Array
 from ..primitive import KINKED, composed
 from .activations import log1pexp
 from .arguments import broadcasting, expected, plain, reduced, reduction_of, same_shape, shape_of
@@ -32,8 +35,9 @@ def _positive_part(z):
                               Case((3,), Fixed(_SIGNS), margin=0.25, reduction="none")],
           kinks=[Kink((1.0, -1.0), (-1.0, 0.0),
                       "where the margin is reached, the slope within it")])
-def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None,
-                         reduction="mean"):
+def hinge_embedding_loss(input: Array, target: Array, margin: float = 1.0,
+                         size_average: None = None, reduce: None = None,
+                         reduction: str = "mean") -> Array:
     """The distance x itself where target is 1, (margin - x)+ where it is -1.  Hadsell, Chopra and
     LeCun (2006).
 
@@ -54,8 +58,9 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
                                                                    margin=0.25, reduction="none")],
           kinks=[Kink((1.0, 1.0, 1.0), (-1.0, 1.0, 0.0),
                       "where the margin is reached, the slope within it")])
-def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None,
-                        reduction="mean"):
+def margin_ranking_loss(input1: Array, input2: Array, target: Array, margin: float = 0,
+                        size_average: None = None, reduce: None = None,
+                        reduction: str = "mean") -> Array:
     """(margin - target (input1 - input2))+: with target 1 input1 should be ranked above input2,
     with -1 below.
 
@@ -77,8 +82,9 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
     Case((2, 3), (2, 3), Fixed(np.array([0, -1])), margin=-0.9, reduction="none", scales=(-3, 70))],
     kinks=[Kink(([0.0, 1.0], [1.0, 0.0], -1.0), ([_UNIT, 0.0], [0.0, _UNIT], 0.0),
                 "where the margin is reached, the slope beyond it")])
-def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None,
-                          reduction="mean"):
+def cosine_embedding_loss(input1: Array, input2: Array, target: Array, margin: float = 0,
+                          size_average: None = None, reduce: None = None,
+                          reduction: str = "mean") -> Array:
     """1 - c where target is 1, (c - margin)+ where it is -1, with the cosine c of input1 and
     input2.
 
@@ -110,9 +116,10 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
     kinks=[Kink(([0.0], [2.0], [3.0]), ([0.0], [1.0], [-1.0]),
                 "where the margin is reached, the slope within it",
                 {"eps": 0.0})])
-def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-06, swap=False,
-                        size_average=None,
-                        reduce=None, reduction="mean"):
+def triplet_margin_loss(anchor: Array, positive: Array, negative: Array, margin: float = 1.0,
+                        p: float = 2, eps: float = 1e-06, swap: bool = False,
+                        size_average: None = None, reduce: None = None,
+                        reduction: str = "mean") -> Array:
     """(d(anchor, positive) - d(anchor, negative) + margin)+ with d = pairwise_distance.
 
     anchor, positive, negative  arrays of one shape (*, D)
@@ -141,9 +148,10 @@ def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-06, 
     kinks=[Kink(([0.0], [2.0], [3.0]), ([0.0], [1.0], [-1.0]),
                 "where the margin is reached, the slope within it",
                 {"distance_function": lambda a, b: np.sum(np.abs(a - b), -1)})])
-def triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_function=None,
-                                      margin=1.0, swap=False,
-                                      reduction="mean"):
+def triplet_margin_with_distance_loss(
+        anchor: Array, positive: Array, negative: Array, *,
+        distance_function: Callable[[Array, Array], Array] | None = None, margin: float = 1.0,
+        swap: bool = False, reduction: str = "mean") -> Array:
     """triplet_margin_loss with a distance of one's own.
 
     distance_function  a function of two arrays, written with NumPy; None for pairwise_distance
@@ -176,8 +184,9 @@ def _of_triplets(name, distance, anchor, positive, negative, margin, swap, reduc
     Case((2, 3), Fixed(np.array([1, 0])), weight=np.array([0.5, 2.0, 1.0]), reduction="none")],
     kinks=[Kink(([1.0, 0.0], ), ([0.0, 0.0],), "0 where the margin is reached",
                 call=lambda x: multi_margin_loss(x, np.array(0)))])
-def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None,
-                      reduction="mean"):
+def multi_margin_loss(input: Array, target: Array, p: float = 1, margin: float = 1.0,
+                      weight: Array | None = None, size_average: None = None, reduce: None = None,
+                      reduction: str = "mean") -> Array:
     """sum_i weight_t ((margin - x_t + x_i)+)^p / C over all classes i but the target class t.
 
     input      scores: (N, C), or (C,) for one sample
@@ -215,7 +224,8 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
                               Case((4,), Fixed(np.array([2, 1, -1, 0])), reduction="none")],
           kinks=[Kink(([1.0, 0.0],), ([0.0, 0.0],), "0 where the margin is reached",
                       call=lambda x: multilabel_margin_loss(x, np.array([0, -1])))])
-def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+def multilabel_margin_loss(input: Array, target: Array, size_average: None = None,
+                           reduce: None = None, reduction: str = "mean") -> Array:
     """sum_ti (1 - x_t + x_i)+ / C over all target classes t and all classes i that are no target.
 
     input      scores: (N, C), or (C,) for one sample
@@ -244,7 +254,8 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
 
 @composed(cases=[Case((2, 3), Fixed(np.array([[1, -1, 1], [-1, -1, 1]]))),
                  Case((3,), (3,), reduction="none", scales=(-150, 100))])
-def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+def soft_margin_loss(input: Array, target: Array, size_average: None = None, reduce: None = None,
+                     reduction: str = "mean") -> Array:
     """log(1 + e^(-target input)), with targets 1 and -1; in nats.
 
     input, target  arrays of one shape
@@ -260,8 +271,9 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
 @composed(cases=[Case((3, 4), (3, 4), domain=(None, "unit interval"), scales=(-300, 0)),
                  Case((3,), (3,), (3,), domain=(None, "unit interval", None), reduction="none",
                       scales=(-100, 0))])
-def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None,
-                                reduction="mean"):
+def multilabel_soft_margin_loss(input: Array, target: Array, weight: Array | None = None,
+                                size_average: None = None, reduce: None = None,
+                                reduction: str = "mean") -> Array:
     """The mean over the last axis of -target log sigma(input) - (1 - target) log(1 - sigma(input));
     in nats.
 

@@ -7,13 +7,18 @@ Which entry of the window it is, its number, is constant almost everywhere.  Of 
 the first, as torch has it, and nan is larger than any number.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ..cases import Case, Fixed, Kink
 from ..errors import describe
+from ..hints import Array, Sizes
 from ..primitive import CONSTANT, KINKED, LINEAR, composed, declare
 from ..rules.shape import at, scatter_add, setitem
 from ..rules.windows import evenly
@@ -269,8 +274,9 @@ def _unpooled(function, k, input, indices, kernel_size, stride, padding, output_
 # The layers
 
 
-def max_pool1d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1,
-                            ceil_mode=False, return_indices=False):
+def max_pool1d_with_indices(input: Array, kernel_size: Sizes, stride: Sizes | None = None,
+                            padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: bool = False,
+                            return_indices: bool = False) -> tuple[Array, Array]:
     """As max_pool1d, always with the positions."""
     return _pooled("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode,
                    True)
@@ -281,15 +287,16 @@ def max_pool1d_with_indices(input, kernel_size, stride=None, padding=0, dilation
     Case((1, 5), kernel_size=3, stride=2, padding=1, ceil_mode=True),
     Case((1, 6), kernel_size=2, dilation=3, stride=1)],
     kinks=[Kink(([[1.0, 1.0]],), ([[[[1.0, 0.0]]]],), FIRST, {"kernel_size": 2})])
-def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
-               return_indices=False):
+def max_pool1d(input: Array, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+               dilation: Sizes = 1, ceil_mode: bool = False, return_indices: bool = False) -> Any:
     """As max_pool2d, with one spatial axis: (N, C, L) or (C, L)."""
     return _pooled("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode,
                    return_indices)
 
 
-def max_pool2d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1,
-                            ceil_mode=False, return_indices=False):
+def max_pool2d_with_indices(input: Array, kernel_size: Sizes, stride: Sizes | None = None,
+                            padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: bool = False,
+                            return_indices: bool = False) -> tuple[Array, Array]:
     """As max_pool2d, always with the positions."""
     return _pooled("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode,
                    True)
@@ -299,8 +306,8 @@ def max_pool2d_with_indices(input, kernel_size, stride=None, padding=0, dilation
     Case((1, 4, 4), kernel_size=2),
     Case((1, 1, 4, 5), kernel_size=(3, 2), stride=(1, 2), padding=1, dilation=(1, 2))],
     kinks=[Kink(([[[1.0, 1.0]]],), ([[[[[[1.0, 0.0]]]]]],), FIRST, {"kernel_size": (1, 2)})])
-def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
-               return_indices=False):
+def max_pool2d(input: Array, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+               dilation: Sizes = 1, ceil_mode: bool = False, return_indices: bool = False) -> Any:
     """The largest entry of each window.
 
     input           (N, C, H, W) or (C, H, W)
@@ -322,8 +329,9 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
                    return_indices)
 
 
-def max_pool3d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1,
-                            ceil_mode=False, return_indices=False):
+def max_pool3d_with_indices(input: Array, kernel_size: Sizes, stride: Sizes | None = None,
+                            padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: bool = False,
+                            return_indices: bool = False) -> tuple[Array, Array]:
     """As max_pool3d, always with the positions."""
     return _pooled("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode,
                    True)
@@ -333,14 +341,15 @@ def max_pool3d_with_indices(input, kernel_size, stride=None, padding=0, dilation
     Case((1, 2, 4, 3), kernel_size=2, ceil_mode=True, stride=(2, 2, 2))],
     kinks=[Kink(([[[[1.0, 1.0]]]],), ([[[[[[[[1.0, 0.0]]]]]]]],), FIRST,
                 {"kernel_size": (1, 1, 2)})])
-def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
-               return_indices=False):
+def max_pool3d(input: Array, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+               dilation: Sizes = 1, ceil_mode: bool = False, return_indices: bool = False) -> Any:
     """As max_pool2d, with three spatial axes: (N, C, D, H, W) or (C, D, H, W)."""
     return _pooled("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode,
                    return_indices)
 
 
-def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
+def adaptive_max_pool1d_with_indices(
+        input: Array, output_size: Sizes, return_indices: bool = False) -> tuple[Array, Array]:
     """As adaptive_max_pool1d, always with the positions."""
     return _adaptive("adaptive_max_pool1d", 1, input, output_size, True)
 
@@ -348,12 +357,13 @@ def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
 @composed(kind=KINKED, cases=[
     Case((2, 5), output_size=3)],
     kinks=[Kink(([[1.0, 1.0]],), ([[[[1.0, 0.0]]]],), FIRST, {"output_size": 1})])
-def adaptive_max_pool1d(input, output_size, return_indices=False):
+def adaptive_max_pool1d(input: Array, output_size: Sizes, return_indices: bool = False) -> Any:
     """As adaptive_max_pool2d, with one spatial axis: (N, C, L) or (C, L)."""
     return _adaptive("adaptive_max_pool1d", 1, input, output_size, return_indices)
 
 
-def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
+def adaptive_max_pool2d_with_indices(
+        input: Array, output_size: Sizes, return_indices: bool = False) -> tuple[Array, Array]:
     """As adaptive_max_pool2d, always with the positions."""
     return _adaptive("adaptive_max_pool2d", 2, input, output_size, True)
 
@@ -362,7 +372,7 @@ def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
     Case((1, 4, 5), output_size=(2, 3)),
     Case((1, 1, 3, 4), output_size=(None, 1))],
     kinks=[Kink(([[[1.0, 1.0]]],), ([[[[[[1.0, 0.0]]]]]],), FIRST, {"output_size": 1})])
-def adaptive_max_pool2d(input, output_size, return_indices=False):
+def adaptive_max_pool2d(input: Array, output_size: Sizes, return_indices: bool = False) -> Any:
     """The largest entry of each of as many windows as asked for, which cover the input.
 
     input           (N, C, H, W) or (C, H, W)
@@ -378,7 +388,8 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
     return _adaptive("adaptive_max_pool2d", 2, input, output_size, return_indices)
 
 
-def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
+def adaptive_max_pool3d_with_indices(
+        input: Array, output_size: Sizes, return_indices: bool = False) -> tuple[Array, Array]:
     """As adaptive_max_pool3d, always with the positions."""
     return _adaptive("adaptive_max_pool3d", 3, input, output_size, True)
 
@@ -386,14 +397,16 @@ def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
 @composed(kind=KINKED, cases=[
     Case((1, 2, 3, 4), output_size=(2, 2, 2))],
     kinks=[Kink(([[[[1.0, 1.0]]]],), ([[[[[[[[1.0, 0.0]]]]]]]],), FIRST, {"output_size": 1})])
-def adaptive_max_pool3d(input, output_size, return_indices=False):
+def adaptive_max_pool3d(input: Array, output_size: Sizes, return_indices: bool = False) -> Any:
     """As adaptive_max_pool2d, with three spatial axes: (N, C, D, H, W) or (C, D, H, W)."""
     return _adaptive("adaptive_max_pool3d", 3, input, output_size, return_indices)
 
 
-def fractional_max_pool2d_with_indices(input, kernel_size, output_size=None, output_ratio=None,
-                                       return_indices=False, _random_samples=None, *,
-                                       generator=None):
+def fractional_max_pool2d_with_indices(
+        input: Array, kernel_size: Sizes, output_size: Sizes | None = None,
+        output_ratio: float | Sequence[float] | None = None, return_indices: bool = False,
+        _random_samples: Array | None = None, *,
+        generator: np.random.Generator | None = None) -> tuple[Array, Array]:
     """As fractional_max_pool2d, always with the positions."""
     return _fractional("fractional_max_pool2d", 2, input, kernel_size, output_size, output_ratio,
                        _random_samples, generator, True)
@@ -403,8 +416,10 @@ def fractional_max_pool2d_with_indices(input, kernel_size, output_size=None, out
     Case((1, 4, 5), kernel_size=2, output_size=(2, 3), _random_samples=np.array([[[0.3, 0.8]]]))],
     kinks=[Kink(([[[1.0, 1.0]]],), ([[[[[[1.0, 0.0]]]]]],), FIRST, {
         "kernel_size": (1, 2), "output_size": 1, "_random_samples": np.zeros((1, 1, 2))})])
-def fractional_max_pool2d(input, kernel_size, output_size=None, output_ratio=None,
-                          return_indices=False, _random_samples=None, *, generator=None):
+def fractional_max_pool2d(input: Array, kernel_size: Sizes, output_size: Sizes | None = None,
+                          output_ratio: float | Sequence[float] | None = None,
+                          return_indices: bool = False, _random_samples: Array | None = None, *,
+                          generator: np.random.Generator | None = None) -> Any:
     """The largest entry of each window, where the windows lie at random.
 
     Graham (2014): of m windows, window i starts at floor(a (i + u)) - floor(a u), the last one at
@@ -426,9 +441,11 @@ def fractional_max_pool2d(input, kernel_size, output_size=None, output_ratio=Non
                        _random_samples, generator, return_indices)
 
 
-def fractional_max_pool3d_with_indices(input, kernel_size, output_size=None, output_ratio=None,
-                                       return_indices=False, _random_samples=None, *,
-                                       generator=None):
+def fractional_max_pool3d_with_indices(
+        input: Array, kernel_size: Sizes, output_size: Sizes | None = None,
+        output_ratio: float | Sequence[float] | None = None, return_indices: bool = False,
+        _random_samples: Array | None = None, *,
+        generator: np.random.Generator | None = None) -> tuple[Array, Array]:
     """As fractional_max_pool3d, always with the positions."""
     return _fractional("fractional_max_pool3d", 3, input, kernel_size, output_size, output_ratio,
                        _random_samples, generator, True)
@@ -439,9 +456,10 @@ def fractional_max_pool3d_with_indices(input, kernel_size, output_size=None, out
          _random_samples=np.array([[[0.3, 0.8, 0.6]]]))],
     kinks=[Kink(([[[[1.0, 1.0]]]],), ([[[[[[[[1.0, 0.0]]]]]]]],), FIRST, {
         "kernel_size": (1, 1, 2), "output_size": 1, "_random_samples": np.zeros((1, 1, 3))})])
-def fractional_max_pool3d(input, kernel_size, output_size=None, output_ratio=None,
-                          return_indices=False, _random_samples=None, *,
-                                       generator=None):
+def fractional_max_pool3d(input: Array, kernel_size: Sizes, output_size: Sizes | None = None,
+                          output_ratio: float | Sequence[float] | None = None,
+                          return_indices: bool = False, _random_samples: Array | None = None, *,
+                          generator: np.random.Generator | None = None) -> Any:
     """As fractional_max_pool2d, with three spatial axes and _random_samples (N, C, 3)."""
     return _fractional("fractional_max_pool3d", 3, input, kernel_size, output_size, output_ratio,
                        _random_samples, generator, return_indices)
@@ -450,14 +468,16 @@ def fractional_max_pool3d(input, kernel_size, output_size=None, output_ratio=Non
 @composed(kind=LINEAR, cases=[
     Case((2, 2), indices=np.array([[0, 3], [1, 2]]), kernel_size=2),
     Case((1, 2), indices=np.array([[0, 3]]), kernel_size=2, output_size=(5,))])
-def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+def max_unpool1d(input: Array, indices: Array, kernel_size: Sizes, stride: Sizes | None = None,
+                 padding: Sizes = 0, output_size: Sizes | None = None) -> Array:
     """As max_unpool2d, with one spatial axis: (N, C, L) or (C, L)."""
     return _unpooled("max_unpool1d", 1, input, indices, kernel_size, stride, padding, output_size)
 
 
 @composed(kind=LINEAR, cases=[
     Case((1, 1, 2), indices=np.array([[[1, 6]]]), kernel_size=2)])
-def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+def max_unpool2d(input: Array, indices: Array, kernel_size: Sizes, stride: Sizes | None = None,
+                 padding: Sizes = 0, output_size: Sizes | None = None) -> Array:
     """The input's entries at the given positions, and zeros elsewhere: undoes max_pool2d.
 
     input        (N, C, H, W) or (C, H, W)
@@ -476,6 +496,7 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
 
 @composed(kind=LINEAR, cases=[
     Case((1, 1, 1, 2), indices=np.array([[[[5, 9]]]]), kernel_size=2)])
-def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+def max_unpool3d(input: Array, indices: Array, kernel_size: Sizes, stride: Sizes | None = None,
+                 padding: Sizes = 0, output_size: Sizes | None = None) -> Array:
     """As max_unpool2d, with three spatial axes: (N, C, D, H, W) or (C, D, H, W)."""
     return _unpooled("max_unpool3d", 3, input, indices, kernel_size, stride, padding, output_size)

@@ -21,6 +21,7 @@ import numpy as np
 
 from ..cases import FOURTH, Case, Fixed, Kink
 from ..foreign import is_certain, may_be
+from ..hints import Array, Sizes
 from ..primitive import KINKED, composed, declare, in_dtype_of, widened
 from ..rules.reductions import count, mean, safe_sums
 from .arguments import axis_of, expected, plain, refuse, shape_of
@@ -51,8 +52,9 @@ inverse_size = declare(
     vjp=(lambda g, r, c, axes: -g * r * r * (r * c) / count(c, axes),), cases=[Case((3, 4), axes=(-1,), eps=1e-5)])
 
 
-def _turned(h, z, r, axes, eps, alike):
-    """P h / s; up to `alike` entries all c^2 are equal."""
+def _turned(h, kept, axes, eps, alike):
+    """P h / s, of what is kept, z and r; up to `alike` entries all c^2 are equal."""
+    z, r = kept
     return h * (eps * r * r * r) if count(z, axes) <= alike else r * (h - z * mean(z * h, axes))
 
 
@@ -62,7 +64,7 @@ def _root_mean_square(c, axes, eps, alike):
 
 def _along(v, c, axes, eps, alike):
     r = inverse_size(c, axes=axes, eps=eps)
-    return _turned(v, c * r, r, axes, eps, alike)
+    return _turned(v, (c * r, r), axes, eps, alike)
 
 
 standardized = declare(
@@ -102,7 +104,7 @@ def _project(h, kept, axes, eps):
     """P h / s, with the mean taken off: for many entries in one step, as mean(z . h) takes no notice of it."""
     z, r = kept
     if count(z, axes) <= 2:
-        return _turned(h - mean(h, axes), z, r, axes, eps, 2)
+        return _turned(h - mean(h, axes), kept, axes, eps, 2)
     return r * (h - mean(h, axes) - z * mean(z * h, axes))
 
 
@@ -133,14 +135,15 @@ _rms_norm = declare(
     dy = dw . z + w . dz,  <g, w . dz> = <P(w . g) / s, dx>,  <g, dw . z> = <g . z, dw>""",
     name="rms_norm", keep=lambda x, w, axes, eps: _divided(widened(x), axes, eps, 1), stacked=True,
     forward=lambda kept, x, w, axes, eps: _forward(kept, x, w, None, axes, eps),
-    jvp=(lambda v, kept, w, axes, eps: _scaled(_turned(v, *kept, axes, eps, 1), w), lambda v, kept: v * kept[0]),
-    vjp=(lambda g, kept, w, axes, eps: _turned(_scaled(g, w), *kept, axes, eps, 1), lambda g, kept: g * kept[0]),
+    jvp=(lambda v, kept, w, axes, eps: _scaled(_turned(v, kept, axes, eps, 1), w), lambda v, kept: v * kept[0]),
+    vjp=(lambda g, kept, w, axes, eps: _turned(_scaled(g, w), kept, axes, eps, 1), lambda g, kept: g * kept[0]),
     cases=[Case((3, 4), (4,), axes=(-1,), eps=1e-5, scales=FOURTH),
            Case((2, 3, 2), (3, 2), axes=(-2, -1), eps=0.5, scales=FOURTH),
            Case((5,), Fixed(None), axes=(-1,), eps=1e-5), Case((3, 1), (1,), axes=(-1,), eps=0.25, scales=FOURTH)])
 
 
-def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05):
+def layer_norm(input: Array, normalized_shape: Sizes, weight: Array | None = None,
+               bias: Array | None = None, eps: float = 1e-05) -> Array:
     """Each sample with mean 0 and variance 1 over its last axes, then times weight plus bias.
 
     Ba, Kiros and Hinton (2016).
@@ -156,7 +159,8 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05):
     return _layer_norm(input, weight, bias, axes=axes, eps=plain("layer_norm", "eps", eps))
 
 
-def rms_norm(input, normalized_shape, weight=None, eps=None):
+def rms_norm(input: Array, normalized_shape: Sizes, weight: Array | None = None,
+             eps: float | None = None) -> Array:
     """Each sample divided by the root of the mean of its squares over its last axes, then times weight.
 
     Zhang and Sennrich (2019).
@@ -192,7 +196,8 @@ def _last_axes(function, input, normalized_shape, **others):
 @composed(cases=[Case((2, 4, 3), (4,), (4,), call=lambda x, w, b: group_norm(x, 2, w, b), scales=FOURTH),
                  Case((1, 6), (6,), call=lambda x, w: group_norm(x, 3, w, eps=0.5), scales=FOURTH),
                  Case((1, 2, 2, 2), call=lambda x: group_norm(x, 1), scales=FOURTH)])
-def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05):
+def group_norm(input: Array, num_groups: int, weight: Array | None = None,
+               bias: Array | None = None, eps: float = 1e-05) -> Array:
     """Each group of channels of each sample with mean 0 and variance 1, then times weight plus bias.
 
     Wu and He (2018).
@@ -225,8 +230,9 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05):
                  Case((1, 2, 2, 2), call=lambda x: instance_norm(x, eps=0.5), scales=FOURTH),
                  Case((2, 3, 2), (3,), (3,), (3,), domain=(None, None, "positive", None), scales=FOURTH,
                       call=lambda x, m, v, w: instance_norm(x, m, v, w, use_input_stats=False))])
-def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True,
-                  momentum=0.1, eps=1e-05):
+def instance_norm(input: Array, running_mean: Array | None = None, running_var: Array | None = None,
+                  weight: Array | None = None, bias: Array | None = None,
+                  use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-05) -> Array:
     """Each channel of each sample with mean 0 and variance 1, then times weight plus bias.
 
     Ulyanov, Vedaldi and Lempitsky (2016).
@@ -258,7 +264,9 @@ def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=
     return _batch_norm(input, w, b, axes=tuple(range(2 - len(shape), 0)), eps=eps)
 
 
-def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05):
+def batch_norm(input: Array, running_mean: Array | None, running_var: Array | None,
+               weight: Array | None = None, bias: Array | None = None, training: bool = False,
+               momentum: float = 0.1, eps: float = 1e-05) -> Array:
     """Each channel with mean 0 and variance 1 over the batch, then times weight plus bias.  Ioffe and Szegedy (2015).
 
     input                      (N, C, *)
@@ -294,7 +302,8 @@ def _by_statistics(function, switch, input, running_mean, running_var, w, b, eps
     return y if b is None else y + b
 
 
-def running_statistics(input, running_mean, running_var, momentum=0.1):
+def running_statistics(input: Array, running_mean: Array, running_var: Array,
+                       momentum: float = 0.1) -> tuple[Array, Array]:
     """The running mean and variance after one more batch: (new_mean, new_var), each new = old + momentum (batch - old).
 
     input                      (N, C, *)
@@ -350,7 +359,8 @@ def _all_but_channels(shape):
 
 @composed(cases=[Case((2, 4, 3), size=3, alpha=0.5, scales=(-30, 3)), Case((1, 2, 2, 2), size=5, scales=(-30, 3)),
                  Case((1, 5, 2), size=2, alpha=0.25, beta=0.5, k=2.0, scales=(-30, 3))])
-def local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0):
+def local_response_norm(input: Array, size: int, alpha: float = 0.0001, beta: float = 0.75,
+                        k: float = 1.0) -> Array:
     """Each entry divided by (k + alpha mean x^2)^beta, the mean over `size` neighbouring channels, 0 beyond the ends.
 
     Krizhevsky, Sutskever and Hinton (2012).
@@ -380,7 +390,8 @@ def local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0):
     Case((2, 3)), Case((2, 3), p=1.0, dim=-1, domain="nonzero"), Case((2, 3), p=3, dim=0, domain="nonzero"),
     Case((3,), p=float("inf"), dim=0, domain="nonzero"), Case((2, 2), eps=1000.0, scales=(-75, 0))],
     kinks=[Kink(([0.0, 0.0],), ([[4.0, 0.0], [0.0, 4.0]],), "x / eps at 0", {"dim": 0, "eps": 0.25})])
-def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
+def normalize(input: Array, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12,
+              out: None = None) -> Array:
     """x / max(n, eps) with the p-norm n along the axis `dim`.
 
     With u = dn/dx, where n > eps:  dy = (dx - y <u, dx>) / n;  elsewhere  dy = dx / eps.

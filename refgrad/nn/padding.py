@@ -7,11 +7,13 @@ products along one axis.
 """
 
 import operator
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..cases import Case
 from ..errors import describe
+from ..hints import Array
 from ..primitive import LINEAR, composed
 from .arguments import expected, plain, shape_of
 from .sparse import Sparse, resample
@@ -41,7 +43,8 @@ def whole(function, argument, value, least=None):
     Case((2, 3), pad=(1, 4), mode="replicate"),
     Case((1, 2, 3), pad=(-1, 2, 1, 0), mode="replicate"),
     Case((2, 3), pad=(1, 3), mode="circular"), Case((1, 2, 3), pad=(2, -1, 0, 1), mode="circular")])
-def pad(input, pad, mode="constant", value=None):
+def pad(input: Array, pad: Sequence[int], mode: str = "constant",
+        value: float | None = None) -> Array:
     """An array, continued (or, where a width is negative, cut) at both ends of its last axes.
 
     pad    widths, in torch's order, which starts at the last axis: (left, right, top, bottom,
@@ -116,7 +119,7 @@ def _continued(x, widths, mode, value):
 
 
 @composed(kind=LINEAR, cases=[Case((1, 4, 2), groups=2), Case((2, 6, 1, 2), groups=3)])
-def channel_shuffle(input, groups):
+def channel_shuffle(input: Array, groups: int) -> Array:
     """The channels of several groups, taken in turn: channels (g, k) in row-major order as (k, g).
 
     input   (N, C, d1, ...); the result has the same shape
@@ -137,7 +140,7 @@ def channel_shuffle(input, groups):
 
 @composed(kind=LINEAR, cases=[
     Case((4, 1, 2), upscale_factor=2), Case((2, 4, 2, 1), upscale_factor=2)])
-def pixel_shuffle(input, upscale_factor):
+def pixel_shuffle(input: Array, upscale_factor: int) -> Array:
     """Channels made pixels: (..., C r^2, H, W) to (..., C, H r, W r) with the factor r.
 
     y[c, h r + i, w r + j] = x[c r^2 + i r + j, h, w].
@@ -157,7 +160,7 @@ def pixel_shuffle(input, upscale_factor):
 
 @composed(kind=LINEAR, cases=[
     Case((1, 2, 4), downscale_factor=2), Case((2, 1, 4, 2), downscale_factor=2)])
-def pixel_unshuffle(input, downscale_factor):
+def pixel_unshuffle(input: Array, downscale_factor: int) -> Array:
     """Pixels made channels, the inverse of pixel_shuffle: (..., C, H r, W r) to (..., C r^2, H, W).
 
     Raises ValueError for fewer than three axes and for sizes that r does not divide.

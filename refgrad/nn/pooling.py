@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from ..cases import FOURTH, Case, Kink
+from ..hints import Array, Sizes
 from ..primitive import CONSTANT, KINKED, LINEAR, composed, declare, in_dtype_of, widened
 from ..rules.constants import number
 from ..rules.windows import interval_sums
@@ -112,7 +113,8 @@ def _power_means(function, k, input, norm_type, kernel_size, stride, ceil_mode):
 @composed(kind=LINEAR, cases=[
     Case((2, 5), kernel_size=2), Case((1, 5), kernel_size=3, stride=2, padding=1, ceil_mode=True),
     Case((1, 4), kernel_size=2, stride=3, padding=1, count_include_pad=False)])
-def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+def avg_pool1d(input: Array, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+               ceil_mode: bool = False, count_include_pad: bool = True) -> Array:
     """As avg_pool2d, with one spatial axis: (N, C, L) or (C, L)."""
     return _averaged("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode,
                      count_include_pad)
@@ -122,8 +124,9 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     Case((1, 4, 4), kernel_size=2), Case((2, 3, 3), kernel_size=2, stride=1, divisor_override=3),
     Case((1, 1, 4, 5), kernel_size=(2, 3), stride=(1, 2), padding=1, ceil_mode=True),
     Case((1, 3, 4), kernel_size=2, padding=(1, 0), count_include_pad=False)])
-def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
-               divisor_override=None):
+def avg_pool2d(input: Array, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+               ceil_mode: bool = False, count_include_pad: bool = True,
+               divisor_override: int | None = None) -> Array:
     """The mean of each window.
 
     input              (N, C, H, W) or (C, H, W)
@@ -143,15 +146,16 @@ def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
 
 
 @composed(kind=LINEAR, cases=[Case((1, 3, 2, 4), kernel_size=2, padding=(1, 0, 1))])
-def avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
-               divisor_override=None):
+def avg_pool3d(input: Array, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+               ceil_mode: bool = False, count_include_pad: bool = True,
+               divisor_override: int | None = None) -> Array:
     """As avg_pool2d, with three spatial axes: (N, C, D, H, W) or (C, D, H, W)."""
     return _averaged("avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode,
                      count_include_pad, divisor_override)
 
 
 @composed(kind=LINEAR, cases=[Case((2, 5), output_size=3), Case((1, 1, 3), output_size=(1,))])
-def adaptive_avg_pool1d(input, output_size):
+def adaptive_avg_pool1d(input: Array, output_size: Sizes) -> Array:
     """As adaptive_avg_pool2d, with one spatial axis: (N, C, L) or (C, L)."""
     return _adaptive_averages("adaptive_avg_pool1d", 1, input, output_size)
 
@@ -159,7 +163,7 @@ def adaptive_avg_pool1d(input, output_size):
 @composed(kind=LINEAR, cases=[
     Case((1, 4, 5), output_size=(2, 3)), Case((1, 2, 3, 2), output_size=1),
     Case((1, 2, 3), output_size=(None, 4))])
-def adaptive_avg_pool2d(input, output_size):
+def adaptive_avg_pool2d(input: Array, output_size: Sizes) -> Array:
     """The means of as many windows as asked for, which cover the input.
 
     input        (N, C, H, W) or (C, H, W)
@@ -173,7 +177,7 @@ def adaptive_avg_pool2d(input, output_size):
 
 
 @composed(kind=LINEAR, cases=[Case((1, 2, 3, 4), output_size=(1, 2, 3))])
-def adaptive_avg_pool3d(input, output_size):
+def adaptive_avg_pool3d(input: Array, output_size: Sizes) -> Array:
     """As adaptive_avg_pool2d, with three spatial axes: (N, C, D, H, W) or (C, D, H, W)."""
     return _adaptive_averages("adaptive_avg_pool3d", 3, input, output_size)
 
@@ -189,7 +193,8 @@ def _at_zero(k):
 @composed(kind=KINKED, kinks=_at_zero(1), cases=[
     Case((2, 5), norm_type=2, kernel_size=2, scales=FOURTH),
     Case((1, 5), norm_type=3, kernel_size=2, ceil_mode=True, domain="positive", scales=FOURTH)])
-def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+def lp_pool1d(input: Array, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None,
+              ceil_mode: bool = False) -> Array:
     """As lp_pool2d, with one spatial axis: (N, C, L) or (C, L)."""
     return _power_means("lp_pool1d", 1, input, norm_type, kernel_size, stride, ceil_mode)
 
@@ -198,7 +203,8 @@ def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     Case((1, 3, 4), norm_type=2, kernel_size=2, stride=1, scales=FOURTH),
     Case((1, 2, 4), norm_type=1.5, kernel_size=(2, 1), domain="positive", scales=FOURTH),
     Case((1, 2, 4), norm_type=math.inf, kernel_size=2, domain="nonzero")])
-def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+def lp_pool2d(input: Array, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None,
+              ceil_mode: bool = False) -> Array:
     """The p-th root of the sum of x^p over each window, with p = norm_type.
 
     input        (N, C, H, W) or (C, H, W)
@@ -218,6 +224,7 @@ def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
 
 @composed(kind=KINKED, kinks=_at_zero(3), cases=[
     Case((1, 2, 3, 2), norm_type=2, kernel_size=2, stride=1, scales=FOURTH)])
-def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+def lp_pool3d(input: Array, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None,
+              ceil_mode: bool = False) -> Array:
     """As lp_pool2d, with three spatial axes: (N, C, D, H, W) or (C, D, H, W)."""
     return _power_means("lp_pool3d", 3, input, norm_type, kernel_size, stride, ceil_mode)

@@ -8,9 +8,12 @@ and at a seam one of the two holds, as in torch:
     leaky_relu, prelu, elu, celu, selu                   the piece below 0
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from ..cases import Case, Kink
+from ..hints import Array
 from ..primitive import KINKED, composed, declare, in_dtype_of
 from .arguments import expected, generator_of, not_in_place, plain, shape_of
 
@@ -58,13 +61,13 @@ _hardtanh = declare(
 # The public functions: any shape, the result has the input's.  All as in torch.nn.functional.
 
 
-def relu(input, inplace=False):
+def relu(input: Array, inplace: bool = False) -> Array:
     """max(x, 0), with slope 0 at 0."""
     not_in_place("relu", inplace)
     return _relu(input)
 
 
-def leaky_relu(input, negative_slope=0.01, inplace=False):
+def leaky_relu(input: Array, negative_slope: float = 0.01, inplace: bool = False) -> Array:
     """x where x > 0, else negative_slope x; at 0 the slope is negative_slope.  Maas, Hannun and Ng
     (2013).
     """
@@ -72,7 +75,7 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
     return _leaky_relu(input, negative_slope=plain("leaky_relu", "negative_slope", negative_slope))
 
 
-def elu(input, alpha=1.0, inplace=False):
+def elu(input: Array, alpha: float = 1.0, inplace: bool = False) -> Array:
     """x where x > 0, else alpha (e^x - 1); at 0 the slope is alpha.  Clevert, Unterthiner and
     Hochreiter (2016).
     """
@@ -84,7 +87,7 @@ def elu(input, alpha=1.0, inplace=False):
                               Case((3,), domain="nonzero", alpha=-1.5, scales=(-300, 0))],
           kinks=[Kink((0.0,), (1.0,), "1 at 0; the second derivative is that of the exponential",
                       {"alpha": 0.5})])
-def celu(input, alpha=1.0, inplace=False):
+def celu(input: Array, alpha: float = 1.0, inplace: bool = False) -> Array:
     """x where x > 0, else alpha (e^(x/alpha) - 1), whose slope is 1 at 0.  Barron (2017).
 
     Raises ValueError for alpha = 0.
@@ -106,7 +109,7 @@ SELU_BELOW = 1.7580993408473768599402175208123
 
 @composed(kind=KINKED, cases=[Case((3, 4), domain="nonzero"), Case((), domain="nonzero")],
           kinks=[Kink((0.0,), (SELU_BELOW,), "scale times alpha at 0")])
-def selu(input, inplace=False):
+def selu(input: Array, inplace: bool = False) -> Array:
     """scale elu(x, alpha) with scale = 1.0507... and alpha = 1.6733...  Klambauer and others
     (2017).
     """
@@ -119,7 +122,7 @@ def selu(input, inplace=False):
     Case((2, 3, 2), (3,), domain=("nonzero", None)), Case((3,), (1,), domain=("nonzero", None)),
     Case((), (), domain=("nonzero", None))],
     kinks=[Kink((0.0, 0.25), (0.25, 0.0), "the weight at 0")])
-def prelu(input, weight):
+def prelu(input: Array, weight: Array) -> Array:
     """x where x > 0, else weight x; at 0 the slope is weight.  He, Zhang, Ren and Sun (2015).
 
     input   any shape; its axis 1 holds the channels
@@ -142,7 +145,8 @@ def prelu(input, weight):
     Case((2, 3), domain="nonzero",
          call=lambda x: rrelu(x, training=True, generator=np.random.default_rng(0)))],
     kinks=[Kink((0.0,), (0.25,), "the negative slope at 0", {"lower": 0.125, "upper": 0.375})])
-def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False, *, generator=None):
+def rrelu(input: Array, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False,
+          inplace: bool = False, *, generator: np.random.Generator | None = None) -> Array:
     """x where x > 0, else a x; a is drawn between lower and upper for each entry, or their mean
     when not training.
 
@@ -157,12 +161,13 @@ def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False, *, gen
         raise expected("rrelu", "lower", lower, f"a number up to upper, {upper}")
     if not training:
         return _leaky_relu(input, negative_slope=(lower + upper) / 2)
-    generator_of("rrelu", generator, "training")
-    slopes = lower + (upper - lower) * generator.random(shape_of("rrelu", "input", input))
+    drawn = generator_of("rrelu", generator, "training").random(shape_of("rrelu", "input", input))
+    slopes = lower + (upper - lower) * drawn
     return _leaky_relu(input, negative_slope=in_dtype_of(input, np.asarray(slopes)))
 
 
-def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
+def hardtanh(input: Array, min_val: float = -1.0, max_val: float = 1.0,
+             inplace: bool = False) -> Array:
     """x between min_val and max_val, else the bound that was crossed; on a bound the slope is 0.
 
     Raises ValueError for min_val > max_val.  Collobert (2004).
@@ -176,7 +181,7 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
 
 @composed(kind=KINKED, cases=[Case((3, 4), domain="nonzero"), Case(())],
           kinks=[Kink((x,), (0.0,), "0 at a bound") for x in (0.0, 6.0)])
-def relu6(input, inplace=False):
+def relu6(input: Array, inplace: bool = False) -> Array:
     """min(max(x, 0), 6), with slope 0 at 0 and at 6.  Krizhevsky (2010)."""
     not_in_place("relu6", inplace)
     return _hardtanh(input, low=0, high=6)
@@ -184,7 +189,7 @@ def relu6(input, inplace=False):
 
 @composed(kind=KINKED, cases=[Case((3, 4)), Case(())],
           kinks=[Kink((x,), (0.0,), "0 at a bound") for x in (-3.0, 3.0)])
-def hardsigmoid(input, inplace=False):
+def hardsigmoid(input: Array, inplace: bool = False) -> Array:
     """x / 6 + 1/2 for -3 < x < 3, else 0 or 1; at -3 and 3 the slope is 0."""
     not_in_place("hardsigmoid", inplace)
     return (_hardtanh(input, low=-3, high=3) + 3) / 6
@@ -192,7 +197,7 @@ def hardsigmoid(input, inplace=False):
 
 @composed(kind=KINKED, cases=[Case((3, 4)), Case(())],
           kinks=[Kink((-3.0,), (0.0,), "0 at -3"), Kink((3.0,), (1.0,), "1 at 3")])
-def hardswish(input, inplace=False):
+def hardswish(input: Array, inplace: bool = False) -> Array:
     """x (x + 3) / 6 for -3 < x < 3, else 0 or x; at -3 and 3 the slopes are 0 and 1.  Howard and
     others (2019).
 
@@ -205,14 +210,14 @@ def hardswish(input, inplace=False):
 @composed(kind=KINKED, cases=[Case((3, 4)), Case((), lambd=0.125)],
           kinks=[Kink((x,), (0.0,), "jumps: 0 at the threshold, as inside it")
                  for x in (-0.5, 0.5)])
-def hardshrink(input, lambd=0.5):
+def hardshrink(input: Array, lambd: float = 0.5) -> Array:
     """0 where |x| <= lambd, else x."""
     return np.where(np.abs(input) <= plain("hardshrink", "lambd", lambd), 0, input)
 
 
 @composed(kind=KINKED, cases=[Case((3, 4)), Case((), lambd=0.125)],
           kinks=[Kink((x,), (0.0,), "0 at the threshold") for x in (-0.5, 0.5)])
-def softshrink(input, lambd=0.5):
+def softshrink(input: Array, lambd: float = 0.5) -> Array:
     """0 where |x| <= lambd, else x less lambd sign(x).
 
     Raises ValueError for a negative lambd.  Donoho (1995).
@@ -227,7 +232,7 @@ def softshrink(input, lambd=0.5):
                               Case((), threshold=-0.5, value=20)],
           kinks=[Kink((0.5,), (0.0,), "jumps: 0 at the threshold",
                       {"threshold": 0.5, "value": 3.0})])
-def threshold(input, threshold, value, inplace=False):
+def threshold(input: Array, threshold: float, value: float, inplace: bool = False) -> Array:
     """x where x > threshold, else value; at the threshold the slope is 0."""
     not_in_place("threshold", inplace)
     threshold = plain("threshold", "threshold", threshold)

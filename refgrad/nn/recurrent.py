@@ -11,6 +11,7 @@ A sequence is a Python loop; its gradient by reverse mode is backpropagation thr
 import numpy as np
 
 from ..cases import Case, Kink
+from ..hints import Array
 from ..primitive import KINKED, composed
 from ..rules.elementwise import logistic
 from .rectifiers import relu
@@ -56,7 +57,8 @@ def _parts(A, count):
 
 @composed(cases=[Case((2, 2), (2, 1), (1, 2), (1, 1), (1,), (1,), scales=PRODUCTS),
                  Case((2,), (2,), (2, 2), (2, 2), scales=PRODUCTS)])
-def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+def rnn_tanh_cell(input: Array, hx: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None,
+                  b_hh: Array | None = None) -> Array:
     """h_next = tanh(W_ih x + b_ih + W_hh h + b_hh).  Elman (1990).
 
     input       (N, in) or (in,)
@@ -72,7 +74,8 @@ def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
 @composed(kind=KINKED, cases=[Case((2, 2), (2, 1), (1, 2), (1, 1), (1,), (1,), scales=PRODUCTS),
                               Case((2,), (2,), (2, 2), (2, 2), scales=PRODUCTS)],
           kinks=[Kink(([0.0], [0.0], [[1.0]], [[1.0]]), ([[0.0]], [[0.0]], [[[0.0]]], [[[0.0]]]), "0 at 0, as relu")])
-def rnn_relu_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+def rnn_relu_cell(input: Array, hx: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None,
+                  b_hh: Array | None = None) -> Array:
     """h_next = max(W_ih x + b_ih + W_hh h + b_hh, 0).
 
     Arguments, result and errors as those of rnn_tanh_cell.  As torch.rnn_relu_cell.
@@ -86,7 +89,8 @@ def _both(x, h, c, *parameters):
 
 @composed(cases=[Case((1,), (2,), (2,), (8, 1), (8, 2), call=_both, scales=PRODUCTS),
                  Case((2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4,), (4,), call=_both, scales=PRODUCTS)])
-def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+def lstm_cell(input: Array, hx: tuple[Array, Array], w_ih: Array, w_hh: Array,
+              b_ih: Array | None = None, b_hh: Array | None = None) -> tuple[Array, Array]:
     """c_next = sigma(f) c + sigma(i) tanh(g),  h_next = sigma(o) tanh(c_next).
 
     i, f, g and o are the four parts of W_ih x + b_ih + W_hh h + b_hh.
@@ -112,7 +116,8 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
 
 @composed(cases=[Case((1,), (2,), (6, 1), (6, 2), scales=PRODUCTS),
                  Case((2, 2), (2, 1), (3, 2), (3, 1), (3,), (3,), scales=PRODUCTS)])
-def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+def gru_cell(input: Array, hx: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None,
+             b_hh: Array | None = None) -> Array:
     """h_next = (1 - sigma(z)) n + sigma(z) h  with  n = tanh(a_n + sigma(r) b_n).
 
     a_r, a_z and a_n are the three parts of W_ih x + b_ih, b_r, b_z and b_n those of W_hh h + b_hh, r = a_r + b_r and

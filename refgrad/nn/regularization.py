@@ -1,9 +1,12 @@
 """Dropout and weight decay."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from ..cases import Case
 from ..errors import describe
+from ..hints import Array, Nest
 from ..primitive import HALF, LINEAR, Each, composed, declare, widened
 from ..rules.constants import number
 from ..rules.reductions import total
@@ -18,7 +21,8 @@ _dropout = declare(
            Case((), mask=np.array(True), p=0.5)])
 
 
-def dropout(input, p=0.5, training=True, inplace=False, *, generator=None):
+def dropout(input: Array, p: float = 0.5, training: bool = True, inplace: bool = False, *,
+            generator: np.random.Generator | None = None) -> Array:
     """Each entry 0 with probability p, else divided by 1 - p, so that the expected value is the input.
 
     generator  a numpy.random.Generator, from which one uniform number is drawn for each entry; needed when training
@@ -74,7 +78,8 @@ def _channels(function, *shape):
 
 
 @composed(kind=LINEAR, cases=_channels(lambda: dropout1d, 2, 3, 2))
-def dropout1d(input, p=0.5, training=True, inplace=False, *, generator=None):
+def dropout1d(input: Array, p: float = 0.5, training: bool = True, inplace: bool = False, *,
+              generator: np.random.Generator | None = None) -> Array:
     """Each channel 0 as a whole with probability p, else divided by 1 - p.
 
     input      (N, C, L) or (C, L)
@@ -87,7 +92,8 @@ def dropout1d(input, p=0.5, training=True, inplace=False, *, generator=None):
 
 
 @composed(kind=LINEAR, cases=_channels(lambda: dropout2d, 1, 4, 1, 2))
-def dropout2d(input, p=0.5, training=True, inplace=False, *, generator=None):
+def dropout2d(input: Array, p: float = 0.5, training: bool = True, inplace: bool = False, *,
+              generator: np.random.Generator | None = None) -> Array:
     """Each channel 0 as a whole with probability p, else divided by 1 - p.
 
     input  (N, C, H, W); three axes are (N, C, L), as torch has them
@@ -98,7 +104,8 @@ def dropout2d(input, p=0.5, training=True, inplace=False, *, generator=None):
 
 
 @composed(kind=LINEAR, cases=_channels(lambda: dropout3d, 1, 4, 1, 1, 2))
-def dropout3d(input, p=0.5, training=True, inplace=False, *, generator=None):
+def dropout3d(input: Array, p: float = 0.5, training: bool = True, inplace: bool = False, *,
+              generator: np.random.Generator | None = None) -> Array:
     """Each channel 0 as a whole with probability p, else divided by 1 - p.
 
     input  (N, C, D, H, W) or (C, D, H, W)
@@ -127,7 +134,8 @@ def _alpha_dropped(function, input, shape, p, training, inplace, generator):
 
 @composed(cases=[Case((2, 3), call=lambda x: alpha_dropout(x, 0.25, True, generator=_SEEDED())),
                  Case((3,), call=lambda x: alpha_dropout(x, 1.0, True)), Case((), p=0.5)])
-def alpha_dropout(input, p=0.5, training=False, inplace=False, *, generator=None):
+def alpha_dropout(input: Array, p: float = 0.5, training: bool = False, inplace: bool = False, *,
+                  generator: np.random.Generator | None = None) -> Array:
     """Each entry with probability p the least value of selu, -1.758; then scaled and shifted.
 
     A mean of 0 and a variance of 1 are kept.
@@ -143,7 +151,9 @@ def alpha_dropout(input, p=0.5, training=False, inplace=False, *, generator=None
 
 @composed(cases=[Case((2, 3, 2), call=lambda x: feature_alpha_dropout(x, 0.25, True, generator=_SEEDED())),
                  Case((2, 3), p=0.5)])
-def feature_alpha_dropout(input, p=0.5, training=False, inplace=False, *, generator=None):
+def feature_alpha_dropout(input: Array, p: float = 0.5, training: bool = False,
+                          inplace: bool = False, *,
+                          generator: np.random.Generator | None = None) -> Array:
     """alpha_dropout of each channel as a whole.
 
     input      (N, C, *); any shape when not training
@@ -172,7 +182,7 @@ _l2_penalty = declare(
     cases=[Case((2, 3), (3,), weight_decay=0.25), Case((), weight_decay=1.0)])
 
 
-def l2_penalty(parameters, weight_decay):
+def l2_penalty(parameters: Nest, weight_decay: float) -> Array:
     """weight_decay / 2 times the sum of the squares of all entries: its gradient is weight_decay times the parameters.
 
     parameters    an array, or any nest of dict, list, tuple and dataclass of arrays

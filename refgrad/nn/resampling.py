@@ -16,10 +16,12 @@ rational numbers, and floats round them once.
 import functools
 import math
 from fractions import Fraction
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..cases import Case
+from ..hints import Array, Sizes
 from ..primitive import LINEAR, composed
 from .arguments import expected, plain, shape_of
 from .padding import whole
@@ -167,8 +169,10 @@ _CASES = [
 
 
 @composed(kind=LINEAR, cases=_CASES)
-def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corners=None,
-                recompute_scale_factor=None, antialias=False):
+def interpolate(input: Array, size: Sizes | None = None,
+                scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
+                align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
+                antialias: bool = False) -> Array:
     """An array with more or fewer entries along its last axes.
 
     input         (N, C, d1), (N, C, d1, d2) or (N, C, d1, d2, d3)
@@ -249,18 +253,22 @@ def _sizes(name, old, size, scale_factor):
 
 
 @composed(kind=LINEAR, cases=[Case((1, 1, 2, 2), size=3)])
-def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
+def upsample(input: Array, size: Sizes | None = None,
+             scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
+             align_corners: bool | None = None) -> Array:
     """`interpolate` under an older name.  As torch.nn.functional.upsample."""
     return _interpolated("upsample", input, size, scale_factor, mode, align_corners)
 
 
 @composed(kind=LINEAR, cases=[Case((1, 1, 2, 2), size=3)])
-def upsample_nearest(input, size=None, scale_factor=None):
+def upsample_nearest(input: Array, size: Sizes | None = None,
+                     scale_factor: float | Sequence[float] | None = None) -> Array:
     """`interpolate` with mode='nearest'.  As torch.nn.functional.upsample_nearest."""
     return _interpolated("upsample_nearest", input, size, scale_factor, "nearest")
 
 
 @composed(kind=LINEAR, cases=[Case((1, 1, 2, 2), size=3)])
-def upsample_bilinear(input, size=None, scale_factor=None):
+def upsample_bilinear(input: Array, size: Sizes | None = None,
+                      scale_factor: float | Sequence[float] | None = None) -> Array:
     """Bilinear, with aligned corners.  As torch.nn.functional.upsample_bilinear."""
     return _interpolated("upsample_bilinear", input, size, scale_factor, "bilinear", align=True)

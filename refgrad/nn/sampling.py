@@ -11,11 +11,14 @@ came, and products.
 
 import functools
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ..cases import Case, Kink
 from ..errors import describe
+from ..hints import Array
 from ..primitive import KINKED, LINEAR, composed, in_dtype_of
 from ..rules.shape import at
 from .arguments import expected, shape_of
@@ -113,7 +116,8 @@ def _near(*shapes, **options):
                 {"align_corners": True, "padding_mode": "border"}),
            Kink((_LINE, _AT(1.0)), (_taken(0.0, 0.0, 1.0), _slope(0.0)), "0 where it is reflected",
                 {"align_corners": True, "padding_mode": "reflection"})])
-def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
+def grid_sample(input: Array, grid: Array, mode: str = "bilinear", padding_mode: str = "zeros",
+                align_corners: bool | None = None) -> Array:
     """An array read off at positions between its entries.
 
     input         (N, C, H, W) or (N, C, D, H, W)
@@ -136,7 +140,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     batch = np.reshape(np.arange(shape[0]), (-1,) + (1,) * axes)
     along = [_taps(grid[..., axes - 1 - k], n, mode, padding_mode, bool(align_corners))
              for k, n in enumerate(shape[2:])]
-    total = 0
+    total: Any = 0
     for taps in itertools.product(*along):
         index, valid, weights = zip(*taps)
         term = at(rows, (batch, *index)) * functools.reduce(np.multiply, weights)[..., None]
@@ -168,7 +172,7 @@ def _checked(input, grid, mode, padding_mode):
 @composed(kind=LINEAR, cases=[
     Case((2, 2, 3), size=(2, 1, 2, 3)), Case((1, 2, 3), size=(1, 1, 1, 3), align_corners=True),
     Case((1, 3, 4), size=(1, 1, 2, 1, 2), align_corners=False)])
-def affine_grid(theta, size, align_corners=None):
+def affine_grid(theta: Array, size: Sequence[int], align_corners: bool | None = None) -> Array:
     """The positions, for grid_sample, of an image under affine maps: theta (x, y, 1)'.
 
     theta  (N, 2, 3) for images, (N, 3, 4) for volumes

@@ -1,9 +1,12 @@
 """Softmax and its logarithm, along one axis."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from ..cases import Case
 from ..foreign import may_be
+from ..hints import Array
 from ..primitive import CONSTANT, LINEAR, Primitive, composed, declare, in_dtype_of, widened
 from ..rules.reductions import largest, total
 from .arguments import axis_of, expected, generator_of, plain
@@ -142,7 +145,8 @@ log_softmax_along = declare(
     vjp=(lambda g, y, axis: balance(np.exp(y), g, axis=axis),))
 
 
-def softmax(input, dim=None, _stacklevel=3, dtype=None):
+def softmax(input: Array, dim: int | None = None, _stacklevel: int = 3,
+            dtype: np.typing.DTypeLike | None = None) -> Array:
     """e^x / sum e^x along the axis `dim`: positive numbers with sum 1, in the shape of the input.
 
     input  any shape; an array without axes is a single entry, along dim 0 or -1
@@ -154,7 +158,8 @@ def softmax(input, dim=None, _stacklevel=3, dtype=None):
     return _along_axis("softmax", _softmax, input, dim, dtype)
 
 
-def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+def log_softmax(input: Array, dim: int | None = None, _stacklevel: int = 3,
+                dtype: np.typing.DTypeLike | None = None) -> Array:
     """x - log sum e^x along the axis `dim`, in nats and in the shape of the input, without overflow.
 
     Arguments and errors as those of softmax.  As torch.nn.functional.log_softmax.
@@ -163,7 +168,8 @@ def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
 
 
 @composed(cases=[Case((2, 3), dim=-1), Case((3, 2), dim=0, dtype=np.dtype(float)), Case((), dim=0)])
-def softmin(input, dim=None, _stacklevel=3, dtype=None):
+def softmin(input: Array, dim: int | None = None, _stacklevel: int = 3,
+            dtype: np.typing.DTypeLike | None = None) -> Array:
     """e^-x / sum e^-x along the axis `dim`: the softmax of -x, largest where the input is smallest.
 
     Arguments and errors as those of softmax.  As torch.nn.functional.softmin.
@@ -183,7 +189,8 @@ def _seeded(x, **options):
 
 
 @composed(cases=[Case((3, 4), call=_seeded), Case((3, 2), call=lambda x: _seeded(x, tau=0.5, dim=0))])
-def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1, *, generator=None):
+def gumbel_softmax(logits: Array, tau: float = 1, hard: bool = False, eps: float = 1e-10,
+                   dim: int = -1, *, generator: np.random.Generator | None = None) -> Array:
     """softmax((logits + g) / tau) with a number g of Gumbel's distribution, -log(-log u), drawn for each entry.
 
     tau        the temperature, not 0

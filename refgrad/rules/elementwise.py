@@ -168,8 +168,8 @@ def _zero_or_over(a, b):
 
 
 quotient = declare(
-    None, """y = a / b,  dy = (da - y db) / b;  where b = 0, under an a that is 0 as well, y is 0, and infinitely steep in
-    a (a direction x / |x|, for which 0 would be a wrong slope without a warning)""",
+    None, """y = a / b,  dy = (da - y db) / b;  where b = 0, under an a that is 0 as well, y is 0, and infinitely steep
+    in a (a direction x / |x|, for which 0 would be a wrong slope without a warning)""",
     name="quotient", kind=KINKED, forward=_zero_or_over, formula=_zero_or_over, pointwise=True,
     vjp=(lambda g, b: _steeply(g, b), lambda g, y, b: -quotient(g * y, b)),
     cases=[Case((3, 4), (4,), domain="nonzero")], kinks=[Kink((0.0, 0.0), (np.inf, 0.0), "infinitely steep at 0 / 0")])
@@ -204,7 +204,7 @@ declare(np.arctan2, "y = angle of (b, a),  dy = (b da - a db) / (a^2 + b^2)",
 
 
 def _sinc_derivative(x, *, order):
-    """s_n by the recurrence from s_0 = sinc x; where n s_(n-1) would cancel the wave, |pi x| < 1 + n/2, by the series."""
+    """s_n by the recurrence from s_0 = sinc x; where n s_(n-1) would cancel the wave, |pi x| < 1 + n/2, by series."""
     x, dtype = widened(x), x.dtype
     pi = number("pi", x)
     turn = pi * np.fmod(x, 2)

@@ -265,15 +265,16 @@ compose(np.einsum, _einsum, kind=MULTILINEAR, cases=[
 SQUARE = [Case(shape, domain="positive definite", scales=FOURTH) for shape in ((3, 3), (2, 2, 2))]
 
 inv = declare(
-    np.linalg.inv, call=lambda a: ((a,), {}), takes="A -> Y", derivation="""Y = A^-1:  A Y = I,  dA Y + A dY = 0,  dY = -Y dA Y
+    np.linalg.inv, call=lambda a: ((a,), {}), takes="A -> Y",
+    derivation="""Y = A^-1:  A Y = I,  dA Y + A dY = 0,  dY = -Y dA Y
     <G, -Y dA Y> = -tr(G' Y dA Y) = -tr(Y G' Y dA) = <-Y' G Y', dA>""",
     jvp=(lambda dA, Y: -Y @ dA @ Y,), vjp=(lambda G, Y: -T(Y) @ G @ T(Y),), cases=SQUARE, stacked=True)
 
 solve = declare(
     None, """X = A^-1 B:  A X = B,  dA X + A dX = dB,  dX = A^-1 (dB - dA X)
     <G, A^-1 dB> = <A^-T G, dB>             so  G_B = A^-T G
-    <G, -A^-1 dA X> = <-A^-T G X', dA>      so  G_A = -G_B X'""", name="solve", forward=np.linalg.solve, takes="A B -> X",
-    stacked=True,
+    <G, -A^-1 dA X> = <-A^-T G X', dA>      so  G_A = -G_B X'""",
+    name="solve", forward=np.linalg.solve, takes="A B -> X", stacked=True,
     jvp=(lambda dA, X, A: -np.linalg.solve(A, dA @ X), lambda dB, A: np.linalg.solve(A, dB)),
     vjp=(lambda G, X, A: -np.linalg.solve(T(A), G) @ T(X), lambda G, A: np.linalg.solve(T(A), G)),
     cases=[Case((3, 3), (3, 2), domain=("positive definite", None), scales=FOURTH),

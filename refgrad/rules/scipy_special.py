@@ -1,8 +1,8 @@
 """SciPy's special functions: ufuncs, which NumPy's protocol hands to traced arrays.
 
 This module is imported when the first of them arrives (see `refgrad.elsewhere`): SciPy is loaded
-then, and is not imported here.  Of functions with parameters (the order a of gammainc, a and b of betainc) the derivatives
-by x are known; those by a parameter are no such functions, and refused.
+then, and is not imported here.  Of functions with parameters (the order a of gammainc, a and b of
+betainc) the derivatives by x are known; those by a parameter are no such functions, and refused.
 """
 
 import functools

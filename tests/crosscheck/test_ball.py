@@ -371,7 +371,8 @@ def test_a_dropped_radius_is_noticed(monkeypatch):
             planted.setattr(Format, attribute, without)
             assert not bounded(program, args, np.float32)
     with monkeypatch.context() as planted:
-        planted.setitem(FUNCTIONS, np.exp, lambda x: Ball.from_cells(np.array([c.exp().mid() for c in x.cells], object)))
+        planted.setitem(FUNCTIONS, np.exp, lambda x: Ball.from_cells(
+            np.array([c.exp().mid() for c in x.cells], object)))
         with pytest.raises(AssertionError):
             check(np.exp, [draw(50)], {})
     check(np.exp, [draw(50)], {})

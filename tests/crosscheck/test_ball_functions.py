@@ -147,7 +147,8 @@ SAMPLES = {
 
 # Other packages may have registered functions of theirs, or implementations of their own.
 OF_NUMPY = [f for f, implementation in FUNCTIONS.items()
-            if not isinstance(f, np.ufunc) and f.__module__.startswith("numpy") and implementation.__module__.startswith("crosscheck.ball")]
+            if not isinstance(f, np.ufunc) and f.__module__.startswith("numpy")
+            and implementation.__module__.startswith("crosscheck.ball")]
 
 
 @pytest.mark.parametrize("function", OF_NUMPY, ids=lambda f: getattr(f, "__name__", str(f)))

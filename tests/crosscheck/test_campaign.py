@@ -49,9 +49,10 @@ def start(tmp_path):
 
     def started(out, *options, count=40, **environment):
         arguments = ["campaign", "--networks", str(count), "--part", "4", "--quick", "--out", str(tmp_path / out)]
+        path = os.pathsep.join(map(str, (ROOT, tmp_path, *sys.path)))
         return subprocess.Popen(
             [sys.executable, "-c", RUN, *arguments, *options], text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, tmp_path, *sys.path))), **environment})
+            stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path, **environment})
 
     def finish(*arguments, **options):
         with started(*arguments, **options) as process:

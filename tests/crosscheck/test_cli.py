@@ -248,11 +248,13 @@ def test_check_has_an_exit_status_for_each_outcome_and_its_options_reach_it(tmp_
     monkeypatch.syspath_prepend(tmp_path)
     undecided = call("check", "own_functions:undecided", "--inputs", "own_functions:positive", "--quick")
     assert undecided.exit_code == 3 and "undecided: nothing is known" in undecided.said
-    integers = call("check", "own_functions:total", "--inputs", "own_functions:integers_too", "--argnums", "1", "--quick")
+    integers = call("check", "own_functions:total", "--inputs", "own_functions:integers_too", "--argnums", "1",
+                    "--quick")
     assert integers.exit_code == 0 and "total(x: 2)" in integers.said
     assert call("check", "own_functions:gelu", "--shape", "3", "--quick").exit_code == 0
     for wrong, words in ((("own_functions:added", "--shape", "4,3", "--shape", "5"), "raises"),
-                         (("own_functions:total", "--inputs", "own_functions:integers_too", "--argnums", "x"), "--argnums 'x'"),
+                         (("own_functions:total", "--inputs", "own_functions:integers_too", "--argnums", "x"),
+                          "--argnums 'x'"),
                          (("own_functions:gelu", "--shape", "3", "--mode", "sideways"), "sideways")):
         found = call("check", *wrong)
         assert found.exit_code == 2 and words in found.said and len(found.said.splitlines()) == 1

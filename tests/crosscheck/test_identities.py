@@ -8,8 +8,8 @@ import pytest
 from crosscheck.ball import Ball
 from crosscheck.studies.derivations.examples import EXAMPLES
 from crosscheck.studies.derivations.identities import FAMILIES, IDENTITIES, shapes_of
-from crosscheck.studies.derivations.proving import (Posed, agreement, declared, derived_gradient, digits, drawn, own_gradient,
-                                            program, projected)
+from crosscheck.studies.derivations.proving import (
+    Posed, agreement, declared, derived_gradient, digits, drawn, own_gradient, program, projected)
 from refgrad.derive import derive
 from refgrad.derive.expression import parse
 

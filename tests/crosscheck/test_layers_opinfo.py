@@ -117,7 +117,8 @@ def test_at_a_kink_both_are_right():
 
 def test_where_the_slope_has_a_kink_both_are_right():
     """The second derivative of x |x| / 2 is to the left not what it is to the right."""
-    wrong = found(lambda x: torch.where(x > 0, x * x / 2, -x * x / 2), lambda x: np.where(x >= 0, x * x / 2, -x * x / 2),
+    wrong = found(lambda x: torch.where(x > 0, x * x / 2, -x * x / 2),
+                  lambda x: np.where(x >= 0, x * x / 2, -x * x / 2),
                   torch.tensor([0.0, 1.0], dtype=torch.float64))
     assert wrong.stage == "reverse over reverse" and wrong.right == BOTH
 

@@ -224,8 +224,9 @@ def test_aims_are_judged_by_their_worst_case():
 
 def test_the_sentence():
     assert memory.sentence(frame_of(*grown(RELU, 0.45, 1.5), *grown(TANH, 0.7, 1.1))) == (
-        "At its peak the memory of value and gradient is 1.10 to 1.50 times what must be kept (1.2 is the aim, 1.5 with windows); it "
-        "grows as depth^1.00; it grows as depth^0.45 to 0.70 with checkpoint in sqrt(depth) segments")
+        "At its peak the memory of value and gradient is 1.10 to 1.50 times what must be kept (1.2 is the aim, "
+        "1.5 with windows); it grows as depth^1.00; "
+        "it grows as depth^0.45 to 0.70 with checkpoint in sqrt(depth) segments")
     assert memory.sentence(frame_of()) == "Nothing was measured"
 
 

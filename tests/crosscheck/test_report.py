@@ -37,7 +37,8 @@ def test_nothing_decided_is_not_ok():
     report = check(lambda x: np.maximum(np.sqrt(x) ** 2, x), np.abs(X))
     assert report.outcome == "undecided" and not report.ok and not report.failures
     assert report.undecided == [("x", "float64"), ("x", "float32")]
-    assert "undecided: nothing is known of the derivative with respect to x in float64; x in float32" in first_line(report)
+    assert "undecided: nothing is known of the derivative with respect to x in float64; x in float32" in (
+        first_line(report))
     with pytest.raises(GradientError, match="undecided"):
         assert_gradient(lambda x: np.maximum(np.sqrt(x) ** 2, x), np.abs(X))
 
@@ -100,7 +101,8 @@ def column(a, at, value):
     (put(1, lambda a: column(a, np.s_[:, -1], 0)), "w", "column 2 (the last) alone is wrong: it is 0"),
     (put(1, lambda a: column(a, 0, 2 * a[0])), "w", "row 0 alone is wrong"),
     (put(2, lambda a: 2 * a), "b", "off by the factor 2 everywhere: it is twice as large"),
-    (put(2, lambda a: a / 5), "b", "off by the factor 0.2 everywhere: a factor of 5 is missing (a mean where a sum is due?)"),
+    (put(2, lambda a: a / 5), "b",
+     "off by the factor 0.2 everywhere: a factor of 5 is missing (a mean where a sum is due?)"),
     (put(0, lambda a: -a), "x", "off by the factor -1 everywhere: its sign is turned"),
     (put(1, lambda a: a.T), "w", "it is transposed"),
     (put(2, lambda a: 0 * a), "b", "it is 0 everywhere: nothing flows back"),
@@ -242,7 +244,8 @@ def test_a_jax_function_is_checked_through_jax():
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda: check(lambda x, b: x + b, X, np.ones(5)), "raises ValueError at the inputs: operands could not be broadcast"),
+    (lambda: check(lambda x, b: x + b, X, np.ones(5)),
+     "raises ValueError at the inputs: operands could not be broadcast"),
     (lambda: check(lambda x, b: x + b, T, torch.ones(5)), "raises RuntimeError at the inputs: The size of tensor a"),
     (lambda: check(lambda x: 1 / 0, X), "raises ZeroDivisionError at the inputs")])
 def test_a_function_that_raises_at_the_inputs_is_said_in_one_line(call, message):

@@ -1,4 +1,4 @@
-"""Work is shared out: the same results whatever does it, and no worker that is lost takes more than its task with it."""
+"""Work is shared out: the same results whatever does it, and a worker that is lost takes its task alone with it."""
 
 import os
 import signal

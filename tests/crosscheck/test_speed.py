@@ -86,7 +86,7 @@ def test_the_data_are_exact_in_float32_and_away_from_kinks(problem):
 
 
 def test_no_image_is_near_a_kink():
-    """Of the first convolution: neither where relu bends, nor where another entry of a pooling window is the largest."""
+    """Of the first convolution: neither where relu bends, nor where another entry of a window is the largest."""
     problem = next(p for p in PROBLEMS if p.kind == "images")
     data = draw(problem, 3)
     W, b = data.parameters[:2]

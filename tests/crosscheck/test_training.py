@@ -67,7 +67,7 @@ def test_training_learns_and_both_learn_the_same(trained, net, least):
 
 def test_gradient_errors_are_of_the_size_of_rounding(trained):
     measured = trained[trained["gradient_error"].notna()]
-    for (net, dtype), rows in measured.groupby(["net", "dtype"]):
+    for (_, dtype), rows in measured.groupby(["net", "dtype"]):
         in_eps = rows["gradient_error"] / np.finfo(dtype).eps
         assert 0.1 < in_eps.min() and in_eps.max() < 100
 

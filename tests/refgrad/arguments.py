@@ -8,7 +8,8 @@ name), some of them by position and some by name, and with all or some of its ar
 
 import itertools
 import zlib
-from typing import Any, Callable, NamedTuple
+from typing import Any, NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 

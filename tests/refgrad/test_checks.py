@@ -135,10 +135,10 @@ def test_a_constant_in_another_precision_is_seen():
 
 def test_a_wrong_second_derivative_is_seen():
     cut = lambda v, x: v * 2 * tracer.bare(x)
-    for faulty in (square(vjp=cut), square(jvp=cut), square(vjp=cut, jvp=cut)):
-        checks.is_dual(faulty, [X], rng())
+    for wrong in (square(vjp=cut), square(jvp=cut), square(vjp=cut, jvp=cut)):
+        checks.is_dual(wrong, [X], rng())
         with pytest.raises(AssertionError):
-            checks.second_derivatives_agree(faulty, [X], rng())
+            checks.second_derivatives_agree(wrong, [X], rng())
 
 
 def test_a_wrong_value_shape_dtype_or_nest_is_seen():

@@ -8,8 +8,9 @@ from refgrad import nn
 from refgrad.derive import NoFormula, SizeMismatch, derive
 from refgrad.primitive import TABLE
 
-MATRICES = {"X": ("m", "n"), "W": ("n", "k"), "Y": ("m", "k"), "A": ("n", "n"), "B": ("n", "n"), "S": ("n", "n", "symmetric"),
-            "P": ("m", "k", "probabilities"), "D": ("n", "n", "diagonal"), "x": ("n",), "y": ("n",), "b": ("k",), "c": (), "p": ("n", "positive")}
+MATRICES = {"X": ("m", "n"), "W": ("n", "k"), "Y": ("m", "k"), "A": ("n", "n"), "B": ("n", "n"),
+            "S": ("n", "n", "symmetric"), "P": ("m", "k", "probabilities"), "D": ("n", "n", "diagonal"),
+            "x": ("n",), "y": ("n",), "b": ("k",), "c": (), "p": ("n", "positive")}
 
 
 def of(program, wrt):

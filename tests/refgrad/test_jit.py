@@ -183,7 +183,8 @@ def test_other_shapes_dtypes_and_arguments_make_other_programs():
     fast = rg.jit(f)
     x = np.arange(6.0)
     for y, how, kwargs in ((x, "sum", {}), (x, "max", {}), (x.reshape(2, 3), "sum", {"scale": 2.0}), (x, "sum", {}),
-                           (x.astype(np.float32), "sum", {"scale": -0.0}), (x.astype(np.float32), "sum", {"scale": 0.0})):
+                           (x.astype(np.float32), "sum", {"scale": -0.0}),
+                           (x.astype(np.float32), "sum", {"scale": 0.0})):
         found, expected = fast(y, how, **kwargs), f(y, how, **kwargs)
         assert repr(found) == repr(expected)
 

@@ -111,7 +111,7 @@ LEAVING = {
     "complex": lambda x: x * complex(x[0]).real + complex(x[0]).imag,
     "format": lambda x: np.sum(x) * float(format(x[0], ".3f")),
     "a text": lambda x: np.sum(x) * (1 if f"{x[0]:.1f}" == "1.0" else -1),
-    "texts": lambda x: (str(x), repr(x), f"{x}", f"{x[0]}", "%.2f" % x[0], np.array_str(x)),
+    "texts": lambda x: (str(x), repr(x), f"{x}", f"{x[0]}", f"{x[0]:.2f}", np.array_str(x)),
     "lists": lambda x: (x.tolist(), x[0].item(), [*x][::-1], sorted(x), max(x), 2.0 in x),
     "round": lambda x: (round(x[0]), round(x[0], 1) * x, round(x[0], -1), np.round(x, 1)),
     "an index into a list": lambda x: [7.0, 8.0, 9.0][np.argmax(x)] * x,

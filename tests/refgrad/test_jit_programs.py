@@ -172,8 +172,8 @@ def test_batch_norm_is_written_out_and_its_branch_is_checked():
     fast = rg.jit(f)
     usual, huge = fast.program(x), fast.program(1e200 * x)
     assert usual is not huge and "inverse_size" not in usual.source + huge.source
-    for a, program in [(x, usual), (1e200 * x, huge)]:
-        assert fast.program(a) is program
+    for a, written in [(x, usual), (1e200 * x, huge)]:
+        assert fast.program(a) is written
         np.testing.assert_allclose(np.append(*fast(a)), np.append(*f(a)), rtol=1e-12, atol=1e-215)
 
 

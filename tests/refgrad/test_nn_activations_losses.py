@@ -79,7 +79,8 @@ def test_value_gradients_and_second_derivatives_are_those_of_torch(name, args, o
     agrees_with_torch(name, args, options, rng)
 
 
-@pytest.mark.parametrize("name", sorted({name for name, *_ in [*CALLS, *MEASURES]} | {"ctc_loss", "gumbel_softmax", "hardsigmoid"}))
+@pytest.mark.parametrize("name", sorted(
+    {name for name, *_ in [*CALLS, *MEASURES]} | {"ctc_loss", "gumbel_softmax", "hardsigmoid"}))
 def test_signatures_are_those_of_torch(name):
     has_the_signature_of_torch(name)
 

@@ -135,7 +135,8 @@ def test_affine_grid_by_loops():
 WRONG = [
     (lambda: nn.pad(X, (1, 1), "mirror"), ValueError, "pad: mode is 'mirror'; expected one of 'constant'"),
     (lambda: nn.pad(X, (1,)), ValueError, "pad: pad is of length 1"),
-    (lambda: nn.pad(X, (1,) * 6), ValueError, "pad: pad is of length 6"), (lambda: nn.pad(X, 1), TypeError, "pad is int"),
+    (lambda: nn.pad(X, (1,) * 6), ValueError, "pad: pad is of length 6"),
+    (lambda: nn.pad(X, 1), TypeError, "pad is int"),
     (lambda: nn.pad(X, (1, 0.5)), TypeError, r"pad\[1\] is float"),
     (lambda: nn.pad(X, (1, 1), "reflect", 2.0), ValueError, "pad: value is 2.0; expected None with mode='reflect'"),
     (lambda: nn.pad(X, (3, 0), "reflect"), ValueError, "expected at most 2 with mode='reflect'"),

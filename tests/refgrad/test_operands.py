@@ -74,7 +74,8 @@ def test_arguments_are_refused_by_name(argument):
 
 
 def test_a_traced_array_is_an_ndarray_and_a_number_a_float():
-    for transform in (rg.value_and_grad, lambda f: lambda x: rg.jvp(f, (x,), (x,)), lambda f: lambda x: (rg.jit(f)(x),)):
+    for transform in (rg.value_and_grad, lambda f: lambda x: rg.jvp(f, (x,), (x,)),
+                      lambda f: lambda x: (rg.jit(f)(x),)):
         assert transform(lambda x: np.sum(x) if isinstance(x, np.ndarray) else -np.sum(x))(X)[0] == 6
         assert transform(lambda x: np.sum(x) if isinstance(x[0], float) else -np.sum(x))(X)[0] == 6
         assert transform(lambda x: x * x if isinstance(x, float) and np.isscalar(x) else -x)(2.0)[0] == 4

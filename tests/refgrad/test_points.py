@@ -226,7 +226,7 @@ def test_a_root_itself_is_infinitely_curved_at_its_kink(f):
 def test_cofactors_to_any_order_of_matrices_that_are_nearly_singular():
     rng = np.random.default_rng(0)
     U, V = (np.linalg.qr(rng.standard_normal((5, 5)))[0] for _ in range(2))
-    s, a, b = np.array([2, 1.5, 1.25, 1]), *rng.standard_normal((2, 5, 5))
+    s, a, _ = np.array([2, 1.5, 1.25, 1]), *rng.standard_normal((2, 5, 5))
     for least in (0, 1e-13, 1e-9, 1e-5, 1e-2):
         A = U @ np.diag([*s, least]) @ V.T
         for scale in (1.0, 2.0 ** -160, 2.0 ** 180):  # of which the determinant under- or overflows

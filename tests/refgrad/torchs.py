@@ -19,8 +19,8 @@ BUILTINS = {
     "linear": "(input, weight, bias=None)", "softplus": "(input, beta=1, threshold=20)",
     "gelu": "(input, approximate='none')", "bilinear": "(input1, input2, weight, bias=None)",
     "scaled_dot_product_attention": "(query, key, value, attn_mask=None, dropout_p=0.0, "
-                                    "is_causal=False, scale=None, enable_gqa=False)", "hardshrink": "(input, lambd=0.5)",
-    "logsigmoid": "(input)",
+                                    "is_causal=False, scale=None, enable_gqa=False)",
+    "hardshrink": "(input, lambd=0.5)", "logsigmoid": "(input)",
     "softshrink": "(input, lambd=0.5)", "prelu": "(input, weight)", "pdist": "(input, p=2)",
     "cosine_similarity": "(x1, x2, dim=1, eps=1e-08)",
     "pairwise_distance": "(x1, x2, p=2.0, eps=1e-06, keepdim=False)"}
@@ -84,7 +84,8 @@ def agrees_with_torch(name, args, options, rng):
 
 def has_the_signature_of_torch(name):
     """Names, order and defaults of the arguments; refgrad's own `generator` is by keyword alone."""
-    mine = [p for p in inspect.signature(getattr(nn, name)).parameters.values() if p.name != "generator"]
+    mine = [p.replace(annotation=p.empty) for p in inspect.signature(getattr(nn, name)).parameters.values()
+            if p.name != "generator"]
     function = getattr(F, f"{name}_with_indices", of_torch(name))  # which the name dispatches to
     if inspect.isfunction(function):
         theirs = inspect.signature(function).parameters.values()

@@ -104,7 +104,7 @@ def _places(primitive, fault, seeds):
 
 
 def _differs_at_kinks(primitive, side, argument, faulty, site, seed):
-    """Whether the declared convention is another one: it holds where no difference could tell, at domain borders too."""
+    """Whether the declared convention is another one: it holds where no difference can tell, at borders too."""
     reals = [i for i, x in enumerate(site.arrays) if is_real(x)]
     for kink in primitive.kinks:
         if len(kink.at) != len(reals) or any(map(np.ndim, kink.at)) or kink.params.items() - site.params.items():

@@ -8,7 +8,8 @@ NumPy functions, as rules are, so that it runs on floats, balls and traced array
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 

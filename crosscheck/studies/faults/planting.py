@@ -6,7 +6,7 @@ import warnings
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -106,7 +106,7 @@ def primitives():
     return [p for p in TABLE.values() if isinstance(p, Primitive) and p.kind is not CONSTANT]
 
 
-@lru_cache(maxsize=None)
+@cache
 def primitive_named(name):
     found = [p for p in primitives() if p.name == name]
     if len(found) != 1:
@@ -164,7 +164,7 @@ def sites(primitive, case, arrays=None):
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def faults():
     """All faults that can be made: every primitive, operator, rule and argument."""
     found = []

@@ -29,7 +29,8 @@ def sections(folder, faults):
             "uses it, then the locator. That a mutant changes nothing is proved: on balls to second order, and entry "
             "by entry in floats."]
     pinned = faults["pinned"].astype(str) == "True"
-    left = faults[faults["caught"].isin([trial.MISSED, trial.FALSE_ALARM]) | (faults["caught"] == trial.CAUGHT) & ~pinned]
+    failed = faults["caught"].isin([trial.MISSED, trial.FALSE_ALARM])
+    left = faults[failed | (faults["caught"] == trial.CAUGHT) & ~pinned]
     columns = ["primitive", "operator", "rule", "argument", "caught", "by", "point", "pinned_on", "note"]
     shown = [table(left[columns].head(FIRST), f"Missed, or not pinned on the right primitive: {len(left)}",
                    long=("note",))] if len(left) else []

@@ -94,8 +94,8 @@ PROBLEMS = (
             "1 / cosh^2 x has; and tanh's result, which the next layer reads", ((WIDTH, WIDTH), (WIDTH,))),
     Problem("batch norm MLP", _batch_norm, 2 * ENTRIES + WIDTH, "the standardized z and 1 / s of each channel; relu's "
             "result, which the next layer reads", ((WIDTH, WIDTH), (WIDTH,), (WIDTH,))),
-    Problem("relu CNN", _convolution, ENTRIES, "relu's result: the next layer reads it, and relu its sign; the unfolded "
-            "windows are made again", ((CHANNELS, CHANNELS, 3, 3), (CHANNELS,)), MOST_UNFOLDED),
+    Problem("relu CNN", _convolution, ENTRIES, "relu's result: the next layer reads it, and relu its sign; the "
+            "unfolded windows are made again", ((CHANNELS, CHANNELS, 3, 3), (CHANNELS,)), MOST_UNFOLDED),
     Problem("elementwise chain", _elementwise, 2 * ENTRIES, "in z = tanh(a sin z + b) the arguments of tanh and of "
             "sin; to multiply by a number and to add one keeps nothing"),
 )

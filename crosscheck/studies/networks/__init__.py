@@ -1,7 +1,7 @@
 """The main job: random networks through refgrad, torch and differences on balls."""
 
-from enum import Enum
-from typing import Annotated, Optional
+from enum import StrEnum
+from typing import Annotated
 
 import typer
 
@@ -29,16 +29,16 @@ REFGRAD_FINDINGS = Table("refgrad_findings.csv", (
 COVERAGE = Table("coverage.csv", ("kind", "first", "second", "met"), ("met",), needed=False)
 
 
-class Dtype(str, Enum):
+class Dtype(StrEnum):
     float32 = "float32"
     float64 = "float64"
 
 
-COUNT = option("networks", Optional[int], None, "--networks", min=1, max=1000, help="How many networks.",
+COUNT = option("networks", int | None, None, "--networks", min=1, max=1000, help="How many networks.",
                show_default="240, which meet every layer and every pair of families; 60 with --quick")
-DTYPE = option("dtype", Optional[list[Dtype]], None, "--dtype", help="Give it twice for both.",
+DTYPE = option("dtype", list[Dtype] | None, None, "--dtype", help="Give it twice for both.",
                show_default="both")
-LIBRARY = option("library", Optional[list[str]], None, "--library", metavar="NAME",
+LIBRARY = option("library", list[str] | None, None, "--library", metavar="NAME",
                  help="Whose derivatives are checked; may be repeated. JAX takes part as jax, if it is installed.",
                  show_default="refgrad and torch")
 ID = parameter("id", Annotated[str, typer.Argument(
@@ -62,7 +62,7 @@ Examples:
 - `python -m crosscheck campaign --networks 100000 --quick --out /data/campaign --workers 32`
 
 - `python -m crosscheck campaign --networks 100000 --quick --out /data/campaign --resume --cluster tcp://10.0.0.1:8786`
-""", (option("networks", Optional[int], None, "--networks", min=1, max=10 ** 12, help="How many networks.",
+""", (option("networks", int | None, None, "--networks", min=1, max=10 ** 12, help="How many networks.",
              show_default="240; 60 with --quick"),
       SEED, OUT, DTYPE, LIBRARY, QUICK, WORKERS, CLUSTER,
       option("part", int, 100, "--part", min=1, max=100_000, help="How many networks' rows are one file."),

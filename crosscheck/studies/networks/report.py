@@ -62,7 +62,8 @@ def verdict(errors, *others):
     text = "; ".join(parts) + (f" ({', '.join(extra)})." if extra else ".")
     if (coverage := others[-1]) is not None and (unmet := int((coverage["met"] == 0).sum())):
         text += f" {unmet:,} layers or pairs of families were not met."
-    refgrad_wrong = ((errors["differentiator"] == "refgrad") & errors["verdict"].isin([WRONG, NOT_FINITE, NO_ANSWER])).any()
+    failed = errors["verdict"].isin([WRONG, NOT_FINITE, NO_ANSWER])
+    refgrad_wrong = ((errors["differentiator"] == "refgrad") & failed).any()
     return text[0].upper() + text[1:], bool(digits >= 40 and not refgrad_wrong)
 
 

@@ -13,7 +13,7 @@ KEYS = ["differentiator", "dtype", "mode"]
 
 
 class Summary:
-    """A row for each differentiator, dtype and mode: how many rows there are, how many of each verdict, the extremes."""
+    """A row for each differentiator, dtype and mode: how many rows, how many of each verdict, the extremes."""
 
     def __init__(self):
         self.verdicts, self.digits, self.ulps, self.closest = {}, {}, {}, {}

@@ -150,7 +150,8 @@ class Rounds:
         ratio, low, high, rounds = median_interval(seconds / self.seconds.get(HAND, np.nan))
         return {"seconds": _median(seconds), "ratio": ratio, "low": low, "high": high,
                 "over_refgrad": _median(seconds / self.seconds.get(OURS, np.nan)),
-                "over_jit": _median(seconds / self.seconds.get(WRITTEN, np.nan)), "rounds": rounds, "thrown_away": self.thrown_away[who], "busy": _median(np.array(self.busy[who]))}
+                "over_jit": _median(seconds / self.seconds.get(WRITTEN, np.nan)), "rounds": rounds,
+                "thrown_away": self.thrown_away[who], "busy": _median(np.array(self.busy[who]))}
 
 
 def machine():

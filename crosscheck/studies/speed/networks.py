@@ -5,7 +5,8 @@ Each is small, so that what the differentiation itself takes can be seen beside 
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple
+from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 

@@ -1,5 +1,6 @@
-"""The process of one contender: `python -m crosscheck.studies.speed.worker MODULE FUNCTION THREADS`, requests in and
-answers out.
+"""The process of one contender, requests in and answers out.
+
+    python -m crosscheck.studies.speed.worker MODULE FUNCTION THREADS
 
 It knows nothing of the other contenders, so that no thread pool of theirs runs here.  Workers with one thread are all
 kept on the same processor where the system allows it: there each has one, however many threads it starts.

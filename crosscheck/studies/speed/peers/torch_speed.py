@@ -18,7 +18,8 @@ def _l2_penalty(parameters, weight_decay):
 F = SimpleNamespace(**{name: getattr(torch.nn.functional, name) for name in (
     "linear", "relu", "batch_norm", "cross_entropy", "mse_loss", "conv2d", "max_pool2d",
     "layer_norm", "scaled_dot_product_attention", "gelu")},
-    tanh=torch.tanh, sin=torch.sin, sum=torch.sum, l2_penalty=_l2_penalty, lstm_cell=torch.lstm_cell, zeros_like=torch.zeros_like, in_turn=in_turn)
+    tanh=torch.tanh, sin=torch.sin, sum=torch.sum, l2_penalty=_l2_penalty,
+    lstm_cell=torch.lstm_cell, zeros_like=torch.zeros_like, in_turn=in_turn)
 
 
 def prepare(problem, data, compiled=False):
