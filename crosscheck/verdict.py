@@ -2,17 +2,18 @@
 
     exact to rounding   the error is within what rounding alone can do to the computation: proven by the ball at that
                         precision, or typical, a small multiple of the error that the reference makes in the same dtype
-    agrees              with differences in floats, to as many digits as these know
-    less accurate       beyond that, but it shrinks with the precision as only rounding errors do, or it is lost beside
-                        the largest entry of the gradient or the function's value: the formula is right, its floating
-                        point form is worse than the reference's
+    agrees              the function runs in floats only: derivative and differences agree to as many digits as the
+                        differences are good for
+    less accurate       the error is larger than that, but shrinks with the precision as only rounding errors do, or is
+                        lost beside the largest entry of the gradient or the value of the function: the formula is
+                        right, its floating-point form loses digits
     wrong               an error that more precision does not cure
     not finite          nan or inf where a finite value exists
     kink                the function is not differentiable here; the one-sided slopes are given
-    misconduct          the derivative may be right, but its code misbehaves: it keeps state, writes into its arguments,
-                        returns another shape or dtype
+    misconduct          the derivative may be right, but its code has side effects: it keeps state, writes into its
+                        arguments, or returns another shape or dtype
     no answer           the differentiator raised an error, which the note has
-    undecided           nothing could be told; the note has the reason
+    undecided           inconclusive; the note has the reason
 """
 
 from __future__ import annotations
