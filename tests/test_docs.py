@@ -30,6 +30,14 @@ def test_what_is_generated_is_up_to_date(path):
     assert (ROOT / path).read_text() == generate.written()[path]
 
 
+def test_places_of_the_architecture_exist():
+    places = re.findall(r"^\| (`.*?) \|", (DOCS / "architecture.md").read_text(), re.MULTILINE)
+    names = [name for place in places for name in re.findall(r"`([\w./]+)`", place) if "." in name or "/" in name]
+    assert names
+    for name in names:
+        assert any((place / name).exists() for place in (ROOT, ROOT / "refgrad", ROOT / "crosscheck")), name
+
+
 def test_every_page_is_in_a_table_of_contents():
     index = (DOCS / "index.md").read_text()
     listed = re.findall(r"^([\w/]+)$", index, re.MULTILINE)
