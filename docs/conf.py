@@ -2,6 +2,7 @@
 
 import re
 import sys
+from itertools import groupby
 from pathlib import Path
 
 from pygments.lexers.special import TextLexer
@@ -35,23 +36,17 @@ def plain(line):
                    for part in code_or_not)
 
 
-def as_written(app, what, name, thing, options, lines):
-    """Show a docstring as it is written: refgrad's have columns and formulas, which no markup would keep.
+def is_prose(line):
+    """Whether it is neither indented nor has columns; two blanks may stand behind a full stop."""
+    return "  " not in line.replace(".  ", ". ")
 
-    Lines between two blank ones stay together; such a paragraph is prose if none of its lines is indented or has a
-    column, and stands as a literal block if one is.
-    """
-    shown, paragraph = [], []
-    for line in [*lines, ""]:
-        if line.strip():
-            paragraph.append(line)
-            continue
-        is_prose = not any(part.startswith(" ") or "  " in part.strip().replace(".  ", ". ") for part in paragraph)
-        if paragraph and is_prose:
-            shown += [*map(plain, paragraph), ""]
-        elif paragraph:
-            shown += ["::", "", *("    " + part for part in paragraph), ""]
-        paragraph = []
+
+def as_written(app, what, name, thing, options, lines):
+    """Show a docstring as it is written: prose as prose, and columns and formulas as they stand."""
+    shown = []
+    for prose, group in groupby(lines, is_prose):
+        shown += [*map(plain, group), ""] if prose else [
+            "", ".. code-block:: text", "", *("    " + line for line in group), ""]
     lines[:] = shown
 
 
