@@ -2,7 +2,6 @@
 
 import re
 import sys
-from itertools import groupby
 from pathlib import Path
 
 from pygments.lexers.special import TextLexer
@@ -16,6 +15,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx-mathjax-offline"]
 exclude_patterns = ["_build"]
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["wrap.css"]
 html_show_copyright = False
 html_show_sourcelink = False
 html_copy_source = False
@@ -36,17 +37,31 @@ def plain(line):
                    for part in code_or_not)
 
 
-def is_prose(line):
-    """Whether it is neither indented nor has columns; two blanks may stand behind a full stop."""
-    return "  " not in line.replace(".  ", ". ")
+#: A row of columns, as in "seed  the same seed gives the same points"; two blanks may stand behind a full stop.
+ROW = re.compile(r"(\S.*?[^\s.])  +(\S.*)")
 
 
 def as_written(app, what, name, thing, options, lines):
-    """Show a docstring as it is written: prose as prose, and columns and formulas as they stand."""
-    shown = []
-    for prose, group in groupby(lines, is_prose):
-        shown += [*map(plain, group), ""] if prose else [
-            "", ".. code-block:: text", "", *("    " + line for line in group), ""]
+    """Turn a docstring into reStructuredText: a row of columns is an entry of a definition list, an indented line goes
+    on with the row or the item before it, and after a blank line it is code; all else is prose."""
+    shown, state = [], ""
+    for line in lines:
+        row = ROW.fullmatch(line)
+        if not line.strip():
+            state = "code" if state == "code" else ""
+            shown.append("")
+        elif line.startswith(" ") and state in ("row", "item", "prose"):
+            shown.append(("  " if state == "item" else "    ") + plain(line.strip()))
+        elif line.startswith(" "):
+            shown += ["", ".. code-block:: text", ""] * (state != "code") + ["    " + line]
+            state = "code"
+        elif row:
+            shown += [""] * (state != "row") + [plain(row[1]), "    " + plain(row[2])]
+            state = "row"
+        else:
+            now = "item" if line.startswith("- ") else "prose"
+            shown += [""] * (state != now) + [plain(line)]
+            state = now
     lines[:] = shown
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from docs import generate
 
-from .documents import ROOT, compared, printed, programs
+from .documents import FENCE, ROOT, compared, printed, programs
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
@@ -46,7 +46,7 @@ def test_every_page_is_in_a_table_of_contents():
 
 def test_links_between_pages_lead_somewhere():
     for path in [ROOT / "README.md", *(DOCS / page for page in PAGES)]:
-        for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", path.read_text()):
+        for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", FENCE.sub("", path.read_text())):
             assert (path.parent / target).exists(), f"{path.relative_to(ROOT)}: {target}"
 
 
