@@ -16,7 +16,7 @@ exclude_patterns = ["_build"]
 
 html_theme = "furo"
 html_static_path = ["static"]
-html_css_files = ["wrap.css"]
+html_css_files = ["site.css"]
 html_show_copyright = False
 html_show_sourcelink = False
 html_copy_source = False
@@ -38,7 +38,7 @@ def plain(line):
 
 
 #: A row of columns, as in "seed  the same seed gives the same points"; two blanks may stand behind a full stop.
-ROW = re.compile(r"(\S.*?[^\s.])  +(\S.*)")
+ROW = re.compile(r"(\S(?:.*?[^\s.])?)  +(\S.*)")
 
 
 def as_written(app, what, name, thing, options, lines):

@@ -20,12 +20,12 @@ from .primitive import Primitive
 from .snapshots import LARGE, REUSED, Snapshots, owner_of
 from .tracer import Level, Tracer
 
-#: Below this many entries an array is copied sooner than it is known to need no copy.
+#: Arrays with fewer entries are copied: proving that no copy is needed would cost more.
 SMALL = 2048
 #: Parameters, and parts of a tuple of them, that nobody can overwrite.
 ATOMS = {int, float, bool, str, slice, type(None), type(Ellipsis)}
 
-#: Whether a walk is under way: invalid operations then raise FloatingPointError for the sweep.
+#: Whether a sweep is running: invalid operations then raise FloatingPointError, which it catches.
 WALKING = ContextVar("walking", default=False)
 
 
@@ -88,7 +88,7 @@ class Tape(Level):
     constant = variable
 
     def borrow(self, x):
-        """An array of the caller's as it is now; a large one is not copied, but watched from when a rule will read it."""
+        """An argument of the caller's as it is now; a large one is not copied, but watched once a rule will read it."""
         if x.size < LARGE:
             return self.snapshots.of(x, "reverse mode: an argument")
         self.borrowed.add(id(owner_of(x)))
@@ -144,7 +144,7 @@ class Tape(Level):
         return traced
 
     def worth_keeping(self, primitive, kept, arrays, wanted):
-        """Of large arrays whose numbers no rule will read the shape and dtype alone."""
+        """The residuals: large arrays that no rule reads are replaced by placeholders of the same shape and dtype."""
         read = primitive.read_by(wanted, len(arrays))
         for i, x in enumerate(arrays):
             if read[1 + i] and _is_large(x) and id(owner_of(x)) in self.borrowed:
@@ -153,9 +153,9 @@ class Tape(Level):
         return kept, arrays
 
     def sweep(self, seeds, targets, once=False):
-        """Cotangents of the slots `targets`, given pairs (slot, cotangent); None where nothing flows.
+        """Cotangents of the slots `targets`, given pairs (slot, cotangent); None for those that get none.
 
-        With `once` the tape is used up: what an operation kept is freed as soon as the sweep has passed it.
+        With `once` the tape is used up: the residuals of an operation are freed as soon as the sweep has passed it.
         """
         cotangents = [None] * next(self.slots)
         fresh = set()  # slots whose cotangent the sweep made itself, so that nobody else can hold it
@@ -239,11 +239,10 @@ def _have_nan(cotangents):
 
 
 def _ask_for_nan(c):
-    """Have a level that writes the operations down ask whether a cotangent has nan.
+    """Under jit, record a check of whether a cotangent has nan.
 
-    The sweep looks for nan in the values of traced arrays, and what it does about nan stands in the
-    program only if there was some.  With this question another program is written where the answer
-    is another one.
+    The sweep treats nan in a way of its own, and the traced program has these steps only if there was
+    a nan during the trace.  With the check, the function is traced again where the answer differs.
     """
     while type(c) is Tracer:
         if c.level.records:
@@ -252,7 +251,7 @@ def _ask_for_nan(c):
 
 
 def _added(a, b, out=None):
-    """a + b; infinity minus infinity is nan here, whatever the sweep does about invalid operations."""
+    """a + b; infinity minus infinity is nan here, although the sweep makes invalid operations raise."""
     try:
         return a + b if out is None else np.add(a, b, out=out)
     except FloatingPointError:
@@ -281,7 +280,7 @@ def _handed_out(c, is_ours):
 def _is_new(c, g, node, contributions):
     """Whether a rule's result shares memory with nothing: not a view, and none of the arrays the rule was handed.
 
-    Of a small array it is not worth asking: a copy costs less than the answer.
+    For a small array the answer is no: a copy costs less than finding out.
     """
     if type(c) is not np.ndarray or c.size < SMALL or c.base is not None or sum(d is c for d in contributions) > 1:
         return False

@@ -1,7 +1,7 @@
-"""Python's numbers in a program that is written down.
+"""Python's numbers in a jitted program.
 
-A `Scalar` stands for a float or an int among the arguments of a jit-ted function.  What Python's
-operators make of it is written down as Python's operation, so that a replay does what Python does:
+A `Scalar` stands for a float or an int among the arguments of a jitted function.  What Python's
+operators do with it is recorded as Python's operation, so that a replay does what Python does:
 a float that meets a float32 array leaves it float32, division by zero raises, an int has as many
 digits as it needs.  To isinstance it is the number that it stands for.  Whatever needs the number
 itself (a branch, an index, math.sqrt, a text) gets it, and the replay checks that it is the same.
