@@ -79,7 +79,7 @@ class Operation:
 
 
 def replaced(x, change):
-    """x with change(v) in place of each v within, in tuples, lists, dicts and slices."""
+    """x with each v inside it replaced by change(v), through tuples, lists, dicts and slices."""
     kind = type(x)
     if kind is tuple or kind is list:
         return kind([replaced(v, change) for v in x])

@@ -19,7 +19,7 @@ NUMBERS = {int, float, bool, complex}
 
 
 class Scalar:
-    """`value`: the number; `mark`: which one of the program's it is."""
+    """`value`: the number; `mark`: its number in the program."""
 
     __slots__ = ("value", "level", "mark")
 
@@ -31,7 +31,7 @@ class Scalar:
         return self.level.concrete(self, type(self.value))
 
     def by(self, function, *numbers):
-        """What a function of Python's makes of this number and others."""
+        """The result of one of Python's operators on this number and others."""
         if all(type(x) in NUMBERS or isinstance(x, Scalar) for x in numbers):
             return self.level.python(function, numbers)
         return NotImplemented
