@@ -171,7 +171,8 @@ app = application(STUDIES)
 
 
 def main():
-    """The program: it prints UTF-8 in any locale; a file that cannot be read or written ends it with one line."""
+    """The program: it prints UTF-8 in any locale; a file that cannot be read or written ends it
+    with one line."""
     if sys.stdout is None:
         complain("error: standard output is closed")
         sys.exit(2)

@@ -1,5 +1,6 @@
-"""Side effects and consistency of a derivative's code: does it keep state or write into its arguments, does it depend on
-the memory layout of arrays, and do all ways to the same derivative agree?"""
+"""Side effects and consistency of a derivative's code: does it keep state or write into its
+arguments, does it depend on the memory layout of arrays, and do all ways to the same derivative
+agree?"""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ def contiguous(a):
 
 
 def expanded(a):
-    """An array of equal numbers expanded from a single one, as the cotangent of a sum is; other arrays are copied."""
+    """An array of equal numbers expanded from a single one, as the cotangent of a sum is; other
+    arrays are copied."""
     return np.broadcast_to(a.flat[0], a.shape) if a.size > 1 and (a == a.flat[0]).all() else np.array(a)
 
 
@@ -56,7 +58,8 @@ class Remembered:
 
 
 def conduct(trial, dtype, wrong):
-    """Yield findings on side effects of vjp and jvp at the point of a trial, and on other ways to the same derivatives.
+    """Yield findings on side effects of vjp and jvp at the point of a trial, and on other ways to
+    the same derivatives.
 
     wrong  the modes whose own answer is wrong: other ways to that derivative are not judged
     """
@@ -152,7 +155,8 @@ def _expanded(subject, point, weights, dtype, eps):
 
 
 def third_order(trial, dtype):
-    """Yield a finding for the third derivative along v, compared with differences of the second, which was found right."""
+    """Yield a finding for the third derivative along v, compared with differences of the second,
+    which was found right."""
     subject, known, x = trial.subject, trial.known, trial.point.x
 
     def bend(x):

@@ -1,4 +1,5 @@
-"""A pool of worker processes, with the interface of concurrent.futures, that survives the death of a worker.
+"""A pool of worker processes, with the interface of concurrent.futures, that survives the death of
+a worker.
 
 (The pool of concurrent.futures itself gives up all running tasks when one process dies.)
 """
@@ -33,7 +34,8 @@ class RemoteError(Exception):
 class Processes(Executor):
     """A pool of new processes; one that dies is replaced, and its task is repeated.
 
-    A thread of this process serves each.  They ignore Ctrl-C, which this process handles, and end when it ends.
+    A thread of this process serves each.  They ignore Ctrl-C, which this process handles, and end
+    when it ends.
     """
 
     def __init__(self, count):

@@ -1,5 +1,5 @@
-"""Points with other shapes and indices than the caller's, at which the derivative must be right, too, if
-the function accepts them."""
+"""Points with other shapes and indices than the caller's, at which the derivative must be right,
+too, if the function accepts them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Distributes independent tasks through the interface of concurrent.futures: in this process, to worker processes or to
-a cluster."""
+"""Distributes independent tasks through the interface of concurrent.futures: in this process, to
+worker processes or to a cluster."""
 
 from __future__ import annotations
 

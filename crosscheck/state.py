@@ -1,7 +1,9 @@
-"""Saves the state that the caller's functions can change before a check, and restores it afterwards.
+"""Saves the state that the caller's functions can change before a check, and restores it
+afterwards.
 
 A layer stores on itself what its backward needs; a counter counts; a random generator advances.  A
-run on balls or on traced arrays would leave these in the caller's objects, for the next run to find.
+run on balls or on traced arrays would leave these in the caller's objects, for the next run to
+find.
 """
 
 from __future__ import annotations

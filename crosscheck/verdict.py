@@ -1,17 +1,19 @@
-"""Judges how a derivative differs from the exact one.  There are no tolerances: every limit is computed.
+"""Judges how a derivative differs from the exact one.  There are no tolerances: every limit is
+computed.
 
     exact to rounding   the error is within what rounding alone can do to the computation: proven by the ball at that
                         precision, or typical, a small multiple of the error that the reference makes in the same dtype
-    agrees              the function runs in floats only: derivative and differences agree to as many digits as the
-                        differences are good for
-    less accurate       the error is larger than that, but shrinks with the precision as only rounding errors do, or is
-                        lost beside the largest entry of the gradient or the value of the function: the formula is
-                        right, its floating-point form loses digits
+    agrees              the function runs in floats only: derivative and differences agree to as
+                        many digits as the differences are good for
+    less accurate       the error is larger than that, but shrinks with the precision as only
+                        rounding errors do, or is lost beside the largest entry of the gradient or
+                        the value of the function: the formula is right, its floating-point form
+                        loses digits
     wrong               an error that more precision does not cure
     not finite          nan or inf where a finite value exists
     kink                the function is not differentiable here; the one-sided slopes are given
-    misconduct          the derivative may be right, but its code has side effects: it keeps state, writes into its
-                        arguments, or returns another shape or dtype
+    misconduct          the derivative may be right, but its code has side effects: it keeps state,
+                        writes into its arguments, or returns another shape or dtype
     no answer           the differentiator raised an error, which the note has
     undecided           inconclusive; the note has the reason
 """
@@ -36,9 +38,10 @@ VERDICTS = (RIGHT, AGREES, LESS_ACCURATE, WRONG, NOT_FINITE, KINK, MISCONDUCT, N
 #: An error up to this multiple of the reference's own in the same dtype is typical of that dtype: three binary digits.
 TYPICAL = 8
 
-#: Rounding errors are proportional to eps.  The error in the coarser of two dtypes may exceed that proportion by this
-#: factor, ten binary digits, since the finer one's error may be small by luck (it may hold products of the coarser one's
-#: numbers exactly); but by no more than half of the coarser dtype's digits.
+#: Rounding errors are proportional to eps.  The error in the coarser of two dtypes may exceed that
+#: proportion by this factor, ten binary digits, since the finer one's error may be small by luck
+#: (it may hold products of the coarser one's numbers exactly); but by no more than half of the
+#: coarser dtype's digits.
 LUCK = 2.0 ** 10
 
 
@@ -63,12 +66,16 @@ class Context:
     mode       of the derivative
     dtype      the name of the format in which it was asked for
     agreement  how the exact value compares with differences: a `truth.exact.Agreement`
-    scale      the largest entry of the derivatives of that order, relative to which an error may be negligible
-    value      the function's value, rounded up, relative to which the derivative itself may be negligible
+    scale      the largest entry of the derivatives of that order, relative to which an error may be
+               negligible
+    value      the function's value, rounded up, relative to which the derivative itself may be
+               negligible
     bits       the precision of the exact value
-    natural    the function's usual size, relative to which an error may be negligible where the function is small
+    natural    the function's usual size, relative to which an error may be negligible where the
+               function is small
     typical    the reference's result in the same dtype: an error of its size needs no bound, which costs more
-    twin       the result of the same computation in another dtype: it tells a rounding error from a wrong formula
+    twin       the result of the same computation in another dtype: it tells a rounding error from a
+               wrong formula
     twin_dtype the name of that dtype
     works      the formats in which the function works when it is called in `dtype` and in `twin_dtype`, where those
                are not the dtypes themselves: a function from dtype to `FloatFormat`
@@ -107,7 +114,8 @@ def telling(scale, value, dtype):
 def judge(result, exact, bound, context):
     """The `Verdict` on a floating point `result` whose exact value is the Ball `exact`.
 
-    bound  a function without arguments that computes what rounding can do, a `truth.exact.Bound`; called if needed
+    bound  a function without arguments that computes what rounding can do, a `truth.exact.Bound`;
+           called if needed
     """
     form, agreement, scale = context.form, context.agreement, context.scale
     result = np.asarray(result)

@@ -1,5 +1,6 @@
-"""Locates a fault within a gradient.  It describes the pattern of the wrong entries in words: off by one factor
-everywhere, one row or column, transposed, the gradient of another input, the cotangent of a result ignored.
+"""Locates a fault within a gradient.  It describes the pattern of the wrong entries in words: off
+by one factor everywhere, one row or column, transposed, the gradient of another input, the
+cotangent of a result ignored.
 
 The true gradient is known by slopes of the function along single entries, or, of larger arrays, along random directions
 that are confined to one slice of an axis each.

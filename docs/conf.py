@@ -1,4 +1,5 @@
-"""How Sphinx builds the site: ``python -m sphinx docs build/site``.  Nothing in it is fetched from another host."""
+"""How Sphinx builds the site: ``python -m sphinx docs build/site``.  Nothing in it is fetched from
+another host."""
 
 import re
 import sys
@@ -32,18 +33,20 @@ pygments_style = "friendly"
 
 def plain(line):
     """A line of prose as reStructuredText: nothing is markup but code between backticks."""
-    code_or_not = re.split(r"(`+[^`]+`+)", line)
-    return "".join(f"``{part.strip('`')}``" if part.startswith("`") else re.sub(r"([\\*|_])", r"\\\1", part)
-                   for part in code_or_not)
+    return "".join(f"``{part.strip('`')}``" if part.startswith("`") else
+                   re.sub(r"([\\*|_])", r"\\\1", part)
+                   for part in re.split(r"(`+[^`]+`+)", line))
 
 
-#: A row of columns, as in "seed  the same seed gives the same points"; two blanks may stand behind a full stop.
+#: A row of columns, as in "seed  the same seed gives the same points"; two blanks may stand behind
+#: a full stop.
 ROW = re.compile(r"(\S(?:.*?[^\s.])?)  +(\S.*)")
 
 
 def as_written(app, what, name, thing, options, lines):
-    """Turn a docstring into reStructuredText: a row of columns is an entry of a definition list, an indented line goes
-    on with the row or the item before it, and after a blank line it is code; all else is prose."""
+    """Turn a docstring into reStructuredText: a row of columns is an entry of a definition list, an
+    indented line goes on with the row or the item before it, and after a blank line it is code; all
+    else is prose."""
     shown, state = [], ""
     for line in lines:
         row = ROW.fullmatch(line)

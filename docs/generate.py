@@ -1,8 +1,10 @@
-"""Writes what the documentation takes from elsewhere: tables of the op table, figures of reports/, notebooks of pages.
+"""Writes what the documentation takes from elsewhere: tables of the op table, figures of reports/,
+notebooks of pages.
 
     python -m docs.generate
 
-A page marks such a part with ``<!-- NAME -->`` and ``<!-- end of NAME -->``; `PARTS` has a function for each name.
+A page marks such a part with ``<!-- NAME -->`` and ``<!-- end of NAME -->``; `PARTS` has a function
+for each name.
 """
 
 from __future__ import annotations
@@ -78,7 +80,8 @@ def kinks():
 
 
 def wrong_in_torch():
-    """The wrong results of torch that the last run reduced to a small program: what is in it -> its rows."""
+    """The wrong results of torch that the last run reduced to a small program: what is in it -> its
+    rows."""
     found = {}
     for row in report("torch_findings"):
         if row["verdict"] in ("wrong", "not finite"):
@@ -87,7 +90,8 @@ def wrong_in_torch():
 
 
 def torch_layers():
-    """A row for each program: what is in it, in which order and modes torch is wrong, and by how much."""
+    """A row for each program: what is in it, in which order and modes torch is wrong, and by how
+    much."""
     yield from table("what is in the program", "order", "modes", "error of torch")
     for layers, rows in wrong_in_torch().items():
         orders = " and ".join(map(str, sorted({1 + (" over " in row["mode"]) for row in rows})))
@@ -103,7 +107,7 @@ def torch_programs():
         yield f"### {layers}"
         yield ""
         for row in rows:
-            yield f"{row['mode']}: {row['verdict']}, {float(row['ulps']):.1e} ulps from the exact value."
+            yield f"{row['mode']}: {row['verdict']}, {float(row['ulps']):.1e} ulps off."
             yield ""
             yield "```pycon"
             yield row["program"].rstrip()
@@ -115,7 +119,8 @@ def verdicts():
     """The verdicts and what they mean, from the docstring of crosscheck.verdict."""
     yield from table("verdict", "meaning")
     for name in verdict.VERDICTS:
-        meaning = re.search(rf"^    {name}  +(.*(?:\n {{5,}}.*)*)", verdict.__doc__, re.MULTILINE)[1]
+        entry = re.compile(rf"^    {name}  +(.*(?:\n {{5,}}.*)*)", re.MULTILINE)
+        meaning = entry.search(verdict.__doc__)[1]
         yield f"| {name} | {' '.join(meaning.split())} |"
 
 
@@ -128,8 +133,8 @@ def checkers():
 def checkers_in_words():
     (first, noticed, cases), *others = checkers()
     least, most = min(n for _, n, _ in others), max(n for _, n, _ in others)
-    yield f"{cases} mistakes were planted in right derivatives. {first} notices {noticed} of them; the gradient checkers of"
-    yield f"torch, JAX and autograd notice {least} to {most}."
+    yield f"{cases} mistakes were planted in right derivatives. {first} notices {noticed} of them;"
+    yield f"the gradient checkers of torch, JAX and autograd notice {least} to {most}."
 
 
 def picture():
@@ -140,14 +145,15 @@ def picture():
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 {height}" width="640" '
              'font-family="sans-serif" font-size="14">',
              f'<rect width="640" height="{height}" fill="white"/>',
-             f'<text x="8" y="22" font-size="16" font-weight="bold">Of {found[0][2]} planted mistakes in gradients, '
-             'each checker notices:</text>']
+             f'<text x="8" y="22" font-size="16" font-weight="bold">Of {found[0][2]} planted '
+             'mistakes in gradients, each checker notices:</text>']
     for i, (name, noticed, cases) in enumerate(found):
         y = top + step * i
         color = "#0072b2" if name == "crosscheck" else "#d8a27c"
         lines += [f'<text x="{left - 8}" y="{y + 15}" text-anchor="end">{name}</text>',
                   f'<rect x="{left}" y="{y}" width="{width}" height="20" fill="#eeeeee"/>',
-                  f'<rect x="{left}" y="{y}" width="{width * noticed / cases:.1f}" height="20" fill="{color}"/>',
+                  f'<rect x="{left}" y="{y}" width="{width * noticed / cases:.1f}" height="20" '
+                  f'fill="{color}"/>',
                   f'<text x="{left + width + 8}" y="{y + 15}">{noticed}</text>']
     return "\n".join([*lines, "</svg>", ""])
 
@@ -156,10 +162,13 @@ def notebook(page):
     """A page as a Jupyter notebook: words, programs, and what these print."""
     cells, words, outputs = [], [], None
 
+    def add(kind, text, **more):
+        cells.append({"cell_type": kind, "id": f"cell-{len(cells)}", "metadata": {}, **more,
+                      "source": text.strip().splitlines(keepends=True)})
+
     def end_of_words():
-        text = "".join(words).strip()
-        if text:
-            cells.append({"cell_type": "markdown", "metadata": {}, "source": text.splitlines(keepends=True)})
+        if "".join(words).strip():
+            add("markdown", "".join(words))
         words.clear()
 
     for part in re.split(r"(^```[\w-]*\n.*?^```\n)", page, flags=re.DOTALL | re.MULTILINE):
@@ -167,22 +176,20 @@ def notebook(page):
         if mark == "```python":
             end_of_words()
             outputs = []
-            cells.append({"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": outputs,
-                          "source": source.rstrip().splitlines(keepends=True)})
+            add("code", source, execution_count=None, outputs=outputs)
         elif mark in ("```output", "```report"):
-            outputs.append({"name": "stdout", "output_type": "stream", "text": source.splitlines(keepends=True)})
+            outputs.append({"name": "stdout", "output_type": "stream",
+                            "text": source.splitlines(keepends=True)})
         else:
             words.append(part)
     end_of_words()
-    for number, cell in enumerate(cells):
-        cell["id"] = f"cell-{number}"
     about = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-    return json.dumps({"cells": cells, "metadata": about, "nbformat": 4, "nbformat_minor": 5}, indent=1,
-                      ensure_ascii=False) + "\n"
+    book = {"cells": cells, "metadata": about, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(book, indent=1, ensure_ascii=False) + "\n"
 
 
-PARTS = {"layers": layers, "kinds": kinds, "kinks": kinks, "torch": torch_layers, "programs": torch_programs,
-         "checkers": checkers_in_words, "verdicts": verdicts}
+PARTS = {"layers": layers, "kinds": kinds, "kinks": kinks, "torch": torch_layers,
+         "programs": torch_programs, "checkers": checkers_in_words, "verdicts": verdicts}
 
 
 def filled(page):

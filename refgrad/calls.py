@@ -1,4 +1,5 @@
-"""Calls in NumPy's signatures: arguments that a rule does not list, and the arguments and methods of ufuncs.
+"""Calls in NumPy's signatures: arguments that a rule does not list, and the arguments and methods
+of ufuncs.
 
 A rule's `call` takes NumPy's arguments under NumPy's names, but need not list them all.  A user may
 pass an argument that it does not list, by position or by name, as long as its value is NumPy's
@@ -85,7 +86,8 @@ OWN = "logsumexp", "softmax", "log_softmax", "polygamma"
 
 
 def caller_in_library(x):
-    """The function of NumPy or SciPy whose own code has met x, and what to write instead: (None, "") if none.
+    """The function of NumPy or SciPy whose own code has met x, and what to write instead: (None,
+    "") if none.
 
     As in 'np.full_like(fill_value=float64[])': NumPy asks for overrides by some arguments alone;
     its own code gets to see the others.

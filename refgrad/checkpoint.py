@@ -18,7 +18,8 @@ from .writing import on_arguments
 
 
 class _Recomputed(Primitive):
-    """A program as one operation: its arguments are the only residuals, and the sweep runs it a second time."""
+    """A program as one operation: its arguments are the only residuals, and the sweep runs it a
+    second time."""
 
     def pull(self, g, kept, arrays, params, wanted):
         outside_the_walk()
@@ -76,11 +77,13 @@ _recomputed = _Recomputed(
 
 
 def checkpoint(f):
-    """f, for which reverse mode keeps the arguments alone and runs f a second time in the backward sweep.
+    """f, for which reverse mode keeps the arguments alone and runs f a second time in the backward
+    sweep.
 
-    The operations inside f leave no residuals in between.  f takes and returns nests of arrays; arguments that are
-    not traced, and results that are not floating point, may be anything.  f must not close over arrays that are
-    traced by the transforms that trace its arguments (TypeError): pass them as arguments too.
+    The operations inside f leave no residuals in between.  f takes and returns nests of arrays;
+    arguments that are not traced, and results that are not floating point, may be anything.  f must
+    not close over arrays that are traced by the transforms that trace its arguments (TypeError):
+    pass them as arguments too.
 
     The second run sees what the first one saw: arrays, lists, counters, attributes and random generators that f
     reaches are copied before the first run, and large arrays are watched (see closures).

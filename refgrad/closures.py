@@ -1,4 +1,5 @@
-"""Copies of the state that a function reaches, so that it can be run again under the same conditions.
+"""Copies of the state that a function reaches, so that it can be run again under the same
+conditions.
 
 The second run of a checkpointed function must see what its first run saw: counters, buffers and
 random generators that it reaches through its closure, its defaults, its module's variables or its
@@ -183,7 +184,8 @@ def _is_library(f):
 
 
 def _is_of_the_program(kind):
-    """Whether a class is defined by the user's program, so that copying the attributes copies an object."""
+    """Whether a class is defined by the user's program, so that copying the attributes copies an
+    object."""
     return all(
         c is object or type(c) is type and c.__new__ is object.__new__ and not of_library(c)
         for c in kind.__mro__

@@ -1,7 +1,8 @@
 """Ufuncs of other packages, whose rules are declared when the first of them is called.
 
-By NumPy's protocol every ufunc is offered to traced arrays, whichever package defines it.  The rules
-for a package are declared when it is found among the loaded modules, so it need not be installed.
+By NumPy's protocol every ufunc is offered to traced arrays, whichever package defines it.  The
+rules for a package are declared when it is found among the loaded modules, so it need not be
+installed.
 """
 
 import importlib
@@ -16,7 +17,8 @@ MODULES = {"scipy.special": ["refgrad.rules.scipy_special"]}
 
 
 def declared(function, table=TABLE):
-    """The entry of a table for a function, with the rules of all loaded packages declared; None if there is none."""
+    """The entry of a table for a function, with the rules of all loaded packages declared; None if
+    there is none."""
     if function not in table:
         for package, modules in MODULES.items():
             if package in sys.modules:

@@ -121,7 +121,8 @@ class Overwritten(RuntimeError):
 
 
 def encloses_itself(name):
-    """The error for a function that is a single operation on the tape, but closes over an array traced by that tape."""
+    """The error for a function that is a single operation on the tape, but closes over an array
+    traced by that tape."""
     return TypeError(f"{name}: the function closes over a traced array, whose gradient would be lost; pass it as an "
                      f"argument")
 

@@ -1,8 +1,9 @@
 """Arrays of other libraries: NumPy hands each call to the array's library.
 
 Inside a transform an array of another library (CuPy, Dask, or any type that speaks NumPy's two
-protocols and does not know refgrad's own primitives) is wrapped in a `Foreign`.  So every call on it
-passes through one place, where the differences between that library and NumPy are declared, once:
+protocols and does not know refgrad's own primitives) is wrapped in a `Foreign`.  So every call on
+it passes through one place, where the differences between that library and NumPy are declared,
+once:
 
 1. its `Library` may say how it does a function, one of NumPy's or a primitive of refgrad's;
 2. a primitive of refgrad's own runs its NumPy forward;
@@ -39,7 +40,7 @@ class Library:
 
     name    its name in error messages
     ways    from a function (of NumPy's, or a primitive) to an implementation on the library's
-            arrays, with the same arguments; it may raise NotImplementedError that says what to write
+            arrays, with the same arguments; it may raise NotImplementedError, saying what to write
     give    converts a NumPy array that meets one of the library's
     has     whether the library has a function of NumPy's
     lazy    its arrays are not computed before their numbers are asked for

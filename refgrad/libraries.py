@@ -1,7 +1,8 @@
 """Where Dask and CuPy differ from NumPy, in-place operations above all.
 
 Neither is imported here: a program that passes one of its arrays has imported it.  A program can
-declare a library that is not in this file itself: ``refgrad.foreign.LIBRARIES[kind] = Library(...)``.
+declare a library that is not in this file itself: ``refgrad.foreign.LIBRARIES[kind] =
+Library(...)``.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 The first call of a jitted function runs it on traced arrays, which record the operations (see
 recording).  Later calls replay that list alone (see straight_line) as long as the function would do
 the same: the arguments have the same shapes and dtypes, everything else that the function reads has
-not changed (see surroundings), and each branch on a value goes the same way.  Otherwise the function
-is traced again into another program.
+not changed (see surroundings), and each branch on a value goes the same way.  Otherwise the
+function is traced again into another program.
 """
 
 from __future__ import annotations
@@ -166,17 +166,18 @@ def jit(f):
     """Trace f at its first call into a program of NumPy calls, and replay this at later calls.
 
     Arrays, NumPy's scalars and Python's floats and ints among the arguments are inputs of the
-    program.  Everything else that f reads is a constant of it, and is compared at every call: shapes
-    and dtypes, other arguments, globals, variables that f closes over, attributes, the contents of
+    program.  Everything else that f reads is a constant of it, and is compared at every call:
+    shapes and dtypes, other arguments, globals, variables that f closes over, attributes, the
+    contents of
     containers.  If one of them has changed, f is traced again.  If the code branches on a value,
-    indexes by one or formats one as text, the value is checked at each replay, and f is traced again
-    where it differs.  f runs every time if it draws random numbers or changes what it reads.
+    indexes by one or formats one as text, the value is checked at each replay, and f is traced
+    again where it differs.  f runs every time if it draws random numbers or changes what it reads.
 
     Installed libraries count as constant without being compared, and so do arrays that are not
     writeable (``x.flags.writeable = False``), which saves the time to compare a large one.  Side
-    effects (f prints, counts, appends to a list that it does not read) happen only when f is traced.
-    If f asks for a ``type()``, or calls a library that accepts nothing but Python's own numbers,
-    Python's numbers are constants, too.
+    effects (f prints, counts, appends to a list that it does not read) happen only when f is
+    traced. If f asks for a ``type()``, or calls a library that accepts nothing but Python's own
+    numbers, Python's numbers are constants, too.
 
     Wrap the outermost transform, ``jit(value_and_grad(f))``: inside another transform a jitted
     function is f itself.  ``jit(f).program(*args)`` is the `Program` for such arguments; its

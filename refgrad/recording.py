@@ -1,9 +1,9 @@
 """The level of jit, which records all operations as a list.
 
-It lies below all other levels, so it records what the transforms above it compute: a gradient of any
-order comes out as straight-line NumPy, without tape, dispatch or checks.  Where the function branches
-on a value, or catches the error of an operation that failed, the list has a check that the replay
-would go the same way.
+It lies below all other levels, so it records what the transforms above it compute: a gradient of
+any order comes out as straight-line NumPy, without tape, dispatch or checks.  Where the function
+branches on a value, or catches the error of an operation that failed, the list has a check that the
+replay would go the same way.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Inside(BaseException):
 
 
 class Recording(Level):
-    """The level of jit, which records all operations.  A tracer's mark is the number of its array."""
+    """The level of jit, which records all operations.  A tracer's mark is the number of its
+    array."""
 
     records = True
     purpose = "may change from call to call of a jitted function"
@@ -55,7 +56,7 @@ class Recording(Level):
         self.operations = []
         self.count = 0
         self.composing = []  # compositions that are being run
-        self.inside = []     # (primitive whose operations are being recorded, checks on values in it)
+        self.inside = []     # (primitive whose operations are recorded, checks on values in it)
         self.errors = np.geterr()  # what NumPy does about errors if the function does not say
         self.strict = is_strict()
         self.copies = {}     # id -> (plain array that the program needs, its latest copy)
@@ -77,7 +78,8 @@ class Recording(Level):
         return self.done(np.copy, (value,), {})
 
     def refused(self, error):
-        """Remember an error that is raised at the end, even if the function catches it (`Level.__exit__`)."""
+        """Remember an error that is raised at the end, even if the function catches it
+        (`Level.__exit__`)."""
         self.lost = self.lost or error
         return error
 
@@ -233,7 +235,8 @@ class Recording(Level):
     # checks on values
 
     def concrete(self, x, convert):
-        """A value that leaves the arrays, such as the condition of an if: the replay checks that it is the same."""
+        """A value that leaves the arrays, such as the condition of an if: the replay checks that it
+        is the same."""
         if not self.open:
             raise ClosedLevel(convert.__name__)
         if self.inside:
@@ -258,7 +261,8 @@ class Recording(Level):
         return write(x.value) if isinstance(x, Scalar) else super().text(x, write)
 
     def check(self, function, arrays, params, known):
-        """Record a check: the replay computes this result and, if it differs, the function is traced again."""
+        """Record a check: the replay computes this result and, if it differs, the function is
+        traced again."""
         if function in ONCE:
             question = function, *(x.mark if is_traced(x) else (type(x), x) for x in arrays)
             if question in self.checked:

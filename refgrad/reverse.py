@@ -88,7 +88,8 @@ class Tape(Level):
     constant = variable
 
     def borrow(self, x):
-        """An argument of the caller's as it is now; a large one is not copied, but watched once a rule will read it."""
+        """An argument of the caller's as it is now; a large one is not copied, but watched once a
+        rule will read it."""
         if x.size < LARGE:
             return self.snapshots.of(x, "reverse mode: an argument")
         self.borrowed.add(id(owner_of(x)))
@@ -144,7 +145,8 @@ class Tape(Level):
         return traced
 
     def worth_keeping(self, primitive, kept, arrays, wanted):
-        """The residuals: large arrays that no rule reads are replaced by placeholders of the same shape and dtype."""
+        """The residuals: large arrays that no rule reads are replaced by placeholders of the same
+        shape and dtype."""
         read = primitive.read_by(wanted, len(arrays))
         for i, x in enumerate(arrays):
             if read[1 + i] and _is_large(x) and id(owner_of(x)) in self.borrowed:
@@ -153,9 +155,11 @@ class Tape(Level):
         return kept, arrays
 
     def sweep(self, seeds, targets, once=False):
-        """Cotangents of the slots `targets`, given pairs (slot, cotangent); None for those that get none.
+        """Cotangents of the slots `targets`, given pairs (slot, cotangent); None for those that get
+        none.
 
-        With `once` the tape is used up: the residuals of an operation are freed as soon as the sweep has passed it.
+        With `once` the tape is used up: the residuals of an operation are freed as soon as the
+        sweep has passed it.
         """
         cotangents = [None] * next(self.slots)
         fresh = set()  # slots whose cotangent the sweep made itself, so that nobody else can hold it
@@ -241,8 +245,9 @@ def _have_nan(cotangents):
 def _ask_for_nan(c):
     """Under jit, record a check of whether a cotangent has nan.
 
-    The sweep treats nan in a way of its own, and the traced program has these steps only if there was
-    a nan during the trace.  With the check, the function is traced again where the answer differs.
+    The sweep treats nan in a way of its own, and the traced program has these steps only if there
+    was a nan during the trace.  With the check, the function is traced again where the answer
+    differs.
     """
     while type(c) is Tracer:
         if c.level.records:
@@ -251,7 +256,8 @@ def _ask_for_nan(c):
 
 
 def _added(a, b, out=None):
-    """a + b; infinity minus infinity is nan here, although the sweep makes invalid operations raise."""
+    """a + b; infinity minus infinity is nan here, although the sweep makes invalid operations
+    raise."""
     try:
         return a + b if out is None else np.add(a, b, out=out)
     except FloatingPointError:

@@ -1,6 +1,8 @@
-"""Optimization passes that make a straight-line program shorter or faster; they run one after the other.
+"""Optimization passes that make a straight-line program shorter or faster; they run one after the
+other.
 
-Each takes the program, which knows shapes and dtypes, and a list of operations, and returns a new list.
+Each takes the program, which knows shapes and dtypes, and a list of operations, and returns a new
+list.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ def is_plain(index):
 
 
 def once(program, operations):
-    """Common subexpressions: equal views of one array, and equal computations of small arrays, are done once."""
+    """Common subexpressions: equal views of one array, and equal computations of small arrays, are
+    done once."""
     known, same, kept = {}, {}, []
     for op in operations:
         op.arrays, op.params, key = _renamed(op.arrays, same), _renamed(op.params, same), None
@@ -74,7 +77,8 @@ def without_broadcasts(program, operations):
 
 
 def as_products(program, operations):
-    """Division by a power of two becomes a product with its reciprocal, which is equal to the last bit."""
+    """Division by a power of two becomes a product with its reciprocal, which is equal to the last
+    bit."""
     for op in operations:
         if op.function is np.divide and op.made[0].dtype.char in "fd" and (
                 type(op.arrays[1]) in (int, float) and (
@@ -124,7 +128,8 @@ def are_apart(i, j):
 
 
 def _span(a):
-    """The range of entries of an axis that a slice or a number takes; the whole axis if it is not known."""
+    """The range of entries of an axis that a slice or a number takes; the whole axis if it is not
+    known."""
     if type(a) is int:
         a = slice(a, a + 1)
     first, end = a.start or 0, math.inf if a.stop is None else a.stop

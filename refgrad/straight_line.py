@@ -92,7 +92,8 @@ class Program:
         return kept[::-1]
 
     def turning_points(self):
-        """The arrays that checks depend on, which are computed exactly as in the trace, to the last bit."""
+        """The arrays that checks depend on, which are computed exactly as in the trace, to the last
+        bit."""
         wanted = set()
         for op in reversed(self.operations):
             if op.check is not None or wanted.intersection(op.results):

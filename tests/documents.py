@@ -1,9 +1,10 @@
-"""Pages of words and programs: reads a page's fenced blocks, and runs its programs as a reader would.
+"""Pages of words and programs: reads a page's fenced blocks, and runs its programs as a reader
+would.
 
-In README.md and docs/ a block ```` ```python ```` is a program.  What it prints stands in the next block, if that is
-marked ``output`` (compared letter by letter) or ``report`` (compared word by word without its numbers, since rounding
-noise, which differs between machines, decides their last digits).  The programs of a page run in order in one
-namespace, like the cells of a notebook.
+In README.md and docs/ a block ```` ```python ```` is a program.  What it prints stands in the next
+block, if that is marked ``output`` (compared letter by letter) or ``report`` (compared word by word
+without its numbers, since rounding noise, which differs between machines, decides their last
+digits).  The programs of a page run in order in one namespace, like the cells of a notebook.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ FENCE = re.compile(r"^```([\w-]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 class Program(NamedTuple):
-    """A program of a page, and what it prints: the mark of that block and its text, or two empty strings."""
+    """A program of a page, and what it prints: the mark of that block and its text, or two empty
+    strings."""
 
     source: str
     mark: str
@@ -48,9 +50,11 @@ def programs(text):
 
 
 def printed(sources, folder):
-    """What each of the programs prints, run in one fresh interpreter whose working directory is `folder`."""
-    done = subprocess.run([sys.executable, "-m", "tests.documents"], input=json.dumps(sources), text=True,
-                          capture_output=True, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    """What each of the programs prints, run in one fresh interpreter whose working directory is
+    `folder`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.documents"], input=json.dumps(sources), text=True,
+        capture_output=True, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -61,7 +65,8 @@ def compared(mark, text):
 
 
 def _run(sources):
-    """The programs' outputs; their sources are registered as a notebook does, so that `inspect` finds them."""
+    """The programs' outputs; their sources are registered as a notebook does, so that `inspect`
+    finds them."""
     outputs, namespace = [], {"__name__": "__main__"}
     for number, source in enumerate(sources):
         name = f"<cell {number}>"

@@ -17,9 +17,11 @@ def test_the_programs_print_what_is_shown(tmp_path):
 
 def test_the_two_commands_are_there():
     commands = [text.strip() for mark, text in blocks(README) if not mark]
-    assert commands == ["pip install -e '.[crosscheck]' && python -m crosscheck", "pip install -e '.[test]' && pytest"]
+    assert commands == ["pip install -e '.[crosscheck]' && python -m crosscheck",
+                        "pip install -e '.[test]' && pytest"]
 
 
 def test_it_is_short():
     assert len(README.splitlines()) <= 150
-    assert all(len([line for line in p.source.splitlines() if line.strip()]) <= 20 for p in programs(README))
+    for program in programs(README):
+        assert len([line for line in program.source.splitlines() if line.strip()]) <= 20

@@ -61,7 +61,8 @@ def plain(function, argument, value):
 
 
 def refuse(function, argument, value, way_out):
-    """Raise an error for an argument that is not supported, unless it has the value that has no effect."""
+    """Raise an error for an argument that is not supported, unless it has the value that has no
+    effect."""
     if value is not None and value is not False:
         raise TypeError(f"{function}: {argument}={value!r} is not supported; {way_out}")
 

@@ -10,7 +10,8 @@ by rounding errors.  Then:
   right (of projections V V', of the polar factor U V').  Else this is an error.
 - Functions V f(w) V' are an error, too: their derivative needs all entries of the matrix by which w
   moves within an eigenspace, and only the diagonal is known.
-- In forward mode the engine cannot know how the vectors will be used, so vectors that would turn are
+- In forward mode the engine cannot know how the vectors will be used, so vectors that would turn
+  are
   an error.
 - Values alone (`eigvalsh`, `svdvals`) kink where they are equal.  Their symmetric functions do not,
   and are right; the convention for others is the slope of the basis that LAPACK chose.

@@ -27,7 +27,8 @@ def floating(arrays):
 
 
 def agrees(f, *calls):
-    """The jitted function gives what f gives, call by call; the results belong to the caller, the arguments stay."""
+    """The jitted function gives what f gives, call by call; the results belong to the caller, the
+    arguments stay."""
     fast = rg.jit(f)
     for args in (*calls, calls[-1]):
         before = rg.tree_map(np.copy, args)

@@ -271,7 +271,8 @@ def test_what_libraries_read_is_left_to_them():
 def test_a_warning_if_programs_are_written_again_and_again():
     fast = rg.jit(lambda x: np.sum(x) * float(x[0]))
     message = (r"jit: <lambda> was traced 16 times and replayed only 0 times.*"
-               r"The reason for the last trace: a value that it branches on has changed \(if repr\(.*\) != '1.0'\)")
+               r"The reason for the last trace: a value that it branches on has changed "
+               r"\(if repr\(.*\) != '1.0'\)")
     with pytest.warns(UserWarning, match=message) as told:
         for k in range(programs.OFTEN - 1):
             fast(X + k)
