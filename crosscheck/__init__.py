@@ -1,4 +1,4 @@
-"""crosscheck: gradients, proved.
+"""crosscheck: checks gradients without tolerances, in ball arithmetic or by differences.
 
     report = crosscheck.check(f, *inputs)        print(report); report.ok
     crosscheck.assert_gradient(f, *inputs)       raises GradientError, for use in a test

@@ -1,4 +1,4 @@
-"""A generator run in a child process, for what may end the process that runs it."""
+"""Runs a generator in a child process, for code that may crash the process that runs it."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from .studies.options import CLUSTER, OUT, QUICK, SEED, WORKERS, parameter
 
 
 class Commands(TyperGroup):
-    """The commands; Ctrl-C and what cannot be done end any of them with a word."""
+    """The commands; Ctrl-C and errors of the user end each with one line, without a traceback."""
 
     def invoke(self, ctx):
         try:
@@ -171,7 +171,8 @@ app = application(STUDIES)
 
 
 def main():
-    """The program: it prints UTF-8 whatever the locale; a file or an output that fails is told in a line."""
+    """The program: it prints UTF-8 in any locale; a file that cannot be read or written ends it
+    with one line."""
     if sys.stdout is None:
         complain("error: standard output is closed")
         sys.exit(2)
@@ -189,7 +190,7 @@ def main():
 
 
 def _leave_unprinted():
-    """What is still to be printed goes nowhere: Python would fail at it once more when it ends."""
+    """Discard the output that is still buffered: Python would fail at it once more at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -1,5 +1,6 @@
-"""How a derivative behaves, besides being right: does it keep state, write into what it is given, mind the layout of
-arrays, and do all ways to it agree?"""
+"""Side effects and consistency of a derivative's code: does it keep state or write into its
+arguments, does it depend on the memory layout of arrays, and do all ways to the same derivative
+agree?"""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def contiguous(a):
 
 
 def expanded(a):
-    """One number in memory for an array of equal ones, as the cotangent of a sum is; other arrays are copied."""
+    """An array of equal numbers expanded from a single one, as the cotangent of a sum is; other
+    arrays are copied."""
     return np.broadcast_to(a.flat[0], a.shape) if a.size > 1 and (a == a.flat[0]).all() else np.array(a)
 
 
@@ -57,9 +59,10 @@ class Remembered:
 
 
 def conduct(trial, dtype, wrong):
-    """Yield a finding for how vjp and jvp behave at the point of a trial, and for other ways to the same derivatives.
+    """Yield findings on side effects of vjp and jvp at the point of a trial, and on other ways to
+    the same derivatives.
 
-    wrong  the modes whose own answer is wrong: no other way to the same can be judged better
+    wrong  the modes whose own answer is wrong: other ways to that derivative are not judged
     """
     subject, point, known, answers = trial.subject, trial.point, trial.known, trial.answers
     if isinstance(answers[dtype].get(Mode.REVERSE), Exception):
@@ -153,7 +156,8 @@ def _expanded(subject, point, weights, dtype, eps):
 
 
 def third_order(trial, dtype):
-    """Yield a finding for the third derivative along v, beside differences of the second, which was found right."""
+    """Yield a finding for the third derivative along v, compared with differences of the second,
+    which was found right."""
     subject, known, x = trial.subject, trial.known, trial.point.x
 
     def bend(x):

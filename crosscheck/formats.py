@@ -48,7 +48,8 @@ FORMATS = {f.name: f for f in (
     _of_numpy(np.float64), _of_numpy(np.float32), _of_numpy(np.float16),
     FloatFormat("bfloat16", 8, float(np.finfo(np.float32).smallest_normal), float.fromhex("0x1.fep127")))}
 
-#: What tensor cores round the operands of a float32 product to: no dtype, but a precision at which functions work.
+#: TF32, to which tensor cores round the operands of a float32 product: not a dtype, but a precision
+#: of functions.
 TF32 = FloatFormat("TF32", 11, float(np.finfo(np.float32).smallest_normal), float(np.finfo(np.float32).max))
 
 #: Those that NumPy has by itself: other packages may add dtypes to it in the course of a process.

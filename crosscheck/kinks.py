@@ -1,4 +1,5 @@
-"""At a kink: is the answer one of the slopes around it, and do all modes choose the same one, and a number?"""
+"""At a kink: is the derivative between the one-sided slopes, is it finite, and do all modes choose
+the same one?"""
 
 from __future__ import annotations
 

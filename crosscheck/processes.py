@@ -1,6 +1,7 @@
-"""Worker processes behind the interface of concurrent.futures that outlive the loss of one of them.
+"""A pool of worker processes, with the interface of concurrent.futures, that survives the death of
+a worker.
 
-concurrent.futures' own pool gives up all that is under way when one process dies.
+(The pool of concurrent.futures itself gives up all running tasks when one process dies.)
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ class RemoteError(Exception):
 
 
 class Processes(Executor):
-    """Fresh processes that share the work: one that dies is replaced, and the task that it had is repeated.
+    """A pool of new processes; one that dies is replaced, and its task is repeated.
 
-    Each is served by a thread of this process.  They leave Ctrl-C to this process, and end with it however it ends.
+    A thread of this process serves each.  They ignore Ctrl-C, which this process handles, and end
+    when it ends.
     """
 
     def __init__(self, count):

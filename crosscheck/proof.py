@@ -1,4 +1,5 @@
-"""Proving one function's rules: every way to its derivatives, in ball arithmetic, against differences of the function.
+"""Proves the rules of a function: its derivatives in every mode, in ball arithmetic, against
+differences of the function.
 
 A function of several arrays with any result y is made scalar by a random G: s(x) = <G, y(x)>.  The gradient of s is the
 vjp of G, its slope along v is <G, jvp(v)>; so the differences of s test both, and that they agree is their duality.

@@ -1,5 +1,5 @@
-"""Points of other shapes and indices than the caller's: where the function takes these, too, is
-its derivative right?"""
+"""Points with other shapes and indices than the caller's, at which the derivative must be right,
+too, if the function accepts them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Independent tasks shared out, through the interface of concurrent.futures: here, among processes or on a cluster."""
+"""Distributes independent tasks through the interface of concurrent.futures: in this process, to
+worker processes or to a cluster."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""What the caller's functions reach and may change is remembered before a check, and put back.
+"""Saves the state that the caller's functions can change before a check, and restores it
+afterwards.
 
-A layer keeps on itself what its backward needs; a counter counts; a random generator moves on.
-After a run on balls or on traced arrays these would be left behind in the caller's objects, for
-whatever runs next.
+A layer stores on itself what its backward needs; a counter counts; a random generator advances.  A
+run on balls or on traced arrays would leave these in the caller's objects, for the next run to
+find.
 """
 
 from __future__ import annotations

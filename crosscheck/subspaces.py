@@ -4,7 +4,7 @@ triangular directions.
 Eigenvalues and Cholesky factors are defined on symmetric matrices.  The code reads one triangle,
 its derivative is symmetric by convention: that is right along every symmetric direction, and along
 no other.  With P the projection onto symmetric matrices f(P(x)) has that derivative in all
-directions, so it is put on trial in the place of f.
+directions, so it is checked in the place of f.
 """
 
 from __future__ import annotations

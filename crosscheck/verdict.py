@@ -1,18 +1,21 @@
-"""What a disagreement means.  No tolerances: every limit is computed.
+"""Judges how a derivative differs from the exact one.  There are no tolerances: every limit is
+computed.
 
     exact to rounding   the error is within what rounding alone can do to the computation: proven by the ball at that
                         precision, or typical, a small multiple of the error that the reference makes in the same dtype
-    agrees              with differences in floats, to as many digits as these know
-    less accurate       beyond that, but it shrinks with the precision as only rounding errors do, or it is lost beside
-                        the largest entry of the gradient or the function's value: the formula is right, its floating
-                        point form is worse than the reference's
+    agrees              the function runs in floats only: derivative and differences agree to as
+                        many digits as the differences are good for
+    less accurate       the error is larger than that, but shrinks with the precision as only
+                        rounding errors do, or is lost beside the largest entry of the gradient or
+                        the value of the function: the formula is right, its floating-point form
+                        loses digits
     wrong               an error that more precision does not cure
     not finite          nan or inf where a finite value exists
     kink                the function is not differentiable here; the one-sided slopes are given
-    misconduct          the derivative may be right, but its code misbehaves: it keeps state, writes into its arguments,
-                        returns another shape or dtype
+    misconduct          the derivative may be right, but its code has side effects: it keeps state,
+                        writes into its arguments, or returns another shape or dtype
     no answer           the differentiator raised an error, which the note has
-    undecided           nothing could be told; the note has the reason
+    undecided           inconclusive; the note has the reason
 """
 
 from __future__ import annotations
@@ -28,16 +31,17 @@ from .modes import Mode
 RIGHT, AGREES, LESS_ACCURATE = "exact to rounding", "agrees", "less accurate"
 WRONG, NOT_FINITE, KINK = "wrong", "not finite", "kink"
 MISCONDUCT, NO_ANSWER, UNDECIDED = "misconduct", "no answer", "undecided"
-#: The verdict on how code behaves, rather than on what it computes.
+#: The verdict on code that has no side effects; the others are on what it computes.
 OK = "ok"
 VERDICTS = (RIGHT, AGREES, LESS_ACCURATE, WRONG, NOT_FINITE, KINK, MISCONDUCT, NO_ANSWER, UNDECIDED)
 
 #: An error up to this multiple of the reference's own in the same dtype is typical of that dtype: three binary digits.
 TYPICAL = 8
 
-#: How much larger than in proportion the errors of the coarser of two precisions may be: ten binary digits, since the
-#: finer one's may be small by luck, as where it holds products of the coarser one's numbers exactly; but no more than
-#: half of the digits that there are.
+#: Rounding errors are proportional to eps.  The error in the coarser of two dtypes may exceed that
+#: proportion by this factor, ten binary digits, since the finer one's error may be small by luck
+#: (it may hold products of the coarser one's numbers exactly); but by no more than half of the
+#: coarser dtype's digits.
 LUCK = 2.0 ** 10
 
 
@@ -57,18 +61,22 @@ class Verdict:
 
 @dataclass
 class Context:
-    """What a result is judged beside.
+    """What is known when a result is judged.
 
     mode       of the derivative
     dtype      the name of the format in which it was asked for
-    agreement  how the exact value compares with differences: what `truth.exact.Agreement` has
-    scale      the largest entry of the derivatives of that order, beside which an error may be lost
-    value      the function's value, rounded up, beside which the derivative itself may be lost
+    agreement  how the exact value compares with differences: a `truth.exact.Agreement`
+    scale      the largest entry of the derivatives of that order, relative to which an error may be
+               negligible
+    value      the function's value, rounded up, relative to which the derivative itself may be
+               negligible
     bits       the precision of the exact value
-    natural    the function's usual size, beside which an error may be lost where the function itself is small
+    natural    the function's usual size, relative to which an error may be negligible where the
+               function is small
     typical    the reference's result in the same dtype: an error of its size needs no bound, which costs more
-    twin       the result of the same computation in another dtype, which tells a rounding error from a wrong formula
-    twin_dtype its name
+    twin       the result of the same computation in another dtype: it tells a rounding error from a
+               wrong formula
+    twin_dtype the name of that dtype
     works      the formats in which the function works when it is called in `dtype` and in `twin_dtype`, where those
                are not the dtypes themselves: a function from dtype to `FloatFormat`
     condition  the condition number, asked for where it explains an error; None where it is not known
@@ -104,9 +112,10 @@ def telling(scale, value, dtype):
 
 
 def judge(result, exact, bound, context):
-    """The `Verdict` on a floating point `result` of which the exact value is the Ball `exact`.
+    """The `Verdict` on a floating point `result` whose exact value is the Ball `exact`.
 
-    bound  a function without arguments: how far rounding can lead, a `truth.exact.Bound`; asked for where it is needed
+    bound  a function without arguments that computes what rounding can do, a `truth.exact.Bound`;
+           called if needed
     """
     form, agreement, scale = context.form, context.agreement, context.scale
     result = np.asarray(result)
@@ -157,7 +166,7 @@ def judge(result, exact, bound, context):
 
 
 def _error(result, exact, bits):
-    """How far the result certainly is from exact at most, for each entry; inf where it is no number."""
+    """An upper bound of the error of each entry; inf where the entry is nan or inf."""
     finite = np.isfinite(result)
     with arithmetic(bits):
         return np.where(finite, (Ball(np.where(finite, result, 0).astype(float)) - exact).abs_upper(), np.inf)

@@ -1,5 +1,6 @@
-"""Where in a gradient is the fault?  The pattern of its wrong entries, in words: off by one factor everywhere, one row
-or column, transposed, that of another input, the cotangent of a result that was ignored.
+"""Locates a fault within a gradient.  It describes the pattern of the wrong entries in words: off
+by one factor everywhere, one row or column, transposed, the gradient of another input, the
+cotangent of a result ignored.
 
 The true gradient is known by slopes of the function along single entries, or, of larger arrays, along random directions
 that are confined to one slice of an axis each.

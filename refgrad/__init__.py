@@ -1,4 +1,5 @@
-"""refgrad: derivatives of plain NumPy programs, each rule derived where it stands."""
+"""refgrad: derivatives of plain NumPy programs; the derivation of each rule is written beside
+it."""
 
 from . import nn as nn
 from . import rules as rules

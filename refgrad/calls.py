@@ -1,8 +1,9 @@
-"""Calls in NumPy's signatures: arguments that a rule leaves out, and ufuncs' arguments and methods.
+"""Calls in NumPy's signatures: arguments that a rule does not list, and the arguments and methods
+of ufuncs.
 
-A rule's `call` takes NumPy's arguments under NumPy's names, but need not list them all.  What it
-leaves out may be given all the same, by position or by name, as long as it has NumPy's default;
-else the call is refused by that name.
+A rule's `call` takes NumPy's arguments under NumPy's names, but need not list them all.  A user may
+pass an argument that it does not list, by position or by name, as long as its value is NumPy's
+default; otherwise an error names that argument.
 """
 
 import functools
@@ -80,12 +81,13 @@ def as_called(function):
     return call
 
 
-#: Functions of SciPy's that are no ufuncs, but that refgrad has.
+#: Functions of SciPy's that are not ufuncs, and that refgrad.special replaces.
 OWN = "logsumexp", "softmax", "log_softmax", "polygamma"
 
 
 def caller_in_library(x):
-    """The function of NumPy or SciPy whose own code has met x, and the way out: None, "" if none.
+    """The function of NumPy or SciPy whose own code has met x, and what to write instead: (None,
+    "") if none.
 
     As in 'np.full_like(fill_value=float64[])': NumPy asks for overrides by some arguments alone;
     its own code gets to see the others.

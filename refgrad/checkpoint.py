@@ -1,4 +1,4 @@
-"""Checkpointing: memory for time."""
+"""Checkpointing trades time for memory: residuals are computed again instead of kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from .writing import on_arguments
 
 
 class _Recomputed(Primitive):
-    """A program as one operation: the tape keeps its arguments alone, the sweep runs it a second time."""
+    """A program as one operation: its arguments are the only residuals, and the sweep runs it a
+    second time."""
 
     def pull(self, g, kept, arrays, params, wanted):
         outside_the_walk()
@@ -48,7 +49,7 @@ class _Recomputed(Primitive):
         return again
 
     def _compare(self, found, first):
-        """The second run must have computed what the first one did, but for rounding."""
+        """Check that the second run has computed the same as the first one, up to rounding."""
         for a, b in zip(found, first):
             if type(a) is type(b) is np.ndarray and not np.array_equal(a, b) and not _close(a, b):
                 raise RuntimeError("checkpoint: the function computed other numbers when it was run again for the "
@@ -57,7 +58,7 @@ class _Recomputed(Primitive):
 
 
 def _close(a, b):
-    """Equal but for rounding, relative to the largest entry."""
+    """Whether two arrays are equal up to rounding, relative to the largest entry."""
     scale = np.max(np.abs(b), where=np.isfinite(b), initial=0)
     return np.allclose(a, b, 0, np.sqrt(np.finfo(b.dtype).eps) * scale, equal_nan=True)
 
@@ -77,11 +78,13 @@ _recomputed = _Recomputed(
 
 
 def checkpoint(f: Function) -> Function:
-    """f, but reverse mode keeps its arguments alone, and computes f a second time in the backward sweep.
+    """f, for which reverse mode keeps the arguments alone and runs f a second time in the backward
+    sweep.
 
-    Of the operations inside f nothing is stored in between.  f takes and returns nests of arrays; arguments that are
-    not traced, and results that are not floating point, may be anything.  f must not close over arrays that are
-    traced by the transforms that trace its arguments (TypeError): pass them as arguments too.
+    The operations inside f leave no residuals in between.  f takes and returns nests of arrays;
+    arguments that are not traced, and results that are not floating point, may be anything.  f must
+    not close over arrays that are traced by the transforms that trace its arguments (TypeError):
+    pass them as arguments too.
 
     The second run sees what the first one saw: arrays, lists, counters, attributes and random generators that f
     reaches are copied before the first run, and large arrays are watched (see closures).

@@ -1,9 +1,9 @@
-"""The state that a function reaches, as it was at some time: for running the function once more as
-if no time had passed.
+"""Copies of the state that a function reaches, so that it can be run again under the same
+conditions.
 
 The second run of a checkpointed function must see what its first run saw: counters, buffers and
 random generators that it reaches through its closure, its defaults, its module's variables or its
-object.  `rerun` copies them, so that the second run leaves no trace either.  Modules, classes and
+object.  `rerun` copies them, so the second run has no side effects either.  Modules, classes and
 what libraries define are not copied."""
 
 from __future__ import annotations
@@ -184,7 +184,8 @@ def _is_library(f):
 
 
 def _is_of_the_program(kind):
-    """Whether a class is the program's own: attributes are all that its objects have."""
+    """Whether a class is defined by the user's program, so that copying the attributes copies an
+    object."""
     return all(
         c is object or type(c) is type and c.__new__ is object.__new__ and not of_library(c)
         for c in kind.__mro__

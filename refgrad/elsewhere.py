@@ -1,7 +1,8 @@
-"""Ufuncs of other packages, whose rules are declared when the first of them arrives.
+"""Ufuncs of other packages, whose rules are declared when the first of them is called.
 
-NumPy's protocol hands every ufunc to traced arrays, whichever package made it.  The rules of a
-package are declared when it is found among the loaded modules, so it need not be installed.
+By NumPy's protocol every ufunc is offered to traced arrays, whichever package defines it.  The
+rules for a package are declared when it is found among the loaded modules, so it need not be
+installed.
 """
 
 import importlib
@@ -11,12 +12,13 @@ import numpy as np
 
 from .primitive import TABLE
 
-#: From a module with ufuncs of its own to the modules that declare what they mean.
+#: From a module with ufuncs of its own to the modules that declare their rules.
 MODULES = {"scipy.special": ["refgrad.rules.scipy_special"]}
 
 
 def declared(function, table=TABLE):
-    """What a table has of a function, once the packages that are loaded are known; None if nothing."""
+    """The entry of a table for a function, with the rules of all loaded packages declared; None if
+    there is none."""
     if function not in table:
         for package, modules in MODULES.items():
             if package in sys.modules:

@@ -1,4 +1,4 @@
-"""Errors that name the function, the argument, what came, and the way out."""
+"""Errors that name the function, the argument, what was given, and what to write instead."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def describe_call(name, function, args, kwargs) -> str:
 
 
 class Refused(TypeError):
-    """A call that cannot be differentiated, or not as it stands."""
+    """A call that cannot be differentiated, or only if it is written in another way."""
 
     def __init__(self, message):
         self.message = message
@@ -121,7 +121,8 @@ class Overwritten(RuntimeError):
 
 
 def encloses_itself(name):
-    """The error for a function that is one operation to the engine, and closes over what that operation traces."""
+    """The error for a function that is a single operation on the tape, but closes over an array
+    traced by that tape."""
     return TypeError(f"{name}: the function closes over a traced array, whose gradient would be lost; pass it as an "
                      f"argument")
 

@@ -1,8 +1,9 @@
 """Arrays of other libraries: NumPy hands each call to the array's library.
 
 Inside a transform an array of another library (CuPy, Dask, or any type that speaks NumPy's two
-protocols and does not know refgrad's own primitives) stands in a `Foreign`.  So every call on it
-passes one place, and what a library does otherwise than NumPy is said there, once:
+protocols and does not know refgrad's own primitives) is wrapped in a `Foreign`.  So every call on
+it passes through one place, where the differences between that library and NumPy are declared,
+once:
 
 1. its `Library` may say how it does a function, one of NumPy's or a primitive of refgrad's;
 2. a primitive of refgrad's own runs its NumPy forward;
@@ -35,14 +36,14 @@ CALLS: dict = {}
 
 @dataclass(frozen=True)
 class Library:
-    """What arrays of another library do otherwise than NumPy's.
+    """How arrays of another library differ from NumPy's.
 
-    name    as errors have it
-    ways    from a function (of NumPy's, or a primitive) to one that does it on the library's
-            arrays, with the same arguments; it may raise NotImplementedError with the way out
-    give    makes an array of the library's of a constant of NumPy's that meets one
+    name    its name in error messages
+    ways    from a function (of NumPy's, or a primitive) to an implementation on the library's
+            arrays, with the same arguments; it may raise NotImplementedError, saying what to write
+    give    converts a NumPy array that meets one of the library's
     has     whether the library has a function of NumPy's
-    lazy    its arrays have no numbers until they are asked for
+    lazy    its arrays are not computed before their numbers are asked for
     writes  its arrays can be overwritten, as NumPy's can
     """
 
@@ -61,7 +62,7 @@ PACKAGES: dict = {}
 
 
 def library_of(kind) -> Library:
-    """The library of a type of arrays; of an unknown one NumPy's calls are all there is."""
+    """The library of a type of arrays; an unknown one gets no implementations of its own."""
     if kind not in LIBRARIES:
         package = kind.__module__.partition(".")[0]
         known = next((LIBRARIES[k] for k in kind.__mro__ if k in LIBRARIES), None)
@@ -93,7 +94,7 @@ class Foreign(Face):
         return self.called(function, args, kwargs)
 
     def called(self, function, args, kwargs):
-        """What a function of NumPy's gives."""
+        """The result of a function of NumPy's on arrays of another library."""
         library = self.library
         if function in CALLS:
             args, kwargs = CALLS[function](*args, **kwargs)
@@ -108,7 +109,7 @@ class Foreign(Face):
             return by_program(function, args, kwargs, error)
 
     def asked(self, function, way, args, kwargs):
-        """What the library itself gives, which must be an array of its own, or no array."""
+        """The library's own result, which must not be an array of NumPy's."""
         try:
             result = way(*args, **kwargs)
         except _FAILED as error:
@@ -153,7 +154,7 @@ class Foreign(Face):
     def __deepcopy__(self, memo): return self
 
     def __getattr__(self, name):
-        """What the library's arrays have besides: .compute(), .chunks, .get(), ..."""
+        """Attributes that only the library's arrays have: .compute(), .chunks, .get(), ..."""
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.array, name)
@@ -168,14 +169,14 @@ class Foreign(Face):
     def dtype(self): return self.array.dtype
 
 
-#: What libraries raise where they cannot do what was asked for.
+#: The errors by which libraries say that they do not implement a call.
 _FAILED = NotImplementedError, AttributeError, TypeError, AssertionError
 #: The functions that run as programs: inside one it is not tried a second time.
 _RUNNING = ContextVar("running", default=())
 
 
 def by_program(function, args, kwargs, refusal):
-    """A function that the library refuses, by the functions that refgrad has it composed of."""
+    """A function that the library refuses, as refgrad's composition of other functions."""
     running = _RUNNING.get()
     if function not in PROGRAMS or function in running:
         raise refusal
@@ -250,15 +251,15 @@ def _within(params):
 
 
 def is_lazy(x):
-    """Whether it is an array of another library that has no numbers until they are asked for."""
+    """Whether it is a lazy array of another library."""
     return type(x) is Foreign and x.library.lazy
 
 
 def may_be(x):
-    """bool(x), but True of a lazy array: the branch that is right in any case."""
+    """bool(x), but True for a lazy array: the branch that is right in either case."""
     return is_lazy(x) or bool(x)
 
 
 def is_certain(x):
-    """bool(x), but False of a lazy array, which would have to be computed for it."""
+    """bool(x), but False for a lazy array, which would have to be computed for it."""
     return not is_lazy(x) and bool(x)

@@ -1,7 +1,8 @@
-"""How Dask and CuPy do what NumPy does in place, and what they do in another way than NumPy.
+"""Where Dask and CuPy differ from NumPy, in-place operations above all.
 
-Neither is imported here: a program that hands over one of its arrays has imported it.  For arrays of
-a library that is not in this file a program can say the same: ``refgrad.foreign.LIBRARIES[kind] = Library(...)``.
+Neither is imported here: a program that passes one of its arrays has imported it.  A program can
+declare a library that is not in this file itself: ``refgrad.foreign.LIBRARIES[kind] =
+Library(...)``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What may stand beside a traced array in an operation: real numbers, real arrays, arrays that
+"""The operands that may be combined with a traced array: real numbers, real arrays, and arrays that
 speak NumPy's protocols.
 
-Everything else is refused with a TypeError that says what came and what to write, because NumPy
-would otherwise take it for something that it is not: a masked array loses its mask, the product of
-an np.matrix becomes entrywise, the derivative of a complex function is not a real number."""
+Anything else raises a TypeError that says what was given and what to write instead, because NumPy
+would otherwise treat it wrongly: a masked array would lose its mask, the product of an np.matrix
+would become entrywise, the derivative of a complex function is not a real number."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def has_nan(x) -> bool:
 
 
 def admitted(x, where: str):
-    """`x` as an operand beside a traced array: itself, or a plain array of the same numbers.
+    """`x` as the other operand of a traced array: itself, or a plain array of the same numbers.
 
-    Raises TypeError, which starts with `where`, for what has another meaning than a real array.
+    Raises TypeError, which starts with `where`, if x is not an array of real numbers.
     """
     kind = type(x)
     if kind in NUMBERS:
@@ -73,7 +73,7 @@ def admitted(x, where: str):
 
 @functools.cache
 def speaks(kind) -> bool:
-    """Whether a type overrides NumPy's functions: its arrays are left to mean what they mean."""
+    """Whether a type overrides NumPy's functions, so that its arrays are not converted."""
     plain = np.ndarray.__array_ufunc__
     return getattr(kind, "__array_ufunc__", plain) not in (plain, None)
 

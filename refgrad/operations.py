@@ -1,4 +1,4 @@
-"""The operations of a program that is written down, and what is known of their functions."""
+"""The operations of a jitted program, and traits of their functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from .rules.shape import cast, scatter_add, setitem, truncate
 from .tree import flatten
 
-#: NumPy's functions that are a loop of a ufunc, called by way of several functions in Python.
+#: Reductions that are `ufunc.reduce` behind several functions in Python.
 REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum,
               np.all: np.logical_and, np.any: np.logical_or}
 #: Functions whose result is a new array, beside ufuncs and reductions.
@@ -42,9 +42,9 @@ class Operation:
     """A call of a function, on references and constants.
 
     results    the numbers of the arrays that it makes
-    made       what they were when it was written down
+    made       those arrays themselves, at the time of the trace
     structure  how they are nested in what the function returns
-    errors     what NumPy is told to do about them
+    errors     the np.errstate under which it runs
     check      if not None, it makes no arrays: its function must return just that
     may_fail   it must run even if nobody reads its results, since a failure would be an answer
     """
@@ -84,7 +84,7 @@ NESTS = {tuple, list, dict, slice}
 
 
 def replaced(x, change):
-    """x with change(v) in place of each v within, in tuples, lists, dicts and slices."""
+    """x with each v inside it replaced by change(v), through tuples, lists, dicts and slices."""
     kind = type(x)
     if kind is tuple or kind is list:
         return kind([replaced(v, change) if type(v) in NESTS else change(v) for v in x])

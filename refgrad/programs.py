@@ -1,10 +1,10 @@
-"""Functions written down once and replayed: what is left when Python's part of them is over.
+"""jit: a function is traced once into a list of NumPy calls, which later calls replay.
 
-The first call of a jit-ted function runs it on arrays that write down what is done to them (see
-recording).  Later calls run that list of operations alone (see straight_line), as long as it is
-what the function would do: the arguments have the same shapes and dtypes, all else that the
-function reads is as it was (see surroundings), and so are the numbers on which it turned.
-Otherwise the function runs again, and another program is written.
+The first call of a jitted function runs it on traced arrays, which record the operations (see
+recording).  Later calls replay that list alone (see straight_line) as long as the function would do
+the same: the arguments have the same shapes and dtypes, everything else that the function reads has
+not changed (see surroundings), and each branch on a value goes the same way.  Otherwise the
+function is traced again into another program.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from .transforms import name_of, named_after
 from .tree import flatten, paths, unflatten
 from .writing import ARGUMENT
 
-#: Programs that are kept for one function: the oldest makes room.
+#: So many programs are kept for one function; the oldest is dropped.
 MOST = 32
-#: After so many programs that were not used again as often, a warning says so.
+#: A function that was traced so often, and replayed less often than that, causes a warning.
 OFTEN = 16
 
 
@@ -63,7 +63,7 @@ class Replayed:
             if kind is np.ndarray or issubclass(kind, np.generic):
                 numbers.append(x)
                 key += kind, x.dtype, (shape := x.shape)
-                if len(shape) > 1:  # it depends on them what is a view
+                if len(shape) > 1:  # whether a reshape is a view depends on them
                     key.append(x.strides)
             elif kind in self.inputs:
                 numbers.append(x)
@@ -84,13 +84,13 @@ class Replayed:
                     results = program(numbers)
                     self.used += 1
                     return results, program
-                except Exception as error:  # which the function may have an answer to
+                except Exception as error:  # f itself may catch it: trace again
                     why = program.turn(error)
             break
         return self.write(key, leaves, structure, why)
 
     def write(self, key, leaves, structure, why):
-        """Run the function, and keep what it did as a program."""
+        """Trace the function into a program, and keep that."""
         name = name_of(self.f)
         roots = {name: self.f, **_classes(structure)}
         for label, x in zip(_labels(structure), leaves):
@@ -130,13 +130,13 @@ class Replayed:
         if self.written >= OFTEN and self.written > self.used and not self.has_warned:
             self.has_warned = True
             why = f"it changes {changed}, which it reads" if changed else why
-            warnings.warn(f"jit: {name} ran {self.written} times to be written down, and only "
-                          f"{self.used} times as a program: that is slower than without jit. The "
-                          f"last time, {why}.", stacklevel=4)
+            warnings.warn(f"jit: {name} was traced {self.written} times and replayed only "
+                          f"{self.used} times, which is slower than without jit. The reason for "
+                          f"the last trace: {why}.", stacklevel=4)
         return results, program
 
     def by_value(self, args, kwargs):
-        """Run again with Python's numbers themselves: a library may take nothing else for one."""
+        """Run again with Python's own numbers: some libraries accept nothing else."""
         inputs, self.inputs = self.inputs, set()
         try:
             return self.run(args, kwargs)
@@ -165,29 +165,29 @@ class Replayed:
 
 
 def jit(f: Function) -> Any:
-    """f, written down as straight-line NumPy at its first call and replayed at later ones.
+    """Trace f at its first call into a program of NumPy calls, and replay this at later calls.
 
-    Arrays, NumPy's scalars and Python's floats and ints among the arguments are inputs: they may
-    change from call to call.  Everything else that f reads is part of the program as it was when
-    the program was written, and is compared at every call: shapes and dtypes, other arguments,
-    globals, what f closes over, attributes, what these hold.  A change makes a new program, and so
-    does a branch, an index or a text that turns on another number.  f runs every time if it draws
-    random numbers or changes what it reads.
+    Arrays, NumPy's scalars and Python's floats and ints among the arguments are inputs of the
+    program.  Everything else that f reads is a constant of it, and is compared at every call:
+    shapes and dtypes, other arguments, globals, variables that f closes over, attributes, the
+    contents of
+    containers.  If one of them has changed, f is traced again.  If the code branches on a value,
+    indexes by one or formats one as text, the value is checked at each replay, and f is traced
+    again where it differs.  f runs every time if it draws random numbers or changes what it reads.
 
-    Installed libraries are taken as they are, and so are arrays that are not writeable
-    (``x.flags.writeable = False``), which saves the time to compare a large one.  What f does that
-    it does not read (it prints, counts, appends to a list) happens when a program is written.  If
-    it asks for a ``type()``, or a library takes nothing but Python's own numbers, they are part of
-    the program too.
+    Installed libraries count as constant without being compared, and so do arrays that are not
+    writeable (``x.flags.writeable = False``), which saves the time to compare a large one.  Side
+    effects (f prints, counts, appends to a list that it does not read) happen only when f is
+    traced. If f asks for a ``type()``, or calls a library that accepts nothing but Python's own
+    numbers, Python's numbers are constants, too.
 
-    Wrap the outermost transform, ``jit(value_and_grad(f))``: inside another transform a jit-ted
+    Wrap the outermost transform, ``jit(value_and_grad(f))``: inside another transform a jitted
     function is f itself.  ``jit(f).program(*args)`` is the `Program` for such arguments; its
     `source` is NumPy code.
 
     Raises LostTrace if f turns an array argument into a plain one (np.asarray(x), a[i] = x), and
     TypeError for complex arrays, for iterators that f reads, for eval, exec and globals(), and if
-    f stores a traced array or returns a function of one.  Warns if f is written down again and
-    again.
+    f stores a traced array or returns a function of one.  Warns if f is traced again and again.
     """
     programs = Replayed(f)
 
@@ -201,7 +201,7 @@ def jit(f: Function) -> Any:
 
 
 def record(f, leaves, structure, is_input):
-    """(what f returns for such arguments, the program that it is, the level that wrote it)."""
+    """Trace f: (its results for these arguments, the program, the level that recorded it)."""
     with Recording() as level:
         inputs = [level.variable(x) if is_input(x) else x for x in leaves]
         for x in inputs:
@@ -240,7 +240,7 @@ def _classes(structure):
 
 
 def _returned(x, f):
-    """A result that is no array of the program, and holds none."""
+    """A result that is not a traced array and holds none; TypeError where it does."""
     inside = Surroundings({"result": x}, by_text=True)
     if inside.traced or inside.running:
         raise TypeError(f"jit: {name_of(f)} returns a {describe(x)} that holds arrays of the program "
@@ -250,6 +250,6 @@ def _returned(x, f):
 
 
 def _generators():
-    """The state of the random generators that belong to nobody (NumPy loads its own late)."""
+    """The states of the global random generators (NumPy loads its own late)."""
     return random.getstate(), pickle.dumps(
         sys.modules["numpy.random"].get_state() if "numpy.random" in sys.modules else None)

@@ -81,7 +81,8 @@ def reads(code):
 
 
 def _only_writes(steps, k):
-    """Whether what step k loads goes nowhere but back to where it was taken from."""
+    """Whether the value that step k loads is only used to be stored where it was loaded from (x +=
+    y)."""
     load, inside = steps[k], steps[k + 1:]
     if load.opname == "LOAD_ATTR" and k and steps[k - 1].opname == "COPY":  # of x.name += y
         return True

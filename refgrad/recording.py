@@ -1,8 +1,9 @@
-"""The level that writes down what is done.
+"""The level of jit, which records all operations as a list.
 
-It lies below all other levels.  So gradients of any order come out as what they are: straight-line
-NumPy, the rules multiplied out, without tape, dispatch or checks.  Where the function took a branch
-on a number, or because an operation failed, the list of operations checks that it would again.
+It lies below all other levels, so it records what the transforms above it compute: a gradient of
+any order comes out as straight-line NumPy, without tape, dispatch or checks.  Where the function
+branches on a value, or catches the error of an operation that failed, the list has a check that the
+replay would go the same way.
 """
 
 from __future__ import annotations
@@ -44,21 +45,22 @@ class Inside(BaseException):
 
 
 class Recording(Level):
-    """The level that writes down what is done.  A tracer's mark is the number of its array."""
+    """The level of jit, which records all operations.  A tracer's mark is the number of its
+    array."""
 
     records = True
-    purpose = "may change from call to call of a jit-ted function"
+    purpose = "may change from call to call of a jitted function"
 
     def __init__(self):
         super().__init__()
         self.operations = []
         self.count = 0
         self.composing = []  # compositions that are being run
-        self.inside = []     # (primitive that is being written out, how it looked at numbers)
+        self.inside = []     # (primitive whose operations are recorded, checks on values in it)
         self.errors = np.geterr()  # what NumPy does about errors if the function does not say
         self.strict = is_strict()
         self.copies = {}     # id -> (plain array that the program needs, its latest copy)
-        self.checked = {}    # question to a number -> how many operations there were before
+        self.checked = {}    # check on a value -> how many operations there were before it
 
     # what is traced
 
@@ -76,7 +78,8 @@ class Recording(Level):
         return self.done(np.copy, (value,), {})
 
     def refused(self, error):
-        """Note an error that is raised whatever the function does about it (`Level.__exit__`)."""
+        """Remember an error that is raised at the end, even if the function catches it
+        (`Level.__exit__`)."""
         self.lost = self.lost or error
         return error
 
@@ -111,10 +114,10 @@ class Recording(Level):
         return self.done(function, arrays, params, may_fail, unsure, as_program)
 
     def done(self, function, arrays, params, may_fail=False, unsure=False, as_program=None):
-        """Compute and write down.
+        """Compute the result and record the operation.
 
         may_fail    it must run even if nobody reads its result
-        unsure      how many entries there are may depend on the numbers
+        unsure      the shape of the result may depend on values
         as_program  what to do instead if the function closes over traced arrays
         """
         result = self.attempt(function, arrays, params)
@@ -137,12 +140,12 @@ class Recording(Level):
         return unflatten(structure, traced)
 
     def compute(self, function, arrays, params):
-        """What the function is of the arrays below."""
+        """The function's result on the arrays of the level below."""
         arrays = replaced(list(arrays), self.strip)
         return function(*arrays, **replaced(params, self.strip)) if params else function(*arrays)
 
     def attempt(self, function, arrays, params):
-        """The same; if it fails, the replay checks that it does so again."""
+        """The same; if it raises an error, the replay checks that it raises it again."""
         try:
             return self.compute(function, arrays, params)
         except Exception as error:
@@ -209,7 +212,7 @@ class Recording(Level):
         return self.whole(function, method, args, kwargs)
 
     def whole(self, function, method, args, kwargs):
-        """A call that is written down as it is."""
+        """A call that is recorded as one operation."""
         if method != "__call__":
             function = getattr(function, method)
         traced = traced_within((args, kwargs))
@@ -230,10 +233,11 @@ class Recording(Level):
         return self.done(function, args, kwargs, selects or is_linalg(function),
                          selects and not isinstance(function, np.ufunc))
 
-    # what the program turns on
+    # checks on values
 
     def concrete(self, x, convert):
-        """Something that leaves for Python: the replay checks that it is the same."""
+        """A value that leaves the arrays, such as the condition of an if: the replay checks that it
+        is the same."""
         if not self.open:
             raise ClosedLevel(convert.__name__)
         if self.inside:
@@ -258,7 +262,8 @@ class Recording(Level):
         return write(x.value) if isinstance(x, Scalar) else super().text(x, write)
 
     def check(self, function, arrays, params, known):
-        """The replay computes this and compares: if it is another, the program may be another."""
+        """Record a check: the replay computes this result and, if it differs, the function is
+        traced again."""
         if function in ONCE:
             question = function, *(x.mark if is_traced(x) else (type(x), x) for x in arrays)
             if question in self.checked:
@@ -268,7 +273,7 @@ class Recording(Level):
 
     def note(self, function, arrays, params, results, made, structure=None, check=None,
              may_fail=False):
-        """Append an operation, and what NumPy is to do about errors while it runs."""
+        """Append an operation, with the np.errstate under which it runs."""
         now, strict = np.geterr(), is_strict()
         if strict != self.strict:  # the function has its own filter of warnings
             instead = "raise" if strict else "ignore"
@@ -322,7 +327,7 @@ def traced_within(x):
 
 
 def _decide_a_shape(params):
-    """Whether parameters are recorded that may decide how many entries a result has.
+    """Whether parameters are traced that may decide the shape of a result.
 
     A mask, the ends of a slice and a size do; integers that index an array do not.
     """
@@ -355,7 +360,7 @@ def _fails(function, kind):
 
 
 def is_strict():
-    """Whether NumPy's warnings may be errors, to the filters of warnings that are set now."""
+    """Whether the current warning filters may turn NumPy's warnings into errors."""
     if _filters[0] != warnings.filters:
         _filters[:] = warnings.filters[:], _may_raise()
     return _filters[1]

@@ -23,7 +23,7 @@ from .tracer import Level, Tracer
 #: Below this many entries a sum in a new array takes no longer than one in the place of a summand.
 SMALL = 2048
 
-#: Whether a walk is under way: invalid operations then raise FloatingPointError for the sweep.
+#: Whether a sweep is running: invalid operations then raise FloatingPointError, which it catches.
 WALKING = ContextVar("walking", default=False)
 
 
@@ -86,7 +86,8 @@ class Tape(Level):
     constant = variable
 
     def borrow(self, x):
-        """An array of the caller's as it is now; a large one is not copied, but watched once a rule will read it."""
+        """An argument of the caller's as it is now; a large one is not copied, but watched once a
+        rule will read it."""
         if x.size < LARGE:
             return self.snapshots.of(x, "reverse mode: an argument")
         self.borrowed.add(id(owner_of(x)))
@@ -143,7 +144,8 @@ class Tape(Level):
                 values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
 
     def worth_keeping(self, primitive, kept, arrays, wanted):
-        """Of large arrays whose numbers no rule will read the shape and dtype alone."""
+        """The residuals: large arrays that no rule reads are replaced by placeholders of the same
+        shape and dtype."""
         read = primitive.read_by(wanted, len(arrays))
         for i, x in enumerate(arrays):
             if read[1 + i] and _is_large(x) and id(owner_of(x)) in self.borrowed:
@@ -152,9 +154,11 @@ class Tape(Level):
         return kept, arrays
 
     def sweep(self, seeds, targets, once=False):
-        """Cotangents of the slots `targets`, given pairs (slot, cotangent); None where nothing flows.
+        """Cotangents of the slots `targets`, given pairs (slot, cotangent); None for those that get
+        none.
 
-        With `once` the tape is used up: what an operation kept is freed as soon as the sweep has passed it.
+        With `once` the tape is used up: the residuals of an operation are freed as soon as the
+        sweep has passed it.
         """
         cotangents = [None] * next(self.slots)
         for slot, g in seeds:
@@ -230,11 +234,11 @@ def _have_nan(cotangents):
 
 
 def _ask_for_nan(c):
-    """Have a level that writes the operations down ask whether a cotangent has nan.
+    """Under jit, record a check of whether a cotangent has nan.
 
-    The sweep looks for nan in the values of traced arrays, and what it does about nan stands in the
-    program only if there was some.  With this question another program is written where the answer
-    is another one.
+    The sweep treats nan in a way of its own, and the traced program has these steps only if there
+    was a nan during the trace.  With the check, the function is traced again where the answer
+    differs.
     """
     while type(c) is Tracer:
         if c.level.records:

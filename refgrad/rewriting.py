@@ -1,6 +1,8 @@
-"""Rewritings that make a straight-line program shorter or faster, one after the other.
+"""Optimization passes that make a straight-line program shorter or faster; they run one after the
+other.
 
-Each takes the program, for what is known of its arrays, and the operations; it gives operations.
+Each takes the program, which knows shapes and dtypes, and a list of operations, and returns a new
+list.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 from .operations import ADD_AT, INFIX, Array, references, replaced
 from .rules.shape import scatter_add, setitem, takes_each_once
 
-#: Below this many entries a new array costs less than to find an old one for it.
+#: For arrays with fewer entries, making a new array costs less than finding a free one.
 LARGE = 2048
 
 
@@ -24,7 +26,8 @@ def is_plain(index):
 
 
 def once(program, operations):
-    """Equal views of one array are one, and so are small arrays that are computed alike."""
+    """Common subexpressions: equal views of one array, and equal computations of small arrays, are
+    done once."""
     known, same, kept = {}, {}, []
     for op in operations:
         key = None
@@ -52,7 +55,7 @@ def _renamed(x, same):
 
 
 def without_broadcasts(program, operations):
-    """An array goes into an elementwise operation as it is if the others broadcast it.
+    """A broadcast is dropped if the elementwise operation that reads it broadcasts anyway.
 
     A constant array whose entries are all equal is replaced by one of them.
     """
@@ -76,7 +79,8 @@ def without_broadcasts(program, operations):
 
 
 def as_products(program, operations):
-    """The quotient by a power of two is the product with its reciprocal, to the last bit."""
+    """Division by a power of two becomes a product with its reciprocal, which is equal to the last
+    bit."""
     for op in operations:
         if op.function is np.divide and op.made[0].dtype.char in "fd" and (
                 type(op.arrays[1]) in (int, float) and (
@@ -88,10 +92,10 @@ def as_products(program, operations):
 
 
 def added_where_nonzero(program, operations):
-    """An array that is 0 but for some entries is added to another there alone.
+    """An array that is 0 except for some entries is added to another only at those entries.
 
-    If that is 0 there, it need not be added but written.  Elsewhere -0.0 then stays -0.0, so this
-    is not for what must be the same to the last bit.
+    If the other is 0 there, the entries are assigned instead of added.  Elsewhere -0.0 then stays
+    -0.0, so this is not done to arrays that must be the same to the last bit.
     """
     uses = Counter(itertools.chain(references(program.outputs), *(op.reads for op in operations)))
     parts = {op.results[0]: op for op in operations if op.function is scatter_add
@@ -117,7 +121,7 @@ def added_where_nonzero(program, operations):
 
 
 def are_apart(i, j):
-    """Whether two indices of slices and numbers are known to have no entry in common."""
+    """Whether two indices of slices and numbers provably have no entry in common."""
     i, j = (k if type(k) is tuple else (k,) for k in (i, j))
     if [*map(type, i)] != [*map(type, j)] or not {*map(type, i)} <= {slice, int, type(...)}:
         return False
@@ -126,7 +130,8 @@ def are_apart(i, j):
 
 
 def _span(a):
-    """From where to where a slice or a number takes entries of an axis; all, if it is not clear."""
+    """The range of entries of an axis that a slice or a number takes; the whole axis if it is not
+    known."""
     if type(a) is int:
         a = slice(a, a + 1)
     first, end = a.start or 0, math.inf if a.stop is None else a.stop

@@ -1,7 +1,7 @@
-"""Python's numbers in a program that is written down.
+"""Python's numbers in a jitted program.
 
-A `Scalar` stands for a float or an int among the arguments of a jit-ted function.  What Python's
-operators make of it is written down as Python's operation, so that a replay does what Python does:
+A `Scalar` stands for a float or an int among the arguments of a jitted function.  What Python's
+operators do with it is recorded as Python's operation, so that a replay does what Python does:
 a float that meets a float32 array leaves it float32, division by zero raises, an int has as many
 digits as it needs.  To isinstance it is the number that it stands for.  Whatever needs the number
 itself (a branch, an index, math.sqrt, a text) gets it, and the replay checks that it is the same.
@@ -19,7 +19,7 @@ NUMBERS = {int, float, bool, complex}
 
 
 class Scalar:
-    """`value`: the number; `mark`: which one of the program's it is."""
+    """`value`: the number; `mark`: its number in the program."""
 
     __slots__ = ("value", "level", "mark")
 
@@ -31,7 +31,7 @@ class Scalar:
         return self.level.concrete(self, type(self.value))
 
     def by(self, function, *numbers):
-        """What a function of Python's makes of this number and others."""
+        """The result of one of Python's operators on this number and others."""
         if all(type(x) in NUMBERS or isinstance(x, Scalar) for x in numbers):
             return self.level.python(function, numbers)
         return NotImplemented

@@ -6,8 +6,7 @@ reference alone:
 
 - a small array is copied, and so is a list or an array in an index;
 - a large array is kept by reference, together with a fingerprint of its numbers.  The sweep
-computes the fingerprint
-  again, and raises `Overwritten` if it is another one.
+  computes the fingerprint again, and raises `Overwritten` if it differs.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import numpy as np
 
 from .errors import Overwritten, describe
 
-#: From so many entries on an array is fingerprinted instead of copied.
+#: Arrays of at least so many entries are fingerprinted instead of copied.
 LARGE = 1 << 15
 #: Below this many entries an array is copied each time; above, an equal copy is used again.
 REUSED = 1 << 12
@@ -114,7 +113,7 @@ class Snapshots:
         return copy
 
     def watch(self, x: np.ndarray, reader) -> np.ndarray:
-        """The array itself; `verify` raises if its numbers are others by then."""
+        """The array itself; `verify` raises if its numbers have changed by then."""
         now = fingerprint(x)
         known = self.watched.setdefault(id(x), (x, now, reader))
         if known[1] != now:

@@ -1,7 +1,7 @@
-"""Straight-line programs: a list of NumPy operations, made short, and written as Python.
+"""Straight-line programs: a list of NumPy operations is simplified and compiled to Python source.
 
-Nothing here knows of derivatives.  The list is in single assignment form: every operation makes new
-arrays, numbered in order.  Written as Python some of them share memory:
+Nothing here knows about derivatives.  The list is in single assignment form: every operation makes
+new arrays, numbered in order.  In the Python source some of them share memory:
 
 - what no result and no check needs is left out, and equal views of one array are taken once, as are
   equal elementwise operations that make small arrays (large ones may be made again to save memory);
@@ -29,7 +29,7 @@ from .tree import EMPTY, LEAF, rebuild
 
 
 class Changed(Exception):
-    """A number on which the program turns is another one this time."""
+    """A value that a branch depends on differs from the trace's."""
 
 
 #: Names that a written program uses itself.
@@ -77,7 +77,7 @@ class Program:
         while at.tb_next is not None:
             at = at.tb_next
         line = self.source.splitlines()[at.tb_lineno - 1].strip()
-        return f"a number on which it turns has changed ({line.removesuffix(': raise Changed')})"
+        return f"a value that it branches on has changed ({line.removesuffix(': raise Changed')})"
 
     def __repr__(self):
         return f"<program of {self.name}: {len(self.operations)} operations>\n{self.source}"
@@ -92,7 +92,8 @@ class Program:
         return kept[::-1]
 
     def turning_points(self):
-        """The arrays on which checks depend, which are computed as they were, to the last bit."""
+        """The arrays that checks depend on, which are computed exactly as in the trace, to the last
+        bit."""
         wanted = set()
         for op in reversed(self.operations):
             if op.check is not None or wanted.intersection(op.results):
@@ -183,7 +184,7 @@ class Writer:
         return [f"with {self.constant(np.errstate)}({how}):", *("    " + line for line in lines)]
 
     def differs(self, op):
-        """The condition that a number is not what it was."""
+        """The condition that a checked value differs from the trace's."""
         call, known = self.call(op), op.check
         if type(known) is bool:
             return f"not {call}" if known else call

@@ -1,4 +1,4 @@
-"""What a function reads besides its arguments, kept to be compared later.
+"""What a jitted function reads besides its arguments, kept to be compared at later calls.
 
 `Surroundings` follows what functions and objects refer to, as far as it leads: the globals that
 their code reads, the variables that they close over, default values, the object that a method
@@ -36,9 +36,9 @@ CONSTANT = np.generic, np.ufunc, type(np.sum)
 AT_WORK = {"asyncio", "concurrent", "logging", "multiprocessing", "threading"}
 #: Classes of libraries whose objects have no attributes but those that the program gives them.
 PLAIN = {"builtins.object", "types.SimpleNamespace", "argparse.Namespace"}
-#: What runs out, or goes on by itself.
+#: Iterators, which give something else each time.
 RUNNING = types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType
-#: What runs code that does not stand where it is used.
+#: Functions that run code or read variables which the calling code does not name.
 EVALUATE = {"eval", "exec", "globals"}
 #: An array of at most so many bytes is kept whole, of a larger one a checksum.
 SMALL = 1 << 20

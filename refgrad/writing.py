@@ -1,13 +1,13 @@
 """In-place writes to traced arrays: x[i] = v, x += y, np.copyto, out=.
 
-A trace is made of values that never change, so a write makes a new array, y = x but for y[i] = v,
-and the traced array takes its place: every name of the array sees it.  Views are followed.  A view
-remembers the array that it shows and how it was made; after a write the array at the root is
-computed anew, and then all that is shown of it.
+The values of a trace never change, so a write makes a new array, which equals x except for
+y[i] = v, and the traced array stands for the new one from then on: every name of the array sees
+it.  A view remembers its base, the array that it shows, and how it was made; after a write the base
+is computed again, and then all of its views.
 
-Refused is what would leave an old value behind: a write to an argument of the differentiated
-function, since the caller's array is not overwritten, and a write to a view that NumPy makes
-read-only."""
+Writes that could not reach every copy of the value raise an error: a write to an argument of the
+differentiated function, since the caller's array is not overwritten, and a write to a view that
+NumPy makes read-only."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Writable:
         below.refresh()
 
     def refresh(self):
-        """Compute anew what is shown of this array."""
+        """Compute the views of this array again."""
         for reference in self.views or ():
             view = reference()
             if view is not None:

@@ -1,6 +1,6 @@
-"""What layers and losses ask of their arguments, and how they say what is wrong.
+"""Checks of the arguments of layers and losses.
 
-Every message names the function and the argument, says what came and what was expected.
+Every message names the function and the argument, what was given and what was expected.
 """
 
 import numpy as np
@@ -61,7 +61,8 @@ def plain(function, argument, value):
 
 
 def refuse(function, argument, value, way_out):
-    """Refuse an argument that cannot be honoured, unless it has the value that asks for nothing."""
+    """Raise an error for an argument that is not supported, unless it has the value that has no
+    effect."""
     if value is not None and value is not False:
         raise TypeError(f"{function}: {argument}={value!r} is not supported; {way_out}")
 

@@ -17,13 +17,13 @@ is linear in each of three arrays.  Leaving out one of them gives three bilinear
     conv_weight(g, x)  G X'                      T = <w, conv_weight(g, x)>
 
 so each one's differential is <g, conv(dx, w) + conv(x, dw)>, and the adjoints of each are the other
-two.  A transposed convolution is conv_input.  Channels fall into groups that know nothing of each
-other: one product for each group.
+two.  A transposed convolution is conv_input.  Channels fall into independent groups: one product
+for each group.
 
 The padding is exact: (o - 1) stride + (k - 1) dilation + 1 = before + size + after.  So any two of
 the three shapes give the third; a negative number after cuts off what no window reaches.
 
-X is k times as large as x.  It is made, and used, in pieces, and never kept.
+X is k times as large as x.  It is computed and used in pieces, and never stored as a whole.
 """
 
 import math

@@ -19,7 +19,7 @@ from .arguments import expected, plain, refuse, shape_of
 MODES = "sum", "mean", "max"
 
 eased = declare(
-    None, """y = x, but dy = f . dx with factors f, whatever the program means by them;  <g, f . dx> = <f . g, dx>
+    None, """y = x, but dy = f . dx with given factors f;  <g, f . dx> = <f . g, dx>
     With f = 1 it is the identity; with f = 0 the entry counts as a constant.""",
     name="eased", forward=lambda x, factor: np.copy(x), pointwise=True, vjp=(lambda g, factor: g * factor,),
     cases=[Case((2, 3), factor=np.ones((2, 1), bool))])

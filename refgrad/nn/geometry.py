@@ -1,4 +1,4 @@
-"""What layers with windows ask of their arguments: sizes for each axis, inputs without a batch."""
+"""Checks of the arguments of layers with windows: sizes for each axis, inputs without a batch."""
 
 import operator
 from typing import NamedTuple

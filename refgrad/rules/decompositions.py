@@ -1,16 +1,18 @@
 """Decompositions by their differentials: eigenvalues of symmetric matrices, singular values, Q and R.
 
-Eigenvectors of equal eigenvalues are any basis of their eigenspace, and have no derivative; what
-depends on the eigenspace alone has one, and a basis that does not turn within the space gives it.
-Eigenvalues are equal here if they are so up to rounding: nothing can be told of vectors of others.
-What the engine can tell decides what is allowed then:
+The eigenvectors of equal eigenvalues are any basis of their eigenspace, and have no derivative.  A
+result that depends on the eigenspace alone has one, and a basis that does not turn within the space
+gives it.  "Equal" means equal up to rounding, since the vectors of such eigenvalues are determined
+by rounding errors.  Then:
 
 - In reverse mode the cotangent of the vectors shows whether the result changes when they turn
   within their space, to first order.  If it does not, and the values are not used, the gradient is
   right (of projections V V', of the polar factor U V').  Else this is an error.
-- Functions V f(w) V' are an error, too: of how the matrix w of an eigenspace moves, the diagonal
-  alone is known.
-- In forward mode nobody knows what comes after, so vectors that would turn are an error.
+- Functions V f(w) V' are an error, too: their derivative needs all entries of the matrix by which w
+  moves within an eigenspace, and only the diagonal is known.
+- In forward mode the engine cannot know how the vectors will be used, so vectors that would turn
+  are
+  an error.
 - Values alone (`eigvalsh`, `svdvals`) kink where they are equal.  Their symmetric functions do not,
   and are right; the convention for others is the slope of the basis that LAPACK chose.
 """

@@ -1,8 +1,9 @@
 """SciPy's special functions: ufuncs, which NumPy's protocol hands to traced arrays.
 
-This module is imported when the first of them arrives (see `refgrad.elsewhere`): SciPy is loaded
-then, and is not imported here.  Of functions with parameters (the order a of gammainc, a and b of
-betainc) the derivatives by x are known; those by a parameter are no such functions, and refused.
+This module is imported when the first of them is called (see `refgrad.elsewhere`); the program has
+loaded SciPy by then, and it is not imported here.  Functions with parameters (the order a of
+gammainc, a and b of betainc) have a derivative by x only: SciPy has no function for the derivative
+by a parameter, so that raises an error.
 """
 
 import functools

@@ -27,7 +27,8 @@ def floating(arrays):
 
 
 def agrees(f, *calls):
-    """The jit-ted function gives what f gives, call by call; the results belong to the caller, the arguments stay."""
+    """The jitted function gives what f gives, call by call; the results belong to the caller, the
+    arguments stay."""
     fast = rg.jit(f)
     for args in (*calls, calls[-1]):
         before = rg.tree_map(np.copy, args)
@@ -232,7 +233,7 @@ def test_a_turned_result_is_copied_only_if_something_else_shows_its_memory():
 
 
 def test_what_cannot_be_written_down_says_so():
-    with pytest.raises(LostTrace, match="may change from call to call of a jit-ted function"):
+    with pytest.raises(LostTrace, match="may change from call to call of a jitted function"):
         rg.jit(lambda x: np.sum(np.asarray(x)))(np.ones(3))
     with pytest.raises(TypeError, match=r"jit: argument\[1\] of <lambda> is a MaskedArray; expected a plain array"):
         rg.jit(lambda x, s: x)(np.ones(3), np.ma.ones(3))

@@ -26,7 +26,7 @@ def outcome(f, args):
 
 
 def agrees(f, *calls):
-    """The jit-ted function gives what f gives, and replays it; returns how often f ran."""
+    """The jitted function gives what f gives, and replays it; returns how often f ran."""
     ran = []
 
     def counted(*args):

@@ -1,4 +1,4 @@
-"""What a jit-ted function reads besides its arguments is compared at every call."""
+"""What a jitted function reads besides its arguments is compared at every call."""
 
 import numpy as np
 import pytest
@@ -94,7 +94,7 @@ STATES = {
         "def change(i):\n global k\n k += 1"),
     "a transform": (
         "k = 1.0\nf = rg.grad(lambda x: np.sum(x * x) * k)\ndef change(i):\n global k\n k += 1"),
-    "a jit-ted function": (
+    "a jitted function": (
         "k = 1.0\n@rg.jit\ndef g(x): return x * k\ndef f(x): return g(x) + g(np.ones(3))\n"
         "def change(i):\n global k\n k += 1"),
     "a custom primitive": (
@@ -270,8 +270,9 @@ def test_what_libraries_read_is_left_to_them():
 
 def test_a_warning_if_programs_are_written_again_and_again():
     fast = rg.jit(lambda x: np.sum(x) * float(x[0]))
-    message = (r"jit: <lambda> ran 16 times to be written down, and only 0 times as a program.*"
-               r"The last time, a number on which it turns has changed \(if repr\(.*\) != '1.0'\)")
+    message = (r"jit: <lambda> was traced 16 times and replayed only 0 times.*"
+               r"The reason for the last trace: a value that it branches on has changed "
+               r"\(if repr\(.*\) != '1.0'\)")
     with pytest.warns(UserWarning, match=message) as told:
         for k in range(programs.OFTEN - 1):
             fast(X + k)
