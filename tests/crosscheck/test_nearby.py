@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from crosscheck.truth import nearby
-from crosscheck.truth.nearby import ASIDE, LITTLE, RANDOM, TURNS, Beside, is_gradient_nearby
+from crosscheck.truth.nearby import ASIDE, LITTLE, ON, RANDOM, TURNS, Beside, is_gradient_nearby
 
 
 class Known:
@@ -109,6 +109,33 @@ SUMS = [1.0, 2.0, 4.0, 8.0, 16.0]
      True)])
 def test_gradients_of_points_nearby(f, weights, rows, shapes, expected):
     assert told(f, weights, rows, *shapes) is expected
+
+
+def test_terms_of_the_answer_and_of_the_results_count_whole_where_they_cancel():
+    g, w, asked = np.array([3.0, -1.0]), np.array([1.0, -2.0]), []
+    known = Known(lambda a: asked.append(a) or [a], [w])
+    known.same = lambda *figures: asked.append(figures) or True
+    assert is_gradient_nearby(known, {"x0": np.zeros(2)}, ["x0"], {"x0": g}, None)
+    d, figures = asked
+    size = np.abs(g * d).sum() + np.abs(w * d).sum()
+    assert figures == pytest.approx((g @ d, w @ d, size))
+
+
+@pytest.mark.parametrize("f, turns", [
+    (lambda a: [np.linalg.norm(a), 0.0], True), (lambda a: [np.linalg.norm(a)], False),
+    (lambda a: [np.max(a), np.min(a)], False),
+    (lambda a: [np.linalg.norm(a) if a[0] > 0 else 0.0, 0.0], False)])
+def test_gradients_of_several_results_turn_where_they_bend_in_every_direction(f, turns):
+    it = beside(np.zeros(5), f=f)
+    w = np.ones(len(it.known.weights))
+    assert nearby._turn(it, w, np.random.default_rng(0)) == turns
+
+
+def test_a_bend_is_a_second_difference_beside_the_terms_of_the_results():
+    it, asked = beside(np.zeros(1), f=lambda a: [a ** 2, -3 * a ** 2]), []
+    it.known.same = lambda *figures: asked.append(figures) or len(asked) == nearby.TURNING
+    assert not nearby._turn(it, np.array([2.0, 1.0]), drawn(0.5))
+    assert asked == [pytest.approx((-0.5 * (1 + ON ** 2), -0.5, 1.25), rel=1e-12)] * nearby.TURNING
 
 
 def test_a_direction_is_in_parts_of_its_arrays():
