@@ -1,4 +1,4 @@
-"""Jumps of f between formulas that are nearly the same, found by what the slope does not explain."""
+"""Jumps of f between formulas that are nearly the same, found by what a slope does not explain."""
 
 from types import SimpleNamespace
 
