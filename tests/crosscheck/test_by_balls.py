@@ -145,6 +145,23 @@ def test_an_error_is_lost_beside_the_natural_size_unless_the_verdict_is_strict()
     assert judged(known_of(**small, on_trial=True), error).verdict == WRONG
 
 
+@pytest.mark.parametrize("options, first, second", [
+    (dict(), 19.0, 19.0), (dict(another=False), 0.0, 19.0), (dict(strict=True), 0.0, 0.0),
+    (dict(on_trial=True), 0.0, 0.0)])
+def test_what_is_judged_by_bounds_has_no_natural_size(options, first, second):
+    known = known_of(**options)
+    for mode, natural in ((Mode.REVERSE, first), (Mode.FORWARD_OVER_REVERSE, second)):
+        assert known._natural(mode) == natural
+
+
+def test_where_the_slope_is_zero_steps_are_mentioned_of_first_order_alone():
+    for program, mode, mentioned in (
+            (lambda x: [x["a"] * 0], Mode.REVERSE, True), (lambda x: [x["a"]], Mode.REVERSE, False),
+            (lambda x: [x["a"]], Mode.FORWARD_OVER_REVERSE, False)):
+        found = judged(known_of(program), [0.5, 1.0], mode=mode)
+        assert found.verdict == WRONG and (notes.STEP in found.note) == mentioned
+
+
 def test_the_answer_in_another_dtype_tells_rounding_from_a_fault():
     known, right = known_of(), np.array([12.0, 27.0])
     off = {"float64": right * (1 + 2.0 ** -40), "float32": right * (1 + 2.0 ** -15)}

@@ -170,7 +170,7 @@ def test_what_explains_a_gap(part, answer, verdict, note):
 
 def test_a_small_gap_that_no_entry_explains_is_undecided():
     for off, entry, verdict in (
-            (SMALL, "", UNDECIDED), (4 * SMALL, "", WRONG), (SMALL, "; e", WRONG)):
+            (SMALL, "", UNDECIDED), (2 * SMALL, "", WRONG), (SMALL, "; e", WRONG)):
         known = known_of(unexplained=[1.0])
         known._entry = said(entry)
         found = judged(known, GRADIENT + [off, 0.0])

@@ -57,7 +57,8 @@ def known(verdict=None, **changed):
 
 
 def trial_of(subject=None, knowledge=None, x=X, **point):
-    return Trial(subject or Stub(), knowledge or known(), Point("there", x, **point))
+    point = {"label": "there", **point}
+    return Trial(subject or Stub(), knowledge or known(), Point(x=x, **point))
 
 
 def found_as(verdict, trial=None, **options):
