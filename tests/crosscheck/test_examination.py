@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 
 from crosscheck import trial as trial_module
-from crosscheck.ball import Ball
+from crosscheck.ball import Ball, Undecided
 from crosscheck.formats import format_named
 from crosscheck.modes import ALL, FIRST_ORDER, Mode
 from crosscheck.points import AS_GIVEN, Point
 from crosscheck.trial import Examination, Finding
 from crosscheck.truth.differences import BY_DIFFERENCES
 from crosscheck.truth.precision import Precision, nominal
-from crosscheck.verdict import LESS_ACCURATE, MISCONDUCT, NO_ANSWER, OK, RIGHT, WRONG, Verdict
+from crosscheck.verdict import (
+    LESS_ACCURATE, MISCONDUCT, NO_ANSWER, OK, RIGHT, UNDECIDED, WRONG, Verdict)
 from tests.crosscheck.test_trial import ANSWER, X, Stub, answers, examination, known, told, trial_of
 
 
@@ -133,6 +134,7 @@ def test_what_an_examination_starts_from():
     for own in (True, False):
         made = Examination(Valued(by_refgrad=own))
         assert made.own_rules == own and not made.measured_by_another and made.why_floats == ""
+        assert not (made.quick or made.thorough or made.natural or made.points or made.trials)
         made = Examination(Valued(by_refgrad=own), lambda x: [x["a"]])
         assert not made.own_rules and made.measured_by_another
     assert (made.size, made.many, made.widest, made.varies) == (3, False, "float64", False)
@@ -296,3 +298,99 @@ def test_what_is_found_without_entries(monkeypatch):
                            ("no entries", "c", NO_ANSWER, False)]
     assert [f.note for f in found] == ["", "bad", ""]
     assert {f.point for f in found} == {"without entries"}
+
+
+# At one point
+
+
+def at_point(monkeypatch, number=0, how="balls", point=None, kinked=False, undecided="",
+             verdict=RIGHT, **fields):
+    """(what was looked at in turn, the findings, the examination)."""
+    looked, subject = [], Valued(dict.fromkeys(Mode, ANSWER), on_balls=ANSWER)
+    subject.stands_in = fields.pop("stands_in", False)
+    for name in ("kinks", "conduct", "third_order"):
+        monkeypatch.setattr(trial_module, name, lambda *_, name=name: looked.append(name) or ())
+
+    def judged(mode, name, dtype, answers, prove, own):
+        looked.append((mode, dtype, prove))
+        return Verdict(verdict)
+
+    def on_balls(mode, name, ball):
+        looked.append((mode, "exact"))
+        return Verdict(RIGHT, bound="proven"), 41.0
+
+    knowledge = known(how=how, undecided=undecided, kinked=lambda: ["a"] * kinked, judge=judged,
+                      judge_on_balls=on_balls, names=lambda mode: ["a"])
+    examined = examination(**{"subject": subject, "seed": 0, "many": False, "size": 1,
+                              "thorough": False, "trials": {}, "varies": False, "natural": 0.0,
+                              "_known_at": lambda *_: knowledge, **fields})
+    examined._value = lambda trial, ys: looked.append("value") or ()
+    found = list(examined._at(point or Point("as given", X), number))
+    return list(dict.fromkeys(looked)), found, examined
+
+
+def test_in_what_order_a_point_is_looked_at(monkeypatch):
+    looked, found, examined = at_point(monkeypatch)
+    first, second = ([m for m in Mode if m.order == order] for order in (1, 2))
+    assert looked == [
+        "value", *((m, "exact") for m in Mode),
+        *((m, d, m == Mode.REVERSE) for of in (first, second) for d in ("float64", "float32")
+          for m in of), "kinks", "conduct", "third_order"]
+    assert {f.point for f in found} == {"as given"} == set(examined.trials)
+    point = Point("narrow", X, dtypes=("float32",))
+    looked, _, _ = at_point(monkeypatch, 1, "differences", point)
+    assert looked == [*((m, "float32", False) for m in (*first, *second)), "kinks"]
+
+
+@pytest.mark.parametrize("options, told_of", [
+    (dict(), True), (dict(number=1), False), (dict(how="differences"), False),
+    (dict(own_rules=True), False), (dict(stands_in=True), False)])
+def test_the_value_is_held_to_its_reference_where_the_caller_stands(monkeypatch, options, told_of):
+    assert ("value" in at_point(monkeypatch, **options)[0]) == told_of
+
+
+def test_third_derivatives_and_conduct_where_there_is_nothing_against_it(monkeypatch):
+    def beside(**options):
+        return [name for name in ("conduct", "third_order")
+                if name in at_point(monkeypatch, **options)[0]]
+
+    mixed = dict(number=1, point=Point(trial_module.MIXED, X))
+    assert beside() == beside(**mixed) == ["conduct", "third_order"]
+    for but in (dict(kinked=True), dict(verdict=WRONG), dict(point=Point("far", X, extreme=True)),
+                dict(many=True)):
+        assert beside(**but) == ["conduct"]
+    narrow = Point(trial_module.MIXED, X, dtypes=("float32",))
+    assert beside(**{**mixed, "point": narrow}) == beside(**mixed, many=True) == []
+
+
+def test_where_it_is_undecided_no_answer_is_asked_for(monkeypatch):
+    looked, found, examined = at_point(monkeypatch, undecided="open")
+    assert told(found) == [("differences", ALL, UNDECIDED, False)] and found[0].note == "open"
+    assert looked == [] and examined.trials == {}
+
+
+def test_an_error_on_the_way_to_what_is_known(monkeypatch):
+    def raises(error):
+        def known_at(*_):
+            raise error
+        return at_point(monkeypatch, _known_at=known_at, _unknown=lambda point, e: (point.label, e))
+
+    error = ValueError("no")
+    assert raises(error)[1] == [("as given", error)]
+    with pytest.raises(Undecided):
+        raises(Undecided("maximum", (0,), ()))
+
+
+def test_the_natural_size_is_that_where_the_caller_stands(monkeypatch):
+    monkeypatch.setattr(trial_module, "_draw", lambda rng, shape, form: np.full(shape, -3.0))
+    assert at_point(monkeypatch)[2].natural == 9.0
+    assert at_point(monkeypatch, 1)[2].natural == 0.0
+    drawn = []
+    monkeypatch.setattr(trial_module, "_draw", lambda rng, shape, form: drawn.append(
+        (rng.integers(1000), shape, form.name)) or np.ones(shape))
+    at_point(monkeypatch)
+    assert [(shape, form) for _, shape, form in drawn] == [
+        ((2,), "float32"), *[((2,), "float32"), ((), "float32")] * 2]
+    assert len({n for n, _, _ in drawn}) == 5
+    again, other = (at_point(monkeypatch, number) and drawn[-5:] for number in (0, 1))
+    assert again == drawn[:5] and not set(again) & set(other)
