@@ -78,6 +78,8 @@ def test_the_widest_answer_is_asked_for_once_where_it_is_not_given():
     assert asked == [Mode.REVERSE]
     known._answer = lambda mode, x: 1 / 0
     assert known._in_widest(Mode.FORWARD, {}) is None
+    error = {"float64": {Mode.FORWARD_OVER_REVERSE: ValueError()}}
+    assert known._in_widest(Mode.FORWARD_OVER_REVERSE, error) is None
 
 
 # No number
@@ -130,6 +132,20 @@ def test_what_rounding_loses_is_less_accurate(width):
         known._lost_to_rounding = said(2.0 ** -50)
         found = judged(known, 2 + units * 2.0 ** -47 + width, mode=Mode.FORWARD)
         assert found.verdict == verdict
+
+
+def test_what_is_off_by_exactly_what_rounding_loses_is_less_accurate():
+    gap = 2.0 ** -40
+    for gap_in_ulps, verdict in ((0, LESS_ACCURATE), (1, WRONG)):
+        known = known_of(unexplained=[1.0])
+        known._lost_to_rounding = said(gap / 8 - EPS * (2 + gap))
+        assert judged(known, 2 + gap + 2 * EPS * gap_in_ulps, mode=Mode.FORWARD).verdict == verdict
+
+
+def test_what_is_typical_by_itself_needs_no_other_points():
+    known = known_of()
+    known._sensitivity = lambda *_: 1 / 0
+    assert judged(known, GRADIENT, "float32", float64=GRADIENT).verdict == RIGHT
 
 
 def test_between_float16_and_bfloat16_rounding_tells_nothing():
@@ -306,7 +322,8 @@ def test_what_the_answer_moves_by_when_x_is_rounded():
 def test_what_has_no_number_beside_x_does_not_count_as_moved():
     known = known_of()
     known.in_widest[Mode.REVERSE] = {"a": GRADIENT}
-    known._answer = lambda mode, x: {"a": np.array([np.nan, x["a"][1] * 2])}
+    known._answer = lambda mode, x: 1 / 0 if x is known.x else {
+        "a": np.array([np.nan, x["a"][1] * 2])}
     assert known._sensitivity(Mode.REVERSE, "a", EPS).tolist() == [np.sqrt(2) * EPS, 2 * EPS]
 
 
