@@ -199,6 +199,8 @@ def test_what_is_drawn_leaves_the_order():
 @ENDS
 def test_all_entries_of_an_array_before_those_of_another(end):
     assert list(nearby._of_arrays(beside([1.0, 2.0]), drawn(end))) == []
+    two = nearby._of_arrays(beside([1.0], [0.5]), drawn(end))
+    assert listed(two, end, 0.25) == [[-0.5, 0.5], [0.5, -0.5]]
     found = nearby._of_arrays(beside([1.0, -4.0], [1.0], [0.5]), drawn(end))
     by = [(a / 4, a / 4, b, c) for a, b, c in (
         (-1, 0, 1), (-1, 1, 0), (0, -1, 1), (0, 1, -1), (1, -1, 0), (1, 0, -1))]
