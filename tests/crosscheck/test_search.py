@@ -13,7 +13,6 @@ from crosscheck.truth.tableau import Interval
 NAN = float("nan")
 
 
-
 # The search for the scale at which f is smooth
 
 
