@@ -200,7 +200,7 @@ def test_a_formula_is_proven_right_up_to_its_constants_or_wrong():
         "agrees with differences to 4.0 digits" + entry)
     note = on_balls(known, right * Ball([1.0, 200.0]))[1]
     assert note.startswith("agrees with differences to 0.0 digits")
-    assert on_balls(known, Ball([12.0]))[:2] == (WRONG, "shape (1,), expected (2,)")
+    assert on_balls(known, Ball([12.0])) == (WRONG, "shape (1,), expected (2,)", -np.inf)
 
 
 @pytest.mark.parametrize("digits, strict, verdict", [
@@ -265,6 +265,11 @@ def test_no_number_where_there_is_one():
     for no_number in (np.nan, np.inf):
         assert on_balls(kinked, Ball(no_number), Mode.FORWARD) == found
         assert on_balls(kinked, Ball(no_number), Mode.FORWARD_OVER_FORWARD)[0] == KINK
+
+
+def test_no_number_at_a_jump_is_no_fault():
+    found = on_balls(known_of(lambda x: [np.floor(x["a"])], x=[0.0, 1.5]), Ball([np.nan, 0.0]))
+    assert found[0] == UNDECIDED and "jumps" in found[1]
 
 
 def test_at_a_kink_and_where_it_is_open_no_digits_are_told():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from crosscheck.ball import ANY_OF_SEVERAL, Ball
+from crosscheck.modes import Mode
 from crosscheck.subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from crosscheck.truth import exact
 from crosscheck.truth.differences import BITS, BY_DIFFERENCES, Difference, Place
@@ -107,3 +108,7 @@ def test_where_the_first_order_is_open_so_is_the_second(monkeypatch):
     assert [a.open for a in last(Agreement(50.0), Agreement(50.0, open="so"))] == ["", "so"]
     kinked = last(Agreement(50.0, open="it ends"), Agreement(np.nan, "a kink"))
     assert [a.open for a in kinked] == ["it ends", ""]
+
+
+def test_differences_of_the_values_alone_hold_in_all_modes():
+    assert all(map(Truth(by=BY_DIFFERENCES).holds, Mode))
