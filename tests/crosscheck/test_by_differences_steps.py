@@ -7,7 +7,7 @@ import pytest
 from crosscheck.formats import format_named
 from crosscheck.modes import ALL, Mode
 from crosscheck.truth import by_differences, nearby, switches
-from crosscheck.truth.by_differences import SMALL, STRIDE, THOUSANDTH, VISIBLY, ByDifferences
+from crosscheck.truth.by_differences import SMALL, STRIDE, THOUSANDTH, ByDifferences
 from crosscheck.truth.estimated import Estimate
 from crosscheck.truth.precision import Precision
 from crosscheck.verdict import AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, UNDECIDED, WRONG
@@ -131,6 +131,18 @@ def test_what_rounding_loses_is_less_accurate(width):
         known = known_of(Estimate(2.0, width), unexplained=[1.0])
         known._lost_to_rounding = said(2.0 ** -50)
         found = judged(known, 2 + units * 2.0 ** -47 + width, mode=Mode.FORWARD)
+        assert found.verdict == verdict
+
+
+def test_a_coarser_answer_that_is_off_as_rounding_is_beside_a_finer_one():
+    """Halfway, in powers of two, from 2^-12 in float32 is 2^-26.5 in float64."""
+    for fine, verdict in ((2.0 ** -27, LESS_ACCURATE), (2.0 ** -26, WRONG)):
+        known = known_of(unexplained=[1.0])
+        known._agrees_closer = known._ties = said("")
+        answers = {dtype: {Mode.FORWARD: {"a": np.array(2 + off)}}
+                   for dtype, off in (("float32", 2.0 ** -12), ("float64", fine))}
+        e = known.estimate(Mode.FORWARD, "a")
+        found = known._against_difference(e, Mode.FORWARD, "a", "float32", answers)
         assert found.verdict == verdict
 
 
@@ -289,7 +301,7 @@ def test_a_gap_that_a_jump_of_f_explains(monkeypatch):
     assert switch(gap, least, monkeypatch)[:2] == ("", [gap])
     words, _, asked = switch(gap, least, monkeypatch, Mode.FORWARD_OVER_FORWARD)
     assert words and asked == [(Mode.REVERSE, least / 2)]
-    assert switch(gap, least, monkeypatch, noise=1.0)[2] == [(Mode.REVERSE, VISIBLY)]
+    assert switch(gap, least, monkeypatch, noise=1.0)[2] == [(Mode.REVERSE, 64.0)]
     assert switch(gap, 2 * least, monkeypatch, x=X / 6)[2][0][1] == least / 2
 
 
