@@ -189,11 +189,11 @@ def _orders(g, rng):
     say, and others.
     """
     n = len(g)
-    position = (np.arange(n) - (n - 1) / 2 + 0.25) / max(n, 1)
+    position = (np.arange(n) - (n - 1) / 2 + 0.25) / n
     weight = g / (np.max(np.abs(g)) or 1.0)
     for base in (position, weight, np.abs(weight), weight + position, weight - position):
         for sign in (1, -1):
-            yield sign * base + ASIDE / max(n, 1) * rng.uniform(-1, 1, n)
+            yield sign * base + ASIDE / n * rng.uniform(-1, 1, n)
     for sign in (1, -1):
         yield sign + rng.uniform(-0.25, 0.25, n)
     for turn in range(min(n, TURNS)):

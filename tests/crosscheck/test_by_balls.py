@@ -145,6 +145,23 @@ def test_an_error_is_lost_beside_the_natural_size_unless_the_verdict_is_strict()
     assert judged(known_of(**small, on_trial=True), error).verdict == WRONG
 
 
+@pytest.mark.parametrize("options, first, second", [
+    (dict(), 19.0, 19.0), (dict(another=False), 0.0, 19.0), (dict(strict=True), 0.0, 0.0),
+    (dict(on_trial=True), 0.0, 0.0)])
+def test_what_is_judged_by_bounds_has_no_natural_size(options, first, second):
+    known = known_of(**options)
+    for mode, natural in ((Mode.REVERSE, first), (Mode.FORWARD_OVER_REVERSE, second)):
+        assert known._natural(mode) == natural
+
+
+def test_where_the_slope_is_zero_steps_are_mentioned_of_first_order_alone():
+    for program, mode, mentioned in (
+            (lambda x: [x["a"] * 0], Mode.REVERSE, True), (lambda x: [x["a"]], Mode.REVERSE, False),
+            (lambda x: [x["a"]], Mode.FORWARD_OVER_REVERSE, False)):
+        found = judged(known_of(program), [0.5, 1.0], mode=mode)
+        assert found.verdict == WRONG and (notes.STEP in found.note) == mentioned
+
+
 def test_the_answer_in_another_dtype_tells_rounding_from_a_fault():
     known, right = known_of(), np.array([12.0, 27.0])
     off = {"float64": right * (1 + 2.0 ** -40), "float32": right * (1 + 2.0 ** -15)}
@@ -183,7 +200,7 @@ def test_a_formula_is_proven_right_up_to_its_constants_or_wrong():
         "agrees with differences to 4.0 digits" + entry)
     note = on_balls(known, right * Ball([1.0, 200.0]))[1]
     assert note.startswith("agrees with differences to 0.0 digits")
-    assert on_balls(known, Ball([12.0]))[:2] == (WRONG, "shape (1,), expected (2,)")
+    assert on_balls(known, Ball([12.0])) == (WRONG, "shape (1,), expected (2,)", -np.inf)
 
 
 @pytest.mark.parametrize("digits, strict, verdict", [
@@ -248,6 +265,11 @@ def test_no_number_where_there_is_one():
     for no_number in (np.nan, np.inf):
         assert on_balls(kinked, Ball(no_number), Mode.FORWARD) == found
         assert on_balls(kinked, Ball(no_number), Mode.FORWARD_OVER_FORWARD)[0] == KINK
+
+
+def test_no_number_at_a_jump_is_no_fault():
+    found = on_balls(known_of(lambda x: [np.floor(x["a"])], x=[0.0, 1.5]), Ball([np.nan, 0.0]))
+    assert found[0] == UNDECIDED and "jumps" in found[1]
 
 
 def test_at_a_kink_and_where_it_is_open_no_digits_are_told():

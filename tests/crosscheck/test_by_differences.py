@@ -112,6 +112,8 @@ def test_where_values_tell_nothing_it_is_undecided():
     found = judged(known_of(extreme=True), GRADIENT)
     assert found.verdict == UNDECIDED
     assert found.note == "f's own value may be lost at entries of this size"
+    kinked = known_of(Estimate(2.0, 1.0, kink=True), curvature=Estimate(10.0, 0.0), extreme=True)
+    assert judged(kinked, 10.0, mode=Mode.FORWARD_OVER_FORWARD).note == found.note
 
 
 def test_no_number_is_undecided_only_where_it_may_overflow_or_nothing_is_known():
@@ -155,6 +157,13 @@ def test_typical_is_eight_roundings_and_what_a_change_of_x_by_one_does():
             assert in_float32(off).verdict == verdict
 
 
+def test_where_the_derivative_is_zero_typical_is_eight_times_the_smallest_normal_number():
+    for units, verdict in ((7.9, RIGHT), (8.1, LESS_ACCURATE)):
+        known = known_of(Estimate(0.0, 0.0), x=np.zeros(2))
+        answer = [units * np.finfo(np.float32).tiny, 0.0]
+        assert judged(known, answer, "float32", float64=np.zeros(2)).verdict == verdict
+
+
 def test_how_much_worse_in_a_coarser_dtype():
     found = in_float32([(96 + 40) * EPS32, 0.0])
     assert found.note == "worse by 3.33 times the attainable error, condition number 1"  # by 40 eps, of 96 / 8
@@ -193,6 +202,12 @@ def test_jumps_and_infinite_slopes_show_at_far_finer_steps(g, jumps, steep):
     rough = "f jumps here" if jumps else "f is infinitely steep here" if steep else ""
     known.v = direction
     assert known._roughness(Mode.REVERSE, "a", Estimate(2.0, 0.0)) == rough
+
+
+def test_what_is_zero_everywhere_does_not_jump():
+    known, direction = beside(lambda t: 0.0)
+    known.size = 0.0
+    assert not known._jumps(direction) and not known._steep(direction)
 
 
 def test_an_answer_that_agrees_with_finer_steps_alone():

@@ -7,7 +7,7 @@ import pytest
 from crosscheck.formats import format_named
 from crosscheck.modes import ALL, Mode
 from crosscheck.truth import by_differences, nearby, switches
-from crosscheck.truth.by_differences import SMALL, STRIDE, THOUSANDTH, VISIBLY, ByDifferences
+from crosscheck.truth.by_differences import SMALL, STRIDE, THOUSANDTH, ByDifferences
 from crosscheck.truth.estimated import Estimate
 from crosscheck.truth.precision import Precision
 from crosscheck.verdict import AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, UNDECIDED, WRONG
@@ -78,6 +78,8 @@ def test_the_widest_answer_is_asked_for_once_where_it_is_not_given():
     assert asked == [Mode.REVERSE]
     known._answer = lambda mode, x: 1 / 0
     assert known._in_widest(Mode.FORWARD, {}) is None
+    error = {"float64": {Mode.FORWARD_OVER_REVERSE: ValueError()}}
+    assert known._in_widest(Mode.FORWARD_OVER_REVERSE, error) is None
 
 
 # No number
@@ -132,6 +134,32 @@ def test_what_rounding_loses_is_less_accurate(width):
         assert found.verdict == verdict
 
 
+def test_a_coarser_answer_that_is_off_as_rounding_is_beside_a_finer_one():
+    """Halfway, in powers of two, from 2^-12 in float32 is 2^-26.5 in float64."""
+    for fine, verdict in ((2.0 ** -27, LESS_ACCURATE), (2.0 ** -26, WRONG)):
+        known = known_of(unexplained=[1.0])
+        known._agrees_closer = known._ties = said("")
+        answers = {dtype: {Mode.FORWARD: {"a": np.array(2 + off)}}
+                   for dtype, off in (("float32", 2.0 ** -12), ("float64", fine))}
+        e = known.estimate(Mode.FORWARD, "a")
+        found = known._against_difference(e, Mode.FORWARD, "a", "float32", answers)
+        assert found.verdict == verdict
+
+
+def test_what_is_off_by_exactly_what_rounding_loses_is_less_accurate():
+    gap = 2.0 ** -40
+    for gap_in_ulps, verdict in ((0, LESS_ACCURATE), (1, WRONG)):
+        known = known_of(unexplained=[1.0])
+        known._lost_to_rounding = said(gap / 8 - EPS * (2 + gap))
+        assert judged(known, 2 + gap + 2 * EPS * gap_in_ulps, mode=Mode.FORWARD).verdict == verdict
+
+
+def test_what_is_typical_by_itself_needs_no_other_points():
+    known = known_of()
+    known._sensitivity = lambda *_: 1 / 0
+    assert judged(known, GRADIENT, "float32", float64=GRADIENT).verdict == RIGHT
+
+
 def test_between_float16_and_bfloat16_rounding_tells_nothing():
     """They are apart by 8 times an eps, which is typical within either."""
     known = known_of(unexplained=[1.0])
@@ -170,7 +198,7 @@ def test_what_explains_a_gap(part, answer, verdict, note):
 
 def test_a_small_gap_that_no_entry_explains_is_undecided():
     for off, entry, verdict in (
-            (SMALL, "", UNDECIDED), (4 * SMALL, "", WRONG), (SMALL, "; e", WRONG)):
+            (SMALL, "", UNDECIDED), (2 * SMALL, "", WRONG), (SMALL, "; e", WRONG)):
         known = known_of(unexplained=[1.0])
         known._entry = said(entry)
         found = judged(known, GRADIENT + [off, 0.0])
@@ -273,7 +301,7 @@ def test_a_gap_that_a_jump_of_f_explains(monkeypatch):
     assert switch(gap, least, monkeypatch)[:2] == ("", [gap])
     words, _, asked = switch(gap, least, monkeypatch, Mode.FORWARD_OVER_FORWARD)
     assert words and asked == [(Mode.REVERSE, least / 2)]
-    assert switch(gap, least, monkeypatch, noise=1.0)[2] == [(Mode.REVERSE, VISIBLY)]
+    assert switch(gap, least, monkeypatch, noise=1.0)[2] == [(Mode.REVERSE, 64.0)]
     assert switch(gap, 2 * least, monkeypatch, x=X / 6)[2][0][1] == least / 2
 
 
@@ -306,7 +334,8 @@ def test_what_the_answer_moves_by_when_x_is_rounded():
 def test_what_has_no_number_beside_x_does_not_count_as_moved():
     known = known_of()
     known.in_widest[Mode.REVERSE] = {"a": GRADIENT}
-    known._answer = lambda mode, x: {"a": np.array([np.nan, x["a"][1] * 2])}
+    known._answer = lambda mode, x: 1 / 0 if x is known.x else {
+        "a": np.array([np.nan, x["a"][1] * 2])}
     assert known._sensitivity(Mode.REVERSE, "a", EPS).tolist() == [np.sqrt(2) * EPS, 2 * EPS]
 
 

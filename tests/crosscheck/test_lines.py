@@ -305,3 +305,19 @@ def test_the_noise_of_second_quotients_on_paper(monkeypatch):
         monkeypatch, lambda: estimated._bends(line, line, 0.5, noise))
     assert central == pytest.approx([30 * 4 ** 0.5 / (4 / 4), 30 * 4 ** 0.5 / (4 / 16)])
     assert left == right == pytest.approx([30 * 10 ** 0.5 / (4 / 16)])
+
+
+@pytest.mark.parametrize("deviations, smallest, expected", [
+    ([4], 0, 0), ([4.1, 3.9], 0, 1), ([100, 90, 80], 0, 0), ([100, 25, 25], 0, 0),
+    ([101, 25, 25, 25.1], 0, 1), ([25, 101, 90, 80], 0, 1), ([1e9, 1e6, 1e3, 900, 950], 0, 2),
+    ([1e9, 1e3, 1], 0, 2), ([1e9, 1e3, None], 0, 0), ([1e9, 1e3, 0], 0, 0),
+    ([1e9, 1e3, 1e3, 1e3], 8.0 ** -3, 0), ([1e9, 1e3, 1e3, 1e3, 1], 0.9 * 8.0 ** -3, 1)])
+def test_noise_is_what_three_finer_grids_agree_on(monkeypatch, deviations, smallest, expected):
+    """The size is 1; values that are all the same have the deviation 0."""
+    samples = [None if d is None else lines._Sample(
+        np.array([0.0, 1.0]) if d else np.ones(2), d * lines.EPS, 5, True) for d in deviations]
+    line = SimpleNamespace(eps=lines.EPS, smallest=smallest)
+    by_grid = {8.0 ** -n: s for n, s in enumerate(samples)}
+    monkeypatch.setattr(lines, "_sample", lambda line, distance, rng: by_grid[distance])
+    found, grid = lines._without_detail(line, samples[0], 1.0, None)
+    assert found is samples[expected] and grid == 8.0 ** -expected

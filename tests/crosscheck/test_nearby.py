@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from crosscheck.truth import nearby
-from crosscheck.truth.nearby import ASIDE, LITTLE, RANDOM, TURNS, Beside, is_gradient_nearby
+from crosscheck.truth.nearby import ASIDE, LITTLE, ON, RANDOM, TURNS, Beside, is_gradient_nearby
 
 
 class Known:
@@ -111,6 +111,33 @@ def test_gradients_of_points_nearby(f, weights, rows, shapes, expected):
     assert told(f, weights, rows, *shapes) is expected
 
 
+def test_terms_of_the_answer_and_of_the_results_count_whole_where_they_cancel():
+    g, w, asked = np.array([3.0, -1.0]), np.array([1.0, -2.0]), []
+    known = Known(lambda a: asked.append(a) or [a], [w])
+    known.same = lambda *figures: asked.append(figures) or True
+    assert is_gradient_nearby(known, {"x0": np.zeros(2)}, ["x0"], {"x0": g}, None)
+    d, figures = asked
+    size = np.abs(g * d).sum() + np.abs(w * d).sum()
+    assert figures == pytest.approx((g @ d, w @ d, size))
+
+
+@pytest.mark.parametrize("f, turns", [
+    (lambda a: [np.linalg.norm(a), 0.0], True), (lambda a: [np.linalg.norm(a)], False),
+    (lambda a: [np.max(a), np.min(a)], False),
+    (lambda a: [np.linalg.norm(a) if a[0] > 0 else 0.0, 0.0], False)])
+def test_gradients_of_several_results_turn_where_they_bend_in_every_direction(f, turns):
+    it = beside(np.zeros(5), f=f)
+    w = np.ones(len(it.known.weights))
+    assert nearby._turn(it, w, np.random.default_rng(0)) == turns
+
+
+def test_a_bend_is_a_second_difference_beside_the_terms_of_the_results():
+    it, asked = beside(np.zeros(1), f=lambda a: [a ** 2, -3 * a ** 2]), []
+    it.known.same = lambda *figures: asked.append(figures) or len(asked) == nearby.TURNING
+    assert not nearby._turn(it, np.array([2.0, 1.0]), drawn(0.5))
+    assert asked == [pytest.approx((-0.5 * (1 + ON ** 2), -0.5, 1.25), rel=1e-12)] * nearby.TURNING
+
+
 def test_a_direction_is_in_parts_of_its_arrays():
     it = beside([4.0, -8.0], [[0.5], [0.25]], [])
     assert it.count == 4 and [it.size(k) for k in it.names] == [8.0, 1.0, 1.0]
@@ -144,7 +171,7 @@ def listed(directions, end, by):
 @ENDS
 def test_orders_by_position_by_the_answer_and_by_both(end):
     found = list(nearby._orders(np.array([-2.0, 4.0, 1.0]), drawn(end)))
-    assert len(found) == 12 + 2 * 3 + RANDOM
+    assert len(found) == 12 + 2 * 3 + 40
     position, weight = np.array([-0.75, 0.25, 1.25]) / 3, np.array([-0.5, 1.0, 0.25])
     both = [position, weight, abs(weight), weight + position, weight - position]
     turned = [np.roll(position, k) for k in range(3)]
@@ -156,7 +183,7 @@ def test_orders_by_position_by_the_answer_and_by_both(end):
 
 def test_of_many_entries_some_turns():
     found = list(nearby._orders(np.zeros(3 * TURNS), drawn(0.5)))
-    assert len(found) == 12 + 2 * TURNS + RANDOM
+    assert len(found) == 12 + 2 * 24 + 40
     assert [np.argmin(d) for d in found[12:-RANDOM:2]] == list(range(0, 3 * TURNS, 3))
 
 
@@ -172,6 +199,8 @@ def test_what_is_drawn_leaves_the_order():
 @ENDS
 def test_all_entries_of_an_array_before_those_of_another(end):
     assert list(nearby._of_arrays(beside([1.0, 2.0]), drawn(end))) == []
+    two = nearby._of_arrays(beside([1.0], [0.5]), drawn(end))
+    assert listed(two, end, 0.25) == [[-0.5, 0.5], [0.5, -0.5]]
     found = nearby._of_arrays(beside([1.0, -4.0], [1.0], [0.5]), drawn(end))
     by = [(a / 4, a / 4, b, c) for a, b, c in (
         (-1, 0, 1), (-1, 1, 0), (0, -1, 1), (0, 1, -1), (1, -1, 0), (1, 0, -1))]

@@ -50,13 +50,15 @@ def known(verdict=None, **changed):
     """What is known, with one verdict for all answers."""
     stub = dict(how="balls", on_trial=False, strict=False, weights=[np.array([2.0, 3.0])], u=X, v=X,
                 covers=lambda mode: True, names=lambda mode: X, refuted=lambda mode, name: False,
+                open=lambda: False,
                 truth=SimpleNamespace(bits=400), judge=lambda *arguments: verdict,
                 judge_on_balls=lambda mode, name, ball: (verdict, 41.0), eps=lambda dtype: 2.0 ** -52)
     return SimpleNamespace(**{**stub, **changed})
 
 
 def trial_of(subject=None, knowledge=None, x=X, **point):
-    return Trial(subject or Stub(), knowledge or known(), Point("there", x, **point))
+    point = {"label": "there", **point}
+    return Trial(subject or Stub(), knowledge or known(), Point(x=x, **point))
 
 
 def found_as(verdict, trial=None, **options):
@@ -160,9 +162,16 @@ def test_a_gradient_of_another_shape_is_misconduct_and_not_judged():
 def test_nan_is_a_remark_where_overflow_on_the_way_may_be_no_fault(
         how, on_trial, extreme, dtype, failed):
     knowledge = dict(how=how, on_trial=on_trial)
-    for verdict, fails in ((NOT_FINITE, failed), (WRONG, True)):
+    for verdict, fails in ((NOT_FINITE, failed), (WRONG, not extreme)):
         found = answers(ANSWER, known(Verdict(verdict), **knowledge), dtype=dtype, extreme=extreme)
         assert told(found) == [(Mode.REVERSE, k, verdict, fails) for k in X]
+
+
+def test_far_out_what_is_wrong_is_a_failure_of_refgrads_own_rules_alone():
+    for own in (True, False):
+        subject = Stub({Mode.REVERSE: ANSWER}, by_refgrad=own)
+        found = answers(ANSWER, known(Verdict(WRONG), strict=True), subject=subject, extreme=True)
+        assert told(found) == [(Mode.REVERSE, k, WRONG, own) for k in X]
 
 
 def test_an_error_in_place_of_an_answer_is_a_failure_unless_it_may_be():
