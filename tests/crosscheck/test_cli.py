@@ -75,11 +75,11 @@ def test_the_help_names_every_command_and_gives_examples():
 
 @pytest.mark.parametrize("command, words", [
     ("run", ["--networks", "--seed", "[default: 0]", "--out", "[default: reports]", "--dtype", "float32|float64",
-             "--workers", "[default: 2]", "errors.csv", "Example"]),
+             "--workers", "[default: 2]", "errors.csv.gz", "Example"]),
     ("scaling", ["--quick", "scaling.csv", "Example"]),
     ("training", ["handwritten digits", "training.csv", "Example"]),
     ("list", ["--networks", "misses", "Example"]),
-    ("replay", ["ID", "as in errors.csv", "full-0-17", "Example"])])
+    ("replay", ["ID", "as in errors.csv.gz", "full-0-17", "Example"])])
 def test_the_help_of_a_command_teaches(command, words):
     result = call(command, "--help")
     assert result.exit_code == 0
@@ -182,10 +182,10 @@ def test_run_writes_its_part_of_the_report(tmp_path):
     result = call("run", "--networks", 3, "--seed", 7, "--dtype", "float32", "--out", tmp_path / "new", "--workers", 1)
     assert result.exit_code == 0, result.output
     assert {p.name for p in (tmp_path / "new").iterdir()} == {
-        "errors.csv", "layers.csv", "findings.csv", "torch_findings.csv", "refgrad_findings.csv",
+        "errors.csv.gz", "layers.csv", "findings.csv", "torch_findings.csv", "refgrad_findings.csv",
         "coverage.csv", "errors.png", "digits.png", "coverage.png",
         "run.json", "index.html"}
-    errors = pd.read_csv(tmp_path / "new" / "errors.csv")
+    errors = pd.read_csv(tmp_path / "new" / "errors.csv.gz")
     assert set(errors["network"]) == {"full-7-0", "full-7-1", "full-7-2"} and set(errors["dtype"]) == {"float32"}
     html = (tmp_path / "new" / "index.html").read_text()
     assert "3 random networks of seed 7 (full)" in html and "in float32" in html
@@ -267,7 +267,7 @@ def test_libraries_are_chosen_by_name(tmp_path):
     refused = call("run", "--library", "flax", "--out", tmp_path)
     assert refused.exit_code == 2 and "expected one of refgrad, torch, jax" in refused.said
     one = call("run", "--networks", "2", "--quick", "--workers", "1", "--library", "refgrad", "--out", tmp_path)
-    assert one.exit_code == 0 and set(pd.read_csv(tmp_path / "errors.csv")["differentiator"]) == {"refgrad"}
+    assert one.exit_code == 0 and set(pd.read_csv(tmp_path / "errors.csv.gz")["differentiator"]) == {"refgrad"}
 
 
 
@@ -281,12 +281,12 @@ def test_interrupted_it_writes_what_is_finished_and_says_so(tmp_path, monkeypatc
 
 
 def test_interrupted_before_the_first_network_it_leaves_the_report_as_it_was(tmp_path, monkeypatch):
-    (tmp_path / "errors.csv").write_text("old")
+    (tmp_path / "errors.csv.gz").write_text("old")
     nothing = job.Run([], Coverage(), [], "a worker process died")
     monkeypatch.setattr(job, "run", lambda *a: nothing)
     result = call("run", "--out", tmp_path)
     assert result.exit_code == 1 and "the report is as it was" in result.said
-    assert [p.name for p in tmp_path.iterdir()] == ["errors.csv"] and (tmp_path / "errors.csv").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["errors.csv.gz"] and (tmp_path / "errors.csv.gz").read_text() == "old"
 
 
 def test_interrupted_elsewhere_it_says_so(monkeypatch):

@@ -13,6 +13,7 @@ from refgrad.derive import form as F
 from refgrad.derive.printing import mathml
 
 from ...report.page import render
+from ...report.sections import anchor
 from . import book
 from .written import written
 
@@ -54,10 +55,6 @@ def write_derivations(entries, frame, path):
         TEMPLATE, verdict=book.sentence(frame) + ".", good=not failed, failed=failed,
         random=[e for e in shown if e["part"] == book.RANDOM],
         parts=[p for p in parts if p["families"]], m=NOTATION))
-
-
-def anchor(*words):
-    return re.sub(r"[^a-zA-Z0-9]+", "-", "-".join(words).replace("'", "t")).strip("-")
 
 
 def chain(pieces):

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from ...report.sections import FIRST, images, section, table
+from ...report.sections import images, section, table
 from ..study import Outcome
 from . import trial
 from .planting import chosen
@@ -31,6 +31,6 @@ def sections(folder, faults):
     pinned = faults["pinned"].astype(str) == "True"
     left = faults[faults["caught"].isin([trial.MISSED, trial.FALSE_ALARM]) | (faults["caught"] == trial.CAUGHT) & ~pinned]
     columns = ["primitive", "operator", "rule", "argument", "caught", "by", "point", "pinned_on", "note"]
-    shown = [table(left[columns].head(FIRST), f"Missed, or not pinned on the right primitive: {len(left)}",
+    shown = [table(left[columns], f"Missed, or not pinned on the right primitive: {len(left)}",
                    long=("note",))] if len(left) else []
     return [section("Planted faults", text, images(folder, "faults.png"), shown)]
