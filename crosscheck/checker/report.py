@@ -190,7 +190,7 @@ class Report:
     def __str__(self):
         from rich.console import Console
         console = Console(file=io.StringIO(), width=100, color_system=None)
-        console.print(self, soft_wrap=False)
+        console.print(self, soft_wrap=False, crop=False)
         return "\n".join(line.rstrip() for line in console.file.getvalue().rstrip().split("\n"))
 
     __repr__ = __str__

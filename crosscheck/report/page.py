@@ -43,7 +43,10 @@ def write_page(folder, studies):
 
 
 def render(template, **values):
-    """The text of a template, a path, with all that it asks for; it may include the style and the script of all pages."""
+    """The text of a template, a path, with all that it asks for.
+
+    It may include style.css and search.js, which all pages share.
+    """
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
                                      undefined=jinja2.StrictUndefined, loader=jinja2.FileSystemLoader(HERE))
     return environment.from_string(template.read_text(encoding="utf-8")).render(**values)

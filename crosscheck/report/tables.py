@@ -144,7 +144,8 @@ def read_table(folder, table, command):
         frame = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"], encoding="utf-8")
     except FileNotFoundError:
         raise ReportError(f"{path} is missing; make it with: {how}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError,
+            OSError, EOFError, zlib.error) as error:
         raise ReportError(f"{path} cannot be read ({error}); make it again with: {how}") from error
     if absent := [c for c in table.columns if c not in frame.columns]:
         raise ReportError(f"{path} lacks the columns {', '.join(absent)}; make it again with: {how}")

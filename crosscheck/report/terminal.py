@@ -23,16 +23,10 @@ class Whole(Console):
     """A console on which nothing is cut off: a table that is wider than the terminal is printed as it is."""
 
     def print(self, *objects, **how):
-        given = self._width
-        options = self.options.update(max_width=WIDE)
-        needed = [Measurement.get(self, options, a).minimum for a in objects if not isinstance(a, str)]
-        self._width = max(self.width, *needed) if needed else given
         try:
             super().print(*objects, crop=False, **how)
         except OSError as error:
             raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error
-        finally:
-            self._width = given
 
     def on_broken_pipe(self):
         raise OutputError("standard output is closed")
@@ -66,7 +60,14 @@ def bar():
 
 
 class Plain(Table):
-    """A table in which no number, no word and no column that shall not be broken is cut off."""
+    """A table in which no number, no word and no column that shall not be broken is cut off.
+
+    Where it is too wide for that it is printed wider; the console must not crop it.
+    """
+
+    def __rich_console__(self, console, options):
+        least = Measurement.get(console, options.update(max_width=WIDE), self).minimum
+        yield from super().__rich_console__(console, options.update(max_width=max(options.max_width, least)))
 
     def add_row(self, *cells, **how):
         super().add_row(*cells, **how)

@@ -9,12 +9,13 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from rich.console import Group
 from typer.testing import CliRunner
 
 from crosscheck import cli
 from crosscheck.networks import Coverage
 from crosscheck.networks.draw import PROFILES
-from crosscheck.report.terminal import aside, console
+from crosscheck.report.terminal import aside, console, plain_table, table_of
 from crosscheck.studies import runner
 from crosscheck.studies.catalogue import STUDIES
 from crosscheck.studies.networks import NETWORKS, commands, run as job
@@ -169,6 +170,57 @@ def test_replay_fits_into_100_columns():
     assert max(len(line) for line in output.splitlines()
                if not line.startswith(("print(", "def f("))) <= 100
     assert "…" not in output
+
+
+class Within:
+    """What yields a table, as a report does, and tells nobody how wide it is."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def __rich_console__(self, console, options):
+        yield self.table
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80])
+@pytest.mark.parametrize("wrap", [Group, Within])
+def test_tables_are_whole_in_a_narrow_terminal(wrap, columns, capsys, monkeypatch):
+    """Every number, and every word of the others; what is too wide is left to the terminal to break."""
+    monkeypatch.setattr(console, "_width", columns)
+    table = plain_table("parameter", "role", "ulps", "counts", "note", right=("ulps", "counts"), whole=("parameter",))
+    cells = "weight_0 and weight_1", "constant", "1.4e+08", "12345678", "a note of a few words"
+    table.add_row(*cells)
+    frame = pd.DataFrame({"differentiator": ["refgrad"], "exact to rounding": [1234567], "largest": [8.25e-17]})
+    console.print(wrap(table), wrap(table_of(frame, ("differentiator",))))
+    said = capsys.readouterr().out
+    assert "…" not in said
+    for words in (*cells[:4], *cells[4].split(), "refgrad", "1234567", "8.25e-17", "rounding", "largest"):
+        assert words in said
+
+
+def test_check_is_whole_in_a_narrow_terminal(monkeypatch):
+    monkeypatch.setattr(console, "_width", 40)
+    said = call("check", "numpy:tanh", "--shape", "2", "--quick").output
+    assert "…" not in said and re.search(r"^reverse +float32 +\d+ +exact to rounding .*\d$", said, re.M)
+
+
+def test_list_and_the_first_words_of_replay_wait_for_no_library():
+    code = """
+import sys
+from crosscheck import cli
+from crosscheck.studies.networks import run
+heavy = "torch", "refgrad", "pandas", "scipy", "matplotlib"
+def examine(*a): print("before", sorted(set(heavy) & set(sys.modules))); raise KeyboardInterrupt
+from crosscheck.studies.networks import commands
+commands.examine = examine
+try:
+    cli.app(sys.argv[1:])
+except SystemExit:
+    print("loaded", sorted(set(heavy) & set(sys.modules)))
+"""
+    for arguments, last in ((["list", "--networks", "2"], "loaded []"), (["replay", "full-0-17"], "before []")):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+        assert last in done.stdout and "full-0-1" in done.stdout
 
 
 def test_replay_tells_of_kinks(monkeypatch):

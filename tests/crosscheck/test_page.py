@@ -157,13 +157,16 @@ SENTENCES = {
     "a rule wrong in digit 21": ([row(digits=20.7), row()], False, [
         "The rules are not proved: they agree with differences in ball arithmetic to at least 20 digits; 40 are "
         "required.", "refgrad: none wrong of 2 derivatives."]),
+    "a rule that agrees in no digit": ([row(digits=-float("inf"))], False, [
+        "The rules are not proved: they agree with differences in ball arithmetic to at least 0 digits; 40 are "
+        "required.", "refgrad: none wrong of 1 derivatives."]),
     "exactly": ([row(digits=float("inf"))], True, [
         PROVED.format("exactly"), "refgrad: none wrong of 1 derivatives."]),
     "others": ([row(), row(verdict="no answer", **TORCH), row(verdict="kink"), row(verdict="undecided")], True, [
         FIFTY, "refgrad: none wrong of 2 derivatives; 1 kink; not judged: 1 undecided.",
-        "torch: none wrong of 0 derivatives; not judged: 1 no answer."]),
+        "torch: none wrong of 0 derivatives; not judged: 1 without an answer."]),
     "refgrad silent": ([row(verdict="no answer")], False, [
-        FIFTY, "refgrad: none wrong of 0 derivatives; not judged: 1 no answer."]),
+        FIFTY, "refgrad: none wrong of 0 derivatives; not judged: 1 without an answer."]),
     "nothing compared": ([row(digits=float("nan"), verdict="undecided")], False, [
         "No rule could be compared with differences.",
         "refgrad: none wrong of 0 derivatives; not judged: 1 undecided."]),

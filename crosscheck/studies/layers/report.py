@@ -38,7 +38,8 @@ def sections(folder, frame):
     differ = here[here["differ"] > 0]
     if len(differ):
         found.append(section(
-            "Where refgrad.nn and torch differ", ["At these samples, with the exact value or derivative to tell who is right."],
+            "Where refgrad.nn and torch differ",
+            ["At these samples, with the exact value or derivative to tell who is right."],
             tables=[table(differ[["name", "variant", "differ", "stage", "how_far", "right"]], code=("name",),
                           long=("right",))], finding=True))
     for column, title, columns in (

@@ -16,8 +16,8 @@ from . import frames, plots
 from . import run as job
 from .commands import count_and_profile, dtypes_of, libraries_of
 
-#: Verdicts of derivatives that could not be judged: there is no answer, or rounding alone could explain any.
-UNJUDGED = (NO_ANSWER, UNDECIDED)
+#: Verdicts of derivatives that could not be judged, and how the head of the page says so.
+UNJUDGED = {NO_ANSWER: "without an answer", UNDECIDED: "undecided"}
 
 #: The ways to derivatives that the verdict tells apart, and their modes.
 WAYS = {"reverse mode": (Mode.REVERSE,), "forward mode": (Mode.FORWARD,),
@@ -62,12 +62,17 @@ def verdict(errors, findings, *others):
         return ["No network has been checked."], False
     digits = errors["digits"].min()
     proved = bool(digits >= REQUIRED)
-    by = "exactly" if np.isinf(digits) else f"to at least {int(digits)} digits" if not np.isnan(digits) else ""
-    said = ["No rule could be compared with differences." if not by else
-            ("Every rule is proved: it agrees" if proved else "The rules are not proved: they agree") +
-            f" with differences in ball arithmetic {by}" + (f"; {REQUIRED} are required." if not proved else ".")]
+    known = "exactly" if digits == np.inf else f"to at least {max(digits, 0) // 1:.0f} digits"
+    if np.isnan(digits):
+        said = ["No rule could be compared with differences."]
+    elif proved:
+        said = [f"Every rule is proved: it agrees with differences in ball arithmetic {known}."]
+    else:
+        said = ["The rules are not proved: they agree with differences in ball arithmetic "
+                f"{known}; {REQUIRED} are required."]
     for who, rows in errors.groupby("differentiator"):
-        said += _lines(who, rows, None if findings is None else findings[findings["differentiator"] == who])
+        of_this = None if findings is None else findings[findings["differentiator"] == who]
+        said += _lines(who, rows, of_this)
     if (coverage := others[-1]) is not None and (unmet := int((coverage["met"] == 0).sum())):
         said.append(f"{unmet:,} layers or pairs of families were not met.")
     refgrad_wrong = ((errors["differentiator"] == "refgrad") & errors["verdict"].isin([*BAD, NO_ANSWER])).any()
@@ -78,17 +83,23 @@ def _lines(who, rows, findings):
     """How right a library is, a sentence for all ways to its derivatives, or for each if any is wrong."""
     if not rows["verdict"].isin(BAD).any():
         return [_line(who, rows)]
-    return [_line(f"{who}, {way}", some, None if findings is None else findings[findings["mode"].isin(modes)])
-            for way, modes in WAYS.items() if len(some := rows[rows["mode"].isin(modes)])]
+    said = []
+    for way, modes in WAYS.items():
+        some = rows[rows["mode"].isin(modes)]
+        here = None if findings is None else findings[findings["mode"].isin(modes)]
+        said += [_line(f"{who}, {way}", some, here)] if len(some) else []
+    return said
 
 
 def _line(subject, rows, findings=None):
-    """How many derivatives are wrong and through which layers, of how many that could be judged; what else there is."""
+    """How many derivatives are wrong, of how many that could be judged, and through which layers."""
     counts = rows["verdict"].value_counts()
-    bad, judged = (int(rows["verdict"].isin(BAD).sum()), len(rows) - sum(counts.get(v, 0) for v in UNJUDGED))
-    through = [] if findings is None else sorted(set(findings.loc[findings["verdict"].isin(BAD), "layer"]))
-    among, beside = (", ".join(f"{counts[v]:,} {v}" for v in verdicts if v in counts)
-                     for verdicts in ((LESS_ACCURATE, KINK, MISCONDUCT), UNJUDGED))
+    bad, judged = rows["verdict"].isin(BAD).sum(), (~rows["verdict"].isin(UNJUDGED)).sum()
+    through = []
+    if findings is not None:
+        through = sorted(set(findings.loc[findings["verdict"].isin(BAD), "layer"]))
+    among, beside = (", ".join(f"{counts[v]:,} {words}" for v, words in said.items() if v in counts)
+                     for said in ({v: v for v in (LESS_ACCURATE, KINK, MISCONDUCT)}, UNJUDGED))
     return "; ".join(filter(None, [
         f"{subject}: {f'wrong in {bad:,}' if bad else 'none wrong'} of {judged:,} derivatives" +
         (f", through {', '.join(through)}" if through else ""),
