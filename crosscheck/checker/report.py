@@ -195,7 +195,7 @@ class Report:
     def __str__(self) -> str:
         from rich.console import Console
         text = io.StringIO()
-        Console(file=text, width=100, color_system=None).print(self, soft_wrap=False)
+        Console(file=text, width=100, color_system=None).print(self, soft_wrap=False, crop=False)
         return "\n".join(line.rstrip() for line in text.getvalue().rstrip().split("\n"))
 
     __repr__ = __str__

@@ -118,7 +118,7 @@ def explained(network, rows):
 
     First refgrad's rule at fault, if there is one (without a program), then each library and mode.
 
-    rows  the network's rows of errors.csv
+    rows  the network's rows of errors.csv.gz
     """
     wrong = {}
     for row in rows:

@@ -56,12 +56,16 @@ class Manifest:
         save_json({"parts": parts, "what": list(parts.values()), "versions": f"{self.versions}, {machine}",
                    "records": records}, path)
 
+    def files(self, study):
+        """What is noted of the files of a study: name -> its rows and digest."""
+        return self.records.get(study, {}).get("files", {})
+
     def compare(self, study, name, how):
         """Raise ReportError for a file that is there and is not the one that its study's record notes."""
         path = self.folder / name
         if self.trouble or not path.is_file():
             return
-        noted = self.records.get(study, {}).get("files", {}).get(name)
+        noted = self.files(study).get(name)
         if noted is None:
             raise ReportError(f"{path} is not among the files that {NAME} notes; make it again with: {how}")
         if digest(path) != noted["digest"]:

@@ -1,4 +1,4 @@
-"""The page: what was run, the verdict in one sentence, and the sections of all studies.
+"""The page: the verdict in a few sentences, what can be acted on, then the other sections of all studies.
 
 The page is made from the files beside it, so each study can be made again alone.
 """
@@ -12,17 +12,19 @@ import jinja2
 from .manifest import Manifest
 from .tables import ReportError, read_table, replacing
 
-TEMPLATE = Path(__file__).with_name("page.html")
+HERE = Path(__file__).parent
+TEMPLATE = HERE / "page.html"
 
 
 def write_page(folder, studies):
     """(Re)write ``index.html`` in `folder` from the studies' tables and plots that are there.
 
-    What is missing, cannot be read or is not what run.json notes is named, with how to make it, and left out.
+    What run.json notes and is missing, what cannot be read and what is not as noted is named, with how to make it, and
+    left out.  What was never part of a run is no part of the page.
     """
     folder = Path(folder)
     manifest = Manifest(folder)
-    missing, sections, verdict, good = [], [], "", True
+    missing, sections, verdict, good = [], [], [], True
     for study in studies:
         shown = [table for table in study.tables if table.shown]
         frames = [_read(manifest, study, table, missing) for table in shown]
@@ -33,6 +35,7 @@ def write_page(folder, studies):
         if study.heads:
             verdict, good = study.body.verdict(*frames)
     missing += [manifest.trouble] if manifest.trouble else manifest.other_versions()
+    sections.sort(key=lambda section: not section["finding"])
     text = render(TEMPLATE, verdict=verdict, good=good and not manifest.trouble, missing=missing,
                   sections=sections, what=manifest.what, versions=manifest.versions)
     with replacing(folder / "index.html") as temporary:
@@ -40,9 +43,12 @@ def write_page(folder, studies):
 
 
 def render(template, **values):
-    """The text of a template, a path, with all that it asks for."""
+    """The text of a template, a path, with all that it asks for.
+
+    It may include style.css and search.js, which all pages share.
+    """
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
-                                     undefined=jinja2.StrictUndefined)
+                                     undefined=jinja2.StrictUndefined, loader=jinja2.FileSystemLoader(HERE))
     return environment.from_string(template.read_text(encoding="utf-8")).render(**values)
 
 
@@ -51,7 +57,10 @@ def _how(study, folder):
 
 
 def _read(manifest, study, table, missing):
-    """The frame of a table, or None, and then `missing` says how to make it."""
+    """The frame of a table, or None; if it is one that was made, `missing` then says how to make it again."""
+    if not (table.name in manifest.files(study.name) or (manifest.folder / table.name).exists()):
+        return None
+
     def read():
         manifest.compare(study.name, table.name, _how(study, manifest.folder))
         return read_table(manifest.folder, table, study.command.name)
@@ -61,7 +70,7 @@ def _read(manifest, study, table, missing):
 def _others(manifest, study):
     """The names of a study's files beside the tables that the page shows."""
     shown = {table.name for table in study.tables if table.shown}
-    return [name for name in manifest.records.get(study.name, {}).get("files", {}) if name not in shown]
+    return [name for name in manifest.files(study.name) if name not in shown]
 
 
 def _named(missing, do, *arguments):

@@ -1,34 +1,42 @@
-"""What the page's sections are made of: text, images and tables."""
+"""What the page's sections are made of: text, images, tables and programs."""
 
 from __future__ import annotations
 
-import base64
-from pathlib import Path
+import re
 
 import numpy as np
 import pandas as pd
 
 
-#: Rows shown of what is long.
-FIRST = 20
+def section(title, text, images=(), tables=(), programs=(), finding=False):
+    """A section of the page.
+
+    text      a list of paragraphs
+    programs  pairs of a title and a program
+    finding   whether it tells what one can act on: such sections come first
+    """
+    return {"title": title, "anchor": anchor(title), "text": text, "images": images, "tables": tables,
+            "programs": programs, "finding": finding}
 
 
-def section(title, text, images=(), tables=()):
-    """A section of the page; `text` is a list of paragraphs."""
-    return {"title": title, "text": text, "images": images, "tables": tables}
+def anchor(*words):
+    """The name of a place in a page."""
+    return re.sub(r"[^a-zA-Z0-9]+", "-", "-".join(words).replace("'", "t")).strip("-")
 
 
 def images(folder, *names):
-    return [{"alt": Path(n).stem, "data": base64.b64encode((folder / n).read_bytes()).decode()}
-            for n in names if (folder / n).exists()]
+    """The plots of these names that are in the folder of the page, which shows the files themselves."""
+    return [name for name in names if (folder / name).exists()]
 
 
 def table(frame, title="", code=(), long=()):
+    """A table of a section; `code` and `long` name its columns of code and of long text."""
     def kind(c):
         if c in code or c in long:
             return "code" if c in code else "long"
         return "n" if pd.api.types.is_numeric_dtype(frame[c]) else "text"
-    return {"title": title, "columns": list(frame.columns), "kinds": [kind(c) for c in frame.columns],
+    return {"title": title, "columns": [str(c).replace("_", " ") for c in frame.columns],
+            "kinds": [kind(c) for c in frame.columns],
             "rows": [[_text(x) for x in row] for row in frame.itertuples(index=False)]}
 
 

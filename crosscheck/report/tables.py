@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ import shutil
 import socket
 import stat
 import tempfile
+import zlib
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -122,8 +124,12 @@ def write_table(frame, path):
 
 
 def save_table(frame, path):
-    """Write a table to a path, without care for what is there."""
-    frame.to_csv(path, index=False, float_format="%.4g", lineterminator="\n", encoding="utf-8")
+    """Write a table to a path, compressed if it ends in .gz, without care for what is there.
+
+    The same table gives the same bytes: a compressed one has neither a time nor a name within.
+    """
+    text = frame.to_csv(index=False, float_format="%.4g", lineterminator="\n").encode("utf-8")
+    Path(path).write_bytes(gzip.compress(text, mtime=0) if str(path).endswith(".gz") else text)
 
 
 def read_table(folder, table, command):
@@ -138,7 +144,8 @@ def read_table(folder, table, command):
         frame = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"], encoding="utf-8")
     except FileNotFoundError:
         raise ReportError(f"{path} is missing; make it with: {how}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError,
+            OSError, EOFError, zlib.error) as error:
         raise ReportError(f"{path} cannot be read ({error}); make it again with: {how}") from error
     if absent := [c for c in table.columns if c not in frame.columns]:
         raise ReportError(f"{path} lacks the columns {', '.join(absent)}; make it again with: {how}")

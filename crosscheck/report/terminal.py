@@ -20,19 +20,13 @@ class OutputError(Exception):
 
 
 class Whole(Console):
-    """A console on which no number is cut off: a table that is wider than the terminal is printed as it is."""
+    """A console on which nothing is cut off: a table that is wider than the terminal is printed as it is."""
 
     def print(self, *objects, **how):
-        given = self._width
-        options = self.options.update(max_width=WIDE)
-        needed = [Measurement.get(self, options, a).minimum for a in objects if not isinstance(a, str)]
-        self._width = max(self.width, *needed) if needed else given
         try:
-            super().print(*objects, **how)
+            super().print(*objects, crop=False, **how)
         except OSError as error:
             raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error
-        finally:
-            self._width = given
 
     def on_broken_pipe(self):
         raise OutputError("standard output is closed")
@@ -66,13 +60,22 @@ def bar():
 
 
 class Plain(Table):
-    """A table whose numbers, and whose columns that shall not be broken, are never cut off."""
+    """A table in which no number, no word and no column that shall not be broken is cut off.
+
+    Where it is too wide for that it is printed wider; the console must not crop it.
+    """
+
+    def __rich_console__(self, console, options):
+        least = Measurement.get(console, options.update(max_width=WIDE), self).minimum
+        yield from super().__rich_console__(console, options.update(max_width=max(options.max_width, least)))
 
     def add_row(self, *cells, **how):
         super().add_row(*cells, **how)
         for column, cell in zip(self.columns, cells):
             if column.width is not None:
                 column.width = max(column.width, cell_len(str(cell)))
+            else:
+                column.min_width = max([column.min_width, *map(cell_len, str(cell).split())])
 
 
 def plain_table(*columns, right=(), whole=(), title=None, narrow=False):
@@ -84,7 +87,7 @@ def plain_table(*columns, right=(), whole=(), title=None, narrow=False):
     for c in columns:
         words = max(map(cell_len, c.split() if narrow and c not in whole else [c]), default=0)
         table.add_column(c, justify="right" if c in right else "left", no_wrap=c in whole,
-                         width=words if c in right or c in whole else None)
+                         width=words if c in right or c in whole else None, min_width=words)
     return table
 
 

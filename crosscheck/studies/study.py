@@ -63,7 +63,7 @@ class Study:
     ``sections(folder, *frames)`` gives its sections of the page, a list.  There is a frame for each
     table that is shown, or None where it is missing.
 
-    ``verdict(*frames)``, where it heads the page, gives a sentence, and whether it is good.
+    ``verdict(*frames)``, where it heads the page, gives sentences, and whether they are good.
     """
 
     name: str

@@ -8,7 +8,7 @@ from ..ball import Ball
 from ..networks.network import Network, interpret
 from ..truth.by_balls import ByBalls
 from .arguments import Arguments
-from .libraries import Library
+from .libraries.interface import Library
 from .libraries.refgrad_library import LIBRARY as REFGRAD
 from .subject import Subject
 

@@ -9,12 +9,13 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from rich.console import Group
 from typer.testing import CliRunner
 
 from crosscheck import cli
 from crosscheck.networks import Coverage
 from crosscheck.networks.draw import PROFILES
-from crosscheck.report.terminal import aside, console
+from crosscheck.report.terminal import aside, console, plain_table, table_of
 from crosscheck.studies import runner
 from crosscheck.studies.catalogue import STUDIES
 from crosscheck.studies.networks import NETWORKS, commands, run as job
@@ -75,11 +76,11 @@ def test_the_help_names_every_command_and_gives_examples():
 
 @pytest.mark.parametrize("command, words", [
     ("run", ["--networks", "--seed", "[default: 0]", "--out", "[default: reports]", "--dtype", "float32|float64",
-             "--workers", "[default: 2]", "errors.csv", "Example"]),
+             "--workers", "[default: 2]", "errors.csv.gz", "Example"]),
     ("scaling", ["--quick", "scaling.csv", "Example"]),
     ("training", ["handwritten digits", "training.csv", "Example"]),
     ("list", ["--networks", "misses", "Example"]),
-    ("replay", ["ID", "as in errors.csv", "full-0-17", "Example"])])
+    ("replay", ["ID", "as in errors.csv.gz", "full-0-17", "Example"])])
 def test_the_help_of_a_command_teaches(command, words):
     result = call(command, "--help")
     assert result.exit_code == 0
@@ -171,6 +172,57 @@ def test_replay_fits_into_100_columns():
     assert "…" not in output
 
 
+class Within:
+    """What yields a table, as a report does, and tells nobody how wide it is."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def __rich_console__(self, console, options):
+        yield self.table
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80])
+@pytest.mark.parametrize("wrap", [Group, Within])
+def test_tables_are_whole_in_a_narrow_terminal(wrap, columns, capsys, monkeypatch):
+    """Every number, and every word of the others; what is too wide is left to the terminal to break."""
+    monkeypatch.setattr(console, "_width", columns)
+    table = plain_table("parameter", "role", "ulps", "counts", "note", right=("ulps", "counts"), whole=("parameter",))
+    cells = "weight_0 and weight_1", "constant", "1.4e+08", "12345678", "a note of a few words"
+    table.add_row(*cells)
+    frame = pd.DataFrame({"differentiator": ["refgrad"], "exact to rounding": [1234567], "largest": [8.25e-17]})
+    console.print(wrap(table), wrap(table_of(frame, ("differentiator",))))
+    said = capsys.readouterr().out
+    assert "…" not in said
+    for words in (*cells[:4], *cells[4].split(), "refgrad", "1234567", "8.25e-17", "rounding", "largest"):
+        assert words in said
+
+
+def test_check_is_whole_in_a_narrow_terminal(monkeypatch):
+    monkeypatch.setattr(console, "_width", 40)
+    said = call("check", "numpy:tanh", "--shape", "2", "--quick").output
+    assert "…" not in said and re.search(r"^reverse +float32 +\d+ +exact to rounding .*\d$", said, re.M)
+
+
+def test_list_and_the_first_words_of_replay_wait_for_no_library():
+    code = """
+import sys
+from crosscheck import cli
+from crosscheck.studies.networks import run
+heavy = "torch", "refgrad", "pandas", "scipy", "matplotlib"
+def examine(*a): print("before", sorted(set(heavy) & set(sys.modules))); raise KeyboardInterrupt
+from crosscheck.studies.networks import commands
+commands.examine = examine
+try:
+    cli.app(sys.argv[1:])
+except SystemExit:
+    print("loaded", sorted(set(heavy) & set(sys.modules)))
+"""
+    for arguments, last in ((["list", "--networks", "2"], "loaded []"), (["replay", "full-0-17"], "before []")):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+        assert last in done.stdout and "full-0-1" in done.stdout
+
+
 def test_replay_tells_of_kinks(monkeypatch):
     from crosscheck.networks import network
     zero = network.Array.draw
@@ -182,10 +234,10 @@ def test_run_writes_its_part_of_the_report(tmp_path):
     result = call("run", "--networks", 3, "--seed", 7, "--dtype", "float32", "--out", tmp_path / "new", "--workers", 1)
     assert result.exit_code == 0, result.output
     assert {p.name for p in (tmp_path / "new").iterdir()} == {
-        "errors.csv", "layers.csv", "findings.csv", "torch_findings.csv", "refgrad_findings.csv",
+        "errors.csv.gz", "layers.csv", "findings.csv", "torch_findings.csv", "refgrad_findings.csv",
         "coverage.csv", "errors.png", "digits.png", "coverage.png",
         "run.json", "index.html"}
-    errors = pd.read_csv(tmp_path / "new" / "errors.csv")
+    errors = pd.read_csv(tmp_path / "new" / "errors.csv.gz")
     assert set(errors["network"]) == {"full-7-0", "full-7-1", "full-7-2"} and set(errors["dtype"]) == {"float32"}
     html = (tmp_path / "new" / "index.html").read_text()
     assert "3 random networks of seed 7 (full)" in html and "in float32" in html
@@ -269,7 +321,7 @@ def test_libraries_are_chosen_by_name(tmp_path):
     refused = call("run", "--library", "flax", "--out", tmp_path)
     assert refused.exit_code == 2 and "expected one of refgrad, torch, jax" in refused.said
     one = call("run", "--networks", "2", "--quick", "--workers", "1", "--library", "refgrad", "--out", tmp_path)
-    assert one.exit_code == 0 and set(pd.read_csv(tmp_path / "errors.csv")["differentiator"]) == {"refgrad"}
+    assert one.exit_code == 0 and set(pd.read_csv(tmp_path / "errors.csv.gz")["differentiator"]) == {"refgrad"}
 
 
 
@@ -283,12 +335,12 @@ def test_interrupted_it_writes_what_is_finished_and_says_so(tmp_path, monkeypatc
 
 
 def test_interrupted_before_the_first_network_it_leaves_the_report_as_it_was(tmp_path, monkeypatch):
-    (tmp_path / "errors.csv").write_text("old")
+    (tmp_path / "errors.csv.gz").write_text("old")
     nothing = job.Run([], Coverage(), [], "a worker process died")
     monkeypatch.setattr(job, "run", lambda *a: nothing)
     result = call("run", "--out", tmp_path)
     assert result.exit_code == 1 and "the report is as it was" in result.said
-    assert [p.name for p in tmp_path.iterdir()] == ["errors.csv"] and (tmp_path / "errors.csv").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["errors.csv.gz"] and (tmp_path / "errors.csv.gz").read_text() == "old"
 
 
 def test_interrupted_elsewhere_it_says_so(monkeypatch):

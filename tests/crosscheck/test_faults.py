@@ -326,8 +326,8 @@ def test_the_sentence_counts_what_is_missed_and_false_alarms():
 
 
 def test_the_table_survives_a_file_and_the_plot_is_drawn(tmp_path, some):
-    write_table(some, tmp_path / "faults.csv")
-    again = pd.read_csv(tmp_path / "faults.csv", keep_default_na=False)
+    write_table(some, tmp_path / "faults.csv.gz")
+    again = pd.read_csv(tmp_path / "faults.csv.gz", keep_default_na=False)
     assert tuple(again.columns) == TABLE.columns
     assert trial.summary(read_table(tmp_path, TABLE, "faults")) == trial.summary(some)
     plot_faults(read_table(tmp_path, TABLE, "faults"), path=tmp_path / "faults.png")

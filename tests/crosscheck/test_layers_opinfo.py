@@ -37,9 +37,10 @@ def test_the_first_samples_of_every_function_agree(frame):
 def test_table_and_section(frame, tmp_path):
     write_table(frame, tmp_path / TABLE.name)
     again = read_table(tmp_path, TABLE, "layers")
-    shown, = report.sections(tmp_path, again)
+    *found, shown = report.sections(tmp_path, again)
     assert run.sentence(again) == run.sentence(frame) and shown["text"][0].startswith(run.sentence(frame))
     assert len(shown["tables"][-1]["rows"]) == (~frame["missing"]).sum()
+    assert sum(len(section["tables"][0]["rows"]) for section in found) == (frame["differ"] > 0).sum()
 
 
 # What is planted

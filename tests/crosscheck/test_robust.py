@@ -1,5 +1,6 @@
 """What can go wrong around a run: files, outputs, locales, the user's own modules.  One line and exit status 2."""
 
+import gzip
 import json
 import os
 import resource
@@ -241,8 +242,8 @@ def html(folder):
 
 
 def spoil(folder, change):
-    path = folder / "errors.csv"
-    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+    path = folder / "errors.csv.gz"
+    path.write_bytes(gzip.compress(change(gzip.decompress(path.read_bytes()).decode()).encode()))
 
 
 @pytest.mark.parametrize("change", [
@@ -253,31 +254,31 @@ def test_a_table_that_was_changed_is_named_and_the_page_is_not_good(folder, chan
     assert 'class="verdict good"' in html(folder)
     spoil(folder, change)
     said = html(folder)
-    assert f"{folder / 'errors.csv'} is not the file of" in said and "banana" not in said
-    assert 'class="verdict bad"' in said and "<h2>Coverage</h2>" in said
+    assert f"{folder / 'errors.csv.gz'} is not the file of" in said and "banana" not in said
+    assert 'class="verdict bad"' in said and ">Coverage</h2>" in said
 
 
 def test_a_table_of_another_run_is_named(folder, tmp_path):
     runner.write(NETWORKS, outcome(run(1, 1, "quick", workers=1), 1, "1 network"), STUDIES, tmp_path / "other", 1)
-    shutil.copy(tmp_path / "other" / "errors.csv", folder)
+    shutil.copy(tmp_path / "other" / "errors.csv.gz", folder)
     shutil.copy(tmp_path / "other" / "digits.png", folder)
     said = html(folder)
     assert said.count("is not the file") == 2 and 'class="verdict bad"' in said
 
 
 def test_a_folder_in_the_place_of_a_table_is_named(folder):
-    (folder / "errors.csv").unlink()
-    (folder / "errors.csv").mkdir()
+    (folder / "errors.csv.gz").unlink()
+    (folder / "errors.csv.gz").mkdir()
     (folder / "speed.csv").mkdir()
     said = html(folder)
-    for name in ("errors.csv", "speed.csv"):
+    for name in ("errors.csv.gz", "speed.csv"):
         assert f"{folder / name} cannot be read" in said
-    assert "<h2>Coverage</h2>" in said
+    assert ">Coverage</h2>" in said
 
 
 def test_run_json_notes_rows_seed_and_versions(folder):
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))["records"]["networks"]
     assert record["seed"] == 0 and "numpy" in record["versions"]
     for name, about in record["files"].items():
-        if name.endswith(".csv"):
+        if name.endswith((".csv", ".csv.gz")):
             assert about["rows"] == len(pd.read_csv(folder / name))

@@ -35,8 +35,8 @@ def alone():
 
 
 def csv(result, folder):
-    write_table(frames.errors_table(result.rows), folder / "errors.csv")
-    return (folder / "errors.csv").read_bytes()
+    write_table(frames.errors_table(result.rows), folder / "errors.csv.gz")
+    return (folder / "errors.csv.gz").read_bytes()
 
 
 def test_rows_are_complete(alone):

@@ -225,7 +225,7 @@ def test_the_part_writes_table_plot_and_page(small, tmp_path, capsys):
     assert frame["version"].str.match(r"(numpy|refgrad) \d").all() and (frame["off"] <= 1).all()
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
     html = (tmp_path / "index.html").read_text()
-    assert "<h2>Speed</h2>" in html and "NumPy by hand" in html and "with one thread and 3 threads, seed 0, on " in html
+    assert ">Speed</h2>" in html and "NumPy by hand" in html and "with one thread and 3 threads, seed 0, on " in html
     assert " ".join(capsys.readouterr().out.split()).count("of 1 aims") == 2
 
 

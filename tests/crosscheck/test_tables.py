@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from gzip import compress, decompress
 
 import numpy as np
 import pandas as pd
@@ -36,12 +37,21 @@ def errors(*rows):
 
 def test_a_table_comes_back_as_it_went(tmp_path):
     frame = errors(row(), row(note="a, \"quoted\" note\nin two lines"), row(digits=np.inf), row(ulp_max=np.nan))
-    write_table(frame, tmp_path / "new" / "errors.csv")
+    write_table(frame, tmp_path / "new" / ERRORS.name)
     again = read_table(tmp_path / "new", ERRORS, "run")
     assert list(again.columns) == list(COLUMNS)
     assert again["note"].fillna("").to_list() == frame["note"].to_list()
     assert again["digits"].to_list() == [50.0, 50.0, np.inf, 50.0]
     assert np.isnan(again["ulp_max"][3])
+
+
+def test_the_same_table_gives_the_same_bytes_whenever_and_wherever_it_is_written(tmp_path, monkeypatch):
+    for name, now in (("a.csv.gz", 1e9), ("b.csv.gz", 2e9)):
+        monkeypatch.setattr("time.time", lambda: now)
+        write_table(errors(row()), tmp_path / name)
+    assert (tmp_path / "a.csv.gz").read_bytes() == (tmp_path / "b.csv.gz").read_bytes()
+    write_table(errors(row()), tmp_path / "plain.csv")
+    assert decompress((tmp_path / "a.csv.gz").read_bytes()) == (tmp_path / "plain.csv").read_bytes()
 
 
 def test_failing_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -79,19 +89,24 @@ def test_the_new_file_takes_the_old_ones_place(tmp_path):
 # Reading
 
 
+HEADER = ",".join(COLUMNS)
+
 BROKEN = {
     "missing": (None, "is missing"),
     "empty": (b"", "cannot be read"),
-    "binary": (b"\x89PNG\r\n\x1a\n\xff\xfe", "cannot be read"),
-    "another table": (b"when,who\n1,2\n", "lacks the columns network, parameter"),
-    "cut within a row": (",".join(COLUMNS).encode() + b'\nquick-0-0,x,"refgr', "cannot be read"),
-    "text for numbers": (",".join(COLUMNS).encode() + b"\na,b,c,d,e,f,g,h,i,j,k,l,m\n", "text in the columns of"),
+    "not compressed": (b"when,who\n1,2\n", "cannot be read"),
+    "cut off": (compress(HEADER.encode() * 99)[:-20], "cannot be read"),
+    "spoilt": (compress(HEADER.encode())[:12] + bytes(40), "cannot be read"),
+    "binary": (compress(b"\x89PNG\r\n\x1a\n\xff\xfe"), "cannot be read"),
+    "another table": (compress(b"when,who\n1,2\n"), "lacks the columns network, parameter"),
+    "cut within a row": (compress(f'{HEADER}\nquick-0-0,x,"refgr'.encode()), "cannot be read"),
+    "text for numbers": (compress(f"{HEADER}\na,b,c,d,e,f,g,h,i,j,k,l,m\n".encode()), "text in the columns of"),
 }
 
 
 @pytest.mark.parametrize("content, message", BROKEN.values(), ids=BROKEN)
 def test_a_broken_table_is_named_with_the_command_that_makes_it_again(tmp_path, content, message):
-    path = tmp_path / "errors.csv"
+    path = tmp_path / ERRORS.name
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ReportError, match=message) as error:
@@ -109,7 +124,7 @@ def test_each_table_has_its_own_command(tmp_path, name, command):
 
 
 def test_a_folder_in_the_place_of_a_table(tmp_path):
-    (tmp_path / "errors.csv").mkdir()
+    (tmp_path / ERRORS.name).mkdir()
     with pytest.raises(ReportError, match="cannot be read"):
         read_table(tmp_path, ERRORS, "run")
 

@@ -68,8 +68,8 @@ def test_a_row_has_what_its_columns_say(alone):
 def test_the_rows_of_the_check_are_those_of_a_run_whatever_the_number_of_workers(tmp_path):
     def written(found):
         rows = [r for n in networks for r in found[n.id]]
-        write_table(frames.errors_table(rows), tmp_path / "errors.csv")
-        return (tmp_path / "errors.csv").read_bytes()
+        write_table(frames.errors_table(rows), tmp_path / "errors.csv.gz")
+        return (tmp_path / "errors.csv.gz").read_bytes()
     networks = draw_networks(6, 3, "quick")[0]
     measured = {n.id: throughput.measure(n, Clock())[1] for n in networks}
     assert written(measured) == written({n.id: job.check_network(n) for n in networks})
@@ -78,7 +78,7 @@ def test_the_rows_of_the_check_are_those_of_a_run_whatever_the_number_of_workers
 
 
 def test_the_proof_is_the_one_of_the_run():
-    """The same digits, bit for bit, as the rows of errors.csv have in reverse mode."""
+    """The same digits, bit for bit, as the rows of errors.csv.gz have in reverse mode."""
     network = draw_networks(0, 1, "full")[0][0]
     row, rows = throughput.measure(network, Clock())
     assert row["digits"] == min(r["digits"] for r in rows if r["mode"] == "reverse")

@@ -12,7 +12,7 @@ NUMBERS = ("cases", "rejected", "errors", "not_taken", "share", "seconds")
 TABLE = Table("checkers.csv", ("checker", "what", "group", *NUMBERS), NUMBERS)
 
 #: A row for each right gradient and checker.
-FALSE_ALARMS = Table("false_alarms.csv", (
+FALSE_ALARMS = Table("false_alarms.csv.gz", (
     "subject", "case", "family", "dtype", "scale", "checker", "accepted", "verdict", "message", "seconds"),
     ("scale", "seconds"), needed=False)
 

@@ -43,7 +43,7 @@ NOT_TAKEN = "not taken"
 
 @dataclass
 class Comparison:
-    """What was found: rows of false_alarms.csv, and a row for each fault and checker."""
+    """What was found: rows of false_alarms.csv.gz, and a row for each fault and checker."""
 
     right: list = field(default_factory=list)
     faults: list = field(default_factory=list)

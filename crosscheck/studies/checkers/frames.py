@@ -1,4 +1,4 @@
-"""The tables of the comparison: false_alarms.csv, a row for each right gradient and checker, and checkers.csv."""
+"""The tables of the comparison: false_alarms.csv.gz, a row for each right gradient and checker, and checkers.csv."""
 
 import pandas as pd
 

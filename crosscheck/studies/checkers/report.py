@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 import pandas as pd
 
-from ...report.sections import FIRST, images, section, table
+from ...report.sections import images, section, table
 from ...report.terminal import table_of
 from ..study import Outcome
 from . import compare, frames, torch_seconds
@@ -38,11 +38,11 @@ def sections(folder, checkers, alarms, seconds):
     text = ["Each checker is given the same function with the same faulty rule of refgrad, as a function of its own "
             "framework: an autograd.Function of torch, a primitive of JAX or of HIPS autograd, whose derivatives of "
             "every order are refgrad's. In per cent: the faults that it notices, by the derivatives in which they show "
-            "at the inputs given (elsewhere: only at other points, dtypes or memory layouts, or in repeated calls), "
-            "and the right gradients that it calls wrong: scaled, saturated, nearly constant or singular, near kinks. "
-            "Settings are each checker's own. torch's gradcheck claims reverse mode in float64 alone, gradgradcheck "
-            "the derivative of reverse mode."]
-    shown = [table(frames.side_by_side(checkers),
+            "at the inputs given (elsewhere: only at other points, dtypes or memory layouts, or in repeated calls), and "
+            "the right gradients that it calls wrong: scaled, saturated, nearly constant or singular, near kinks. "
+            "Settings are each checker's own. torch's gradcheck claims reverse mode in float64 alone, gradgradcheck the "
+            "derivative of reverse mode."]
+    found, shown = [], [table(frames.side_by_side(checkers),
                    "In per cent; seconds for one check of a small function")]
     if alarms is not None:
         ours = alarms[(alarms["checker"] == "crosscheck") & alarms["subject"].isin(compare.COUNTED)]
@@ -50,14 +50,15 @@ def sections(folder, checkers, alarms, seconds):
         text.append(f"crosscheck was given {len(ours):,} right gradients, all dtypes of each, and called "
                     f"{len(wrong) or 'none'} of them wrong.")
         if len(wrong):
-            shown.append(table(wrong[["case", "family", "scale", "message"]].head(FIRST), "Called wrong",
+            shown.append(table(wrong[["case", "family", "scale", "message"]], "Called wrong",
                                long=("message",)))
         torch = alarms[(alarms["subject"] == "torch") & (alarms["verdict"] != "accepted")]
         if len(torch):
-            shown.append(table(torch[["case", "scale", "message"]].head(FIRST),
-                               "Torch's own faults, which are no false alarms: layers and functions "
-                               "whose derivatives are refuted, with the reason that comes first", long=("message",)))
+            found.append(section(
+                "Torch's own faults", ["Layers and functions of torch whose derivatives are refuted, with the reason "
+                                       "that comes first; they are no false alarms."],
+                tables=[table(torch[["case", "scale", "message"]], long=("message",))], finding=True))
     if seconds is not None:
         wide = seconds.pivot_table(index=["layer", "numbers"], columns="checker", values="seconds", sort=False)
         shown.append(table(wide.reset_index(), "Seconds to check torch layers of about a thousand numbers"))
-    return [section("The checkers on trial", text, images(folder, "checkers.png"), shown)]
+    return [*found, section("The checkers on trial", text, images(folder, "checkers.png"), shown)]

@@ -13,6 +13,7 @@ from refgrad.derive import form as F
 from refgrad.derive.printing import mathml
 
 from ...report.page import render
+from ...report.sections import anchor
 from . import book
 from .written import written
 
@@ -47,17 +48,13 @@ def write_derivations(entries, frame, path):
                 families.setdefault(e["family"], []).append(e)
         layers_first = sorted(families, key=lambda name: kind == book.RULE and not hasattr(nn, name))
         parts.append({"kind": kind, "title": title, "text": text, "anchor": kind, "families": [
-            {"title": name[:1].upper() + name[1:], "anchor": anchor(kind, name), "entries": families[name]}
+            {"title": (name[:1].upper() + name[1:]).replace("_", " "), "anchor": anchor(kind, name), "entries": families[name]}
             for name in layers_first]})
     failed = [e for e in shown if e["failed"]]
     Path(path).write_text(encoding="utf-8", data=render(
         TEMPLATE, verdict=book.sentence(frame) + ".", good=not failed, failed=failed,
         random=[e for e in shown if e["part"] == book.RANDOM],
         parts=[p for p in parts if p["families"]], m=NOTATION))
-
-
-def anchor(*words):
-    return re.sub(r"[^a-zA-Z0-9]+", "-", "-".join(words).replace("'", "t")).strip("-")
 
 
 def chain(pieces):

@@ -3,8 +3,8 @@
 from ..options import CLUSTER, OUT, QUICK, SEED, WORKERS
 from ..study import Command, Study, Table
 
-#: faults.csv: a row for each fault.
-TABLE = Table("faults.csv", (
+#: faults.csv.gz: a row for each fault.
+TABLE = Table("faults.csv.gz", (
     "primitive", "family", "operator", "rule", "argument", "caught", "by", "point", "pinned", "pinned_on",
     "seconds", "note"), ("seconds",))
 
@@ -12,7 +12,7 @@ TABLE = Table("faults.csv", (
 COMMAND = Command("faults", """
 Put the checker on trial: mistakes planted in the rules, right gradients, and other checkers beside it.
 
-Writes faults.csv (is each mistake noticed, and pinned on its primitive?), checkers.csv, false_alarms.csv and
+Writes faults.csv.gz (is each mistake noticed, and pinned on its primitive?), checkers.csv, false_alarms.csv.gz and
 checker_seconds.csv. JAX and HIPS autograd take part if they are installed.
 
 Example: `python -m crosscheck faults --quick --out /tmp/try`

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from ...report.sections import FIRST, images, section, table
+from ...report.sections import images, section, table
 from ..study import Outcome
 from . import trial
 from .planting import chosen
@@ -32,6 +32,6 @@ def sections(folder, faults):
     failed = faults["caught"].isin([trial.MISSED, trial.FALSE_ALARM])
     left = faults[failed | (faults["caught"] == trial.CAUGHT) & ~pinned]
     columns = ["primitive", "operator", "rule", "argument", "caught", "by", "point", "pinned_on", "note"]
-    shown = [table(left[columns].head(FIRST), f"Missed, or not pinned on the right primitive: {len(left)}",
+    shown = [table(left[columns], f"Missed, or not pinned on the right primitive: {len(left)}",
                    long=("note",))] if len(left) else []
     return [section("Planted faults", text, images(folder, "faults.png"), shown)]

@@ -24,7 +24,7 @@ CAUGHT, MISSED, EQUIVALENT, FALSE_ALARM = "caught", "missed", "equivalent", "fal
 
 @dataclass
 class Trial:
-    """What a trial found: rows of faults.csv."""
+    """What a trial found: rows of faults.csv.gz."""
 
     rows: list
     stopped: str = ""   # why it ended before all faults were tried

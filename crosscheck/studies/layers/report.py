@@ -34,16 +34,22 @@ def sections(folder, frame):
             "that differs most is found in ball arithmetic, by differences of the value alone, and "
             "tells who is right."]
     here = frame[~frame["missing"].astype(bool)]
-    shown = []
+    found, shown = [], []
+    differ = here[here["differ"] > 0]
+    if len(differ):
+        found.append(section(
+            "Where refgrad.nn and torch differ",
+            ["At these samples, with the exact value or derivative to tell who is right."],
+            tables=[table(differ[["name", "variant", "differ", "stage", "how_far", "right"]], code=("name",),
+                          long=("right",))], finding=True))
     for column, title, columns in (
-            ("differ", "Where refgrad and torch differ", ("stage", "how_far", "right")),
             ("refused", "What refgrad refuses", ("reason",)),
             ("missed", "What torch refuses and refgrad does not", ("accepted",))):
         rows = here.assign(missed=here["errors"] - here["raised"])
         rows = rows[rows[column] > 0]
         if len(rows):
             shown.append(table(rows[["name", "variant", column, *columns]], title, code=("name",),
-                               long=("reason", "accepted", "right")))
+                               long=("reason", "accepted")))
     yes = {True: "yes", False: ""}
     modes = ["torch_forward", "torch_second", "forward", "second"]
     every = here[["name", "variant", "samples", "passed", "errors", "raised", *modes]].copy()
@@ -52,4 +58,4 @@ def sections(folder, frame):
         "torch_forward": "torch: forward mode", "torch_second": "torch: second order",
         "forward": "refgrad: forward mode", "second": "refgrad: second order"}),
         "Every function", code=("name",)))
-    return [section("Every layer at torch's own samples", text, tables=shown)]
+    return [*found, section("Every layer at torch's own samples", text, tables=shown)]

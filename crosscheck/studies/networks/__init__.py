@@ -8,11 +8,11 @@ import typer
 from ..options import CLUSTER, OUT, QUICK, SEED, WORKERS, option, parameter
 from ..study import Command, Study, Table
 
-#: Columns of errors.csv: a row for each network, parameter, differentiator, mode and dtype.
+#: Columns of errors.csv.gz: a row for each network, parameter, differentiator, mode and dtype.
 COLUMNS = ("network", "parameter", "differentiator", "mode", "dtype", "ulp_max", "ulp_median", "rel_error",
            "error_over_bound", "bound", "digits", "verdict", "note")
 
-ERRORS = Table("errors.csv", COLUMNS, (
+ERRORS = Table("errors.csv.gz", COLUMNS, (
     "ulp_max", "ulp_median", "rel_error", "error_over_bound", "digits"), needed=False)
 LAYERS = Table("layers.csv", (
     "layer", "differentiator", "dtype", "digits_min", "ulp_median", "ulp_max"),
@@ -42,10 +42,10 @@ LIBRARY = option("library", list[str] | None, None, "--library", metavar="NAME",
                  help="Whose derivatives are checked; may be repeated. JAX takes part as jax, if it is installed.",
                  show_default="refgrad and torch")
 ID = parameter("id", Annotated[str, typer.Argument(
-    metavar="ID", help="A network's id, as in errors.csv: full-0-17.")])
+    metavar="ID", help="A network's id, as in errors.csv.gz: full-0-17.")])
 
 RUN = Command("run", """
-Check random networks: errors.csv, layers.csv, coverage.csv and their plots.
+Check random networks: errors.csv.gz, layers.csv, coverage.csv and their plots.
 
 Examples:
 

@@ -78,7 +78,7 @@ def _suspects(found, by_id):
 def torch_findings(errors, networks):
     """Torch's wrong derivatives, a row for each mode and layer, with the smallest program that shows it.
 
-    errors    the frame of errors.csv
+    errors    the frame of errors.csv.gz
     networks  those that it is about
     """
     return pd.DataFrame([_about(layer, found) for layer, found in _smallest(errors, networks, "torch")],

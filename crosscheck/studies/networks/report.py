@@ -4,14 +4,26 @@ from functools import partial
 
 import numpy as np
 
+from ...locate.findings import BAD
+from ...modes import Mode
 from ...report.sections import images, section, table
 from ...report.terminal import table_of
 from ...subjects.libraries import USUAL
-from ...verdict import KINK, NO_ANSWER, NOT_FINITE, RIGHT, VERDICTS, WRONG
+from ...truth.differences import REQUIRED
+from ...verdict import KINK, LESS_ACCURATE, MISCONDUCT, NO_ANSWER, UNDECIDED
 from ..study import Outcome
 from . import frames, plots
 from . import run as job
 from .commands import count_and_profile, dtypes_of, libraries_of
+
+#: Verdicts of derivatives that could not be judged, and how the head of the page says so.
+UNJUDGED = {NO_ANSWER: "without an answer", UNDECIDED: "undecided"}
+
+#: The ways to derivatives that the verdict tells apart, and their modes.
+WAYS = {"reverse mode": (Mode.REVERSE,), "forward mode": (Mode.FORWARD,),
+        "second order by reverse mode alone": (Mode.REVERSE_OVER_REVERSE,),
+        "second order through forward mode": (
+            Mode.FORWARD_OVER_REVERSE, Mode.REVERSE_OVER_FORWARD, Mode.FORWARD_OVER_FORWARD)}
 
 
 def run(options, watch):
@@ -42,29 +54,56 @@ def outcome(result, count, about):
         stopped=result.stopped, asked=f"{count} were asked for")
 
 
-def verdict(errors, *others):
-    """(the verdict in one sentence, whether it is good)."""
+def verdict(errors, findings, *others):
+    """(the verdict in sentences, the first of which is the head; whether it is good)."""
     if errors is None:
-        return "The networks have not been checked yet.", False
+        return ["The networks have not been checked yet."], False
     if not len(errors):
-        return "No network has been checked.", False
-    counts = errors["verdict"].value_counts()
-    parts = []
-    for who, rows in errors.groupby("differentiator"):
-        bad = int(rows["verdict"].isin([WRONG, NOT_FINITE]).sum())
-        parts.append(f"{who} is wrong in {bad:,} of {len(rows):,} derivatives" if bad else
-                     f"{who} gives no wrong answer in {len(rows):,} derivatives")
+        return ["No network has been checked."], False
     digits = errors["digits"].min()
-    parts.append("no rule could be compared with differences" if np.isnan(digits) else
-                 "every rule agrees with differences in ball arithmetic " +
-                 ("exactly" if np.isinf(digits) else f"to at least {int(digits)} digits"))
-    extra = [f"{int(counts[v]):,} {v}" for v in VERDICTS if v not in (RIGHT, WRONG, NOT_FINITE) and counts.get(v, 0)]
-    text = "; ".join(parts) + (f" ({', '.join(extra)})." if extra else ".")
+    proved = bool(digits >= REQUIRED)
+    known = "exactly" if digits == np.inf else f"to at least {max(digits, 0) // 1:.0f} digits"
+    if np.isnan(digits):
+        said = ["No rule could be compared with differences."]
+    elif proved:
+        said = [f"Every rule is proved: it agrees with differences in ball arithmetic {known}."]
+    else:
+        said = ["The rules are not proved: they agree with differences in ball arithmetic "
+                f"{known}; {REQUIRED} are required."]
+    for who, rows in errors.groupby("differentiator"):
+        of_this = None if findings is None else findings[findings["differentiator"] == who]
+        said += _lines(who, rows, of_this)
     if (coverage := others[-1]) is not None and (unmet := int((coverage["met"] == 0).sum())):
-        text += f" {unmet:,} layers or pairs of families were not met."
-    failed = errors["verdict"].isin([WRONG, NOT_FINITE, NO_ANSWER])
-    refgrad_wrong = ((errors["differentiator"] == "refgrad") & failed).any()
-    return text[0].upper() + text[1:], bool(digits >= 40 and not refgrad_wrong)
+        said.append(f"{unmet:,} layers or pairs of families were not met.")
+    refgrad_wrong = ((errors["differentiator"] == "refgrad") & errors["verdict"].isin([*BAD, NO_ANSWER])).any()
+    return said, proved and not refgrad_wrong
+
+
+def _lines(who, rows, findings):
+    """How right a library is, a sentence for all ways to its derivatives, or for each if any is wrong."""
+    if not rows["verdict"].isin(BAD).any():
+        return [_line(who, rows)]
+    said = []
+    for way, modes in WAYS.items():
+        some = rows[rows["mode"].isin(modes)]
+        here = None if findings is None else findings[findings["mode"].isin(modes)]
+        said += [_line(f"{who}, {way}", some, here)] if len(some) else []
+    return said
+
+
+def _line(subject, rows, findings=None):
+    """How many derivatives are wrong, of how many that could be judged, and through which layers."""
+    counts = rows["verdict"].value_counts()
+    bad, judged = rows["verdict"].isin(BAD).sum(), (~rows["verdict"].isin(UNJUDGED)).sum()
+    through = []
+    if findings is not None:
+        through = sorted(set(findings.loc[findings["verdict"].isin(BAD), "layer"]))
+    among, beside = (", ".join(f"{counts[v]:,} {words}" for v, words in said.items() if v in counts)
+                     for said in ({v: v for v in (LESS_ACCURATE, KINK, MISCONDUCT)}, UNJUDGED))
+    return "; ".join(filter(None, [
+        f"{subject}: {f'wrong in {bad:,}' if bad else 'none wrong'} of {judged:,} derivatives" +
+        (f", through {', '.join(through)}" if through else ""),
+        among, beside and f"not judged: {beside}"])) + "."
 
 
 def sections(folder, errors, findings, of_torch, of_refgrad, coverage):
@@ -100,22 +139,29 @@ def _verdicts(errors):
 
 def _findings(findings):
     if not len(findings):
-        return section("What went wrong", ["Nothing: every answer is exact to rounding."])
-    columns = ["differentiator", "verdict", "mode", "layer", "networks", "of", "simplest", "note"]
+        return section("What went wrong", ["Nothing: every answer is exact to rounding."], finding=True)
+    columns = ["layer", "verdict", "mode", "differentiator", "networks", "of", "simplest", "note"]
     shown = findings.rename(columns={"with_layer": "of"})[columns]
     return section(
         "What went wrong",
         ["Through which layers: how many networks are affected, of how many that have the layer, and the simplest of "
-         "them (see it with: crosscheck replay ...)."], tables=[table(shown, code=("simplest",), long=("note",))])
+         "them (see it with: crosscheck replay ...)."], tables=[table(shown, code=("simplest",), long=("note",))],
+        finding=True)
 
 
 def _programs(who, findings):
     """Each wrong derivative of a library with the smallest program that shows it."""
-    columns = [c for c in ("layer", "mode", "dtype", "network", who, "exact", "ulps", "primitive", "rule", "factor")
-               if c in findings.columns]
-    return section(f"Where {who} is wrong", ["Paste a program and run it: it prints the wrong derivative."],
-                   tables=[table(findings[columns], code=("network",)),
-                           table(findings[["layer", "mode", "program"]], code=("program",))])
+    return section(f"Where {who} is wrong", [
+        "Paste a program and run it: it prints the wrong derivative."], finding=True, programs=[
+            (_program_title(who, r), r["program"]) for r in findings.to_dict("records")])
+
+
+def _program_title(who, finding):
+    """What a program shows; of a derivative of refgrad also the primitive that is at fault."""
+    ulps, says = finding["ulps"], finding.get("says")
+    return (f"{finding['layer']}, {finding['mode']}, {finding['dtype']}: {who} gives {finding[who]:.4g}, "
+            f"exact {finding['exact']:.4g}" + (f", {ulps:.2g} ulps apart" if np.isfinite(ulps) else "") +
+            (f"; {says}" if isinstance(says, str) and says else ""))
 
 
 def _coverage(folder, coverage):

@@ -24,7 +24,7 @@ DTYPES = ("float64", "float32")
 
 @dataclass
 class Run:
-    """What a run found: rows of errors.csv, and what it covered."""
+    """What a run found: rows of errors.csv.gz, and what it covered."""
 
     networks: list   # those that were checked
     coverage: Coverage
@@ -103,7 +103,7 @@ def directions(network, leaves):
 
 
 def _rows(network, trial, dtype):
-    """The rows of errors.csv in a dtype: what the trial finds, each array by itself."""
+    """The rows of errors.csv.gz in a dtype: what the trial finds, each array by itself."""
     from ...modes import ALL, Mode
     for mode, found, verdict, _ in trial.verdicts(dtype, prove=tuple(Mode)):
         for name in mode.names(network.leaves) if found == ALL else [found]:

@@ -24,7 +24,7 @@ TABLE = Table("throughput.csv", ("network", *NUMBERS, "said", "said_twice", "not
 #: share           of all phases
 #: per_second      networks
 #: busy            processor time over wall time and workers; less than 1 where they wait, or something else runs
-#: same            whether errors.csv has the same bytes as one process gives
+#: same            whether errors.csv.gz has the same bytes as one process gives
 TIME_NUMBERS = ("seconds", "share", "per_second", "busy")
 TIME = Table("throughput_time.csv", ("what", "which", *TIME_NUMBERS, "same"), TIME_NUMBERS)
 

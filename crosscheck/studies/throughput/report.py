@@ -33,7 +33,7 @@ def sections(folder, frame, time):
     shown = [table(throughput.judged(frame), "What the project set out to reach"),
              table(throughput.by_size(frame), "By the numbers that are differentiated")]
     for what, title, columns in (("phase", "Where the time of whole checks goes", ("which", "seconds", "share")),
-                                 ("workers", "Whole checks by several processes, and whether errors.csv is the same",
+                                 ("workers", "Whole checks by several processes, and whether errors.csv.gz is the same",
                                   ("which", "seconds", "per_second", "busy", "same"))):
         rows = time.loc[time["what"] == what, list(columns)]
         if len(rows):

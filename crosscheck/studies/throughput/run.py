@@ -24,7 +24,7 @@ from ...report.tables import write_table
 from ...subjects.network import on_balls
 from ...truth import exact
 from ..checkers.answer import ACCEPTED, ask
-from ..networks import frames, run
+from ..networks import ERRORS, frames, run
 from ..speed.phases import DRAWING, WRITING, Clock
 from . import TABLE, TIME
 
@@ -95,7 +95,7 @@ def run_throughput(seed=0, quick=False, tick=lambda description: None):
 
 
 def measure(network, clock):
-    """(row, rows of errors.csv) of one network; `clock` learns where the time of its check goes."""
+    """(row, rows of errors.csv.gz) of one network; `clock` learns where the time of its check goes."""
     from ..timing import take_turns
     from ..speed.peers import torch_gradcheck
     with clock.watching():
@@ -158,12 +158,12 @@ def _of_children():
 
 
 def _written(networks, found):
-    """The bytes of errors.csv; layers.csv is written beside it."""
+    """The bytes of errors.csv.gz; layers.csv is written beside it."""
     errors = frames.errors_table([row for n in networks for row in found[n.id]])
     with tempfile.TemporaryDirectory() as folder:
-        write_table(errors, Path(folder) / "errors.csv")
+        write_table(errors, Path(folder) / ERRORS.name)
         write_table(frames.layers_table(errors, networks), Path(folder) / "layers.csv")
-        return (Path(folder) / "errors.csv").read_bytes()
+        return (Path(folder) / ERRORS.name).read_bytes()
 
 
 def _time(what, which, seconds, share=np.nan, per_second=np.nan, busy=np.nan, same=None):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.util import find_spec
 
-from .library import Library as Library
-
 #: name -> (the module that has its `LIBRARY`, the package that it needs), in the order of the tables.
 LIBRARIES = {"refgrad": ("refgrad_library", "refgrad"), "torch": ("torch_library", "torch"),
              "jax": ("jax_library", "jax")}
@@ -15,8 +13,8 @@ LIBRARIES = {"refgrad": ("refgrad_library", "refgrad"), "torch": ("torch_library
 USUAL = ("refgrad", "torch")
 
 
-def library(name) -> Library:
-    """The library of that name, imported when it is first asked for.
+def library(name):
+    """The `Library` of that name, imported when it is first asked for.
 
     Raises ValueError for a name that is not among `LIBRARIES`, ImportError if its package is not installed.
     """

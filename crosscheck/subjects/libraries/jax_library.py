@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .library import Library
+from .interface import Library
 
 
 def _reduced(losses, reduction):

@@ -7,7 +7,7 @@ import numpy as np
 import refgrad
 from refgrad import nn
 
-from .library import Library
+from .interface import Library
 
 
 class Refgrad(Library):

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch.autograd import forward_ad
 
 from ...modes import Mode
-from .library import Library
+from .interface import Library
 
 
 @contextmanager
