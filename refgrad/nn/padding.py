@@ -110,7 +110,7 @@ def _continued(x, widths, mode, value):
     for k, (n, width) in enumerate(zip(x.shape, widths)):
         if any(width):
             index = np.pad(np.arange(int(n)), width, MODES[mode])[None]
-            x = resample(x, matrix=Sparse(int(n), index, np.ones(index.shape)),
+            x = resample(x, matrix=Sparse(int(n), index, np.ones(index.shape, int).astype(object)),
                          axis=k - len(widths))
     return x
 

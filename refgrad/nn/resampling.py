@@ -9,8 +9,8 @@ so one primitive, the product along one axis, is all: it is its own jvp, and its
 with the transposed matrix.  Output j lies at the position s (j + 1/2) - 1/2 of the input, where s
 is the input's size over the output's, or, if corners are aligned, at s j, where the first and the
 last entries of both meet.  The modes differ in the weights that they give to the entries about this
-position.  Weights are rational functions of the sizes; they are computed in rational numbers and
-rounded once.
+position.  Weights are rational functions of the sizes (but Lanczos's); they are computed in
+rational numbers, and floats round them once.
 """
 
 import functools
@@ -45,7 +45,7 @@ def _nearest(n, m, factor, align, middle=0):
     else:
         # a product that should be whole is rounded to it
         places = [(j + middle) * (1 / factor) for j in range(m)]
-    return [[(min(math.floor(p), n - 1), 1.0)] for p in places]
+    return [[(min(math.floor(p), n - 1), 1)] for p in places]
 
 
 def _nearest_exact(n, m, factor, align):
@@ -60,12 +60,12 @@ def _linear(n, m, factor, align):
     for place in _places(n, m, factor, align):
         i = min(math.floor(max(place, 0)), n - 1)
         t = min(max(place, 0) - i, Fraction(1))
-        rows.append([(i, float(1 - t)), (min(i + 1, n - 1), float(t))])
+        rows.append([(i, 1 - t), (min(i + 1, n - 1), t)])
     return rows
 
 
 def _same(n):
-    return [[(j, 1.0)] for j in range(n)]
+    return [[(j, 1)] for j in range(n)]
 
 
 def _places(n, m, factor, align):
@@ -93,14 +93,14 @@ def _cubic(n, m, factor, align):
         i = min(math.floor(place), n - 1)
         t = min(place - i, Fraction(1))
         weights = cubic_tail(1 + t, a), cubic(t, a), cubic(1 - t, a), cubic_tail(2 - t, a)
-        rows.append([(min(max(i + k, 0), n - 1), float(w)) for k, w in zip(range(-1, 3), weights)])
+        rows.append([(min(max(i + k, 0), n - 1), w) for k, w in zip(range(-1, 3), weights)])
     return rows
 
 
 def _area(n, m, factor, align):
     """The mean of all inputs that the output touches."""
     spans = [range(j * n // m, -(-(j + 1) * n // m)) for j in range(m)]
-    return [[(i, 1 / len(span)) for i in span] for span in spans]
+    return [[(i, Fraction(1, len(span))) for i in span] for span in spans]
 
 
 def _smoothed(radius, kernel):
@@ -116,7 +116,7 @@ def _smoothed(radius, kernel):
             last = min(int(middle + radius * width + HALF), n)
             values = [kernel((i - middle + HALF) / width) for i in range(first, last)]
             total = sum(values)
-            rows.append([(first + k, float(v / total)) for k, v in enumerate(values)])
+            rows.append([(first + k, v / total) for k, v in enumerate(values)])
         return rows
     return weights
 

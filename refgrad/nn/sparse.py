@@ -15,10 +15,15 @@ from ..primitive import LINEAR, declare, in_dtype_of, widened
 
 
 class Sparse:
-    """A matrix whose row j has `weights[:, j]` in the columns `index[:, j]`, and 0 elsewhere."""
+    """A matrix whose row j has `exact[:, j]` in the columns `index[:, j]`, and 0 elsewhere.
 
-    def __init__(self, columns, index, weights):
-        self.columns, self.index, self.weights = columns, index, weights
+    exact    integers, fractions or floats of Python, in an array of objects
+    weights  the same, as floats
+    """
+
+    def __init__(self, columns, index, exact):
+        self.columns, self.index, self.exact = columns, index, exact
+        self.weights = exact.astype(float)
 
     def __repr__(self):
         return f"Sparse({self.index.shape[1]} x {self.columns})"
@@ -27,11 +32,11 @@ class Sparse:
     def of_rows(cls, columns, rows):
         """From a list of (column, weight) for each row."""
         taps = max([len(row) for row in rows], default=0)
-        index, weights = np.zeros((taps, len(rows)), int), np.zeros((taps, len(rows)))
+        index, exact = (np.zeros((taps, len(rows)), dtype) for dtype in (int, object))
         for j, row in enumerate(rows):
             for k, (column, weight) in enumerate(row):
-                index[k, j], weights[k, j] = column, weight
-        return cls(columns, index, weights)
+                index[k, j], exact[k, j] = column, weight
+        return cls(columns, index, exact)
 
     @functools.cached_property
     def transposed(self):
@@ -42,9 +47,9 @@ class Sparse:
         # among the entries of its column
         place = np.arange(columns.size) - np.searchsorted(columns, columns)
         shape = place.max(initial=0) + 1, self.columns
-        index, weights = np.zeros(shape, int), np.zeros(shape)
-        index[place, columns], weights[place, columns] = rows[order], self.weights.T[kept.T][order]
-        return Sparse(self.index.shape[1], index, weights)
+        index, exact = np.zeros(shape, int), np.zeros(shape, object)
+        index[place, columns], exact[place, columns] = rows[order], self.exact.T[kept.T][order]
+        return Sparse(self.index.shape[1], index, exact)
 
 
 def _product(x, matrix, axis):
@@ -57,6 +62,15 @@ def _product(x, matrix, axis):
     return in_dtype_of(x, total)
 
 
+def _exact_product(x, matrix, axis):
+    total = 0
+    for index, weights in zip(matrix.index, matrix.exact):
+        ratios = np.array([w.as_integer_ratio() for w in weights], object)
+        above, below = np.reshape(ratios.T, (2, -1, *(1,) * (-axis - 1)))
+        total = total + np.where(above != 0, np.take(x, index, axis) * above / below, 0)
+    return total
+
+
 def _example():
     return Sparse.of_rows(4, [[(0, 0.5), (1, 0.25)], [(1, 1.0)], [(3, 2.0), (3, 0.5)]])
 
@@ -64,7 +78,8 @@ def _example():
 resample = declare(
     None, """y = W x along one axis, with a constant matrix W;  dy = W dx,  <g, W dx> = <W' g, dx>
     Sparse: y_j is the sum of w_kj x_(i_kj), with few k.""", name="resample", kind=LINEAR,
-    forward=_product, jvp=(lambda v, matrix, axis: resample(v, matrix=matrix, axis=axis),),
+    forward=_product, formula=_exact_product,
+    jvp=(lambda v, matrix, axis: resample(v, matrix=matrix, axis=axis),),
     stacked=True,
     vjp=(lambda g, matrix, axis: resample(g, matrix=matrix.transposed, axis=axis),),
     cases=[Case((2, 4), matrix=_example(), axis=-1), Case((4, 2), matrix=_example(), axis=-2)])

@@ -264,6 +264,8 @@ mills = declare(
 hazard = declare(
     None, "r = phi / Phi, of the normal density and distribution:  dr = (-x r - r^2) dx = -r (x + r) dx",
     lambda y, x: -y * mills(x, k=1), name="hazard", forward=_hazard, scales=(-300, 1))
+_special(sp.erfcx, "y = e^(x^2) erfc x = sqrt(2 / pi) e_0(-sqrt(2) x),  dy = -sqrt(2) y e_1(-sqrt(2) x) dx",
+         lambda y, x: -np.sqrt(number(2, x)) * y * mills(-np.sqrt(number(2, x)) * x, k=1), scales=(-2, 300))
 _special(sp.log_ndtr, "y = log ndtr x,  dy = phi(x) / Phi(x) dx", lambda x: hazard(x), scales=(-300, 1))
 
 # Exponentials and logarithms

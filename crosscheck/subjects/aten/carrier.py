@@ -17,7 +17,9 @@ import functools
 
 import numpy as np
 import torch
+from torch._library.custom_ops import OPDEFS
 from torch.overrides import TorchFunctionMode
+from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
@@ -53,7 +55,10 @@ class Carrier(torch.Tensor):
             positions = np.arange(place.array.size).reshape(place.array.shape)
         if strides is None:
             strides = [s // positions.itemsize for s in positions.strides]
-        made = torch.Tensor._make_wrapper_subclass(cls, positions.shape, strides=strides, dtype=dtype)
+        with torch.inference_mode(False):
+            made = torch.Tensor._make_wrapper_subclass(
+                cls, positions.shape, strides=strides, dtype=dtype,
+                storage_offset=int(positions.flat[0]) if positions.size else 0)
         made.place, made.read, made.positions = place, read, positions
         return made
 
@@ -79,8 +84,16 @@ class Carrier(torch.Tensor):
         return self._view(function, chosen, strides)
 
     def _view(self, function, positions, strides=None):
-        read = function if self.read is None else lambda whole: function(self.read(whole))
+        before = self.read
+        read = function if before is None else lambda whole: function(before(whole))
         return Carrier(self.place, self.dtype, read, positions, strides)
+
+    def become(self, view, func, args, kwargs):
+        """Turn into a view of itself, which an operation like x.t_() makes of it."""
+        self.place, self.read, self.positions = view.place, view.read, view.positions
+        with no_dispatch():
+            func(*args, **kwargs)
+        return self
 
     def write(self, array):
         """Write entries, which broadcast, into the place."""
@@ -134,36 +147,59 @@ class _Operations(TorchDispatchMode):
         tensors = [a for a in tree_flatten((args, kwargs))[0] if torch.is_tensor(a)]
         if not any(isinstance(t, Carrier) for t in tensors):
             return func(*args, **kwargs)
-        if func.namespace != "aten":
-            raise NoLine(f"{func} is not one of torch's own operations")
         name, overload = func._schema.name.removeprefix("aten::"), func._overloadname
-        targets = _written(func, args, kwargs)
-        kwargs = {k: a for k, a in kwargs.items() if k not in targets}
-        if targets and list(targets) == ["self"]:
+        named, targets = _named(func, args, kwargs), _written(func, args, kwargs)
+        if "self" in targets:
             name = name.removesuffix("_")
         line = line_of(name, overload)
+        if line is None:
+            return self.taken_apart(func, args, kwargs)
+        kwargs = {k: a for k, a in kwargs.items() if k not in targets}
+        targets |= {k: named[k] for k in line.writes if named.get(k) is not None}
         if line.kind is Kind.CONSTANT:
             return _by_torch(func, args, kwargs, targets)
         dtype = _dtype_of(tensors)
         if getattr(kwargs.get("dtype"), "is_floating_point", False):
             dtype = kwargs.pop("dtype")
-        if line.kind is Kind.VIEW:
+        if line.kind in (Kind.VIEW, Kind.MEMORY):
             base, *rest = args
-            return base.view_by(lambda a: line.compute(a, *rest, **kwargs))
-        found = line.compute(*tree_map(array_of, args), **tree_map(array_of, kwargs))
-        if targets:
-            found = found if isinstance(found, tuple) else (found,)
-            for target, array in zip(targets.values(), found):
-                self.placed(target).write(array)
-            return args[0] if "self" in targets else next(iter(targets.values()))
-        return tree_map(lambda a: _tensor_of(a, dtype), found)
+            if line.kind is Kind.VIEW:
+                found = base.view_by(lambda a: line.compute(a, *rest, **kwargs))
+            else:
+                found = _in_memory(Carrier(base.place, base.dtype), *line.compute(*args, **kwargs))
+            if not line.copies:
+                return base.become(found, func, args, kwargs) if targets else found
+            found = tree_map(array_of, found)
+        else:
+            found = line.compute(*tree_map(array_of, args), **tree_map(array_of, kwargs))
+        found = list(found) if isinstance(found, tuple) else [found]
+        fresh = [r.alias_info is None for r in func._schema.returns]
+        if len(found) != sum(fresh) + len(targets):
+            raise TypeError(f"the line of {func} gives {len(found)} arrays; expected {sum(fresh)} that it returns and "
+                            f"{len(targets)} that it writes")
+        values, placed = iter(found), iter(targets.values())
+        returned = [tree_map(lambda a: _tensor_of(a, dtype), next(values)) if new else next(placed) for new in fresh]
+        for target, array in zip(targets.values(), values):
+            self.placed(target).write(array)
+        return returned[0] if len(returned) == 1 else tuple(returned)
+
+    def taken_apart(self, func, args, kwargs):
+        """What an operation without a line returns, by the operations that it is made of."""
+        definition = OPDEFS.get(func._schema.name)  # by torch.library.custom_op
+        kernels = {} if definition is None else definition._backend_fns
+        kernel = kernels.get("cpu") or kernels.get(None) or func.decompose
+        with self:
+            found = kernel(*args, **kwargs)
+        if found is NotImplemented:
+            raise NoLine(f"{func} has no line in NumPy yet")
+        return found
 
     def current(self, a):
         """What stands for a tensor: for a plain one whose memory was written to, what was written."""
         if not torch.is_tensor(a) or isinstance(a, Carrier) or not self.written:
             return a
         _, carrier = self.written.get(a.untyped_storage().data_ptr(), (None, None))
-        return a if carrier is None else _in_memory(carrier, a)
+        return a if carrier is None else _in_memory(carrier, *_geometry(a))
 
     def placed(self, target):
         """The Carrier to write to for a tensor."""
@@ -175,7 +211,7 @@ class _Operations(TorchDispatchMode):
         whole = torch.empty(0, dtype=target.dtype).set_(memory)
         carrier = Carrier.of(array_of(whole), target.dtype)
         self.written[memory.data_ptr()] = memory, carrier
-        return _in_memory(carrier, target)
+        return _in_memory(carrier, *_geometry(target))
 
 
 class _Functions(TorchFunctionMode):
@@ -221,10 +257,14 @@ def _tensor_of(a, dtype):
     return torch.from_numpy(np.array(a))
 
 
-def _in_memory(carrier, tensor):
-    """The view of a Carrier of a whole memory that has the place of a tensor in it."""
-    at = tensor.shape, tensor.stride(), tensor.storage_offset()
-    return carrier.view_by(lambda a: strided(a, *at), tensor.stride())
+def _geometry(tensor):
+    """Where a tensor's entries stand in its memory."""
+    return tensor.shape, tensor.stride(), tensor.storage_offset()
+
+
+def _in_memory(carrier, size, stride, offset):
+    """The view of a Carrier of a whole memory that stands there in it."""
+    return carrier.view_by(lambda a: strided(a, size, stride, offset), stride)
 
 
 def strided(a, size, stride, offset):
@@ -236,11 +276,13 @@ def strided(a, size, stride, offset):
 
 def _written(func, args, kwargs):
     """name -> tensor, of the arguments that the operation writes to."""
-    found = {}
-    for k, a in enumerate(func._schema.arguments):
-        if a.alias_info is not None and a.alias_info.is_write:
-            found[a.name] = args[k] if k < len(args) else kwargs[a.name]
-    return found
+    named = _named(func, args, kwargs)
+    return {a.name: named[a.name] for a in func._schema.arguments if a.alias_info and a.alias_info.is_write}
+
+
+def _named(func, args, kwargs):
+    """name -> argument of a call, for those that it gives."""
+    return dict(zip((a.name for a in func._schema.arguments), args), **kwargs)
 
 
 def _dtype_of(tensors):
@@ -270,7 +312,7 @@ def _by_torch(func, args, kwargs, targets):
 
 def midpoints(array):
     """Floats near the entries of an array, whatever traces or encloses them."""
-    while not isinstance(array, np.ndarray):
+    while type(array) is not np.ndarray:  # isinstance takes a Tracer for what it traces
         if hasattr(array, "mid"):
             return array.mid()
         if not hasattr(array, "value"):

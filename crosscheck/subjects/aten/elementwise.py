@@ -6,7 +6,9 @@ import numpy as np
 import scipy.special
 
 from refgrad import nn
+from refgrad.rules.constants import number
 from refgrad.rules.special import erf, erfc
+from refgrad.special import polygamma
 
 from .table import NoLine, operation
 
@@ -80,13 +82,14 @@ operation("clamp_min", np.maximum)
 operation("clamp_max", np.minimum)
 
 
-@operation("polygamma")
-def _(n, x):
-    return scipy.special.polygamma(n, x)
-
+operation("angle", lambda x: np.where(x < 0, number("pi", x), 0 * x))
+operation("frexp.Tensor", lambda x: tuple(np.frexp(x)))
+operation("native_dropout_backward", lambda g, kept, scale: g * kept * scale)
+operation("_softmax_backward_data", lambda g, y, axis, dtype: y * (g - np.sum(g * y, axis=axis, keepdims=True)))
 
 # Special functions, by SciPy's rules.
 for _name, _compute in {
+        "polygamma": polygamma, "special_erfcx": scipy.special.erfcx,
         "lgamma": scipy.special.gammaln, "digamma": scipy.special.digamma, "special_ndtri": scipy.special.ndtri,
         "special_log_ndtr": scipy.special.log_ndtr, "special_i0e": scipy.special.i0e, "i0": scipy.special.i0,
         "special_i1": scipy.special.i1, "special_i1e": scipy.special.i1e, "special_entr": scipy.special.entr,

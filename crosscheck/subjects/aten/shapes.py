@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from .table import NoLine, constants, operation, view
+from refgrad.rules.shape import scatter_add, setitem
+
+from .carrier import strided
+from .table import OPERATIONS, Kind, NoLine, constants, operation, view
 
 # Factories and random numbers: torch runs them on tensors of the same shapes.
 constants("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like",
-          "new_zeros", "new_ones", "new_empty", "new_full", "new_empty_strided", "bernoulli", "bernoulli_", "normal_",
-          "uniform_", "exponential_", "random_", "is_same_size", "sym_size", "sym_stride", "_has_same_storage_numel",
-          "is_pinned", "_fused_sdp_choice", "rrelu_with_noise_noise")
+          "new_zeros", "new_ones", "new_empty", "new_full", "new_empty_strided", "bernoulli",
+          "uniform", "exponential", "random", "normal", "is_same_size", "sym_size", "sym_stride",
+          "_has_same_storage_numel", "is_pinned", "_fused_sdp_choice", "_nested_tensor_from_mask_left_aligned")
 
 
 @view("view", "_unsafe_view", "reshape", "_reshape_alias")
@@ -74,11 +77,35 @@ view("unbind", lambda x, axis=0: [_at(axis, k, x) for k in range(x.shape[axis])]
 
 @view("unfold")
 def _(x, axis, size, step):
+    x = np.reshape(x, x.shape or (1,))
     windows = np.lib.stride_tricks.sliding_window_view(x, size, axis % x.ndim)
-    return _at(axis, slice(None, None, step), windows)
+    return windows[(slice(None),) * (axis % x.ndim) + (slice(None, None, step),)]
 
 
-# Copies.
+@operation("as_strided", kind=Kind.MEMORY)
+def _(x, size, stride, offset=None):
+    return size, stride, x.storage_offset() if offset is None else offset
+
+
+# Copies of which a part is written to.
+def _written(part):
+    """A line for x with the entries that a view would show replaced."""
+    def line(x, source, *args, **named):
+        places = part(np.arange(x.size).reshape(x.shape), *args, **named)
+        source = np.reshape(np.broadcast_to(source, places.shape), (-1,))
+        return np.reshape(setitem(np.reshape(x, (-1,)), source, index=(places.ravel(),)), x.shape)
+    return line
+
+
+for _name in ("select", "slice", "diagonal"):
+    operation(f"{_name}_scatter", _written(OPERATIONS[_name].compute))
+operation("as_strided_scatter", _written(lambda x, size, stride, offset=0: strided(x, size, stride, offset or 0)))
+
+
+# Copies; those of views have the lines of the views.
+for _name in ("split", "split_with_sizes"):
+    operation(f"unsafe_{_name}", OPERATIONS[_name].compute)
+operation("narrow_copy", lambda x, axis, start, length: _at(axis, slice(start, start + length), x))
 operation("clone", "contiguous", "lift_fresh", "lift_fresh_copy", lambda x, **_: x)
 
 
@@ -103,6 +130,19 @@ operation("rot90", lambda x, k=1, axes=(0, 1): np.rot90(x, k, axes))
 operation("repeat", lambda x, counts: np.tile(x, counts))
 operation("tril", lambda x, k=0: np.tril(x, k))
 operation("triu", lambda x, k=0: np.triu(x, k))
+
+
+@operation("diag_embed")
+def _(x, offset=0, axis1=-2, axis2=-1):
+    n = x.shape[-1]
+    places = np.arange(n) + max(0, -offset), np.arange(n) + max(0, offset)
+    y = scatter_add(x, index=(..., *places), shape=(*x.shape[:-1], n + abs(offset), n + abs(offset)))
+    return np.moveaxis(y, (-2, -1), (axis1, axis2))
+
+
+@operation("_to_sparse", "to_sparse", "sparse_coo_tensor")
+def _(*_, **__):
+    raise NoLine("a sparse tensor")
 
 
 @operation("constant_pad_nd")
