@@ -19,6 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from flint import arb, arb_mat
 
+from refgrad.rules.matrix_functions import expm
+
 from .arithmetic import (
     FUNCTION_ULPS, ONE, ZERO, Undecided, as_cells, current_format, each, rounded, unbounded)
 from .array import Ball, cells_of, register, wrap
@@ -83,6 +85,19 @@ def solve(a, b):
     right = b[:, None] if b.ndim == 1 else b
     x = stacked("solve", solved, right.shape[-2:], a, right)
     return wrap(rounded(x[..., 0] if b.ndim == 1 else x))
+
+
+def exponential(a):
+    """e^A; in bound mode nothing is known of how floats come to it."""
+    if current_format() is not None:
+        return unknown(a.shape)
+    return np.array(matrix(a).exp().entries(), object).reshape(a.shape)
+
+
+@register(expm)
+def expm_(a):
+    cells = cells_of(a)
+    return wrap(stacked("expm", exponential, cells.shape[-2:], cells))
 
 
 @register(np.linalg.inv)

@@ -321,7 +321,7 @@ def _vector_norm(x, ord, axis, keepdims):
     if ord is None or ord == 2:
         return norm(x, axis=axis, keepdims=keepdims)
     if ord == 0:
-        return np.sum(np.astype(x != 0, x.dtype), axis=axis, keepdims=keepdims)
+        return np.sum(np.where(x != 0, np.ones_like(x), 0), axis=axis, keepdims=keepdims)
     if ord == 1 or ord == np.inf and not np.size(x):  # nothing is largest: 0, as NumPy has it
         return np.sum(np.abs(x), axis=axis, keepdims=keepdims)
     if abs(ord) == np.inf:

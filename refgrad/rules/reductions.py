@@ -265,11 +265,13 @@ p_norm = declare(
         _p_direction(x, y, p, axis, keepdims) * v, axis=axis, keepdims=keepdims),),
     vjp=(lambda g, y, x, p, axis, keepdims: widen(g, axis, keepdims) * _p_direction(x, y, p, axis, keepdims),),
     cases=[Case((3,), p=3, axis=(-1,), keepdims=False), Case((2, 3), p=1.5, axis=(-2,), keepdims=True)],
-    kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0", {"p": 3, "axis": (-1,), "keepdims": False})])
+    kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0", {"p": 3, "axis": (-1,), "keepdims": False}),
+           Kink(([0.0, 2.0],), ([0.0, 1.0],), "0 at an entry 0", {"p": 0.5, "axis": (-1,), "keepdims": False})])
 
 
 def _p_direction(x, y, p, axis, keepdims):
-    return np.sign(x) * np.power(np.abs(_direction(x, y, axis, keepdims)), p - 1)
+    size = np.abs(_direction(x, y, axis, keepdims))
+    return np.sign(x) * np.power(size if p > 1 else np.where(x == 0, 1, size), p - 1)
 
 
 def _deviations(a, axis, dtype, ddof, where, mean, correction, keepdims):

@@ -264,8 +264,17 @@ mills = declare(
 hazard = declare(
     None, "r = phi / Phi, of the normal density and distribution:  dr = (-x r - r^2) dx = -r (x + r) dx",
     lambda y, x: -y * mills(x, k=1), name="hazard", forward=_hazard, scales=(-300, 1))
-_special(sp.erfcx, "y = e^(x^2) erfc x = sqrt(2 / pi) e_0(-sqrt(2) x),  dy = -sqrt(2) y e_1(-sqrt(2) x) dx",
-         lambda y, x: -np.sqrt(number(2, x)) * y * mills(-np.sqrt(number(2, x)) * x, k=1), scales=(-2, 300))
+
+
+def _erfcx_slope(y, x):
+    """Where one of the two forms loses its digits, the other one."""
+    root = np.sqrt(number(2, x))
+    right = -root * y * mills(-root * np.where(x < 0, 0, x), k=1)
+    return np.where(x < 0, 2 * x * y - 2 / _root_of_pi(x), right)
+
+
+_special(sp.erfcx, """y = e^(x^2) erfc x = sqrt(2 / pi) e_0(-sqrt(2) x)
+    dy = (2 x y - 2 / sqrt(pi)) dx = -sqrt(2) y e_1(-sqrt(2) x) dx""", lambda y, x: _erfcx_slope(y, x), scales=(-2, 300))
 _special(sp.log_ndtr, "y = log ndtr x,  dy = phi(x) / Phi(x) dx", lambda x: hazard(x), scales=(-300, 1))
 
 # Exponentials and logarithms

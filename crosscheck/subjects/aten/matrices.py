@@ -6,6 +6,7 @@ import numpy as np
 
 from refgrad.rules.elementwise import quotient
 from refgrad.rules.linalg import T
+from refgrad.rules.matrix_functions import expm
 
 from .carrier import midpoints
 from .table import NoLine, operation
@@ -25,7 +26,7 @@ def _added(product):
     return line
 
 
-operation("addmm", "addmv", "baddbmm", "sspaddmm", _added(np.matmul))
+operation("addmm", "addmv", "baddbmm", _added(np.matmul))
 operation("addbmm", _added(lambda a, b: np.sum(np.matmul(a, b), axis=0)))
 operation("addr", _added(np.outer))
 
@@ -46,16 +47,17 @@ def _fine(a):
 
 operation("_linalg_det", lambda a: (np.linalg.det(a), None, None))
 operation("_linalg_slogdet", lambda a: (*np.linalg.slogdet(a), None, None))
+operation("linalg_matrix_exp", expm)
 operation("linalg_inv_ex", lambda a, *, check_errors=False: (np.linalg.inv(a), _fine(a)))
-operation("linalg_cholesky_ex", lambda a, *, upper=False, check_errors=False: (_cholesky(a, upper), _fine(a)))
 
 
 @operation("cholesky")
 def _cholesky(a, upper=False):
-    """Of the triangle that is read, on the side of the result."""
-    half, diagonal = (np.triu(a, 1), np.triu(np.tril(a))) if upper else (np.tril(a, -1), np.tril(np.triu(a)))
-    L = np.linalg.cholesky(half + diagonal + T(half))
-    return T(L) if upper else L
+    """Of the triangle on the side of the result."""
+    return T(np.linalg.cholesky(T(a))) if upper else np.linalg.cholesky(a)
+
+
+operation("linalg_cholesky_ex", lambda a, *, upper=False, check_errors=False: (_cholesky(a, upper), _fine(a)))
 
 
 # Solving.
@@ -163,8 +165,14 @@ def _(lu, pivots, b, *, left=True, adjoint=False):
 
 
 # Orthogonal matrices.
+def _no_further_vectors(a, asked):
+    if asked:
+        raise NoLine(f"all orthogonal vectors of a matrix of shape {a.shape[-2:]}: some are any basis")
+
+
 @operation("linalg_qr")
 def _(a, mode="reduced"):
+    _no_further_vectors(a, mode == "complete" and a.shape[-2] > a.shape[-1])
     return (np.zeros(0), np.linalg.qr(a, "r")) if mode == "r" else tuple(np.linalg.qr(a, mode))
 
 
@@ -172,7 +180,8 @@ def _reflected(a, tau, b, transpose=False):
     """Q b, or Q' b, with Q = H_1 … H_k of reflections H_i = 1 - tau_i v v' whose v are below a's diagonal."""
     steps = range(tau.shape[-1])
     for k in steps if transpose else reversed(steps):
-        v = np.concatenate([np.eye(a.shape[-2])[k, :k + 1] + 0 * a[..., :k + 1, k], a[..., k + 1:, k]], axis=-1)[..., None]
+        top = np.broadcast_to(np.eye(k + 1)[k], (*a.shape[:-2], k + 1))
+        v = np.concatenate([top, a[..., k + 1:, k]], axis=-1)[..., None]
         b = b - tau[..., k, None, None] * v @ (T(v) @ b)
     return b
 
@@ -197,18 +206,27 @@ def _(a, UPLO="L", compute_v=True):
 def _(a, full_matrices=False, compute_uv=True, *, driver=None):
     if not compute_uv:
         return np.zeros(0), np.linalg.svdvals(a), np.zeros(0)
-    return tuple(np.linalg.svd(a, full_matrices))
+    _no_further_vectors(a, full_matrices and a.shape[-2] != a.shape[-1])
+    return tuple(np.linalg.svd(a, full_matrices=False))
 
 
 @operation("linalg_pinv.atol_rtol_tensor")
 def _(a, *, atol=None, rtol=None, hermitian=False):
-    """torch leaves out singular values up to a bound; where it does, no line has the slopes beside it."""
+    """torch leaves out singular values up to a bound."""
+    if rtol is None:
+        rtol = 0 if atol is not None else max(a.shape[-2:]) * np.finfo(float).eps
+    atol = 0 if atol is None else atol
     s = np.linalg.svd(midpoints(a), compute_uv=False, hermitian=hermitian)
-    rtol = (0 if atol is not None else max(a.shape[-2:]) * np.finfo(float).eps) if rtol is None else rtol
-    bound = np.maximum(0 if atol is None else atol, rtol * np.max(s, axis=-1, initial=0))
-    if np.any(s <= bound[..., None]):
-        raise NoLine("a pseudoinverse that leaves out singular values")
-    return np.linalg.pinv(a, hermitian=hermitian)
+    if np.all(s > _bound(s, atol, rtol)):
+        return np.linalg.pinv(a, hermitian=hermitian)
+    U, s, V = np.linalg.svd(a, full_matrices=False, hermitian=hermitian)
+    inverse = np.where(s > _bound(s, atol, rtol), 1 / s, 0)
+    return T(V) @ (inverse[..., None] * T(U))
+
+
+def _bound(s, atol, rtol):
+    largest = np.max(s, axis=-1) if s.shape[-1] else np.zeros(s.shape[:-1])
+    return np.maximum(np.asarray(atol)[..., None], np.asarray(rtol)[..., None] * largest[..., None])
 
 
 @operation("linalg_lstsq")

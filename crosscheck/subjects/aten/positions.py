@@ -28,8 +28,7 @@ def _grid(axis, index):
 
 def _parts(index):
     """A list of indices, with None for a whole axis, as NumPy's index; bytes stand for truth values."""
-    parts = [slice(None) if i is None else i.astype(bool) if i.dtype == np.uint8 else i for i in index]
-    return tuple(parts)
+    return tuple(slice(None) if i is None else i.astype(bool) if i.dtype == np.uint8 else i for i in index)
 
 
 def _spread(values, x, index):
@@ -42,10 +41,15 @@ def _added(x, index, values):
     return x + scatter_add(_spread(values, x, index), index=index, shape=x.shape)
 
 
+def _with_mask(x, mask):
+    shape = np.broadcast_shapes(x.shape, mask.shape)
+    return np.broadcast_to(x, shape), np.broadcast_to(mask, shape)
+
+
 # Reading.
 operation("index", "_unsafe_index", lambda x, index: at(x, _parts(index)))
 operation("take", lambda x, index: at(np.reshape(x, (-1,)), (index,)))
-operation("masked_select", lambda x, mask: at(*np.broadcast_arrays(x, mask)))
+operation("masked_select", lambda x, mask: at(*_with_mask(x, mask)))
 operation("nonzero", np.argwhere)
 
 
@@ -57,7 +61,8 @@ def _(x, axis, index):
 
 @operation("gather")
 def _(x, axis, index, *, sparse_grad=False):
-    return np.reshape(at(_row(x), _grid(axis, _row(index))), index.shape)
+    taken = at(_row(x), _grid(axis, _row(index))) if index.size else np.zeros_like(x, shape=index.shape)
+    return np.reshape(taken, index.shape)
 
 
 @operation("_unsafe_masked_index")
@@ -91,7 +96,7 @@ def _(x, mask, index, values):
 
 @operation("masked_scatter")
 def _(x, mask, source):
-    x, mask = np.broadcast_arrays(x, mask)
+    x, mask = _with_mask(x, mask)
     return setitem(x, np.reshape(source, (-1,))[:np.count_nonzero(mask)], index=mask)
 
 
@@ -112,6 +117,8 @@ def _scatters(compute):
     """A line of torch.scatter's: ``compute(x, index, source, …)`` with NumPy's index and the source of its shape."""
     def line(x, axis, index, source, *args, **named):
         row, index = _row(x), _row(index)
+        if not index.size:
+            return x
         if np.ndim(source):
             source = source[tuple(map(slice, index.shape))]
         source = np.broadcast_to(np.reshape(source, np.shape(source) or (1,) * index.ndim), index.shape)
@@ -148,7 +155,8 @@ def _rounds(target):
 
 
 operation("scatter_reduce", _scatters(_reduced))
-operation("index_reduce", _along(_reduced))
+operation("index_reduce", _along(lambda x, index, source, *args, **named: _reduced(
+    x, index, _spread(source, x, index), *args, **named)))
 
 
 @operation("scatter.reduce", "scatter.value_reduce")

@@ -16,7 +16,7 @@ def _axes(axes):
     return tuple(axes) or None if isinstance(axes, (list, tuple)) else axes
 
 
-def along(compute):
+def _along(compute):
     """A line for a function along one axis that keeps it, which torch also takes of a number."""
     return lambda x, axis=-1, *rest, **named: np.reshape(
         compute(_with_axes(x), axis, *rest, **named), np.shape(x))
@@ -50,21 +50,21 @@ def _(x, *, dim=None, keepdim=False):
 
 
 # Spread.
-@operation("var.correction")
-def _var(x, axes=None, *, correction=None, keepdim=False):
-    ddof = 1 if correction is None else correction
-    return _reduces(functools.partial(np.var, ddof=ddof))(x, axes, keepdim)
+def _spread(function):
+    def line(x, axes=None, *, correction=None, keepdim=False):
+        ddof = 1 if correction is None else correction
+        return _reduces(functools.partial(function, ddof=ddof))(x, axes, keepdim)
+    return line
 
 
-@operation("std.correction")
-def _std(x, axes=None, *, correction=None, keepdim=False):
-    ddof = 1 if correction is None else correction
-    return _reduces(functools.partial(np.std, ddof=ddof))(x, axes, keepdim)
+def _with_mean(spread):
+    return lambda x, axes=None, *, correction=None, keepdim=False: (
+        spread(x, axes, correction=correction, keepdim=keepdim), _reduces(np.mean)(x, axes, keepdim))
 
 
-for _name, _compute in {"var": _var, "std": _std}.items():
-    operation(f"{_name}_mean.correction", lambda x, axes=None, *, correction=None, keepdim=False, _compute=_compute: (
-        _compute(x, axes, correction=correction, keepdim=keepdim), _reduces(np.mean)(x, axes, keepdim)))
+for _name, _compute in {"var": _spread(np.var), "std": _spread(np.std)}.items():
+    operation(f"{_name}.correction", _compute)
+    operation(f"{_name}_mean.correction", _with_mean(_compute))
 
 
 # Norms.
@@ -87,12 +87,12 @@ def _(x, p, axis, most):
 
 
 # Along an axis, entry by entry.
-operation("cumsum", along(np.cumsum))
-operation("cumprod", along(np.cumprod))
+operation("cumsum", _along(np.cumsum))
+operation("cumprod", _along(np.cumprod))
 
 
 @operation("logcumsumexp")
-@along
+@_along
 def _(x, axis):
     """y_k = log(e^y_(k-1) + e^x_k), which does not overflow."""
     rows = np.moveaxis(x, axis, 0)
@@ -189,11 +189,11 @@ for _name, _compute in {"median": _middle, "nanmedian": _middle_of_rest}.items()
 
 
 def _most_frequent(x, axis):
-    """Of the entries that occur most often, the smallest."""
+    """Of the entries that occur most often, the smallest, where it occurs last."""
     order = _order(x, axis)
     rows = np.moveaxis(np.take_along_axis(x, order, axis), axis, -1)
     often = np.count_nonzero(rows[..., :, None] == rows[..., None, :], axis=-1)
-    places = np.expand_dims(np.argmax(often, axis=-1), axis)
+    places = np.expand_dims(np.argmax(often, axis=-1) + np.max(often, axis=-1) - 1, axis)
     return np.squeeze(np.take_along_axis(order, places, axis), axis)
 
 
@@ -201,6 +201,10 @@ operation("mode", lambda x, axis=-1, keepdim=False: _one(_most_frequent)(x, axis
 
 
 # Positions in order.
+operation("_unique2", lambda x, sorted=True, return_inverse=False, return_counts=False: np.unique(
+    x, return_inverse=True, return_counts=True))
+
+
 @operation("searchsorted")
 def _(ordered, x, *, out_int32=False, right=False, side=None, sorter=None):
     side = side or ("right" if right else "left")

@@ -12,8 +12,9 @@ from .table import OPERATIONS, Kind, NoLine, constants, operation, view
 # Factories and random numbers: torch runs them on tensors of the same shapes.
 constants("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like",
           "new_zeros", "new_ones", "new_empty", "new_full", "new_empty_strided", "bernoulli",
-          "uniform", "exponential", "random", "normal", "is_same_size", "sym_size", "sym_stride",
-          "_has_same_storage_numel", "is_pinned", "_fused_sdp_choice", "_nested_tensor_from_mask_left_aligned")
+          "uniform", "exponential", "random", "normal", "cauchy", "log_normal", "geometric", "poisson",
+          "multinomial", "is_same_size", "sym_size", "sym_stride", "_has_same_storage_numel",
+          "is_pinned", "_fused_sdp_choice", "_nested_tensor_from_mask_left_aligned")
 
 
 @view("view", "_unsafe_view", "reshape", "_reshape_alias")
@@ -77,7 +78,8 @@ view("unbind", lambda x, axis=0: [_at(axis, k, x) for k in range(x.shape[axis])]
 
 @view("unfold")
 def _(x, axis, size, step):
-    x = np.reshape(x, x.shape or (1,))
+    if not x.ndim:
+        return np.reshape(x, (1,))[:size]
     windows = np.lib.stride_tricks.sliding_window_view(x, size, axis % x.ndim)
     return windows[(slice(None),) * (axis % x.ndim) + (slice(None, None, step),)]
 
