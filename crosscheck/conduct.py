@@ -11,6 +11,7 @@ from .shapes import resized
 from .subjects.libraries.refgrad_library import inner
 from .subjects.subject import Unanswered, raised_by_the_subject
 from .truth import estimated
+from .truth.nearby import rounded_at_random
 from .verdict import MISCONDUCT, NO_ANSWER, NOT_FINITE, RIGHT, TYPICAL, WRONG, Verdict
 
 #: Roundings by which two sums of the same terms may differ, in units of the largest entry.
@@ -224,14 +225,25 @@ def _linear(subject, point, weights, dtype, whole, eps):
     except Exception as error:
         yield "linearity", ALL, Verdict(MISCONDUCT, note=f"raises {brief(error)} for another cotangent")
         return
+
+    def rounded():
+        for seed in (1, 2, 3):
+            x = rounded_at_random(point.x, eps, seed, alike=True)
+            w = rounded_at_random(dict(enumerate(weights)), eps, seed)
+            yield subject.pull(x, list(w.values()), dtype, contiguous)[0]
+
     for k, a in whole.items():
         a = np.asarray(a, float)
         size = max(np.max(np.abs(c), initial=0.0) for c in (*(p[k] for p in (whole, *parts)), *weights))
         # Half of the digits: a cotangent that is clipped or taken for another loses all of them.
         slack = np.sqrt(eps) * float(size)
         with np.errstate(invalid="ignore"):
-            off = [np.max(np.abs(b - a), initial=0.0) > slack for b in (
+            gaps = [np.max(np.abs(b - a), initial=0.0) for b in (
                 np.asarray(large[k], float) / 1024, np.asarray(parts[0][k], float) + parts[1][k])]
+            if max(gaps) > slack:  # fewer digits where a rounding of x and of the cotangent leaves fewer
+                slack = max(slack, TYPICAL * max(np.max(np.abs(np.asarray(r[k], float) - a), initial=0.0)
+                                                 for r in rounded()))
+            off = [gap > slack for gap in gaps]
         what = ["of one that is 1024 times as large", "of its two halves, with zeros in between"]
         wrong = [w for w, o in zip(what, off) if o]
         yield "linearity", k, Verdict(RIGHT) if not wrong else Verdict(

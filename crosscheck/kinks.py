@@ -113,10 +113,10 @@ def _modes_agree(answers, x, v, eps):
         return
     for k in x:
         terms = np.asarray(reverse[k], float) * v[k]
-        gap = abs(float(np.sum(terms)) - float(forward[k]))
-        if gap > TYPICAL * eps * (float(np.sum(np.abs(terms))) + abs(float(forward[k]))) * max(terms.size, 1) ** 0.5:
-            yield k, (f"reverse mode gives {float(np.sum(terms)):.9g} along a direction, forward mode "
-                      f"{float(forward[k]):.9g}")
+        given, other = float(np.sum(terms)), float(forward[k])
+        slack = TYPICAL * eps * (float(np.sum(np.abs(terms))) + abs(other)) * max(terms.size, 1) ** 0.5
+        if np.isfinite(given) != np.isfinite(other) or abs(given - other) > slack:
+            yield k, f"reverse mode gives {given:.9g} along a direction, forward mode {other:.9g}"
 
 
 def _special_entries(a):

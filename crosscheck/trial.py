@@ -22,11 +22,12 @@ from .phases import VERDICTS, phase
 from .points import AS_GIVEN, MIXED, around, rounded
 from .progress import progress
 from .shapes import ENDS, elsewhere, shares_rows
+from .subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from .subjects.subject import Misconduct, Subject, raised_by_the_subject
 from .subspaces import subspaces_of
 from .truth.by_balls import ByBalls
 from .truth.by_differences import ByDifferences
-from .truth.differences import BITS
+from .truth.differences import BITS, BY_DIFFERENCES
 from .truth.precision import nominal, precision_of
 from .verdict import LESS_ACCURATE, MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, WRONG, Verdict
 from .where import pattern
@@ -414,14 +415,16 @@ class Examination:
         """What is known at a point: `ByBalls` where the function runs on balls, else `ByDifferences`."""
         if not self.why_floats:
             modes = tuple(dict.fromkeys([*FIRST_ORDER, *self._modes(number, point)[self.widest]]))
-            for wanted in (modes, FIRST_ORDER):
+            for wanted, source in ((modes, REFGRAD), (FIRST_ORDER, REFGRAD), (FIRST_ORDER, BY_DIFFERENCES)):
+                if source is BY_DIFFERENCES and (known is None or self.many):
+                    break
                 try:
                     known = ByBalls(self.program, point.x, weights, u, v, self.seed, wanted, self.own_rules,
-                                    self.natural, self.measured_by_another, precision=self.precision)
+                                    self.natural, self.measured_by_another, precision=self.precision, by=source)
                 except NotImplementedError:  # a primitive of the user's own has a rule for one mode alone
                     known = None
                 if known is not None and not (known.undecided and self.own_rules):
-                    break  # where rules on trial leave something open, fewer modes may not
+                    break  # where rules on trial leave something open, fewer modes may not, or f's own differences
         # Where balls leave open which branch f takes, its own values may still tell.
         if self.why_floats or known is None or known.undecided and not (self.own_rules or self.measured_by_another):
             known = ByDifferences(self.subject, point.x, weights, u, v, self.measured, self.natural, point.extreme,

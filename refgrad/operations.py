@@ -21,6 +21,16 @@ FRESH = {operator.pow, np.where, np.copy, np.astype, cast, truncate, setitem, sc
 VIEWS = {np.transpose, np.reshape, np.broadcast_to}
 
 
+#: Functions that Python has an operator for.
+INFIX = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.matmul: "@",
+         np.greater: ">", np.greater_equal: ">=", np.less: "<", np.less_equal: "<=",
+         np.equal: "==", np.not_equal: "!=",
+         operator.pow: "**", operator.add: "+", operator.sub: "-", operator.mul: "*",
+         operator.truediv: "/", operator.floordiv: "//", operator.mod: "%",
+         operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=",
+         operator.eq: "==", operator.ne: "!="}
+
+
 class Array(NamedTuple):
     """A reference to the array of that number."""
 

@@ -3,9 +3,11 @@
 Nothing here knows of derivatives.  The list is in single assignment form: every operation makes new
 arrays, numbered in order.  Written as Python some of them share memory:
 
-- what no result and no check needs is left out, and equal views of one array are taken once;
+- what no result and no check needs is left out, and equal views of one array are taken once, as are
+  equal elementwise operations that make small arrays (large ones may be made again to save memory);
 - an array that is not needed any more is overwritten by the next result of its shape (z += b);
 - a broadcast that its only use would make anyway is not made;
+- x / 2 is written x * 0.5, and the maximum with a number as x.clip, which are faster;
 - an array that is 0 but for some entries, as the adjoint of a slice gives it, is not made if its
   only use is to be added to another (z[:3] += b).
 """
@@ -15,12 +17,13 @@ from __future__ import annotations
 import itertools
 import keyword
 import operator
-from collections import Counter
 
 import numpy as np
 
-from .operations import ADD_AT, REDUCTIONS, Array, leaves, references, replaced, same
+from .operations import ADD_AT, INFIX, REDUCTIONS, Array, leaves, references, same
 from .primitive import TABLE, Primitive
+from .rewriting import (
+    LARGE, added_where_nonzero, as_products, is_plain, once, without_broadcasts)
 from .rules.shape import cast, scatter_add, setitem, takes_each_once, truncate
 from .tree import EMPTY, LEAF, rebuild
 
@@ -33,22 +36,8 @@ class Changed(Exception):
 RESERVED = {"program", "Changed", "repr", "slice"}
 #: An axis with fewer entries is reduced faster across memory than along it.
 SHORT = 64
-#: Below this many entries a new array costs less than to find an old one for it.
-LARGE = 2048
 
-INFIX = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.matmul: "@",
-         np.greater: ">", np.greater_equal: ">=", np.less: "<", np.less_equal: "<=",
-         np.equal: "==", np.not_equal: "!=",
-         operator.pow: "**", operator.add: "+", operator.sub: "-", operator.mul: "*",
-         operator.truediv: "/", operator.floordiv: "//", operator.mod: "%",
-         operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=",
-         operator.eq: "==", operator.ne: "!="}
 IN_PLACE = {np.add: "+=", np.subtract: "-=", np.multiply: "*=", np.divide: "/="}
-
-
-def is_plain(index):
-    """Whether no computed array stands in an index: that is a tuple too, and may repeat entries."""
-    return not any(type(i) is Array for i in (index, *(index if type(index) is tuple else ())))
 
 
 class Program:
@@ -64,9 +53,11 @@ class Program:
         self.name, self.inputs, self.outputs, self.structure = name, inputs, outputs, structure
         self.kinds = {n: _kind(x) for n, x in zip(inputs, values)}
         self.kinds.update((n, _kind(y)) for op in operations for n, y in zip(op.results, op.made))
-        self.operations = self.needed(self.without_broadcasts(self.views_once(operations)))
+        for rewritten in (once, without_broadcasts, as_products):
+            operations = rewritten(self, operations)
+        self.operations = self.needed(operations)
         self.exact = self.turning_points()
-        self.operations = self.added_where_nonzero(self.operations)
+        self.operations = added_where_nonzero(self, self.operations)
         self.source, constants = Writer(self).written()
         for op in self.operations:
             op.made = tuple(None for _ in op.made)  # only their shapes were wanted
@@ -91,71 +82,6 @@ class Program:
     def __repr__(self):
         return f"<program of {self.name}: {len(self.operations)} operations>\n{self.source}"
 
-    # passes
-
-    def views_once(self, operations):
-        """Equal views of one array are one."""
-        known, same, kept = {}, {}, []
-        for op in operations:
-            op.arrays, op.params = _renamed(op.arrays, same), _renamed(op.params, same)
-            if op.is_view:
-                key = op.function, op.arrays, repr(op.params)
-                first = known.setdefault(key, op.results[0])
-                if op.function is np.reshape and self.shape(op.arrays[0]) == np.shape(op.made[0]):
-                    first = op.arrays[0].number
-                if first != op.results[0]:
-                    same[op.results[0]] = first
-                    continue
-            kept.append(op)
-        self.outputs = _renamed(self.outputs, same)
-        return kept
-
-    def without_broadcasts(self, operations):
-        """An array goes into an elementwise operation as it is if the others broadcast it.
-
-        A constant array whose entries are all equal is replaced by one of them.
-        """
-        source = {}
-        for op in operations:
-            if op.function is np.broadcast_to and type(op.arrays[0]) is Array:
-                source[op.results[0]] = op.arrays[0]
-            elif op.is_ufunc and op.function is not np.matmul:
-                for i, a in enumerate(op.arrays):
-                    if type(a) is Array:
-                        a = source.get(a.number)
-                    elif type(a) is np.ndarray and a.size > 1 and op.function in INFIX:
-                        a = a.flat[0] if a.tobytes() == a.flat[0].tobytes() * a.size else None
-                    else:
-                        a = None
-                    if a is not None:
-                        instead = (*op.arrays[:i], a, *op.arrays[i + 1:])
-                        if np.broadcast_shapes(*map(self.shape, instead)) == np.shape(op.made[0]):
-                            op.arrays = instead
-        return operations
-
-    def added_where_nonzero(self, operations):
-        """An array that is 0 but for some entries is added to another there alone.
-
-        Elsewhere -0.0 then stays -0.0, so this is not for what must be the same to the last bit.
-        """
-        uses = Counter(itertools.chain(references(self.outputs), *(op.reads for op in operations)))
-        parts = {op.results[0]: op for op in operations if op.function is scatter_add
-                 and uses[op.results[0]] == 1 and is_plain(op.params["index"])
-                 and takes_each_once(op.params["index"])}
-        added = set()
-        for op in operations:
-            if op.function is not np.add or op.results[0] in self.exact:
-                continue
-            for x, y in (op.arrays, op.arrays[::-1]):
-                if type(x) is type(y) is Array and y.number in parts and (
-                        self.kinds[x.number] == self.kinds[y.number]):
-                    part = parts[y.number]
-                    op.function, op.arrays = ADD_AT, (x, *part.arrays)
-                    op.params = {"index": part.params["index"]}
-                    added.add(y.number)
-                    break
-        return [op for op in operations if not added.intersection(op.results)]
-
     def needed(self, operations):
         wanted = set(references(self.outputs))
         kept = []
@@ -178,10 +104,6 @@ class Program:
 
     def dtype(self, x):
         return self.kinds[x.number][1] if type(x) is Array else getattr(x, "dtype", None)
-
-
-def _renamed(x, same):
-    return replaced(x, lambda v: Array(same.get(v.number, v.number)) if type(v) is Array else v)
 
 
 def _kind(x):
@@ -275,6 +197,12 @@ class Writer:
             return []
         if op.function in (np.copy, setitem, ADD_AT) and op.is_fresh:
             return self.copied(op, position)
+        if op.function is scatter_add and is_plain(index := op.params["index"]) and (
+                takes_each_once(index)):
+            name = self.names[op.results[0]] = self.new_name()
+            zeros, dtype = self.constant(np.zeros), self.text(op.made[0].dtype)
+            return [f"{name} = {zeros}({self.text(op.params['shape'])}, {dtype})",
+                    f"{name}[{self.index(index)}] = {self.text(op.arrays[0])}"]
         if op.is_ufunc and op.is_fresh:
             place = self.place_for(op, position)
             if place is not None:
@@ -354,7 +282,22 @@ class Writer:
     def in_place(self, op, place):
         if op.function in IN_PLACE and self.text(op.arrays[0]) == place:
             return f"{place} {IN_PLACE[op.function]} {self.text(op.arrays[1])}"
+        if bounds := self.bounds(op):
+            return f"{self.text(op.arrays[0])}.clip({bounds}, out={place})"
         return f"{self.constant(op.function)}({', '.join(map(self.text, op.arrays))}, out={place})"
+
+    def bounds(self, op):
+        """Of the maximum or minimum of a large array and a number, what `clip` takes for it.
+
+        NumPy's loop for a maximum is fast only where both are arrays.
+        """
+        if op.function in (np.maximum, np.minimum) and op.made[0].size >= LARGE and (
+                type(op.arrays[1]) in (int, float) and np.isfinite(op.arrays[1])) and (
+                self.program.dtype(op.arrays[0]) == op.made[0].dtype in (np.float32, np.float64)):
+            bound = self.text(op.arrays[1])
+            infinity = self.constant(np.inf)
+            return f"{bound}, {infinity}" if op.function is np.maximum else f"-{infinity}, {bound}"
+        return None
 
     def call(self, op):
         """The operation as an expression."""
@@ -369,6 +312,8 @@ class Writer:
             return f"{first} {INFIX[op.function]} {args[1]}"
         if op.function is np.negative or op.function is operator.neg:
             return f"-{args[0]}"
+        if bounds := self.bounds(op):
+            return f"{args[0]}.clip({bounds})"
         if op.function in REDUCTIONS:
             return self.reduction(op, args[0])
         if op.function is np.mean and op.made[0].dtype.char in "fd" and (

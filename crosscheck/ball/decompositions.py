@@ -27,7 +27,7 @@ from refgrad.primitive import TABLE
 from refgrad.rules.decompositions import all_nonzero, nothing_is_cut, same_values
 
 from .arithmetic import (
-    ONE, ZERO, Undecided, as_cells, current_format, each, rounded, unbounded)
+    ANY_OF_SEVERAL, ONE, ZERO, Undecided, as_cells, current_format, each, record, rounded, unbounded)
 from .array import cells_of, register, wrap
 from .linear import lower_factor, matrix, unknown
 from .reading import INFINITE, floats
@@ -73,10 +73,15 @@ def turned(e, gaps):
                     object)
 
 
-def signs(vectors, like):
-    """Those that make columns have the signs of those of a float matrix."""
-    return np.array([1 if np.sum(floats(v) * q) > 0 else -1 for v, q in zip(vectors.T, like.T)],
-                    object)
+def turned_as(like, *vectors):
+    """Matrices of columns, each turned around if the first's is not as that of a float matrix.
+
+    The sign is LAPACK's choice, which may be another one beside x, where f jumps then: so it goes into the branch log,
+    as the side of a plane in no special position on which the column is.
+    """
+    signs = np.array([1 if np.sum(floats(v) * q) > 0 else -1 for v, q in zip(vectors[0].T, like.T)], object)
+    record(ANY_OF_SEVERAL, np.cos(np.arange(1, 1 + len(like))) @ floats(vectors[0] * signs) > 0)
+    return [columns * signs for columns in vectors]
 
 
 def eigen(a):
@@ -84,14 +89,16 @@ def eigen(a):
     n = len(a)
     if n == 1:
         return a[0], np.array([[ONE]], object)
-    scale = arb(2) ** int(np.frexp(np.max(np.abs(floats(a))))[1])
+    scale = length(a).mid()  # entries of 1e-170, whose squares are no floats
+    if scale == ZERO:
+        return None
     try:
         values, right = matrix(a / scale).eig(right=True)
     except (ValueError, ZeroDivisionError):
         return None
     columns = np.array(right.entries(), object).reshape(n, n).T
     vectors = [_normal(column) for column in columns]
-    order = sorted(range(n), key=lambda k: float(values[k].real.mid()))
+    order = sorted(range(n), key=lambda k: values[k].real.mid())
     return (np.array([values[k].real for k in order], object) * scale,
             np.array([vectors[k] for k in order], object).T)
 
@@ -123,7 +130,7 @@ def spectrum(a, UPLO):
     if found is None:
         return open_or_unknown("eigh", a, a.shape[:1], a.shape)
     w, V = found
-    V = V * signs(V, np.linalg.eigh(floats(a), UPLO)[1])
+    V, = turned_as(np.linalg.eigh(floats(a), UPLO)[1], V)
     return w + ball(e), V + turned(e, distances(w))
 
 
@@ -150,9 +157,8 @@ def singular(a):
     U = mid.dot(V) / s
     turns = ROOT * turned(e, distances(s, [*-s, *([ZERO] if m != n else [])]))
     U, V = (U, V) if m >= n else (V, U)
-    like = np.linalg.svd(floats(a), full_matrices=False)[2].T
-    flip = signs(V, like)
-    return U * flip + turns, as_cells(s + ball(e)), (V * flip + turns).T
+    V, U = turned_as(np.linalg.svd(floats(a), full_matrices=False)[2].T, V, U)
+    return U + turns, as_cells(s + ball(e)), (V + turns).T
 
 
 @register(np.linalg.svd)
@@ -180,8 +186,9 @@ def orthogonal(a):
         R = lower_factor(first.T.dot(first)).T
     except (np.linalg.LinAlgError, Undecided):
         return open_or_unknown("qr", a, (m, k), (k, n))
-    diagonal = np.diagonal(np.linalg.qr(floats(a))[1])
-    R = R * np.array([int(np.sign(x)) for x in diagonal], object)[:, None]
+    signs = np.sign(np.diagonal(np.linalg.qr(floats(a))[1])).astype(int)
+    record(ANY_OF_SEVERAL, signs)  # LAPACK's, too
+    R = R * signs.astype(object)[:, None]
     Q = solved_right(first, R)
     inverse = length(solved_right(np.where(np.eye(k, dtype=bool), ONE, ZERO), R))
     r = (1 + ROOT) * e * inverse / (1 - e * inverse)

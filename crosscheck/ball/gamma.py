@@ -7,7 +7,7 @@ are good to an absolute error only.
 from __future__ import annotations
 
 import numpy as np
-from flint import arb, ctx
+from flint import arb, arb_series, ctx
 
 from .arithmetic import (
     FUNCTION_ULPS, ONE, ZERO, as_cells, current_format, each, rounded, unbounded)
@@ -15,9 +15,6 @@ from .array import Ball, cells_of, wrap
 
 #: Implementations differ more than those of exp: cephes, glibc and boost are good to about this.
 GAMMA_ULPS = 16
-
-#: Arguments further left than this are not worth the recurrence: the result is indeterminate.
-FARTHEST = 10_000
 
 
 def sharp(function):
@@ -72,12 +69,13 @@ def _lgamma(x):
 
 
 def _polygamma(n, x):
-    """(-1)^(n+1) n! zeta(n + 1, x); left of zero by recurrence:
+    """(-1)^(n+1) n! zeta(n + 1, x); left of zero by reflection:
 
-    zeta(s, x) = zeta(s, x + k) + sum_(i<k) (x + i)^-s
+    psi(x) = psi(1 - x) - pi cot(pi x), of which the n-th derivative is taken on both sides
     """
-    if not x.is_finite() or x < -FARTHEST:
+    if x > ZERO:
+        return arb(n + 1).zeta(x) * arb(n).fac() * (-1) ** (n + 1)
+    if not x < ONE:
         return unbounded()
-    steps = max(0, 1 - int(x.lower().floor().unique_fmpz()))
-    total = arb(n + 1).zeta(x + steps) + sum(((x + i) ** -(n + 1) for i in range(steps)), ZERO)
-    return total * arb(n).fac() * (-1) ** (n + 1)
+    cotangent = arb_series([x, 1], prec=n + 1).cot_pi()[n] * arb(n).fac()
+    return (-1) ** n * _polygamma(n, 1 - x) - arb.pi() * cotangent

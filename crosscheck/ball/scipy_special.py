@@ -14,7 +14,7 @@ from flint import arb, arb_series
 
 from refgrad.rules import scipy_special as rules
 
-from .arithmetic import FUNCTION_ULPS, ONE, ZERO, current_format, each, rounded
+from .arithmetic import FUNCTION_ULPS, ONE, ZERO, current_format, each, rounded, unbounded
 from .array import FUNCTIONS, cells_of, register, wrap
 from .elementwise import elementwise, monotone
 from .gamma import ball_digamma, ball_lgamma, ball_polygamma, sharp
@@ -48,6 +48,11 @@ def several(function, compute, ulps=SPECIAL_ULPS):
     elementwise(function, each(sharp(compute), function.nin), ulps)
 
 
+def from_zero(compute):
+    """A function of balls that has no number where one of them may be below zero, as SciPy's has none there."""
+    return lambda *cells: compute(*cells) if all(c >= ZERO for c in cells) else unbounded()
+
+
 # The gamma function
 
 for _function in sp.gammaln, sp.loggamma:
@@ -70,8 +75,8 @@ def _beta(a, b):
 
 several(sp.beta, _beta)
 waving(sp.betaln, lambda a, b: a.lgamma() + b.lgamma() - (a + b).lgamma())
-several(sp.gammainc, lambda a, x: x.gamma_lower(a, regularized=1))
-several(sp.gammaincc, lambda a, x: x.gamma_upper(a, regularized=1))
+several(sp.gammainc, from_zero(lambda a, x: x.gamma_lower(a, regularized=1)))
+several(sp.gammaincc, from_zero(lambda a, x: x.gamma_upper(a, regularized=1)))
 several(sp.betainc, lambda a, b, x: x.beta_lower(a, b, regularized=1))
 
 def _zeta_derivative(x, a, order):
@@ -118,9 +123,9 @@ waving(sp.logit, lambda x: (x / (ONE - x)).log())
 several(sp.xlogy, lambda x, y: ZERO if x == ZERO else x * y.log())
 several(sp.xlog1py, lambda x, y: ZERO if x == ZERO else x * y.log1p())
 waving(sp.entr, lambda x: ZERO if x == ZERO else -x * x.log())
-waving(sp.rel_entr, lambda x, y: ZERO if x == ZERO else x * (x / y).log())
+waving(sp.rel_entr, from_zero(lambda x, y: ZERO if x == ZERO else x * (x / y).log()))
 waving(rules.log_ratio, lambda x, y: (x / y).log())
-waving(sp.kl_div, lambda x, y: y if x == ZERO else x * (x / y).log() - x + y)
+waving(sp.kl_div, from_zero(lambda x, y: y if x == ZERO else x * (x / y).log() - x + y))
 
 # Bessel functions
 

@@ -129,7 +129,7 @@ class Rule(Subject):
 
     def _slope(self, name, v, weights, result, kept, values):
         tangents = [None] * len(values)
-        tangents[int(name)] = self._admitted(name, v)
+        tangents[int(name)] = v = self._admitted(name, v)
         with self._unharmed(v, kept, values):
             t = self.primitive.push(tangents, kept, values, self.params, result)
         return sum(np.sum(w * t) for w, t in zip(tupled(weights), tupled(t)))

@@ -25,6 +25,10 @@ class Unanswered(Exception):
     """A subject cannot give a derivative by that mode or in that dtype: a finding, not an end."""
 
 
+class OtherResults(Exception):
+    """The results of f are of other sizes at this point, as those of np.unique are beside a tie."""
+
+
 class Misconduct(Exception):
     """A derivative was given, but not in the way that was asked for."""
 
@@ -222,4 +226,12 @@ def is_real(a):
 def weighed(f, weights):
     """s(x) = <weights, f(x)>, by a primitive outside the table, so that a fault in a rule cannot
     cancel itself."""
-    return lambda x: inner_product(f(x), weights)
+    return lambda x: inner_product(as_many(f(x), weights), weights)
+
+
+def as_many(ys, weights):
+    """The results of f, which must be as many numbers as the weights: with others f is another function there."""
+    if list(map(np.size, ys)) != list(map(np.size, weights)):
+        raise OtherResults(f"f has results of {list(map(np.size, ys))} numbers here, "
+                           f"at the point that is looked at it has {list(map(np.size, weights))}")
+    return ys

@@ -16,7 +16,7 @@ from ..ball import Ball, Undecided, arithmetic, digits
 from ..formats import OF_NUMPY, format_named
 from ..modes import Mode
 from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
-from ..subjects.subject import weighed
+from ..subjects.subject import OtherResults, as_many, weighed
 from ..verdict import KINK, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, judge
 from . import exact
 from .differences import REQUIRED, Difference, moved, step_of_order, unit
@@ -289,8 +289,8 @@ class ByBalls:
                       (h, {k: Ball(d) for k, d in direction.items()}))
             try:
                 return [np.asarray(((there - here) / h).mid())
-                        for there, here in zip(self.program(x), self.value)]
-            except (Undecided, np.linalg.LinAlgError):
+                        for there, here in zip(as_many(self.program(x), self.weights), self.value)]
+            except (Undecided, np.linalg.LinAlgError, OtherResults):
                 return [np.full(np.shape(w), np.nan) for w in self.weights]
 
     @staticmethod

@@ -10,6 +10,7 @@ import numpy as np
 from ..formats import format_named
 from ..modes import ALL, Mode
 from ..subjects.libraries.refgrad_library import inner
+from ..subjects.subject import as_many
 from ..verdict import AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, figures
 from . import estimated, nearby, switches
 from .lines import Line
@@ -65,7 +66,7 @@ class ByDifferences:
     def scalar(self, x):
         """s at a dict of arrays."""
         with np.errstate(all="ignore"):
-            ys = self.subject.value(x, self.dtype)
+            ys = as_many(self.subject.value(x, self.dtype), self.weights)
             return sum(float(np.sum(np.asarray(y, float) * w)) for y, w in zip(ys, self.weights))
 
     def weighed_by(self, weights):
@@ -481,7 +482,7 @@ class ByDifferences:
         there = [{**self.x, **{k: self.x[k] + t * d for k, d in direction.items()}}
                  for t in (h / 2, h)]
         try:
-            near, far = (self.subject.value(x, self.dtype) for x in there)
+            near, far = (as_many(self.subject.value(x, self.dtype), self.weights) for x in there)
         except Exception:  # the step leaves the domain
             return [np.full(np.shape(w), np.nan) for w in self.weights]
         # Extrapolated once, so that what f bends over the step does not count.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..ball import Ball, branches, working_bits
+from ..ball import ANY_OF_SEVERAL, Ball, branches, working_bits
 from ..modes import ALL, Mode
 
 #: Precisions in bits: the next one is tried where cancellation has left fewer digits than `ENOUGH` (a saturated tail is
@@ -78,7 +78,12 @@ class Difference:
     @property
     def smooth(self):
         """Does f take the same branches at all points?  Where it does not, there is a kink or a jump."""
-        return all(place.branches == self.here.branches for place in self.at.values())
+        def same(any_of_several):
+            here, *others = ([b for b in place.branches if (b[0] == ANY_OF_SEVERAL) == any_of_several]
+                             for place in (self.here, *self.at.values()))
+            return all(there == here for there in others)
+
+        return same(False) and (same(True) or not self.jump)
 
     @cached_property
     def quotient(self):
@@ -98,8 +103,9 @@ class Difference:
 
     @property
     def jump(self):
-        """Is one of the sides so steep that the function jumps, or ends, or is infinitely steep here?"""
-        return not all(np.all(np.abs(b.mid()) < self.h ** -0.5) for side in self.sides for b in tupled(side))
+        """Is f so steep on a side that it jumps, or ends, or is infinitely steep here?"""
+        return not all(np.all(np.abs(((there - here) / self.h).mid()) < self.h ** -0.5) for place in self.at.values()
+                       for there, here in zip(tupled(place.value), tupled(self.here.value)))
 
     def sides_meet(self, scale):
         """Are the slopes of both sides the same, as where a higher derivative alone has a kink?
@@ -112,8 +118,8 @@ class Difference:
     @property
     def continuous(self):
         """Is what the function does over the step, along one direction, small beside the root of the step?"""
-        apart = each(lambda above, below: np.abs(above - below).abs_upper() <= np.sqrt(self.h) * (
-            1 + np.abs(above).abs_upper()), self.at[1,].value, self.at[-1,].value)
+        apart = each(lambda above, below: above.finite() & (np.abs(above - below).abs_upper() <= np.sqrt(self.h) * (
+            1 + np.abs(above).abs_upper())), self.at[1,].value, self.at[-1,].value)
         return all(map(np.all, tupled(apart)))
 
 

@@ -213,12 +213,12 @@ def _best(lines, steps, estimate):
 def _search(line, first, own, here, noise):
     """The estimate by steps from `first` on or, as long as f does something else at finer scales, from those on.
 
-    own  the scale of the smallest entry, where f is looked at in any case
+    own  the scale of the smallest entry, where and as far below which f is looked at in any case
     """
     lowest = first * line.smallest
     found, last = _descend(line, first, lowest, here, noise)
     scale, sure = last / FINER, False
-    while scale > lowest and not (sure and scale <= _finest(found, line.grid * first, noise)):
+    while scale > lowest and not (sure and scale <= min(_finest(found, noise), line.grid * own)):
         sure = _continues(line, found, last, scale, here, noise)
         if not sure:
             found, last = _descend(line, scale, lowest, here, noise)
@@ -249,17 +249,17 @@ def _descend(line, first, lowest, here, noise):
     return (central.best, left.best, right.best), h
 
 
-def _finest(sides, grid, noise):
+def _finest(sides, noise):
     """The scale down to which f is looked at: the noise's grid; for a kink, where the noise begins to hide it."""
     _, left, right = sides
     if not left.differs(right):
-        return grid
-    return min(grid, FINER * noise.factor * noise.deviation / abs(left.value - right.value))
+        return noise.grid
+    return min(noise.grid, FINER * noise.factor * noise.deviation / abs(left.value - right.value))
 
 
 def _continues(line, found, last, scale, here, noise):
     """Does f at a finer scale go on as the steps down to `last` say?  In between, it may bend as it does there."""
-    if found[0].uncertainty == inf and isfinite(line(scale)) and isfinite(line(-scale)):
+    if any(slope.uncertainty == inf for slope in found) and isfinite(line(scale)) and isfinite(line(-scale)):
         return False
     spread = 2 * noise.factor * noise.at(here, scale) / scale
     for slope, far, near, power in zip(found, _quotients(line, last, here), _quotients(line, scale, here), (2, 1, 1)):

@@ -21,6 +21,9 @@ FIRST = 0.25
 #: It is no power of two, so that values in float64 fill their last places, by which those in float32 are recognised.
 GRID = 3.0 ** -12
 
+#: Noise of more than so many roundings is measured on grids that are finer by `FINER` and `FINER` again, too.
+SEVERAL, FINER = 4, 8
+
 #: A second grid is coarser by this; the fifth differences of a smooth function still vanish on it.
 COARSER = 2.0 ** 6
 
@@ -142,6 +145,7 @@ class Noise:
     size: float      # of f near x
     growth: float    # of the deviation with |t|
     rough: bool      # far beyond roundings: it may be detail that the grid is too coarse for
+    grid: float      # the distance of the points that it was measured at
 
     def at(self, value, t):
         """The noise of another value: it grows with the value, as roundings do, and as it was seen to with t."""
@@ -186,6 +190,7 @@ def noise_of(line, first, again=False):
         found = max((s for s in sides if s is not None), key=lambda s: s.deviation, default=None)
     if found is None:
         return None
+    found, grid = _without_detail(line, found, line.grid * first, rng)
     size, deviation, freedom, growth = found.size, found.deviation, found.freedom, 0.0
     if line.leaves(first):
         # Roundings of sums may be larger than any of x and of the value: they are measured where x has been left.
@@ -201,7 +206,26 @@ def noise_of(line, first, again=False):
     least = max(size * line.eps / 2, single * abs(line(0.0)) * ROUNDING_OF_SINGLE) / sqrt(3)
     twice = abs(line.evaluate(0.0) - line(0.0))
     rough = max(deviation, twice) > ROUGH * line.eps * size or single and np.ptp(found.values) > 0
-    return Noise(max(deviation, least, twice, TINY), student(CONFIDENCE, freedom), size, growth, bool(rough))
+    return Noise(max(deviation, least, twice, TINY), student(CONFIDENCE, freedom), size, growth, bool(rough),
+                 grid)
+
+
+def _without_detail(line, found, distance, rng):
+    """(the `_Sample` on which noise is noise, the distance of its grid).
+
+    Roundings stay what they are as the grid becomes finer, and what f does in detail does not: the first of three
+    grids in a row that agree within a factor of 4 is meant.  With none such, it is the sample that was found.
+    """
+    samples, grids = [found], [distance]
+    while samples[-1] is not None and np.ptp(samples[-1].values) and grids[-1] > line.smallest:
+        three = [s.deviation for s in samples[-3:]]
+        if samples[-1].deviation <= SEVERAL * line.eps * samples[-1].size:
+            return samples[-1], grids[-1]
+        if len(three) == 3 and max(three) <= 4 * min(three):
+            return samples[-3], grids[-3]
+        grids.append(grids[-1] / FINER)
+        samples.append(_sample(line, grids[-1], rng))
+    return found, distance
 
 
 def _sample(line, distance, rng, lowest=-(POINTS // 2), around=0.0):

@@ -32,6 +32,9 @@ POINTS, ENTRIES = 40, 6
 #: Of more entries than this, not all of their orders can be looked for.
 MANY = 256
 
+#: Gradients that turn do so in each of so many directions.
+TURNING = 6
+
 #: How far the point moves on from one beside x, in parts of the distance of that.
 ON = 2.0 ** -7
 
@@ -125,8 +128,18 @@ def _is_gradient_nearby(beside, gradient, row):
     if near and _between(beside, lambda rises: w @ rises, g, orders, rng):
         return True
     # Of results that are entries of x all orders can be met; of others not all choices go together.
-    certain = np.max(np.count_nonzero(rows, axis=1), initial=0) <= 1 if near else True
+    # Nor can all gradients be met that turn with the direction, as those of equal eigenvalues of any matrix.
+    certain = np.max(np.count_nonzero(rows, axis=1), initial=0) <= 1 if near else not _turn(beside, w, rng)
     return False if certain and len(g) <= MANY else None
+
+
+def _turn(beside, w, rng):
+    """Do the gradients of several results turn with the direction, everywhere, rather than have a few values?"""
+    def bends(d, on):
+        middle, *sides = (beside.rises(beside.scaled(d + t * ON * on)) for t in (0, 1, -1))
+        return not beside.known.same(w @ sum(sides), 2 * (w @ middle), np.abs(w * middle).sum())
+
+    return len(w) > 1 and all(bends(*rng.uniform(-1, 1, (2, beside.count))) for _ in range(TURNING))
 
 
 def _parts(flat, weights):

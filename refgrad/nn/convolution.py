@@ -118,16 +118,20 @@ def _weights(w, groups):
     return w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:]))
 
 
+def _samples_first(y):
+    """(groups, C / groups, ..., N) as (N, C, ...), a view that the next layer finds samples last."""
+    return np.moveaxis(y.reshape(y.shape[0] * y.shape[1], *y.shape[2:]), -1, 0)
+
+
 def _conv(x, w, *, form):
     k, dtype = len(form.stride), np.result_type(x, w)
     x, w = widened(x), widened(w)
     X, W = _unfolded(x, w.shape[2:], form), _weights(w, form.groups)
     out = X.shape[-1 - k:-1]
-    y = np.empty((x.shape[0], w.shape[0], *out), dtype)
-    Y = _samples_last(y, form.groups)
+    y = np.empty((*W.shape[:2], *out, len(x)), dtype)
     for part, *_ in _pieces(out, len(x), form.groups * W.shape[-1]):
-        Y[part] = (W @ _matrices(X[part], 1 + k)).reshape(Y[part].shape)
-    return y
+        y[part] = (W @ _matrices(X[part], 1 + k)).reshape(y[part].shape)
+    return _samples_first(y)
 
 
 def _conv_input(g, w, *, form):
@@ -142,8 +146,7 @@ def _conv_input(g, w, *, form):
         add_windows(x[:, :, form.stride[0] * row:, ..., samples], columns, (*form.stride, 1),
                     (*form.dilation, 1))
     x = padded(x, (*_opposite(form.padding), (0, 0)))
-    x = np.ascontiguousarray(np.moveaxis(x, -1, 0), dtype)
-    return x.reshape(len(g), form.groups * w.shape[1], *x.shape[3:])
+    return _samples_first(x.astype(dtype, copy=False))
 
 
 def _conv_weight(g, x, *, form):

@@ -3,31 +3,38 @@
     y_o = x_i with the position i of the largest entry of the window o,  dy_o = dx_i
     <g, dy> = the sum of g_o dx_i:  g_o is added at i, as often as i is the largest of a window
 
-The choice of i is constant almost everywhere; it is a primitive without a derivative.  Of equal
-entries it is the first, as torch has it, and nan is larger than any number.
+Which entry of the window it is, its number, is constant almost everywhere.  Of equal entries it is
+the first, as torch has it, and nan is larger than any number.
 """
 
-import functools
 import itertools
 import math
 
 import numpy as np
 
-from ..cases import Case, Kink
+from ..cases import Case, Fixed, Kink
 from ..errors import describe
 from ..primitive import CONSTANT, KINKED, LINEAR, composed, declare
-from ..rules.shape import at, setitem
+from ..rules.shape import at, scatter_add, setitem
 from ..rules.windows import evenly
 from .arguments import expected, shape_of
 from .geometry import adaptive_intervals, images_of, same_numbers, sizes_of, windows_of
 
+#: The convention at a tie, in words.
+FIRST = "the first of equal entries"
+
 # The choice
 
+#: Windows along one axis, for the samples of the primitives.
+_OVERLAPPING, _APART = ((slice(0, 2, 1), slice(1, 3, 1)),), ((slice(0, 3, 2), slice(1, 4, 2)),)
+_UNEVEN = np.array([0, 1]), np.array([0, 2]), np.array([1, 2])
 
-def _flat(columns, space):
-    """Positions along each axis, (..., o) of each, as positions in the flattened axes."""
+
+def _flat(indices, space):
+    """The positions that an index for each axis takes, (..., o) each, in the flattened axes."""
     k, total = len(space), 0
-    for d, (p, n) in enumerate(zip(columns, space)):
+    for d, (index, n) in enumerate(zip(indices, space)):
+        p = np.arange(n)[index]
         p = np.reshape(p, (*p.shape[:-1], *(p.shape[-1] if e == d else 1 for e in range(k))))
         total = total * n + p
     return total
@@ -40,89 +47,136 @@ def _everywhere(flat, k, n):
     return np.reshape(flat + first, math.prod(lead) * math.prod(here))
 
 
-def _candidates(x, positions):
-    """Functions that give one entry of each window of a plain array, a view where possible."""
-    space = x.shape[-len(positions):]
-    if positions[0].ndim > 2:
-        return [functools.partial(_gathered, x, _flat(columns, space), space)
-                for columns in _entries(positions)]
-    indices = [[evenly(p[:, i]) for i in range(p.shape[-1])] for p in positions]
-    return [functools.partial(_taken, x, index) for index in itertools.product(*indices)]
+def _entries(x, windows):
+    """Of a plain array one entry of each window, then the next of each: views where possible."""
+    k = len(windows)
+    for indices in itertools.product(*windows):
+        if any(np.ndim(i) > 1 for i in indices if type(i) is not slice):  # in each plane others
+            flat = _flat(indices, x.shape[-k:])
+            yield np.reshape(np.reshape(x, -1)[_everywhere(flat, k, math.prod(x.shape[-k:]))],
+                             flat.shape)
+            continue
+        y = x
+        for axis, index in zip(range(-k, 0), indices):
+            y = y[(..., index, *[slice(None)] * (-1 - axis))]
+        yield y
 
 
-def _taken(x, indices):
-    for axis, index in zip(range(-len(indices), 0), indices):
-        x = x[(..., index, *[slice(None)] * (-1 - axis))]
+def _places(number, *, windows, space):
+    flat = np.stack([_flat(indices, space) for indices in itertools.product(*windows)], -1)
+    first = flat.shape[-1] * np.arange(flat[..., 0].size).reshape(flat.shape[:-1])
+    return np.take(flat, first + number.astype(int))
+
+
+places = declare(
+    None, "The positions, in the flattened last axes, of the entries with these numbers: dy = 0",
+    name="places", kind=CONSTANT, forward=_places,
+    cases=[Case((1, 2), domain="unit interval", windows=_OVERLAPPING, space=(3,))])
+
+
+def _picked(x, number, windows):
+    """Of each window the entry with its number."""
+    shape, k = shape_of("max pooling", "x", x), len(windows)
+    flat = places(number, windows=windows, space=shape[-k:])
+    y = at(np.reshape(x, (math.prod(shape),)), _everywhere(flat, k, math.prod(shape[-k:])))
+    return np.reshape(y, flat.shape)
+
+
+def _put_at_places(g, number, *, windows, shape):
+    flat, n = places(number, windows=windows, space=shape[-len(windows):]), math.prod(shape)
+    index = _everywhere(flat, len(windows), math.prod(shape[-len(windows):]))
+    return np.reshape(scatter_add(np.reshape(g, index.shape), index=index, shape=(n,)), shape)
+
+
+def _put_back(g, number, *, windows, shape):
+    """Where windows are slices, apart from each other, and g is finite, g or 0 is written."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        is_finite = np.isfinite(np.add.reduce(g, axis=None))
+    if not (is_finite and all(map(_are_apart, windows))):
+        return _put_at_places(g, number, windows=windows, shape=shape)
+    x = np.zeros_like(number, g.dtype, shape=shape)
+    here = np.empty_like(number, g.dtype)
+    here[...] = g  # in the order that `number` has in memory
+    for j, part in enumerate(_entries(x, windows)):
+        np.multiply(here, number == j, out=part)
     return x
 
 
-def _gathered(x, flat, space):
-    found = np.reshape(x, -1)[_everywhere(flat, len(space), math.prod(space))]
-    return found.reshape(flat.shape)
+def _are_apart(indices):
+    """Whether indices are slices of the same step that meet no entry twice."""
+    slices = [i for i in indices if type(i) is slice]
+    steps = {i.step for i in slices}
+    return len(steps) == 1 and len({i.start % min(steps) for i in slices}) == len(indices)
 
 
-def _entries(positions):
-    """For each entry of a window its positions along each axis, an array (..., o) of each."""
-    for j in itertools.product(*(range(p.shape[-1]) for p in positions)):
-        yield [p[..., i] for p, i in zip(positions, j)]
+put_back = declare(
+    None, """x = 0, but of each window o the entry with its number has g_o added
+    <h, dx> = the sum of h_i dg_o over the entries i = i(o):  h is picked at these""",
+    name="put_back", kind=LINEAR, forward=_put_back, formula=_put_at_places,
+    vjp=(lambda h, number, windows: _picked(h, number, windows), None),
+    cases=[Case((1, 2), Fixed(np.array([[1, 0]])), windows=_OVERLAPPING, shape=(1, 3)),
+           Case((1, 2), Fixed(np.array([[1, 0]])), windows=_APART, shape=(1, 4))])
 
 
-def _largest(x, *, positions):
+def _maxima(x, *, windows):
     """The maximum, then the number of the first entry that has it: how many before it have not."""
-    space = x.shape[-len(positions):]
-    flat = np.stack([_flat(columns, space) for columns in _entries(positions)])
-    first, *others = candidates = _candidates(x, positions)
-    best = np.array(first())
-    for candidate in others:
-        np.maximum(best, candidate(), out=best)
-    has_nan = best.size and np.isnan(np.max(best))
-    sought = np.ones(best.shape, bool)
-    number = np.zeros(best.shape, np.min_scalar_type(len(candidates)))
-    for candidate in candidates[:-1]:
-        new = candidate()
-        sought &= (new != best) & (new == new) if has_nan else new != best
-        number += sought
-    places = math.prod(flat.shape[1:])
-    own = np.reshape(np.arange(places), flat.shape[1:])
-    return np.take(flat, number.astype(np.intp) * places + own)
+    *others, last = entries = list(_entries(x, windows))
+    best = np.array(last)
+    for new in others:
+        np.maximum(best, new, out=best)
+    if best.size and np.isnan(np.max(best)):
+        return _maxima_by_order(x, windows=windows)
+    sought = np.ones_like(best, bool)
+    number = np.zeros_like(best, np.min_scalar_type(len(entries)))
+    for new in others:
+        sought &= new != best
+        number += sought.view(np.uint8)
+    return best, number
 
 
-def _largest_by_order(x, *, positions):
-    """The same for arrays that are compared in their own way."""
-    k = len(positions)
+def _maxima_by_order(x, *, windows):
+    """The same for nan, and for arrays that are compared in their own way."""
+    k = len(windows)
     space, lead = x.shape[-k:], x.shape[:-k]
-    flat = np.stack([_flat(columns, space) for columns in _entries(positions)], -1)
-    again = [np.concatenate([p[..., :1] < 0, p[..., 1:] == p[..., :-1]], -1) for p in positions]
-    seen = np.stack([_flat(columns, (2,) * k) > 0 for columns in _entries(again)], -1)
+    flat = np.stack([_flat(indices, space) for indices in itertools.product(*windows)], -1)
+    seen = np.stack([np.any(flat[..., :j] == flat[..., j:j + 1], -1)
+                     for j in range(flat.shape[-1])], -1)
     flat = np.broadcast_to(flat, (*lead, *flat.shape[-k - 1:]))
     entries = np.reshape(x, -1)[_everywhere(flat, k + 1, math.prod(space))]
-    entries = np.reshape(entries, flat.shape)
-    entries = np.where(seen, -np.inf, entries)
-    chosen = np.argmax(entries, axis=-1)
-    return np.take_along_axis(flat, chosen[..., None], -1)[..., 0]
+    entries = np.where(seen, -np.inf, np.reshape(entries, flat.shape))
+    number = np.argmax(entries, axis=-1)
+    return _picked(x, number, windows), number
 
 
-largest = declare(
-    None, """The positions of the largest entries of windows, in the flattened last axes: dy = 0
-    Of k axes each has an integer array (..., o, j), the position of entry j of window o; an entry
-    may be repeated, next to itself, where windows differ in size.""",
-    name="largest", kind=CONSTANT, forward=_largest, formula=_largest_by_order,
-    cases=[Case((2, 4), positions=(np.array([[0, 1], [2, 3]]),)),
-           Case((3, 3), positions=(np.array([[0, 0, 1], [1, 2, 2]]), np.array([[0, 1, 2]])))])
+maxima = declare(
+    None, """y_o = the largest entry of each window, and its number in the window: dy_o = dx_i
+    <g, dy> = <put_back g, dx>.  Of k axes each has a tuple of indices: the first takes the first
+    entry of each window, and so on; each is a slice or an integer array (..., o).  An entry may be
+    repeated, where windows differ in size.""",
+    name="maxima", kind=KINKED, forward=_maxima, formula=_maxima_by_order, multiple=True,
+    jvp=(lambda v, y, windows: (_picked(v, y[1], windows), np.zeros(y[1].shape)),),
+    vjp=(lambda g, y, x_shape, windows: put_back(g[0], y[1], windows=windows, shape=x_shape),),
+    cases=[Case((2, 4), call=lambda x: maxima(x, windows=_APART)[0]),
+           Case((3, 3), call=lambda x: maxima(x, windows=(_UNEVEN, *_OVERLAPPING))[0])],
+    kinks=[Kink(([[1.0, 1.0, 1.0]],), ([[[[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]]],), FIRST,
+                call=lambda x: maxima(x, windows=_OVERLAPPING)[0])])
 
 
-def _maxima(input, positions, shape):
-    """The largest entries of the windows, and their positions in the flattened spatial axes."""
-    k = len(positions)
-    index = largest(input, positions=tuple(positions))
-    lead = shape[:-k]
-    out = tuple(p.shape[-2] for p in positions)
-    flat = np.reshape(input, (math.prod(shape),))
-    y = at(flat, _everywhere(index, k, math.prod(shape[-k:])))
-    return np.reshape(y, (*lead, *out)), index
+def _of_windows(input, positions, return_indices):
+    """The largest entries of the windows, and their positions in the flattened spatial axes.
+
+    Of k axes each has an array of positions (..., o, j), of the entry j of the window o.
+    """
+    windows = tuple(tuple(evenly(p[:, j]) if p.ndim == 2 else p[..., j] for j in range(p.shape[-1]))
+                    for p in positions)
+    y, number = maxima(input, windows=windows)
+    if not return_indices:
+        return y
+    return y, places(number, windows=windows, space=input.shape[-len(windows):])
 
 
-def _pooled(function, k, input, kernel_size, stride, padding, dilation, ceil_mode):
+def _pooled(function, k, input, kernel_size, stride, padding, dilation, ceil_mode,
+            return_indices):
     shape, _ = images_of(function, input, k)
     same_numbers(function, input=input)
     size, starts, dilation = windows_of(function, shape, k, kernel_size, stride, padding, dilation,
@@ -134,20 +188,21 @@ def _pooled(function, k, input, kernel_size, stride, padding, dilation, ceil_mod
             raise ValueError(f"{function}: a window of size {m} with dilation {d} meets no entry "
                              f"of an axis of size {n}; expected less padding or dilation")
         positions.append(np.clip(start[:, None] + d * np.arange(m), first[:, None], last[:, None]))
-    return _maxima(input, positions, shape)
+    return _of_windows(input, positions, return_indices)
 
 
-def _adaptive(function, k, input, output_size):
+def _adaptive(function, k, input, output_size, return_indices):
     shape, _ = images_of(function, input, k)
     same_numbers(function, input=input)
     positions = []
     for a, b in zip(*adaptive_intervals(function, shape, k, output_size)):
         widest = np.arange(np.max(b - a, initial=1))
         positions.append(np.minimum(a[:, None] + widest, b[:, None] - 1))
-    return _maxima(input, positions, shape)
+    return _of_windows(input, positions, return_indices)
 
 
-def _fractional(function, k, input, kernel_size, output_size, output_ratio, samples, generator):
+def _fractional(function, k, input, kernel_size, output_size, output_ratio, samples, generator,
+                return_indices):
     shape, has_batch = images_of(function, input, k)
     same_numbers(function, input=input)
     size = sizes_of(function, "kernel_size", kernel_size, k)
@@ -181,7 +236,7 @@ def _fractional(function, k, input, kernel_size, output_size, output_ratio, samp
         starts = ((np.arange(o) + v) * alpha).astype(int) - (v * alpha).astype(int)
         starts = np.where(np.arange(o) == o - 1, n - m, starts)
         positions.append(starts[..., None] + np.arange(m))
-    return _maxima(input, positions, shape)
+    return _of_windows(input, positions, return_indices)
 
 
 def _unpooled(function, k, input, indices, kernel_size, stride, padding, output_size):
@@ -213,14 +268,12 @@ def _unpooled(function, k, input, indices, kernel_size, stride, padding, output_
 
 # The layers
 
-#: The convention at a tie, in words.
-FIRST = "the first of equal entries"
-
 
 def max_pool1d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1,
                             ceil_mode=False, return_indices=False):
     """As max_pool1d, always with the positions."""
-    return _pooled("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return _pooled("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode,
+                   True)
 
 
 @composed(kind=KINKED, cases=[
@@ -231,14 +284,15 @@ def max_pool1d_with_indices(input, kernel_size, stride=None, padding=0, dilation
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
                return_indices=False):
     """As max_pool2d, with one spatial axis: (N, C, L) or (C, L)."""
-    both = max_pool1d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
-    return both if return_indices else both[0]
+    return _pooled("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode,
+                   return_indices)
 
 
 def max_pool2d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1,
                             ceil_mode=False, return_indices=False):
     """As max_pool2d, always with the positions."""
-    return _pooled("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return _pooled("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode,
+                   True)
 
 
 @composed(kind=KINKED, cases=[
@@ -264,14 +318,15 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     Raises ValueError for windows that do not fit into the input.
     As torch.nn.functional.max_pool2d.
     """
-    both = max_pool2d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
-    return both if return_indices else both[0]
+    return _pooled("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode,
+                   return_indices)
 
 
 def max_pool3d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1,
                             ceil_mode=False, return_indices=False):
     """As max_pool3d, always with the positions."""
-    return _pooled("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return _pooled("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode,
+                   True)
 
 
 @composed(kind=KINKED, cases=[
@@ -281,13 +336,13 @@ def max_pool3d_with_indices(input, kernel_size, stride=None, padding=0, dilation
 def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
                return_indices=False):
     """As max_pool2d, with three spatial axes: (N, C, D, H, W) or (C, D, H, W)."""
-    both = max_pool3d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
-    return both if return_indices else both[0]
+    return _pooled("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode,
+                   return_indices)
 
 
 def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
     """As adaptive_max_pool1d, always with the positions."""
-    return _adaptive("adaptive_max_pool1d", 1, input, output_size)
+    return _adaptive("adaptive_max_pool1d", 1, input, output_size, True)
 
 
 @composed(kind=KINKED, cases=[
@@ -295,13 +350,12 @@ def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
     kinks=[Kink(([[1.0, 1.0]],), ([[[[1.0, 0.0]]]],), FIRST, {"output_size": 1})])
 def adaptive_max_pool1d(input, output_size, return_indices=False):
     """As adaptive_max_pool2d, with one spatial axis: (N, C, L) or (C, L)."""
-    both = adaptive_max_pool1d_with_indices(input, output_size)
-    return both if return_indices else both[0]
+    return _adaptive("adaptive_max_pool1d", 1, input, output_size, return_indices)
 
 
 def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
     """As adaptive_max_pool2d, always with the positions."""
-    return _adaptive("adaptive_max_pool2d", 2, input, output_size)
+    return _adaptive("adaptive_max_pool2d", 2, input, output_size, True)
 
 
 @composed(kind=KINKED, cases=[
@@ -321,13 +375,12 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
     number.
     As torch.nn.functional.adaptive_max_pool2d.
     """
-    both = adaptive_max_pool2d_with_indices(input, output_size)
-    return both if return_indices else both[0]
+    return _adaptive("adaptive_max_pool2d", 2, input, output_size, return_indices)
 
 
 def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
     """As adaptive_max_pool3d, always with the positions."""
-    return _adaptive("adaptive_max_pool3d", 3, input, output_size)
+    return _adaptive("adaptive_max_pool3d", 3, input, output_size, True)
 
 
 @composed(kind=KINKED, cases=[
@@ -335,8 +388,7 @@ def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
     kinks=[Kink(([[[[1.0, 1.0]]]],), ([[[[[[[[1.0, 0.0]]]]]]]],), FIRST, {"output_size": 1})])
 def adaptive_max_pool3d(input, output_size, return_indices=False):
     """As adaptive_max_pool2d, with three spatial axes: (N, C, D, H, W) or (C, D, H, W)."""
-    both = adaptive_max_pool3d_with_indices(input, output_size)
-    return both if return_indices else both[0]
+    return _adaptive("adaptive_max_pool3d", 3, input, output_size, return_indices)
 
 
 def fractional_max_pool2d_with_indices(input, kernel_size, output_size=None, output_ratio=None,
@@ -344,7 +396,7 @@ def fractional_max_pool2d_with_indices(input, kernel_size, output_size=None, out
                                        generator=None):
     """As fractional_max_pool2d, always with the positions."""
     return _fractional("fractional_max_pool2d", 2, input, kernel_size, output_size, output_ratio,
-                       _random_samples, generator)
+                       _random_samples, generator, True)
 
 
 @composed(kind=KINKED, cases=[
@@ -370,9 +422,8 @@ def fractional_max_pool2d(input, kernel_size, output_size=None, output_ratio=Non
     _random_samples nor a generator.
     As torch.nn.functional.fractional_max_pool2d, but for the generator.
     """
-    both = fractional_max_pool2d_with_indices(input, kernel_size, output_size, output_ratio,
-                                             _random_samples=_random_samples, generator=generator)
-    return both if return_indices else both[0]
+    return _fractional("fractional_max_pool2d", 2, input, kernel_size, output_size, output_ratio,
+                       _random_samples, generator, return_indices)
 
 
 def fractional_max_pool3d_with_indices(input, kernel_size, output_size=None, output_ratio=None,
@@ -380,7 +431,7 @@ def fractional_max_pool3d_with_indices(input, kernel_size, output_size=None, out
                                        generator=None):
     """As fractional_max_pool3d, always with the positions."""
     return _fractional("fractional_max_pool3d", 3, input, kernel_size, output_size, output_ratio,
-                       _random_samples, generator)
+                       _random_samples, generator, True)
 
 
 @composed(kind=KINKED, cases=[
@@ -392,9 +443,8 @@ def fractional_max_pool3d(input, kernel_size, output_size=None, output_ratio=Non
                           return_indices=False, _random_samples=None, *,
                                        generator=None):
     """As fractional_max_pool2d, with three spatial axes and _random_samples (N, C, 3)."""
-    both = fractional_max_pool3d_with_indices(input, kernel_size, output_size, output_ratio,
-                                             _random_samples=_random_samples, generator=generator)
-    return both if return_indices else both[0]
+    return _fractional("fractional_max_pool3d", 3, input, kernel_size, output_size, output_ratio,
+                       _random_samples, generator, return_indices)
 
 
 @composed(kind=LINEAR, cases=[

@@ -337,9 +337,14 @@ compose(np.linalg.qr, _qr, cases=[
 # Solutions in the sense of least squares
 
 
+def _chain(A, B, C):
+    """A B C by the smaller of the two products on the way: those of long and narrow matrices may be huge."""
+    return A @ B @ C if shape_of(A)[-2] * shape_of(B)[-1] <= shape_of(B)[-2] * shape_of(C)[-1] else A @ (B @ C)
+
+
 def _pinv_rule(X, A, Z):
     """The terms of dX that are linear in dA', at Z = dA', each of which is the adjoint of the other."""
-    return X @ (T(X) @ (Z - Z @ A @ X)) + (Z - X @ A @ Z) @ T(X) @ X
+    return _chain(X, T(X), Z - _chain(Z, A, X)) + _chain(Z - _chain(X, A, Z), T(X), X)
 
 
 pseudoinverse = declare(
@@ -348,15 +353,15 @@ pseudoinverse = declare(
     <G, (I - X A) dA' X' X> = <X' X G' (I - X A), dA>
     Where the rank is not the largest, X jumps beside A: then this is the slope along matrices of the same rank.""",
     name="pseudoinverse", forward=lambda A, rtol=1e-15: np.linalg.pinv(A, rtol=rtol), takes="A rtol -> X", kind=KINKED,
-    jvp=(lambda dA, X, A: -X @ dA @ X + _pinv_rule(X, A, T(dA)),),
-    vjp=(lambda G, X, A: -T(X) @ G @ T(X) + _pinv_rule(T(X), T(A), T(G)),), stacked=True,
+    jvp=(lambda dA, X, A: -_chain(X, dA, X) + _pinv_rule(X, A, T(dA)),),
+    vjp=(lambda G, X, A: -_chain(T(X), G, T(X)) + _pinv_rule(T(X), T(A), T(G)),), stacked=True,
     cases=[Case((3, 2), scales=FOURTH), Case((2, 2, 3), scales=FOURTH, rtol=1e-12)],
     kinks=[Kink(([[0.0]],), ([[[[0.0]]]],), "0 at 0: the slope along matrices of the same rank")])
 
 
 def _cut(A, X, *, name):
     size = np.max(np.abs(A), axis=(-2, -1), initial=0)
-    left = np.max(np.abs(A - A @ X @ A), axis=(-2, -1), initial=0)
+    left = np.max(np.abs(A - _chain(A, X, A)), axis=(-2, -1), initial=0)
     if np.any(left > np.finfo(A.dtype).eps ** 0.5 * size):
         raise NoRule(name, "that leaves out singular values that are not 0 (make the matrix of those that remain from "
                            "np.linalg.svd, and take its pinv)")

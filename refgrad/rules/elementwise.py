@@ -17,6 +17,7 @@ import numpy as np
 from ..calls import as_called
 from ..cases import Fixed, Case, Kink
 from ..errors import InPlaceWrite
+from ..foreign import is_certain
 from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, compose, declare, widened
 from .arguments import given
 from .constants import number
@@ -117,18 +118,20 @@ def _sigma(x):
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
-def _plain_sigma(x):
+def _moderate_sigma(x):
     """With one exponential, where no entry is so small that it would overflow."""
-    if type(x) is np.ndarray and x.size and x.dtype.char in "fd" and \
-            np.minimum.reduce(x, axis=None) > MODERATE:
-        return 1 / (1 + np.exp(-x))
+    if getattr(x, "size", 0) and x.dtype.char in "fd":
+        least = np.minimum.reduce(x, axis=None) if type(x) is np.ndarray else np.min(x)
+        if is_certain(least > MODERATE):
+            return 1 / (1 + np.exp(-x))
     return _sigma(x)
 
 
 logistic = declare(
     None, """y = 1 / (1 + e^-x),  dy = e^-x / (1 + e^-x)^2 dx = dx / (e^(x/2) + e^(-x/2))^2 = dx / (4 cosh^2(x/2))
     Computed as e^min(x, 0) / (1 + e^-|x|), which does not overflow.""",
-    lambda x: sech_squared(x / 2) / 4, name="sigmoid", forward=_sigma, plain=_plain_sigma)
+    lambda x: sech_squared(x / 2) / 4, name="sigmoid", forward=_moderate_sigma, formula=_sigma,
+    turns=True)
 # The slopes e^(a-y) and e^(b-y) are sigma of a - b and b - a, so a number near 1 is never taken from 1.
 declare(np.logaddexp, "y = log(e^a + e^b),  dy = e^(a-y) da + e^(b-y) db = sigma(a - b) da + sigma(b - a) db",
         lambda a, b: logistic(a - b), lambda a, b: logistic(b - a), near=(1.0,))

@@ -39,8 +39,7 @@ def in_doubles(forward):
         arrays = [x if hasattr(x, "astype") else np.asarray(x) for x in arrays]
         dtype = np.result_type(*(x.dtype for x in arrays))
         dtype = dtype if dtype.kind == "f" else np.dtype(float)
-        if dtype.itemsize < 8:
-            arrays = [x.astype(float) for x in arrays]
+        arrays = [x.astype(np.result_type(dtype, float), copy=False) for x in arrays]
         with np.errstate(all="ignore"):
             return forward(*arrays, **params).astype(dtype)
     return rounded
@@ -163,7 +162,7 @@ def _by_x_alone(ufunc, names):
 def _of_parameters(ufunc, derivation, slope, samples, domain, **traits):
     """A function of parameters and x, by its slope in x."""
     names = "ab"[:ufunc.nin - 1]
-    fixed = [Fixed(np.asarray(s)) for s in samples]
+    fixed = [Fixed(np.asarray(s, np.float32)) for s in samples]  # so that they widen no x
     _special(ufunc, derivation, pointwise=True, call=_by_x_alone(ufunc, names), takes=" ".join([*names, "x"]),
              vjp=(*[None] * len(names), slope),
              cases=[Case(*fixed, shape, domain=(*[None] * len(names), domain), **traits) for shape in ((3, 4), (4,))])
@@ -182,7 +181,7 @@ gamma_density = declare(
     None, "y = x^(a-1) e^-x / gamma(a),  dy = y ((a - 1) / x - 1) dx", name="gamma_density",
     vjp=(lambda g, y, x, a: g * y * ((a - 1) / x - 1), None), pointwise=True,
     forward=_density,
-    cases=[Case((3, 4), Fixed(np.array([0.5, 1.0, 2.5, 4.0])), domain=("positive", None),
+    cases=[Case((3, 4), Fixed(np.array([0.5, 1.0, 2.5, 4.0], np.float32)), domain=("positive", None),
                 scales=(-20, 1))])
 
 
@@ -200,7 +199,7 @@ zeta_derivative = declare(
     None, "y = the n-th derivative of zeta(a, x) by x,  dy = the next dx", name="zeta_derivative",
     vjp=(lambda g, x, a, order: g * zeta_derivative(x, a, order=order + 1), None), pointwise=True,
     forward=_zeta,
-    cases=[Case((3, 4), Fixed(np.array([1.5, 2.0, 3.0, 4.0])), domain=("positive", None),
+    cases=[Case((3, 4), Fixed(np.array([1.5, 2.0, 3.0, 4.0], np.float32)), domain=("positive", None),
                 scales=(-50, 50), order=1)])
 
 

@@ -308,3 +308,25 @@ def test_the_same_call_gives_the_same_estimate():
 def test_blame_needs_a_direction(v):
     with pytest.raises(ValueError, match="v is zero in all arrays of floats"):
         blame(sum, {"a": np.ones(3), "i": np.arange(3)}, {"a": np.ones(3)}, v)
+
+
+@pytest.mark.parametrize("seed", [35, 82, 106, 116, 147, 207, 225, 266])
+def test_kinks_beside_small_entries_of_a_large_value_are_not_stepped_over(seed):
+    # The grid of the noise is as coarse as what f does there, and its value a million times what it changes by.
+    rng = np.random.default_rng(seed)
+    small, far, lean = 10 ** -rng.uniform(6, 8), rng.choice([-0.02, -0.005, 0.005, 0.02]), rng.uniform(-1, 1)
+
+    def f(x):
+        t = x["a"][0] / small
+        return float(100 + small * (lean * t + np.hypot(t - 1 + lean, 1) + np.maximum(t - far, 0)))
+
+    found, exact = slope(f, {"a": np.zeros(1)}, {"a": np.ones(1)}), lean - (1 - lean) / np.hypot(1 - lean, 1) + (far < 0)
+    assert found.kink or found.reason or abs(found.value - exact) <= found.uncertainty
+
+
+@pytest.mark.parametrize("deviation", [1e-12, 1e-9])
+def test_noise_that_is_the_same_on_finer_grids_is_noise(deviation):
+    rng = np.random.default_rng(0)
+    line = lines.Line(lambda x: float(np.sin(x["a"][0]) + deviation * rng.standard_normal()), {"a": np.ones(1)},
+                      {"a": np.ones(1)})
+    assert deviation / 4 < lines.noise_of(line, 0.25).deviation < 4 * deviation

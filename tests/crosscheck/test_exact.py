@@ -463,6 +463,11 @@ def test_what_changes_by_the_root_of_the_step_is_not_continuous(above, slope, co
     assert along(lambda a: (a, f(a)), 2.0 ** -4, {"a": 0.0}, {"a": 1.0}).continuous == continuous
 
 
+@pytest.mark.parametrize("towards", [1.0, -1.0])
+def test_beyond_the_end_of_its_domain_a_function_is_not_continuous(towards):
+    assert not along(lambda x: np.log(x), 2.0 ** -4, {"x": 2.0 ** -5}, {"x": towards}).continuous
+
+
 def test_steps_balance_truncation_and_rounding():
     for bits in BITS:
         assert step_of_order(1, bits) == 2.0 ** (-5 * bits // 16)

@@ -33,6 +33,10 @@ def test_modes_agree_to_a_few_roundings_of_their_terms(off, agree):
     notes = list(kinks._modes_agree(found, {"a": 0}, {"a": np.array([2.0, -1.0])}, 2.0 ** -52))
     words = "reverse mode gives 2 along a direction, forward mode 2"
     assert notes == ([] if agree else [("a", words)])
+    lost = {Mode.REVERSE: {"a": np.array([-np.inf, 1.0])}, Mode.FORWARD: {"a": np.float64(2.0)}}
+    assert len(list(kinks._modes_agree(lost, {"a": 0}, {"a": np.array([2.0, -1.0])}, 2.0 ** -52))) == 1
+    lost[Mode.FORWARD] = {"a": np.float64(np.inf)}  # in both alike
+    assert not list(kinks._modes_agree(lost, {"a": 0}, {"a": np.array([2.0, -1.0])}, 2.0 ** -52))
     assert not list(kinks._modes_agree({**found, Mode.FORWARD: ValueError()}, X, X, 2.0 ** -52))
     assert not list(kinks._modes_agree({**found, Mode.REVERSE: ValueError()}, X, X, 2.0 ** -52))
 

@@ -142,6 +142,36 @@ def test_the_first_of_equal_entries_is_the_largest_and_nan_is_larger():
     close(rg.grad(lambda x: np.sum(nn.max_pool1d(x, 2, 1)))(ones), [[1.0, 1.0, 1.0, 0.0]])
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("infinity", [np.inf, np.nan, 1e308])
+def test_a_cotangent_that_is_not_finite_meets_the_largest_entry_alone(stride, infinity):
+    """Nor does a sum of cotangents that overflows change anything."""
+    x = np.array([[1.0, 3.0, 2.0, 0.0, -1.0, 4.0]])
+    y, pull = rg.vjp(lambda x: nn.max_pool1d(x, 2, stride), x)
+    g = np.full(y.shape, infinity)
+    g[0, 0] = 2.0
+    expected = np.zeros(x.shape)
+    np.add.at(expected, (0, nn.max_pool1d(x, 2, stride, return_indices=True)[1][0]), g[0])
+    np.testing.assert_array_equal(pull(g)[0], expected)
+    np.testing.assert_array_equal(rg.jit(lambda x, g: rg.vjp(
+        lambda x: nn.max_pool1d(x, 2, stride), x)[1](g)[0])(x, g), expected)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 6, 4), (3, 6, 4)])
+def test_max_pooling_of_any_order_in_memory(shape):
+    x = np.random.default_rng(0).integers(-2, 3, shape).astype(float)
+    g = np.random.default_rng(1).standard_normal((*shape[:-2], 3, 2))
+    y, index = nn.max_pool2d(x, 2, return_indices=True)
+    expected = rg.vjp(lambda x: nn.max_pool2d(x, 2), x)[1](g)[0]
+    for order in itertools.permutations(range(len(shape))):
+        turned = np.transpose(np.transpose(x, order).copy(), np.argsort(order))
+        found = nn.max_pool2d(turned, 2, return_indices=True)
+        np.testing.assert_array_equal(found[0], y)
+        np.testing.assert_array_equal(found[1], index)
+        for h in (g, np.transpose(np.transpose(g, order).copy(), np.argsort(order))):
+            close(rg.vjp(lambda x: nn.max_pool2d(x, 2), turned)[1](h)[0], expected)
+
+
 def test_fractional_windows():
     u = np.array([[[0.9, 0.25]]])
     x = np.arange(42.0).reshape(1, 6, 7)

@@ -50,6 +50,15 @@ def test_parameters_are_refused(name, parameters):
     assert np.all(by_x != 0)
 
 
+@pytest.mark.parametrize("name, count", [("gammainc", 1), ("gammaincc", 1), ("betainc", 2), ("zeta", 1)])
+def test_a_parameter_of_another_dtype_costs_no_digits(name, count):
+    function = getattr(sp, name)
+    a = [np.full(3, 2.5)] * count
+    found, expected = (rg.grad(lambda x: np.sum(function(*a, x)))(X) for a in (
+        [p.astype(np.float32) for p in a], a))
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
 def test_parameters_broadcast_with_x():
     a = np.array([[1.5], [2.5]])
     for mode in ("forward", "reverse"):

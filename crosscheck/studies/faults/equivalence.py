@@ -19,6 +19,7 @@ import numpy as np
 from refgrad import jvp
 
 from ...ball import Ball, Undecided, arithmetic, digits
+from ...points import MOVES as AROUND
 from ...truth.differences import BITS, REQUIRED, Difference
 from .operators import is_real
 from .planting import SIDES, Fault, faulty_rule, primitive_named, rules_of, sites
@@ -26,18 +27,10 @@ from .planting import SIDES, Fault, faulty_rule, primitive_named, rules_of, site
 #: How far from a point to look for a kink or a jump.
 STEP = 2.0 ** -125
 
-#: How arguments drawn by a case are varied: scale, sign, zeros, ties, memory.
-MOVES = {
-    "times 10": lambda x: x * 10,
-    "times 1000": lambda x: x * 1000,
-    "times 1/1000": lambda x: x * 2.0 ** -10,
-    "negated": lambda x: -x,
-    "zero": lambda x: x * 0,
-    "every other zero": lambda x: x * (np.arange(x.size).reshape(x.shape) % 2),
-    "the others zero": lambda x: x * (np.arange(1, x.size + 1).reshape(x.shape) % 2),
-    "all equal": lambda x: np.zeros_like(x) + 1,
-    "rounded": np.round,
-    "transposed in memory": lambda x: np.array(x, order="F"),
+#: How arguments drawn by a case are varied: as for every check; whole numbers, and another order in memory.
+MOVES = {label: move for label, move, _ in AROUND} | {
+    "rounded": lambda x, rng: np.round(x),
+    "transposed in memory": lambda x, rng: np.array(x, order="F"),
 }
 
 
@@ -46,7 +39,7 @@ def points(arrays, moved=True):
     yield "as drawn", arrays
     if not moved:
         return
-    every = range(len(arrays))
+    every, rng = range(len(arrays)), np.random.default_rng(0)
     groups = {frozenset(every): ""}
     for i in every:
         groups.setdefault(frozenset({i}), f" in array {i}")
@@ -56,7 +49,7 @@ def points(arrays, moved=True):
         for group, which in groups.items():
             if group:
                 yield name + which, tuple(
-                    move(x) if i in group else x for i, x in enumerate(arrays))
+                    move(x, rng) if i in group else x for i, x in enumerate(arrays))
 
 
 @dataclass(frozen=True)
@@ -196,12 +189,14 @@ def _parted(x, like):
 def _differs_in_floats(primitive, side, argument, right, faulty, site, arrays, v):
     """How; or None where the right rule has no value."""
     for dtype in ("float64", "float32"):
-        cast = lambda x: x.astype(dtype) if is_real(x) else x
-        reals = [cast(arrays[k]) for k in _varying(primitive, arrays)]
-        results = []
+        cast = lambda x: x.astype(dtype) + 0 if is_real(x) else x  # + 0, since balls know no -0
+        given = tuple(map(cast, arrays))
+        if not all(np.array_equal(np.isfinite(a), np.isfinite(x)) for a, x in zip(given, arrays) if is_real(x)):
+            continue  # too large for this format
+        reals, results = [given[k] for k in _varying(primitive, arrays)], []
         for rule in (right, faulty):
             handed = np.array(v, dtype, order="K")
-            function = _rule_as_function(primitive, side, argument, rule, site, tuple(map(cast, arrays)))
+            function = _rule_as_function(primitive, side, argument, rule, site, given)
             try:
                 results.append(np.asarray(function(handed, *reals)))
             except (np.linalg.LinAlgError, ZeroDivisionError) as error:
@@ -212,7 +207,7 @@ def _differs_in_floats(primitive, side, argument, right, faulty, site, arrays, v
         if np.shape(results[0]) != np.shape(results[1]):
             return f"in {dtype}: its shape"
         if not np.array_equal(*(r[known] for r in results)):
-            balls = tuple(Ball(cast(x)) if is_real(x) else x for x in arrays)
+            balls = tuple(Ball(x) if is_real(x) else x for x in given)
             function = _rule_as_function(primitive, side, argument, right, site, balls)
             if not _by_rounding(function, dtype, v, reals, results[1], known):
                 return f"in {dtype}"

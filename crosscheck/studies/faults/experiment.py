@@ -7,30 +7,55 @@ from itertools import chain
 
 import numpy as np
 
+from refgrad.tracer import Level, Tracer
+
 from ...checker.subjects import subject_of
 from ...conduct import LAYOUTS
 from ...trial import Examination, Finding
 from ...points import around, rounded
 from ...shapes import elsewhere
+from ...truth.differences import each
 from ...verdict import NO_ANSWER
 from .planting import Fault, primitive_named
 
 # Settings: what stands around the primitive
 
 
-def bare(program, inputs):
+def bare(program, inputs, primitive):
     return program
 
 
-def between(program, inputs):
+def between(program, inputs, primitive):
     """Between two smooth functions; the first leaves the inputs where they are, but it has a curvature there."""
     here = [x.astype(np.float32) for x in inputs]  # without loss, and what is float32 stays so
     return lambda *xs: np.arcsinh(program(*(x + (x - a) * (x - a) / 4 for x, a in zip(xs, here))))
 
 
-def twice(program, inputs):
-    """A sum hands the same cotangent to both of its terms."""
-    return lambda *xs: program(*xs) + program(*xs)
+def twice(program, inputs, primitive):
+    """Each use of the primitive is two, of which the mean is taken: what one of them does to its arguments' tangents,
+    or to the cotangent that a sum hands to both of its terms, the other one sees."""
+    def doubled(*xs):
+        with Doubling(primitive) as level:
+            return level.strip(program(*map(level.constant, xs)))
+    return doubled
+
+
+class Doubling(Level):
+    """The level, above all that differentiate, at which a primitive is used twice on the same arguments."""
+
+    def __init__(self, primitive):
+        super().__init__()
+        self.primitive = primitive
+
+    def constant(self, value):
+        return tuple(map(self.constant, value)) if isinstance(value, tuple) else Tracer(value, self, None)
+
+    def process(self, primitive, arrays, params):
+        values = [self.strip(a) for a in arrays]
+        result = primitive.evaluate(*values, **params)
+        if primitive is self.primitive:
+            result = each(lambda a, b: (a + b) / 2, result, primitive.evaluate(*values, **params))
+        return self.constant(result)
 
 
 def of_such_shapes(program, sample):
@@ -61,7 +86,7 @@ class Experiment:
         case = primitive.cases[n]
         self.inputs = case.draw(np.random.default_rng([seed, n]))
         program = case.program(primitive.function or primitive)
-        self.program = setting(program if primitive.function else of_such_shapes(program, case), self.inputs)
+        self.program = setting(program if primitive.function else of_such_shapes(program, case), self.inputs, primitive)
         self.seed = seed
         self.rest = self.findings()         # of the right program, as far as nobody has asked for them
         self.points, self.alarms = [], set()

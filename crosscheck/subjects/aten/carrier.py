@@ -312,7 +312,7 @@ def _by_torch(func, args, kwargs, targets):
 
 def midpoints(array):
     """Floats near the entries of an array, whatever traces or encloses them."""
-    while not issubclass(type(array), (np.ndarray, np.generic)):
+    while not issubclass(type(array), (np.ndarray, np.generic)):  # a Tracer says it is what it traces
         if hasattr(array, "mid"):
             return array.mid()
         if not hasattr(array, "value"):

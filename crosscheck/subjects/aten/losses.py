@@ -9,19 +9,20 @@ from refgrad import nn
 from .table import operation
 
 
-def _loss(function):
-    """A line for a loss of an input and a target, which broadcast, with torch's number for the reduction."""
-    def line(x, target, reduction=1, *options):
-        return function(*np.broadcast_arrays(x, target), reduction=REDUCTIONS[reduction], **dict(zip(names, options)))
-    names = {nn.huber_loss: ("delta",), nn.smooth_l1_loss: ("beta",)}.get(function, ())
-    return line
-
-
 #: By torch's numbers.
 REDUCTIONS = "none", "mean", "sum"
 
-for _name in ("mse_loss", "huber_loss", "smooth_l1_loss", "soft_margin_loss"):
-    operation(_name, _loss(getattr(nn, _name)))
+
+def _loss(function, *names):
+    """A line for a loss of an input and a target, which broadcast; `names` are those of its last arguments."""
+    return lambda x, target, reduction=1, *options: function(
+        *np.broadcast_arrays(x, target), reduction=REDUCTIONS[reduction], **dict(zip(names, options)))
+
+
+operation("mse_loss", _loss(nn.mse_loss))
+operation("soft_margin_loss", _loss(nn.soft_margin_loss))
+operation("huber_loss", _loss(nn.huber_loss, "delta"))
+operation("smooth_l1_loss", _loss(nn.smooth_l1_loss, "beta"))
 
 
 @operation("binary_cross_entropy")

@@ -1,0 +1,132 @@
+"""Rewritings that make a straight-line program shorter or faster, one after the other.
+
+Each takes the program, for what is known of its arrays, and the operations; it gives operations.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+
+import numpy as np
+
+from .operations import ADD_AT, INFIX, Array, references, replaced
+from .rules.shape import scatter_add, setitem, takes_each_once
+
+#: Below this many entries a new array costs less than to find an old one for it.
+LARGE = 2048
+
+
+def is_plain(index):
+    """Whether no computed array stands in an index: that is a tuple too, and may repeat entries."""
+    return not any(type(i) is Array for i in (index, *(index if type(index) is tuple else ())))
+
+
+def once(program, operations):
+    """Equal views of one array are one, and so are small arrays that are computed alike."""
+    known, same, kept = {}, {}, []
+    for op in operations:
+        op.arrays, op.params, key = _renamed(op.arrays, same), _renamed(op.params, same), None
+        if op.is_view:
+            key = op.function, op.arrays, repr(op.params)
+        elif op.is_ufunc and op.made and op.made[0].size < LARGE:
+            key = op.function, repr(op.errors), *(
+                a if type(a) is Array else id(a) for a in op.arrays)
+        if key is not None:
+            first = known.setdefault(key, op.results[0])
+            if op.function is np.reshape and program.shape(op.arrays[0]) == np.shape(op.made[0]):
+                first = op.arrays[0].number
+            if first != op.results[0]:
+                same[op.results[0]] = first
+                continue
+        kept.append(op)
+    program.outputs = _renamed(program.outputs, same)
+    return kept
+
+
+def _renamed(x, same):
+    return replaced(x, lambda v: Array(same.get(v.number, v.number)) if type(v) is Array else v)
+
+
+def without_broadcasts(program, operations):
+    """An array goes into an elementwise operation as it is if the others broadcast it.
+
+    A constant array whose entries are all equal is replaced by one of them.
+    """
+    source = {}
+    for op in operations:
+        if op.function is np.broadcast_to and type(op.arrays[0]) is Array:
+            source[op.results[0]] = op.arrays[0]
+        elif op.is_ufunc and op.function is not np.matmul:
+            for i, a in enumerate(op.arrays):
+                if type(a) is Array:
+                    a = source.get(a.number)
+                elif type(a) is np.ndarray and a.size > 1 and op.function in INFIX:
+                    a = a.flat[0] if a.tobytes() == a.flat[0].tobytes() * a.size else None
+                else:
+                    a = None
+                if a is not None:
+                    instead = (*op.arrays[:i], a, *op.arrays[i + 1:])
+                    if np.broadcast_shapes(*map(program.shape, instead)) == np.shape(op.made[0]):
+                        op.arrays = instead
+    return operations
+
+
+def as_products(program, operations):
+    """The quotient by a power of two is the product with its reciprocal, to the last bit."""
+    for op in operations:
+        if op.function is np.divide and op.made[0].dtype.char in "fd" and (
+                type(op.arrays[1]) in (int, float) and (
+                    program.dtype(op.arrays[0]) == op.made[0].dtype)):
+            mantissa, exponent = math.frexp(op.arrays[1])
+            if abs(mantissa) == 0.5 and abs(exponent) < 100:
+                op.function, op.arrays = np.multiply, (op.arrays[0], 1 / op.arrays[1])
+    return operations
+
+
+def added_where_nonzero(program, operations):
+    """An array that is 0 but for some entries is added to another there alone.
+
+    If that is 0 there, it need not be added but written.  Elsewhere -0.0 then stays -0.0, so this
+    is not for what must be the same to the last bit.
+    """
+    uses = Counter(itertools.chain(references(program.outputs), *(op.reads for op in operations)))
+    parts = {op.results[0]: op for op in operations if op.function is scatter_add
+             and is_plain(op.params["index"]) and takes_each_once(op.params["index"])}
+    filled = {n: [op.params["index"]] for n, op in parts.items()}  # elsewhere the array is 0
+    added = set()
+    for op in operations:
+        if op.function is not np.add or op.results[0] in program.exact:
+            continue
+        for x, y in (op.arrays, op.arrays[::-1]):
+            if type(x) is type(y) is Array and y.number in parts and uses[y.number] == 1 and (
+                    program.kinds[x.number] == program.kinds[y.number]):
+                part = parts[y.number]
+                index, before = part.params["index"], filled.get(x.number)
+                is_zero = before is not None and all(are_apart(index, i) for i in before)
+                op.function = setitem if is_zero else ADD_AT
+                op.arrays, op.params = (x, *part.arrays), {"index": index}
+                if before is not None:
+                    filled[op.results[0]] = [*before, index]
+                added.add(y.number)
+                break
+    return [op for op in operations if not added.intersection(op.results)]
+
+
+def are_apart(i, j):
+    """Whether two indices of slices and numbers are known to have no entry in common."""
+    i, j = (k if type(k) is tuple else (k,) for k in (i, j))
+    if [*map(type, i)] != [*map(type, j)] or not {*map(type, i)} <= {slice, int, type(...)}:
+        return False
+    spans = [(_span(a), _span(b)) for a, b in zip(i, j) if a is not ...]
+    return any(a[1] <= b[0] or b[1] <= a[0] for a, b in spans)
+
+
+def _span(a):
+    """From where to where a slice or a number takes entries of an axis; all, if it is not clear."""
+    if type(a) is int:
+        a = slice(a, a + 1)
+    first, end = a.start or 0, math.inf if a.stop is None else a.stop
+    is_clear = 0 <= first and 0 <= end and (a.step is None or a.step > 0)
+    return (first, end) if is_clear else (-math.inf, math.inf)
