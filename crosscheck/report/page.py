@@ -22,7 +22,7 @@ def write_page(folder, studies):
     """
     folder = Path(folder)
     manifest = Manifest(folder)
-    missing, sections, verdict, good = [], [], "", True
+    missing, sections, verdicts, good = [], [], [], True
     for study in studies:
         shown = [table for table in study.tables if table.shown]
         frames = [_read(manifest, study, table, missing) for table in shown]
@@ -31,9 +31,10 @@ def write_page(folder, studies):
         for name in _others(manifest, study):
             _named(missing, manifest.compare, study.name, name, _how(study, folder))
         if study.heads:
-            verdict, good = study.body.verdict(*frames)
+            sentence, fine = study.body.verdict(*frames)
+            verdicts, good = [*verdicts, sentence], good and fine
     missing += [manifest.trouble] if manifest.trouble else manifest.other_versions()
-    text = render(TEMPLATE, verdict=verdict, good=good and not manifest.trouble, missing=missing,
+    text = render(TEMPLATE, verdict=" ".join(filter(None, verdicts)), good=good and not manifest.trouble, missing=missing,
                   sections=sections, what=manifest.what, versions=manifest.versions)
     with replacing(folder / "index.html") as temporary:
         Path(temporary).write_text(text, encoding="utf-8", errors="surrogateescape")  # paths may hold any byte

@@ -52,8 +52,9 @@ class Study:
     tables    the `Table`s that it writes
     module    the name of the module of its functions, see below
     default   whether it is run where no command is given
-    heads     whether its verdict is the head of the page
+    heads     whether its verdict stands at the head of the page
     commands  more `Command`s, about the same subject
+    unasked   values of the command's options where it is run because no command is given
 
     ``run(options, watch)`` gives the `Outcome`.  `options` has an attribute for each option of the
     command.  In ``with watch(doing, count) as tick`` a progress bar is shown, one step further with
@@ -63,7 +64,8 @@ class Study:
     ``sections(folder, *frames)`` gives its sections of the page, a list.  There is a frame for each
     table that is shown, or None where it is missing.
 
-    ``verdict(*frames)``, where it heads the page, gives a sentence, and whether it is good.
+    ``verdict(*frames)``, where it heads the page, gives a sentence ("" for none), and
+    whether it is good.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Study:
     default: bool = False
     heads: bool = False
     commands: tuple = ()
+    unasked: dict = field(default_factory=dict)
 
     @property
     def body(self):
