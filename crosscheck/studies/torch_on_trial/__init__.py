@@ -69,5 +69,5 @@ Examples:
 - `python -m crosscheck torch matmul nn.functional.linear --device cuda --out /tmp/gpu`
 """, (NAMES, SAMPLES, SEED, OUT, WORKERS, CLUSTER, DEVICE, RESUME, FEW))
 
-TORCH = Study("torch", COMMAND, (OPERATIONS, FINDINGS), f"{__name__}.report", default=True, heads=True,
+TORCH = Study("torch_operations", COMMAND, (OPERATIONS, FINDINGS), f"{__name__}.report", default=True, heads=True,
               unasked={"few": True})

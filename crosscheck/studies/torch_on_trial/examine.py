@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -136,13 +136,18 @@ def _summary(task, mode, dtype, group, calls):
         points=len(_places(decided)), samples=len(calls),
         digits=np.nan if np.isnan(off) else max(-np.log10(off), 0.0) if off else 16.0,
         ulps=max((f.ulps for f in telling if np.isfinite(f.ulps)), default=np.nan),
-        how=report.how, point=f.point, arguments=words(*calls[number]), note=f.note), worst
+        how=_how(report, f), point=f.point, arguments=words(*calls[number]), note=f.note), worst
+
+
+def _how(report, finding):
+    """What the derivative was measured by at the point: differences may judge where balls leave it open."""
+    trial = report.examination.trials.get(finding.point)
+    return trial.known.how if trial else report.how
 
 
 def _remark(finding):
     """A verdict that makes nothing fail, as where f may overflow: it tells nothing."""
-    finding.verdict = UNDECIDED
-    return finding
+    return replace(finding, verdict=UNDECIDED)
 
 
 def _places(group):

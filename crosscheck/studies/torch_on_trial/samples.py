@@ -77,7 +77,7 @@ def cut(call, tensors, n, m):
 
 
 def _options(call, tensors):
-    """The options that a sample has: values that are no tensors, and how many axes each tensor has."""
+    """The options that a sample has: which are given, values that are no tensors, how many axes tensors have."""
     def leaves(x, place):
         if isinstance(x, Place):
             yield place, f"{tensors[x.position].ndim} axes, differentiated"
@@ -89,7 +89,7 @@ def _options(call, tensors):
                 yield from leaves(part, place)
         else:
             yield place, x if isinstance(x, (bool, int, float, str, type(None))) else type(x).__name__
-    found = set(leaves(call.first, "first"))
+    found = {("given", *(k for k, _ in call.named)), *leaves(call.first, "first")}
     for k, x in (*enumerate(call.args), *call.named):
         found.update(leaves(x, k))
     return found
