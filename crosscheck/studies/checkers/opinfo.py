@@ -294,16 +294,24 @@ class Call:
 
 @contextlib.contextmanager
 def _seeded(seed):
-    """A block in which torch draws from a seed, and seeds the CPU alone; torch.manual_seed, which
-    seeds all devices, takes longer than most functions."""
-    generator = torch.random.default_generator
-    before = generator.get_state()
-    with mock.patch.object(torch, "manual_seed", generator.manual_seed):
-        generator.manual_seed(seed)
+    """A block in which torch draws from a seed, and seeds those devices alone that are in use;
+    torch.manual_seed, which looks for all of them, takes longer than most functions."""
+    generators = [torch.random.default_generator]
+    if torch.cuda.is_initialized():
+        generators += torch.cuda.default_generators
+    before = [g.get_state() for g in generators]
+
+    def manual_seed(seed):
+        for g in generators:
+            g.manual_seed(seed)
+
+    with mock.patch.object(torch, "manual_seed", manual_seed):
+        manual_seed(seed)
         try:
             yield
         finally:
-            generator.set_state(before)
+            for g, state in zip(generators, before):
+                g.set_state(state)
 
 
 @dataclass(frozen=True)

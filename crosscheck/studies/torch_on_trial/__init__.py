@@ -16,13 +16,13 @@ from ..study import Command, Study, Table
 #: failed     at how many points it is wrong, or no number where a finite value exists
 #: points     at how many points something was decided, of all samples
 #: samples    of how many samples
-#: digits     the fewest right digits, of what is right, less accurate or wrong
+#: digits     the fewest right digits, where it fails or else where anything is known of its digits
 #: ulps       the largest error in units in the last place
-#: how        whether it was measured by balls or by differences
+#: how        whether it was measured by balls or by differences; why: why not by balls
 #: point      where the verdict was given, and of which arguments
 OPERATIONS = Table("torch_operations.csv", (
     "operation", "mode", "dtype", "verdict", "failed", "points", "samples", "digits", "ulps", "how",
-    "point", "arguments", "note"), ("failed", "points", "samples", "digits", "ulps"))
+    "why", "point", "arguments", "note"), ("failed", "points", "samples", "digits", "ulps"))
 
 #: torch_operation_findings.csv: a row for each operation and mode that is wrong or not finite.
 #: issue      the number of the issue at github.com/pytorch/pytorch that reports it, if one is known

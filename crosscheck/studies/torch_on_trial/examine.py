@@ -128,7 +128,7 @@ def _summary(task, mode, dtype, group, calls):
     worst = min(failing or counted, key=lambda g: (
         ORDER.index(g[0].verdict), g[2].examination.extreme(g[0].point), g[1]))
     decided = [g for g in counted if g[0].verdict in DECIDED]
-    telling = [g[0] for g in decided if g[0].verdict not in (KINK, OK) and np.isfinite(g[0].rel_error)]
+    telling = [g[0] for g in failing or decided if g[0].verdict not in (KINK, OK) and np.isfinite(g[0].rel_error)]
     off = max((f.rel_error for f in telling), default=np.nan)
     f, number, report, _ = worst
     return _row(
@@ -136,7 +136,7 @@ def _summary(task, mode, dtype, group, calls):
         points=len(_places(decided)), samples=len(calls),
         digits=np.nan if np.isnan(off) else max(-np.log10(off), 0.0) if off else 16.0,
         ulps=max((f.ulps for f in telling if np.isfinite(f.ulps)), default=np.nan),
-        how=_how(report, f), point=f.point, arguments=words(*calls[number]), note=f.note), worst
+        how=_how(report, f), why=report.why, point=f.point, arguments=words(*calls[number]), note=f.note), worst
 
 
 def _how(report, finding):
