@@ -147,7 +147,7 @@ def sections(folder, operations, findings):
     lists = pd.DataFrame([(v, len(names), ", ".join(names)) for v, names in rest.items()],
                          columns=["verdict", "operations", "which"])
     shown.append(table(lists, "The others", long=("which",)))
-    by_differences = operations[operations["why"].fillna("") != ""].drop_duplicates("operation")
+    by_differences = operations[operations["why"].notna() & (operations["why"] != "")].drop_duplicates("operation")
     if len(by_differences):
         reasons = by_differences.groupby("why")["operation"].agg(["count", ", ".join]).reset_index()
         shown.append(table(reasons.set_axis(["why", "operations", "which"], axis=1),
