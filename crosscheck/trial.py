@@ -132,7 +132,9 @@ class Trial:
                     continue
                 # Whether an overflow on the way is avoidable depends on the formula, of which only refgrad's is known.
                 avoidable = not self.point.extreme and (self.known.how == "balls" or dtype == finest(self.subject.dtypes))
-                remark = verdict.verdict == NOT_FINITE and not (self.known.on_trial or avoidable)
+                # So far out, squares of what other code computes leave the range of floats.
+                beyond = verdict.verdict == WRONG and self.point.extreme and not self.own_rules
+                remark = beyond or verdict.verdict == NOT_FINITE and not (self.known.on_trial or avoidable)
                 yield mode, name, verdict, False if remark else None
 
     def on_balls(self, modes):

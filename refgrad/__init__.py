@@ -17,5 +17,6 @@ from .transforms import jvp as jvp
 from .transforms import value_and_grad as value_and_grad
 from .transforms import vjp as vjp
 from .tree import tree_map as tree_map
+from . import derive as derive
 
 __version__ = "0.1.0"

@@ -3,7 +3,15 @@
 For arrays that speak NumPy's two protocols and know their shape, ndim, size and dtype.
 """
 
+import functools
+
 import numpy as np
+
+
+@functools.cache
+def reversed_axes(n):
+    """(n - 1, ..., 0)."""
+    return tuple(reversed(range(n)))
 
 
 class Face(np.lib.mixins.NDArrayOperatorsMixin):

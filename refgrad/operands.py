@@ -23,6 +23,8 @@ NUMBERS = {
     type(None),
     *(t for t in np.sctypeDict.values() if np.dtype(t).char in REAL),
 }
+#: Parameters, and parts of a tuple of them, that nobody can overwrite, and in which no array is.
+ATOMS = {int, float, bool, str, slice, type(None), type(Ellipsis)}
 #: What the arguments of an operation consist of, besides arrays of other kinds.
 PLAIN = NUMBERS | {np.ndarray, str, slice, type(Ellipsis), *(type(np.dtype(c)) for c in REAL)}
 

@@ -37,7 +37,7 @@ class Array(NamedTuple):
     number: int
 
 
-@dataclass
+@dataclass(slots=True)
 class Operation:
     """A call of a function, on references and constants.
 
@@ -61,7 +61,8 @@ class Operation:
 
     @property
     def reads(self):
-        return references((self.arrays, self.params))
+        numbers = references(self.arrays)
+        return numbers + references(self.params) if self.params else numbers
 
     @property
     def is_ufunc(self):
@@ -78,22 +79,43 @@ class Operation:
         return self.function in VIEWS
 
 
+#: What arguments are nested in.
+NESTS = {tuple, list, dict, slice}
+
+
 def replaced(x, change):
     """x with change(v) in place of each v within, in tuples, lists, dicts and slices."""
     kind = type(x)
     if kind is tuple or kind is list:
-        return kind([replaced(v, change) for v in x])
+        return kind([replaced(v, change) if type(v) in NESTS else change(v) for v in x])
     if kind is dict:
-        return {k: replaced(v, change) for k, v in x.items()}
+        return {k: replaced(v, change) if type(v) in NESTS else change(v) for k, v in x.items()}
     if kind is slice:
-        return slice(replaced(x.start, change), replaced(x.stop, change), replaced(x.step, change))
+        return slice(*replaced((x.start, x.stop, x.step), change))
     return change(x)
 
 
 def references(x):
+    """The numbers of the arrays that are referred to in a nest, in order."""
     numbers = []
-    replaced(x, lambda v: numbers.append(v.number) if type(v) is Array else None)
+    _refer(x, numbers)
     return numbers
+
+
+def _refer(x, numbers):
+    kind = type(x)
+    if kind is Array:
+        numbers.append(x.number)
+    elif kind is tuple or kind is list:
+        for v in x:
+            if type(v) is Array:
+                numbers.append(v.number)
+            elif type(v) in NESTS:
+                _refer(v, numbers)
+    elif kind is dict:
+        _refer([*x.values()], numbers)
+    elif kind is slice:
+        _refer((x.start, x.stop, x.step), numbers)
 
 
 def same(a, b):

@@ -27,7 +27,7 @@ from numpy import ndarray
 
 from . import foreign
 from .cases import Case
-from .operands import PLAIN, is_foreign
+from .operands import ATOMS, PLAIN, is_foreign
 from .rule import ALL, Each, Names, shape_of
 
 
@@ -149,7 +149,7 @@ class Primitive:
 
     def __call__(self, *arrays, **params):
         """Compute; an array type may override it through ``__array_function__``, as it overrides NumPy's functions."""
-        for a in (*arrays, *within(params)) if params else arrays:
+        for a in arrays if not params or consist_of(ATOMS, params) else (*arrays, *within(params)):
             kind = type(a)
             if kind is np.ndarray or kind is int:
                 continue
@@ -179,7 +179,7 @@ class Primitive:
             return self.run(values, params)
         compute = self.evaluate
         if self.is_shorter and PLAIN.issuperset(map(type, values)) and (
-                not params or PLAIN.issuperset(map(type, within(params)))):
+                not params or consist_of(PLAIN, params)):
             compute = self.plain  # no argument is of a type that could override the operation
         result = compute(*values, **params) if params else compute(*values)
         return result, result
@@ -200,7 +200,7 @@ class Primitive:
 
     def pull(self, g, kept, arrays, params, wanted):
         """The adjoint: for each argument in `wanted` its cotangent, in the argument's own shape and dtype."""
-        if self.multiple or getattr(g, "dtype", None) is HALF:
+        if self.multiple or g.dtype is HALF:
             g = widened(g)
         rules, cotangents = self.vjp, []
         for i in wanted:
@@ -358,6 +358,15 @@ def within(params):
     return parts
 
 
+def consist_of(kinds, params):
+    """Whether all parameters, and what is in tuples among them, are of these types."""
+    for p in params.values():
+        kind = type(p)
+        if kind not in kinds and (kind is not tuple or not kinds.issuperset(map(type, p))):
+            return False
+    return True
+
+
 def every_argument_is_an_array(*arrays):
     return arrays, {}
 
@@ -382,26 +391,26 @@ def offer(function, arrays, params):
 
 def fit(c, x, primitive, argument):
     """A cotangent in the shape and dtype of its primal: broadcasting is linear, and summing is its adjoint."""
-    shape = shape_of(x)
-    if shape_of(c) != shape:
-        c = unbroadcast(c, shape, primitive, argument)
-    return in_dtype_of(x, c)
-
-
-def unbroadcast(c, shape, primitive, argument):
-    have = shape_of(c)
-    extra = len(have) - len(shape)
-    stretched = tuple(range(extra))
-    if have[extra:] != shape:
-        if extra < 0 or any(n != 1 and n != m for n, m in zip(shape, have[extra:])):
+    shape, have = shape_of(x), shape_of(c)
+    if have != shape:
+        axes = stretched(shape, have)
+        if axes is None:
             raise ValueError(
                 f"the vjp of {primitive.name} gave a cotangent of shape {have} for argument {argument}, which has "
                 f"shape {shape}; a rule must return the argument's shape (or one that broadcasting made of it)")
-        stretched += tuple(extra + k for k, n in enumerate(shape) if n == 1 and have[extra + k] != 1)
-    if type(c) is np.ndarray:
-        total = add_up(c, stretched)
-        return total if total.shape == shape else total.reshape(shape)
-    return np.reshape(np.sum(c, axis=stretched), shape)
+        c = add_up(c, axes) if type(c) is ndarray else np.sum(c, axis=axes)
+        if shape_of(c) != shape:
+            c = np.reshape(c, shape)
+    return in_dtype_of(x, c)
+
+
+@functools.lru_cache(1 << 10)
+def stretched(shape, to):
+    """The axes that broadcasting adds or stretches; None if it does not make the one shape of the other."""
+    extra = len(to) - len(shape)
+    if extra < 0 or any(n != 1 and n != m for n, m in zip(shape, to[extra:])):
+        return None
+    return *range(extra), *(extra + k for k, n in enumerate(shape) if n == 1 and to[extra + k] != 1)
 
 
 def add_up(c, axes):
@@ -419,7 +428,7 @@ def _ones(n, dtype):
 def in_dtype_of(x, c):
     """Mixed precision: a float32 argument gets a float32 (co)tangent.  What has no float dtype passes as it is."""
     have, want = getattr(c, "dtype", None), getattr(x, "dtype", None)
-    return c.astype(want) if have != want and _is_float(have) and _is_float(want) else c
+    return c.astype(want) if have is not want and have != want and _is_float(have) and _is_float(want) else c
 
 
 def _is_float(dtype):

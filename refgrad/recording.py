@@ -103,7 +103,7 @@ class Recording(Level):
                     pass
         if primitive.function in STATIC and not any(map(is_traced, arrays[1:])):
             return self.compute(function, arrays, params)
-        may_fail = bool(traced_within(params)) or is_linalg(function) or (
+        may_fail = bool(params and traced_within(params)) or is_linalg(function) or (
             (primitive.function or primitive) not in TABLE)
         unsure = _decide_a_shape(params) or (
             primitive.constant and not isinstance(function, np.ufunc) and (
@@ -138,7 +138,8 @@ class Recording(Level):
 
     def compute(self, function, arrays, params):
         """What the function is of the arrays below."""
-        return function(*replaced(list(arrays), self.strip), **replaced(params, self.strip))
+        arrays = replaced(list(arrays), self.strip)
+        return function(*arrays, **replaced(params, self.strip)) if params else function(*arrays)
 
     def attempt(self, function, arrays, params):
         """The same; if it fails, the replay checks that it does so again."""
@@ -277,7 +278,8 @@ class Recording(Level):
         deciding = [how for kind, how in now.items() if kind != "invalid" or not WALKING.get()]
         raises = "raise" in deciding or strict and "warn" in deciding
         errors = {kind: how for kind, how in now.items() if how != self.errors[kind]}
-        arrays, params = replaced(arrays, self.reference), replaced(params, self.reference)
+        arrays = replaced(arrays, self.reference)
+        params = replaced(params, self.reference) if params else params
         self.operations.append(Operation(
             function, arrays, params, results, made, structure, errors, check,
             may_fail or raises and function not in VIEWS))
@@ -303,7 +305,7 @@ class Recording(Level):
         """What the function did not overwrite need not be copied."""
         original = {id(copy): x for x, copy in self.copies.values()
                     if copy.tobytes() == x.tobytes()}
-        for op in self.operations:
+        for op in self.operations if original else ():
             op.arrays = replaced(op.arrays, lambda x: original.get(id(x), x))
             op.params = replaced(op.params, lambda x: original.get(id(x), x))
 

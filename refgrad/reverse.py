@@ -15,15 +15,13 @@ import numpy as np
 from numpy import ndarray
 
 from .errors import encloses_itself
-from .operands import has_nan
-from .primitive import Primitive
-from .snapshots import LARGE, REUSED, Snapshots, owner_of
+from .operands import ATOMS, has_nan
+from .primitive import Primitive, consist_of
+from .snapshots import LARGE, REUSED, Snapshots, is_only_holder, owner_of
 from .tracer import Level, Tracer
 
-#: Below this many entries an array is copied sooner than it is known to need no copy.
+#: Below this many entries a sum in a new array takes no longer than one in the place of a summand.
 SMALL = 2048
-#: Parameters, and parts of a tuple of them, that nobody can overwrite.
-ATOMS = {int, float, bool, str, slice, type(None), type(Ellipsis)}
 
 #: Whether a walk is under way: invalid operations then raise FloatingPointError for the sweep.
 WALKING = ContextVar("walking", default=False)
@@ -95,34 +93,28 @@ class Tape(Level):
         return x
 
     def process(self, primitive, arrays, params):
-        values, wanted, parents, plain = [], [], [], []
-        rules = primitive.vjp
-        for i, a in enumerate(arrays):
+        values, wanted, parents, has_plain, rules, i = [], [], [], False, primitive.vjp, 0
+        for a in arrays:
             kind = type(a)
-            if kind is ndarray:
-                plain.append(i)
-            elif kind is Tracer:
-                if a.level is self:
+            if kind is Tracer:
+                if a.level is not self:
+                    a = a.apart()
+                else:
                     if rules[i] is not None:
                         wanted.append(i)
                         parents.append(a.mark)
                     a = a.value
-                else:
-                    a = a.apart()
+            elif kind is ndarray:
+                has_plain = True
             values.append(a)
-        if plain and wanted:  # the program's own arrays, which it may overwrite
-            read = primitive.known_reads.get((*wanted, len(values))) or primitive.read_by(wanted, len(values))
-            for i in plain:
-                if read[1 + i]:
-                    x = values[i]
-                    values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
-        if primitive.chooses and not self.hides:
+            i += 1
+        if wanted:
+            if has_plain:
+                self.keep_numbers(primitive, arrays, values, wanted)
+            if params and not consist_of(ATOMS, params):
+                params = {k: self.snapshots.within(p, (primitive, k)) for k, p in params.items()}
+        if primitive.chooses is not None and not self.hides:
             self.hides = primitive.chooses(params)
-        if params and wanted:
-            for k, p in params.items():
-                kind = type(p)
-                if kind not in ATOMS and (kind is not tuple or not ATOMS.issuperset(map(type, p))):
-                    params = {**params, k: self.snapshots.within(p, (primitive, k))}
         if primitive.direct:
             result = kept = primitive.evaluate(*values, **params)
         else:
@@ -143,6 +135,13 @@ class Tape(Level):
         self.nodes.append(_node(Node, (primitive, kept, values, params, wanted, parents, slots, results)))
         return traced
 
+    def keep_numbers(self, primitive, arrays, values, wanted):
+        """Put snapshots of the program's own arrays, which it may overwrite, where rules will read them."""
+        read = primitive.read_by(wanted, len(values))
+        for i, x in enumerate(arrays):
+            if type(x) is ndarray and read[1 + i]:
+                values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
+
     def worth_keeping(self, primitive, kept, arrays, wanted):
         """Of large arrays whose numbers no rule will read the shape and dtype alone."""
         read = primitive.read_by(wanted, len(arrays))
@@ -158,8 +157,6 @@ class Tape(Level):
         With `once` the tape is used up: what an operation kept is freed as soon as the sweep has passed it.
         """
         cotangents = [None] * next(self.slots)
-        fresh = set()  # slots whose cotangent the sweep made itself, so that nobody else can hold it
-        keep = set(targets)
         for slot, g in seeds:
             old = cotangents[slot]
             cotangents[slot] = g if old is None else old + g
@@ -169,19 +166,19 @@ class Tape(Level):
             walking = WALKING.set(True)
             try:
                 with np.errstate(invalid="raise"):
-                    failed = self.walk(nodes, cotangents, keep, fresh)
+                    failed = self.walk(nodes, cotangents)
             finally:
                 WALKING.reset(walking)
             if failed is not None:  # 0 times infinity, perhaps
                 node, g = failed
                 pulled = node.primitive.pull_zeros(g, node.kept, node.arrays, node.params, node.wanted)
-                self.walk([], cotangents, keep, fresh, (node, g, pulled))
+                self.walk([], cotangents, (node, g, pulled))
         if self.hides:
             for slot in targets:
                 _ask_for_nan(cotangents[slot])
-        return [_handed_out(cotangents[slot], slot in fresh) for slot in targets]
+        return [_handed_out(cotangents, slot) for slot in targets]
 
-    def walk(self, nodes, cotangents, keep, fresh, pulled=None):
+    def walk(self, nodes, cotangents, pulled=None):
         """Pull the cotangents through the nodes, last one first, and add them up.
 
         pulled  a node whose contributions are known already, or None
@@ -209,16 +206,10 @@ class Tape(Level):
             for slot, c in zip(parents, contributions):
                 if c is None:
                     continue
-                old = cotangents[slot]
-                if old is None:
+                if cotangents[slot] is None:
                     cotangents[slot] = c
-                    if slot in keep and _is_new(c, g, node, contributions):
-                        fresh.add(slot)
-                elif slot in fresh and type(old) is np.ndarray is type(c):
-                    cotangents[slot] = _added(old, c, old)
                 else:
-                    cotangents[slot] = _added(old, c)
-                    fresh.add(slot)
+                    cotangents[slot] = _added(cotangents, slot, c)
         return None
 
 
@@ -251,15 +242,21 @@ def _ask_for_nan(c):
         c = c.value
 
 
-def _added(a, b, out=None):
-    """a + b; infinity minus infinity is nan here, whatever the sweep does about invalid operations."""
+def _added(cotangents, slot, c):
+    """The sum of a cotangent and another, in the memory of the first if nothing else holds that.
+
+    Infinity minus infinity is nan here, whatever the sweep does about invalid operations.
+    """
+    out = None
+    if type(c) is ndarray and c.size >= SMALL and is_only_holder(cotangents, slot):
+        out = cotangents[slot]
     try:
-        return a + b if out is None else np.add(a, b, out=out)
+        return cotangents[slot] + c if out is None else np.add(out, c, out=out)
     except FloatingPointError:
         if out is not None:
             return out  # NumPy looks for errors when its loop is over: the sum is complete
         with np.errstate(invalid="ignore"):
-            return a + b
+            return cotangents[slot] + c
 
 
 def _is_large(x):
@@ -271,29 +268,11 @@ def _outline(x):
     return np.broadcast_to(np.asarray(np.nan if x.dtype.kind == "f" else 0, x.dtype), x.shape)
 
 
-def _handed_out(c, is_ours):
+def _handed_out(cotangents, slot):
     """A cotangent that its receiver may overwrite: what somebody else may hold is copied."""
-    if type(c) is np.ndarray:
-        return c if is_ours else c.copy()
+    if is_only_holder(cotangents, slot):
+        return cotangents[slot]
+    c = cotangents[slot]
+    if type(c) is ndarray:
+        return c.copy("K")
     return c if c is None or type(c) is Tracer else np.copy(c)
-
-
-def _is_new(c, g, node, contributions):
-    """Whether a rule's result shares memory with nothing: not a view, and none of the arrays the rule was handed.
-
-    Of a small array it is not worth asking: a copy costs less than the answer.
-    """
-    if type(c) is not np.ndarray or c.size < SMALL or c.base is not None or sum(d is c for d in contributions) > 1:
-        return False
-    handed = [g, node.kept, *(d for d in contributions if d is not c), *node.arrays, *node.params.values()]
-    while handed:
-        x = handed.pop()
-        kind = type(x)
-        if kind is np.ndarray:
-            if x is c or x.base is c:
-                return False
-        elif kind is tuple or kind is list:
-            handed.extend(x)
-        elif kind is dict:
-            handed.extend(x.values())
-    return True

@@ -27,7 +27,9 @@ def once(program, operations):
     """Equal views of one array are one, and so are small arrays that are computed alike."""
     known, same, kept = {}, {}, []
     for op in operations:
-        op.arrays, op.params, key = _renamed(op.arrays, same), _renamed(op.params, same), None
+        key = None
+        if not same.keys().isdisjoint(op.reads):
+            op.arrays, op.params = _renamed(op.arrays, same), _renamed(op.params, same)
         if op.is_view:
             key = op.function, op.arrays, repr(op.params)
         elif op.is_ufunc and op.made and op.made[0].size < LARGE:

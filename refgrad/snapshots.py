@@ -13,6 +13,7 @@ computes the fingerprint
 from __future__ import annotations
 
 import inspect
+from sys import getrefcount
 
 import numpy as np
 
@@ -56,6 +57,37 @@ def owner_of(x: np.ndarray) -> np.ndarray:
             x = base
         base = getattr(base, "base", None)
     return x
+
+
+def _references(x):
+    """How many references there are to what is looked up only for this call."""
+    return getrefcount(x)
+
+
+#: The references to an array that nothing but one list holds.
+_HELD = [np.empty(1)]
+_ONCE = _references(_HELD[0])
+
+
+def is_only_holder(arrays: list, position: int) -> bool:
+    """Whether only a list holds the array there, and only the array its memory, all of it.
+
+    CPython counts references, so whoever else keeps the array, or a view of its memory, is seen.
+    """
+    if type(arrays[position]) is not np.ndarray or _references(arrays[position]) != _ONCE:
+        return False
+    x = arrays[position]
+    flags = x.flags
+    if x.base is None:
+        return flags.owndata and flags.writeable
+    return (
+        flags.writeable
+        and flags.forc  # no two of its entries share memory
+        and type(x.base) is np.ndarray
+        and _references(x.base) == _ONCE
+        and x.base.flags.owndata
+        and x.base.size == x.size
+    )
 
 
 class Snapshots:

@@ -131,6 +131,9 @@ class Writer:
         self.fresh = 0
         self.owners = {op.results[0] for op in program.operations
                        if op.check is None and op.is_fresh}
+        # Views that show each entry of an array once
+        self.turned = {op.results[0] for op in program.operations
+                       if op.function in (np.transpose, np.reshape)}
         for position, op in enumerate(program.operations):
             for n in op.reads:
                 for m in {n, *self.memory_of(n)}:
@@ -369,11 +372,12 @@ class Writer:
         text = self.text(x)
         if type(x) is not Array:
             return f"{text}.copy()" if isinstance(x, np.ndarray) else text
-        mine = x.number in self.owners and x.number not in seen
-        seen.update(self.memory_of(x.number))
+        memory = self.memory_of(x.number)
+        mine = seen.isdisjoint(memory) and all(m in self.owners or m in self.turned for m in memory)
+        seen.update(memory)
         is_number = isinstance(self.program.dtype(x), type) or isinstance(
             self.made.get(x.number), np.generic)
-        return text if mine or is_number else f"{text}.copy()"
+        return text if mine or is_number else f"{text}.copy('K')"
 
     def nest(self, structure, outputs):
         """The results in the containers in which the function returns them."""

@@ -25,10 +25,11 @@ from . import augmented, creation
 from .calls import caller_in_library, fitted, signature_of, ufunc_method, with_options
 from .elsewhere import declared, name_of
 from .errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule, Refused, describe
-from .face import Face
+from .face import Face, reversed_axes
 from .foreign import PACKAGES, wrapped
-from .operands import NUMBERS, REAL, admitted, takes_over
-from .primitive import TABLE, TRACING, Composition, Primitive, every_argument_is_an_array, qualified, shape_of
+from .operands import ATOMS, NUMBERS, REAL, admitted, takes_over
+from .primitive import TABLE, TRACING, Composition, Primitive, consist_of, every_argument_is_an_array, qualified, \
+    shape_of
 from .snapshots import owner_of
 from .writing import WRITERS, Writable, add_at, fits
 
@@ -123,7 +124,7 @@ class Tracer(Face, Writable):
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         rule = TABLE.get(ufunc) or declared(ufunc)
-        if rule is None or options or method != "__call__":
+        if options or rule is None or method != "__call__":
             if options.get("out") is not None:
                 references = sys.getrefcount(inputs[0])
                 name = augmented.is_only_name(sys._getframe(1), inputs[0], references)
@@ -193,6 +194,9 @@ class Tracer(Face, Writable):
     def __eq__(self, other): return binary(np.equal, self, other)
     def __ne__(self, other): return binary(np.not_equal, self, other)
     __hash__ = None  # like ndarray: == compares elements
+
+    @property
+    def T(self): return dispatch(TABLE[np.transpose], (self,), {"axes": reversed_axes(self.ndim)})
 
     def __getitem__(self, index):
         return dispatch(TABLE[operator.getitem], (self,), {"index": index})
@@ -368,9 +372,10 @@ def dispatch(primitive: Primitive, arrays, params):
         for a in arrays:
             if type(a) is Tracer and (top is None or a.level.number > top.number):
                 top = a.level
-    for name in params:
-        level = _level_of_parameter(primitive, name, params[name])
-        top = top or level
+    if params and not consist_of(ATOMS, params):
+        for name in params:
+            level = _level_of_parameter(primitive, name, params[name])
+            top = top or level
     if top is None:
         return primitive.evaluate(*arrays, **params)
     if not top.open:
@@ -416,7 +421,8 @@ def _follow(result, primitive, array, params):
         is_view = not result.is_number()  # other libraries' arrays do not say
     else:
         above = array.bottom()
-        is_view = below.base is not None and type(above) is np.ndarray and owner_of(below) is owner_of(above)
+        is_view = below.base is not None and type(above) is np.ndarray and (
+            below.base is above or owner_of(below) is owner_of(above))
     if is_view:
         result.follow(array, primitive, params)
 

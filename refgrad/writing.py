@@ -65,7 +65,8 @@ class Writable:
     def follow(self, array, primitive, params):
         """Declare this array a view of another traced one (see the class)."""
         self.shown = array, primitive, params
-        array.views = [weakref.ref(self), *(v for v in array.views or () if v() is not None)]
+        known = [v for v in array.views if v() is not None] if array.views else ()
+        array.views = [weakref.ref(self), *known]
 
     def ways(self):
         """Of a view: the array that it shows, how to make it again, and that array from it."""

@@ -9,6 +9,7 @@ from . import form as F
 
 def plus(terms):
     """A sum, its terms in their order."""
+    terms = [u for t in terms for u in (t.terms if type(t) is F.Plus else [t])]
     kind = max((t.kind for t in terms), key=[F.SCALAR, F.ROW, F.COLUMN, F.MATRIX, F.ARRAY].index)
     return F.Plus(tuple(sorted(terms, key=_place)), kind)
 
@@ -59,7 +60,17 @@ def hadamard(factors):
         return flat[0]
     if any(type(f) is F.Eye for f in flat):  # I . A
         return F.Diag(F.DiagOf(hadamard([f for f in flat if type(f) is not F.Eye])))
-    return F.Hadamard(tuple(sorted(flat, key=_order)), flat[0].kind)
+    flat.sort(key=_order)
+    for f in [f for f in flat if type(f) is F.Plus]:  # sigma(x) . (1 - sigma(x)) stay together
+        beside = next((g for g in flat if type(g) is F.Apply and _negative(g) in f.terms), None)
+        if beside is not None:
+            flat.remove(f)
+            flat.insert(flat.index(beside) + 1, f)
+    return F.Hadamard(tuple(flat), flat[0].kind)
+
+
+def _negative(f):
+    return F.Times((F.Num(Fraction(-1)),), f, f.kind)
 
 
 def _order(f):
@@ -141,7 +152,8 @@ def times(number, scalars, body):
             number *= s.value
         else:
             flat.append(s)
-    flat.sort(key=lambda s: (type(s) is F.Power and s.exponent < 0, type(s) is not F.Name, repr(s)))
+    flat.sort(key=lambda s: (type(s) is F.Power and s.exponent < 0, type(s) is not F.Name,
+                             getattr(s, "role", "") != "size", repr(s)))
     front = ([] if number == 1 else [F.Num(number)]) + flat
     if not front:
         return body if body is not None else F.Num(Fraction(1))

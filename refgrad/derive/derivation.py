@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+from html import escape
 
 import numpy as np
 
@@ -13,12 +14,13 @@ from ..primitive import KINKED
 from . import form as F
 from .arguments import names_of, variables_of
 from .data import told_apart
-from .formula import Formula, entries, given_in, has_indices, size_names, with_names, written_out
+from .formula import Formula, entries, given_in, has_indices, kinks_in, size_names, with_few_names
 from .level import tidied
 from .matrix import matrix_form, size_name, with_all_axes
-from .names import data_in, inlined, jacobian_of
+from .names import data_in, inlined, jacobian_of, names_in
+from .notation import traits
 from .numpy_source import NoSource, definition
-from .printing import latex, latex_words, text
+from .printing import latex, latex_words, mathml, text
 from .run import Run
 from .simplify import is_zero
 from .steps import Line, Step, adjoint_reasons, moved, reasons, total_change
@@ -85,23 +87,24 @@ class Derivation(Run):
             if v.name in self.wrt:
                 g = self.cotangents.get(x.mark.slot, np.zeros_like(x.value))
                 self.in_names[v.name] = level.tidy(structured(tidied(as_symbol(g)), v.properties))
-        whole = {name: written_out(g, everything) for name, g in self.in_names.items()}
-        short = all(g is not None for g in whole.values())
-        self.gradients = {name: Formula(whole[name]) if short else with_names(g, everything)
-                          for name, g in self.in_names.items()}
+        self.gradients = with_few_names(self.in_names, everything)
         self.gradient = next(iter(self.gradients.values()))
         self.differential, self.value_formula = (
-            with_names(x, everything) if out is None else Formula(out)
-            for x, out in ((x, written_out(x, everything)) for x in (self.change, self.value)))
+            with_few_names({"": x}, everything)[""] for x in (self.change, self.value))
         self.fallback = self._fallback()
         formulas = [self.value_formula, self.differential, *self.gradients.values()]
         shown = [self.value, self.change, *self.in_names.values(), *everything.values(), *(f.symbol for f in formulas)]
         self.given = list({name: d for x in shown for name, d in data_in(x.expression).items()}.values())
+        self.differences = {name: leaf for x in shown for name, leaf in names_in(x.expression).items()
+                            if leaf.role == "rows" and name.isidentifier()}
         self.fixed = bool(self.numbers and self.given)
 
     @property
     def notes(self):
-        kinked = dict.fromkeys(node.primitive.name for node in self.level.nodes if node.primitive.kind is KINKED)
+        left = set().union(*(kinks_in(f.form) for g in self.gradients.values()
+                             for f in (g, *(f for _, f in g.where))))
+        kinked = dict.fromkeys(p.name for p in (node.primitive for node in self.level.nodes)
+                               if p.kind is KINKED and ("root" if traits(p).root else "step") in left)
         kinks = [f"where {', '.join(kinked)} has a kink, the engine's convention holds instead"] if kinked else []
         return (*self.limits(), *kinks)
 
@@ -116,6 +119,8 @@ class Derivation(Run):
             yield f"sizes are compared: the formulas hold where {', '.join(found)}"
         if self.unconfirmed:
             yield f"not compared with the engine: {self.unconfirmed}"
+        for name, leaf in self.differences.items():
+            yield f"{name} = I[1:] - I[:-1], the differences of neighbours among {leaf.sizes[1]}"
         for d in self.given:
             yield f"{d.name} = {entries(d.array)}"
         yield from self.of_the_second
@@ -135,7 +140,8 @@ class Derivation(Run):
 
     @functools.cached_property
     def steps(self):
-        return tuple(self._steps())
+        with told_apart(self.data):
+            return tuple(self._steps())
 
     def _steps(self):
         level = self.level
@@ -196,6 +202,10 @@ class Derivation(Run):
         The two are compared as expressions.  None where a rule has no formula, so that nothing can be read off, and
         where the two are not brought to one form and yet have the same values at random points.
         """
+        with told_apart(self.data):
+            return self._proof()
+
+    def _proof(self):
         level = self.level
         cotangent_of = {name: self.cotangents[slot] for slot, name in level.by_slot.items() if slot in self.cotangents}
         read, open_ends = {}, False
@@ -217,17 +227,19 @@ class Derivation(Run):
         names = {n: d for n, d in self.everything.items() if n[0] != "d"}
         known = {"d" + v.name: v.properties for v in self.variables}
 
-        def whole(name, g):
-            return tidied(structured(tidied(inlined(g, names)), known.get(name, ())))
+        def equal(name, *sides):
+            """In terms of the names, which is quickly seen, or written out."""
+            sides = [tidied(structured(g, known.get(name, ()))) for g in sides]
+            return are_equal(*sides) or self._same(*(tidied(inlined(g, names)) for g in sides))
 
-        return {name: None if open_ends else self._same(whole(name, read.get(name, as_symbol(0))), whole(name, g))
+        return {name: None if open_ends else equal(name, read.get(name, as_symbol(0)), g)
                 for name, g in given.items()}
 
     def _same(self, a, b):
         """Whether two expressions are equal; None if that is not shown, and they have the same values."""
-        a, b = (Symbol([axis for axis in x.axes if axis], x.expression) for x in (a, b))
-        if a.key() == b.key() or is_zero((a - b).expression):
+        if are_equal(a, b):
             return True
+        a, b = map(without_narrow_axes, (a, b))
         cotangent = {} if self.scalar else {self.cotangent_name(self.result.ndim): self.result.shape}
         try:
             sides = self._compiled(self._program("sides", {"a": Formula(a), "b": Formula(b)}, cotangent))["sides"]
@@ -245,9 +257,7 @@ class Derivation(Run):
             lines += ["     " + " = ".join(text(x) for x in line.formulas) for line in step.lines]
             lines += [f"   {'because' if k == 0 else '       '} {w}" for k, w in enumerate(step.why)]
             lines.append("")
-        lines += [f"Note: {note}" for note in self.notes] + [""] * bool(self.notes)
-        if self.fallback:
-            lines += [f"Not all of it in matrix notation; {self.fallback}", ""]
+        lines += self.remarks() + [""] * bool(self.remarks())
         return "\n".join(lines)
 
     __str__ = text
@@ -263,12 +273,37 @@ class Derivation(Run):
             for line in step.lines:
                 first, *rest = map(latex, line.formulas)
                 rows.append(f"{first} &= " + " = ".join(rest) if rest else f"&{first}")
-        rows += [f"&{latex_words(f'Note: {note}')}" for note in self.notes]
+            rows += [rf"&\quad{latex_words(f'because {w}')}" for w in step.why]
+        rows += [f"&{latex_words(note)}" for note in self.remarks()]
         return "\\ensuremath{\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}}"
 
+    def remarks(self):
+        """What is said below the steps."""
+        return [*(f"Note: {note}" for note in self.notes),
+                *[f"Not all of it in matrix notation; {self.fallback}"] * bool(self.fallback)]
+
+    def results(self):
+        """Pairs of formulas: the gradients and what they are, then the names in them."""
+        of = "G_" if not self.scalar else f"d{self.label()}/d"
+        lines = [(F.Name(of + n, g.form.kind, "cotangent"), g.form) for n, g in self.gradients.items()]
+        return list(dict.fromkeys([*lines, *(d for g in self.gradients.values() for d in g.definitions())]))
+
+    def __repr__(self):
+        return f"Derivation({'; '.join(f'{text(name)} = {text(form)}' for name, form in self.results())})"
+
     def _repr_latex_(self):
-        rows = " \\\\\n".join(f"\\nabla_{{{n}}} &= {g.latex()}" for n, g in self.gradients.items())
+        rows = " \\\\\n".join(f"{latex(name)} &= {latex(form)}" for name, form in self.results())
         return f"$\\displaystyle\\begin{{aligned}}\n{rows}\n\\end{{aligned}}$"
+
+    def _repr_html_(self):
+        """The steps as a table: what is done, the formulas, and why."""
+        rows = []
+        for n, step in enumerate(self.steps, 1):
+            lines = "<br>".join(f"<math>{'<mo>=</mo>'.join(map(mathml, line.formulas))}</math>" for line in step.lines)
+            rows.append(f"<tr><td>{n}. {escape(step.rule)}</td><td>{lines}</td>"
+                        f"<td>{'<br>'.join(map(escape, step.why))}</td></tr>")
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.remarks())
+        return f"<table><tr><th>step</th><th>formulas</th><th>because</th></tr>{''.join(rows)}</table>{notes}"
 
     # what it computes
 
@@ -377,8 +412,9 @@ class Derivation(Run):
             raise ValueError("jacobian: expected a function from one vector to one vector; use vjp or differential")
         everything = {d.name: d.definition for d in self.level.names}
         everything |= {"d" + n: d.definition for n, d in self.level.differentials.items()}
-        dy = tidied(inlined(self.change, everything))
-        found = Formula(tidied(jacobian_of(dy, Symbol.leaf("d" + name, x.shape, "differential"))))
+        with told_apart(self.data):
+            dy = tidied(inlined(self.change, everything))
+            found = Formula(tidied(jacobian_of(dy, Symbol.leaf("d" + name, x.shape, "differential"))))
         if self.checks:
             confirm_jacobian(self, self._compiled(self._program("jacobian", {"": found}, {}))["jacobian"])
         return found
@@ -398,6 +434,17 @@ def with_signature(f, names):
     """A function that says which arguments it has."""
     f.__signature__ = inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names])
     return f
+
+
+def without_narrow_axes(x):
+    """A symbol without its axes of size 1."""
+    return Symbol([axis for axis in x.axes if axis], x.expression)
+
+
+def are_equal(a, b):
+    """Whether two expressions are equal as they stand, or when they are multiplied out."""
+    a, b = map(without_narrow_axes, (a, b))
+    return a.key() == b.key() or is_zero((a - b).expression)
 
 
 def structured(g, properties):

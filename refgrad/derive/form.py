@@ -59,6 +59,18 @@ class Eye(NamedTuple):
 
 
 @told_apart
+class Rows(NamedTuple):
+    """Rows of the identity, or D, the differences of neighbouring ones.
+
+    text  how they are chosen, "1:" or ":-1"; or the name of the differences
+    """
+
+    text: str
+    size: object
+    kind: str = MATRIX
+
+
+@told_apart
 class Zeros(NamedTuple):
     """Zeros in an array of these sizes."""
 

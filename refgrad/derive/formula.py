@@ -8,13 +8,21 @@ import re
 import numpy as np
 
 from . import form as F
+from .functions import SIGN
 from .level import tidied
 from .matrix import matrix_form
-from .names import data_in, extent, inlined, names_in
+from .names import data_in, extent, inlined, named, names_in
 from .printing import latex, mathml, text
+from .simplify import flat
+from .symbol import Symbol
 
-#: A formula of more parts than this is written with names for its parts.
-LONG = 16
+#: A formula of more characters than this is written with names for its parts: it stands behind dL/dX = on a line.
+LINE = 90
+#: An expression of more atoms than this is not tried without names.
+MOST_ATOMS = 96
+
+
+WITH = r" \quad\text{where } "
 
 
 class Formula:
@@ -28,7 +36,16 @@ class Formula:
         return matrix_form(self.symbol)
 
     def __str__(self):
-        return text(self.form)
+        return text(self.form) + self._with(text, " where ", ", ")
+
+    def _with(self, write, first, rest):
+        """The names that it uses, with what they stand for."""
+        lines = [f"{write(name)} = {write(form)}" for name, form in self.definitions()]
+        return first * bool(lines) + rest.join(lines)
+
+    def definitions(self):
+        """Pairs of formulas: a name that it uses, and what that stands for."""
+        return [(matrix_form(named(n, f.symbol)), f.form) for n, f in self.where]
 
     def __repr__(self):
         return f"Formula({self})"
@@ -40,7 +57,7 @@ class Formula:
         return mathml(self.form)
 
     def _repr_latex_(self):
-        return f"$\\displaystyle {self.latex()}$"
+        return f"$\\displaystyle {self.latex()}{self._with(latex, WITH, ', ')}$"
 
 
 def entries(array):
@@ -58,16 +75,40 @@ def given_in(formulas):
 
 
 def written_out(symbol, definitions):
-    """The expression without names, or None if that is long."""
-    if extent(symbol.expression, definitions) > 6 * LONG:
+    """The expression without names, or None if that is longer than a line."""
+    if extent(symbol.expression, definitions) > MOST_ATOMS:
         return None
-    whole = tidied(inlined(symbol, definitions))
-    return whole if parts(matrix_form(whole)) <= LONG else None
+    inside = inlined(symbol, definitions)
+    found = [Formula(tidied(inside, whole)) for whole in (True, False)]
+    if all(has_indices(f.form) for f in found):  # which squares and cubes may need
+        found.append(Formula(tidied(Symbol(symbol.axes, flat(inside.expression)))))
+    best = min(found, key=lambda f: (has_indices(f.form), parts(f.form)))
+    return best if len(str(best)) <= LINE else None
 
 
-def with_names(symbol, definitions):
-    """A formula in terms of names, with what they stand for."""
-    return Formula(symbol, [(n, Formula(definitions[n])) for n in used(symbol, definitions)])
+def parts(x):
+    """How many parts a formula has."""
+    if not isinstance(x, tuple):
+        return 0
+    return (type(x) in (F.Name, F.Apply, F.Num, F.Ones, F.Inverse, F.Compare, F.Rows)) + sum(map(parts, x))
+
+
+def with_few_names(symbols, definitions):
+    """{name: Formula} of {name: symbol}: what is longer than a line keeps the names that it needs."""
+    short = {n: written_out(s, definitions) for n, s in symbols.items()}
+    lines = {n: s for n, s in symbols.items() if short[n] is None}
+    known = {n: definitions[n] for n in definitions if any(n in used(s, definitions) for s in lines.values())}
+    names = list(reversed(known))
+    for name in names + names:  # what was too long is shorter once others are gone
+        if name not in known:
+            continue
+        mine = {name: known[name]}
+        users = {n: s for n, s in [*lines.items(), *known.items()] if name in names_in(s.expression)}
+        found = {n: written_out(s, mine) for n, s in users.items()}
+        if None not in found.values():
+            lines |= {n: found[n].symbol for n in users if n in lines}
+            known = {n: found[n].symbol if n in users else s for n, s in known.items() if n != name}
+    return {n: short[n] or Formula(lines[n], [(d, Formula(known[d])) for d in used(lines[n], known)]) for n in symbols}
 
 
 def used(symbol, definitions):
@@ -81,16 +122,22 @@ def used(symbol, definitions):
     return [n for n in definitions if n in found]
 
 
-def parts(x):
-    """How many parts a formula has."""
-    if not isinstance(x, tuple):
-        return 0
-    return (type(x) in (F.Name, F.Apply, F.Num, F.Ones, F.Inverse, F.Compare)) + sum(map(parts, x))
-
-
 def has_indices(x):
     """Whether a formula, or a part of it, is written with indices."""
     return type(x) is F.Indexed or isinstance(x, tuple) and any(map(has_indices, x))
+
+
+def kinks_in(x):
+    """What a formula has that is undefined at single points: of {"root", "step"}."""
+    if not isinstance(x, tuple):
+        return set()
+    known = getattr(x, "function", None)
+    if type(x) is F.Compare or known is SIGN or isinstance(known, str) and known != "norm":
+        here = {"step"}
+    else:
+        divides = type(x) is F.Power and x.exponent < 0
+        here = {"root"} if divides and (x.exponent.denominator > 1 or getattr(x.body, "function", "") == "norm") else set()
+    return here.union(*map(kinks_in, x))
 
 
 def size_names(x):
@@ -98,7 +145,7 @@ def size_names(x):
     if not isinstance(x, tuple):
         return set()
     here = {x.text} if type(x) is F.Name and x.role == "size" else set()
-    written = ([x.size] if type(x) in (F.Ones, F.Eye) else x.sizes if type(x) in (F.Zeros, F.Reshaped)
+    written = ([x.size] if type(x) in (F.Ones, F.Eye, F.Rows) else x.sizes if type(x) in (F.Zeros, F.Reshaped)
                else [s for _, s in x.sizes] if type(x) is F.Indexed else [])
     here = here.union(*(re.findall(r"[^\W\d]\w*", size) for size in written if isinstance(size, str)))
     return here.union(*map(size_names, x)) if len(x) else here

@@ -1,7 +1,8 @@
 """What functions of entries have to do with each other: identities that make formulas shorter.
 
     exp(log x) = x                      sinh x / cosh x = tanh x
-    exp(-log(1 + exp x)) = sigma(-x)    exp(X) / (exp(X) 1) = softmax(X)
+    1 / (1 + exp x) = sigma(-x)         sigma(x) + sigma(-x) = 1
+    exp(X) / (exp(X) 1) = softmax(X)    softmax(X + u 1') = softmax(X)
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import numpy as np
 
 from ..nn.activations import log1pexp, logistic
 from ..primitive import TABLE
-from ..rules.elementwise import sech_squared
 from .index import (Call, Factor, Group, Leaf, Point, Sum, Term, add, as_factor, fresh,
                     is_indicator, labels, power, scaled)
 from .notation import SOFTMAX, traits
 
-EXP, ARCTAN, SIGN, ABSOLUTE = (TABLE[f] for f in (np.exp, np.arctan, np.sign, np.absolute))
+EXP, ARCTAN, SIGN, ABSOLUTE, COSH, TANH = (
+    TABLE[f] for f in (np.exp, np.arctan, np.sign, np.absolute, np.cosh, np.tanh))
 PI = Leaf("pi", (), "constant")
 
 
@@ -98,6 +99,22 @@ def indicator(term, free):
     return None
 
 
+def rectified(term, free):
+    """[x > 0] max(x, 0) = max(x, 0)."""
+    for n, f in enumerate(term.factors):
+        if type(f.atom) is not Point or f.atom.function not in (">", ">="):
+            continue
+        names, (a, b) = labels(f.indices), f.atom.args
+        positive = add(a, scaled(b, -1)).key(names)
+        for g in term.factors:
+            function = g.atom.function if type(g.atom) is Point and g.power > 0 else None
+            largest = function is TABLE[np.maximum] and not all(a.terms for a in g.atom.args)
+            if (largest or traits(function).rectifies) and positive in [
+                    a.key(names) for a in g.atom.args if a.terms]:
+                return Term(term.coefficient, term.factors[:n] + term.factors[n + 1:])
+    return None
+
+
 def quotient(term, free):
     """sinh x / cosh x = tanh x, and sin x / cos x = tan x."""
     for n, f in enumerate(term.factors):
@@ -121,18 +138,61 @@ def _same_argument(f, g):
     return [a.key(names) for a in f.atom.args] == [a.key(names) for a in g.atom.args]
 
 
-def logistic_slope(term, free):
-    """1 / (4 cosh^2(x / 2)) = sigma(x) (1 - sigma(x)), where x / 2 is what it is a function of."""
+def exponentials(term, free):
+    """exp(x) exp(-x) = 1, and exp(-x) sigma(x) = sigma(-x)."""
     for n, f in enumerate(term.factors):
-        if type(f.atom) is Point and f.atom.function is sech_squared and f.power == 1:
-            (s,) = f.atom.args
-            if s.terms and all(t.coefficient.denominator == 2 for t in s.terms):
-                sigma = Factor(Point(logistic, (scaled(s, 2),)), (), Fraction(1))
-                rest = Sum((Term(Fraction(1), ()), Term(Fraction(-1), (sigma,))), s.free)
-                factors = term.factors[:n] + term.factors[n + 1:]
-                complement = Factor(Group(rest), (), Fraction(1))
-                return Term(4 * term.coefficient, (*factors, sigma, complement))
+        if not _is_exp(f):
+            continue
+        opposite = labels(f.indices), scaled(f.atom.args[0], -1)
+        for m, g in enumerate(term.factors):
+            if type(g.atom) is not Point or g.power < 1 or g.atom.function not in (EXP, logistic) or (
+                    {*g.indices} != {*f.indices} or (
+                        g.atom.args[0].key(opposite[0]) != opposite[1].key(opposite[0]))):
+                continue
+            p = min(f.power, g.power)
+            made = [f._replace(power=f.power - p), g._replace(power=g.power - p)]
+            if g.atom.function is logistic:
+                made.append(Factor(Point(logistic, f.atom.args), (), p))
+            rest = [*(h for k, h in enumerate(term.factors) if k not in (n, m)),
+                    *(h for h in made if h.power)]
+            if {*f.indices} <= {*free, *(i for h in rest for i in h.indices)}:
+                return Term(term.coefficient, tuple(rest))
     return None
+
+
+def sums_of_exponentials(term, free):
+    """1 / (1 + exp x) = sigma(-x), exp x + exp(-x) = 2 cosh x, 1 / cosh^2 x = 1 - tanh^2 x."""
+    for n, f in enumerate(term.factors):
+        if f.power >= 0 or f.power.denominator != 1:
+            continue
+        rest = term.factors[:n] + term.factors[n + 1:]
+        if type(f.atom) is Point and f.atom.function is COSH and f.power == -2:
+            slope = Sum((Term(Fraction(1), ()), Term(Fraction(-1), (
+                Factor(Point(TANH, f.atom.args), (), Fraction(2)),))), f.atom.args[0].free)
+            return Term(term.coefficient, (*rest, Factor(Group(slope), (), Fraction(1))))
+        terms = f.atom.sum.terms if type(f.atom) is Group else ()
+        exponents = [_exponent(t, f.atom.sum.free) for t in terms]
+        if len(terms) != 2 or None in exponents:
+            continue
+        names = labels(f.indices)
+        one, other = sorted(exponents, key=lambda s: len(s.terms))
+        if not one.terms and terms[0].coefficient == terms[1].coefficient == 1:
+            sigma = Factor(Point(logistic, (scaled(other, -1),)), (), -f.power)
+            return Term(term.coefficient, (*rest, sigma))
+        if one.key(names) == scaled(other, -1).key(names) and (
+                terms[0].coefficient == terms[1].coefficient):
+            cosh = Factor(Point(COSH, (other,)), (), f.power)
+            twice = (2 * terms[0].coefficient) ** int(f.power)
+            return Term(term.coefficient * twice, (*rest, cosh))
+    return None
+
+
+def _exponent(t, free):
+    """x of a term c exp(x), 0 of a number; None for others."""
+    if not t.factors:
+        return Sum((), free)
+    (f, *more) = t.factors
+    return None if more or not _is_exp(f) else scaled(f.atom.args[0], f.power).with_free(free)
 
 
 def softmax_by_hand(term, free):
@@ -152,13 +212,18 @@ def softmax_by_hand(term, free):
                     names | {summed[0]: names[along[0]]}):
                 p = min(g.power, -f.power)
                 axes = tuple((i,) for i in (*(i for i in g.indices if i is not along[0]), *along))
-                atom = Call(SOFTMAX, ((axes, g.atom.args[0]),), (("axis", -1),),
+                atom = Call(SOFTMAX, ((axes, unshifted(g.atom.args[0], along)),), (("axis", -1),),
                             tuple(i.size for (i,) in axes), ones=(len(axes) - 1,))
                 made = [f._replace(power=f.power + p), g._replace(power=g.power - p),
                         Factor(atom, axes, p)]
                 rest = [h for k, h in enumerate(term.factors) if k not in (n, m)]
                 return Term(term.coefficient, (*rest, *(h for h in made if h.power)))
     return None
+
+
+def unshifted(s, along):
+    """Without the terms that are the same along an axis, of which a softmax knows nothing."""
+    return Sum(tuple(t for t in s.terms if any(i in t.indices for i in along)), s.free)
 
 
 def _summed_exp(f):
@@ -179,17 +244,30 @@ def _is_exp(f):
 
 
 def complements(s):
-    """sigma(x) + sigma(-x) = 1, where two terms differ in nothing else."""
-    terms = list(s.terms)
-    for a, t in enumerate(terms):
-        for n, f in enumerate(t.factors):
-            if type(f.atom) is Point and f.atom.function is logistic and f.power == 1:
-                turned = f._replace(atom=f.atom._replace(args=(scaled(f.atom.args[0], -1),)))
-                rest = t.factors[:n] + t.factors[n + 1:]
-                key = Term(t.coefficient, (*rest, turned)).key(labels(s.free))
-                b = next((b for b, u in enumerate(terms) if b != a and (
-                    u.coefficient == t.coefficient and u.key(labels(s.free)) == key)), None)
-                if b is not None and set(f.indices) <= {*Term(1, rest).indices, *s.free}:
-                    left = [u for k, u in enumerate(terms) if k not in (a, b)]
-                    return complements(Sum((*left, Term(t.coefficient, rest)), s.free))
-    return s
+    """Sums that are s, with sigma(-x) as 1 - sigma(x) or the other way round, if both stand in it."""
+    names, known = labels({i for t in s.terms for i in t.indices}), {}
+    for f in (f for t in s.terms for f in t.factors if _is_logistic(f)):
+        known[f.atom.args[0].key(names)] = f.atom.args[0]
+    both = {key: scaled(x, -1) for key, x in known.items() if scaled(x, -1).key(names) in known}
+    negative = {key for key, x in both.items() if (_minuses(known[key]), key) > (
+        _minuses(x), x.key(names))}
+
+    def turned(f, wanted):
+        key = f.atom.args[0].key(names) if _is_logistic(f) else None
+        if key not in wanted:
+            return f
+        sigma = Factor(Point(logistic, (both[key],)), (), Fraction(1))
+        rest = Sum((Term(Fraction(1), ()), Term(Fraction(-1), (sigma,))), both[key].free)
+        return Factor(Group(rest), (), f.power)
+
+    return [Sum(tuple(Term(t.coefficient, tuple(turned(f, wanted) for f in t.factors))
+                      for t in s.terms), s.free) for wanted in (negative, both.keys() - negative)
+            if wanted]
+
+
+def _is_logistic(f):
+    return type(f.atom) is Point and f.atom.function is logistic
+
+
+def _minuses(s):
+    return sum(t.coefficient < 0 for t in s.terms) / len(s.terms)

@@ -58,7 +58,7 @@ class Leaf(NamedTuple):
     properties: frozenset = frozenset()
 
     def key(self, label):
-        return self.name
+        return self.name if self.role != "rows" else f"{self.name}of{int(self.sizes[1])}"
 
 
 class Data(NamedTuple):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..primitive import TABLE
-from .form import MATRIX, SCALAR, Apply, Inverse, Num, Power, T, Times
+from .form import MATRIX, SCALAR, Apply, Inverse, Name, Num, Power, T, Times
 from .notation import fill, is_pattern, notation
 
 LOG = TABLE[np.log]
@@ -73,6 +73,11 @@ class Layout:
 
     def of_eye(self, form):
         return Piece(self.identity, ATOM)
+
+    def of_rows(self, form):
+        if form.text.isidentifier():
+            return self.of_name(Name(form.text, MATRIX))
+        return Piece(self.subscripted(self.identity, (form.text,)), ATOM)
 
     def of_zeros(self, form):
         return Piece(self.digits(0), ATOM)

@@ -17,9 +17,9 @@ from ..primitive import LINEAR, MULTILINEAR
 from ..reverse import Node
 from ..tracer import Level, Tracer
 from .index import Call, Factor, Index, Point, as_factor
-from .names import Defined, abbreviated, is_simple, named, names_in
+from .names import Defined, abbreviated, inlined, is_simple, is_symmetric, named, names_in
 from .notation import traits
-from .simplify import simplified
+from .simplify import flat, simplified
 from .symbol import NoFormula, Symbol, as_symbol, size_of
 
 
@@ -122,7 +122,7 @@ class Deriving(Level):
         if primitive.kind is LINEAR or traits(primitive).linear_in == i:
             return False
         if primitive.kind is MULTILINEAR or traits(primitive).bilinear:
-            several = len(a.value.expression.terms) > 1 and primitive.pointwise
+            several = len(a.value.expression.terms) > 1
             factors = [f for t in a.value.expression.terms for f in t.factors]
             return several or any(type(f.atom) in (Point, Call) and self.uses_names(f) for f in factors)
         return True
@@ -136,13 +136,21 @@ class Deriving(Level):
         definition = self.tidy(a.value)
         name = self.new_name(definition)
         a.mark.name = name
-        a.value = a.mark.value = named(name, definition)
+        a.value = a.mark.value = named(name, definition, symmetric=self.is_symmetric(definition))
         self.names.append(Defined(name, a.value, definition, a.mark.made))
         differential = named("d" + name, a.value, "differential")
         self.differentials[name] = Defined(name, differential, self.tidy(a.mark.tangent), a.mark.made)
         a.mark.tangent = differential
         a.mark.made = ()
         self.by_slot[a.mark.slot] = name
+
+    def is_symmetric(self, definition):
+        """Whether what names stand for makes it symmetric, as squares of differences are."""
+        if definition.ndim != 2 or definition.shape[0] != definition.shape[1]:
+            return False
+        names = {d.name: d.definition for d in self.names}
+        whole = flat(inlined(definition, names).expression)
+        return is_symmetric(tidied(Symbol(definition.axes, whole)))
 
     def names_for(self, kept, primitive):
         """What forward and rules share, with names where it is more than a name."""
@@ -233,10 +241,10 @@ class Deriving(Level):
                     for i in node.wanted]
 
 
-def tidied(symbol):
-    """A symbol in its simplest form."""
+def tidied(symbol, whole=False):
+    """A symbol in its simplest form, with sums in parentheses `whole` or not."""
     label = {i: f"{n}.{k}" for n, axis in enumerate(symbol.axes) for k, i in enumerate(axis)}
-    return Symbol(symbol.axes, simplified(symbol.expression, label))
+    return Symbol(symbol.axes, simplified(symbol.expression, label, whole))
 
 
 def is_root(symbol):

@@ -213,7 +213,8 @@ class Graph:
                 if {*d[:2]} == {*e[:2]}:
                     self.edges.remove(d)
                     there, back = (hadamard([self.oriented(x, end) for x in (e, d)]) for end in e[:2])
-                    self.edges[n] = (*e[:2], there, back)
+                    self.edges[n] = (*e[:2], *(min(x, transpose(y), key=transposes)
+                                               for x, y in ((there, back), (back, there))))
                     return True
 
     def result(self, loose):
@@ -323,6 +324,8 @@ def _base(f, order):
 def whole_form(f):
     """A factor with axes of its own, without its subscripts."""
     atom, n = f.atom, len(f.slots)
+    if type(atom) is Leaf and atom.role == "rows":
+        return F.Rows(atom.name, size_name(atom.sizes[1]))
     if type(atom) is Leaf:
         return F.Name(atom.name, kind_of(n), atom.role, "symmetric" in atom.properties)
     if type(atom) is Data:

@@ -12,6 +12,7 @@ from ..nn.losses import _squared_error
 from ..nn.rectifiers import _relu
 from ..primitive import TABLE
 from ..rules.determinants import log_abs_det, sign_det
+from ..rules.elementwise import logistic, sech_squared
 from ..rules.linalg import contraction, matmul, solve
 from ..rules.shape import cast, truncate
 from .index import Call, Delta, Factor, Index, Point, Sum, add, as_factor, power, product, scaled, summed
@@ -116,6 +117,16 @@ def _square_of_difference(x, t):
 @means(np.hypot)
 def _hypot(a, b):
     return np.sqrt(np.square(as_symbol(a)) + np.square(as_symbol(b)))
+
+
+@means(sech_squared)
+def _slope_of_tanh(x):
+    """1 - tanh^2 x, which is 4 sigma(2 x) (1 - sigma(2 x)) where x is half of something."""
+    x = as_symbol(x)
+    if x.expression.terms and all(t.coefficient.denominator == 2 for t in x.expression.terms):
+        sigma = logistic(2 * x)
+        return 4 * sigma * (1 - sigma)
+    return 1 - np.square(np.tanh(x))
 
 
 # Comparisons and choices.  At a place where two formulas are equal by accident a convention holds, which is not a

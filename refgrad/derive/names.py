@@ -33,9 +33,14 @@ def is_simple(symbol):
                                 and type(term.factors[0].atom) is Leaf)
 
 
-def named(name, symbol, role="intermediate"):
-    """A symbol of that name, in the shape of another; symmetric if that one is."""
-    symmetric = symbol.ndim == 2 and symbol.key() == Symbol(symbol.axes[::-1], symbol.expression).key()
+def is_symmetric(symbol):
+    """Whether a simplified expression is seen to be its own transpose."""
+    return symbol.ndim == 2 and symbol.key() == Symbol(symbol.axes[::-1], symbol.expression).key()
+
+
+def named(name, symbol, role="intermediate", symmetric=False):
+    """A symbol of that name, in the shape of another; symmetric if that one is, or is known to be."""
+    symmetric = symmetric or is_symmetric(symbol)
     axes = tuple(tuple(Index(i.size) for i in axis) for axis in symbol.axes)
     atom = Leaf(name, symbol.shape, role, frozenset({"symmetric"} if symmetric else ()))
     return Symbol.of_factors(axes, [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])

@@ -112,6 +112,7 @@ class Traits(NamedTuple):
     program: bool = False             # its rules loop over entries, which gives no formula
     linear_in: int | None = None      # an argument in which it is linear: no rule reads its value
     bilinear: bool = False            # a product of two arguments, though its kind is another
+    root: bool = False                # the root of a sum of squares: its rule divides by it, and its square has no kink
 
 
 SOFTMAX = _PRIMITIVES["softmax"]
@@ -129,6 +130,8 @@ TRAITS = {_PRIMITIVES[name]: entry for name, entry in {
     "np.cumprod": Traits(program=True),
     "np.divide": Traits(linear_in=0),
     "linear": Traits(bilinear=True),
+    "norm": Traits(root=True),
+    "np.hypot": Traits(root=True),
 }.items()}
 TRAITS |= {entry.undoes: Traits(undoes=p) for p, entry in TRAITS.items() if entry.undoes}
 

@@ -99,6 +99,12 @@ def _eye(form, need):
     return atom(call("np.eye", str(form.size)), MATRIX)
 
 
+def _rows(form, need):
+    identity = call("np.eye", str(form.size))
+    differences = form.text.isidentifier()
+    return atom(call("np.diff", identity, "axis=0") if differences else f"{identity}[{form.text}]", MATRIX)
+
+
 def _zeros(form, need):
     return atom(call("np.zeros", sizes_as_tuple(form.sizes)), form.kind)
 
@@ -412,7 +418,7 @@ def nested(subscripts):
     return any(isinstance(s, tuple) for s in subscripts)
 
 
-WRITERS = {"Num": _num, "Name": _name, "Ones": _ones, "Eye": _eye, "Zeros": _zeros, "Reshaped": _reshaped,
+WRITERS = {"Num": _num, "Name": _name, "Ones": _ones, "Eye": _eye, "Rows": _rows, "Zeros": _zeros, "Reshaped": _reshaped,
            "Plus": _plus, "Times": _product, "MatMul": _matmul,
            "T": _transpose, "Hadamard": _product, "Power": _power, "Inverse": function("np.linalg.inv"),
            "Diag": function("np.diag"), "DiagOf": function("np.diagonal"), "Trace": function("np.trace"),

@@ -36,7 +36,7 @@ class Run:
         self.f, self.variables, self.wrt = f, variables, wrt
         self.name = name_of(f) if name_of(f).isidentifier() else "f"
         self.numbers = dimensions(variables) if numbers is None else numbers
-        self.found, self.data = found or {}, {}
+        self.found, self.data = found or {}, dict.fromkeys(self.taken())  # names that no given array may have
         with told_apart(self.data):
             self._run_until_named()
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from ..rules.shape import scatter_add, setitem
 from .data import given_data
-from .index import Delta, Factor, Index, Sum, Term, product, summed
+from .index import Delta, Factor, Index, Leaf, Sum, Term, product, summed
 from .meaning import axes_of, means, tidy
+from .sizes import CONDITIONS, Condition, Size
 from .symbol import NoFormula, Symbol, as_symbol, paired, size_of
 
 
@@ -26,7 +27,7 @@ def selection(axes, index):
         parts.append(Ellipsis)
     spot = next(k for k, p in enumerate(parts) if p is Ellipsis)
     parts[spot:spot + 1] = [slice(None)] * (len(axes) - taking)
-    out, links, arrays, position = [], [], [], []
+    out, links, factors, arrays, position = [], [], [], [], []
     k = 0
     for part in parts:
         if part is None:
@@ -37,6 +38,11 @@ def selection(axes, index):
         if isinstance(part, slice):
             if part.indices(n) == (0, n, 1):
                 out.append(axis)
+                continue
+            known = rows_of_identity(axis, part)
+            if known is not None:
+                out.append(known.slots[0])
+                factors.append(known)
                 continue
             chosen = np.arange(n)[part]
             new = _one_axis(len(chosen))
@@ -61,7 +67,6 @@ def selection(axes, index):
         flat = tuple(i for axis in new for i in axis)
         for axis, part, n in arrays:
             links.append((flat, axis, np.ravel(np.broadcast_to(part, shape)), n))
-    factors = []
     for new, axis, chosen, n in links:
         chosen = np.where(chosen < 0, chosen + n, chosen)
         table = np.zeros((len(chosen), n))
@@ -80,6 +85,23 @@ def selection(axes, index):
         else:
             factors.append(Factor(given_data(table), (new, axis), Fraction(1)))
     return out, factors
+
+
+def rows_of_identity(axis, part):
+    """x[a:b] as I[a:b] x for all sizes of an axis that has a name: a factor; None for other axes and slices."""
+    size, first, last = size_of(axis), part.start or 0, part.stop
+    if type(size) is not Size or len(axis) > 1 or part.step not in (None, 1) or first < 0 <= (-1 if last is None else last):
+        return None
+    if first >= 0 and (last is None or last < 0):
+        least, length = first - (last or 0), size + (last or 0) - first
+    else:
+        least, length = (-first, (last or 0) - first) if first < 0 else (last, last - first)
+    if length < 2 or int(size) < least:
+        return None
+    if least > 1 and CONDITIONS.get() is not None:
+        CONDITIONS.get().setdefault((size.value, ">=", least), Condition(size, ">=", least))
+    rows = f"{first or ''}:{'' if last is None else last}"
+    return Factor(Leaf(rows, (length, size), "rows"), ((Index(length),), axis), Fraction(1))
 
 
 def _between(parts):

@@ -11,36 +11,69 @@ import itertools
 import math
 from fractions import Fraction
 
-import numpy as np
-
 from .data import data_product
-from .functions import complements, indicator, logistic_slope, quotient, softmax_by_hand, undone
-from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, add, as_factor, collected,
-                    fresh, labels, merged, name_of, power, scaled, times_sizes)
+from .factoring import factored, in_front, without
+from .functions import (complements, exponentials, indicator, quotient, rectified,
+                        softmax_by_hand, sums_of_exponentials, undone, unshifted)
+from .index import (Call, Delta, Factor, Group, Leaf, Point, Sum, Term, add, as_factor, collected, fresh,
+                    labels, merged, power, scaled, times_sizes)
 from .notation import traits
 
 #: An expression of more terms than this stays in parentheses.
 MOST_TERMS = 24
 
 
-def simplified(s, label=None):
-    """The simplest form that is known of an expression; `label` names its free indices (by default canonically)."""
-    s = one_fraction(complements(collected(expanded(s))))
+def simplified(s, label=None, whole=False):
+    """The simplest form that is known of an expression; `label` names its free indices (by default canonically).
+
+    whole  sums in parentheses stay together: (X - u v') v rather than X v - (v' v) u, of the two the shorter.  Such
+           forms of equal expressions are not equal.
+    """
+    s = collected(expanded(s, whole))
+    s = one_fraction(min(map(flat, complements(s)), key=lambda s: len(s.terms), default=s))
     s = in_front(factored(s, canonical_labels(s) if label is None else label))
     return Sum(tuple(map(positive, s.terms)), s.free)
 
 
+#: The simplest forms of the last sums in parentheses, by their identities; the sums are kept, so these stay unique.
+_KNOWN: dict = {}
+
+
+def simplest(s):
+    """As simplified(s), once."""
+    found = _KNOWN.get(id(s))
+    if found is None:
+        if len(_KNOWN) > 512:
+            _KNOWN.clear()
+        found = _KNOWN[id(s)] = s, simplified(s)
+    return found[1]
+
+
 def positive(term):
-    """-(b - a) as a - b."""
-    for n, f in enumerate(term.factors):
-        if type(f.atom) is Group and f.power == 1:
-            inside = f.atom.sum
-            f = f._replace(atom=Group(Sum(tuple(map(positive, inside.terms)), inside.free)))
-            if term.coefficient < 0 and any(t.coefficient < 0 for t in inside.terms):
-                f = f._replace(atom=Group(scaled(f.atom.sum, -1)))
-                term = term._replace(coefficient=-term.coefficient)
-            term = term._replace(factors=(*term.factors[:n], f, *term.factors[n + 1:]))
-    return term
+    """-(b - a) as a - b, and sigma(x) - 1 as -(1 - sigma(x))."""
+    coefficient, factors, upright = term.coefficient, list(term.factors), []
+    groups = [n for n, f in enumerate(factors) if type(f.atom) is Group and f.power == 1]
+
+    def turn(n):
+        factors[n] = factors[n]._replace(atom=Group(scaled(factors[n].atom.sum, -1)))
+
+    for n in groups:
+        inside = factors[n].atom.sum
+        factors[n] = factors[n]._replace(
+            atom=Group(Sum(tuple(map(positive, inside.terms)), inside.free)))
+        numbers = [t.coefficient for t in inside.terms if not t.factors]
+        if len(inside.terms) == 2 and numbers and any(
+                len(t.factors) == 1 and type(t.factors[0].atom) is Point for t in inside.terms):
+            upright.append(n)
+            if numbers[0] < 0 < max(t.coefficient for t in inside.terms):
+                coefficient = -coefficient
+                turn(n)
+    for n in groups:
+        if coefficient < 0 and n not in upright and any(
+                t.coefficient < 0 for t in factors[n].atom.sum.terms):
+            coefficient = -coefficient
+            turn(n)
+    return Term(coefficient, tuple(factors))
 
 
 def canonical_labels(s):
@@ -55,20 +88,26 @@ def canonical_labels(s):
 # Multiplying out
 
 
-def expanded(s):
-    """Multiplied out, unless that makes it too long.
+def expanded(s, whole=False):
+    """Multiplied out, unless that makes it too long or sums are to stay whole.
 
     What stands inside functions and parentheses is simplified either way.
     """
-    s = Sum(tuple(Term(t.coefficient, tuple(map(_inner, t.factors))) for t in s.terms), s.free)
+    s = Sum(tuple(Term(t.coefficient, tuple(_inner(f, whole) for f in t.factors)) for t in s.terms), s.free)
     if number_of_terms(s) > MOST_TERMS:
         return Sum(tuple(t for t in (reduced(merged(*t, s.free), s.free) for t in s.terms) if t.coefficient), s.free)
-    return Sum(tuple(made for t in s.terms for made in _expand(t, s.free)), s.free)
+    opens = (lambda f: f.power == 1 and len(f.atom.sum.terms) < 2) if whole else lambda f: f.power == 1
+    return Sum(tuple(made for t in s.terms for made in _expand(t, s.free, opens)), s.free)
 
 
 def opened(s, opens):
     """Multiplied out where parentheses are to be opened, however long it gets."""
     return collected(Sum(tuple(made for t in s.terms for made in _expand(t, s.free, opens)), s.free))
+
+
+def flat(s):
+    """Multiplied out, squares and cubes too, if that is not too long."""
+    return s if number_of_terms(s, 3) > MOST_TERMS else opened(s, lambda f: f.power < 4)
 
 
 def is_zero(s):
@@ -80,6 +119,11 @@ def is_zero(s):
     return not opened(opened(s, small), small).terms
 
 
+def weight(s):
+    """How much there is to write, at first sight."""
+    return sum(1 + sum(weight(f.atom.sum) if type(f.atom) is Group else 1 for f in t.factors) for t in s.terms)
+
+
 def number_of_terms(s, power=1):
     """How many terms an expression has when it is multiplied out, up to that power of what is in parentheses."""
     return sum(math.prod(number_of_terms(f.atom.sum, power) ** int(f.power) for f in t.factors
@@ -87,7 +131,7 @@ def number_of_terms(s, power=1):
                for t in s.terms)
 
 
-def _expand(term, free, opens=lambda f: f.power == 1):
+def _expand(term, free, opens):
     """The terms that a term is, multiplied out: of its parentheses those that are to be opened."""
     term = reduced(merged(*term, free), free)
     for n, f in enumerate(term.factors):
@@ -105,11 +149,12 @@ def _expand(term, free, opens=lambda f: f.power == 1):
     return [term] if term.coefficient else []
 
 
-def _inner(f):
+def _inner(f, whole=False):
     """The factor with its own arguments simplified."""
     atom = f.atom
     if type(atom) is Group:
-        inside = simplified(atom.sum)
+        kept = [simplified(atom.sum, whole=True)] if whole else []
+        inside = min([*kept, simplest(atom.sum)], key=weight)
         if f.power == 1:
             return f._replace(atom=Group(inside))
         found = power(inside, f.power)
@@ -119,10 +164,13 @@ def _inner(f):
     if type(atom) is Point:
         return undone(f._replace(atom=atom._replace(args=tuple(simplified(a) for a in atom.args))))
     if type(atom) is Call:
-        arguments = []
+        arguments, known = [], traits(atom.function)
         for axes, s in atom.args:
             indices = dict.fromkeys(i for axis in axes for i in axis)
-            arguments.append((axes, simplified(s, {i: f"a{n}" for n, i in enumerate(indices)})))
+            argument = simplified(s, {i: f"a{n}" for n, i in enumerate(indices)})
+            if known.sums_to_one or known.log_of:
+                argument = unshifted(argument, axes[dict(atom.params)["axis"]])
+            arguments.append((axes, argument))
         return f._replace(atom=atom._replace(args=tuple(arguments)))
     return f
 
@@ -270,217 +318,11 @@ def root(term, free):
         if inside.coefficient != 1 or set(inside.indices) <= f.atom.sum.free:
             continue
         others = Term(term.coefficient, term.factors[:n] + term.factors[n + 1:])
-        rest = _without(others, inside.factors, free | f.atom.sum.free)
+        rest = without(others, inside.factors, free | f.atom.sum.free)
         if rest is not None and not any(i in rest.indices for i in inside.indices if i not in f.atom.sum.free):
             return Term(rest.coefficient, rest.factors + (f._replace(power=f.power + 1),))
     return None
 
 
-RULES = delta, inverse, unit_sum, data_product, indicator, quotient, logistic_slope, softmax_by_hand, root
-
-
-# Taking out what is common
-
-
-def factored(s, label):
-    """Terms that share factors as one: the shared ones times the rest in parentheses."""
-    if len(s.terms) < 2:
-        return s
-    terms = sorted(s.terms, key=lambda t: (t.key(label), t.coefficient))
-    known = {}  # what two terms have in common, by their identities; the terms are kept, so that these stay unique
-    while len(terms) > 1:
-        best = None
-        for a, b in itertools.combinations(range(len(terms)), 2):
-            pair = id(terms[a]), id(terms[b])
-            if pair not in known:
-                known[pair] = _common(terms[a], terms[b], s.free), terms[a], terms[b]
-            shared = known[pair][0]
-            if shared and (best is None or len(shared[0]) > len(best[0])):
-                best = *shared, a
-        if best is None:
-            break
-        taken, _, a = best
-        gathered, left = [], []
-        for n, t in enumerate(terms):
-            rest = _without(t, taken, s.free, same=n == a)
-            if rest is None or not _in_one_piece(rest, {i for f in taken for i in f.indices} | s.free, s.free):
-                left.append(t)
-            else:
-                gathered.append(rest)
-        if len(gathered) < 2:
-            break
-        outside = {i for f in taken for i in f.indices} | s.free
-        inner_free = frozenset(i for t in gathered for i in t.indices if i in outside)
-        inside = collected(Sum(tuple(gathered), inner_free))
-        content, sizes, inside = shared_scalars(inside)
-        unnamed = dict.fromkeys(i for f in taken for i in f.indices if i not in label)
-        names = label | {i: f"c{n}" for n, i in enumerate(unnamed)}
-        group = factored(inside, {i: names[i] for i in inner_free})
-        if not group.terms:
-            terms = left
-            continue
-        if len(group.terms) > 1 and group.terms[0].coefficient < 0:
-            # So that a - b and b - a are known to be of one kind.
-            content, group = -content, scaled(group, -1)
-        factors = group.terms[0].factors if len(group.terms) == 1 else (Factor(Group(group), (), Fraction(1)),)
-        c = content * (group.terms[0].coefficient if len(group.terms) == 1 else 1)
-        terms = sorted([*left, Term(c, (*taken, *sizes, *factors))], key=lambda t: (t.key(label), t.coefficient))
-    return Sum(tuple(terms), s.free) if len(terms) < 2 else under_one_sum(Sum(tuple(terms), s.free))
-
-
-def under_one_sum(s):
-    """A' 1 + B' 1 as (A + B)' 1, where every term is summed over an index of which one factor alone has to know."""
-    shared, parts = None, []
-    for t in s.terms:
-        bound = [i for i in t.indices if i not in s.free]
-        if len(bound) != 1 or sum(bound[0] in f.indices for f in t.factors) != 1 or len(s.free) > 1:
-            return s
-        shared = shared or Index(bound[0].size)
-        if bound[0].size != shared.size:
-            return s
-        parts.append(t.substituted({bound[0]: (shared,)}))
-    c, sizes, group = shared_scalars(Sum(tuple(parts), s.free | {shared}))
-    return Sum((Term(c, (*sizes, Factor(Group(group), (), Fraction(1)))),), s.free)
-
-
-def in_front(s):
-    """Numbers and sizes that all terms share in front of parentheses."""
-    c, sizes, inside = shared_scalars(s)
-    if len(s.terms) < 2 or abs(c) == 1 and not sizes:
-        return s
-    return Sum((Term(c, (*sizes, Factor(Group(inside), (), Fraction(1)))),), s.free)
-
-
-def shared_scalars(s):
-    """(number, powers of sizes, the rest) of a sum."""
-    c, inside = _content(s)
-    sizes = None
-    for t in s.terms:
-        mine = {f.atom.name: f for f in t.factors if getattr(f.atom, "role", None) == "size" and f.power < 0}
-        sizes = mine if sizes is None else {
-            name: f._replace(power=max(f.power, mine[name].power)) for name, f in sizes.items() if name in mine}
-    sizes = tuple((sizes or {}).values())
-    undo = tuple(f._replace(power=-f.power) for f in sizes)
-    return c, sizes, Sum(tuple(merged(t.coefficient, t.factors + undo, s.free) for t in inside.terms), s.free)
-
-
-def _content(s):
-    """A simple number that all coefficients are integer multiples of (negative, if all are), and the rest."""
-    numerators = [abs(t.coefficient.numerator) for t in s.terms]
-    denominators = [t.coefficient.denominator for t in s.terms]
-    if not numerators:
-        return Fraction(1), s
-    c = Fraction(int(np.gcd.reduce(np.array(numerators, object))), int(np.lcm.reduce(np.array(denominators, object))))
-    if max(c.numerator, c.denominator) > 999:
-        return Fraction(1), s
-    if all(t.coefficient < 0 for t in s.terms):
-        c = -c
-    return c, Sum(tuple(Term(t.coefficient / c, t.factors) for t in s.terms), s.free)
-
-
-def _matches(f, g, free, known):
-    """How the indices of g have to be called so that g is f, given what is known: a dict, or None."""
-    if f.power != g.power and (f.power.denominator != 1 or g.power.denominator != 1 or (f.power > 0) != (g.power > 0)):
-        return None
-    mine, yours = list(f.indices), list(g.indices)
-    if len(mine) > 4:
-        return None
-    one = Fraction(1)
-    target = f._replace(power=one).key({i: f"x{n}" for n, i in enumerate(mine)})
-    taken = set(known.values())
-    for order in itertools.permutations(yours):
-        pairs = list(zip(mine, order))
-        if any((i in free or j in free) and i is not j for i, j in pairs):
-            continue
-        if any(known.get(j, i) is not i or (j not in known and i in taken and i not in free) for i, j in pairs):
-            continue
-        if g._replace(power=one).key({j: f"x{n}" for n, (_, j) in enumerate(pairs)}) == target:
-            return {j: i for i, j in pairs}
-    return None
-
-
-def resemblance(f):
-    """Something quickly known that is equal for factors that are equal but for their indices."""
-    atom = f.atom
-    if type(atom) is Group:
-        return "()", len(atom.sum.terms), len(atom.sum.free)
-    return (atom.name if type(atom) in (Leaf, Data) else "1=" if type(atom) is Delta else name_of(atom.function),
-            len(f.slots) or len(f.indices))
-
-
-def _common(s, t, free):
-    """The largest product that divides both terms: (its factors, in the indices of s), or None."""
-    best, seen = None, set()
-    mine = [(f, resemblance(f)) for f in s.factors if getattr(f.atom, "role", None) != "size"]
-    yours = {}
-    for g in t.factors:
-        yours.setdefault(resemblance(g), []).append(g)
-    seeds = [(f, g) for f, kind in mine for g in yours.get(kind, ())]
-    for f, g in seeds:
-        start = None if (id(f), id(g)) in seen else _matches(f, g, free, {})
-        if start is None:
-            continue
-        known, pairs, used = dict(start), [(f, g)], [g]
-        grown = True
-        while grown:
-            grown = False
-            for f2, kind in mine:
-                if any(f2 is p[0] for p in pairs):
-                    continue
-                for g2 in yours.get(kind, ()):
-                    if any(g2 is u for u in used):
-                        continue
-                    more = _matches(f2, g2, free, known)
-                    if more is None:
-                        continue
-                    if not f2.indices or any(i in free or i in known.values() for i in f2.indices):
-                        known, grown = known | more, True
-                        pairs.append((f2, g2))
-                        used.append(g2)
-                        break
-        taken = [_smaller(f, g) for f, g in pairs]
-        if best is None or len(taken) > len(best[0]):
-            outside = {i for f in taken for i in f.indices} | free
-            rests = [_without(s, taken, free, same=True), _without(t, taken, free)]
-            if None not in rests and len({i for r in rests for i in r.indices if i in outside}) <= 2 \
-                    and all(_in_one_piece(r, outside, free) for r in rests):
-                best = taken, known
-        if len(seeds) > 16:  # from each of them the same would grow; in short products all are tried nevertheless
-            seen.update((id(f), id(g)) for f, g in pairs)
-    return best
-
-
-def _in_one_piece(rest, outside, free):
-    """Whether the factors hang together, if they are to stand in parentheses within a matrix product."""
-    if all(i in free for i in rest.indices if i in outside):
-        return True
-    groups = []
-    for f in rest.factors:
-        mine = set(f.indices)
-        if mine:
-            touching = [g for g in groups if g & mine]
-            groups = [g for g in groups if not g & mine] + [mine.union(*touching)]
-    return len(groups) <= 1
-
-
-def _smaller(f, g):
-    return f if abs(f.power) <= abs(g.power) else f._replace(power=g.power)
-
-
-def _without(term, taken, free, same=False):
-    """The term divided by the factors, its indices called as theirs; None if they do not divide it."""
-    known, left = {i: i for f in taken for i in f.indices} if same else {}, list(term.factors)
-    for f in taken:
-        kind = resemblance(f)
-        for n, g in enumerate(left):
-            found = _matches(f, g, free, known) if resemblance(g) == kind else None
-            if found is not None and abs(g.power) >= abs(f.power) and (g.power > 0) == (f.power > 0):
-                known |= found
-                rest = g.power - f.power
-                left[n:n + 1] = [g._replace(power=rest)] if rest else []
-                break
-        else:
-            return None
-    new = {j: (i,) for j, i in known.items() if j is not i}
-    private = {i: (Index(i.size),) for g in left for i in g.indices if i not in known and i not in free}
-    return Term(term.coefficient, tuple(g.substituted(private | new) for g in left))
+RULES = (delta, inverse, unit_sum, data_product, indicator, rectified, quotient, exponentials,
+         sums_of_exponentials, softmax_by_hand, root)

@@ -12,6 +12,8 @@ is what the vjp rules give is checked, and is the proof that the two rules of a 
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
 from typing import NamedTuple
 
@@ -57,16 +59,15 @@ def moved(g, differential):
     """
     d = Symbol(differential.axes, linear_terms(differential.expression))
     lines, found = [], {}
-    for t in d.expression.terms:
-        part = Symbol(d.axes, Sum((t,), d.expression.free))
-        scalar = g * part
-        whole = np.sum(scalar)
+    for terms in entry_by_entry(d.expression):
+        part = Symbol(d.axes, Sum(terms, d.expression.free))
         names = [n for n, leaf in names_in(part.expression).items() if leaf.role == "differential"]
-        product = whole.expression.terms
-        c = coefficient(product[0], names[0], whole.expression.free) if len(names) == 1 and product else None
-        if c is None:
+        scalars = [np.sum(g * Symbol(d.axes, Sum((t,), d.expression.free))).expression for t in terms]
+        found_here = [coefficient(s.terms[0], names[0], s.free) if len(names) == 1 and s.terms else None for s in scalars]
+        if any(c is None for c in found_here):
             return lines, None
-        c = tidied(c)
+        c = tidied(functools.reduce(operator.add, found_here))
+        part = tidied(part) if len(terms) > 1 else part
         leaf = names_in(part.expression)[names[0]]
         before, change, after = matrix_form(g), matrix_form(part), matrix_form(c)
         dx = F.Name(names[0], after.kind, "differential", "symmetric" in leaf.properties)
@@ -75,6 +76,16 @@ def moved(g, differential):
             lines.append(Line(tuple(chain)))
         found[names[0]] = found[names[0]] + c if names[0] in found else c
     return lines, {name: tidied(c) for name, c in found.items()}
+
+
+def entry_by_entry(s):
+    """The terms of a sum that is linear in differentials; together where one is multiplied entry by entry."""
+    groups = {}
+    for n, t in enumerate(s.terms):
+        here = [f for f in t.factors if getattr(f.atom, "role", None) == "differential"]
+        apart = len(here) != 1 or not {*t.indices} <= s.free
+        groups.setdefault(n if apart else (here[0].atom.name, here[0].slots), []).append(t)
+    return map(tuple, groups.values())
 
 
 def only_scalars(first, *rest):

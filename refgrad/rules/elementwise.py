@@ -130,7 +130,7 @@ def _moderate_sigma(x):
 logistic = declare(
     None, """y = 1 / (1 + e^-x),  dy = e^-x / (1 + e^-x)^2 dx = dx / (e^(x/2) + e^(-x/2))^2 = dx / (4 cosh^2(x/2))
     Computed as e^min(x, 0) / (1 + e^-|x|), which does not overflow.""",
-    lambda x: sech_squared(x / 2) / 4, name="sigmoid", forward=_moderate_sigma, formula=_sigma,
+    lambda x: sech_squared(x / 2) / 4, name="sigmoid", forward=_moderate_sigma,
     turns=True)
 # The slopes e^(a-y) and e^(b-y) are sigma of a - b and b - a, so a number near 1 is never taken from 1.
 declare(np.logaddexp, "y = log(e^a + e^b),  dy = e^(a-y) da + e^(b-y) db = sigma(a - b) da + sigma(b - a) db",

@@ -7,6 +7,7 @@ Few of them need a rule: the others are written with these.  Where a jvp stands 
 itself on tangents that may have one more leading axis.
 """
 
+import functools
 import operator
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..cases import Case
 from ..errors import NoRule
+from ..face import reversed_axes
 from ..primitive import CONSTANT, LINEAR, TABLE, TRACING, Each, align, compose, declare, \
     ndim_of, shape_of, within
 from .arguments import as_array, axes_of, in_memory, in_order
@@ -48,7 +50,13 @@ def _permutation(a, axes=None):
     n = ndim_of(a)
     if axes is not None and len(axes) != n:
         raise ValueError(f"np.transpose: axes={axes!r} for an array with {n} axes")
-    return (a,), {"axes": tuple(reversed(range(n))) if axes is None else normalize_axis_tuple(axes, n)}
+    return (a,), {"axes": reversed_axes(n) if axes is None else normalize_axis_tuple(axes, n)}
+
+
+@functools.cache
+def _inverse(axes):
+    """The permutation that undoes one; it depends on nothing else, so it is computed once."""
+    return tuple(np.argsort(axes).tolist())
 
 
 def _transpose_jvp(v, x_shape, axes):
@@ -57,10 +65,10 @@ def _transpose_jvp(v, x_shape, axes):
 
 
 declare(np.transpose, "Y = X';  <G, dX'> = <G', dX>: axes permuted back", kind=LINEAR, call=_permutation,
-        takes="x axes", jvp=(_transpose_jvp,), stacked=True,
-        vjp=(lambda g, axes: np.transpose(g, tuple(np.argsort(axes))),),
+        takes="x axes", jvp=(_transpose_jvp,), stacked=True, plain=lambda x, axes: x.transpose(axes),
+        vjp=(lambda g, axes: g.transpose(_inverse(axes)),),
         view=lambda params: (lambda x: np.transpose(x, **params),
-                             lambda x, y: np.transpose(y, tuple(np.argsort(params["axes"])))),
+                             lambda x, y: np.transpose(y, _inverse(params["axes"]))),
         cases=[Case((3, 4)), Case((2, 3, 4), axes=(1, 2, 0)), Case(())])
 
 declare(np.broadcast_to, "y = x, repeated along new axes and axes of size 1; <g, dy> sums over the repetitions",

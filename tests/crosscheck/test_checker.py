@@ -9,7 +9,7 @@ import crosscheck
 from crosscheck import GradientError, assert_gradient, check
 from crosscheck.verdict import OK, NO_ANSWER, VERDICTS, WRONG
 from refgrad import custom, nn
-from tests.crosscheck.scenarios import SCENARIOS, T, X, function, gelu, gelu_tanh_slope, summed
+from tests.crosscheck.scenarios import SCENARIOS, T, X, function, gelu, gelu_tanh_slope, measured, summed
 from tests.rules import negative, rule_named
 
 SUMMED_PRODUCT = summed(lambda g, a, b: (g * b, g * a))
@@ -35,11 +35,6 @@ def test_a_wrong_entry_is_named_with_its_factor():
     assert first.verdict == WRONG and "entry (1, 2)" in first.note and "factor 1.5" in first.note
     by_balls = check(lambda x: torch.sin(x) + 0, T)
     assert by_balls.ok and by_balls.how == "balls"
-
-
-def measured(f):
-    """f with a number that leaves torch on the way, so that it is measured by differences."""
-    return lambda x: f(x) + 0 * float(x.sum())
 
 
 def test_differences_name_the_entry_too():

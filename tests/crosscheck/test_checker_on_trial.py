@@ -114,7 +114,7 @@ def differences_know_nothing(patch):
     patch.setattr(estimated, "slope", vague)
 
 
-@fault("torch's relu alone, with its kinks")
+@fault("torch's relu alone, by differences")
 def kinks_are_not_seen_by_differences(patch):
     slope = estimated.slope
 

@@ -3,6 +3,7 @@
 Nothing here depends on how long things take.
 """
 
+import os
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -181,8 +182,25 @@ def test_the_interval_covers_as_often_as_it_says():
     assert measure.median_interval(np.array([np.nan]))[3] == 0
 
 
-def test_workers_have_one_thread():
-    assert contenders.THREADS == 1 and contenders.ONE_THREAD["OPENBLAS_NUM_THREADS"] == "1"
+THREADED = """
+import os
+
+def prepare(problem, data):
+    return lambda: (os.environ["OPENBLAS_NUM_THREADS"], len(os.sched_getaffinity(0)))
+
+def arrays(result):
+    return result
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_worker_has_the_threads_that_its_row_says(threads, tmp_path, monkeypatch):
+    (tmp_path / "threaded.py").write_text(THREADED)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Worker(Contender("threaded", "threaded", "numpy"), threads) as worker:
+        variable, processors = worker.ask("prepare", TINY, draw(TINY))
+    assert variable == str(threads)
+    assert processors == (1 if threads == 1 else len(os.sched_getaffinity(0)))
 
 
 # The table, the plot, the page, the part
@@ -193,6 +211,7 @@ def small(monkeypatch):
     monkeypatch.setattr(measure, "LEAST", 2)
     monkeypatch.setattr(measure, "PAUSE", 0)
     monkeypatch.setattr(measure, "QUICK", NO_TIME)
+    monkeypatch.setattr(measure, "thread_counts", lambda: (1, 3))
     monkeypatch.setattr(measure, "chosen", lambda quick: [replace(TINY, name="MLP 8"), PROBLEMS[-1]])
     monkeypatch.setattr(measure, "present", lambda quick: [BY_NAME[HAND], BY_NAME[OURS], BY_NAME[WRITTEN]])
 
@@ -200,13 +219,14 @@ def small(monkeypatch):
 def test_the_part_writes_table_plot_and_page(small, tmp_path, capsys):
     runner.run([SPEED], [SPEED], out=tmp_path, quick=True)
     frame = read_table(tmp_path, TABLE, "speed")
-    assert tuple(frame.columns) == TABLE.columns and len(frame) == 12
-    assert set(frame["dtype"]) == set(DTYPES) and (frame["threads"] == 1).all() and frame["note"].isna().all()
+    assert tuple(frame.columns) == TABLE.columns and len(frame) == 24
+    assert set(frame["dtype"]) == set(DTYPES) and frame["note"].isna().all()
+    assert frame["threads"].value_counts().to_dict() == {1: 12, 3: 12}
     assert frame["version"].str.match(r"(numpy|refgrad) \d").all() and (frame["off"] <= 1).all()
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
     html = (tmp_path / "index.html").read_text()
-    assert "<h2>Speed</h2>" in html and "NumPy by hand" in html and "one thread each, seed 0, on " in html
-    assert "of 1 aims" in capsys.readouterr().out
+    assert "<h2>Speed</h2>" in html and "NumPy by hand" in html and "with one thread and 3 threads, seed 0, on " in html
+    assert " ".join(capsys.readouterr().out.split()).count("of 1 aims") == 2
 
 
 def test_a_profile_says_where_the_time_goes(small, tmp_path):
@@ -268,11 +288,11 @@ def test_who_was_not_timed_is_on_the_page(tmp_path):
     section, = sections(tmp_path, frame, None)
     assert section["tables"][-1]["rows"] == [["torch", "MLP 8", "float64", "refused: its answer is off"]]
     lines = measure.side_by_side(frame)
-    assert lines.iloc[0].to_dict() == {"problem": "MLP 8", "dtype": "float64", f"{HAND}, µs": 100,
+    assert lines.iloc[0].to_dict() == {"threads": 1, "problem": "MLP 8", "dtype": "float64", f"{HAND}, µs": 100,
                                        OURS: "1.30 (1.30–1.30)", "torch": ""}
     figure = plot_speed(frame, path=tmp_path / "speed.png")
     ax, = figure.axes
-    assert labels(ax.yaxis) == ["MLP 8"] and ax.get_title() == "float64"
+    assert labels(ax.yaxis) == ["MLP 8"] and ax.get_title() == "float64, one thread"
     assert dots(ax)[0].tolist() == [1.3]
     assert [t.get_text() for t in figure.legends[0].get_texts()] == [OURS]
     plt.close(figure)

@@ -1,6 +1,8 @@
 """Text means what paper means, and formulas are as short as on paper."""
 
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -119,7 +121,46 @@ def test_latex_stands_in_text_and_in_mathematics():
 
 n, m, k = "nmk"
 LOGISTIC = dict(w=(n,), X=(m, n), y=(m,))
+SOFTMAX = dict(W=(n, k), X=(m, n), Y=(m, k, "probabilities"))
+
+
+def stable(Z):
+    E = np.exp(Z - np.max(Z, axis=1, keepdims=True))
+    return E / np.sum(E, axis=1, keepdims=True)
+
+
+def log_sum_exp(Z):
+    largest = np.max(Z, axis=1, keepdims=True)
+    return largest + np.log(np.sum(np.exp(Z - largest), axis=1, keepdims=True))
+
+
 SHORT = [
+    (lambda W, X, Y: -np.sum(Y * np.log(stable(X @ W))), "W", SOFTMAX, "X' (softmax(X W) - Y)"),
+    (lambda W, X, Y: np.sum(log_sum_exp(X @ W)) - np.sum(Y * (X @ W)), "W", SOFTMAX,
+     "X' (softmax(X W) - Y)"),
+    (lambda w, X, y: np.sum(np.log(1 + np.exp(X @ w)) - y * (X @ w)), "w", LOGISTIC,
+     "X' (sigma(X w) - y)"),
+    (lambda w, X, y: np.sum(np.log(1 + np.exp(-y * (X @ w)))), "w", LOGISTIC,
+     "-X' (sigma(-X w . y) . y)"),
+    (lambda w, X, y: np.sum((1 / (1 + np.exp(-X @ w)) - y) ** 2) / 2, "w", LOGISTIC,
+     "X' (sigma(X w) . (1 - sigma(X w)) . (sigma(X w) - y))"),
+    (lambda x: np.sum((np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x))), "x", dict(x=(n,)),
+     "1 - tanh(x)^2"),
+    (lambda X, A: np.sum(np.sinh(A @ X) / np.cosh(A @ X)), "X", dict(A=(k, m), X=(m, n)),
+     "A' (1 - tanh(A X).^2)"),
+    (lambda X, W, V: np.sum((X @ W) * nn.sigmoid(X @ V)), "V",
+     dict(X=(m, n), W=(n, k), V=(n, k)), "X' (sigma(X V) . (1 - sigma(X V)) . X W)"),
+    (lambda A, x, y: np.linalg.norm(A - np.outer(x, y)), "x", dict(A=(m, n), x=(m,), y=(n,)),
+     "1/|A - x y'| (x y' - A) y"),
+    (lambda X, mu, S: np.trace((X - mu) @ np.linalg.inv(S) @ (X - mu).T) / 2, "mu",
+     dict(X=(m, n), mu=(n,), S=(n, n, "positive definite")), "S^-1 (1 mu' - X)' 1"),
+    (lambda M, R, U, V: np.sum((M * (R - U @ V.T)) ** 2) / 2, "V",
+     dict(M=(m, n), R=(m, n), U=(m, k), V=(n, k)), "((U V' - R) . M.^2)' U"),
+    (lambda x: np.sum(np.diff(x) ** 2), "x", dict(x=(n,)), "2 D' D x"),
+    (lambda x, D: np.sum((x[1:] - x[:-1]) ** 2) + np.trace(D), "x", dict(x=(n,), D=(m, m)),
+     "2 D_2' D_2 x"),
+    (lambda w, X, y: np.sum(np.maximum(0, 1 - y * (X @ w)) ** 2), "w", LOGISTIC,
+     "-2 X' (max(0, 1 - X w . y) . y)"),
     (lambda w, X, y: nn.binary_cross_entropy_with_logits(X @ w, y, reduction="sum"), "w", LOGISTIC,
      "X' (sigma(X w) - y)"),
     (lambda w, X, y: -np.sum(y * np.log(nn.sigmoid(X @ w))
@@ -127,7 +168,7 @@ SHORT = [
      "w", LOGISTIC, "X' (sigma(X w) - y)"),
     (lambda w, X, y: -np.sum(y * np.log(1 / (1 + np.exp(-X @ w)))
                              + (1 - y) * np.log(1 - 1 / (1 + np.exp(-X @ w)))),
-     "w", LOGISTIC, "X' (1 / (exp(-X w) + 1) - y)"),
+     "w", LOGISTIC, "X' (sigma(X w) - y)"),
     (lambda W, X, Y: -np.sum(Y * np.log(
         np.exp(X @ W) / np.sum(np.exp(X @ W), axis=1, keepdims=True))),
      "W", dict(W=(n, k), X=(m, n), Y=(m, k, "probabilities")), "X' (softmax(X W) - Y)"),
@@ -176,3 +217,70 @@ def test_what_is_made_shorter_stays_the_same(text):
     assert d.unconfirmed is None
     if len(f.names) == 1:
         assert derive(f, f.names[0], **shapes).hessian is not None
+
+
+@pytest.mark.parametrize("program, wrt, shapes, says", [
+    (lambda w, X, y: -np.sum(y * np.log(1 / (1 + np.exp(-X @ w)))
+                             + (1 - y) * np.log(1 - 1 / (1 + np.exp(-X @ w)))),
+     "w", LOGISTIC, "X' diag(sigma(X w) . (1 - sigma(X w))) X"),
+    (lambda x: np.log(np.sum(np.exp(x - np.max(x)))) + np.max(x), "x", dict(x=(n,)),
+     "diag(softmax(x)) - softmax(x) softmax(x)'"),
+    (lambda x: np.sum((x[1:] - x[:-1]) ** 2), "x", dict(x=(n,)), "2 D' D")])
+def test_second_derivatives_are_as_short_as_on_paper(program, wrt, shapes, says):
+    assert str(derive(program, wrt, **shapes).hessian) == says
+
+
+@pytest.mark.parametrize("program, kinks", [
+    (lambda x: np.linalg.norm(x) ** 2, False), (lambda x: np.linalg.norm(x), True),
+    (lambda x: np.sum(np.abs(x)), True), (lambda x: np.sum(nn.relu(x) ** 2), False),
+    (lambda x: np.log(np.sum(np.exp(x - np.max(x)))) + np.max(x), False)])
+def test_kinks_are_noted_where_the_gradient_has_one(program, kinks):
+    assert any("kink" in note for note in derive(program, x=(n,)).notes) == kinks
+
+
+def test_slices_hold_for_every_size():
+    d = derive(lambda x: np.sum((x[2:] - 2 * x[1:-1] + x[:-2]) ** 2), x=(n,))
+    assert not d.fixed and "n >= 2" in d.notes[0]
+    x = RNG.standard_normal(9)
+    second = np.diff(np.eye(9), 2, axis=0)
+    np.testing.assert_allclose(d.numpy()(x), 2 * second.T @ second @ x)
+
+
+LONG = derive(lambda W, V, X, Y: np.sum((np.tanh(np.tanh(X @ W) @ V) @ V - Y) ** 2 * np.exp(X @ W)),
+              X=(m, n), W=(n, n), V=(n, n), Y=(m, n))
+
+
+def test_the_package_can_be_called():
+    assert str(rg.derive(lambda x, A: x @ A @ x, "x", x=(n,), A=(n, n)).gradient) == "(A + A') x"
+
+
+def test_every_name_that_is_shown_is_defined():
+    shown = repr(LONG), LONG._repr_latex_(), LONG._repr_html_(), str(LONG.gradient)
+    for text, equals in zip(shown, (" = ", " &= ", "<mo>=</mo>", " = ")):
+        for name in ("A1", "R"):
+            written = {" &= ": {"A1": "A_{1}"}, "<mo>=</mo>": {
+                "A1": "<msub><mi>A</mi><mn>1</mn></msub>", "R": "<mi>R</mi>"}}.get(equals, {})
+            assert written.get(name, name) + equals in text
+    for words in ("because", "product rule: d(A B) = dA B + A dB", "3. From dA3 back"):
+        assert words in LONG._repr_html_() and words in LONG.latex()
+
+
+#: The commands that amsmath and LaTeX know, of those that formulas use.
+MACROS = {*"""ensuremath begin end text quad displaystyle mathrm mathbf mathit operatorname frac tfrac
+    sqrt sum left right langle rangle lvert rvert odot oslash otimes top le ge ne hat exp log sin cos
+    tan tanh sinh cosh det max min alpha beta gamma sigma lambda mu pi theta""".split()}
+
+
+@pytest.mark.parametrize("d", [LONG, *(derive(program, wrt, **shapes)
+                                       for program, wrt, shapes, _ in SHORT[:6])], ids=lambda d: str(d.gradient)[:20])
+def test_latex_compiles_as_it_stands(d, tmp_path):
+    for body in (d.latex(), d._repr_latex_().strip("$").join(["$"] * 2)):
+        if shutil.which("pdflatex"):
+            (tmp_path / "shown.tex").write_text(
+                "\\documentclass{article}\\usepackage{amsmath}\\begin{document}" + body + "\\end{document}")
+            done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "shown.tex"],
+                                  cwd=tmp_path, capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout[-2000:]
+        bare = re.sub(r"\\[_&%#${}\\]", "", body)
+        assert body.isascii() and bare.count("{") == bare.count("}") and bare.count("$") % 2 == 0
+        assert set(re.findall(r"\\([A-Za-z]+)", bare)) <= MACROS

@@ -66,7 +66,7 @@ def test_arrays_that_are_made_of_sizes_fit_all_sizes(program):
 FIXED = {"halves": lambda X: np.sum(X ** 2) / (X.shape[0] // 2),
          "odd": lambda X: np.sum(X ** 2) * (len(X) % 2 + 1),
          "a loop": lambda X: sum(np.sum(X ** 2) for i in range(len(X))),
-         "positions": lambda X: np.sum(X[1:] ** 2),
+         "positions": lambda X: np.sum(X[::2] ** 2),
          "a branch": lambda X: np.sum(X ** 2) if len(X) > 6 else np.sum(X ** 3)}
 
 

@@ -219,6 +219,17 @@ def test_results_that_are_no_arrays_of_the_program():
     assert (constant == np.arange(3.0)).all() and (x == 1).all()
 
 
+def test_a_turned_result_is_copied_only_if_something_else_shows_its_memory():
+    x = np.arange(6.0).reshape(2, 3)
+    alone = rg.jit(lambda x: (np.exp(x).T, x.T))
+    assert alone.program(x).source.count(".copy") == 1 and alone(x)[0].base is not None
+    both = rg.jit(lambda x: (lambda y: (y.T, np.reshape(y, (-1,))))(np.exp(x)))
+    for _ in range(2):
+        turned, flat = both(x)
+        turned[...] = 0
+        np.testing.assert_array_equal(flat, np.exp(x).ravel())
+
+
 def test_what_cannot_be_written_down_says_so():
     with pytest.raises(LostTrace, match="may change from call to call of a jit-ted function"):
         rg.jit(lambda x: np.sum(np.asarray(x)))(np.ones(3))

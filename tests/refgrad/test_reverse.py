@@ -142,6 +142,21 @@ def test_gradients_do_not_alias_each_other():
         np.testing.assert_array_equal(g, np.ones_like(value))
 
 
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_gradient_is_copied_only_if_something_else_holds_its_memory(keeps):
+    made, kept = [], []
+
+    def rule(g, a):
+        product = a.T @ g
+        made.append(product.__array_interface__["data"])
+        kept.append(product if keeps else None)
+        return product
+
+    times = Primitive(None, "Y = A B", name="times", forward=np.matmul, vjp=(None, rule))
+    gradient = rg.grad(lambda W: np.sum(times(np.ones((3, 5)), W.T)))(np.ones((4, 5)))
+    assert (gradient.__array_interface__["data"] == made[0]) is not keeps
+
+
 KEPT = np.array([1.0, 2.0, 3.0])
 
 

@@ -10,13 +10,14 @@
 from ..options import OUT, QUICK, SEED
 from ..study import Command, Study, Table
 
-#: speed.csv: a row for each problem, dtype and contender.
+#: speed.csv: a row for each number of threads, problem, dtype and contender.
 #: seconds       of a call, the median of the rounds
 #: ratio         to the hand-written version: the median over the rounds; low, high: its 95 % confidence interval, or
 #:               the whole range if there are fewer than six rounds
 #: over_refgrad  the same, in parts of refgrad's time; over_jit: of that of refgrad.jit
 #: rounds        that count; thrown_away: blocks during which something else had the processor
-#: busy          processor time over wall time, the median: more than 1 would be more than one thread
+#: busy          processor time over wall time, the median: more than 1 if several threads are at work
+#: threads       that every library may start
 #: off           the largest error of the gradients, in parts of what rounding explains; see problems.rounding
 #: note          why there is no time: it computes something else, or it failed
 NUMBERS = ("seconds", "ratio", "low", "high", "over_refgrad", "over_jit", "rounds", "thrown_away",
@@ -34,7 +35,8 @@ Measure speed, memory and throughput: refgrad against NumPy by hand, torch, JAX 
 against what must be kept; networks checked in a second against torch's gradcheck. Writes speed.csv, speed_profile.csv,
 memory.csv, throughput.csv, throughput_time.csv and their plots.
 
-Everything has one thread; it takes eight minutes, --quick one. torch.compile (not with --quick), JAX, HIPS autograd
+Speed is measured with one thread, and with one for each processor; all else has one thread. It takes a quarter of an
+hour, --quick two minutes. torch.compile (not with --quick), JAX, HIPS autograd
 and MyGrad take part if they are installed.
 
 Example: `python -m crosscheck speed --quick --out /tmp/try`

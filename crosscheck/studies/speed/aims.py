@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from .contenders import OURS, WRITTEN
+from .contenders import OURS, WRITTEN, in_words
 
 SMALL = ("MLP 8", "MLP 32", "tanh MLP 32", "64 tanh layers of 32", "batch norm 32", "MSE with L2 32",
          "SGD step, digits")
@@ -59,18 +59,24 @@ AIMS = (
 )
 
 
-COLUMNS = ("aim", "limit", "met by", "missed by the factor",
+COLUMNS = ("aim", "threads", "limit", "met by", "missed by the factor",
            *(c for way in WAYS for c in (way, f"{way}: the worst of")))
 
 
 def judged(frame):
-    """A row for each aim that the measurements speak of."""
-    found = [row for aim in AIMS if (row := aim.judged(frame))]
+    """A row for each aim that the measurements speak of, and each number of threads."""
+    found = [{"threads": threads, **row} for aim in AIMS for threads, rows in frame.groupby("threads")
+             if (row := aim.judged(rows))]
     return pd.DataFrame(found, columns=COLUMNS).astype({"missed by the factor": float})
 
 
 def sentence(frame):
-    """What was found, in a few words."""
+    """What was found, in a few words for each number of threads."""
+    said = [f"With {in_words(threads)} {_of_equal_threads(rows)}" for threads, rows in frame.groupby("threads")]
+    return ". ".join(said) or "Nothing was measured"
+
+
+def _of_equal_threads(frame):
     parts = []
     for name, problems in (("8 to 32", NARROW), ("128 to 512", MIDDLE), ("1024 and more", WIDE)):
         spans = [_span(frame, problems, way, "ratio") for way in WAYS]
@@ -93,8 +99,7 @@ def sentence(frame):
         said.append(f"of {len(table)} aims {len(table) - len(missed)} are met" + (
             f", the others missed by factors of {missed['missed by the factor'].min():.2f} to "
             f"{missed['missed by the factor'].max():.2f}" if len(missed) else ""))
-    text = "; ".join(said)
-    return text[:1].upper() + text[1:] if text else "Nothing was measured"
+    return "; ".join(said) or "no aim was measured"
 
 
 def _span(frame, problems, contender, column):

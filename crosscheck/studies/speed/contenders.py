@@ -13,12 +13,27 @@ from shutil import which
 
 from .networks import NETWORKS
 
-THREADS = 1
+#: The variables by which libraries are told how many threads they may start.
+VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+             "VECLIB_MAXIMUM_THREADS", "NPROC", "TORCHINDUCTOR_COMPILE_THREADS")
 
-#: One thread for every library: two that wait for each other wait for whatever else the machine does.
-ONE_THREAD = {**dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
-                               "VECLIB_MAXIMUM_THREADS", "NPROC", "TORCHINDUCTOR_COMPILE_THREADS"), str(THREADS)),
-              "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "JAX_PLATFORMS": "cpu"}
+
+def thread_counts():
+    """One thread, and what libraries start if nobody tells them: one for each processor."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return tuple(dict.fromkeys((1, processors)))
+
+
+def environment(threads):
+    """The variables of a process in which every library has so many threads."""
+    eigen = "false" if threads == 1 else "true"
+    return {**os.environ, **dict.fromkeys(VARIABLES, str(threads)), "JAX_PLATFORMS": "cpu",
+            "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={eigen}"}
+
+
+def in_words(threads):
+    return "one thread" if threads == 1 else f"{threads} threads"
+
 
 HAND, OURS, WRITTEN = "NumPy by hand", "refgrad", "refgrad.jit"
 
@@ -78,12 +93,13 @@ class Failed(Exception):
 class Worker:
     """A contender in a process of its own, which Ctrl-C does not reach; used as a context."""
 
-    def __init__(self, contender):
-        self.contender = contender
+    def __init__(self, contender, threads=1):
+        self.contender, self.threads = contender, threads
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "crosscheck.studies.speed.worker", contender.module, contender.function],
+            [sys.executable, "-m", "crosscheck.studies.speed.worker", contender.module, contender.function,
+             str(threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-            env={**os.environ, **ONE_THREAD})
+            env=environment(threads))
 
     def ask(self, request, *arguments):
         """What the worker answers; raises Failed."""

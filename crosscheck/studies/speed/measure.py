@@ -1,7 +1,8 @@
 """The benchmark: contenders that agree take turns, in rounds and in random order, each in its own process.
 
 A block is as many calls as take BLOCK seconds, after a pause in which the processor comes to rest.  A block during
-which the process did not have its processor to itself is thrown away and asked for again.  The figure of a contender
+which the process did not have a processor to itself is thrown away and asked for again.  All are measured with one
+thread, and with as many as libraries start if nobody tells them.  The figure of a contender
 is the median, over the rounds, of its time in parts of the hand-written version's time in the same round.
 """
 
@@ -11,14 +12,16 @@ import os
 import platform
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import groupby, product
 from math import ceil, comb
+from operator import itemgetter
 from time import perf_counter, sleep
 
 import numpy as np
 import pandas as pd
 
 from . import numpy_by_hand
-from .contenders import HAND, OURS, THREADS, WRITTEN, Failed, Worker, present
+from .contenders import HAND, OURS, WRITTEN, Failed, Worker, in_words, present, thread_counts
 from .problems import DTYPES, chosen, draw, rounding
 from . import TABLE
 
@@ -37,7 +40,7 @@ class Effort:
     warm_up: float
 
 
-FULL, QUICK = Effort(7.0, 8e-3, 0.2), Effort(0.6, 4e-3, 0.02)
+FULL, QUICK = Effort(3.5, 8e-3, 0.2), Effort(0.4, 4e-3, 0.02)
 
 
 @dataclass
@@ -51,19 +54,20 @@ class Result:
 
 
 def tasks(quick):
-    """(problem, dtype) of each measurement."""
-    return [(p, dtype) for p in chosen(quick) for dtype in DTYPES]
+    """(number of threads, problem, dtype) of each measurement."""
+    return list(product(thread_counts(), chosen(quick), DTYPES))
 
 
 def run_speed(seed=0, quick=False, tick=lambda description: None):
     """Measure everything; interrupted, it returns what is finished."""
     result = Result()
     try:
-        with ExitStack() as stack:
-            workers = [stack.enter_context(Worker(c)) for c in present(quick)]
-            for problem, dtype in tasks(quick):
-                result.rows += measure(workers, problem, dtype, seed, QUICK if quick else FULL)
-                tick(f"{problem.name}, {dtype}")
+        for threads, group in groupby(tasks(quick), key=itemgetter(0)):
+            with ExitStack() as stack:
+                workers = [stack.enter_context(Worker(c, threads)) for c in present(quick)]
+                for _, problem, dtype in group:
+                    result.rows += measure(workers, problem, dtype, seed, QUICK if quick else FULL)
+                    tick(f"{problem.name}, {dtype}, {in_words(threads)}")
     except KeyboardInterrupt:
         result.stopped = "interrupted"
     return result
@@ -94,9 +98,9 @@ def measure(workers, problem, dtype, seed, effort):
         rounds.run(effort.rounds)
     except Failed as failure:
         notes = {who: note or f"not timed: {failure}" for who, note in notes.items()}
-    versions = {w.contender.name: w.contender.version for w in workers}
-    return [{"problem": problem.name, "dtype": dtype, "contender": who, "off": off[who], "threads": THREADS,
-             "version": versions[who], "note": note,
+    by_name = {w.contender.name: w for w in workers}
+    return [{"problem": problem.name, "dtype": dtype, "contender": who, "off": off[who],
+             "threads": by_name[who].threads, "version": by_name[who].contender.version, "note": note,
              **(rounds.columns(who) if not note else {"rounds": 0, "thrown_away": 0})} for who, note in notes.items()]
 
 
@@ -193,11 +197,12 @@ def median_interval(values, confidence=0.95):
 
 
 def side_by_side(speed):
-    """A line for each problem and dtype: microseconds by hand, and each contender's ratio with its interval."""
+    """A line for each number of threads, problem and dtype: microseconds by hand, and each contender's ratio with its
+    interval."""
     lines = []
-    for (problem, dtype), rows in speed.groupby(["problem", "dtype"], sort=False):
+    for (threads, problem, dtype), rows in speed.groupby(["threads", "problem", "dtype"], sort=False):
         rows = rows.set_index("contender")
-        line = {"problem": problem, "dtype": dtype}
+        line = {"threads": threads, "problem": problem, "dtype": dtype}
         for who in speed["contender"].unique():
             if who not in rows.index or pd.isna(rows.loc[who, "ratio"]):
                 line[who] = ""

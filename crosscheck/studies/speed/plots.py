@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from ...report.style import WITH_JIT, plot, plt
-from .contenders import CONTENDERS, HAND, OURS, WRITTEN
+from .contenders import CONTENDERS, HAND, OURS, WRITTEN, in_words
 
 OF = {**WITH_JIT, "torch.compile": "#E69F00", "jax.jit": "#009E73", "HIPS autograd": "#CC79A7",
       "MyGrad": "#777777"}
@@ -14,14 +14,16 @@ TICKS = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128)
 @plot()
 def plot_speed(table):
     """From speed.csv."""
-    problems, dtypes = list(dict.fromkeys(table["problem"])), list(dict.fromkeys(table["dtype"]))
+    problems = list(dict.fromkeys(table["problem"]))
+    panels = list(dict.fromkeys(zip(table["dtype"], table["threads"])))
+    counts = max(table["threads"].nunique(), 1)
     timed = table[table["ratio"].notna()]
     who = [c.name for c in CONTENDERS if c.name != HAND and c.name in set(timed["contender"])]
-    figure, axes = plt.subplots(1, max(len(dtypes), 1), figsize=(10, 0.5 * len(problems) + 1.9), sharex=True,
-                                sharey=True, squeeze=False, layout="constrained")
-    for ax, dtype in zip(axes[0], dtypes):
+    figure, axes = plt.subplots(counts, max(len(panels) // counts, 1), squeeze=False, sharex=True, sharey=True,
+                                figsize=(10, counts * (0.5 * len(problems) + 1.0) + 0.9), layout="constrained")
+    for ax, (dtype, threads) in zip(axes.ravel(), panels):
         for lane, name in enumerate(who):
-            rows = timed[(timed["dtype"] == dtype) & (timed["contender"] == name)]
+            rows = timed[(timed["dtype"] == dtype) & (timed["threads"] == threads) & (timed["contender"] == name)]
             y = np.array([problems.index(p) for p in rows["problem"]]) + 0.64 * ((lane + 0.5) / len(who) - 0.5)
             ax.hlines(y, rows["low"], rows["high"], color=OF[name], lw=1.5, zorder=2)
             ours = name in (OURS, WRITTEN)
@@ -30,7 +32,7 @@ def plot_speed(table):
             ax.axhspan(k - 0.5, k + 0.5, color="#f3f3f3", zorder=0)
         ax.axvline(1, color="black", lw=1.2, zorder=1)
         ax.set(xscale="log", ylim=(len(problems) - 0.5, -0.5), yticks=range(len(problems)), yticklabels=problems,
-               title=dtype, xlabel="time in parts of NumPy by hand (the black line)")
+               title=f"{dtype}, {in_words(threads)}", xlabel="time in parts of NumPy by hand (the black line)")
         ax.xaxis.set_major_locator(FixedLocator(TICKS))
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_locator(NullLocator())

@@ -5,6 +5,7 @@ from functools import partial
 from ...report.sections import images, section, table
 from ..study import Outcome
 from . import aims, measure, profile
+from .contenders import in_words
 from .plots import plot_speed
 
 
@@ -13,7 +14,7 @@ def run(options, watch):
     with watch("comparing speed", count) as tick:
         result = measure.run_speed(options.seed, options.quick, tick)
     frame = result.frame
-    finished = len(frame[["problem", "dtype"]].drop_duplicates())
+    finished = len(frame[["threads", "problem", "dtype"]].drop_duplicates())
     times = None if result.stopped else partial(
         profile.run_profile, options.seed, 0.1 if options.quick else 0.5)
     notes = (f"{r.contender}, {r.problem}: {r.note}" for r in frame.itertuples() if r.note)
@@ -21,19 +22,23 @@ def run(options, watch):
         finished, f"{finished} of {count} comparisons are made", [frame, times],
         {"speed.png": partial(plot_speed, frame)},
         f"the speed of {frame['contender'].nunique()} contenders on {frame['problem'].nunique()} "
-        f"programs, one thread each, seed {options.seed}, on {measure.machine()}",
+        f"programs, with {_threads(frame)}, seed {options.seed}, on {measure.machine()}",
         aims.sentence(frame), list(dict.fromkeys(notes)), result.stopped)
+
+
+def _threads(frame):
+    return " and ".join(map(in_words, sorted(frame["threads"].unique())))
 
 
 def sections(folder, speed, times):
     """What was found, the aims, every ratio with its interval, where the time goes, and who was refused or failed."""
-    threads = "one thread" if (speed["threads"] == 1).all() else f"{speed['threads'].max()} threads"
     versions = ", ".join(dict.fromkeys(speed["version"]))
     text = [aims.sentence(speed) + ".",
             "The time of value and gradient in parts of that of NumPy written by hand: medians over rounds in random "
             "order, in brackets their 95 % confidence interval. Before anything is timed its answers are compared "
-            "with the exact ones. Each contender has a process of its own, all of them in turn the same processor, and "
-            f"{threads}. Blocks of calls during which something else had the processor are thrown away: "
+            "with the exact ones. Each contender has a process of its own, in which every library may start "
+            f"{_threads(speed)}; with one thread they all have the same processor in turn. Blocks of calls during "
+            "which something else had the processor are thrown away: "
             f"{int(speed['thrown_away'].sum()):,} were. {versions}."]
     judged = aims.judged(speed)
     shown = [table(judged, "What the project set out to reach, and the worst case of each")] if len(judged) else []

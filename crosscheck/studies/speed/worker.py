@@ -1,7 +1,8 @@
-"""The process of one contender: `python -m crosscheck.studies.speed.worker MODULE FUNCTION`, requests in and answers out.
+"""The process of one contender: `python -m crosscheck.studies.speed.worker MODULE FUNCTION THREADS`, requests in and
+answers out.
 
-It knows nothing of the other contenders, so that no thread pool of theirs runs here.  All workers are kept on the same
-processor where the system allows it: there each has one, however many threads it starts.
+It knows nothing of the other contenders, so that no thread pool of theirs runs here.  Workers with one thread are all
+kept on the same processor where the system allows it: there each has one, however many threads it starts.
 """
 
 from __future__ import annotations
@@ -62,10 +63,10 @@ class Contender:
         return seconds
 
 
-def main(module, function):
+def main(module, function, threads):
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is no answer
-    if hasattr(os, "sched_setaffinity"):
+    if threads == "1" and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     contender = None
     while True:

@@ -14,6 +14,8 @@ written to gets a `Place` of its own then, and is itself left as it was.
 from __future__ import annotations
 
 import functools
+import math
+import operator
 
 import numpy as np
 import torch
@@ -52,7 +54,8 @@ class Carrier(torch.Tensor):
     @staticmethod
     def __new__(cls, place, dtype, read=None, positions=None, strides=None):
         if positions is None:
-            positions = np.arange(place.array.size).reshape(place.array.shape)
+            shape = [operator.index(n) for n in place.array.shape]
+            positions = np.arange(math.prod(shape)).reshape(shape)
         if strides is None:
             strides = [s // positions.itemsize for s in positions.strides]
         with torch.inference_mode(False):
@@ -301,7 +304,7 @@ def _by_torch(func, args, kwargs, targets):
             return a
         if id(a) not in plain:
             made = torch.empty_strided(a.shape, a.stride(), dtype=a.dtype)
-            plain[id(a)] = made.copy_(torch.from_numpy(midpoints(a.array)))
+            plain[id(a)] = made.copy_(torch.from_numpy(np.array(midpoints(a.array))))
         return plain[id(a)]
 
     found = func(*tree_map(stand_in, args), **tree_map(stand_in, kwargs))

@@ -170,6 +170,13 @@ def _(x, shape, weight, eps):
     return nn.rms_norm(x, tuple(shape), weight, eps), None
 
 
+@operation("_weight_norm_interface")
+def _(v, g, axis=0):
+    others = tuple(k for k in range(v.ndim) if k != axis % v.ndim)
+    length = np.sqrt(np.sum(np.square(v), axis=others, keepdims=True))
+    return v * (g / length), np.reshape(length, np.shape(g))
+
+
 @operation("native_group_norm")
 def _(x, weight, bias, n, c, size, groups, eps):
     rows = np.reshape(x, (n, groups, -1))

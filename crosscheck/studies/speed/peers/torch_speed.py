@@ -22,7 +22,6 @@ F = SimpleNamespace(**{name: getattr(torch.nn.functional, name) for name in (
 
 
 def prepare(problem, data, compiled=False):
-    torch.set_num_threads(1)
     x, y = torch.tensor(data.x), torch.tensor(data.y)
     p = [torch.tensor(a, requires_grad=True) for a in data.parameters]
 
