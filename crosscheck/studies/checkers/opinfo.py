@@ -286,10 +286,10 @@ class Call:
 
     def __call__(self, *given):
         with seeded(0):
-            return _real(self.result(*given))
+            return _real(self.end(self.returned(*given)))
 
-    def result(self, *given):
-        """What the entry itself gives."""
+    def returned(self, *given):
+        """What the entry itself returns."""
         def filled(x):
             if isinstance(x, Place):
                 return given[x.position]
@@ -300,7 +300,7 @@ class Call:
 
         first, args, named = filled((self.first, self.args, self.named))
         # The wrapper says where a derivative is meant: on symmetric matrices, say.
-        return self.end(self.op.gradcheck_wrapper(self.op, first, *args, **dict(named)))
+        return self.op.gradcheck_wrapper(self.op, first, *args, **dict(named))
 
 
 @contextlib.contextmanager

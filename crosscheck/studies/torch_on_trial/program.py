@@ -116,20 +116,34 @@ def _printing(found, names, name, by_func):
 def _parts(found):
     """The expressions of the results that are weighed, in their order."""
     with torch.no_grad():
-        y = found.call.result(*found.tensors)
+        y = found.call.returned(*found.tensors)
+        ended = found.call.end(y)
+    texts = dict(_leaves(y, "y"))
 
-    def parts(y, text):
-        if torch.is_tensor(y):
-            if y.is_complex():
-                return [f"torch.view_as_real({text})"]
-            return [text] if y.is_floating_point() and y.layout == torch.strided else []
-        if isinstance(y, (list, tuple)):
-            return [p for k, part in enumerate(y) for p in parts(part, f"{text}[{k}]")]
-        return []
+    def text(leaf):
+        if id(leaf) not in texts:
+            raise NotWritten("what the sample makes of the result")
+        return f"torch.view_as_real({texts[id(leaf)]})" if leaf.is_complex() else texts[id(leaf)]
 
+    leaves = [leaf for leaf in _tensors(ended) if leaf.is_complex() or leaf.is_floating_point()]
     wanted = [r.requires_grad for r in found.call(*found.tensors)]
-    every = parts(y, "y")
+    every = list(map(text, leaves))
     return [p for p, w in zip(every, wanted) if w] if len(every) == len(wanted) else every
+
+
+def _leaves(y, text):
+    """(identity, expression) of each tensor of a result."""
+    if torch.is_tensor(y):
+        yield id(y), text
+    elif isinstance(y, (list, tuple)):
+        for k, part in enumerate(y):
+            yield from _leaves(part, f"{text}[{k}]")
+
+
+def _tensors(y):
+    if torch.is_tensor(y):
+        return [y]
+    return [t for part in y for t in _tensors(part)] if isinstance(y, (list, tuple)) else []
 
 
 def _draws(found):
@@ -138,7 +152,7 @@ def _draws(found):
     torch.random.default_generator.manual_seed(0)
     at_first = torch.random.get_rng_state()
     with torch.no_grad():
-        found.call.result(*found.tensors)
+        found.call.returned(*found.tensors)
     drew = not torch.equal(at_first, torch.random.get_rng_state())
     torch.random.set_rng_state(before)
     return drew
