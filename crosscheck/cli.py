@@ -45,7 +45,7 @@ def application(studies):
 
     def default(context, **options):
         if context.invoked_subcommand is None:
-            runner.run([s for s in studies if s.default], studies, **options)
+            runner.run([s for s in studies if s.default], studies, asked=False, **options)
 
     app.callback(invoke_without_command=True, help=EVERYTHING)(
         with_options(default, (parameter("context", typer.Context), QUICK, SEED, OUT, WORKERS, CLUSTER)))

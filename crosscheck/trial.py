@@ -344,6 +344,10 @@ class Examination:
             return True
         return any(np.ndim(g) and len(g) and not np.any(g[0]) for g in found.values())
 
+    def extreme(self, label):
+        """Are the entries at a point so large or small that squares leave the range of floats?"""
+        return label in self.points and self.points[label].extreme
+
     def where(self, finding):
         """Where in the gradient the fault of a failure is, in words; "" where no pattern shows."""
         trial = self.trials.get(finding.point)
@@ -379,7 +383,7 @@ class Examination:
             self.natural = sum(float(np.sum(np.abs(y * w))) for y, w in zip(ys, weights))
         u, v = ({k: _draw(rng, a.shape, form) for k, a in point.x.items()} for _ in range(2))
         try:
-            known = self._known_at(point, weights, u, v, number)
+            known = self.known_at(point, weights, u, v, number)
         except Undecided:
             raise
         except Exception as error:
@@ -414,7 +418,7 @@ class Examination:
             if not wrong and not self.many and not known.kinked() and not point.extreme:
                 yield from third_order(trial, self.widest)
 
-    def _known_at(self, point, weights, u, v, number):
+    def known_at(self, point, weights, u, v, number):
         """What is known at a point: `ByBalls` where the function runs on balls, else `ByDifferences`."""
         known = None
         if not self.why_floats:

@@ -37,13 +37,13 @@ def program_of(network, library="torch", mode=Mode.REVERSE, dtype="float64", nam
     needed = {Mode.REVERSE: {}, Mode.FORWARD: {"v": {name: v[name]}},
               Mode.FORWARD_OVER_FORWARD: {"u": u, "v": v}}.get(mode, {"v": v})
     lines += [f"{d} = {_tuple(map(write, parts.values()))}" for d, parts in needed.items()]
-    lines.append(f"print({_derivative(network.leaves, mode, name, library.gradient, library.slope)}.tolist())")
+    lines.append(f"print({derivative_of(network.leaves, mode, name, library.gradient, library.slope)}.tolist())")
     if exact is not None:
         lines.append(f"# exact: {np.asarray(exact).tolist()}")
     return "\n".join(lines) + "\n"
 
 
-def _derivative(leaves, mode, name, grad, jvp):
+def derivative_of(leaves, mode, name, grad, jvp):
     """The expression of the derivative, in the names of the program."""
     arguments, point, k = ", ".join(leaves), _tuple(leaves), leaves.index(name)
     number = f", {k}" if k else ""  # grad differentiates the first argument unless told otherwise

@@ -33,7 +33,8 @@ def write_page(folder, studies):
         for name in _others(manifest, study):
             _named(missing, manifest.compare, study.name, name, _how(study, folder))
         if study.heads:
-            verdict, good = study.body.verdict(*frames)
+            sentences, fine = study.body.verdict(*frames)
+            verdict, good = [*verdict, *sentences], good and fine
     missing += [manifest.trouble] if manifest.trouble else manifest.other_versions()
     sections.sort(key=lambda section: not section["finding"])
     text = render(TEMPLATE, verdict=verdict, good=good and not manifest.trouble, missing=missing,

@@ -10,7 +10,8 @@ from .networks import NETWORKS
 from .scaling import SCALING
 from .speed import SPEED
 from .throughput import THROUGHPUT
+from .torch_on_trial import TORCH
 from .training import TRAINING
 
-STUDIES = (NETWORKS, DERIVATIONS, LAYERS, FAULTS, CHECKERS, TRAINING, SCALING, SPEED, MEMORY,
+STUDIES = (NETWORKS, TORCH, DERIVATIONS, LAYERS, FAULTS, CHECKERS, TRAINING, SCALING, SPEED, MEMORY,
            THROUGHPUT, ARRAYS)

@@ -15,9 +15,10 @@ from ..report.terminal import bar, complain, console
 from .study import machine
 
 
-def run(chosen, studies, **options):
+def run(chosen, studies, asked=True, **options):
     """Run the chosen of the studies, and write the page of all.
 
+    asked    whether a command was given; else studies are run with what they take `unasked`
     options  values of the command's options, `out` among them; what a study's own command has beside
              them takes its default
     """
@@ -27,7 +28,7 @@ def run(chosen, studies, **options):
     failed = False
     for study in chosen:
         defaults = {p.name: p.default for p in study.command.options}
-        outcome = study.body.run(SimpleNamespace(**defaults | options), watch)
+        outcome = study.body.run(SimpleNamespace(**defaults | ({} if asked else study.unasked) | options), watch)
         write(study, outcome, studies, out, options.get("seed"))
         if outcome.stopped:
             complain(f"{outcome.stopped}: {outcome.how_far}" +

@@ -52,8 +52,9 @@ class Study:
     tables    the `Table`s that it writes
     module    the name of the module of its functions, see below
     default   whether it is run where no command is given
-    heads     whether its verdict is the head of the page
+    heads     whether its verdict stands at the head of the page
     commands  more `Command`s, about the same subject
+    unasked   values of the command's options where it is run because no command is given
 
     ``run(options, watch)`` gives the `Outcome`.  `options` has an attribute for each option of the
     command.  In ``with watch(doing, count) as tick`` a progress bar is shown, one step further with
@@ -73,6 +74,7 @@ class Study:
     default: bool = False
     heads: bool = False
     commands: tuple = ()
+    unasked: dict = field(default_factory=dict)
 
     @property
     def body(self):

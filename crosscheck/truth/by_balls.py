@@ -66,7 +66,8 @@ class ByBalls:
     def value(self):
         """f at the point, as Balls."""
         with arithmetic(self.truth.bits):
-            return self.program({k: Ball(a) for k, a in self.x.items()})
+            ys = self.program({k: Ball(a) for k, a in self.x.items()})
+            return [y if isinstance(y, Ball) else Ball(y) for y in ys]  # one may depend on nothing
 
     def weighed_by(self, weights):
         """The same with other weights, for asking its slopes alone."""

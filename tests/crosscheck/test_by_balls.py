@@ -48,6 +48,12 @@ def test_what_is_known_of_a_smooth_function():
         assert known_of(lambda x: [largest * x["a"]]).fits(Mode.REVERSE, "a", "float16") == fits
 
 
+def test_a_result_that_depends_on_nothing_is_a_value_all_the_same():
+    known = known_of(lambda x: [x["a"] ** 3, np.array([1.0, 0.5])], weights=(1.0, 1.0))
+    known.weights = [np.ones(2), np.ones(2)]
+    assert [b.mid().tolist() for b in known.value] == [[8.0, -27.0], [1.0, 0.5]]
+
+
 def test_what_is_known_at_a_kink_and_at_a_jump():
     known = known_of(lambda x: [np.abs(x["a"])], x=[0.0, 1.0])
     assert known.kinked() == ["a"] and not known.open()

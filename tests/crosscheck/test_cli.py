@@ -47,7 +47,7 @@ def studies(monkeypatch):
     class Noted(Study):
         @property
         def body(self):
-            return SimpleNamespace(run=self.run, sections=super().body.sections)
+            return SimpleNamespace(**vars(super().body) | {"run": self.run})
 
         def run(self, o, watch):
             workers = [o.workers] if "workers" in vars(o) else []
@@ -251,7 +251,7 @@ def test_without_a_command_all_parts_are_run(tmp_path, monkeypatch, studies, sma
     assert result.exit_code == 0, result.output
     assert asked == [(3, PROFILES["quick"].networks, "quick", ("float64", "float32"), 1)]
     assert studies == [(name, 3, tmp_path, True, 1)
-                       for name in ("derivations", "training", "scaling")]
+                       for name in ("torch_operations", "derivations", "training", "scaling")]
     assert (tmp_path / "index.html").exists()
 
 

@@ -256,7 +256,7 @@ def test_with_many_entries_all_inputs_move_together_but_where_the_caller_stands(
     for many in (False, True):
         examined = examination(
             many=many, why_floats="a box", measured="float64", natural=0.0, unexplained=[])
-        together = [examined._known_at(Point("there", X), [], X, X, number) for number in (0, 1, 2)]
+        together = [examined.known_at(Point("there", X), [], X, X, number) for number in (0, 1, 2)]
         assert together == [False, many, many]
 
 
@@ -360,7 +360,7 @@ def looked_at(monkeypatch, verdict=RIGHT, number=1, label=MIXED, many=False, siz
     knowledge = known(Verdict(verdict), how="differences", undecided="", kinked=lambda: [])
     examined = examination(
         subject=Valued(dict.fromkeys(Mode, ANSWER)), seed=0, many=many, size=size,
-        thorough=thorough, trials={}, varies=False, _known_at=lambda *_: knowledge)
+        thorough=thorough, trials={}, varies=False, known_at=lambda *_: knowledge)
     found = list(examined._at(Point(label, X), number))
     return asked, len({f.check for f in found})
 

@@ -91,17 +91,21 @@ def entries():
 
 def realize(case):
     """(function, tensors) of a case; None where the entry has no such sample."""
-    op = entries()[case.name]
-    with seeded(case.seed), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        samples = op.sample_inputs("cpu", torch.float64, requires_grad=True)
-        drawn = (_split(op, s) for s in samples)
-        fitting = list(islice((d for d in drawn if _fits(*d)), SAMPLES))
-    if not fitting:
+    found = fitting(entries()[case.name], case.seed)
+    if not found:
         return None
-    small = [d for d in fitting if _count(d[1]) <= SMALL]
-    small = small or [min(fitting, key=lambda d: _count(d[1]))]
+    small = [d for d in found if _count(d[1]) <= SMALL]
+    small = small or [min(found, key=lambda d: _count(d[1]))]
     return small[case.number] if case.number < len(small) else None
+
+
+def fitting(op, seed=0, device="cpu"):
+    """(function, tensors) of an entry's samples at which there is something to differentiate."""
+    with seeded(seed), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        samples = op.sample_inputs(device, torch.float64, requires_grad=True)
+        drawn = (_split(op, s) for s in samples)
+        return list(islice((d for d in drawn if _fits(*d)), SAMPLES))
 
 
 def check_op(case):
@@ -260,48 +264,69 @@ def _split(op, sample):
     def taken(x):
         if torch.is_tensor(x) and x.requires_grad:
             tensors.append(x.detach().clone().requires_grad_())
-            return _Place(len(tensors) - 1)
+            return Place(len(tensors) - 1)
         if isinstance(x, (list, tuple)) and not isinstance(x, torch.Size):
             return type(x)(map(taken, x)) if type(x) in (list, tuple) else x
         return x
 
     call = taken((sample.input, tuple(sample.args), tuple(sample.kwargs.items())))
+    return Call(op, *call, sample.output_process_fn_grad), tensors
 
-    def function(*given):
+
+class Call:
+    """A call of an entry as a function of the tensors that are differentiated.
+
+    first, args, named  its arguments, with a `Place` for each of these tensors; `named` in pairs
+    end                 what the sample makes of the result
+    """
+
+    def __init__(self, op, first, args, named, end):
+        self.op, self.first, self.args, self.named, self.end = op, first, args, named, end
+        self.__name__ = op.name
+
+    def __call__(self, *given):
+        with seeded(0):
+            return _real(self.end(self.returned(*given)))
+
+    def returned(self, *given):
+        """What the entry itself returns."""
         def filled(x):
-            if isinstance(x, _Place):
+            if isinstance(x, Place):
                 return given[x.position]
             if torch.is_tensor(x):
                 x = x.clone()
                 return x.to(given[0].dtype) if x.dtype == torch.float64 else x
             return type(x)(map(filled, x)) if type(x) in (list, tuple) else x
 
-        first, args, kwargs = filled(call)
-        with seeded(0):
-            # The wrapper says where a derivative is meant: on symmetric matrices, say.
-            y = op.gradcheck_wrapper(op, first, *args, **dict(kwargs))
-            return _real(sample.output_process_fn_grad(y))
-
-    function.__name__ = op.name
-    return function, tensors
+        first, args, named = filled((self.first, self.args, self.named))
+        # The wrapper says where a derivative is meant: on symmetric matrices, say.
+        return self.op.gradcheck_wrapper(self.op, first, *args, **dict(named))
 
 
 @contextlib.contextmanager
 def seeded(seed):
-    """A block in which torch draws from a seed, and seeds the CPU alone; torch.manual_seed, which
-    seeds all devices, takes longer than most functions."""
-    generator = torch.random.default_generator
-    before = generator.get_state()
-    with mock.patch.object(torch, "manual_seed", generator.manual_seed):
-        generator.manual_seed(seed)
+    """A block in which torch draws from a seed, and seeds those devices alone that are in use;
+    torch.manual_seed, which looks for all of them, takes longer than most functions."""
+    generators = [torch.random.default_generator]
+    if torch.cuda.is_initialized():
+        generators += torch.cuda.default_generators
+    before = [g.get_state() for g in generators]
+
+    def manual_seed(seed):
+        for g in generators:
+            g.manual_seed(seed)
+
+    with mock.patch.object(torch, "manual_seed", manual_seed):
+        manual_seed(seed)
         try:
             yield
         finally:
-            generator.set_state(before)
+            for g, state in zip(generators, before):
+                g.set_state(state)
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """Where one of the tensors that are differentiated goes."""
 
     position: int
