@@ -66,8 +66,9 @@ class Context:
     value      the function's value, rounded up, beside which the derivative itself may be lost
     bits       the precision of the exact value
     natural    the function's usual size, beside which an error may be lost where the function itself is small
-    typical    a function that gives the reference's result in the same dtype: an error of its size needs no bound, which
-               costs more; asked for where the error is more than of roundings of the result; None where there is none
+    typical    a function that gives the reference's result in the same dtype: an error of its size needs no
+               bound, which costs more; asked where the error is more than a few roundings of the result itself;
+               None where there is none
     twin       the result of the same computation in another dtype, which tells a rounding error from a wrong formula
     twin_dtype its name
     works      the formats in which the function works when it is called in `dtype` and in `twin_dtype`, where those
@@ -118,8 +119,11 @@ def judge(result, exact, bound, context):
     result = format_named(context.dtype).round(result)
     error, size = _error(result, exact, context.bits), exact.abs_upper()
     if context.typical is not None and not (agreement.kink or agreement.open):
-        if np.isfinite(error).all() and ((error <= TYPICAL * form.eps * size).all() or (
-                error <= TYPICAL * (_error(form.round(context.typical()), exact, context.bits) + form.eps * size)).all()):
+        def typical(own):
+            return (error <= TYPICAL * (own + form.eps * size)).all()
+
+        if np.isfinite(error).all() and (
+                typical(0.0) or typical(_error(form.round(context.typical()), exact, context.bits))):
             return Verdict(RIGHT, *figures(error, size, scale, form), bound="typical", note=came_as)
     bound = bound()
     if result.size == 0:

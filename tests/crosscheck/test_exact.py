@@ -142,7 +142,8 @@ def test_a_wrong_array_is_told_from_right_ones_however_small_it_is():
 
 def test_a_tie_along_equal_directions_is_crossed():
     ones = {k: np.array(1.0) for k in "ab"}
-    agreement = truth_of(lambda x: np.maximum(x["a"] - x["b"], 0), {"a": 2.0, "b": 2.0}, v=ones, coordinates=0).agreement
+    f = lambda x: np.maximum(x["a"] - x["b"], 0)
+    agreement = truth_of(f, {"a": 2.0, "b": 2.0}, v=ones, coordinates=0).agreement
     assert agreement[1, "a"].kink and agreement[1, "b"].kink
 
 
