@@ -73,7 +73,9 @@ class Context:
     bits       the precision of the exact value
     natural    the function's usual size, relative to which an error may be negligible where the
                function is small
-    typical    the reference's result in the same dtype: an error of its size needs no bound, which costs more
+    typical    a function that gives the reference's result in the same dtype: an error of its size
+               needs no bound, which costs more; asked where the error is more than a few roundings
+               of the result itself; None where there is none
     twin       the result of the same computation in another dtype: it tells a rounding error from a
                wrong formula
     twin_dtype the name of that dtype
@@ -126,8 +128,11 @@ def judge(result, exact, bound, context):
     result = format_named(context.dtype).round(result)
     error, size = _error(result, exact, context.bits), exact.abs_upper()
     if context.typical is not None and not (agreement.kink or agreement.open):
-        own = _error(form.round(context.typical), exact, context.bits)
-        if (error <= TYPICAL * (own + form.eps * size)).all() and np.isfinite(error).all():
+        def typical(own):
+            return (error <= TYPICAL * (own + form.eps * size)).all()
+
+        if np.isfinite(error).all() and (
+                typical(0.0) or typical(_error(form.round(context.typical()), exact, context.bits))):
             return Verdict(RIGHT, *figures(error, size, scale, form), bound="typical", note=came_as)
     bound = bound()
     if result.size == 0:

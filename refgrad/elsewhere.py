@@ -23,7 +23,8 @@ def declared(function, table=TABLE):
         for package, modules in MODULES.items():
             if package in sys.modules:
                 for module in modules:
-                    importlib.import_module(module)
+                    if module not in sys.modules:  # import_module is slow to find that out
+                        importlib.import_module(module)
     return table.get(function)
 
 

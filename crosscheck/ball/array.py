@@ -97,8 +97,9 @@ class Ball(Face):
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         kwargs = _settle_kwargs(ufunc.__name__, kwargs)
         try:
-            if method == "__call__" and declared(ufunc, FUNCTIONS):
-                return FUNCTIONS[ufunc](*inputs, **kwargs)
+            implementation = FUNCTIONS.get(ufunc) or declared(ufunc, FUNCTIONS)
+            if method == "__call__" and implementation:
+                return implementation(*inputs, **kwargs)
             if method == "reduce" and ufunc in REDUCTIONS:
                 return FUNCTIONS[REDUCTIONS[ufunc]](*inputs, **{"axis": 0, **kwargs})
         except UnknownOperand:
@@ -107,7 +108,7 @@ class Ball(Face):
 
     def __array_function__(self, function, types, args, kwargs):
         implementation = FUNCTIONS.get(function) or declared(function, FUNCTIONS)
-        if implementation is None or not all(issubclass(t, (Ball, np.ndarray)) for t in types):
+        if implementation is None or not _combine(types):
             return NotImplemented
         name = getattr(function, "__name__", function)
         if len(args) > 2 and "out" in (names := _positional(function)):
@@ -235,7 +236,7 @@ _set_cells, _set_format = Ball.cells.__set__, Ball.format.__set__
 
 def _make(cells, form):
     ball = object.__new__(Ball)
-    cells.flags.writeable = False
+    cells.setflags(write=False)
     _set_cells(ball, cells)
     _set_format(ball, form)
     return ball
@@ -244,6 +245,12 @@ def _make(cells, form):
 def wrap(cells):
     """The Ball of cells (an array, or one bare cell) that the arithmetic in force has computed."""
     return _make(as_cells(cells), current_format())
+
+
+@functools.cache
+def _combine(types):
+    """Are these types of arrays that Balls are combined with?"""
+    return all(issubclass(t, (Ball, np.ndarray)) for t in types)
 
 
 @functools.cache
@@ -259,6 +266,8 @@ def _settle_kwargs(name, kwargs):
 
     Raises TypeError for out= and where=, which would need a mutable array.
     """
+    if not kwargs:
+        return kwargs
     kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue}
     for key in ("out", "where"):
         value = kwargs.get(key)
@@ -297,6 +306,8 @@ def exact_cells(x):
         parts = [exact_cells(part) for part in x]
         return np.stack(parts) if parts else np.empty(0, object)
     kind = type(x)  # and not __class__: what an array says it is may be what it stands for
+    if kind is int or kind is float and x == x:
+        return as_cells(arb(x))
     if not (issubclass(kind, (int, float, np.generic)) or issubclass(kind, np.ndarray)
             and kind.__array_ufunc__ is np.ndarray.__array_ufunc__):
         raise UnknownOperand(x)

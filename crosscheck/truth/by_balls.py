@@ -155,7 +155,7 @@ class ByBalls:
         known = prove or (mode, works) in self.truth.bounds
         context = self.truth.context(
             mode, name, dtype, natural=self._natural(mode),
-            typical=None if known else self._typical(mode, name, dtype),
+            typical=None if known else lambda: self._typical(mode, name, dtype),
             twin=twin and answers[twin][mode][name], twin_dtype=twin,
             works=lambda d: self.precision(d).form)
         right = self.truth.derivatives[mode][name]

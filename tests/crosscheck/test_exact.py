@@ -103,6 +103,50 @@ def test_only_the_argument_at_the_kink_is_said_to_be():
     assert agreement[1, "b"].digits >= ENOUGH
 
 
+def evaluations(f, x, **options):
+    """(how often differences evaluate f, the `Truth`)."""
+    count = [0]
+
+    def counted(x):
+        count[0] += 1
+        return f(x)
+    truth = truth_of(counted, x, modes=("reverse",), **options)
+    return count[0] - 2, truth  # once in reverse mode, once for the value
+
+
+def test_one_difference_proves_all_arrays_and_single_entries():
+    f, x = SMOOTH["product"]
+    assert evaluations(f, x)[0] == 2
+    assert evaluations(lambda x: f(x) + np.sum(x["c"] ** 3), x | {"c": [1.0, 3.0]})[0] == 2
+
+
+def test_errors_of_two_arrays_do_not_cancel():
+    """The rule adds to one array's gradient what it takes from the other's; along (1, 1) the sum is right."""
+    along = {k: np.array(1.0) for k in "ab"}
+    for size, right in ((1.0, True), (1.25, False)):
+        f = custom(np.subtract)
+        f.def_vjp(lambda g, y, a, b, size=size: (g * size, -g * size))
+        found = truth_of(lambda x: f(x["a"], x["b"]), {"a": 2.0, "b": 5.0}, v=along, modes=("reverse",), coordinates=0)
+        assert all((a.digits >= ENOUGH) == right and a.refuted != right for a in found.agreement.values())
+
+
+def test_a_wrong_array_is_told_from_right_ones_however_small_it_is():
+    """b's gradient is 1e-30 of a's, and wrong in its last digit of float64."""
+    f = custom(np.multiply)
+    f.def_vjp(lambda g, y, a, b: (g * b, g * a * (1 + 2.0 ** -52)))
+    for seed in range(5):
+        count, truth = evaluations(lambda x: x["a"] * 2 + f(Ball(1e-30), x["b"]), {"a": 3.0, "b": 2.0}, seed=seed)
+        assert count > 2 and truth.agreement[1, "b"].refuted
+        assert truth.agreement[1, "a"].digits >= ENOUGH
+
+
+def test_a_tie_along_equal_directions_is_crossed():
+    ones = {k: np.array(1.0) for k in "ab"}
+    f = lambda x: np.maximum(x["a"] - x["b"], 0)
+    agreement = truth_of(f, {"a": 2.0, "b": 2.0}, v=ones, coordinates=0).agreement
+    assert agreement[1, "a"].kink and agreement[1, "b"].kink
+
+
 @pytest.mark.parametrize("distance", [1e-3, 1e-30, 1e-45, 1e-200])
 def test_near_a_kink_is_smooth(distance):
     truth = truth_of(KINKS["relu"][0], {"a": [distance]})

@@ -203,27 +203,34 @@ def test_typical_is_eight_times_the_references_error_and_one_rounding(own):
     truth = hand_made([1.0, 2.0], limit=0.0)
     limit = 8 * (own + 1)
     for units, bound in ((limit, "typical"), (limit + 1, "proven")):
-        found = judged([1 + units * EPS, 2.0], truth, typical=np.array([1 + own * EPS, 2.0]))
+        found = judged([1 + units * EPS, 2.0], truth, typical=lambda: np.array([1 + own * EPS, 2.0]))
         assert found.bound == bound and found.verdict == (RIGHT if bound == "typical" else WRONG)
         assert found.ulp_max == units
 
 
+def test_the_reference_is_not_asked_about_an_error_of_eight_roundings():
+    asked, truth = [], hand_made([1.0], limit=0.0)
+    for units in (8, 9):
+        judged([1 + units * EPS], truth, typical=lambda: asked.append(units) or np.array([1.0]))
+    assert asked == [9]
+
+
 def test_no_number_is_typical_of_no_number():
     truth = hand_made([1.0], limit=EPS)
-    assert judged([np.nan], truth, typical=np.array([np.nan])).verdict == NOT_FINITE
+    assert judged([np.nan], truth, typical=lambda: np.array([np.nan])).verdict == NOT_FINITE
 
 
 def test_nothing_is_typical_where_no_derivative_is_known():
     kink = hand_made([1.0], limit=EPS, kink="left slope 0, right slope 3")
-    assert judged([1.0], kink, typical=np.array([1.0])).verdict == KINK
+    assert judged([1.0], kink, typical=lambda: np.array([1.0])).verdict == KINK
     ends = hand_made([1.0], limit=EPS, why_open="it ends here")
-    found = judged([1.0], ends, typical=np.array([1.0]))
+    found = judged([1.0], ends, typical=lambda: np.array([1.0]))
     assert (found.verdict, found.note) == (UNDECIDED, "it ends here")
 
 
 def test_what_came_in_another_dtype_is_noted_with_every_verdict():
     single, truth = np.array([1.0], np.float32), hand_made([1.0], limit=EPS)
-    assert judged(single, truth, typical=np.array([1.0])).note == "came as float32"
+    assert judged(single, truth, typical=lambda: np.array([1.0])).note == "came as float32"
     found = judged(np.zeros(0, np.float32), hand_made([], limit=EPS, scale=1.0))
     assert (found.note, found.bound) == ("came as float32", "proven")
     assert found.ulp_max == found.ulp_median == found.rel_error == found.error_over_bound == 0

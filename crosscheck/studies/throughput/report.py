@@ -26,9 +26,10 @@ def sections(folder, frame, time):
     """What was found, the aims, networks in a second by size, where the time goes, and what torch does not accept."""
     text = [throughput.sentence(frame, time) + ".",
             "The networks of the default run, all numbers of each, checked in turn in one process, one thread each; "
-            "processor time. A proof is the gradient on balls, against exact differences along each array and along "
-            "single entries. gradcheck has its defaults, float64 and slow mode: a difference for each number; it "
-            "accepts what agrees to three digits. A whole check is more: six modes, by refgrad and torch, in two "
+            "processor time. A proof is the gradient on balls, against an exact difference along random "
+            "multiples of each array's direction and of single entries at once, one by one where that leaves "
+            "something open. gradcheck has its defaults, float64 and slow mode: a difference for each number; "
+            "it accepts what agrees to three digits. A whole check is more: six modes, by refgrad and torch, in two "
             "dtypes, and what rounding may do in each."]
     shown = [table(throughput.judged(frame), "What the project set out to reach"),
              table(throughput.by_size(frame), "By the numbers that are differentiated")]

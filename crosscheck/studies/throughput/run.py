@@ -1,9 +1,10 @@
 """How many networks the harness checks in a second, and torch's gradcheck: the networks of the default run, in turn.
 
 gradcheck says of the gradient, in reverse mode, in float64, whether it agrees with differences, of every entry.  What
-corresponds to it is the proof of the gradient: on balls, against exact differences along each array and along single
-entries.  gradgradcheck's counterpart is the proof of second order.  A whole check does far more: six modes by refgrad
-and torch, in two dtypes, each with what rounding may do to it.
+corresponds to it is the proof of the gradient: on balls, against an exact difference along random multiples of each
+array's direction and of single entries at once, one by one where that leaves something open.
+gradgradcheck's counterpart is the proof of second order.  A whole check does far more: six modes by refgrad and torch,
+in two dtypes, each with what rounding may do to it.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ from torch._library.custom_ops import OPDEFS
 from torch.overrides import TorchFunctionMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
 
 from refgrad.rules.shape import setitem
 
@@ -146,12 +145,15 @@ class _Operations(TorchDispatchMode):
 
     def run(self, func, args, kwargs):
         """What an operation returns."""
-        args, kwargs = tree_map(self.current, (args, kwargs))
-        tensors = [a for a in tree_flatten((args, kwargs))[0] if torch.is_tensor(a)]
+        if self.written:
+            args, kwargs = each_in(self.current, (args, kwargs))
+        tensors = []
+        each_in(lambda a: tensors.append(a) if torch.is_tensor(a) else None, (args, kwargs))
         if not any(isinstance(t, Carrier) for t in tensors):
             return func(*args, **kwargs)
-        name, overload = func._schema.name.removeprefix("aten::"), func._overloadname
-        named, targets = _named(func, args, kwargs), _written(func, args, kwargs)
+        name, overload, arguments, written, fresh = _signature(func)
+        named = dict(zip(arguments, args), **kwargs)
+        targets = {k: named[k] for k in written}
         if "self" in targets:
             name = name.removesuffix("_")
         line = line_of(name, overload)
@@ -172,16 +174,15 @@ class _Operations(TorchDispatchMode):
                 found = _in_memory(Carrier(base.place, base.dtype), *line.compute(*args, **kwargs))
             if not line.copies:
                 return base.become(found, func, args, kwargs) if targets else found
-            found = tree_map(array_of, found)
+            found = each_in(array_of, found)
         else:
-            found = line.compute(*tree_map(array_of, args), **tree_map(array_of, kwargs))
+            found = line.compute(*each_in(array_of, args), **each_in(array_of, kwargs))
         found = list(found) if isinstance(found, tuple) else [found]
-        fresh = [r.alias_info is None for r in func._schema.returns]
         if len(found) != sum(fresh) + len(targets):
             raise TypeError(f"the line of {func} gives {len(found)} arrays; expected {sum(fresh)} that it returns and "
                             f"{len(targets)} that it writes")
         values, placed = iter(found), iter(targets.values())
-        returned = [tree_map(lambda a: _tensor_of(a, dtype), next(values)) if new else next(placed) for new in fresh]
+        returned = [each_in(lambda a: _tensor_of(a, dtype), next(values)) if new else next(placed) for new in fresh]
         for target, array in zip(targets.values(), values):
             self.placed(target).write(array)
         return returned[0] if len(returned) == 1 else tuple(returned)
@@ -277,15 +278,22 @@ def strided(a, size, stride, offset):
     return np.reshape(a, (-1,))[at]
 
 
-def _written(func, args, kwargs):
-    """name -> tensor, of the arguments that the operation writes to."""
-    named = _named(func, args, kwargs)
-    return {a.name: named[a.name] for a in func._schema.arguments if a.alias_info and a.alias_info.is_write}
+@functools.cache
+def _signature(func):
+    """An operation's name, its overload's, the names of its arguments, which of them it writes to, and for each
+    result whether it is no argument."""
+    schema = func._schema
+    written = [a.name for a in schema.arguments if a.alias_info and a.alias_info.is_write]
+    return (schema.name.removeprefix("aten::"), func._overloadname, [a.name for a in schema.arguments], written,
+            [r.alias_info is None for r in schema.returns])
 
 
-def _named(func, args, kwargs):
-    """name -> argument of a call, for those that it gives."""
-    return dict(zip((a.name for a in func._schema.arguments), args), **kwargs)
+def each_in(function, a):
+    """The function of what is no list, tuple or dict, or of each thing in one."""
+    kind = type(a)
+    if kind in (list, tuple):
+        return kind([each_in(function, part) for part in a])
+    return {k: each_in(function, part) for k, part in a.items()} if kind is dict else function(a)
 
 
 def _dtype_of(tensors):
@@ -307,7 +315,7 @@ def _by_torch(func, args, kwargs, targets):
             plain[id(a)] = made.copy_(torch.from_numpy(np.array(midpoints(a.array))))
         return plain[id(a)]
 
-    found = func(*tree_map(stand_in, args), **tree_map(stand_in, kwargs))
+    found = func(*each_in(stand_in, args), **each_in(stand_in, kwargs))
     for target in targets.values():
         target.write(array_of(plain[id(target)]))
     return args[0] if targets else found
