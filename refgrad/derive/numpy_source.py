@@ -418,7 +418,8 @@ def nested(subscripts):
     return any(isinstance(s, tuple) for s in subscripts)
 
 
-WRITERS = {"Num": _num, "Name": _name, "Ones": _ones, "Eye": _eye, "Rows": _rows, "Zeros": _zeros, "Reshaped": _reshaped,
+WRITERS = {"Num": _num, "Name": _name, "Ones": _ones, "Eye": _eye, "Rows": _rows, "Zeros": _zeros,
+           "Reshaped": _reshaped,
            "Plus": _plus, "Times": _product, "MatMul": _matmul,
            "T": _transpose, "Hadamard": _product, "Power": _power, "Inverse": function("np.linalg.inv"),
            "Diag": function("np.diag"), "DiagOf": function("np.diagonal"), "Trace": function("np.trace"),

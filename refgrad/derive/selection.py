@@ -90,7 +90,8 @@ def selection(axes, index):
 def rows_of_identity(axis, part):
     """x[a:b] as I[a:b] x for all sizes of an axis that has a name: a factor; None for other axes and slices."""
     size, first, last = size_of(axis), part.start or 0, part.stop
-    if type(size) is not Size or len(axis) > 1 or part.step not in (None, 1) or first < 0 <= (-1 if last is None else last):
+    inside = first < 0 <= (-1 if last is None else last)
+    if type(size) is not Size or len(axis) > 1 or part.step not in (None, 1) or inside:
         return None
     if first >= 0 and (last is None or last < 0):
         least, length = first - (last or 0), size + (last or 0) - first

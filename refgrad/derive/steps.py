@@ -63,7 +63,8 @@ def moved(g, differential):
         part = Symbol(d.axes, Sum(terms, d.expression.free))
         names = [n for n, leaf in names_in(part.expression).items() if leaf.role == "differential"]
         scalars = [np.sum(g * Symbol(d.axes, Sum((t,), d.expression.free))).expression for t in terms]
-        found_here = [coefficient(s.terms[0], names[0], s.free) if len(names) == 1 and s.terms else None for s in scalars]
+        found_here = [coefficient(s.terms[0], names[0], s.free) if len(names) == 1 and s.terms else None
+                      for s in scalars]
         if any(c is None for c in found_here):
             return lines, None
         c = tidied(functools.reduce(operator.add, found_here))

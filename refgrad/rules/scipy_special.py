@@ -274,7 +274,8 @@ def _erfcx_slope(y, x):
 
 
 _special(sp.erfcx, """y = e^(x^2) erfc x = sqrt(2 / pi) e_0(-sqrt(2) x)
-    dy = (2 x y - 2 / sqrt(pi)) dx = -sqrt(2) y e_1(-sqrt(2) x) dx""", lambda y, x: _erfcx_slope(y, x), scales=(-2, 300))
+    dy = (2 x y - 2 / sqrt(pi)) dx = -sqrt(2) y e_1(-sqrt(2) x) dx""",
+        lambda y, x: _erfcx_slope(y, x), scales=(-2, 300))
 _special(sp.log_ndtr, "y = log ndtr x,  dy = phi(x) / Phi(x) dx", lambda x: hazard(x), scales=(-300, 1))
 
 # Exponentials and logarithms

@@ -39,7 +39,8 @@ def test_a_wrong_entry_is_named_with_its_factor():
 
 def test_differences_name_the_entry_too():
     mask = torch.tensor([[1.0, 1, 1], [1, 1, 0.5]])
-    fault = function(measured(torch.sin), lambda g, x: g * torch.cos(x) * (mask.to(x.dtype) if x.shape == mask.shape else 1))
+    fault = function(measured(torch.sin), lambda g, x: (
+        g * torch.cos(x) * (mask.to(x.dtype) if x.shape == mask.shape else 1)))
     note = check(fault, T).failures[0].note
     assert "entry (1, 2)" in note and "factor 0.5" in note and "±" in note
 

@@ -340,7 +340,8 @@ def test_interrupted_before_the_first_network_it_leaves_the_report_as_it_was(tmp
     monkeypatch.setattr(job, "run", lambda *a: nothing)
     result = call("run", "--out", tmp_path)
     assert result.exit_code == 1 and "the report is as it was" in result.said
-    assert [p.name for p in tmp_path.iterdir()] == ["errors.csv.gz"] and (tmp_path / "errors.csv.gz").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["errors.csv.gz"]
+    assert (tmp_path / "errors.csv.gz").read_text() == "old"
 
 
 def test_interrupted_elsewhere_it_says_so(monkeypatch):

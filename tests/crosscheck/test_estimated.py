@@ -320,7 +320,8 @@ def test_kinks_beside_small_entries_of_a_large_value_are_not_stepped_over(seed):
         t = x["a"][0] / small
         return float(100 + small * (lean * t + np.hypot(t - 1 + lean, 1) + np.maximum(t - far, 0)))
 
-    found, exact = slope(f, {"a": np.zeros(1)}, {"a": np.ones(1)}), lean - (1 - lean) / np.hypot(1 - lean, 1) + (far < 0)
+    found = slope(f, {"a": np.zeros(1)}, {"a": np.ones(1)})
+    exact = lean - (1 - lean) / np.hypot(1 - lean, 1) + (far < 0)
     assert found.kink or found.reason or abs(found.value - exact) <= found.uncertainty
 
 

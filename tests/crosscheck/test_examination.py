@@ -16,7 +16,7 @@ from crosscheck.truth.differences import BY_DIFFERENCES
 from crosscheck.truth.precision import Precision, nominal
 from crosscheck.verdict import (
     LESS_ACCURATE, MISCONDUCT, NO_ANSWER, OK, RIGHT, UNDECIDED, WRONG, Verdict)
-from tests.crosscheck.test_trial import ANSWER, X, Stub, answers, examination, known, told, trial_of
+from tests.crosscheck.test_trial import ANSWER, X, Stub, answers, examination, known, told
 
 
 class Valued(Stub):

@@ -1,4 +1,5 @@
-"""Right gradients at points where what they are judged by is hard to know: none is called wrong, and faults still are."""
+"""Right gradients at points where what they are judged by is hard to know: none is called wrong, and
+faults still are."""
 
 import math
 import warnings
@@ -86,7 +87,8 @@ def test_a_vjp_is_linear_up_to_what_a_rounding_does_and_no_more():
             pass
         point.x = x
         subject = Pull(pull)
-        return [v for _, _, v in _linear(subject, point, w, "float64", subject.pull(x, w, None, None)[0], 2.0 ** -52)][0]
+        pulled = subject.pull(x, w, None, None)[0]
+        return [v for _, _, v in _linear(subject, point, w, "float64", pulled, 2.0 ** -52)][0]
 
     noisy = lambda x, w: np.array([np.sum(w) * 1e3 * np.sin(1e17 * np.sum(np.abs(w)) * x[0]), 1.0 * w[0]])
     clipped = lambda x, w: np.clip(x * np.sum(w), -0.1, 0.1)
@@ -95,7 +97,8 @@ def test_a_vjp_is_linear_up_to_what_a_rounding_does_and_no_more():
 
 
 def test_a_fault_in_singular_values_is_still_found():
-    report = check(refgrad_like, A, vjp=lambda x: (refgrad_like(x), lambda g: 1.01 * refgrad.vjp(refgrad_like, x)[1](g)))
+    report = check(refgrad_like, A, vjp=lambda x: (
+        refgrad_like(x), lambda g: 1.01 * refgrad.vjp(refgrad_like, x)[1](g)))
     assert not report.ok
 
 

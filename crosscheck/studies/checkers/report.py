@@ -38,10 +38,10 @@ def sections(folder, checkers, alarms, seconds):
     text = ["Each checker is given the same function with the same faulty rule of refgrad, as a function of its own "
             "framework: an autograd.Function of torch, a primitive of JAX or of HIPS autograd, whose derivatives of "
             "every order are refgrad's. In per cent: the faults that it notices, by the derivatives in which they show "
-            "at the inputs given (elsewhere: only at other points, dtypes or memory layouts, or in repeated calls), and "
-            "the right gradients that it calls wrong: scaled, saturated, nearly constant or singular, near kinks. "
-            "Settings are each checker's own. torch's gradcheck claims reverse mode in float64 alone, gradgradcheck the "
-            "derivative of reverse mode."]
+            "at the inputs given (elsewhere: only at other points, dtypes or memory layouts, or in repeated calls), "
+            "and the right gradients that it calls wrong: scaled, saturated, nearly constant or singular, near kinks. "
+            "Settings are each checker's own. torch's gradcheck claims reverse mode in float64 alone, "
+            "gradgradcheck the derivative of reverse mode."]
     found, shown = [], [table(frames.side_by_side(checkers),
                    "In per cent; seconds for one check of a small function")]
     if alarms is not None:

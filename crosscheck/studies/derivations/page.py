@@ -48,7 +48,8 @@ def write_derivations(entries, frame, path):
                 families.setdefault(e["family"], []).append(e)
         layers_first = sorted(families, key=lambda name: kind == book.RULE and not hasattr(nn, name))
         parts.append({"kind": kind, "title": title, "text": text, "anchor": kind, "families": [
-            {"title": (name[:1].upper() + name[1:]).replace("_", " "), "anchor": anchor(kind, name), "entries": families[name]}
+            {"title": (name[:1].upper() + name[1:]).replace("_", " "), "anchor": anchor(kind, name),
+             "entries": families[name]}
             for name in layers_first]})
     failed = [e for e in shown if e["failed"]]
     Path(path).write_text(encoding="utf-8", data=render(

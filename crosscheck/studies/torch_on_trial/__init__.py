@@ -1,7 +1,7 @@
 """torch's own functions on trial: every differentiable operation, in every mode that torch has."""
 
-from enum import Enum
-from typing import Annotated, Optional
+from enum import StrEnum
+from typing import Annotated
 
 import typer
 
@@ -34,16 +34,17 @@ FINDINGS = Table("torch_operation_findings.csv", (
     "program"), ("issue", "torch", "exact", "ulps"))
 
 
-class Device(str, Enum):
+class Device(StrEnum):
     cpu = "cpu"
     cuda = "cuda"
 
 
-NAMES = parameter("names", Annotated[Optional[list[str]], typer.Argument(
+NAMES = parameter("names", Annotated[list[str] | None, typer.Argument(
     metavar="[OPERATION]...", help="Operations to look at, as the table names them: linalg.det, 'scatter_reduce prod'; "
     "a name alone takes its variants along. All of them if none is given.")], None)
 SAMPLES = option("samples", int, 3, "--samples", min=1, max=60,
-                 help="How many samples of each operation, with options that differ: the first at all points around it, "
+                 help="How many samples of each operation, with options that differ: the first at all points around "
+                      "it, "
                  "the others at three.")
 DEVICE = option("device", Device, Device.cpu, "--device",
                 help="Where torch computes; with cuda in float64, float32 with and without TF32, bfloat16 and float16.")

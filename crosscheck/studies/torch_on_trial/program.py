@@ -95,7 +95,8 @@ def _program(found, callee, by_func):
     if found.array is not None:
         lines.append(f"# exact: {_numbers(found.array)}")
     else:
-        lines.append(f"# by differences its product with the direction is {found.exact:.9g}, torch's is {found.gives:.9g}")
+        lines.append(f"# by differences its product with the direction is {found.exact:.9g}, "
+                     f"torch's is {found.gives:.9g}")
     return "\n".join(lines) + "\n"
 
 

@@ -21,7 +21,8 @@ from . import FINDINGS, OPERATIONS
 from .examine import COLUMNS, ORDER, Task, no_check, rows_of
 
 #: Operations that tell something: of each family one, right ones among them.
-FEW = ("nn.functional.layer_norm", "linalg.slogdet", "cumprod", "softmax", "tanh", "index_select", "nn.functional.linear",
+FEW = ("nn.functional.layer_norm", "linalg.slogdet", "cumprod", "softmax", "tanh", "index_select",
+       "nn.functional.linear",
        "logsumexp", "masked_fill", "cross")
 
 #: Issues at github.com/pytorch/pytorch that report a fault: operation, mode, number.

@@ -92,13 +92,16 @@ def _windows(pool):
     return lambda x, size, stride=(), *args: pool(x, size, stride or None, *args)
 
 
+def _fractional(pool):
+    return lambda x, size, out, samples: pool(x, size, out, _random_samples=samples)
+
+
 for _k in "23":
     operation(f"avg_pool{_k}d", _windows(getattr(nn, f"avg_pool{_k}d")))
     operation(f"max_pool{_k}d_with_indices", _windows(getattr(nn, f"max_pool{_k}d_with_indices")))
     operation(f"_adaptive_avg_pool{_k}d", getattr(nn, f"adaptive_avg_pool{_k}d"))
     operation(f"adaptive_max_pool{_k}d", getattr(nn, f"adaptive_max_pool{_k}d_with_indices"))
-    operation(f"fractional_max_pool{_k}d", lambda x, size, out, samples, pool=getattr(
-        nn, f"fractional_max_pool{_k}d_with_indices"): pool(x, size, out, _random_samples=samples))
+    operation(f"fractional_max_pool{_k}d", _fractional(getattr(nn, f"fractional_max_pool{_k}d_with_indices")))
 
 
 @operation("max_unpool2d", "max_unpool3d")

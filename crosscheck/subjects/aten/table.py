@@ -14,7 +14,8 @@ returns, then what it writes, in the order of its arguments.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Callable, NamedTuple
+from typing import NamedTuple
+from collections.abc import Callable
 
 
 class Kind(Enum):
