@@ -136,8 +136,8 @@ def kinks_in(x):
         here = {"step"}
     else:
         divides = type(x) is F.Power and x.exponent < 0
-        rooted = x.exponent.denominator > 1 or getattr(x.body, "function", "") == "norm"
-        here = {"root"} if divides and rooted else set()
+        rooted = divides and (x.exponent.denominator > 1 or getattr(x.body, "function", "") == "norm")
+        here = {"root"} if rooted else set()
     return here.union(*map(kinks_in, x))
 
 
