@@ -78,11 +78,12 @@ EVERYTHING = """
 Prove gradients: the same random networks through refgrad, torch and finite differences in ball arithmetic.
 
 Without a command: the main job. It checks networks, derives gradients, trains a network on real data, measures how
-the cost of gradients grows, and writes tables, plots and **index.html** into the folder **reports**.
+the cost of gradients grows, and writes tables, plots and **index.html** into the folder **reports**. --quick takes
+a minute and a half of processor time, shared by two processes; all of it takes several minutes.
 
 Examples:
 
-- `python -m crosscheck --quick --out /tmp/try`    everything, on a smaller scale, in about a minute
+- `python -m crosscheck --quick --out /tmp/try`    everything, on a smaller scale
 
 - `python -m crosscheck run --networks 20 --seed 7 --dtype float32`    twenty networks of seed 7
 

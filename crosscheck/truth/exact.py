@@ -39,6 +39,7 @@ class Agreement:
 
     quotient, rule  the difference and what the rule says, Balls
     open            why fewer digits than required do not refute the rule; "" where they do
+    bent            whether f takes other branches aside, although both sides have the slope of the rule
     """
 
     digits: float
@@ -47,6 +48,7 @@ class Agreement:
     quotient: Ball | None = None
     rule: Ball | None = None
     open: str = ""
+    bent: bool = False
 
     @property
     def refuted(self):
@@ -282,7 +284,17 @@ def _first_order(truth, f, balls, v, rng, coordinates, here):
     for p, found in zip(parts, _at_once(parts, f, balls, rng, h, here)):
         if not found.digits >= ENOUGH:
             found = _agreement(p.slope, p.scale, f, balls, {p.name: p.direction}, h=h, here=here)
+        if found.bent:  # where a tie turns with the direction, f is as straight along each, but no plane
+            for half in _halves(p.direction):
+                slope = np.sum(truth.gradient[p.name] * half)
+                found &= _agreement(slope, p.scale, f, balls, {p.name: half}, h=h, here=here)
         truth.agreement[1, p.name] = truth.agreement.get((1, p.name), found) & found
+
+
+def _halves(direction):
+    """A direction along every other entry alone, and along the others."""
+    even = np.arange(direction.size).reshape(direction.shape) % 2
+    return direction * even, direction * (1 - even)
 
 
 def _at_once(parts, f, x, rng, h, here):
@@ -319,7 +331,7 @@ def _agreement(rule, scale, f, x, *directions, h, here):
     agreed = float(digits(quotient, rule, scale))
     # Where a higher derivative alone has a kink, both sides have the slope that the rule gives.
     if difference.smooth or difference.order == 1 and agreed >= REQUIRED and difference.sides_meet(scale):
-        return Agreement(agreed, quotient=quotient, rule=rule)
+        return Agreement(agreed, quotient=quotient, rule=rule, bent=not difference.smooth)
     if difference.order == 2:
         return Agreement(np.nan, "the second difference crosses a kink")
     if difference.jump:

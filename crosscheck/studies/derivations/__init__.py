@@ -18,7 +18,8 @@ COMMAND = Command("derivations", """
 Derive gradients, of worked examples, of every rule, of classical and of random expressions, and prove them.
 
 Writes **derivations.html**, the book of derivations, and derivations.csv; exit status 1 if anything in it is not
-proved. The errors of torch are those of layers.csv, if it is in the folder.
+proved. The errors of torch are those of layers.csv, if it is in the folder. It takes two minutes of
+processor time, --quick half a minute; the processes share it.
 
 Example: `python -m crosscheck derivations --quick --out /tmp/try`
 """, (OUT, SEED, QUICK, WORKERS, CLUSTER, RANDOM))
