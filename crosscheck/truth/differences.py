@@ -118,8 +118,11 @@ class Difference:
     @property
     def continuous(self):
         """Is what the function does over the step, along one direction, small beside the root of the step?"""
-        apart = each(lambda above, below: above.finite() & (np.abs(above - below).abs_upper() <= np.sqrt(self.h) * (
-            1 + np.abs(above).abs_upper())), self.at[1,].value, self.at[-1,].value)
+        def near(above, below):
+            above, apart = above + Ball(0.0), np.abs(above - below + Ball(0.0))
+            return above.finite() & (apart.abs_upper() <= np.sqrt(self.h) * (1 + np.abs(above).abs_upper()))
+
+        apart = each(near, self.at[1,].value, self.at[-1,].value)
         return all(map(np.all, tupled(apart)))
 
 

@@ -49,8 +49,8 @@ def test_what_is_known_of_a_smooth_function():
 
 
 def test_a_result_that_depends_on_nothing_is_a_value_all_the_same():
-    known = known_of(lambda x: [x["a"] ** 3, np.array([1.0, 0.5])], weights=(1.0, 1.0))
-    known.weights = [np.ones(2), np.ones(2)]
+    x, v = {"a": np.asarray(X)}, {"a": np.resize(V, np.shape(X))}
+    known = ByBalls(lambda x: [x["a"] ** 3, np.array([1.0, 0.5])], x, [np.ones(2), np.ones(2)], v, v, 0)
     assert [b.mid().tolist() for b in known.value] == [[8.0, -27.0], [1.0, 0.5]]
 
 

@@ -97,7 +97,7 @@ def known_at(monkeypatch, balls, number=0, why="", many=False, own=False, anothe
     examined = examination(program=None, why_floats=why, seed=0, many=many, own_rules=own,
                            measured_by_another=another, natural=0.0, measured="float64",
                            unexplained=[])
-    found = examined._known_at(Point("there", X), [], X, X, number)
+    found = examined.known_at(Point("there", X), [], X, X, number)
     assert next(turns, "none left") == "none left"
     return found.how, asked
 
@@ -323,7 +323,7 @@ def at_point(monkeypatch, number=0, how="balls", point=None, kinked=False, undec
                       judge_on_balls=on_balls, names=lambda mode: ["a"])
     examined = examination(**{"subject": subject, "seed": 0, "many": False, "size": 1,
                               "thorough": False, "trials": {}, "varies": False, "natural": 0.0,
-                              "_known_at": lambda *_: knowledge, **fields})
+                              "known_at": lambda *_: knowledge, **fields})
     examined._value = lambda trial, ys: looked.append("value") or ()
     found = list(examined._at(point or Point("as given", X), number))
     return list(dict.fromkeys(looked)), found, examined
@@ -373,7 +373,7 @@ def test_an_error_on_the_way_to_what_is_known(monkeypatch):
     def raises(error):
         def known_at(*_):
             raise error
-        return at_point(monkeypatch, _known_at=known_at, _unknown=lambda point, e: (point.label, e))
+        return at_point(monkeypatch, known_at=known_at, _unknown=lambda point, e: (point.label, e))
 
     error = ValueError("no")
     assert raises(error)[1] == [("as given", error)]

@@ -118,10 +118,11 @@ def test_along_smooth_directions_the_answer_is_the_slope(monkeypatch):
     assert smooth({ones: np.inf}, {}) == []
 
 
-def lost(reverse, forward, fits=True, opened=False, **point):
+def lost(reverse, forward, fits=True, opened=False, agree=True, **point):
     """What is said of the answers by two modes."""
     knowledge = known(fits=lambda *_: fits, open=lambda: opened)
     trial = trial_of(knowledge=knowledge, x={"a": X["a"]}, **point)
+    trial.subject.modes_agree = agree
     trial.answers = {"float64": {Mode.REVERSE: reverse, Mode.FORWARD: forward}}
     return told(kinks._lost_in_one_mode(trial))
 
@@ -129,9 +130,9 @@ def lost(reverse, forward, fits=True, opened=False, **point):
 def test_what_one_mode_of_first_order_loses_is_a_failure_where_the_value_fits():
     number, nan = {"a": np.array([1.0, 2.0])}, {"a": np.array([1.0, np.nan])}
     assert lost(nan, number) == [(Mode.REVERSE, "a", NOT_FINITE, True)]
-    assert lost(number, nan) == [(Mode.FORWARD, "a", NOT_FINITE, True)]
+    assert lost(number, nan) == lost(number, nan, opened=True) == [(Mode.FORWARD, "a", NOT_FINITE, True)]
     for nothing in (lost(nan, nan), lost(number, number), lost(nan, number, fits=False),
-                    lost(nan, number, extreme=True), lost(nan, number, opened=True),
+                    lost(nan, number, extreme=True), lost(nan, number, opened=True, agree=False),
                     lost(nan, ValueError()),
                     lost(ValueError(), number)):
         assert nothing == []
