@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -240,6 +240,12 @@ class Examination:
             self.precisions[dtype] = found
         return self.precisions[dtype]
 
+    @cached_property
+    def rounds_in_steps(self):
+        """Does f round to a format for which it has no conversion, as to TF32?  To balls that is a step function."""
+        own = not (self.own_rules or self.measured_by_another)
+        return own and self.precision(self.widest).form.name == "TF32"
+
     @property
     def works_in(self):
         """Words about the precisions that were found where those are not the dtypes that were asked for."""
@@ -392,6 +398,8 @@ class Examination:
         if known.undecided:
             yield Finding("differences", point.label, ALL, "exact", UNDECIDED, note=known.undecided)
             return
+        if known.how == "balls" and not (self.own_rules or self.measured_by_another):
+            known.by_values = cache(lambda: self._by_values(point, weights, u, v, number))
         trial = Trial(self.subject, known, point, self.varies)
         if number == 0 and known.how == "balls" and not (self.own_rules or self.subject.stands_in):
             yield from self._value(trial, ys)
@@ -421,7 +429,7 @@ class Examination:
     def known_at(self, point, weights, u, v, number):
         """What is known at a point: `ByBalls` where the function runs on balls, else `ByDifferences`."""
         known = None
-        if not self.why_floats:
+        if not self.why_floats and not self.rounds_in_steps:
             modes = tuple(dict.fromkeys([*FIRST_ORDER, *self._modes(number, point)[self.widest]]))
             for wanted, source in ((modes, REFGRAD), (FIRST_ORDER, REFGRAD), (FIRST_ORDER, BY_DIFFERENCES)):
                 if source is BY_DIFFERENCES and (known is None or self.many):
@@ -435,10 +443,13 @@ class Examination:
                     break  # where rules on trial leave something open, fewer modes may not, or f's own differences
         # Where balls leave open which branch f takes, its own values may still tell.
         if known is None or known.undecided and not (self.own_rules or self.measured_by_another):
-            known = ByDifferences(self.subject, point.x, weights, u, v, self.measured, self.natural, point.extreme,
-                                  together=number > 0 and self.many, precision=self.precision,
-                                  unexplained=self.unexplained)
+            known = self._by_values(point, weights, u, v, number)
         return known
+
+    def _by_values(self, point, weights, u, v, number):
+        return ByDifferences(self.subject, point.x, weights, u, v, self.measured, self.natural, point.extreme,
+                             together=number > 0 and self.many, precision=self.precision,
+                             unexplained=self.unexplained)
 
     def _unknown(self, point, error):
         """The `Finding` where there is no exact derivative: f has no value on balls, or a rule raises an error."""

@@ -23,6 +23,9 @@ from .differences import REQUIRED, Difference, moved, step_of_order, unit
 from .notes import STEP, another_dtype, entry_note
 from .precision import nominal
 
+#: Approximations that a function switches between differ by less than this part.
+SWITCH = 1e-6
+
 #: How many entries that are no numbers are looked at one by one.
 ENTRIES = 6
 
@@ -50,6 +53,10 @@ class ByBalls:
     """
 
     how = "balls"
+
+    #: A function that gives what f's own values tell here, a `ByDifferences`, where f is the subject's own program: an
+    #: error as small as `SWITCH` may be a jump of f's, from one approximation to another.
+    by_values = None
 
     def __init__(self, program, x, weights, u, v, seed, modes=tuple(Mode), on_trial=False, natural=0.0, another=True,
                  strict=False, precision=nominal, **options):
@@ -161,14 +168,28 @@ class ByBalls:
         right = self.truth.derivatives[mode][name]
         found = judge(answers[dtype][mode][name], right,
                       lambda: self.truth.bound(mode, works, name), context)
+        if found.verdict == WRONG and self.by_values is not None and self._as_small_as_a_switch(
+                answers[dtype][mode][name], right, mode):
+            by_values = self.by_values().judge(mode, name, dtype, answers, False, own)
+            found = found if by_values.verdict in (WRONG, NOT_FINITE) else by_values
         if found.verdict == WRONG and mode.order == 1 and not right.abs_upper().any():
             found.note += f"; {STEP}"
         return found
 
+    def _as_small_as_a_switch(self, answer, right, mode):
+        """Is the error a small part of the derivatives of this order, or of the first?"""
+        off = np.max(np.abs(np.asarray(answer, float) - right.mid()), initial=0.0)
+        return np.shape(answer) == right.shape and off <= SWITCH * max(self.truth.scale[1], self.truth.scale[mode.order])
+
     def _natural(self, mode):
         """The size of f beside which an error of a mode may be lost."""
-        judged_by_bounds = self.on_trial or self.strict or mode.order == 1 and not self.another
-        return 0.0 if judged_by_bounds else self.size
+        if self.on_trial or self.strict:
+            return 0.0
+        if mode.order == 1 and not self.another:  # the terms of s here, beside which its slopes are rounded
+            terms = [np.sum(np.abs(np.asarray(y.mid() if isinstance(y, Ball) else y, float) * w))
+                     for y, w in zip(self.value, self.weights)] if self.weights is not None else []
+            return float(sum(terms)) / TYPICAL
+        return self.size
 
     def _typical(self, mode, name, dtype):
         """The reference in the same dtype; where its rules are on trial, the exact value rounded."""

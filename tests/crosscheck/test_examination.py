@@ -94,7 +94,7 @@ def known_at(monkeypatch, balls, number=0, why="", many=False, own=False, anothe
     monkeypatch.setattr(trial_module, "ByBalls", by_balls)
     monkeypatch.setattr(trial_module, "ByDifferences", lambda *_, **options: SimpleNamespace(
         how="differences", together=options["together"]))
-    examined = examination(program=None, why_floats=why, seed=0, many=many, own_rules=own,
+    examined = examination(program=None, why_floats=why, rounds_in_steps=False, seed=0, many=many, own_rules=own,
                            measured_by_another=another, natural=0.0, measured="float64",
                            unexplained=[])
     found = examined.known_at(Point("there", X), [], X, X, number)

@@ -267,7 +267,9 @@ def test_a_report_says_in_what_a_function_works():
     assert not check(torch.sin, A).examination.works_in
 
 
-def test_sums_in_the_dtype_itself_are_remarked():
+def test_sums_in_the_dtype_itself_are_remarked(monkeypatch):
+    monkeypatch.setattr(TorchSubject, "program", lambda self: None)
+
     def loop(g, b):
         return summed(g.T[:, :, None] * b.T[:, None, :], g.dtype)
 

@@ -237,7 +237,8 @@ def test_weights_and_directions_have_both_signs_and_are_numbers_of_every_format(
 def examination(**fields):
     """One of which only these fields are set."""
     made = Examination.__new__(Examination)
-    stubs = {"subject": Stub(), "x": X, "widest": "float64", "own_rules": False}
+    stubs = {"subject": Stub(), "x": X, "widest": "float64", "own_rules": False,
+             "measured_by_another": True}
     vars(made).update({**stubs, **fields})
     return made
 
