@@ -8,6 +8,7 @@ from . import special as special
 from .checkpoint import checkpoint as checkpoint
 from .custom import custom as custom
 from .primitive import functions as functions
+from .rules.matrix_functions import expm as expm
 from .rules.special import erf as erf
 from .programs import jit as jit
 from .transforms import grad as grad

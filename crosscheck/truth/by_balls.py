@@ -178,8 +178,10 @@ class ByBalls:
 
     def _as_small_as_a_switch(self, answer, right, mode):
         """Is the error a small part of the derivatives of this order, or of the first?"""
+        if np.shape(answer) != right.shape:
+            return False
         off = np.max(np.abs(np.asarray(answer, float) - right.mid()), initial=0.0)
-        return np.shape(answer) == right.shape and off <= SWITCH * max(self.truth.scale[1], self.truth.scale[mode.order])
+        return off <= SWITCH * max(self.truth.scale[1], self.truth.scale[mode.order])
 
     def _natural(self, mode):
         """The size of f beside which an error of a mode may be lost."""

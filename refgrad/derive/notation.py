@@ -86,6 +86,7 @@ NOTATION = {_PRIMITIVES[name]: entry for name, entry in {
     "np.linalg.inv": Notation("inv", "{@1}^{-1}", "<msup><mrow>@1</mrow><mrow><mo>−</mo><mn>1</mn></mrow></msup>",
                               "np.linalg.inv", whole=True, loose=True),
     "np.linalg.det": _named("det", "np.linalg.det", whole=True),
+    "expm": _named("expm", "rg.expm", whole=True),
     "log_abs_det": Notation("log |det @1|", r"\log \lvert \det @1 \rvert",
                             '<mi>log</mi><mo form="prefix">|</mo><mi>det</mi><mo>\u2061</mo>@1'
                             '<mo form="postfix">|</mo>',
