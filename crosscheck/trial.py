@@ -15,7 +15,7 @@ import numpy as np
 from .ball import Ball, Undecided, arithmetic
 from .child import can_fork, in_a_child
 from .conduct import another_order, brief, conduct, no_answer, no_entries, third_order
-from .formats import coarsest, finest, format_named
+from .formats import TF32, coarsest, finest, format_named
 from .kinks import kinks
 from .modes import ALL, FIRST_ORDER, Mode
 from .phases import VERDICTS, phase
@@ -244,7 +244,7 @@ class Examination:
     def rounds_in_steps(self):
         """Does f round to a format for which it has no conversion, as to TF32?  To balls that is a step function."""
         own = not (self.own_rules or self.measured_by_another)
-        return own and self.precision(self.widest).form.name == "TF32"
+        return own and self.precision(self.widest).form is TF32
 
     @property
     def works_in(self):

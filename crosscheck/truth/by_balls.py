@@ -17,14 +17,11 @@ from ..formats import OF_NUMPY, format_named
 from ..modes import Mode
 from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from ..subjects.subject import OtherResults, as_many, weighed
-from ..verdict import KINK, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, judge
+from ..verdict import AGREES, KINK, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, judge
 from . import exact
 from .differences import REQUIRED, Difference, moved, step_of_order, unit
 from .notes import STEP, another_dtype, entry_note
 from .precision import nominal
-
-#: Approximations that a function switches between differ by less than this part.
-SWITCH = 1e-6
 
 #: How many entries that are no numbers are looked at one by one.
 ENTRIES = 6
@@ -54,8 +51,8 @@ class ByBalls:
 
     how = "balls"
 
-    #: A function that gives what f's own values tell here, a `ByDifferences`, where f is the subject's own program: an
-    #: error as small as `SWITCH` may be a jump of f's, from one approximation to another.
+    #: A function that gives what f's own values tell here, a `ByDifferences`, where f is the subject's own program: where
+    #: f jumps from one approximation to another, the slope of what it approximates is right too.
     by_values = None
 
     def __init__(self, program, x, weights, u, v, seed, modes=tuple(Mode), on_trial=False, natural=0.0, another=True,
@@ -168,20 +165,22 @@ class ByBalls:
         right = self.truth.derivatives[mode][name]
         found = judge(answers[dtype][mode][name], right,
                       lambda: self.truth.bound(mode, works, name), context)
-        if found.verdict == WRONG and self.by_values is not None and self._as_small_as_a_switch(
-                answers[dtype][mode][name], right, mode):
-            by_values = self.by_values().judge(mode, name, dtype, answers, False, own)
-            found = found if by_values.verdict in (WRONG, NOT_FINITE) else by_values
+        if found.verdict == WRONG and (switch := self._switch(mode, name, dtype, answers)):
+            found.verdict, found.note = AGREES, switch
         if found.verdict == WRONG and mode.order == 1 and not right.abs_upper().any():
             found.note += f"; {STEP}"
         return found
 
-    def _as_small_as_a_switch(self, answer, right, mode):
-        """Is the error a small part of the derivatives of this order, or of the first?"""
-        if np.shape(answer) != right.shape:
-            return False
-        off = np.max(np.abs(np.asarray(answer, float) - right.mid()), initial=0.0)
-        return off <= SWITCH * max(self.truth.scale[1], self.truth.scale[mode.order])
+    def _switch(self, mode, name, dtype, answers):
+        """The words about a jump of f itself that explains what an answer is off by; "" where none does."""
+        right = self.truth.derivatives[mode][name]
+        if self.by_values is None or np.shape(answers[dtype][mode][name]) != right.shape:
+            return ""
+        if mode.order == 2:
+            exact = self.truth.curvature
+        else:
+            exact = right if mode == Mode.FORWARD else np.sum(right * Ball(self.v[name]))
+        return self.by_values().switch(mode, name, dtype, answers, float(exact.mid()))
 
     def _natural(self, mode):
         """The size of f beside which an error of a mode may be lost."""

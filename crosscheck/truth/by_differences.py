@@ -187,7 +187,7 @@ class ByDifferences:
         terms = self._terms(answers, dtype, mode, name)
         given = float(np.sum(terms))
         gap = abs(given - e.value)
-        reach = max(float(np.max(np.abs(d), initial=0.0)) for w in (self.v, self.u) for d in w.values())
+        reach = self._reach()
         own = TYPICAL * self.eps(dtype) * float(np.sum(np.abs(terms)))
         relative = gap / max(abs(e.value), np.finfo(float).tiny)
         width, size = e.uncertainty, max(abs(e.value), self.size * reach ** mode.order)
@@ -334,6 +334,16 @@ class ByDifferences:
             return self.subject.answer(Mode.REVERSE, self.x, cotangents, self.u, self.v, self.dtype)
 
         return nearby.is_gradient_nearby(self, self.x, names, gradient, row)
+
+    def switch(self, mode, name, dtype, answers, exact):
+        """The words about a jump of f itself that explains what an answer is off its exact value by, along the
+        direction; "" where there is none."""
+        gap = abs(float(np.sum(self._terms(answers, dtype, mode, name))) - exact)
+        return self._switch(mode, name, gap, self.estimate(mode, name), self._reach())
+
+    def _reach(self):
+        """The largest entry of the directions."""
+        return max(float(np.max(np.abs(d), initial=0.0)) for w in (self.v, self.u) for d in w.values())
 
     def _switch(self, mode, name, gap, e, reach):
         """The words about a jump of f itself that explains so small a gap; "" where there is none."""

@@ -558,7 +558,7 @@ def test_traits_hold(name):
 def test_functions_that_stay_whole():
     assert {p.name for p, entry in NOTATION.items() if entry.whole} == {
         "softmax", "log_softmax", "np.linalg.inv", "np.linalg.det", "log_abs_det",
-        "np.linalg.cholesky", "conv", "conv_input", "conv_weight", "spectrum", "eigenvalues",
+        "np.linalg.cholesky", "expm", "conv", "conv_input", "conv_weight", "spectrum", "eigenvalues",
         "singular", "singular_values", "tall_qr", "pseudoinverse"}
 
 
