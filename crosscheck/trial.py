@@ -29,6 +29,7 @@ from .truth.by_balls import ByBalls
 from .truth.by_differences import ByDifferences
 from .truth.differences import BITS, BY_DIFFERENCES
 from .truth.precision import nominal, precision_of
+from .value import value
 from .verdict import LESS_ACCURATE, MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, WRONG, Verdict
 from .where import pattern
 
@@ -402,7 +403,7 @@ class Examination:
             known.by_values = cache(lambda: self._by_values(point, weights, u, v, number))
         trial = Trial(self.subject, known, point, self.varies)
         if number == 0 and known.how == "balls" and not (self.own_rules or self.subject.stands_in):
-            yield from self._value(trial, ys)
+            yield from value(trial, ys, self.widest, self.measured_by_another)
         modes = self._modes(number, point)
         if known.how == "balls":
             yield from trial.on_balls(modes[self.widest])
@@ -474,43 +475,6 @@ class Examination:
             some = {Mode.REVERSE} | ({Mode.FORWARD} if point.label == MIXED and dtype == self.widest else set())
             return [m for m in self.subject.modes if m in some]
         return {dtype: wanted(dtype) for dtype in self.subject.dtypes}
-
-    def _value(self, trial, ys):
-        """Yield whether the subject's results are those of the function that it is measured by."""
-        exact, eps = trial.known.value, trial.known.eps(self.widest)
-        if [np.shape(y) for y in ys] != [np.shape(b) for b in exact]:
-            shapes = [np.shape(b) for b in exact]
-            yield trial.finding("value", ALL, self.widest, Verdict(
-                WRONG, note=f"the results have the shapes {[np.shape(y) for y in ys]}, the reference's have {shapes}"))
-            return
-        rounded = trial.known.rounded(self.widest)
-        for k, (y, b) in enumerate(zip(ys, exact)):
-            with arithmetic(trial.known.truth.bits):
-                error = np.abs(Ball(np.asarray(y, float)) - b).abs_upper()
-            size = float(np.max(b.abs_upper(), initial=0.0))
-            # More than half of the digits are wrong: another function, not another way to round it.
-            # Where the result is small beside what it is made of, or exactly 0, none of its digits
-            # may be right.
-            off = error > np.sqrt(eps) * size + rounded[k]
-            if off.any():
-                what = "the function and its reference differ" if self.measured_by_another else (
-                    "the function is off what its operations give exactly")
-                verdict = Verdict(WRONG, note=f"{what}, at most by {float(np.max(error)):.3g} where the largest result "
-                                              f"is {size:.3g}")
-            else:
-                verdict = self._lost_in_value(np.asarray(y, float), b, error)
-            yield trial.finding("value", f"result {k}", self.widest, verdict)
-
-    @staticmethod
-    def _lost_in_value(y, exact, error):
-        """The `Verdict` on a result that is right as a whole, of which single entries may have no right digit."""
-        sizes = np.maximum(exact.lower(), -exact.upper())  # what an entry certainly has, 0 where it may be 0
-        lost = (sizes > np.finfo(float).tiny) & (error >= sizes / 2)
-        if not lost.any():
-            return Verdict(RIGHT)
-        at = tuple(map(int, np.argwhere(lost)[0]))
-        return Verdict(LESS_ACCURATE, note=f"entry {at} is {y[at]:.6g}, exact {float(exact.mid()[at]):.6g}: not one "
-                                           "digit of it is right")
 
 
 def _draw(rng, shape, form):

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 from .cases import Case
-from .nn.softmax import _softmax, _sum, log_softmax_along, log_total, peak
+from .nn.softmax import log_softmax_along, log_total, peak, softmax_along, sum_along
 from .primitive import composed, declare, ndim_of, shape_of, widened
 from .rules.arguments import as_array, axes_of
 
@@ -17,14 +17,14 @@ def _log_sum(x, axis):
     dtype, x = x.dtype, widened(x)
     top = peak(x, axis=axis)
     z = x - np.where(np.isfinite(top), top, 0)
-    return np.squeeze(log_total(_sum(np.exp(z), axis), z, axis=axis) + top, axis=axis).astype(dtype, copy=False)
+    return np.squeeze(log_total(sum_along(np.exp(z), axis), z, axis=axis) + top, axis=axis).astype(dtype, copy=False)
 
 
 log_sum_exp = declare(
     None, """y = log <1, e^x>,  dy = <p, dx>  with  p = e^x / <1, e^x>, the softmax;  <g, <p, dx>> = <g p, dx>
     Computed with x - max x, which takes max x from y.""", name="log_sum_exp", forward=_log_sum, stacked=True,
-    jvp=(lambda v, x, axis: np.sum(_softmax(x, axis=axis) * v, axis=axis),),
-    vjp=(lambda g, x, axis: np.expand_dims(g, axis) * _softmax(x, axis=axis),),
+    jvp=(lambda v, x, axis: np.sum(softmax_along(x, axis=axis) * v, axis=axis),),
+    vjp=(lambda g, x, axis: np.expand_dims(g, axis) * softmax_along(x, axis=axis),),
     cases=[Case((3, 4), axis=-1), Case((3, 4), axis=-2)])
 
 
@@ -50,7 +50,7 @@ def _in_place(function, a, axis):
           cases=[Case((3, 4)), Case((3, 4), axis=1), Case((2, 3, 2), axis=(0, 2)), Case(())])
 def softmax(x, axis=None):
     """e^x / sum e^x over all entries, or those along some axes.  As scipy.special.softmax."""
-    return _in_place(_softmax, x, axis)
+    return _in_place(softmax_along, x, axis)
 
 
 @composed(name="special.log_softmax", cases=[Case((3, 4)), Case((3, 4), axis=0)])

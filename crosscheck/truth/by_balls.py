@@ -51,8 +51,8 @@ class ByBalls:
 
     how = "balls"
 
-    #: A function that gives what f's own values tell here, a `ByDifferences`, where f is the subject's own program: where
-    #: f jumps from one approximation to another, the slope of what it approximates is right too.
+    #: A function that gives what f's own values tell here, a `ByDifferences`, where f is the subject's own program:
+    #: where f jumps from one approximation to another, the slope of what it approximates is right too.
     by_values = None
 
     def __init__(self, program, x, weights, u, v, seed, modes=tuple(Mode), on_trial=False, natural=0.0, another=True,

@@ -8,8 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..nn.losses import _squared_error
-from ..nn.rectifiers import _relu
+from ..nn.losses import squared_error
+from ..nn.rectifiers import rectified
 from ..primitive import TABLE
 from ..rules.determinants import log_abs_det, sign_det
 from ..rules.elementwise import logistic, sech_squared
@@ -109,7 +109,7 @@ for _function in np.power, np.float_power:
     MEANING[TABLE[_function]] = _power(_function)
 
 
-@means(_squared_error)
+@means(squared_error)
 def _square_of_difference(x, t):
     return np.square(as_symbol(x) - t)
 
@@ -160,7 +160,7 @@ def _equal(a, b):
 @means(np.not_equal)
 def _not_equal(a, b):
     f = as_factor(as_symbol(a).expression)
-    if type(f.atom) is Point and f.atom.function is _relu:  # 0 on half of all arguments: not by accident
+    if type(f.atom) is Point and f.atom.function is rectified:  # 0 on half of all arguments: not by accident
         return comparison(">")(a, b)
     return np.ones(np.broadcast_shapes(np.shape(a), np.shape(b)), bool)
 

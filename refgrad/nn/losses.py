@@ -257,7 +257,7 @@ def _reduced_over(valid, losses, factors, reduction):
 
 # Entry by entry
 
-_squared_error = declare(
+squared_error = declare(
     None, "y = (x - t)^2,  dy = 2 (x - t) (dx - dt)", lambda x, t: 2 * (x - t), lambda x, t: 2 * (t - x),
     name="mse_loss", forward=lambda x, t: np.square(x - t))
 
@@ -311,7 +311,7 @@ difference = declare(
     forward=_difference, formula=lambda x, p: p * log1pexp(-x) - log1pexp(x), domain=(None, "positive"),
     scales=(-300, 10))
 
-_with_logits = declare(
+logistic_loss = declare(
     None, """y = -p t log sigma(x) - (1 - t) log sigma(-x) = p t l(-x) + (1 - t) l(x)  with  l(x) = log(1 + e^x)
     dy = ((1 - t) sigma(x) - p t sigma(-x)) dx + (p l(-x) - l(x)) dt + t l(-x) dp,  for l' = sigma
     Computed with l(x) = max(x, 0) + log(1 + e^-|x|), which does not overflow.""",
@@ -339,7 +339,7 @@ def mse_loss(input: Array, target: Array, size_average: None = None, reduce: Non
     """
     reduction_of("mse_loss", reduction, size_average, reduce)
     same_shape("mse_loss", input, target=target, weight=weight)
-    return _weighted_mean(_squared_error(input, target), weight, reduction)
+    return _weighted_mean(squared_error(input, target), weight, reduction)
 
 
 def l1_loss(input: Array, target: Array, size_average: None = None, reduce: None = None,
@@ -401,7 +401,7 @@ def binary_cross_entropy_with_logits(
     reduction_of(name, reduction, size_average, reduce)
     same_shape(name, input, target=target)
     broadcasting(name, input, weight=weight, pos_weight=pos_weight)
-    losses = _with_logits(input, target, 1 if pos_weight is None else pos_weight)
+    losses = logistic_loss(input, target, 1 if pos_weight is None else pos_weight)
     return reduced(losses if weight is None else losses * weight, reduction)
 
 

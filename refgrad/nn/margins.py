@@ -15,8 +15,8 @@ from ..primitive import KINKED, composed
 from .activations import log1pexp
 from .arguments import broadcasting, expected, plain, reduced, reduction_of, same_shape, shape_of
 from .distances import pairwise_distance
-from .losses import _with_logits
-from .rectifiers import _relu
+from .losses import logistic_loss
+from .rectifiers import rectified
 
 _SIGNS = np.array([1, -1, 1])
 #: The slope of the cosine of vectors of length 1.
@@ -214,7 +214,7 @@ def multi_margin_loss(input: Array, target: Array, p: float = 1, margin: float =
         raise ValueError(f"{name}: weight has shape {weight.shape}; expected ({classes},), one "
                          f"number for each class")
     own = np.ravel(target)[:, None]
-    z = _relu(plain(name, "margin", margin) - np.take_along_axis(rows, own, axis=1) + rows)
+    z = rectified(plain(name, "margin", margin) - np.take_along_axis(rows, own, axis=1) + rows)
     z = np.where(own == np.arange(classes), 0, z if p == 1 else z * z)
     losses = np.sum(z if weight is None else z * weight[own], axis=1) / classes
     return reduced(np.reshape(losses, target.shape), reduction)
@@ -246,7 +246,7 @@ def multilabel_margin_loss(input: Array, target: Array, size_average: None = Non
     counts = np.logical_and.accumulate(target >= 0, axis=1)
     target = np.where(counts, target, 0)
     is_target = np.any(counts[:, :, None] & (target[:, :, None] == np.arange(classes)), axis=1)
-    z = _relu(1 - np.take_along_axis(rows, target, axis=1)[:, :, None] + rows[:, None, :])
+    z = rectified(1 - np.take_along_axis(rows, target, axis=1)[:, :, None] + rows[:, None, :])
     losses = np.sum(np.where(counts[:, :, None] & ~is_target[:, None, :], z, 0),
                     axis=(1, 2)) / classes
     return reduced(np.reshape(losses, shape[:-1]), reduction)
@@ -290,7 +290,7 @@ def multilabel_soft_margin_loss(input: Array, target: Array, weight: Array | Non
     if not input.shape:
         raise expected(name, "input", "an array without axes", "classes along the last axis")
     broadcasting(name, input, weight=weight)
-    losses = _with_logits(input, target, 1)
+    losses = logistic_loss(input, target, 1)
     return reduced(np.mean(losses if weight is None else losses * weight, axis=-1), reduction)
 
 

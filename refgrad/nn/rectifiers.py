@@ -19,7 +19,7 @@ from .arguments import expected, generator_of, not_in_place, plain, shape_of
 
 # The primitives
 
-_relu = declare(
+rectified = declare(
     None, "y = max(x, 0),  dy = dx where y > 0, else 0; where y is nan, dx, as of a maximum that "
           "is nan",
     lambda y: y != 0, name="relu", kind=KINKED,
@@ -64,7 +64,7 @@ _hardtanh = declare(
 def relu(input: Array, inplace: bool = False) -> Array:
     """max(x, 0), with slope 0 at 0."""
     not_in_place("relu", inplace)
-    return _relu(input)
+    return rectified(input)
 
 
 def leaky_relu(input: Array, negative_slope: float = 0.01, inplace: bool = False) -> Array:

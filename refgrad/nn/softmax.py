@@ -33,13 +33,13 @@ def _across(x, axis):
 def _exponentials(x, axis):
     dtype, x = x.dtype, _across(widened(x), axis)
     e = np.exp(x - peak(x, axis=axis))
-    return (e / _sum(e, axis)).astype(dtype, copy=False)
+    return (e / sum_along(e, axis)).astype(dtype, copy=False)
 
 
 def _logarithms(x, axis):
     dtype, x = x.dtype, _across(widened(x), axis)
     z = x - peak(x, axis=axis)
-    return (z - log_total(_sum(np.exp(z), axis), z, axis=axis)).astype(dtype, copy=False)
+    return (z - log_total(sum_along(np.exp(z), axis), z, axis=axis)).astype(dtype, copy=False)
 
 
 #: A sum of exponentials of which log has lost more than two digits.
@@ -61,11 +61,11 @@ CERTAIN = 0.9
 def _deviation(p, v, axis):
     if may_be(largest(p, 0) > CERTAIN):  # v - v_t along the axis, with the entry t that is nearly certain
         v = v - np.sum(np.where(p > CERTAIN, v, 0), axis=axis, keepdims=True)
-    return v - _sum(_across(p * v, axis), axis)
+    return v - sum_along(_across(p * v, axis), axis)
 
 
 def _balance(p, v, axis):
-    r = p * _sum(v, axis)
+    r = p * sum_along(v, axis)
     r = np.subtract(v, r, out=r) if type(r) is np.ndarray and r.dtype is v.dtype else v - r
     if may_be(largest(p, 0) > CERTAIN):
         t = p > CERTAIN
@@ -74,13 +74,13 @@ def _balance(p, v, axis):
 
 
 CASES = [Case((3, 4), axis=-1), Case((2, 3, 4), axis=-2), Case((3,), axis=-1), Case((2, 1), axis=-1)]
-_sum = lambda x, axis: total(x, axis, keepdims=True)
+sum_along = lambda x, axis: total(x, axis, keepdims=True)
 
 
 def _of_probabilities(function):
     """Cases with probabilities, one of them with nearly certain ones."""
-    return [Case((3, 4), (3, 4), call=lambda x, v: function()(_softmax(x, axis=-1), v, axis=-1)),
-            Case((2, 3), (2, 3), call=lambda x, v: function()(_softmax(16 * x, axis=-1), v, axis=-1))]
+    return [Case((3, 4), (3, 4), call=lambda x, v: function()(softmax_along(x, axis=-1), v, axis=-1)),
+            Case((2, 3), (2, 3), call=lambda x, v: function()(softmax_along(16 * x, axis=-1), v, axis=-1))]
 
 
 
@@ -90,7 +90,7 @@ log_total = declare(
     name="log_total", forward=_log_total, formula=lambda t, z, axis: np.log(t), stacked=True,
     jvp=(lambda v, t: v / t, None), vjp=(lambda g, t: g / t, None),
     cases=[Case((3, 4), call=lambda x: peak(x, axis=-1) + _log_sum(x - peak(x, axis=-1)), scales=(-300, 0))])
-_log_sum = lambda z: log_total(_sum(np.exp(z), -1), z, axis=-1)
+_log_sum = lambda z: log_total(sum_along(np.exp(z), -1), z, axis=-1)
 
 # Of probabilities p, which sum to 1, the matrix I - 1 p' and its transpose.  Where an entry p_t is close to 1 its own
 # row would be 1 - p_t; but the matrix maps 1 to 0, so v may be shifted until v_t is 0, and what its transpose gives
@@ -98,20 +98,20 @@ _log_sum = lambda z: log_total(_sum(np.exp(z), -1), z, axis=-1)
 deviation = declare(
     None, """y = v - 1 <p, v>,  dy = dv - 1 <p, dv> - 1 <dp, v>;  the same for v - v_t 1
     <g, dv - 1 <p, dv>> = <g - p <1, g>, dv>,  <g, -1 <dp, v>> = <-<1, g> v, dp>""",
-    name="deviation", forward=_deviation, formula=lambda p, v, axis: v - _sum(p * v, axis), stacked=True,
-    jvp=(lambda dp, v, axis: -_sum(dp * v, axis), lambda dv, p, axis: deviation(p, dv, axis=axis)),
-    vjp=(lambda g, v, axis: -_sum(g, axis) * v, lambda g, p, axis: balance(p, g, axis=axis)),
+    name="deviation", forward=_deviation, formula=lambda p, v, axis: v - sum_along(p * v, axis), stacked=True,
+    jvp=(lambda dp, v, axis: -sum_along(dp * v, axis), lambda dv, p, axis: deviation(p, dv, axis=axis)),
+    vjp=(lambda g, v, axis: -sum_along(g, axis) * v, lambda g, p, axis: balance(p, g, axis=axis)),
     cases=_of_probabilities(lambda: deviation))
 balance = declare(
     None, """y = v - p <1, v>,  dy = dv - p <1, dv> - <1, v> dp;  its entries sum to 0
     <g, dv - p <1, dv>> = <g - 1 <p, g>, dv>,  <g, -<1, v> dp> = <-<1, v> g, dp>""",
-    name="balance", forward=_balance, formula=lambda p, v, axis: v - p * _sum(v, axis), stacked=True,
-    jvp=(lambda dp, v, axis: -dp * _sum(v, axis), lambda dv, p, axis: balance(p, dv, axis=axis)),
-    vjp=(lambda g, v, axis: -_sum(v, axis) * g, lambda g, p, axis: deviation(p, g, axis=axis)),
+    name="balance", forward=_balance, formula=lambda p, v, axis: v - p * sum_along(v, axis), stacked=True,
+    jvp=(lambda dp, v, axis: -dp * sum_along(v, axis), lambda dv, p, axis: balance(p, dv, axis=axis)),
+    vjp=(lambda g, v, axis: -sum_along(v, axis) * g, lambda g, p, axis: deviation(p, g, axis=axis)),
     cases=_of_probabilities(lambda: balance))
 
 _along = lambda v, y, axis: y * deviation(y, v, axis=axis)
-_softmax = declare(
+softmax_along = declare(
     None, """y = e^x / <1, e^x>,  dy = y . dx - y <y, dx> = y . (dx - 1 <y, dx>) = (diag(y) - y y') dx
     The matrix is symmetric: <g, dy> = <(diag(y) - y y') g, dx>.
     Computed with x - max x, which leaves y as it is: numerator and denominator share a factor.""",
@@ -124,7 +124,7 @@ def _masked_exponentials(x, mask, axis):
     lowest = -peak(-x, axis=axis)
     m = peak(np.where(mask, x, lowest), axis=axis)
     e = np.where(mask, np.exp(np.where(mask, x - m, 0)), 0)
-    t = _sum(e, axis)
+    t = sum_along(e, axis)
     return (e / np.where(np.any(mask, axis=axis, keepdims=True), t, 1)).astype(dtype, copy=False)
 
 
@@ -155,7 +155,7 @@ def softmax(input: Array, dim: int | None = None, _stacklevel: int = 3,
     Raises ValueError for an axis that input does not have, and for dim=None, where torch guesses, TypeError for a dtype
     of other numbers than floats.  As torch.nn.functional.softmax.
     """
-    return _along_axis("softmax", _softmax, input, dim, dtype)
+    return _along_axis("softmax", softmax_along, input, dim, dtype)
 
 
 def log_softmax(input: Array, dim: int | None = None, _stacklevel: int = 3,
@@ -174,7 +174,7 @@ def softmin(input: Array, dim: int | None = None, _stacklevel: int = 3,
 
     Arguments and errors as those of softmax.  As torch.nn.functional.softmin.
     """
-    return _along_axis("softmin", lambda x, axis: _softmax(-x, axis=axis), input, dim, dtype)
+    return _along_axis("softmin", lambda x, axis: softmax_along(-x, axis=axis), input, dim, dtype)
 
 
 #: The entry of its second argument, with the derivative of the first.
@@ -209,7 +209,7 @@ def gumbel_softmax(logits: Array, tau: float = 1, hard: bool = False, eps: float
     axis_of(name, logits, dim)
     noise = -np.log(generator_of(name, generator, "it").exponential(size=logits.shape))
     soft = _along_axis(
-        name, _softmax, (logits + in_dtype_of(logits, np.asarray(noise))) / tau, dim, None)
+        name, softmax_along, (logits + in_dtype_of(logits, np.asarray(noise))) / tau, dim, None)
     if not hard:
         return soft
     winner = np.expand_dims(np.argmax(soft, axis=dim), dim)

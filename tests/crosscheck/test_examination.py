@@ -14,6 +14,7 @@ from crosscheck.points import AS_GIVEN, Point
 from crosscheck.trial import Examination, Finding
 from crosscheck.truth.differences import BY_DIFFERENCES
 from crosscheck.truth.precision import Precision, nominal
+from crosscheck.value import entries_without_a_digit
 from crosscheck.verdict import (
     LESS_ACCURATE, MISCONDUCT, NO_ANSWER, OK, RIGHT, UNDECIDED, WRONG, Verdict)
 from tests.crosscheck.test_trial import ANSWER, X, Stub, answers, examination, known, told
@@ -46,15 +47,15 @@ class Valued(Stub):
     ([1.0, 2 * np.finfo(float).tiny], [0.0, 1.0], 1)])
 def test_an_entry_of_the_value_without_a_right_digit(exact, error, at):
     y = np.array([3.0, 5.0])
-    found = Examination._lost_in_value(y, Ball(exact), np.array(error))
+    found = entries_without_a_digit(y, Ball(exact), np.array(error))
     assert (found.verdict, found.note) == ((RIGHT, "") if at is None else (
         LESS_ACCURATE, f"entry ({at},) is {y[at]:g}, exact {exact[at]:.6g}: "
                        "not one digit of it is right"))
 
 
 def test_an_entry_that_may_be_zero_has_no_digits():
-    assert Examination._lost_in_value(np.ones(1), Ball([1.0], [1.0]), np.ones(1)).verdict == RIGHT
-    found = Examination._lost_in_value(np.ones(1), Ball([1.0], [0.5]), np.full(1, 0.25))
+    assert entries_without_a_digit(np.ones(1), Ball([1.0], [1.0]), np.ones(1)).verdict == RIGHT
+    found = entries_without_a_digit(np.ones(1), Ball([1.0], [0.5]), np.full(1, 0.25))
     assert found.verdict == LESS_ACCURATE
 
 
@@ -324,7 +325,7 @@ def at_point(monkeypatch, number=0, how="balls", point=None, kinked=False, undec
     examined = examination(**{"subject": subject, "seed": 0, "many": False, "size": 1,
                               "thorough": False, "trials": {}, "varies": False, "natural": 0.0,
                               "known_at": lambda *_: knowledge, **fields})
-    examined._value = lambda trial, ys: looked.append("value") or ()
+    monkeypatch.setattr(trial_module, "value", lambda *_: looked.append("value") or ())
     found = list(examined._at(point or Point("as given", X), number))
     return list(dict.fromkeys(looked)), found, examined
 

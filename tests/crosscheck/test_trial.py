@@ -13,6 +13,7 @@ from crosscheck.modes import ALL, Mode
 from crosscheck.points import MIXED, Point
 from crosscheck.subjects.subject import Misconduct, Subject, Unanswered
 from crosscheck.trial import Examination, Finding, Trial, _draw, _why_not_on_balls
+from crosscheck.value import value
 from crosscheck.verdict import (
     MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, VERDICTS, WRONG, Verdict)
 
@@ -390,7 +391,7 @@ def values(ys, exact, dtype="float64"):
     knowledge = known(value=[Ball(b) for b in exact], eps=lambda d: float(np.finfo(d).eps),
                       rounded=lambda d: [0.0] * len(exact))
     trial = trial_of(knowledge=knowledge)
-    return list(examination(widest=dtype, measured_by_another=True)._value(trial, [np.asarray(y) for y in ys]))
+    return list(value(trial, [np.asarray(y) for y in ys], dtype, True))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -166,6 +166,8 @@ class _Operations(TorchDispatchMode):
         dtype = _dtype_of(tensors)
         if getattr(kwargs.get("dtype"), "is_floating_point", False):
             dtype = kwargs.pop("dtype")
+        if (unknown := line.refused(kwargs)) is not None:
+            raise NoLine(f"{func} with {unknown}={kwargs[unknown]!r}")
         if line.kind in (Kind.VIEW, Kind.MEMORY):
             base, *rest = args
             if line.kind is Kind.VIEW:

@@ -13,6 +13,8 @@ returns, then what it writes, in the order of its arguments.
 
 from __future__ import annotations
 
+import functools
+import inspect
 from enum import Enum
 from typing import NamedTuple
 from collections.abc import Callable
@@ -48,6 +50,21 @@ class Line(NamedTuple):
     kind: Kind
     writes: tuple = ()
     copies: bool = False
+
+    def refused(self, keywords):
+        """The first of some keywords that the line does not know; None if it knows them all."""
+        known = _keywords(self.compute)
+        return None if known is None else next((k for k in keywords if k not in known), None)
+
+
+@functools.cache
+def _keywords(compute):
+    """The names of a function's parameters; None where any keyword goes, or where it does not tell."""
+    try:
+        parameters = inspect.signature(compute).parameters
+    except (TypeError, ValueError):
+        return None
+    return None if any(p.kind is p.VAR_KEYWORD for p in parameters.values()) else frozenset(parameters)
 
 
 #: From the name of an operation, as in "mul", or of one overload, as in "max.dim", to its `Line`.
