@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from .carrying import assert_same
+from crosscheck.subjects.aten import NoLine
+
+from .carrying import assert_same, on_balls
 
 X = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
 
@@ -55,3 +57,12 @@ PROGRAMS = {
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program(name):
     assert_same(PROGRAMS[name], X)
+
+
+@pytest.mark.parametrize("program, why", [
+    (lambda x: x[:1].expand(3, 4).mul_(2), "several entries share one place"),
+    (lambda x: x.sum(dtype=torch.int64), "dtype=torch.int64"),
+    (lambda x: torch.zeros(3, 4, dtype=torch.int64).add_(x), "torch.int64|result type")])
+def test_what_is_not_carried_says_why(program, why):
+    with pytest.raises((NoLine, RuntimeError), match=why):
+        on_balls(program, np.ones((3, 4)))

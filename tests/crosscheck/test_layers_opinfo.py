@@ -13,6 +13,7 @@ from crosscheck.studies.layers.comparison import BOTH, REFGRAD, TORCH, compare
 from crosscheck.studies.layers.samples import Call
 from refgrad import nn
 from refgrad.primitive import declare
+from tests.crosscheck.scenarios import function
 
 X = torch.tensor([[0.5, -1.25, 2.0], [0.75, 3.5, -0.25]], dtype=torch.float64)
 
@@ -92,22 +93,12 @@ def test_a_wrong_value_of_torch_is_found():
     assert wrong.stage == "value" and wrong.right == REFGRAD and wrong.how_far == pytest.approx(1e-6, rel=1e-3)
 
 
-class Once(torch.autograd.Function):
-    """x^3 whose second derivative torch does not get right."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x ** 3
-
-    @staticmethod
-    def backward(ctx, g):
-        x, = ctx.saved_tensors
-        return g * x * 3 * x.detach()
+#: x^3 whose second derivative torch does not get right.
+ONCE = function(lambda x: x ** 3, lambda g, x: g * x * 3 * x.detach())
 
 
 def test_a_wrong_second_derivative_of_torch_is_found():
-    wrong = found(Once.apply, lambda x: x * x * x)
+    wrong = found(ONCE.apply, lambda x: x * x * x)
     assert wrong.stage == "reverse over reverse" and wrong.right == REFGRAD
 
 

@@ -22,6 +22,7 @@ from crosscheck.studies.torch_on_trial import FINDINGS, OPERATIONS, examine, rep
 from crosscheck.studies.torch_on_trial.program import printed
 from crosscheck.studies.torch_on_trial.smallest import smallest
 from crosscheck.verdict import NO_ANSWER, NOT_FINITE, WRONG
+from tests.crosscheck.scenarios import function
 
 pytest.importorskip(opinfo.NEEDS)
 
@@ -78,17 +79,8 @@ def test_the_page_groups_operations_by_what_was_found(tables, tmp_path):
     assert report.verdict(None, None) == ([], True)
 
 
-class Planted(torch.autograd.Function):
-    """x^3 with a backward that is wrong."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x ** 3
-
-    @staticmethod
-    def backward(ctx, g):
-        return 2 * g * ctx.saved_tensors[0] ** 2
+#: x^3 with a backward that is wrong.
+PLANTED = function(lambda x: x ** 3, lambda g, x: 2 * g * x ** 2)
 
 
 class Op:
@@ -124,7 +116,7 @@ def planted(monkeypatch, function, *inputs):
 
 
 def test_a_planted_fault_is_listed(monkeypatch, tmp_path):
-    planted(monkeypatch, Planted.apply)
+    planted(monkeypatch, PLANTED.apply)
     operations, findings = outcome_of(tmp_path, "planted").tables
     assert "reverse" in set(findings["mode"])
     row = findings[findings["mode"] == "reverse"].iloc[0]
@@ -166,7 +158,7 @@ def test_the_options_of_a_wrong_derivative_are_met():
 
 
 def test_shrinking_keeps_the_fault_and_rounds_the_numbers(monkeypatch):
-    (call, tensors), = samples.chosen(planted(monkeypatch, Planted.apply), 1)
+    (call, tensors), = samples.chosen(planted(monkeypatch, PLANTED.apply), 1)
     found = smallest(call, tensors, Mode.REVERSE, ("float64", "float32"), "float64")
     x = found.tensors[0].detach().numpy()
     assert x.size == 1 and x == np.round(x) and found.gives == pytest.approx(found.exact * 2 / 3)
