@@ -72,10 +72,12 @@ class Task:
 
 def rows_of(task):
     """The rows of an operation, as dicts; where the check itself fails, one that says so."""
-    try:
-        return list(_rows(task))
-    except Exception as error:
-        return [no_check(task, error)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch, on operations that it will remove
+        try:
+            return list(_rows(task))
+        except Exception as error:
+            return [no_check(task, error)]
 
 
 def no_check(task, error):
@@ -100,8 +102,7 @@ def _rows(task):
         dtypes = tuple(d for d in setting.dtypes if op.supports_dtype(getattr(torch, d), task.device))
         for number, (call, tensors) in enumerate(calls):
             try:
-                with setting.in_force(), warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
+                with setting.in_force():
                     report = check(call, *tensors, seed=task.seed, modes=tuple(Mode), thorough=True,
                                    quick=number > 0, dtypes=tuple(dict.fromkeys(("float64", *dtypes))))
             except (TypeError, ValueError) as error:

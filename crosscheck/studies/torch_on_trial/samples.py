@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import torch
 
+from refgrad.tree import flatten
+
+from ...child import can_fork, in_a_child
+from ...modes import Mode
+from ...subjects.torch_function import subject_of
 from ..checkers.opinfo import SMALL, Call, Place, fitting
 
 #: A sample with fewer numbers than this shows little.
@@ -38,12 +45,12 @@ def numbers(tensors):
 
 def small(call, tensors):
     """The same sample, its long axes cut where it has many numbers and the entry takes fewer."""
-    for n in sorted({n for t in tensors for n in t.shape if n > SHORT[0]}, reverse=True):
+    for n in long_axes(call, tensors, SHORT[0]):
         for m in SHORT[:2]:
             if numbers(tensors) <= SMALL:
                 return call, tensors
             shorter = cut(call, tensors, n, m)
-            if works(*shorter):
+            if runs(*shorter):
                 call, tensors = shorter
                 break
     return call, tensors
@@ -58,6 +65,39 @@ def works(call, tensors):
         return False
     return bool(numbers(tensors)) and any(y.requires_grad for y in ys) and all(
         bool(torch.isfinite(y).all()) for y in ys)
+
+
+def runs(call, tensors, mode=Mode.REVERSE):
+    """Does a call of other shapes, and its derivative, run and give finite values?
+
+    Asked in a child process, which a kernel may end that was not meant for these shapes.
+    """
+    def asked():
+        subject = subject_of(call, tensors, ("float64",))
+        x = subject.inputs()
+        weights = [np.ones(y.shape) for y in subject.value(x, "float64")]
+        with contextlib.suppress(Exception):  # a mode that is refused ends no process
+            subject.answer(mode, x, weights, x, x, "float64")
+        yield works(call, tensors)
+
+    if not can_fork():
+        return False
+    try:
+        return in_a_child(asked()) == ([True], "")
+    except RuntimeError:  # an entry may refuse the shapes
+        return False
+
+
+def long_axes(call, tensors, least):
+    """The lengths of axes that may be cut, those above `least`, the longest first.
+
+    None where integers are among the arguments: labels and positions would point outside of the
+    shorter axis, and not every kernel looks.
+    """
+    leaves = flatten([call.first, list(call.args), [a for _, a in call.named]])[0]
+    if any(torch.is_tensor(a) and not a.is_floating_point() for a in leaves):
+        return []
+    return sorted({n for t in tensors for n in t.shape if n > least}, reverse=True)
 
 
 def cut(call, tensors, n, m):

@@ -16,7 +16,7 @@ from ...subjects.torch_function import subject_of
 from ...subspaces import subspaces_of
 from ...trial import Examination, Trial
 from ...verdict import NOT_FINITE, WRONG
-from .samples import SHORT, cut, numbers, with_arrays, works
+from .samples import SHORT, cut, long_axes, numbers, runs, with_arrays
 
 #: How often a smaller call is tried at most.
 TRIALS = 20
@@ -124,7 +124,7 @@ def smallest(call, tensors, mode, dtypes, dtype, trials=TRIALS):
         for candidate in (*_shorter(found), *_rounder(found)):
             if trials == 0:
                 break
-            if not works(*candidate):
+            if not runs(*candidate, mode):
                 continue
             trials -= 1
             next_one = _tried(*candidate, mode, dtypes, dtype)
@@ -145,7 +145,7 @@ def _tried(call, tensors, mode, dtypes, dtype):
 
 def _shorter(found):
     """Shorter axes, the longest first."""
-    for n in sorted({n for t in found.tensors for n in t.shape if n > 1}, reverse=True):
+    for n in long_axes(found.call, found.tensors, 1):
         for m in sorted({1, 2, n // 2, *SHORT} & set(range(1, n))):
             shorter = cut(found.call, found.tensors, n, m)
             if numbers(shorter[1]) < numbers(found.tensors):
