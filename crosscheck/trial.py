@@ -132,8 +132,8 @@ class Trial:
                     yield mode, name, verdict, True
                     continue
                 # Whether an overflow on the way is avoidable depends on the formula, of which only refgrad's is known.
-                avoidable = not self.point.extreme and (
-                    self.known.how == "balls" or dtype == finest(self.subject.dtypes))
+                formula = self.known.how == "balls" and (self.own_rules or self.known.another)
+                avoidable = not self.point.extreme and (formula or dtype == finest(self.subject.dtypes))
                 # So far out, squares of what other code computes leave the range of floats.
                 beyond = verdict.verdict == WRONG and self.point.extreme and not self.own_rules
                 remark = beyond or verdict.verdict == NOT_FINITE and not (self.known.on_trial or avoidable)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from flint import arb, arb_mat
 
-from refgrad.rules.matrix_functions import expm
+from refgrad.rules.matrix_functions import DEGREE, expm
 
 from .arithmetic import (
     FUNCTION_ULPS, ONE, ZERO, Undecided, as_cells, current_format, each, rounded, unbounded)
@@ -88,10 +88,21 @@ def solve(a, b):
 
 
 def exponential(a):
-    """e^A; in bound mode nothing is known of how floats come to it."""
-    if current_format() is not None:
+    """e^A; floats scale A to s = 2^-k A, take a polynomial of it and square that k times.
+
+    Each of their products is off by n roundings of what |A| in the place of A gives, and a squaring doubles what came
+    before it: as 2^k is less than 4 |A| + 2, that is n (4 |A| + 2 + degree) roundings of e^|A|.
+    """
+    values, form = np.array(matrix(a).exp().entries(), object).reshape(a.shape), current_format()
+    if form is None or not a.size:
+        return values
+    sizes = np.abs(a)
+    norm = max(float(c.abs_upper()) for c in np.sum(sizes, axis=0))
+    steps = len(a) * (4 * norm + 2 + DEGREE)
+    if not steps < 1 / (4 * form.unit):
         return unknown(a.shape)
-    return np.array(matrix(a).exp().entries(), object).reshape(a.shape)
+    growth = np.array(matrix(sizes).exp().entries(), object).reshape(a.shape)
+    return values + growth * arb(0, 4 * steps * form.unit)
 
 
 @register(expm)

@@ -73,8 +73,21 @@ def _beta(a, b):
     return a.gamma() * b.gamma() * (a + b).rgamma()
 
 
-several(sp.beta, _beta)
-waving(sp.betaln, lambda a, b: a.lgamma() + b.lgamma() - (a + b).lgamma())
+def by_gammas(function, compute, relative):
+    """Enter a function of a and b that floats compute from the logarithms of three gamma functions, whose own roundings
+    are those of its value, or with `relative` of its logarithm."""
+    def implementation(a, b):
+        a, b = map(cells_of, (a, b))
+        values, form = each(sharp(compute), 2)(a, b), current_format()
+        if form is not None:
+            parts = each(lambda a, b: 1 + abs(a.lgamma()) + abs(b.lgamma()) + abs((a + b).lgamma()), 2)(a, b)
+            values = values + (parts * np.abs(values) if relative else parts) * arb(0, 2 * SPECIAL_ULPS * form.unit)
+        return wrap(rounded(values))
+    register(function, implementation)
+
+
+by_gammas(sp.beta, _beta, True)
+by_gammas(sp.betaln, lambda a, b: a.lgamma() + b.lgamma() - (a + b).lgamma(), False)
 several(sp.gammainc, from_zero(lambda a, x: x.gamma_lower(a, regularized=1)))
 several(sp.gammaincc, from_zero(lambda a, x: x.gamma_upper(a, regularized=1)))
 several(sp.betainc, lambda a, b, x: x.beta_lower(a, b, regularized=1))
@@ -94,7 +107,16 @@ several(sp._ufuncs._zeta, lambda s, q: s.zeta(q))
 
 special(sp.erf, arb.erf)
 special(sp.erfc, arb.erfc)
-special(sp.erfcx, lambda x: x.erfc() * (x * x).exp())
+
+
+def _erfcx(z):
+    """e^(z^2) erfc z; to the right by the confluent hypergeometric U, since both factors leave their range."""
+    if z > ONE:
+        return (z * z).hypgeom_u(arb(1) / 2, arb(1) / 2) / arb.pi().sqrt()
+    return z.erfc() * (z * z).exp()
+
+
+special(sp.erfcx, _erfcx)
 special(sp.erfinv, arb.erfinv)
 special(sp.erfcinv, arb.erfcinv)
 special(sp.ndtr, _half)
@@ -103,7 +125,7 @@ special(sp.log_ndtr, lambda x: _half(x).log())
 
 
 def _mills(x, k):
-    y = _half(x) * (x * x / 2).exp() * (2 * arb.pi()).sqrt()
+    y = _erfcx(-x / arb(2).sqrt()) * (arb.pi() / 2).sqrt()
     for j in range(1, k + 1):
         y = (1 / y + x) / j
     return y

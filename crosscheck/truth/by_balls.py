@@ -186,11 +186,12 @@ class ByBalls:
         """The size of f beside which an error of a mode may be lost."""
         if self.on_trial or self.strict:
             return 0.0
-        if mode.order == 1 and not self.another:  # the terms of s here, beside which its slopes are rounded
-            terms = [np.sum(np.abs(np.asarray(y.mid() if isinstance(y, Ball) else y, float) * w))
-                     for y, w in zip(self.value, self.weights)] if self.weights is not None else []
-            return float(sum(terms)) / TYPICAL
-        return self.size
+        if self.another or self.weights is None:
+            return self.size
+        # The terms of s here are what its slopes are rounded beside, where they are computed in no other way.
+        terms = float(sum(np.sum(np.abs(np.asarray(y.mid() if isinstance(y, Ball) else y, float) * w))
+                          for y, w in zip(self.value, self.weights)))
+        return terms / TYPICAL if mode.order == 1 else max(self.size, terms)
 
     def _typical(self, mode, name, dtype):
         """The reference in the same dtype; where its rules are on trial, the exact value rounded."""

@@ -152,7 +152,7 @@ def test_an_error_is_lost_beside_the_natural_size_unless_the_verdict_is_strict()
 
 
 @pytest.mark.parametrize("options, first, second", [
-    (dict(), 19.0, 19.0), (dict(another=False), 35.0 / TYPICAL, 19.0), (dict(strict=True), 0.0, 0.0),
+    (dict(), 19.0, 19.0), (dict(another=False), 35.0 / TYPICAL, 35.0), (dict(strict=True), 0.0, 0.0),
     (dict(on_trial=True), 0.0, 0.0)])
 def test_what_is_judged_by_bounds_has_no_natural_size(options, first, second):
     known = known_of(**options)

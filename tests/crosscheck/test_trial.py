@@ -49,7 +49,7 @@ class Stub(Subject):
 
 def known(verdict=None, **changed):
     """What is known, with one verdict for all answers."""
-    stub = dict(how="balls", on_trial=False, strict=False, weights=[np.array([2.0, 3.0])], u=X, v=X,
+    stub = dict(how="balls", on_trial=False, strict=False, another=True, weights=[np.array([2.0, 3.0])], u=X, v=X,
                 covers=lambda mode: True, names=lambda mode: X, refuted=lambda mode, name: False,
                 open=lambda: False,
                 truth=SimpleNamespace(bits=400), judge=lambda *arguments: verdict,
@@ -166,6 +166,12 @@ def test_nan_is_a_remark_where_overflow_on_the_way_may_be_no_fault(
     for verdict, fails in ((NOT_FINITE, failed), (WRONG, not extreme)):
         found = answers(ANSWER, known(Verdict(verdict), **knowledge), dtype=dtype, extreme=extreme)
         assert told(found) == [(Mode.REVERSE, k, verdict, fails) for k in X]
+
+
+def test_nan_of_a_program_of_its_own_is_a_failure_in_the_widest_dtype_alone():
+    for dtype, fails in (("float64", True), ("float32", False)):
+        found = answers(ANSWER, known(Verdict(NOT_FINITE), another=False), dtype=dtype)
+        assert told(found) == [(Mode.REVERSE, k, NOT_FINITE, fails) for k in X]
 
 
 def test_far_out_what_is_wrong_is_a_failure_of_refgrads_own_rules_alone():

@@ -59,6 +59,7 @@ class Comparison:
     points: int            # at which both could be compared on balls to the required digits
     difference: str = ""   # empty if there is none
     case: int = 0          # of the primitive, at which it was found
+    ends: frozenset = frozenset()  # points where they differ, but the function jumps or ends: a check need not tell
 
     @property
     def equivalent(self):
@@ -68,7 +69,7 @@ class Comparison:
 def compare(fault: Fault, seeds=(0, 1, 2)):
     """The `Comparison` of a fault with the right rules, until they differ; arrays of the first seed are moved, too."""
     primitive = primitive_named(fault.primitive)
-    same = 0
+    same, ends = 0, set()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         for side in SIDES[:2]:
@@ -84,8 +85,10 @@ def compare(fault: Fault, seeds=(0, 1, 2)):
                 if isinstance(found, str):
                     what = f"{point}: the {side} differs {found}"
                     return Comparison(same, f"case {number}, {what}", number)
-                same += found
-    return Comparison(same)
+                if found is None:
+                    ends.add(point.partition(" in ")[0])
+                same += found or 0
+    return Comparison(same, ends=frozenset(ends))
 
 
 def _places(primitive, fault, seeds):
@@ -118,13 +121,12 @@ def _differs_at_kinks(primitive, side, argument, faulty, site, seed):
 
 
 def _compare_at(primitive, side, argument, faulty, site, seed, transposed):
-    """How the rules differ at a point; else how many times they were found the same there (0 or 1)."""
+    """How the rules differ at a point; else how many times they were found the same there (0 or 1); None where they
+    give other numbers, but the function jumps or ends."""
     arrays = site.arrays
     results = site.result if isinstance(site.result, tuple) else (site.result,)
     if not all(np.all(np.isfinite(y)) for y in results):
         return 0  # outside the domain
-    if not _continuous(primitive, site, arrays):
-        return 0
     rng = np.random.default_rng(seed)
     v, dv = (_flat(site.direction(side, argument, rng)) for _ in range(2))
     tangents = [np.zeros_like(x) if d is None else d for x, d in zip(arrays, site.tangents)]
@@ -133,6 +135,8 @@ def _compare_at(primitive, side, argument, faulty, site, seed, transposed):
     if transposed:
         v = np.array(v, order="F")
     floats = _differs_in_floats(primitive, side, argument, right, faulty, site, arrays, v)
+    if not _continuous(primitive, site, arrays):
+        return None if floats else 0
     if floats != "":
         return floats or 0
     if not all(np.all(np.isfinite(d)) for d in dx if d is not None):

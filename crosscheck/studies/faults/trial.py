@@ -46,7 +46,8 @@ def try_fault(fault: Fault, seed=0):
     for experiment in tried[:1] if comparison.equivalent else tried:
         failure = experiment.first_failure(fault)
         if failure is not None:
-            row |= {"caught": FALSE_ALARM if comparison.equivalent else CAUGHT, "by": failure.check,
+            unfounded = comparison.equivalent and failure.point not in comparison.ends
+            row |= {"caught": FALSE_ALARM if unfounded else CAUGHT, "by": failure.check,
                     "point": failure.point}
             row["pinned_on"] = _pinned_on(fault, experiment, failure)
             row["pinned"] = row["pinned_on"] == fault.primitive
