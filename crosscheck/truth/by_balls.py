@@ -165,6 +165,9 @@ class ByBalls:
         right = self.truth.derivatives[mode][name]
         found = judge(answers[dtype][mode][name], right,
                       lambda: self.truth.bound(mode, works, name), context)
+        kink = self.agreement(mode, name).kink
+        if found.verdict == NOT_FINITE and mode.order == 2 and kink and not own:
+            found.verdict, found.note = KINK, kink  # there is no second derivative, and no convention for others' code
         if found.verdict == WRONG and (switch := self._switch(mode, name, dtype, answers)):
             found.verdict, found.note = AGREES, switch
         if found.verdict == WRONG and mode.order == 1 and not right.abs_upper().any():

@@ -173,7 +173,7 @@ def _proved(trial, mode, failure):
     """The words where differences on balls, which use nobody's rules, refute it by more than many roundings."""
     known, name = trial.known, failure.argument
     proved = known.how == "balls" and not known.open() and known.agreement(mode, name).digits >= REQUIRED
-    many = failure.rel_error > MANY_ROUNDINGS * np.finfo(float).eps
+    many = failure.rel_error > MANY_ROUNDINGS * np.finfo(float).eps or failure.error_over_bound > MANY_ROUNDINGS
     return f"{mode} is refuted by differences in ball arithmetic" if proved and many else ""
 
 
