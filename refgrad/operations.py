@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .foreign import Foreign
 from .rules.shape import cast, scatter_add, setitem, truncate
 from .tree import flatten
 
@@ -72,7 +73,7 @@ class Operation:
     def is_fresh(self):
         """Whether its result is an array that nobody else holds."""
         return (self.is_ufunc or self.function in REDUCTIONS or self.function in FRESH) and \
-            type(self.made[0]) is np.ndarray
+            type(self.made[0]) in (np.ndarray, Foreign)
 
     @property
     def is_view(self):

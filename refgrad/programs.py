@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 
 from .errors import Refused, describe
+from .foreign import Foreign, bare, library_of, wrapped
 from .hints import Function
+from .operands import is_foreign
 from .recording import Inside, Recording, is_strict, is_traced
 from .scalars import KINDS, Scalar
 from .straight_line import Program
@@ -68,6 +70,9 @@ class Replayed:
             elif kind in self.inputs:
                 numbers.append(x)
                 key.append(kind)
+            elif is_foreign(kind) and not library_of(kind).lazy:
+                numbers.append(x)
+                key += kind, x.dtype, x.shape
             elif kind is Tracer or isinstance(x, Scalar):
                 return self.f(*args, **kwargs), None
             elif kind in VALUES:  # 0.0 == -0.0, but they differ
@@ -96,14 +101,18 @@ class Replayed:
         for label, x in zip(_labels(structure), leaves):
             if not self.is_input(x):
                 if hasattr(x, "dtype") and hasattr(x, "shape"):
-                    raise TypeError(f"jit: {label} of {name} is a {type(x).__name__}; expected a "
-                                    f"plain array. Convert it: np.asarray(x).")
+                    raise Refused(f"jit: {label} of {name} is a {type(x).__name__}; expected a plain "
+                                  f"array, or one of CuPy's, say, but no lazy one. Convert it: "
+                                  f"np.asarray(x).")
                 roots[label] = x
         before, generators = Surroundings(roots), _generators()
         for x, label in before.running:
             raise TypeError(f"jit: {name} reads {label}, a {describe(x)}, which gives something "
                             f"else each time. Make it a list, or pass what comes next as an "
                             f"argument.")
+        for x, label in before.foreign:
+            raise Refused(f"jit: {name} reads {label}, a {type(x).__name__}, whose numbers a replay "
+                          f"does not compare with those of the trace. Pass it as an argument.")
         if before.asks_types and self.inputs:
             self.inputs = set()
             return self.run(*unflatten(structure, leaves))
@@ -146,7 +155,8 @@ class Replayed:
 
     def is_input(self, x):
         kind = type(x)
-        return kind is np.ndarray or kind in self.inputs or issubclass(kind, np.generic)
+        return kind is np.ndarray or kind in self.inputs or issubclass(kind, np.generic) or (
+            is_foreign(kind) and not library_of(kind).lazy)
 
     def keep(self, key, surroundings, program):
         states = self.known.setdefault(key, [])
@@ -203,7 +213,7 @@ def jit(f: Function) -> Any:
 def record(f, leaves, structure, is_input):
     """Trace f: (its results for these arguments, the program, the level that recorded it)."""
     with Recording() as level:
-        inputs = [level.variable(x) if is_input(x) else x for x in leaves]
+        inputs = [level.variable(wrapped(x)) if is_input(x) else x for x in leaves]
         for x in inputs:
             if type(x) is Tracer:
                 x.shown = ARGUMENT
@@ -220,7 +230,7 @@ def record(f, leaves, structure, is_input):
     program = Program(
         name_of(f), marks, [x for x in leaves if is_input(x)], level.operations, outputs, shape,
         strict=level.strict or "raise" in level.errors.values())
-    own = [np.copy(v) if type(v) is np.ndarray else v for v in values]
+    own = [bare(np.copy(v)) if type(v) in (np.ndarray, Foreign) else v for v in values]
     return unflatten(shape, own), program, level
 
 

@@ -15,7 +15,9 @@ import numpy as np
 
 from .custom import Custom
 from .errors import ClosedLevel, InPlaceWrite, LostTrace, describe
+from .foreign import Foreign, bare
 from .operations import REDUCTIONS, VIEWS, Array, Operation, replaced
+from .operands import is_foreign
 from .primitive import TABLE, Primitive, qualified
 from .reverse import WALKING
 from .scalars import KINDS, Scalar
@@ -161,7 +163,7 @@ class Recording(Level):
         self.inside.append((primitive, looked := []))
         try:
             result = as_program()
-            if looked:  # and went on
+            if looked or type(result) is np.ndarray:  # it went on, or forgot the arrays' library
                 raise Opaque
             return result
         except (Exception, Opaque) as error:  # whatever it is that arrays do and tracers do not
@@ -292,14 +294,14 @@ class Recording(Level):
     def reference(self, x):
         """What stands for x in the program.
 
-        A plain array is copied, since the function may overwrite it later.
+        An array is copied, since the function may overwrite it later.
         """
         if is_traced(x):
             if x.level is not self:
                 raise self.refused(Inside())
             return Array(x.mark)
         if type(x) is not np.ndarray:
-            return x
+            return bare(np.copy(x)) if type(x) is Foreign or is_foreign(type(x)) else x
         copy = self.copies.get(id(x), (x, None))[1]
         if copy is None or copy.tobytes() != x.tobytes():
             copy = np.copy(x)

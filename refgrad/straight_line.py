@@ -20,6 +20,7 @@ import operator
 
 import numpy as np
 
+from .foreign import PROGRAMS, Foreign, library_of, speaks_for
 from .operations import ADD_AT, INFIX, REDUCTIONS, Array, leaves, references, same
 from .primitive import TABLE, Primitive
 from .rewriting import (
@@ -53,6 +54,8 @@ class Program:
         self.name, self.inputs, self.outputs, self.structure = name, inputs, outputs, structure
         self.kinds = {n: _kind(x) for n, x in zip(inputs, values)}
         self.kinds.update((n, _kind(y)) for op in operations for n, y in zip(op.results, op.made))
+        arrays = (*values, *(y for op in operations for y in op.made))
+        self.library = next((library_of(type(x.array)) for x in arrays if type(x) is Foreign), None)
         for rewritten in (once, without_broadcasts, as_products):
             operations = rewritten(self, operations)
         self.operations = self.needed(operations)
@@ -121,7 +124,8 @@ class Writer:
 
     def __init__(self, program):
         self.program, self.exact = program, program.exact
-        self.constants, self.by_id, self.vectors = {}, {}, {}
+        self.library = program.library
+        self.constants, self.by_id, self.vectors, self.functions = {}, {}, {}, {}
         self.names = {n: f"x{i}" for i, n in enumerate(program.inputs)}
         self.made = {n: y for op in program.operations for n, y in zip(op.results, op.made)}
         self.taken = set()  # arrays whose memory a result has taken over
@@ -201,7 +205,7 @@ class Writer:
             return []
         if op.function in (np.copy, setitem, ADD_AT) and op.is_fresh:
             return self.copied(op, position)
-        if op.function is scatter_add and is_plain(index := op.params["index"]) and (
+        if not self.library and op.function is scatter_add and is_plain(index := op.params["index"]) and (
                 takes_each_once(index)):
             name = self.names[op.results[0]] = self.new_name()
             zeros, dtype = self.constant(np.zeros), self.text(op.made[0].dtype)
@@ -246,6 +250,8 @@ class Writer:
 
     def place_for(self, op, position):
         """The name of an array that the result may overwrite: an argument's, or a free one."""
+        if self.library:  # which has a pool of memory
+            return None
         like = _kind(op.made[0])
         if op.function is not np.matmul:
             for a in op.arrays:
@@ -316,6 +322,11 @@ class Writer:
             return f"{first} {INFIX[op.function]} {args[1]}"
         if op.function is np.negative or op.function is operator.neg:
             return f"-{args[0]}"
+        if op.function is TABLE[operator.getitem].evaluate:
+            return f"{args[0]}[{self.index(params['index'])}]"
+        if self.library:
+            args += [f"{k}={self.text(v)}" for k, v in params.items()]
+            return f"{self.constant(self.spoken(op.function), op.function)}({', '.join(args)})"
         if bounds := self.bounds(op):
             return f"{args[0]}.clip({bounds})"
         if op.function in REDUCTIONS:
@@ -328,8 +339,6 @@ class Writer:
             return f"{args[0]}.transpose({self.text(params['axes'])})"
         if op.function is np.reshape:
             return f"{args[0]}.reshape({self.text(params['shape'])})"
-        if op.function is TABLE[operator.getitem].evaluate:
-            return f"{args[0]}[{self.index(params['index'])}]"
         if op.function is TABLE[np.concatenate].evaluate:
             joined, axis = ", ".join(args), self.text(params["axis"])
             return f"{self.constant(np.concatenate)}([{joined}], axis={axis})"
@@ -340,6 +349,13 @@ class Writer:
         if type(function) is Primitive and function.keep is None:  # plain arrays need no dispatch
             function = function.plain
         return f"{self.constant(function, op.function)}({', '.join(args)})"
+
+    def spoken(self, function):
+        """A function for the library's own arrays, by the way that `Foreign` goes; where that is
+        NumPy's protocol alone, the function itself."""
+        if type(function) is np.ufunc and function not in (*self.library.ways, *PROGRAMS):
+            return function
+        return self.functions.setdefault(function, speaks_for(function))
 
     def reduction(self, op, x, ufunc=None):
         ufunc, shape = ufunc or REDUCTIONS[op.function], self.program.shape(op.arrays[0])
@@ -430,6 +446,9 @@ class Writer:
         """The name of something that the program holds, after `named` if that has one."""
         if id(x) in self.by_id:
             return self.by_id[id(x)]
+        held = x
+        if self.library and type(x) is np.ndarray:
+            held = self.library.give(x)
         name = getattr(x if named is None else named, "__name__", "")
         if not name.isidentifier() or keyword.iskeyword(name) or name in RESERVED or (
                 name.rstrip("0123456789") in "vx"):
@@ -438,6 +457,6 @@ class Writer:
         while taken in self.constants or name in "cf" and not k:
             k += 1
             taken = f"{name}{k}"
-        self.constants[taken] = x
+        self.constants[taken] = held
         self.by_id[id(x)] = taken
         return taken

@@ -22,6 +22,7 @@ from operator import is_
 
 import numpy as np
 
+from .operands import is_foreign
 from .primitive import TRACING, Primitive
 from .reads import is_library, of_library, reads
 from .scalars import Scalar
@@ -63,6 +64,7 @@ class Surroundings:
         # What else is found
         self.generators = []  # (random generator, its state, label)
         self.running = []     # (iterator, label)
+        self.foreign = []     # (array of another library, label)
         self.traced = []      # (traced array, label)
         self.writes = False   # some code may store something
         self.asks_types = False  # some code may tell a number from what stands for it
@@ -160,6 +162,8 @@ class Surroundings:
             self.follow(x.value, label)
         elif kind is np.ndarray:
             self.array(x, label)
+        elif is_foreign(kind):
+            self.foreign.append((x, label))
         elif kind is types.FunctionType:
             self.function(x, label)
         elif kind is types.ModuleType:

@@ -70,7 +70,7 @@ class Recording(np.lib.mixins.NDArrayOperatorsMixin):
 
     def reshape(self, *shape): return called(np.ndarray.reshape, (self, *shape), {})
     def ravel(self): return Recording(self.data.ravel())
-    def copy(self): return Recording(self.data.copy())
+    def copy(self, order="C"): return Recording(self.data.copy(order))
     def __bool__(self): return bool(self.data)
     def __float__(self): return float(self.data)
     def __int__(self): return int(self.data)

@@ -25,7 +25,7 @@ def test_a_row_for_each_case_and_way(outcome):
     frame, = outcome.tables
     assert tuple(frame.columns) == TABLE.columns and not outcome.failed
     dask = frame[frame["library"] == "Dask"]
-    assert set(dask["way"]) == set(arrays.WAYS)
+    assert set(dask["way"]) == set(arrays.WAYS) - {"jit"}
     assert (dask["found"] == "works").all() and dask["lazy"].all()
 
 

@@ -7,17 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from .table import WAYS
+
 
 @dataclass(frozen=True)
 class Library:
     """name; own: the type of its arrays; give, take: from NumPy's arrays to its own and back;
-    lazily: a function -> (its result, whether nothing was computed for it)."""
+    lazily: a function -> (its result, whether nothing was computed for it); ways: those of `WAYS`
+    that it is asked for, since a lazy array has no numbers that jit could check."""
 
     name: str
     own: type
     give: Callable
     take: Callable
     lazily: Callable
+    ways: tuple = WAYS
 
 
 def _dask():
@@ -37,7 +41,7 @@ def _dask():
 
     return Library("Dask", da.Array, lambda x: da.from_array(
         x, chunks=tuple(max(1, (n + 1) // 2) for n in x.shape)),
-        lambda x: x.compute(scheduler="synchronous"), lazily)
+        lambda x: x.compute(scheduler="synchronous"), lazily, WAYS[:-1])
 
 
 def _cupy():

@@ -6,7 +6,7 @@ from ...report.sections import section, table
 from ..study import Outcome
 from . import TABLE
 from .libraries import installed
-from .table import WAYS, found, rules
+from .table import found, rules
 
 
 def run(options, watch):
@@ -34,7 +34,7 @@ def run(options, watch):
 def rows_of(rule, library):
     return [(rule.name, repr(case), way, library.name, what, lazy, why) for
             case, way, what, lazy, why in found(
-                rule, library.give, library.take, library.own, library.lazily)]
+                rule, library.give, library.take, library.own, library.lazily, library.ways)]
 
 
 def counts(frame):
@@ -52,9 +52,10 @@ def counts(frame):
 def sentence(frame):
     parts = []
     for library, rows in frame.groupby("library"):
-        worst = min(int(((rows["way"] == way) & (rows["found"] == "works")).sum()) for way in WAYS)
+        works = rows[rows["found"] == "works"].groupby("way").size()
+        worst, cases = int(works.min()), len(rows) // rows["way"].nunique()
         bad = int(rows["found"].isin(["wrong", "converted"]).sum())
-        parts.append(f"on {library}'s arrays at least {worst} of {len(rows) // len(WAYS)} cases of "
+        parts.append(f"on {library}'s arrays at least {worst} of {cases} cases of "
                      f"the op table work in each way, {bad} are wrong or converted")
     return "; ".join(parts)
 
@@ -63,8 +64,8 @@ def sections(folder, frame):
     """What works, what is lazy, and what is refused and why."""
     text = [sentence(frame) + ".",
             "Each case of the op table, with arrays of another library in the place of NumPy's: "
-            "the value, the vjp, the jvp, and a Hessian times a vector, forward over reverse, "
-            "against the same on NumPy's arrays. Lazy: nothing was computed before the result was "
+            "the value, the vjp, the jvp, a Hessian times a vector, forward over reverse, and value "
+            "and gradient replayed by jit, against the same on NumPy's arrays. Lazy: nothing was computed before the result was "
             "asked for. What a library cannot do is refused, never converted."]
     shown = [table(counts(frame), "How the cases end")]
     refused = frame[frame["found"] == "refused"].drop_duplicates(["function", "library"])

@@ -1,5 +1,5 @@
-"""The op table on arrays of another library: each case in value, vjp, jvp and forward over reverse,
-against NumPy's."""
+"""The op table on arrays of another library: each case in value, vjp, jvp, forward over reverse and
+jit, against NumPy's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from refgrad.errors import Refused
 from refgrad.primitive import TABLE, Kind
 from refgrad.tree import flatten
 
-WAYS = "value", "vjp", "jvp", "hvp"
+WAYS = "value", "vjp", "jvp", "hvp", "jit"
 #: What a library raises where it cannot do what was asked for.
 ERRORS = Refused, NotImplementedError, ValueError, np.linalg.LinAlgError
 
@@ -28,20 +28,28 @@ def ways(program, arrays, like):
 
     def vjp():
         value, pull = rg.vjp(program, *arrays)
-        return pull(rg.tree_map(
-            lambda y: like(np.cos(1 + np.arange(y.size).reshape(y.shape))), value))
+        return pull(rg.tree_map(_cotangent, value))
+
+    def _cotangent(y):
+        return like(np.cos(1 + np.arange(y.size).reshape(y.shape)))
+
+    def jit():
+        """Value and gradient, replayed."""
+        f = rg.jit(rg.value_and_grad(scalar, argnums=tuple(range(len(arrays)))))
+        f(*arrays)
+        return f(*arrays)
 
     def scalar(*xs):
         return sum(np.sum(np.sin(y)) for y in flatten(program(*xs))[0])
 
     return (lambda: rg.jvp(program, arrays, u)[0], vjp, lambda: rg.jvp(program, arrays, u)[1],
-            lambda: rg.hvp(scalar, tuple(arrays), tuple(u)))
+            lambda: rg.hvp(scalar, tuple(arrays), tuple(u)), jit)
 
 
-def found(rule, give, take, own, lazily=lambda f: (f(), False)):
+def found(rule, give, take, own, lazily=lambda f: (f(), False), tried=WAYS):
     """For each case and way: (case, way, "works", "wrong", "converted" or "refused", lazy, why).
 
-    give, take, own, lazily   see `libraries`
+    give, take, own, lazily, tried (its ways)   see `libraries`
     An error that is no refusal is raised.
     """
     for case in rule.cases:
@@ -50,6 +58,8 @@ def found(rule, give, take, own, lazily=lambda f: (f(), False)):
         theirs = [give(x) for x in arrays]
         for way, want, got in zip(WAYS, ways(program, arrays, np.asarray),
                                   ways(program, theirs, give)):
+            if way not in tried:
+                continue
             right = [np.asarray(x) for x in flatten(want())[0]]
             try:
                 result, lazy = lazily(lambda: flatten(got())[0])
