@@ -178,7 +178,7 @@ def jit(f: Function) -> Any:
     """Trace f at its first call into a program of NumPy calls, and replay this at later calls.
 
     Arrays, NumPy's scalars and Python's floats and ints among the arguments are inputs of the
-    program.  Everything else that f reads is a constant of it, and is compared at every call:
+    program; arrays of other libraries are, too, unless they are lazy.  Everything else that f reads is a constant of it, and is compared at every call:
     shapes and dtypes, other arguments, globals, variables that f closes over, attributes, the
     contents of
     containers.  If one of them has changed, f is traced again.  If the code branches on a value,

@@ -65,8 +65,9 @@ def sections(folder, frame):
     text = [sentence(frame) + ".",
             "Each case of the op table, with arrays of another library in the place of NumPy's: "
             "the value, the vjp, the jvp, a Hessian times a vector, forward over reverse, and value "
-            "and gradient replayed by jit, against the same on NumPy's arrays. Lazy: nothing was computed before the result was "
-            "asked for. What a library cannot do is refused, never converted."]
+            "and gradient replayed by jit, against the same on NumPy's arrays. Lazy: nothing was "
+            "computed before the result was asked for (jit is not for lazy arrays). What a library "
+            "cannot do is refused, never converted."]
     shown = [table(counts(frame), "How the cases end")]
     refused = frame[frame["found"] == "refused"].drop_duplicates(["function", "library"])
     if len(refused):
