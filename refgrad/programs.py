@@ -178,12 +178,12 @@ def jit(f: Function) -> Any:
     """Trace f at its first call into a program of NumPy calls, and replay this at later calls.
 
     Arrays, NumPy's scalars and Python's floats and ints among the arguments are inputs of the
-    program; arrays of other libraries are, too, unless they are lazy.  Everything else that f reads is a constant of it, and is compared at every call:
-    shapes and dtypes, other arguments, globals, variables that f closes over, attributes, the
-    contents of
-    containers.  If one of them has changed, f is traced again.  If the code branches on a value,
-    indexes by one or formats one as text, the value is checked at each replay, and f is traced
-    again where it differs.  f runs every time if it draws random numbers or changes what it reads.
+    program; arrays of other libraries are, too, unless they are lazy.  Everything else that f reads
+    is a constant of it, and is compared at every call: shapes and dtypes, other arguments, globals,
+    variables that f closes over, attributes, the contents of containers.  If one of them has
+    changed, f is traced again.  If the code branches on a value, indexes by one or formats one as
+    text, the value is checked at each replay, and f is traced again where it differs.  f runs every
+    time if it draws random numbers or changes what it reads.
 
     Installed libraries count as constant without being compared, and so do arrays that are not
     writeable (``x.flags.writeable = False``), which saves the time to compare a large one.  Side

@@ -1,10 +1,16 @@
 """The options of the command line that several commands take, each written once."""
 
+from enum import StrEnum
 from inspect import Parameter
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Device(StrEnum):
+    cpu = "cpu"
+    cuda = "cuda"
 
 
 def option(name, kind, default, *flags, **how):
@@ -28,3 +34,5 @@ WORKERS = option("workers", int, 2, min=1,
 CLUSTER = option("cluster", str | None, None, "--cluster", metavar="ADDRESS",
                  help="The scheduler of a Dask cluster whose workers share the work in their place, as in "
                       "tcp://10.0.0.1:8786; the tables are the same.")
+DEVICE = option("device", Device, Device.cpu, "--device",
+                help="Where torch computes: on the processor, or on a GPU of CUDA.")

@@ -319,10 +319,15 @@ def test_check_has_an_exit_status_for_each_outcome_and_its_options_reach_it(tmp_
 
 def test_libraries_are_chosen_by_name(tmp_path):
     refused = call("run", "--library", "flax", "--out", tmp_path)
-    assert refused.exit_code == 2 and "expected one of refgrad, torch, jax" in refused.said
+    assert refused.exit_code == 2 and "expected one of refgrad, torch, torch-cuda, jax" in refused.said
     one = call("run", "--networks", "2", "--quick", "--workers", "1", "--library", "refgrad", "--out", tmp_path)
     assert one.exit_code == 0 and set(pd.read_csv(tmp_path / "errors.csv.gz")["differentiator"]) == {"refgrad"}
 
+
+def test_without_a_gpu_cuda_is_refused(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "crosscheck", "run", "--device", "cuda", "--out", tmp_path],
+                          capture_output=True, text=True, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""})
+    assert done.returncode == 2 and "torch finds no GPU" in done.stderr
 
 
 def test_interrupted_it_writes_what_is_finished_and_says_so(tmp_path, monkeypatch, small):

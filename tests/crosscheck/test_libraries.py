@@ -28,7 +28,7 @@ def jax():
 
 
 def test_an_unknown_library_is_refused_and_a_missing_one_says_what_to_install(monkeypatch):
-    with pytest.raises(ValueError, match="'flax': expected one of refgrad, torch, jax"):
+    with pytest.raises(ValueError, match="'flax': expected one of refgrad, torch, torch-cuda, jax"):
         library("flax")
     monkeypatch.setitem(LIBRARIES, "nowhere", ("refgrad_library", "no_such_package"))
     with pytest.raises(ImportError, match="pip install no_such_package"):

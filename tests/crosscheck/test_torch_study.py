@@ -21,6 +21,7 @@ from crosscheck.studies.checkers import opinfo
 from crosscheck.studies.torch_on_trial import FINDINGS, OPERATIONS, examine, report, samples
 from crosscheck.studies.torch_on_trial.program import printed
 from crosscheck.studies.torch_on_trial.smallest import smallest
+from crosscheck.subjects.libraries.torch_library import tf32
 from crosscheck.verdict import NO_ANSWER, NOT_FINITE, WRONG
 from tests.crosscheck.scenarios import function
 
@@ -178,10 +179,10 @@ def test_a_gpu_that_is_not_there_is_said(monkeypatch, tmp_path):
 
 
 def test_products_are_rounded_to_tf32_where_that_is_asked_for():
-    plain, tf32 = examine.SETTINGS["cuda"]
+    plain, rounded = examine.SETTINGS["cuda"]
     before = torch.backends.cuda.matmul.allow_tf32
-    for setting in (plain, tf32, plain):
-        with setting.in_force():
+    for setting in (plain, rounded, plain):
+        with tf32(setting.tf32):
             assert torch.backends.cuda.matmul.allow_tf32 == setting.tf32
             assert torch.backends.cudnn.allow_tf32 == setting.tf32
     assert torch.backends.cuda.matmul.allow_tf32 == before

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import CLUSTER, OUT, QUICK, SEED, WORKERS, option, parameter
+from ..options import CLUSTER, DEVICE, OUT, QUICK, SEED, WORKERS, option, parameter
 from ..study import Command, Study, Table
 
 #: Columns of errors.csv.gz: a row for each network, parameter, differentiator, mode and dtype.
@@ -52,7 +52,9 @@ Examples:
 - `python -m crosscheck run --networks 20 --seed 7 --dtype float32 --out /tmp/try`
 
 - `python -m crosscheck run --networks 20 --library refgrad --library jax --out /tmp/try`
-""", (COUNT, SEED, OUT, DTYPE, LIBRARY, QUICK, WORKERS, CLUSTER))
+
+- `python -m crosscheck run --device cuda --out /tmp/gpu`
+""", (COUNT, SEED, OUT, DTYPE, LIBRARY, DEVICE, QUICK, WORKERS, CLUSTER))
 
 CAMPAIGN = Command("campaign", """
 Check very many networks in parts that are written as they are finished, and go on after a stop; see docs/campaigns.md.
@@ -64,7 +66,7 @@ Examples:
 - `python -m crosscheck campaign --networks 100000 --quick --out /data/campaign --resume --cluster tcp://10.0.0.1:8786`
 """, (option("networks", int | None, None, "--networks", min=1, max=10 ** 12, help="How many networks.",
              show_default="240; 60 with --quick"),
-      SEED, OUT, DTYPE, LIBRARY, QUICK, WORKERS, CLUSTER,
+      SEED, OUT, DTYPE, LIBRARY, DEVICE, QUICK, WORKERS, CLUSTER,
       option("part", int, 100, "--part", min=1, max=100_000, help="How many networks' rows are one file."),
       option("resume", bool, False, "--resume", help="Go on with the campaign that is in the folder.")),
     f"{__name__}.campaign:run")
@@ -79,7 +81,7 @@ REPLAY = Command("replay", """
 Check one network again and show all of it: program, arrays, exact derivatives, every answer's verdict.
 
 Example: `python -m crosscheck replay full-0-17 --dtype float64`
-""", (ID, DTYPE, LIBRARY), f"{__name__}.commands:replay")
+""", (ID, DTYPE, LIBRARY, DEVICE), f"{__name__}.commands:replay")
 
 NETWORKS = Study(
     "networks", RUN, (ERRORS, LAYERS, FINDINGS, TORCH_FINDINGS, REFGRAD_FINDINGS, COVERAGE),

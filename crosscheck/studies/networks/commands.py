@@ -26,9 +26,11 @@ def dtypes_of(options):
 
 def libraries_of(options):
     """The names of the libraries; a message and exit status 2 for one that is not known or not installed."""
-    named = getattr(options, "library", None)
+    named, device = getattr(options, "library", None) or USUAL, getattr(options, "device", "cpu")
+    if device != "cpu":
+        named = [f"{name}-{device}" if name == "torch" else name for name in named]
     try:
-        return tuple(dict.fromkeys(library(name).name for name in named)) if named else USUAL
+        return USUAL if named is USUAL else tuple(dict.fromkeys(library(name).name for name in named))
     except (ValueError, ImportError) as error:
         complain(f"error: --{error}")
         raise typer.Exit(2) from None

@@ -81,8 +81,8 @@ def torch_findings(errors, networks):
     errors    the frame of errors.csv.gz
     networks  those that it is about
     """
-    return pd.DataFrame([_about(layer, found) for layer, found in _smallest(errors, networks, "torch")],
-                        columns=TORCH_FINDINGS.columns)
+    found = (pair for who in ("torch", "torch-cuda") for pair in _smallest(errors, networks, who))
+    return pd.DataFrame([_about(*pair) for pair in found], columns=TORCH_FINDINGS.columns)
 
 
 def refgrad_findings(errors, networks):

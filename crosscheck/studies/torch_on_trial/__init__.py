@@ -1,11 +1,10 @@
 """torch's own functions on trial: every differentiable operation, in every mode that torch has."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from ..options import CLUSTER, OUT, SEED, WORKERS, option, parameter
+from ..options import CLUSTER, DEVICE, OUT, SEED, WORKERS, option, parameter
 from ..study import Command, Study, Table
 
 #: torch_operations.csv: a row for each operation, mode (or what else was looked at) and dtype.
@@ -34,11 +33,6 @@ FINDINGS = Table("torch_operation_findings.csv", (
     "program"), ("issue", "torch", "exact", "ulps"))
 
 
-class Device(StrEnum):
-    cpu = "cpu"
-    cuda = "cuda"
-
-
 NAMES = parameter("names", Annotated[list[str] | None, typer.Argument(
     metavar="[OPERATION]...", help="Operations to look at, as the table names them: linalg.det, 'scatter_reduce prod'; "
     "a name alone takes its variants along. All of them if none is given.")], None)
@@ -46,8 +40,6 @@ SAMPLES = option("samples", int, 3, "--samples", min=1, max=60,
                  help="How many samples of each operation, with options that differ: the first at all points around "
                       "it, "
                  "the others at three.")
-DEVICE = option("device", Device, Device.cpu, "--device",
-                help="Where torch computes; with cuda in float64, float32 with and without TF32, bfloat16 and float16.")
 RESUME = option("resume", bool, False, "--resume", help="Go on with the run that was stopped in the folder.")
 FEW = option("few", bool, False, "--few", help="Ten operations that are known to tell something, one sample of each.")
 
@@ -57,7 +49,8 @@ small samples and at points around them where rules break. Derivatives are measu
 operations that they reach have a line of NumPy, else by differences.
 
 Writes torch_operations.csv, and torch_operation_findings.csv with the smallest program for everything that is wrong. A
-run that is killed goes on with --resume.
+run that is killed goes on with --resume. With --device cuda torch computes in float64, float32 with and without TF32,
+bfloat16 and float16.
 
 Examples:
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +12,7 @@ from ... import check
 from ...conduct import brief
 from ...formats import FORMATS
 from ...modes import Mode
+from ...subjects.libraries.torch_library import tf32
 from ...trial import FAILURES
 from ...verdict import (AGREES, KINK, LESS_ACCURATE, MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, WRONG)
 from ..checkers.opinfo import entries
@@ -43,16 +43,6 @@ class Setting:
     name: str = ""
     tf32: bool = False
     dtypes: tuple = ()
-
-    @contextmanager
-    def in_force(self):
-        before = torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = self.tf32
-        try:
-            with torch.backends.cudnn.flags(enabled=True, allow_tf32=self.tf32):
-                yield
-        finally:
-            torch.backends.cuda.matmul.allow_tf32 = before
 
 
 #: device -> how torch computes there.
@@ -102,7 +92,7 @@ def _rows(task):
         dtypes = tuple(d for d in setting.dtypes if op.supports_dtype(getattr(torch, d), task.device))
         for number, (call, tensors) in enumerate(calls):
             try:
-                with setting.in_force():
+                with tf32(setting.tf32):
                     report = check(call, *tensors, seed=task.seed, modes=tuple(Mode), thorough=True,
                                    quick=number > 0, dtypes=tuple(dict.fromkeys(("float64", *dtypes))))
             except (TypeError, ValueError) as error:
@@ -163,7 +153,7 @@ def _smallest(worst, calls, latest):
     call, tensors = calls[number]
     point = report.examination.points[finding.point]
     there = with_arrays(tensors, point.x.values())
-    with setting.in_force():
+    with tf32(setting.tf32):
         if latest is not None:
             found = smallest(latest.call, latest.tensors, mode, dtypes, dtype, 0)
             if found is not None and found.verdict == finding.verdict:

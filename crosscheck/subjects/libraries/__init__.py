@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 #: name -> (the module that has its `LIBRARY`, the package that it needs), in the order of the tables.
 LIBRARIES = {"refgrad": ("refgrad_library", "refgrad"), "torch": ("torch_library", "torch"),
-             "jax": ("jax_library", "jax")}
+             "torch-cuda": ("torch_cuda_library", "torch"), "jax": ("jax_library", "jax")}
 
 #: Those that take part if nobody says which.
 USUAL = ("refgrad", "torch")
@@ -16,7 +16,8 @@ USUAL = ("refgrad", "torch")
 def library(name):
     """The `Library` of that name, imported when it is first asked for.
 
-    Raises ValueError for a name that is not among `LIBRARIES`, ImportError if its package is not installed.
+    Raises ValueError for a name that is not among `LIBRARIES`, ImportError if its package is not installed, or
+    finds no GPU where it needs one.
     """
     if name not in LIBRARIES:
         raise ValueError(f"library {name!r}: expected one of {', '.join(LIBRARIES)}")

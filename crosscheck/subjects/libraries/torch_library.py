@@ -26,15 +26,27 @@ def threads(n):
         torch.set_num_threads(before)
 
 
+@contextmanager
+def tf32(allowed):
+    """A block in which products of float32 on a GPU may, or must not, round their operands to TF32."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    try:
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=allowed):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+
+
 def added(terms):
     """The sum, without Python's 0 before it, which in forward mode costs more than all the terms."""
     return functools.reduce(operator.add, terms)
 
 
 class Torch(Library):
-    """torch, by torch.autograd and torch.func."""
+    """torch, by torch.autograd and torch.func, on a device."""
 
-    name = "torch"
+    name, device = "torch", "cpu"
     imports = "import torch, torch.nn.functional as F"
     gradient, slope, array, dtype = "torch.func.grad", "torch.func.jvp", "torch.tensor", "dtype=torch."
     spaces = (("F", F), ("torch", torch))
@@ -48,11 +60,12 @@ class Torch(Library):
 
     def arrays(self, arrays, dtype):
         """Copies in torch; integers stay integers."""
-        return {k: torch.tensor(a, dtype=getattr(torch, dtype) if np.asarray(a).dtype.kind == "f" else torch.long)
+        return {k: torch.tensor(a, device=self.device, dtype=(
+            getattr(torch, dtype) if np.asarray(a).dtype.kind == "f" else torch.long))
                 for k, a in arrays.items()}
 
     def numpy(self, found):
-        return {k: t.detach().numpy() for k, t in found.items()}
+        return {k: t.detach().cpu().numpy() for k, t in found.items()}
 
     def at_work(self):
         return threads(1)
@@ -61,7 +74,7 @@ class Torch(Library):
         return OWN.get(mode, mode.differentiate)(self, f, x, u, v)
 
     def like(self, a, x):
-        return torch.tensor(a, dtype=x.dtype)
+        return torch.tensor(a, dtype=x.dtype, device=x.device)
 
 
 def _gradient(f, x, create_graph=False):
@@ -78,7 +91,7 @@ def _forward(by, f, x, u, v):
     """Dual numbers as torch.func.jvp makes them, without the cost of its levels, which only nesting needs."""
     with forward_ad.dual_level():
         slopes = {k: forward_ad.unpack_dual(f({**x, k: forward_ad.make_dual(x[k], v[k])})).tangent for k in x}
-    return {k: torch.zeros((), dtype=x[k].dtype) if s is None else s for k, s in slopes.items()}
+    return {k: torch.zeros_like(x[k].sum()) if s is None else s for k, s in slopes.items()}
 
 
 def _reverse_over_reverse(by, f, x, u, v):
