@@ -10,6 +10,8 @@ from importlib.metadata import version
 from itertools import islice
 from threading import Lock
 
+import refgrad
+
 from .processes import Processes, WorkerLost
 
 #: How many tasks are under way at once for each worker: enough that none waits, few enough to stay in memory.
@@ -19,7 +21,7 @@ AHEAD = 4
 PATIENCE = 60
 
 #: The packages on which the numbers in the tables depend.
-PACKAGES = ("refgrad", "numpy", "torch", "python-flint")
+PACKAGES = ("numpy", "torch", "python-flint")
 
 
 class ClusterError(Exception):
@@ -145,7 +147,8 @@ def _same_everywhere(client, address):
 
 def versions():
     """package -> its version, in this process."""
-    return {"Python": platform.python_version(), **{p: version(p) for p in PACKAGES}}
+    return {"Python": platform.python_version(), "refgrad": refgrad.__version__,
+            **{p: version(p) for p in PACKAGES}}
 
 
 class _OneAtATime(Executor):

@@ -147,7 +147,8 @@ class Foreign(Face):
     def __int__(self): return int(self.array)
     def __index__(self): return operator.index(self.array)
     def astype(self, dtype, order="K", casting="unsafe", subok=True, copy=True):
-        return Foreign(self.array.astype(dtype, casting=casting, copy=copy))
+        checked = {} if casting == "unsafe" else {"casting": casting}  # which CuPy does not have
+        return Foreign(self.array.astype(dtype, copy=copy, **checked))
 
     def item(self, *args): return self.array.item(*args)
     def __repr__(self): return repr(self.array)

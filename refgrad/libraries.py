@@ -207,8 +207,8 @@ def _dask():
 
 def _cupy():
     special = importlib.import_module("cupyx.scipy.special")
-    add_at = importlib.import_module("cupyx").scatter_add
-    return cupy_like(sys.modules["cupy"], add_at, {erf: special.erf, erfc: special.erfc})
+    cupy = sys.modules["cupy"]
+    return cupy_like(cupy, cupy.add.at, {erf: special.erf, erfc: special.erfc})
 
 
 def cupy_like(cupy, add_at, functions):

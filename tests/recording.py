@@ -65,8 +65,8 @@ class Recording(np.lib.mixins.NDArrayOperatorsMixin):
     def __setitem__(self, index, value):
         self.data[plain(index)] = plain(value)
 
-    def astype(self, dtype, casting="unsafe", copy=True):
-        return Recording(self.data.astype(dtype, casting=casting))
+    def astype(self, dtype, copy=True):
+        return Recording(self.data.astype(dtype, copy=copy))
 
     def reshape(self, *shape): return called(np.ndarray.reshape, (self, *shape), {})
     def ravel(self): return Recording(self.data.ravel())

@@ -7,15 +7,18 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+import refgrad
+
 from .tables import ReportError, digest, save_json
 
 NAME = "run.json"
-PACKAGES = ("refgrad", "numpy", "torch", "python-flint", "pandas", "matplotlib")
+PACKAGES = ("numpy", "torch", "python-flint", "pandas", "matplotlib")
 
 
 def versions():
     """What the numbers depend on, in words."""
-    return f"Python {platform.python_version()}, " + ", ".join(f"{p} {version(p)}" for p in PACKAGES)
+    others = ", ".join(f"{p} {version(p)}" for p in PACKAGES)
+    return f"Python {platform.python_version()}, refgrad {refgrad.__version__}, {others}"
 
 
 class Manifest:
