@@ -145,7 +145,7 @@ class Foreign(Face):
     def __bool__(self): return bool(self.array)
     def __float__(self): return float(self.array)
     def __int__(self): return int(self.array)
-    def __index__(self): return operator.index(self.array)
+    def __index__(self): return operator.index(self.array.item())
     def astype(self, dtype, order="K", casting="unsafe", subok=True, copy=True):
         checked = {} if casting == "unsafe" else {"casting": casting}  # which CuPy does not have
         return Foreign(self.array.astype(dtype, copy=copy, **checked))
@@ -209,6 +209,9 @@ def bare(x, give=lambda x: x):
         return kind([bare(part, give) for part in x])
     if kind is dict:
         return {k: bare(part, give) for k, part in x.items()}
+    if kind is slice:
+        return slice(*[operator.index(part) if type(part) is Foreign else part
+                       for part in (x.start, x.stop, x.step)])
     return give(x) if kind is np.ndarray else x
 
 

@@ -74,7 +74,6 @@ class Recording(np.lib.mixins.NDArrayOperatorsMixin):
     def __bool__(self): return bool(self.data)
     def __float__(self): return float(self.data)
     def __int__(self): return int(self.data)
-    def __index__(self): return self.data.__index__()
     def item(self): return self.data.item()
 
 

@@ -33,7 +33,7 @@ def test_the_page_counts_how_the_cases_end(outcome, tmp_path):
     frame = outcome.tables[0].copy()
     frame.loc[0, ["found", "lazy", "why"]] = "wrong", False, ""
     section, = report.sections(tmp_path, frame)
-    assert "1 are wrong or converted" in section["text"][0]
+    assert "1 are wrong, converted or end in an error" in section["text"][0]
     counts = report.counts(frame)
     first = counts.iloc[0]
     assert first["wrong"] == 1 and first["works"] == first["of these lazy"]

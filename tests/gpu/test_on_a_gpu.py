@@ -32,7 +32,7 @@ def test_the_op_table_on_cupy():
             ends[way, what] += 1
     for way in table.WAYS:
         assert ends[way, "works"] >= 390, ends
-        assert not ends[way, "wrong"] and not ends[way, "converted"], ends
+        assert not any(ends[way, bad] for bad in table.BAD), ends
 
 
 def test_networks_on_a_gpu(tmp_path):
@@ -76,7 +76,7 @@ def test_a_triton_kernel(off, outcome):
     assert report.outcome == outcome, report
 
 
-@pytest.mark.parametrize("off, outcome", [(0, "ok"), (0.05, "wrong")])
+@pytest.mark.parametrize("off, outcome", [(0, "ok"), (1e-2, "wrong")])
 def test_a_product_in_tf32(off, outcome):
     class Product(torch.autograd.Function):
         @staticmethod
@@ -92,7 +92,7 @@ def test_a_product_in_tf32(off, outcome):
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = True
     try:
-        report = check(Product, on_gpu(32, 32), on_gpu(32, 32), order=1, dtypes=("float32",))
+        report = check(Product, on_gpu(32, 32), on_gpu(32, 32), order=1)
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
     assert report.outcome == outcome and "TF32" in str(report), report

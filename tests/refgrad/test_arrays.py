@@ -24,7 +24,7 @@ def count(rules, give, take, own, tried=arrays.WAYS):
     for rule in rules:
         for case, way, what, _, _ in arrays.found(rule, give, take, own, tried=tried):
             ends[way, what] += 1
-            if what in ("wrong", "converted"):
+            if what in arrays.BAD:
                 bad.append((rule.name, case, way, what))
     return ends, bad
 

@@ -8,9 +8,9 @@ from ..study import Command, Study, Table
 #: case      its sample arguments
 #: way       value, vjp, jvp or hvp (forward over reverse)
 #: library   whose arrays
-#: found     works, wrong, converted (it came back as NumPy's) or refused
+#: found     works, wrong, converted (it came back as NumPy's), refused, or error
 #: lazy      whether nothing was computed before it was asked for; only where it works
-#: why       of what is refused, the error
+#: why       of what is refused or fails, the error
 TABLE = Table("arrays.csv", ("function", "case", "way", "library", "found", "lazy", "why"))
 
 COMMAND = Command("arrays", """

@@ -6,7 +6,7 @@ from ...report.sections import section, table
 from ..study import Outcome
 from . import TABLE
 from .libraries import installed
-from .table import found, rules
+from .table import BAD, ENDS, found, rules
 
 
 def run(options, watch):
@@ -28,7 +28,7 @@ def run(options, watch):
     frame = pd.DataFrame(rows, columns=TABLE.columns)
     return Outcome(len(frame), f"{len(frame)} cases are run", [frame], about=sentence(frame),
                    said=sentence(frame), notes=missing, stopped=stopped,
-                   failed=bool(frame["found"].isin(["wrong", "converted"]).any()))
+                   failed=bool(frame["found"].isin(BAD).any()))
 
 
 def rows_of(rule, library):
@@ -41,12 +41,10 @@ def counts(frame):
     """For each library and way, how many cases work, are lazy, refused, wrong, converted."""
     lines = []
     for (library, way), rows in frame.groupby(["library", "way"], sort=False):
-        ends = [int((rows["found"] == what).sum()) for what in ("works", "refused", "wrong",
-                                                                "converted")]
+        ends = [int((rows["found"] == what).sum()) for what in ENDS]
         lazy = int((rows["lazy"].astype(str) == "True").sum())
         lines.append((library, way, ends[0], lazy, *ends[1:]))
-    return pd.DataFrame(lines, columns=("library", "way", "works", "of these lazy", "refused",
-                                        "wrong", "converted"))
+    return pd.DataFrame(lines, columns=("library", "way", "works", "of these lazy", *ENDS[1:]))
 
 
 def sentence(frame):
@@ -54,9 +52,9 @@ def sentence(frame):
     for library, rows in frame.groupby("library"):
         works = rows[rows["found"] == "works"].groupby("way").size()
         worst, cases = int(works.min()), len(rows) // rows["way"].nunique()
-        bad = int(rows["found"].isin(["wrong", "converted"]).sum())
+        bad = int(rows["found"].isin(BAD).sum())
         parts.append(f"on {library}'s arrays at least {worst} of {cases} cases of "
-                     f"the op table work in each way, {bad} are wrong or converted")
+                     f"the op table work in each way, {bad} are wrong, converted or end in an error")
     return "; ".join(parts)
 
 

@@ -11,6 +11,11 @@ from refgrad.primitive import TABLE, Kind
 from refgrad.tree import flatten
 
 WAYS = "value", "vjp", "jvp", "hvp", "jit"
+#: How a case ends: in the library's own arrays with the right numbers or with others, in NumPy's
+#: arrays, in a refusal, or in another error.
+ENDS = "works", "refused", "wrong", "converted", "error"
+#: The ends that must not be.
+BAD = ENDS[2:]
 #: What a library raises where it cannot do what was asked for.
 ERRORS = Refused, NotImplementedError, ValueError, np.linalg.LinAlgError
 
@@ -47,10 +52,9 @@ def ways(program, arrays, like):
 
 
 def found(rule, give, take, own, lazily=lambda f: (f(), False), tried=WAYS):
-    """For each case and way: (case, way, "works", "wrong", "converted" or "refused", lazy, why).
+    """For each case and way: (case, way, one of `ENDS`, lazy, why).
 
     give, take, own, lazily, tried (its ways)   see `libraries`
-    An error that is no refusal is raised.
     """
     for case in rule.cases:
         arrays = case.draw(np.random.default_rng(7))
@@ -67,8 +71,9 @@ def found(rule, give, take, own, lazily=lambda f: (f(), False), tried=WAYS):
                 near = is_own and all(a.shape == b.shape and np.allclose(
                     take(a), b, rtol=1e-9, atol=1e-9, equal_nan=True)
                     for a, b in zip(result, right, strict=True))
-            except ERRORS as error:
-                yield case, way, "refused", False, f"{type(error).__name__}: {error}"
+            except Exception as error:
+                what = "refused" if isinstance(error, ERRORS) else "error"
+                yield case, way, what, False, f"{type(error).__name__}: {error}"
                 continue
             what = "works" if near else "wrong" if is_own else "converted"
             yield case, way, what, lazy and near, ""
