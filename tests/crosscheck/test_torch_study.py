@@ -248,3 +248,22 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(tmp_path):
     assert code == 0 and written(tmp_path / "killed") == whole, said
     frame = pd.read_csv(tmp_path / "killed" / OPERATIONS.name)
     assert len(frame) >= len(NAMES) and (frame["note"] == 'zwei\nZeilen, "ja"').all()
+
+
+def test_a_worker_that_lost_its_gpu_ends(monkeypatch):
+    def failed():
+        raise RuntimeError("CUDA error: device-side assert triggered")
+    monkeypatch.setattr(torch.cuda, "synchronize", failed)
+    monkeypatch.setattr(examine, "_rows", lambda task: [])
+    monkeypatch.setattr(examine, "parent_process", lambda: None)
+    task = examine.Task("sin", 1, 0, "cuda")
+    assert examine.rows_of(task) == []  # no worker: the process is the user's
+
+    def ended(code):
+        raise SystemExit(code)
+    monkeypatch.setattr(examine.os, "_exit", ended)
+    monkeypatch.setattr(examine, "parent_process", lambda: "the leading process")
+    with pytest.raises(SystemExit):
+        examine.rows_of(task)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    assert examine.rows_of(task) == []

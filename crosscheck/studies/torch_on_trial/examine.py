@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass, replace
+from multiprocessing import parent_process
 
 import numpy as np
 import torch
@@ -65,9 +67,21 @@ def rows_of(task):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch, on operations that it will remove
         try:
-            return list(_rows(task))
+            rows = list(_rows(task))
         except Exception as error:
-            return [no_check(task, error)]
+            rows = [no_check(task, error)]
+    if task.device == "cuda" and parent_process() is not None and gpu_is_lost():
+        os._exit(1)  # a worker in which nothing more can be computed: another does the task
+    return rows
+
+
+def gpu_is_lost():
+    """Whether an assertion failed on the GPU (an index out of bounds), after which this process cannot use it."""
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return True
+    return False
 
 
 def no_check(task, error):
