@@ -134,8 +134,8 @@ class Writer:
         self.to_come = {}   # shape and dtype -> position of the last result that could reuse some
         self.free = []      # names of arrays that nobody needs any more, with shape and dtype
         self.fresh = 0
-        self.owners = {op.results[0] for op in program.operations
-                       if op.check is None and op.is_fresh}
+        self.owners = {n for op in program.operations if op.check is None and op.is_fresh
+                       for n in op.results}
         # Views that show each entry of an array once
         self.turned = {op.results[0] for op in program.operations
                        if op.function in (np.transpose, np.reshape)}

@@ -117,7 +117,7 @@ def _are_apart(indices):
 put_back = declare(
     None, """x = 0, but of each window o the entry with its number has g_o added
     <h, dx> = the sum of h_i dg_o over the entries i = i(o):  h is picked at these""",
-    name="put_back", kind=LINEAR, forward=_put_back, formula=_put_at_places,
+    name="put_back", kind=LINEAR, fresh=True, forward=_put_back, formula=_put_at_places,
     vjp=(lambda h, number, windows: _picked(h, number, windows), None),
     cases=[Case((1, 2), Fixed(np.array([[1, 0]])), windows=_OVERLAPPING, shape=(1, 3)),
            Case((1, 2), Fixed(np.array([[1, 0]])), windows=_APART, shape=(1, 4))])
@@ -158,7 +158,7 @@ maxima = declare(
     <g, dy> = <put_back g, dx>.  Of k axes each has a tuple of indices: the first takes the first
     entry of each window, and so on; each is a slice or an integer array (..., o).  An entry may be
     repeated, where windows differ in size.""",
-    name="maxima", kind=KINKED, forward=_maxima, formula=_maxima_by_order, multiple=True,
+    name="maxima", kind=KINKED, forward=_maxima, formula=_maxima_by_order, multiple=True, fresh=True,
     jvp=(lambda v, y, windows: (_picked(v, y[1], windows), np.zeros(y[1].shape)),),
     vjp=(lambda g, y, x_shape, windows: put_back(g[0], y[1], windows=windows, shape=x_shape),),
     cases=[Case((2, 4), call=lambda x: maxima(x, windows=_APART)[0]),
