@@ -56,18 +56,17 @@ PIECE = 2 ** 18
 
 def padded(x, padding):
     """Zeros around the last axes, an entry (before, after) for each; a negative number cuts off."""
-    lead = (slice(None),) * (x.ndim - len(padding))
-    if any(min(p) < 0 for p in padding):
+    lead, k = (slice(None),) * (x.ndim - len(padding)), len(padding)
+    if min(map(min, padding)) < 0:
         x = x[(*lead, *(slice(max(-a, 0), n - max(-b, 0))
-                        for (a, b), n in zip(padding, x.shape[len(lead):])))]
-    if any(max(p) > 0 for p in padding):
-        widths = [(max(a, 0), max(b, 0)) for a, b in padding]
+                        for (a, b), n in zip(padding, x.shape[-k:])))]
+        padding = [(max(a, 0), max(b, 0)) for a, b in padding]
+    if max(map(max, padding)) > 0:
         if type(x) is not np.ndarray:
-            return np.pad(x, [(0, 0)] * len(lead) + widths)
-        inner = [slice(a, a + n) for (a, _), n in zip(widths, x.shape[len(lead):])]
-        y = np.zeros((*x.shape[:len(lead)], *(
-            a + n + b for (a, b), n in zip(widths, x.shape[len(lead):]))), x.dtype)
-        y[(*lead, *inner)] = x
+            return np.pad(x, [(0, 0)] * len(lead) + list(padding))
+        sizes = x.shape[-k:]
+        y = np.zeros(x.shape[:-k] + tuple([a + n + b for (a, b), n in zip(padding, sizes)]), x.dtype)
+        y[lead + tuple([slice(a, a + n) for (a, _), n in zip(padding, sizes)])] = x
         return y
     return x
 
@@ -145,9 +144,9 @@ def _conv_input(g, w, *, form):
     x = np.zeros((form.groups, w.shape[1], *_spans(out, size, form), len(g)), np.result_type(g, w))
     for part in _pieces(G.shape[2:], W.size // W.shape[1]):
         columns = W.mT @ _matrices(G[(..., *part)], 1)
-        columns = columns.reshape(form.groups, w.shape[1], *size, *G[(..., *part)].shape[2:])
-        columns = np.moveaxis(columns, range(2, 2 + k), range(-k, 0))[..., None]
-        first = (slice((p.start or 0) * s, None) for p, s in zip(part, form.stride))
+        columns = columns.reshape(form.groups, w.shape[1], *size, *G[(..., *part)].shape[2:], 1)
+        columns = columns.transpose(0, 1, *range(2 + k, 3 + 2 * k), *range(2, 2 + k), -1)
+        first = [slice((p.start or 0) * s, None) for p, s in zip(part, form.stride)]
         add_windows(x[(..., *first, part[-1])], columns, (*form.stride, 1), (*form.dilation, 1))
     x = padded(x, (*_opposite(form.padding), (0, 0)))
     return _samples_first(x.astype(dtype, copy=False))

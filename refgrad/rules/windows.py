@@ -36,10 +36,11 @@ def add_windows(x, y, stride, dilation):
     """Add windows to the last axes of a plain array, all windows' entries j at once."""
     k = len(stride)
     out, size = y.shape[-2 * k:-k], y.shape[-k:]
-    for j in itertools.product(*map(range, size)):
-        reached = (slice(d * i, d * i + s * (n - 1) + 1, s)
-                   for d, i, s, n in zip(dilation, j, stride, out))
-        x[(..., *reached)] += y[(..., *j)]
+    reached = [[slice(d * i, d * i + s * (n - 1) + 1, s) for i in range(m)]
+               for d, m, s, n in zip(dilation, size, stride, out)]
+    for index, j in zip(itertools.product(*reached), itertools.product(*map(range, size))):
+        part = x[(..., *index)]
+        np.add(part, y[(..., *j)], out=part)
 
 
 def _overlap_add(w, *, shape, stride, dilation):
