@@ -26,6 +26,7 @@ the three shapes give the third; a negative number after cuts off what no window
 X is k times as large as x.  It is computed and used in pieces, and never stored as a whole.
 """
 
+import functools
 import itertools
 import math
 from operator import mul
@@ -88,27 +89,39 @@ def _unfolded(x, size, form):
     piece, which NumPy copies and adds several times as fast as the rows of single samples.
     """
     x = np.ascontiguousarray(padded(_samples_last(x, form.groups), (*form.padding, (0, 0))))
-    lead, steps, n = x.strides[:2], x.strides[2:-1], x.shape[-1]
+    shape, strides = _sliding(x.shape, x.strides, size, form)
+    return np.ndarray(shape, x.dtype, x, strides=strides)
+
+
+@functools.lru_cache(256)
+def _sliding(shape, strides, size, form):
+    """Shape and strides of the windows of an array (groups, C / groups, ..., N)."""
+    lead, steps = strides[:2], strides[2:-1]
     out = [(m - extent(j, d)) // s + 1
-           for m, j, d, s in zip(x.shape[2:], size, form.dilation, form.stride)]
-    strides = (*lead, *map(mul, form.dilation, steps), *map(mul, form.stride, steps),
-               x.strides[-1])
-    return np.ndarray((*x.shape[:2], *size, *out, n), x.dtype, x, strides=strides)
+           for m, j, d, s in zip(shape[2:], size, form.dilation, form.stride)]
+    return (*shape[:2], *size, *out, shape[-1]), (
+        *lead, *map(mul, form.dilation, steps), *map(mul, form.stride, steps), strides[-1])
 
 
 def _pieces(columns, entries):
-    """Parts of the columns (*out, N) of X, which has `entries` rows: slices for these axes.
+    """Parts of the columns (*out, N) of X, which has `entries` rows: indices (..., *out, N).
 
     The columns of a part follow each other in memory.
     """
-    count, axis, block = PIECE // max(1, entries), len(columns) - 1, 1
+    return _cut(columns, PIECE // max(1, entries))
+
+
+@functools.lru_cache(64)
+def _cut(columns, count):
+    """Parts with up to so many columns."""
+    axis, block = len(columns) - 1, 1
     while axis and block * columns[axis] <= count:
         block *= columns[axis]
         axis -= 1
     step, rest = max(1, count // max(1, block)), [slice(None)] * (len(columns) - 1 - axis)
-    for first in itertools.product(*map(range, columns[:axis])):
-        for i in range(0, columns[axis], step):
-            yield *(slice(j, j + 1) for j in first), slice(i, i + step), *rest
+    return [(..., *(slice(j, j + 1) for j in first), slice(i, i + step), *rest)
+            for first in itertools.product(*map(range, columns[:axis]))
+            for i in range(0, columns[axis], step)]
 
 
 def _matrices(A, axes):
@@ -133,7 +146,7 @@ def _conv(x, w, *, form):
     X, W = _unfolded(x, w.shape[2:], form), _weights(w, form.groups)
     y = np.empty((*W.shape[:2], *X.shape[2 + k:]), np.result_type(x, w))
     for part in _pieces(y.shape[2:], form.groups * W.shape[-1]):
-        np.matmul(W, _matrices(X[(..., *part)], 1 + k), out=_matrices(y[(..., *part)], 1))
+        np.matmul(W, _matrices(X[part], 1 + k), out=_matrices(y[part], 1))
     return _samples_first(y.astype(dtype, copy=False))
 
 
@@ -143,10 +156,10 @@ def _conv_input(g, w, *, form):
     G, W = _samples_last(g, form.groups), _weights(w, form.groups)
     x = np.zeros((form.groups, w.shape[1], *_spans(out, size, form), len(g)), np.result_type(g, w))
     for part in _pieces(G.shape[2:], W.size // W.shape[1]):
-        columns = W.mT @ _matrices(G[(..., *part)], 1)
-        columns = columns.reshape(form.groups, w.shape[1], *size, *G[(..., *part)].shape[2:], 1)
+        columns = W.mT @ _matrices(G[part], 1)
+        columns = columns.reshape(form.groups, w.shape[1], *size, *G[part].shape[2:], 1)
         columns = columns.transpose(0, 1, *range(2 + k, 3 + 2 * k), *range(2, 2 + k), -1)
-        first = [slice((p.start or 0) * s, None) for p, s in zip(part, form.stride)]
+        first = [slice((p.start or 0) * s, None) for p, s in zip(part[1:], form.stride)]
         add_windows(x[(..., *first, part[-1])], columns, (*form.stride, 1), (*form.dilation, 1))
     x = padded(x, (*_opposite(form.padding), (0, 0)))
     return _samples_first(x.astype(dtype, copy=False))
@@ -159,7 +172,7 @@ def _conv_weight(g, x, *, form):
     X, G = _unfolded(x, size, form), _samples_last(g, form.groups)
     w = np.zeros((form.groups, math.prod(X.shape[1:2 + k]), G.shape[1]), np.result_type(g, x))
     for part in _pieces(G.shape[2:], form.groups * w.shape[1]):
-        w += _matrices(X[(..., *part)], 1 + k) @ _matrices(G[(..., *part)], 1).mT
+        w += _matrices(X[part], 1 + k) @ _matrices(G[part], 1).mT
     return w.mT.reshape(g.shape[1], X.shape[1], *size).astype(dtype, copy=False)
 
 

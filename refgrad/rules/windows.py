@@ -8,6 +8,7 @@ for k axes at once, with k-tuples o, j and t.  Both are linear, and as
 adjoint.  Unfolding an image is the one and folding it the other.
 """
 
+import functools
 import itertools
 import math
 
@@ -35,12 +36,18 @@ def _windows(x, *, size, stride, dilation):
 def add_windows(x, y, stride, dilation):
     """Add windows to the last axes of a plain array, all windows' entries j at once."""
     k = len(stride)
-    out, size = y.shape[-2 * k:-k], y.shape[-k:]
+    for index, j in _reached(y.shape[-2 * k:-k], y.shape[-k:], stride, dilation):
+        part = x[index]
+        np.add(part, y[j], out=part)
+
+
+@functools.lru_cache(256)
+def _reached(out, size, stride, dilation):
+    """For each entry of the windows an index of the entries of x that it meets, and its own."""
     reached = [[slice(d * i, d * i + s * (n - 1) + 1, s) for i in range(m)]
                for d, m, s, n in zip(dilation, size, stride, out)]
-    for index, j in zip(itertools.product(*reached), itertools.product(*map(range, size))):
-        part = x[(..., *index)]
-        np.add(part, y[(..., *j)], out=part)
+    return [((..., *index), (..., *j)) for index, j in zip(
+        itertools.product(*reached), itertools.product(*map(range, size)))]
 
 
 def _overlap_add(w, *, shape, stride, dilation):
