@@ -97,7 +97,7 @@ overlap_add = declare(
     None, """x[.., t] = the sum of w[.., o, j] over all o, j with stride o + dilation j = t
     <g, overlap_add dw> = <windows g, dy>""",
     name="overlap_add", kind=LINEAR, forward=_overlap_add, formula=_scattered, stacked=True,
-    vjp=(lambda g, w_shape, shape, stride, dilation: windows(
+    fresh=True, vjp=(lambda g, w_shape, shape, stride, dilation: windows(
         g, size=w_shape[-len(shape):], stride=stride, dilation=dilation),),
     cases=[Case((3, 3), shape=(7,), stride=(2,), dilation=(1,)),
            Case((2, 3, 2), shape=(6,), stride=(1,), dilation=(3,)),
@@ -183,7 +183,7 @@ interval_sums = declare(
     <g, A dx> = <A' g, dx>:  A' g at t is the sum of g_i over all intervals i that contain t
     Starts and stops must not fall; then these i are an interval, and A' is a matrix as A is.""",
     name="interval_sums", kind=LINEAR, forward=_interval_sums, formula=_membership, stacked=True,
-    vjp=(_containing,),
+    fresh=True, vjp=(_containing,),
     cases=[Case((2, 5), starts=np.array([0, 2]), stops=np.array([2, 4]), axis=-1),
            Case((6, 2), starts=np.array([0, 1, 3]), stops=np.array([2, 4, 6]), axis=-2),
            Case((4,), starts=np.array([0]), stops=np.array([4]), axis=-1),
