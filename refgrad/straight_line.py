@@ -271,9 +271,11 @@ class Writer:
     def release(self, op, position):
         """Memory that the operation was the last to need.
 
-        It is kept for a result to come, or else the names that hold it are returned.
+        It is kept as long as a result is to come, or else the names that hold it are returned.
         """
-        gone = []
+        late = [pair for pair in self.free if self.to_come[pair[1]] <= position]
+        self.free = [pair for pair in self.free if pair not in late]
+        gone = [name for name, _ in late]
         for n in dict.fromkeys(m for r in op.reads for m in (r, *sorted(self.memory_of(r)))):
             if self.last[n] != position or n not in self.made or np.size(self.made[n]) < LARGE:
                 continue
