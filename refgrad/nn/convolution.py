@@ -66,8 +66,8 @@ def padded(x, padding):
         if type(x) is not np.ndarray:
             return np.pad(x, [(0, 0)] * len(lead) + list(padding))
         sizes = x.shape[-k:]
-        y = np.zeros(x.shape[:-k] + tuple([a + n + b for (a, b), n in zip(padding, sizes)]), x.dtype)
-        y[lead + tuple([slice(a, a + n) for (a, _), n in zip(padding, sizes)])] = x
+        y = np.zeros((*x.shape[:-k], *[a + n + b for (a, b), n in zip(padding, sizes)]), x.dtype)
+        y[(*lead, *[slice(a, a + n) for (a, _), n in zip(padding, sizes)])] = x
         return y
     return x
 

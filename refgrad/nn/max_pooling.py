@@ -164,7 +164,8 @@ maxima = declare(
     <g, dy> = <put_back g, dx>.  Of k axes each has a tuple of indices: the first takes the first
     entry of each window, and so on; each is a slice or an integer array (..., o).  An entry may be
     repeated, where windows differ in size.""",
-    name="maxima", kind=KINKED, forward=_maxima, formula=_maxima_by_order, multiple=True, fresh=True,
+    name="maxima", kind=KINKED, forward=_maxima, formula=_maxima_by_order, multiple=True,
+    fresh=True,
     jvp=(lambda v, y, windows: (_picked(v, y[1], windows), np.zeros(y[1].shape)),),
     vjp=(lambda g, y, x_shape, windows: put_back(g[0], y[1], windows=windows, shape=x_shape),),
     cases=[Case((2, 4), call=lambda x: maxima(x, windows=_APART)[0]),
