@@ -71,7 +71,9 @@ class Operation:
 
     @property
     def is_fresh(self):
-        """Whether its result is an array that nobody else holds."""
+        """Whether its results are arrays that nobody else holds."""
+        if getattr(self.function, "fresh", False):
+            return all(type(y) is np.ndarray for y in self.made)
         return (self.is_ufunc or self.function in REDUCTIONS or self.function in FRESH) and \
             type(self.made[0]) in (np.ndarray, Foreign)
 

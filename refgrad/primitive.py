@@ -106,13 +106,14 @@ class Primitive:
                 which is smooth there: even powers of the root are computed, and differentiated, by it
     formula     the function as a formula, where `forward` is written for floats, which round, under- and overflow:
                 ``formula(*arrays, **params)``, for arrays of formulas or of exact numbers
+    fresh       forward returns new arrays, whose memory nobody else holds: jit may overwrite them
     turns       jit may write down the operations inside it: its branches depend on numbers, but
                 nearly always go the same way, and a replay checks that they do
     """
 
     def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, partials=None, takes=None,
                  forward=None, plain=None, keep=None, call=None, cases=(), kinks=(), stacked=False, multiple=False,
-                 pointwise=False, view=None, chooses=None, square=None, formula=None, turns=False, unused=False,
+                 pointwise=False, view=None, chooses=None, square=None, formula=None, turns=False, unused=False, fresh=False,
                  name=None):
         self.name = name or f"np.{qualified(function)}"
         self.__name__ = self.name
@@ -141,7 +142,7 @@ class Primitive:
         is_kink = self.kinks and all(len(k.slopes) == 1 and np.all(np.isfinite(k.slopes)) for k in self.kinks)
         self.has_edges = pointwise and self.jvp is not None and not is_kink and any(
             d for case in self.cases for d in case.domains)
-        self.known_reads, self.turns, self.unused = {}, turns, unused
+        self.known_reads, self.turns, self.unused, self.fresh = {}, turns, unused, fresh
 
     def __repr__(self):
         return f"<primitive {self.name}: {self.kind.value}>"

@@ -134,8 +134,8 @@ class Writer:
         self.to_come = {}   # shape and dtype -> position of the last result that could reuse some
         self.free = []      # names of arrays that nobody needs any more, with shape and dtype
         self.fresh = 0
-        self.owners = {op.results[0] for op in program.operations
-                       if op.check is None and op.is_fresh}
+        self.owners = {n for op in program.operations if op.check is None and op.is_fresh
+                       for n in op.results}
         # Views that show each entry of an array once
         self.turned = {op.results[0] for op in program.operations
                        if op.function in (np.transpose, np.reshape)}
@@ -271,9 +271,11 @@ class Writer:
     def release(self, op, position):
         """Memory that the operation was the last to need.
 
-        It is kept for a result to come, or else the names that hold it are returned.
+        It is kept as long as a result is to come, or else the names that hold it are returned.
         """
-        gone = []
+        late = [pair for pair in self.free if self.to_come[pair[1]] <= position]
+        self.free = [pair for pair in self.free if pair not in late]
+        gone = [name for name, _ in late]
         for n in dict.fromkeys(m for r in op.reads for m in (r, *sorted(self.memory_of(r)))):
             if self.last[n] != position or n not in self.made or np.size(self.made[n]) < LARGE:
                 continue

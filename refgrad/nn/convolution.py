@@ -26,7 +26,10 @@ the three shapes give the third; a negative number after cuts off what no window
 X is k times as large as x.  It is computed and used in pieces, and never stored as a whole.
 """
 
+import functools
+import itertools
 import math
+from operator import mul
 from typing import NamedTuple
 
 import numpy as np
@@ -54,18 +57,17 @@ PIECE = 2 ** 18
 
 def padded(x, padding):
     """Zeros around the last axes, an entry (before, after) for each; a negative number cuts off."""
-    lead = (slice(None),) * (x.ndim - len(padding))
-    if any(min(p) < 0 for p in padding):
+    lead, k = (slice(None),) * (x.ndim - len(padding)), len(padding)
+    if min(map(min, padding)) < 0:
         x = x[(*lead, *(slice(max(-a, 0), n - max(-b, 0))
-                        for (a, b), n in zip(padding, x.shape[len(lead):])))]
-    if any(max(p) > 0 for p in padding):
-        widths = [(max(a, 0), max(b, 0)) for a, b in padding]
+                        for (a, b), n in zip(padding, x.shape[-k:])))]
+        padding = [(max(a, 0), max(b, 0)) for a, b in padding]
+    if max(map(max, padding)) > 0:
         if type(x) is not np.ndarray:
-            return np.pad(x, [(0, 0)] * len(lead) + widths)
-        inner = [slice(a, a + n) for (a, _), n in zip(widths, x.shape[len(lead):])]
-        y = np.zeros((*x.shape[:len(lead)], *(
-            a + n + b for (a, b), n in zip(widths, x.shape[len(lead):]))), x.dtype)
-        y[(*lead, *inner)] = x
+            return np.pad(x, [(0, 0)] * len(lead) + list(padding))
+        sizes = x.shape[-k:]
+        y = np.zeros((*x.shape[:-k], *[a + n + b for (a, b), n in zip(padding, sizes)]), x.dtype)
+        y[(*lead, *[slice(a, a + n) for (a, _), n in zip(padding, sizes)])] = x
         return y
     return x
 
@@ -87,31 +89,44 @@ def _unfolded(x, size, form):
     piece, which NumPy copies and adds several times as fast as the rows of single samples.
     """
     x = np.ascontiguousarray(padded(_samples_last(x, form.groups), (*form.padding, (0, 0))))
-    lead, steps, n = x.strides[:2], x.strides[2:-1], x.shape[-1]
+    shape, strides = _sliding(x.shape, x.strides, size, form)
+    return np.ndarray(shape, x.dtype, x, strides=strides)
+
+
+@functools.lru_cache(256)
+def _sliding(shape, strides, size, form):
+    """Shape and strides of the windows of an array (groups, C / groups, ..., N)."""
+    lead, steps = strides[:2], strides[2:-1]
     out = [(m - extent(j, d)) // s + 1
-           for m, j, d, s in zip(x.shape[2:], size, form.dilation, form.stride)]
-    strides = (*lead, *(d * t for d, t in zip(form.dilation, steps)),
-               *(s * t for s, t in zip(form.stride, steps)), x.strides[-1])
-    return np.ndarray((*x.shape[:2], *size, *out, n), x.dtype, x, strides=strides)
+           for m, j, d, s in zip(shape[2:], size, form.dilation, form.stride)]
+    return (*shape[:2], *size, *out, shape[-1]), (
+        *lead, *map(mul, form.dilation, steps), *map(mul, form.stride, steps), strides[-1])
 
 
-def _pieces(out, n, entries):
-    """Parts of the axes (*out, N), some rows or some samples of one, of X with `entries` rows.
+def _pieces(columns, entries):
+    """Parts of the columns (*out, N) of X, which has `entries` rows: indices (..., *out, N).
 
-    Each is an index for these last axes, and the first row and the samples that it takes.
+    The columns of a part follow each other in memory.
     """
-    rows, columns = out[0], math.prod(out[1:])
-    count = max(1, PIECE // max(1, entries * columns))
-    height, step = max(1, count // max(1, n)), count if count < n else max(1, n)
-    for r in range(0, rows, height):
-        for i in range(0, n, step):
-            samples = slice(i, i + step)
-            yield (..., slice(r, r + height), *[slice(None)] * (len(out) - 1), samples), r, samples
+    return _cut(columns, PIECE // max(1, entries))
+
+
+@functools.lru_cache(64)
+def _cut(columns, count):
+    """Parts with up to so many columns."""
+    axis, block = len(columns) - 1, 1
+    while axis and block * columns[axis] <= count:
+        block *= columns[axis]
+        axis -= 1
+    step, rest = max(1, count // max(1, block)), [slice(None)] * (len(columns) - 1 - axis)
+    return [(..., *(slice(j, j + 1) for j in first), slice(i, i + step), *rest)
+            for first in itertools.product(*map(range, columns[:axis]))
+            for i in range(0, columns[axis], step)]
 
 
 def _matrices(A, axes):
     """Of the axes after the first, the first `axes` as the rows and the others as the columns."""
-    return A.reshape(A.shape[0], math.prod(A.shape[1:1 + axes]), -1)
+    return A.reshape(A.shape[0], math.prod(A.shape[1:1 + axes]), math.prod(A.shape[1 + axes:]))
 
 
 def _weights(w, groups):
@@ -121,18 +136,18 @@ def _weights(w, groups):
 
 def _samples_first(y):
     """(groups, C / groups, ..., N) as (N, C, ...), a view that the next layer finds samples last."""
-    return np.moveaxis(y.reshape(y.shape[0] * y.shape[1], *y.shape[2:]), -1, 0)
+    y = y.reshape(y.shape[0] * y.shape[1], *y.shape[2:])
+    return y.transpose(-1, *range(y.ndim - 1))
 
 
 def _conv(x, w, *, form):
     k, dtype = len(form.stride), np.result_type(x, w)
     x, w = widened(x), widened(w)
     X, W = _unfolded(x, w.shape[2:], form), _weights(w, form.groups)
-    out = X.shape[-1 - k:-1]
-    y = np.empty((*W.shape[:2], *out, len(x)), dtype)
-    for part, *_ in _pieces(out, len(x), form.groups * W.shape[-1]):
-        y[part] = (W @ _matrices(X[part], 1 + k)).reshape(y[part].shape)
-    return _samples_first(y)
+    y = np.empty((*W.shape[:2], *X.shape[2 + k:]), np.result_type(x, w))
+    for part in _pieces(y.shape[2:], form.groups * W.shape[-1]):
+        np.matmul(W, _matrices(X[part], 1 + k), out=_matrices(y[part], 1))
+    return _samples_first(y.astype(dtype, copy=False))
 
 
 def _conv_input(g, w, *, form):
@@ -140,12 +155,12 @@ def _conv_input(g, w, *, form):
     g, w = widened(g), widened(w)
     G, W = _samples_last(g, form.groups), _weights(w, form.groups)
     x = np.zeros((form.groups, w.shape[1], *_spans(out, size, form), len(g)), np.result_type(g, w))
-    for part, row, samples in _pieces(out, len(g), W.size // W.shape[1]):
+    for part in _pieces(G.shape[2:], W.size // W.shape[1]):
         columns = W.mT @ _matrices(G[part], 1)
-        columns = columns.reshape(form.groups, w.shape[1], *size, *G[part].shape[2:])
-        columns = np.moveaxis(columns, range(2, 2 + k), range(-k, 0))[..., None]
-        add_windows(x[:, :, form.stride[0] * row:, ..., samples], columns, (*form.stride, 1),
-                    (*form.dilation, 1))
+        columns = columns.reshape(form.groups, w.shape[1], *size, *G[part].shape[2:], 1)
+        columns = columns.transpose(0, 1, *range(2 + k, 3 + 2 * k), *range(2, 2 + k), -1)
+        first = [slice((p.start or 0) * s, None) for p, s in zip(part[1:], form.stride)]
+        add_windows(x[(..., *first, part[-1])], columns, (*form.stride, 1), (*form.dilation, 1))
     x = padded(x, (*_opposite(form.padding), (0, 0)))
     return _samples_first(x.astype(dtype, copy=False))
 
@@ -155,10 +170,10 @@ def _conv_weight(g, x, *, form):
     g, x = widened(g), widened(x)
     size = _size(g.shape, x.shape, form)
     X, G = _unfolded(x, size, form), _samples_last(g, form.groups)
-    w = np.zeros((form.groups, G.shape[1], math.prod(X.shape[1:2 + k])), np.result_type(g, x))
-    for part, *_ in _pieces(g.shape[2:], len(x), form.groups * w.shape[-1]):
-        w += _matrices(G[part], 1) @ _matrices(X[part], 1 + k).mT
-    return w.reshape(g.shape[1], X.shape[1], *size).astype(dtype, copy=False)
+    w = np.zeros((form.groups, math.prod(X.shape[1:2 + k]), G.shape[1]), np.result_type(g, x))
+    for part in _pieces(G.shape[2:], form.groups * w.shape[1]):
+        w += _matrices(X[part], 1 + k) @ _matrices(G[part], 1).mT
+    return w.mT.reshape(g.shape[1], X.shape[1], *size).astype(dtype, copy=False)
 
 
 def _spans(out, size, form):
@@ -227,17 +242,17 @@ def _shape_of_result(x, w, form):
 
 
 conv = declare(
-    None, __doc__, name="conv", kind=MULTILINEAR, forward=_conv, formula=_conv_formula,
+    None, __doc__, name="conv", kind=MULTILINEAR, fresh=True, forward=_conv, formula=_conv_formula,
     vjp=(lambda g, w, form: conv_input(g, w, form=form),
          lambda g, x, form: conv_weight(g, x, form=form)),
     cases=_cases(lambda x, w, y: (x, w)))
 conv_input = declare(
-    None, __doc__, name="conv_input", kind=MULTILINEAR, forward=_conv_input,
+    None, __doc__, name="conv_input", kind=MULTILINEAR, fresh=True, forward=_conv_input,
     formula=_conv_input_formula,
     vjp=(lambda h, w, form: conv(h, w, form=form), lambda h, g, form: conv_weight(g, h, form=form)),
     cases=_cases(lambda x, w, y: (y, w)))
 conv_weight = declare(
-    None, __doc__, name="conv_weight", kind=MULTILINEAR, forward=_conv_weight,
+    None, __doc__, name="conv_weight", kind=MULTILINEAR, fresh=True, forward=_conv_weight,
     formula=_conv_weight_formula,
     vjp=(lambda v, x, form: conv(x, v, form=form), lambda v, g, form: conv_input(g, v, form=form)),
     cases=_cases(lambda x, w, y: (y, x)))

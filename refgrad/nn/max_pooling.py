@@ -54,8 +54,11 @@ def _everywhere(flat, k, n):
 
 def _entries(x, windows):
     """Of a plain array one entry of each window, then the next of each: views where possible."""
-    k = len(windows)
+    k, kinds = len(windows), {type(i) for indices in windows for i in indices}
     for indices in itertools.product(*windows):
+        if kinds == {slice}:
+            yield x[(..., *indices)]
+            continue
         if any(np.ndim(i) > 1 for i in indices if type(i) is not slice):  # in each plane others
             flat = _flat(indices, x.shape[-k:])
             yield np.reshape(np.reshape(x, -1)[_everywhere(flat, k, math.prod(x.shape[-k:]))],
@@ -95,14 +98,17 @@ def _put_at_places(g, number, *, windows, shape):
 
 def _put_back(g, number, *, windows, shape):
     """Where windows are slices, apart from each other, and g is finite, g or 0 is written."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        is_finite = np.isfinite(np.add.reduce(g, axis=None))
-    if not (is_finite and all(map(_are_apart, windows))):
-        return _put_at_places(g, number, windows=windows, shape=shape)
-    x = np.zeros_like(number, g.dtype, shape=shape)
     here = np.empty_like(number, g.dtype)
     here[...] = g  # in the order that `number` has in memory
-    for j, part in enumerate(_entries(x, windows)):
+    with np.errstate(over="ignore", invalid="ignore"):
+        is_finite = math.isfinite(np.add.reduce(here, axis=None))
+    if not (is_finite and all(map(_are_apart, windows))):
+        return _put_at_places(g, number, windows=windows, shape=shape)
+    x = np.empty_like(number, g.dtype, shape=shape)
+    parts = list(_entries(x, windows))
+    if number.size * len(parts) < x.size:
+        x[...] = 0
+    for j, part in enumerate(parts):
         np.multiply(here, number == j, out=part)
     return x
 
@@ -117,7 +123,7 @@ def _are_apart(indices):
 put_back = declare(
     None, """x = 0, but of each window o the entry with its number has g_o added
     <h, dx> = the sum of h_i dg_o over the entries i = i(o):  h is picked at these""",
-    name="put_back", kind=LINEAR, forward=_put_back, formula=_put_at_places,
+    name="put_back", kind=LINEAR, fresh=True, forward=_put_back, formula=_put_at_places,
     vjp=(lambda h, number, windows: _picked(h, number, windows), None),
     cases=[Case((1, 2), Fixed(np.array([[1, 0]])), windows=_OVERLAPPING, shape=(1, 3)),
            Case((1, 2), Fixed(np.array([[1, 0]])), windows=_APART, shape=(1, 4))])
@@ -125,15 +131,15 @@ put_back = declare(
 
 def _maxima(x, *, windows):
     """The maximum, then the number of the first entry that has it: how many before it have not."""
-    *others, last = entries = list(_entries(x, windows))
-    best = np.array(last)
-    for new in others:
+    first, *others = entries = list(_entries(x, windows))
+    best = np.maximum(first, entries[-1])
+    for new in others[:-1]:
         np.maximum(best, new, out=best)
-    if best.size and np.isnan(np.max(best)):
+    if best.size and math.isnan(np.maximum.reduce(best, axis=None)):
         return _maxima_by_order(x, windows=windows)
-    sought = np.ones_like(best, bool)
-    number = np.zeros_like(best, np.min_scalar_type(len(entries)))
-    for new in others:
+    sought = first != best
+    number = sought.astype(np.min_scalar_type(len(entries)))
+    for new in others[:-1]:
         sought &= new != best
         number += sought.view(np.uint8)
     return best, number
@@ -159,6 +165,7 @@ maxima = declare(
     entry of each window, and so on; each is a slice or an integer array (..., o).  An entry may be
     repeated, where windows differ in size.""",
     name="maxima", kind=KINKED, forward=_maxima, formula=_maxima_by_order, multiple=True,
+    fresh=True,
     jvp=(lambda v, y, windows: (_picked(v, y[1], windows), np.zeros(y[1].shape)),),
     vjp=(lambda g, y, x_shape, windows: put_back(g[0], y[1], windows=windows, shape=x_shape),),
     cases=[Case((2, 4), call=lambda x: maxima(x, windows=_APART)[0]),

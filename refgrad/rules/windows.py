@@ -8,6 +8,7 @@ for k axes at once, with k-tuples o, j and t.  Both are linear, and as
 adjoint.  Unfolding an image is the one and folding it the other.
 """
 
+import functools
 import itertools
 import math
 
@@ -35,11 +36,18 @@ def _windows(x, *, size, stride, dilation):
 def add_windows(x, y, stride, dilation):
     """Add windows to the last axes of a plain array, all windows' entries j at once."""
     k = len(stride)
-    out, size = y.shape[-2 * k:-k], y.shape[-k:]
-    for j in itertools.product(*map(range, size)):
-        reached = (slice(d * i, d * i + s * (n - 1) + 1, s)
-                   for d, i, s, n in zip(dilation, j, stride, out))
-        x[(..., *reached)] += y[(..., *j)]
+    for index, j in _reached(y.shape[-2 * k:-k], y.shape[-k:], stride, dilation):
+        part = x[index]
+        np.add(part, y[j], out=part)
+
+
+@functools.lru_cache(256)
+def _reached(out, size, stride, dilation):
+    """For each entry of the windows an index of the entries of x that it meets, and its own."""
+    reached = [[slice(d * i, d * i + s * (n - 1) + 1, s) for i in range(m)]
+               for d, m, s, n in zip(dilation, size, stride, out)]
+    return [((..., *index), (..., *j)) for index, j in zip(
+        itertools.product(*reached), itertools.product(*map(range, size)))]
 
 
 def _overlap_add(w, *, shape, stride, dilation):
@@ -89,7 +97,7 @@ overlap_add = declare(
     None, """x[.., t] = the sum of w[.., o, j] over all o, j with stride o + dilation j = t
     <g, overlap_add dw> = <windows g, dy>""",
     name="overlap_add", kind=LINEAR, forward=_overlap_add, formula=_scattered, stacked=True,
-    vjp=(lambda g, w_shape, shape, stride, dilation: windows(
+    fresh=True, vjp=(lambda g, w_shape, shape, stride, dilation: windows(
         g, size=w_shape[-len(shape):], stride=stride, dilation=dilation),),
     cases=[Case((3, 3), shape=(7,), stride=(2,), dilation=(1,)),
            Case((2, 3, 2), shape=(6,), stride=(1,), dilation=(3,)),
@@ -175,7 +183,7 @@ interval_sums = declare(
     <g, A dx> = <A' g, dx>:  A' g at t is the sum of g_i over all intervals i that contain t
     Starts and stops must not fall; then these i are an interval, and A' is a matrix as A is.""",
     name="interval_sums", kind=LINEAR, forward=_interval_sums, formula=_membership, stacked=True,
-    vjp=(_containing,),
+    fresh=True, vjp=(_containing,),
     cases=[Case((2, 5), starts=np.array([0, 2]), stops=np.array([2, 4]), axis=-1),
            Case((6, 2), starts=np.array([0, 1, 3]), stops=np.array([2, 4, 6]), axis=-2),
            Case((4,), starts=np.array([0]), stops=np.array([4]), axis=-1),

@@ -51,6 +51,16 @@ def test_contenders_agree():
                     assert measure.apart(found, expected, dtype) < rounding(problem, dtype), worker.contender.name
 
 
+def test_of_equal_entries_in_a_pooling_window_one_has_the_gradient():
+    """Of whole numbers many are equal, and nothing is rounded before the output layer."""
+    problem = next(p for p in PROBLEMS if p.kind == "images")
+    data = draw(problem, 0)
+    data = replace(data, x=np.sign(data.x), parameters=[np.round(2 * a) for a in data.parameters[:4]]
+                   + [a / 8 for a in data.parameters[4:]])
+    found = refgrad_side.arrays(refgrad_side.prepare_jit(problem, data)())
+    assert measure.apart(found, by_hand(problem, data), "float64") < rounding(problem, "float64")
+
+
 @pytest.mark.parametrize("kind", ["classify", "regress", "hvp"])
 @pytest.mark.parametrize("depth", [1, 2])
 def test_by_hand_at_other_sizes(kind, depth):

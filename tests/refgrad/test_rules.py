@@ -49,6 +49,24 @@ def test_ownership(rule, case):
     checks.owns_its_results(program, arrays, rng)
 
 
+@each([(rule, case) for rule, case in CASES if getattr(rule, "fresh", False)])
+def test_fresh_results_share_no_memory(rule, case, monkeypatch):
+    program, arrays, _ = drawn(rule, case)
+    forward, calls = rule.plain, []
+
+    def spied(*arrays, **params):
+        first, second = (forward(*arrays, **params) for _ in range(2))
+        results = flatten((first, second))[0]
+        for y, other in [*itertools.combinations(results, 2), *itertools.product(results, arrays)]:
+            assert not np.shares_memory(y, other)
+        calls.append(rule)
+        return first
+
+    monkeypatch.setattr(rule, "plain", spied)
+    program(*arrays)
+    assert calls
+
+
 @each(VARYING)
 def test_strided_read_only_arrays(rule, case):
     program, arrays, _ = drawn(rule, case)

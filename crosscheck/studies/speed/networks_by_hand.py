@@ -28,7 +28,8 @@ def images(p, x, y):
 
     and dL/dh adds up what came from the same entry.  The largest entry of a window stays so if a
     bias is added and relu taken; so both follow the pooling, which leaves a quarter of the entries.
-    The gradient goes to the entries of Z that are their window's largest, where relu passes it.
+    The gradient goes to the entry of Z that is its window's largest, the first of equal ones,
+    where relu passes it.
     """
     h, kept, last = x.transpose(1, 2, 3, 0), [], len(p) - 2
     for k in range(0, last, 2):
@@ -50,8 +51,12 @@ def images(p, x, y):
         X, Z, quarters, largest, h = kept.pop()
         G = np.multiply(G, h > 0, order="C")
         gradients[k + 1] = G.reshape(len(G), -1) @ np.ones(G[0].size, G.dtype)
+        sought = np.ones_like(h, bool)
         for quarter in quarters:
-            np.multiply(quarter == largest, G, out=quarter)
+            is_first = quarter == largest
+            is_first &= sought
+            sought ^= is_first
+            np.multiply(is_first, G, out=quarter)
         Z = Z.reshape(len(Z), -1)
         gradients[k] = (Z @ X.T).reshape(p[k].shape)
         if k:

@@ -18,11 +18,17 @@ from importlib import import_module
 from time import perf_counter, process_time
 
 
+#: Bytes of a block whose release makes the C library keep the memory of smaller arrays: else it
+#: returns it to the system at some calls, which then take twice as long, depending on what ran before.
+LARGE = 2 ** 24
+
+
 class Contender:
     """Answers the requests, each of which is a method."""
 
     def __init__(self, module, function):
         self.module = import_module(module)
+        bytearray(LARGE)
         self.function = function
 
     def prepare(self, problem, data):
