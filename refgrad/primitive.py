@@ -22,7 +22,7 @@ from __future__ import annotations
 import enum
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy import ndarray
@@ -75,6 +75,19 @@ def _in_pull(argument, g, kept, arrays, params):
 
 #: The vjp of a primitive that overrides `pull`: any argument can have a cotangent.
 EVERY = Each(_in_pull)
+
+
+class Plan(NamedTuple):
+    """What reverse mode does with an operation, which depends on its primitive and on which arguments are traced alone.
+
+    wanted   positions of the arguments that want a cotangent
+    numbers  positions of the other arguments whose numbers the rules read, and which the program may overwrite
+    read     whether the rules read the numbers of what is kept, and of each array
+    """
+
+    wanted: tuple
+    numbers: tuple
+    read: tuple
 
 
 class Primitive:
@@ -141,7 +154,7 @@ class Primitive:
         is_kink = self.kinks and all(len(k.slopes) == 1 and np.all(np.isfinite(k.slopes)) for k in self.kinks)
         self.has_edges = pointwise and self.jvp is not None and not is_kink and any(
             d for case in self.cases for d in case.domains)
-        self.known_reads, self.turns, self.unused = {}, turns, unused
+        self.plans, self.turns, self.unused = {}, turns, unused
 
     def __repr__(self):
         return f"<primitive {self.name}: {self.kind.value}>"
@@ -195,14 +208,18 @@ class Primitive:
 
     def read_by(self, wanted, count):
         """Whether the vjps of arguments `wanted` read the numbers of what is kept and of each of `count` arrays."""
-        key = (*wanted, count)
-        known = self.known_reads.get(key)
-        if known is None:
-            rules = [self.vjp.rule if type(self.vjp) is Each else self.vjp[i] for i in wanted]
-            read = set().union(*(getattr(rule, "reads", {0, ALL}) for rule in rules))
-            known = 0 in read, *(ALL in read or 1 + k in read for k in range(count))
-            self.known_reads[key] = known
-        return known
+        rules = [self.vjp.rule if type(self.vjp) is Each else self.vjp[i] for i in wanted]
+        read = set().union(*(getattr(rule, "reads", {0, ALL}) for rule in rules))
+        return 0 in read, *(ALL in read or 1 + k in read for k in range(count))
+
+    def plan(self, which):
+        """The `Plan` where a tape traces just the arguments for which there is a 1 after the first binary digit."""
+        traced = [bit == "1" for bit in f"{which:b}"[1:]]
+        wanted = tuple(i for i, t in enumerate(traced) if t and self.vjp[i] is not None)
+        read = self.read_by(wanted, len(traced))
+        numbers = tuple(i for i, t in enumerate(traced) if read[1 + i] and not t)
+        self.plans[which] = plan = Plan(wanted, numbers, read)
+        return plan
 
     def pull(self, g, kept, arrays, params, wanted):
         """The adjoint: for each argument in `wanted` its cotangent, in the argument's own shape and dtype."""

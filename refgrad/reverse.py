@@ -94,36 +94,36 @@ class Tape(Level):
         return x
 
     def process(self, primitive, arrays, params):
-        values, wanted, parents, has_plain, rules, i = [], [], [], False, primitive.vjp, 0
+        values, parents, which = [], [], 1  # the bits of `which` say which arguments are this tape's
         for a in arrays:
-            kind = type(a)
-            if kind is Tracer:
-                if a.level is not self:
-                    a = a.apart()
-                else:
-                    if rules[i] is not None:
-                        wanted.append(i)
-                        parents.append(a.mark)
+            which += which
+            if type(a) is Tracer:
+                if a.level is self:
+                    which += 1
+                    parents.append(a.mark)
                     a = a.value
-            elif kind is ndarray:
-                has_plain = True
+                else:
+                    a = a.apart()
             values.append(a)
-            i += 1
-        if wanted:
-            if has_plain:
-                self.keep_numbers(primitive, arrays, values, wanted)
-            if params and not consist_of(ATOMS, params):
-                params = {k: self.snapshots.within(p, (primitive, k)) for k, p in params.items()}
+        wanted, numbers, _ = plan = primitive.plans.get(which) or primitive.plan(which)
+        for i in numbers:
+            x = values[i]
+            if type(x) is ndarray:
+                values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
+        if params and wanted and not consist_of(ATOMS, params):
+            params = {k: self.snapshots.within(p, (primitive, k)) for k, p in params.items()}
         if primitive.chooses is not None and not self.hides:
             self.hides = primitive.chooses(params)
         if primitive.direct:
-            result = kept = primitive.evaluate(*values, **params)
+            result = kept = primitive.evaluate(*values, **params) if params else primitive.evaluate(*values)
         else:
             result, kept = primitive.trace(values, params)
         if type(result) is Tracer and result.level.number >= self.number:
             raise encloses_itself(primitive.name)
         if not wanted:
             return result
+        if len(parents) > len(wanted):
+            parents = [arrays[i].mark for i in wanted]
         if primitive.multiple:
             traced = tuple(map(self.variable, result))
             slots, results = [y.mark for y in traced], result
@@ -132,21 +132,13 @@ class Tape(Level):
             traced = Tracer(result, self, slots)
         if type(result) is ndarray and result.size >= LARGE or (
                 not primitive.pointwise and _is_large(values[0])):
-            kept, values = self.worth_keeping(primitive, kept, values, wanted)
+            kept, values = self.worth_keeping(primitive, kept, values, plan.read)
         self.nodes.append(_node(Node, (primitive, kept, values, params, wanted, parents, slots, results)))
         return traced
 
-    def keep_numbers(self, primitive, arrays, values, wanted):
-        """Put snapshots of the program's own arrays, which it may overwrite, where rules will read them."""
-        read = primitive.read_by(wanted, len(values))
-        for i, x in enumerate(arrays):
-            if type(x) is ndarray and read[1 + i]:
-                values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
-
-    def worth_keeping(self, primitive, kept, arrays, wanted):
+    def worth_keeping(self, primitive, kept, arrays, read):
         """The residuals: large arrays that no rule reads are replaced by placeholders of the same
         shape and dtype."""
-        read = primitive.read_by(wanted, len(arrays))
         for i, x in enumerate(arrays):
             if read[1 + i] and _is_large(x) and id(owner_of(x)) in self.borrowed:
                 self.snapshots.watch(x, (primitive, i))
