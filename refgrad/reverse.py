@@ -32,7 +32,7 @@ class RunsOutside(Exception):
 
 
 class Node(NamedTuple):
-    """One operation on the tape.
+    """One operation.  A tape lists them as plain tuples of these fields, which are made and taken apart sooner.
 
     wanted   positions of the arguments that want a cotangent
     parents  their slots
@@ -48,24 +48,6 @@ class Node(NamedTuple):
     parents: list
     slots: Any
     results: tuple | None
-
-    def collect(self, cotangents):
-        """Take the cotangents of several results, which no other node wants: a tuple.
-
-        For the unused it has zeros, or None if the primitive asks for that.
-        """
-        slots = self.slots
-        gs = [cotangents[slot] for slot in slots]
-        for slot in slots:
-            cotangents[slot] = None
-        if all(g is None for g in gs):
-            return None
-        if self.primitive.unused:
-            return tuple(gs)
-        return tuple(np.zeros_like(y) if g is None else g for g, y in zip(gs, self.results))
-
-
-_node = tuple.__new__  # Node(...) without the Python call
 
 
 class Tape(Level):
@@ -133,7 +115,7 @@ class Tape(Level):
         if type(result) is ndarray and result.size >= LARGE or (
                 not primitive.pointwise and _is_large(values[0])):
             kept, values = self.worth_keeping(primitive, kept, values, plan.read)
-        self.nodes.append(_node(Node, (primitive, kept, values, params, wanted, parents, slots, results)))
+        self.nodes.append((primitive, kept, values, params, wanted, parents, slots, results))
         return traced
 
     def worth_keeping(self, primitive, kept, arrays, read):
@@ -166,9 +148,9 @@ class Tape(Level):
             finally:
                 WALKING.reset(walking)
             if failed is not None:  # 0 times infinity, perhaps
-                node, g = failed
+                node, g = Node(*failed[0]), failed[1]
                 pulled = node.primitive.pull_zeros(g, node.kept, node.arrays, node.params, node.wanted)
-                self.walk([], cotangents, (node, g, pulled))
+                self.walk([], cotangents, (node.parents, pulled))
         if self.hides:
             for slot in targets:
                 _ask_for_nan(cotangents[slot])
@@ -177,20 +159,19 @@ class Tape(Level):
     def walk(self, nodes, cotangents, pulled=None):
         """Pull the cotangents through the nodes, last one first, and add them up.
 
-        pulled  a node whose contributions are known already, or None
+        pulled  slots and what is to be added to their cotangents before, or None
         Returns the node, and its result's cotangent, where an operation is invalid or a rule runs outside.
         """
         while nodes or pulled:
             if pulled:
-                (node, g, contributions), pulled = pulled, None
-                parents = node.parents
+                (parents, contributions), pulled = pulled, None
             else:
                 node = nodes.pop()
                 primitive, kept, arrays, params, wanted, parents, slots, results = node
                 if results is None:
                     g, cotangents[slots] = cotangents[slots], None
                 else:
-                    g = node.collect(cotangents)
+                    g = _collected(cotangents, slots, results, primitive.unused)
                 if g is None:
                     continue
                 try:
@@ -207,6 +188,19 @@ class Tape(Level):
                 else:
                     cotangents[slot] = _added(cotangents, slot, c)
         return None
+
+
+def _collected(cotangents, slots, results, unused):
+    """Take the cotangents of several results, which no other node wants: a tuple, or None if there is none.
+
+    For the unused it has zeros, or None if the primitive asks for that.
+    """
+    gs = [cotangents[slot] for slot in slots]
+    for slot in slots:
+        cotangents[slot] = None
+    if all(g is None for g in gs):
+        return None
+    return tuple(gs if unused else [np.zeros_like(y) if g is None else g for g, y in zip(gs, results)])
 
 
 def outside_the_walk():
