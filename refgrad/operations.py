@@ -69,7 +69,10 @@ class Operation:
     def read(self, arrays, params):
         """Let these be its arguments; `reads` lists the numbers of the arrays among them."""
         self.arrays, self.params = arrays, params
-        self.reads = references((arrays, params) if params else arrays)
+        self.reads = []
+        _refer(arrays, self.reads)
+        if params:
+            _refer(params, self.reads)
 
     @property
     def is_ufunc(self):

@@ -87,7 +87,7 @@ class Recording(Level):
         return error
 
     def strip(self, x):
-        return x.value if is_traced(x) and x.level is self else x
+        return x.value if (type(x) is Tracer or isinstance(x, Scalar)) and x.level is self else x
 
     # operations
 
@@ -144,7 +144,7 @@ class Recording(Level):
         for y in traced if unsure else ():
             if type(y) is Tracer:
                 self.check(np.shape, (y,), {}, y.shape)
-        return unflatten(structure, traced)
+        return traced[0] if structure.kind is LEAF else unflatten(structure, traced)
 
     def compute(self, function, arrays, params):
         """The function's result on the arrays of the level below."""
@@ -325,6 +325,8 @@ class Recording(Level):
         original = {id(copy): x for x, copy in self.copies.values()
                     if copy.tobytes() == x.tobytes()}
         for op in self.operations if original else ():
+            if not op.params and {Array}.issuperset(map(type, op.arrays)):
+                continue  # it has no constants
             op.arrays = replaced(op.arrays, lambda x: original.get(id(x), x))
             op.params = replaced(op.params, lambda x: original.get(id(x), x))
 

@@ -38,7 +38,7 @@ def once(program, operations):
         if op.is_view:
             key = op.function, op.arrays, repr(op.params)
         elif op.is_ufunc and op.made and op.made[0].size < LARGE:
-            key = op.function, repr(op.errors), *(
+            key = op.function, repr(op.errors) if op.errors else "", *(
                 a if type(a) is Array else id(a) for a in op.arrays)
         if key is not None:
             first = known.setdefault(key, op.results[0])

@@ -168,7 +168,7 @@ class Writer:
             else:
                 statements = [f"if {self.differs(op)}: raise Changed"]
             errors = op.errors if statements else lines[-1][0] if lines else {}
-            if not self.program.strict:
+            if errors and not self.program.strict:
                 ignored.update(k for k, v in errors.items() if v == "ignore")
                 errors = {k: v for k, v in errors.items() if v != "ignore"}
             if gone := self.release(op, position):
@@ -275,9 +275,9 @@ class Writer:
         It is kept for a result to come, or else the names that hold it are returned.
         """
         gone = []
-        for n in dict.fromkeys(m for r in op.reads if self.large
-                               for m in (r, *sorted(self.memory_of(r))) if m in self.large):
-            if self.last[n] != position:
+        reads = op.reads if self.large else ()
+        for n in dict.fromkeys(m for r in reads for m in (r, *sorted(self.memory_of(r)))):
+            if n not in self.large or self.last[n] != position:
                 continue
             name = self.names[n]
             if n in self.owners and self.to_come.get(_kind(self.made[n]), -1) > position:
