@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .foreign import Foreign
+from .operands import ATOMS
+from .primitive import consist_of
 from .rules.shape import cast, scatter_add, setitem, truncate
 from .tree import flatten
 
@@ -59,11 +61,18 @@ class Operation:
     errors: dict
     check: Any
     may_fail: bool
+    reads: list = field(init=False)
 
-    @property
-    def reads(self):
-        numbers = references(self.arrays)
-        return numbers + references(self.params) if self.params else numbers
+    def __post_init__(self):
+        self.read(self.arrays, self.params)
+
+    def read(self, arrays, params):
+        """Let these be its arguments; `reads` lists the numbers of the arrays among them."""
+        self.arrays, self.params = arrays, params
+        self.reads = []
+        _refer(arrays, self.reads)
+        if params:
+            _refer(params, self.reads)
 
     @property
     def is_ufunc(self):
@@ -84,14 +93,21 @@ class Operation:
 
 #: What arguments are nested in.
 NESTS = {tuple, list, dict, slice}
+#: What is in them that is no reference.
+LEAVES = ATOMS - NESTS
 
 
 def replaced(x, change):
-    """x with each v inside it replaced by change(v), through tuples, lists, dicts and slices."""
+    """x with each v inside it replaced by change(v), through tuples, lists, dicts and slices.
+
+    What a dict consists of is left as it is where that is Python's own numbers and texts alone.
+    """
     kind = type(x)
     if kind is tuple or kind is list:
         return kind([replaced(v, change) if type(v) in NESTS else change(v) for v in x])
     if kind is dict:
+        if consist_of(LEAVES, x):
+            return x
         return {k: replaced(v, change) if type(v) in NESTS else change(v) for k, v in x.items()}
     if kind is slice:
         return slice(*replaced((x.start, x.stop, x.step), change))

@@ -22,16 +22,18 @@ from __future__ import annotations
 import enum
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy import ndarray
 
 from . import foreign
 from .cases import Case
+from .fitting import (  # noqa: F401  (rules take them from here)
+    HALF, align, fit, in_dtype_of, ndim_of, shape_of, spread, total, widened)
 from .hints import Nest
 from .operands import ATOMS, PLAIN, is_foreign
-from .rule import ALL, Each, Names, shape_of
+from .rule import ALL, Each, Names
 
 #: A function that a decorator gives back as it is.
 F = TypeVar("F", bound=Callable[..., Any])
@@ -77,6 +79,19 @@ def _in_pull(argument, g, kept, arrays, params):
 EVERY = Each(_in_pull)
 
 
+class Plan(NamedTuple):
+    """What reverse mode does with an operation, which depends on its primitive and on which arguments are traced alone.
+
+    wanted   positions of the arguments that want a cotangent
+    numbers  positions of the other arguments whose numbers the rules read, and which the program may overwrite
+    read     whether the rules read the numbers of what is kept, and of each array
+    """
+
+    wanted: tuple
+    numbers: tuple
+    read: tuple
+
+
 class Primitive:
     """A function, its differential and its adjoint.
 
@@ -113,8 +128,8 @@ class Primitive:
 
     def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, partials=None, takes=None,
                  forward=None, plain=None, keep=None, call=None, cases=(), kinks=(), stacked=False, multiple=False,
-                 pointwise=False, view=None, chooses=None, square=None, formula=None, turns=False, unused=False, fresh=False,
-                 name=None):
+                 pointwise=False, view=None, chooses=None, square=None, formula=None, turns=False, unused=False,
+                 fresh=False, name=None):
         self.name = name or f"np.{qualified(function)}"
         self.__name__ = self.name
         self.function = function
@@ -142,7 +157,7 @@ class Primitive:
         is_kink = self.kinks and all(len(k.slopes) == 1 and np.all(np.isfinite(k.slopes)) for k in self.kinks)
         self.has_edges = pointwise and self.jvp is not None and not is_kink and any(
             d for case in self.cases for d in case.domains)
-        self.known_reads, self.turns, self.unused, self.fresh = {}, turns, unused, fresh
+        self.plans, self.turns, self.unused, self.fresh = {}, turns, unused, fresh
 
     def __repr__(self):
         return f"<primitive {self.name}: {self.kind.value}>"
@@ -196,14 +211,18 @@ class Primitive:
 
     def read_by(self, wanted, count):
         """Whether the vjps of arguments `wanted` read the numbers of what is kept and of each of `count` arrays."""
-        key = (*wanted, count)
-        known = self.known_reads.get(key)
-        if known is None:
-            rules = [self.vjp.rule if type(self.vjp) is Each else self.vjp[i] for i in wanted]
-            read = set().union(*(getattr(rule, "reads", {0, ALL}) for rule in rules))
-            known = 0 in read, *(ALL in read or 1 + k in read for k in range(count))
-            self.known_reads[key] = known
-        return known
+        rules = [self.vjp.rule if type(self.vjp) is Each else self.vjp[i] for i in wanted]
+        read = set().union(*(getattr(rule, "reads", {0, ALL}) for rule in rules))
+        return 0 in read, *(ALL in read or 1 + k in read for k in range(count))
+
+    def plan(self, which):
+        """The `Plan` where a tape traces just the arguments for which there is a 1 after the first binary digit."""
+        traced = [bit == "1" for bit in f"{which:b}"[1:]]
+        wanted = tuple(i for i, t in enumerate(traced) if t and self.vjp[i] is not None)
+        read = self.read_by(wanted, len(traced))
+        numbers = tuple(i for i, t in enumerate(traced) if read[1 + i] and not t)
+        self.plans[which] = plan = Plan(wanted, numbers, read)
+        return plan
 
     def pull(self, g, kept, arrays, params, wanted):
         """The adjoint: for each argument in `wanted` its cotangent, in the argument's own shape and dtype."""
@@ -350,10 +369,6 @@ def composed(**traits: Any) -> Callable[[F], F]:
     return put
 
 
-def ndim_of(x):
-    return len(shape_of(x))
-
-
 def within(params):
     """The parameters, and what is in tuples among them (an index)."""
     parts = []
@@ -394,86 +409,6 @@ def offer(function, arrays, params):
         if result is not NotImplemented:
             return result
     return NotImplemented
-
-
-def fit(c, x, primitive, argument):
-    """A cotangent in the shape and dtype of its primal: broadcasting is linear, and summing is its adjoint."""
-    shape, have = shape_of(x), shape_of(c)
-    if have != shape:
-        axes = stretched(shape, have)
-        if axes is None:
-            raise ValueError(
-                f"the vjp of {primitive.name} gave a cotangent of shape {have} for argument {argument}, which has "
-                f"shape {shape}; a rule must return the argument's shape (or one that broadcasting made of it)")
-        c = add_up(c, axes) if type(c) is ndarray else np.sum(c, axis=axes)
-        if shape_of(c) != shape:
-            c = np.reshape(c, shape)
-    return in_dtype_of(x, c)
-
-
-@functools.lru_cache(1 << 10)
-def stretched(shape, to):
-    """The axes that broadcasting adds or stretches; None if it does not make the one shape of the other."""
-    extra = len(to) - len(shape)
-    if extra < 0 or any(n != 1 and n != m for n, m in zip(shape, to[extra:])):
-        return None
-    return *range(extra), *(extra + k for k, n in enumerate(shape) if n == 1 and to[extra + k] != 1)
-
-
-def add_up(c, axes):
-    """The sum of an array along axes: NumPy's, but 1' C for the sum of a matrix' rows, which is faster."""
-    if axes == (0,) and c.ndim == 2 and c.dtype.char in "fd":
-        return _ones(len(c), c.dtype) @ c
-    return np.add.reduce(c, axes)
-
-
-@functools.lru_cache(64)
-def _ones(n, dtype):
-    return np.ones(n, dtype)
-
-
-def in_dtype_of(x, c):
-    """Mixed precision: a float32 argument gets a float32 (co)tangent.  What has no float dtype passes as it is."""
-    have, want = getattr(c, "dtype", None), getattr(x, "dtype", None)
-    return c.astype(want) if have is not want and have != want and _is_float(have) and _is_float(want) else c
-
-
-def _is_float(dtype):
-    return dtype is not None and dtype.kind == "f"
-
-
-HALF = np.dtype(np.float16)
-
-
-def widened(x):
-    """float16 as float32, in which NumPy itself adds up halves: a sum or count of theirs soon exceeds 65504.
-
-    Rules see (co)tangents so, and what they give is rounded to the dtype that it should have.
-    """
-    if type(x) is tuple:
-        return tuple(map(widened, x))
-    return x.astype(np.float32) if getattr(x, "dtype", None) is HALF else x
-
-
-def spread(t, result, stack=()):
-    """A tangent in the shape and dtype of the result (a term may lack the axes that broadcasting adds)."""
-    if isinstance(result, tuple):
-        return tuple(spread(u, r, stack) for u, r in zip(t, result))
-    shape = stack + shape_of(result)
-    return in_dtype_of(result, t if shape_of(t) == shape else np.broadcast_to(t, shape))
-
-
-def align(v, axes):
-    """Stacked tangents (N, *shape) with axes of size 1 after the first, which then broadcast like (N, ..., *shape)."""
-    missing = axes + 1 - ndim_of(v)
-    return v if missing <= 0 else np.reshape(v, v.shape[:1] + (1,) * missing + v.shape[1:])
-
-
-def total(terms):
-    result = terms[0]
-    for t in terms[1:]:
-        result = tuple(a + b for a, b in zip(result, t)) if isinstance(result, tuple) else result + t
-    return result
 
 
 def qualified(function):

@@ -16,9 +16,9 @@ import numpy as np
 from .custom import Custom
 from .errors import ClosedLevel, InPlaceWrite, LostTrace, describe
 from .foreign import Foreign, bare
-from .operations import REDUCTIONS, VIEWS, Array, Operation, replaced
+from .operations import LEAVES, REDUCTIONS, VIEWS, Array, Operation, replaced
 from .operands import is_foreign
-from .primitive import TABLE, Primitive, qualified
+from .primitive import TABLE, Primitive, consist_of, qualified
 from .reverse import WALKING
 from .scalars import KINDS, Scalar
 from .tracer import Level, Tracer, run
@@ -61,6 +61,7 @@ class Recording(Level):
         self.inside = []     # (primitive whose operations are recorded, checks on values in it)
         self.errors = np.geterr()  # what NumPy does about errors if the function does not say
         self.strict = is_strict()
+        self.about_errors = None, None  # what NumPy does about them at present, and what follows
         self.copies = {}     # id -> (plain array that the program needs, its latest copy)
         self.checked = {}    # check on a value -> how many operations there were before it
 
@@ -86,7 +87,7 @@ class Recording(Level):
         return error
 
     def strip(self, x):
-        return x.value if is_traced(x) and x.level is self else x
+        return x.value if (type(x) is Tracer or isinstance(x, Scalar)) and x.level is self else x
 
     # operations
 
@@ -108,9 +109,10 @@ class Recording(Level):
                     pass
         if primitive.function in STATIC and not any(map(is_traced, arrays[1:])):
             return self.compute(function, arrays, params)
-        may_fail = bool(params and traced_within(params)) or is_linalg(function) or (
+        traced = bool(params) and not consist_of(LEAVES, params) and bool(traced_within(params))
+        may_fail = traced or is_linalg(function) or (
             (primitive.function or primitive) not in TABLE)
-        unsure = _decide_a_shape(params) or (
+        unsure = traced and _decide_a_shape(params) or (
             primitive.constant and not isinstance(function, np.ufunc) and (
                 function not in REDUCTIONS))
         return self.done(function, arrays, params, may_fail, unsure, as_program)
@@ -124,11 +126,14 @@ class Recording(Level):
         """
         result = self.attempt(function, arrays, params)
         made, structure = flatten(result)
-        for y in filter(is_traced, made):
-            if y.level is not self:
-                raise self.refused(Inside())
-            return as_program()
-        if not made or not all(type(y) in KINDS or hasattr(y, "dtype") for y in made):
+        arrays_alone = bool(made)
+        for y in made:
+            if is_traced(y):
+                if y.level is not self:
+                    raise self.refused(Inside())
+                return as_program()
+            arrays_alone = arrays_alone and (hasattr(y, "dtype") or type(y) in KINDS)
+        if not arrays_alone:
             self.check(function, arrays, params, result)
             return result
         if function is operator.pow:  # of an integer to a negative power
@@ -139,7 +144,7 @@ class Recording(Level):
         for y in traced if unsure else ():
             if type(y) is Tracer:
                 self.check(np.shape, (y,), {}, y.shape)
-        return unflatten(structure, traced)
+        return traced[0] if structure.kind is LEAF else unflatten(structure, traced)
 
     def compute(self, function, arrays, params):
         """The function's result on the arrays of the level below."""
@@ -169,7 +174,8 @@ class Recording(Level):
         except (Exception, Opaque) as error:  # whatever it is that arrays do and tracers do not
             del self.operations[written:]
             self.count, self.lost = count, lost
-            self.checked = {key: n for key, n in self.checked.items() if n < written}
+            while self.checked and next(reversed(self.checked.values())) >= written:
+                self.checked.popitem()
             raise Opaque from error
         finally:
             self.inside.pop()
@@ -276,20 +282,26 @@ class Recording(Level):
     def note(self, function, arrays, params, results, made, structure=None, check=None,
              may_fail=False):
         """Append an operation, with the np.errstate under which it runs."""
-        now, strict = np.geterr(), is_strict()
-        if strict != self.strict:  # the function has its own filter of warnings
-            instead = "raise" if strict else "ignore"
-            now = {kind: instead if how == "warn" else how for kind, how in now.items()}
-        # In a sweep, an invalid operation only decides whether its own nan is replaced by zeros. If
-        # no result depends on it, that makes no difference, and the operation can be left out.
-        deciding = [how for kind, how in now.items() if kind != "invalid" or not WALKING.get()]
-        raises = "raise" in deciding or strict and "warn" in deciding
-        errors = {kind: how for kind, how in now.items() if how != self.errors[kind]}
+        state = np.geterr(), is_strict(), WALKING.get()
+        if state != self.about_errors[0]:  # it seldom changes
+            self.about_errors = state, self.what_raises(*state)
+        errors, raises = self.about_errors[1]
         arrays = replaced(arrays, self.reference)
         params = replaced(params, self.reference) if params else params
         self.operations.append(Operation(
             function, arrays, params, results, made, structure, errors, check,
             may_fail or raises and function not in VIEWS))
+
+    def what_raises(self, now, strict, walking):
+        """The np.errstate of an operation, as far as the function has set it, and whether it may raise errors."""
+        if strict != self.strict:  # the function has its own filter of warnings
+            instead = "raise" if strict else "ignore"
+            now = {kind: instead if how == "warn" else how for kind, how in now.items()}
+        # In a sweep, an invalid operation only decides whether its own nan is replaced by zeros. If
+        # no result depends on it, that makes no difference, and the operation can be left out.
+        deciding = [how for kind, how in now.items() if kind != "invalid" or not walking]
+        errors = {kind: how for kind, how in now.items() if how != self.errors[kind]}
+        return errors, "raise" in deciding or strict and "warn" in deciding
 
     def reference(self, x):
         """What stands for x in the program.
@@ -313,6 +325,8 @@ class Recording(Level):
         original = {id(copy): x for x, copy in self.copies.values()
                     if copy.tobytes() == x.tobytes()}
         for op in self.operations if original else ():
+            if not op.params and {Array}.issuperset(map(type, op.arrays)):
+                continue  # it has no constants
             op.arrays = replaced(op.arrays, lambda x: original.get(id(x), x))
             op.params = replaced(op.params, lambda x: original.get(id(x), x))
 

@@ -32,7 +32,7 @@ class RunsOutside(Exception):
 
 
 class Node(NamedTuple):
-    """One operation on the tape.
+    """One operation.  A tape lists them as plain tuples of these fields, which are made and taken apart sooner.
 
     wanted   positions of the arguments that want a cotangent
     parents  their slots
@@ -48,24 +48,6 @@ class Node(NamedTuple):
     parents: list
     slots: Any
     results: tuple | None
-
-    def collect(self, cotangents):
-        """Take the cotangents of several results, which no other node wants: a tuple.
-
-        For the unused it has zeros, or None if the primitive asks for that.
-        """
-        slots = self.slots
-        gs = [cotangents[slot] for slot in slots]
-        for slot in slots:
-            cotangents[slot] = None
-        if all(g is None for g in gs):
-            return None
-        if self.primitive.unused:
-            return tuple(gs)
-        return tuple(np.zeros_like(y) if g is None else g for g, y in zip(gs, self.results))
-
-
-_node = tuple.__new__  # Node(...) without the Python call
 
 
 class Tape(Level):
@@ -94,36 +76,36 @@ class Tape(Level):
         return x
 
     def process(self, primitive, arrays, params):
-        values, wanted, parents, has_plain, rules, i = [], [], [], False, primitive.vjp, 0
+        values, parents, which = [], [], 1  # the bits of `which` say which arguments are this tape's
         for a in arrays:
-            kind = type(a)
-            if kind is Tracer:
-                if a.level is not self:
-                    a = a.apart()
-                else:
-                    if rules[i] is not None:
-                        wanted.append(i)
-                        parents.append(a.mark)
+            which += which
+            if type(a) is Tracer:
+                if a.level is self:
+                    which += 1
+                    parents.append(a.mark)
                     a = a.value
-            elif kind is ndarray:
-                has_plain = True
+                else:
+                    a = a.apart()
             values.append(a)
-            i += 1
-        if wanted:
-            if has_plain:
-                self.keep_numbers(primitive, arrays, values, wanted)
-            if params and not consist_of(ATOMS, params):
-                params = {k: self.snapshots.within(p, (primitive, k)) for k, p in params.items()}
+        wanted, numbers, _ = plan = primitive.plans.get(which) or primitive.plan(which)
+        for i in numbers:
+            x = values[i]
+            if type(x) is ndarray:
+                values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
+        if params and wanted and not consist_of(ATOMS, params):
+            params = {k: self.snapshots.within(p, (primitive, k)) for k, p in params.items()}
         if primitive.chooses is not None and not self.hides:
             self.hides = primitive.chooses(params)
         if primitive.direct:
-            result = kept = primitive.evaluate(*values, **params)
+            result = kept = primitive.evaluate(*values, **params) if params else primitive.evaluate(*values)
         else:
             result, kept = primitive.trace(values, params)
         if type(result) is Tracer and result.level.number >= self.number:
             raise encloses_itself(primitive.name)
         if not wanted:
             return result
+        if len(parents) > len(wanted):
+            parents = [arrays[i].mark for i in wanted]
         if primitive.multiple:
             traced = tuple(map(self.variable, result))
             slots, results = [y.mark for y in traced], result
@@ -132,21 +114,13 @@ class Tape(Level):
             traced = Tracer(result, self, slots)
         if type(result) is ndarray and result.size >= LARGE or (
                 not primitive.pointwise and _is_large(values[0])):
-            kept, values = self.worth_keeping(primitive, kept, values, wanted)
-        self.nodes.append(_node(Node, (primitive, kept, values, params, wanted, parents, slots, results)))
+            kept, values = self.worth_keeping(primitive, kept, values, plan.read)
+        self.nodes.append((primitive, kept, values, params, wanted, parents, slots, results))
         return traced
 
-    def keep_numbers(self, primitive, arrays, values, wanted):
-        """Put snapshots of the program's own arrays, which it may overwrite, where rules will read them."""
-        read = primitive.read_by(wanted, len(values))
-        for i, x in enumerate(arrays):
-            if type(x) is ndarray and read[1 + i]:
-                values[i] = x.copy("K") if x.size < REUSED else self.snapshots.of(x, (primitive, i))
-
-    def worth_keeping(self, primitive, kept, arrays, wanted):
+    def worth_keeping(self, primitive, kept, arrays, read):
         """The residuals: large arrays that no rule reads are replaced by placeholders of the same
         shape and dtype."""
-        read = primitive.read_by(wanted, len(arrays))
         for i, x in enumerate(arrays):
             if read[1 + i] and _is_large(x) and id(owner_of(x)) in self.borrowed:
                 self.snapshots.watch(x, (primitive, i))
@@ -174,9 +148,9 @@ class Tape(Level):
             finally:
                 WALKING.reset(walking)
             if failed is not None:  # 0 times infinity, perhaps
-                node, g = failed
+                node, g = Node(*failed[0]), failed[1]
                 pulled = node.primitive.pull_zeros(g, node.kept, node.arrays, node.params, node.wanted)
-                self.walk([], cotangents, (node, g, pulled))
+                self.walk([], cotangents, (node.parents, pulled))
         if self.hides:
             for slot in targets:
                 _ask_for_nan(cotangents[slot])
@@ -185,20 +159,19 @@ class Tape(Level):
     def walk(self, nodes, cotangents, pulled=None):
         """Pull the cotangents through the nodes, last one first, and add them up.
 
-        pulled  a node whose contributions are known already, or None
+        pulled  slots and what is to be added to their cotangents before, or None
         Returns the node, and its result's cotangent, where an operation is invalid or a rule runs outside.
         """
         while nodes or pulled:
             if pulled:
-                (node, g, contributions), pulled = pulled, None
-                parents = node.parents
+                (parents, contributions), pulled = pulled, None
             else:
                 node = nodes.pop()
                 primitive, kept, arrays, params, wanted, parents, slots, results = node
                 if results is None:
                     g, cotangents[slots] = cotangents[slots], None
                 else:
-                    g = node.collect(cotangents)
+                    g = _collected(cotangents, slots, results, primitive.unused)
                 if g is None:
                     continue
                 try:
@@ -215,6 +188,19 @@ class Tape(Level):
                 else:
                     cotangents[slot] = _added(cotangents, slot, c)
         return None
+
+
+def _collected(cotangents, slots, results, unused):
+    """Take the cotangents of several results, which no other node wants: a tuple, or None if there is none.
+
+    For the unused it has zeros, or None if the primitive asks for that.
+    """
+    gs = [cotangents[slot] for slot in slots]
+    for slot in slots:
+        cotangents[slot] = None
+    if all(g is None for g in gs):
+        return None
+    return tuple(gs if unused else [np.zeros_like(y) if g is None else g for g, y in zip(gs, results)])
 
 
 def outside_the_walk():

@@ -18,6 +18,8 @@ from .rules.shape import scatter_add, setitem, takes_each_once
 
 #: For arrays with fewer entries, making a new array costs less than finding a free one.
 LARGE = 2048
+#: Of so many parts it is known where they are, so that the next is assigned and not added.
+PARTS = 64
 
 
 def is_plain(index):
@@ -32,11 +34,11 @@ def once(program, operations):
     for op in operations:
         key = None
         if not same.keys().isdisjoint(op.reads):
-            op.arrays, op.params = _renamed(op.arrays, same), _renamed(op.params, same)
+            op.read(_renamed(op.arrays, same), _renamed(op.params, same))
         if op.is_view:
             key = op.function, op.arrays, repr(op.params)
         elif op.is_ufunc and op.made and op.made[0].size < LARGE:
-            key = op.function, repr(op.errors), *(
+            key = op.function, repr(op.errors) if op.errors else "", *(
                 a if type(a) is Array else id(a) for a in op.arrays)
         if key is not None:
             first = known.setdefault(key, op.results[0])
@@ -74,7 +76,7 @@ def without_broadcasts(program, operations):
                 if a is not None:
                     instead = (*op.arrays[:i], a, *op.arrays[i + 1:])
                     if np.broadcast_shapes(*map(program.shape, instead)) == np.shape(op.made[0]):
-                        op.arrays = instead
+                        op.read(instead, op.params)
     return operations
 
 
@@ -97,9 +99,11 @@ def added_where_nonzero(program, operations):
     If the other is 0 there, the entries are assigned instead of added.  Elsewhere -0.0 then stays
     -0.0, so this is not done to arrays that must be the same to the last bit.
     """
-    uses = Counter(itertools.chain(references(program.outputs), *(op.reads for op in operations)))
     parts = {op.results[0]: op for op in operations if op.function is scatter_add
              and is_plain(op.params["index"]) and takes_each_once(op.params["index"])}
+    if not parts:
+        return operations
+    uses = Counter(itertools.chain(references(program.outputs), *(op.reads for op in operations)))
     filled = {n: [op.params["index"]] for n, op in parts.items()}  # elsewhere the array is 0
     added = set()
     for op in operations:
@@ -112,8 +116,8 @@ def added_where_nonzero(program, operations):
                 index, before = part.params["index"], filled.get(x.number)
                 is_zero = before is not None and all(are_apart(index, i) for i in before)
                 op.function = setitem if is_zero else ADD_AT
-                op.arrays, op.params = (x, *part.arrays), {"index": index}
-                if before is not None:
+                op.read((x, *part.arrays), {"index": index})
+                if before is not None and len(before) < PARTS:
                     filled[op.results[0]] = [*before, index]
                 added.add(y.number)
                 break

@@ -24,18 +24,10 @@ from __future__ import annotations
 import functools
 import inspect
 
-import numpy as np
+from .fitting import shape_of
 
 #: In `reads`, 0 stands for what the forward pass kept, 1 + k for array k, ALL for every array.
 ALL = -1
-
-
-def shape_of(x):
-    """The shape of an array or a number; np.shape of a traced array would be traced as well."""
-    try:
-        return x.shape
-    except AttributeError:
-        return np.shape(x)
 
 
 class Each:

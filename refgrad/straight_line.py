@@ -126,13 +126,15 @@ class Writer:
         self.program, self.exact = program, program.exact
         self.library = program.library
         self.constants, self.by_id, self.vectors, self.functions = {}, {}, {}, {}
+        self.alike = {}     # name of constants -> the largest number after it
         self.names = {n: f"x{i}" for i, n in enumerate(program.inputs)}
         self.made = {n: y for op in program.operations for n, y in zip(op.results, op.made)}
+        self.large = {n for n, y in self.made.items() if np.size(y) >= LARGE}
         self.taken = set()  # arrays whose memory a result has taken over
         self.memory = {}    # the arrays whose memory (or name) an array may need
         self.last = {}      # position of the last operation that looks into an array's memory
         self.to_come = {}   # shape and dtype -> position of the last result that could reuse some
-        self.free = []      # names of arrays that nobody needs any more, with shape and dtype
+        self.free = {}      # shape and dtype -> names of arrays that nobody needs any more
         self.fresh = 0
         self.owners = {n for op in program.operations if op.check is None and op.is_fresh
                        for n in op.results}
@@ -141,20 +143,21 @@ class Writer:
                        if op.function in (np.transpose, np.reshape)}
         for position, op in enumerate(program.operations):
             for n in op.reads:
-                for m in {n, *self.memory_of(n)}:
+                for m in self.memory_of(n):
                     self.last[m] = position
-            if op.is_ufunc and op.is_fresh:
+            is_fresh = op.check is None and op.is_fresh
+            if is_fresh and op.is_ufunc:
                 self.to_come[_kind(op.made[0])] = position
-            for n, y in zip(op.results, op.made):
-                needs = () if op.is_fresh or isinstance(y, np.generic) else op.reads
-                self.memory[n] = {n, *(m for r in needs for m in self.memory_of(r)
-                                       if op.is_view or m in self.owners)}
+            for n, y in () if is_fresh else zip(op.results, op.made):
+                if not isinstance(y, np.generic):
+                    self.memory[n] = {n, *(m for r in op.reads for m in self.memory_of(r)
+                                           if op.is_view or m in self.owners)}
         for n in references(program.outputs):
             for m in self.memory_of(n):
                 self.last[m] = len(program.operations)
 
     def memory_of(self, n):
-        return self.memory.get(n, {n})
+        return self.memory.get(n) or (n,)
 
     def written(self):
         """(source, constants by name)"""
@@ -165,7 +168,7 @@ class Writer:
             else:
                 statements = [f"if {self.differs(op)}: raise Changed"]
             errors = op.errors if statements else lines[-1][0] if lines else {}
-            if not self.program.strict:
+            if errors and not self.program.strict:
                 ignored.update(k for k, v in errors.items() if v == "ignore")
                 errors = {k: v for k, v in errors.items() if v != "ignore"}
             if gone := self.release(op, position):
@@ -259,10 +262,8 @@ class Writer:
                         _kind(self.made[a.number]) == like):
                     return self.take(a.number)
         if op.made[0].size >= LARGE:
-            for k, (name, kind) in enumerate(self.free):
-                if kind == like:
-                    del self.free[k]
-                    return name
+            names = self.free.get(like)
+            return names.pop(0) if names else None
         return None
 
     def is_done_with(self, n, position):
@@ -273,16 +274,16 @@ class Writer:
 
         It is kept as long as a result is to come, or else the names that hold it are returned.
         """
-        late = [pair for pair in self.free if self.to_come[pair[1]] <= position]
-        self.free = [pair for pair in self.free if pair not in late]
-        gone = [name for name, _ in late]
-        for n in dict.fromkeys(m for r in op.reads for m in (r, *sorted(self.memory_of(r)))):
-            if self.last[n] != position or n not in self.made or np.size(self.made[n]) < LARGE:
+        late = [kind for kind in self.free if self.to_come[kind] <= position]
+        gone = [name for kind in late for name in self.free.pop(kind)]
+        reads = op.reads if self.large else ()
+        for n in dict.fromkeys(m for r in reads for m in (r, *sorted(self.memory_of(r)))):
+            if n not in self.large or self.last[n] != position:
                 continue
             name = self.names[n]
             if n in self.owners and self.to_come.get(_kind(self.made[n]), -1) > position:
                 self.owners.discard(n)
-                self.free.append((name, _kind(self.made[n])))
+                self.free.setdefault(_kind(self.made[n]), []).append(name)
             elif name.isidentifier() and n not in self.taken:
                 gone.append(name)
         return list(dict.fromkeys(gone))
@@ -455,10 +456,11 @@ class Writer:
         if not name.isidentifier() or keyword.iskeyword(name) or name in RESERVED or (
                 name.rstrip("0123456789") in "vx"):
             name = "c" if isinstance(x, (np.ndarray, np.generic, float)) else "f"
-        taken, k = name, 0
+        taken, k = name, self.alike.get(name, 0)
         while taken in self.constants or name in "cf" and not k:
             k += 1
             taken = f"{name}{k}"
+        self.alike[name] = k
         self.constants[taken] = held
         self.by_id[id(x)] = taken
         return taken

@@ -31,7 +31,7 @@ from .operands import ATOMS, NUMBERS, REAL, admitted, takes_over
 from .primitive import TABLE, TRACING, Composition, Primitive, consist_of, every_argument_is_an_array, qualified, \
     shape_of
 from .snapshots import owner_of
-from .writing import WRITERS, Writable, add_at, fits
+from .writing import WRITERS, Writable, add_at, fits, into
 
 _numbers = itertools.count(1)
 
@@ -152,7 +152,7 @@ class Tracer(Face, Writable):
         if "out" in kwargs:
             kwargs = dict(kwargs)
             out = kwargs.pop("out")
-            return _into(out, run(rule, args, kwargs), rule.name)
+            return into(out, run(rule, args, kwargs), rule.name)
         return run(rule, args, kwargs)
 
     # operators
@@ -345,7 +345,7 @@ def run(rule, args, kwargs):
             called.follow(array, None, again)
         if rule.square is not None:
             called.square = _square(rule.square, args, kwargs)
-    return called if out is None else _into(out, called, rule.name)
+    return called if out is None else into(out, called, rule.name)
 
 
 def _shown(call, args, kwargs):
@@ -490,18 +490,4 @@ def _with_out(ufunc, method, inputs, options, is_only_name):
         return new if new.dtype == out.dtype else new.astype(out.dtype)
     if shape_of(out) != shape_of(new):  # a ufunc broadcasts into the array that it writes to
         new = np.broadcast_to(new, shape_of(out))
-    return _into(out, new, name)
-
-
-def _into(out, new, name):
-    """The result of a call with out=, which NumPy would have written there."""
-    if out is None:
-        return new
-    if type(out) is not Tracer and type(new) is Tracer:
-        raise InPlaceWrite(name, f"the argument out={describe(out)}, which is not traced,", augmented.WAY_OUT)
-    fits(new, out, f"{name} with out=")
-    if type(out) is Tracer:
-        out.overwrite(new if new.dtype == out.dtype else new.astype(out.dtype), f"{name} with out=")
-    else:
-        out[...] = new
-    return out
+    return into(out, new, name)

@@ -15,6 +15,7 @@ import weakref
 
 import numpy as np
 
+from .augmented import WAY_OUT
 from .calls import caller_in_library
 from .creation import assembled, constant
 from .errors import InPlaceWrite, LostTrace, describe
@@ -180,6 +181,20 @@ def fits(new, array, how):
         raise TypeError(
             f"{how}: the result is {new.dtype}, which does not fit into {describe(array)}"
         )
+
+
+def into(out, new, name):
+    """The result of a call with out=, which NumPy would have written there."""
+    if out is None:
+        return new
+    if not isinstance(out, Writable) and isinstance(new, Writable):
+        raise InPlaceWrite(name, f"the argument out={describe(out)}, which is not traced,", WAY_OUT)
+    fits(new, out, f"{name} with out=")
+    if isinstance(out, Writable):
+        out.overwrite(new if new.dtype == out.dtype else new.astype(out.dtype), f"{name} with out=")
+    else:
+        out[...] = new
+    return out
 
 
 # NumPy's functions that overwrite their first argument

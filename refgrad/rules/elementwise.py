@@ -99,9 +99,9 @@ declare(np.sinh, "dy = cosh x dx", lambda x: np.cosh(x))
 declare(np.cosh, "dy = sinh x dx", lambda x: np.sinh(x))
 
 
+@np.errstate(over="ignore")  # cosh x may be infinite; its reciprocal is not
 def _over_cosh(x):
-    with np.errstate(over="ignore"):  # cosh x may be infinite; its reciprocal is not
-        return np.square(1 / np.cosh(x))
+    return np.square(np.reciprocal(np.cosh(x)))
 
 
 # A primitive, since the quotient's own derivative would be 0 times infinity where cosh x overflows.

@@ -9,7 +9,7 @@ import pytest
 import refgrad as rg
 from refgrad import nn, reverse
 from refgrad.primitive import Primitive
-from refgrad.reverse import Tape
+from refgrad.reverse import Node, Tape
 from refgrad.tree import flatten
 
 from tests.rules import VARYING, drawn, each
@@ -88,7 +88,8 @@ def test_of_affine_maps_and_rectifiers_one_activation_is_kept():
     kept = []
 
     def counted(tape, *args, **kwargs):
-        held = [a for n in tape.nodes for a in (n.kept, *n.arrays) if isinstance(a, np.ndarray) and a.base is None]
+        held = [a for n in map(Node._make, tape.nodes) for a in (n.kept, *n.arrays)
+                if isinstance(a, np.ndarray) and a.base is None]
         kept.append(len(set(map(id, held))))
         return swept(tape, *args, **kwargs)
 

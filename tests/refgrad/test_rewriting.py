@@ -5,6 +5,7 @@ import pytest
 
 import refgrad as rg
 from refgrad import nn, rewriting
+from refgrad.operations import references
 from refgrad.rewriting import LARGE, are_apart
 
 from .checks import close
@@ -116,3 +117,35 @@ def test_the_maximum_of_a_large_array_and_a_number(function, dtype):
             with np.errstate(all="raise"):
                 np.testing.assert_array_equal(fast(x), f(x), strict=True)
             assert (".clip(" in fast.program(x).source) == (dtype != "int64")
+
+
+def test_many_parts_are_not_compared_each_with_each(monkeypatch):
+    compared = []
+
+    def counted(i, j):
+        compared.append(i)
+        return are_apart(i, j)
+
+    monkeypatch.setattr(rewriting, "are_apart", counted)
+    x = np.random.default_rng(1).standard_normal(4 * rewriting.PARTS)
+    expected = rg.grad(lambda x: sum(np.sin(x[i]) for i in range(len(x))))
+    fast = rg.jit(expected)
+    close(fast(x), expected(x))
+    close(fast(x), expected(x))
+    assert 0 < len(compared) <= rewriting.PARTS ** 2
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_the_list_of_what_an_operation_reads_is_up_to_date(name):
+    _, fast = derivatives(SPLITS[name][0])
+    operations = fast.program(X).operations
+    assert operations
+    for op in operations:
+        assert op.reads == references((op.arrays, op.params))
+
+
+def test_constants_of_one_name_are_told_apart():
+    arrays = [np.full(3, float(k)) + [0, 1, 2] for k in range(40)]
+    _, fast = derivatives(lambda x: sum(np.sin(x[0, :3] * a) for a in arrays))
+    close(fast(X), rg.grad(lambda x: np.sum(sum(np.sin(x[0, :3] * a) for a in arrays)))(X))
+    close(fast(X), rg.grad(lambda x: np.sum(sum(np.sin(x[0, :3] * a) for a in arrays)))(X))

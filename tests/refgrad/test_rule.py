@@ -85,3 +85,25 @@ def test_partial_derivatives_read_in_the_same_way():
 
 def test_declaring_and_making_are_two_things():
     assert scaled(lambda g, k: k * g) not in TABLE
+
+
+@pytest.mark.parametrize("varying", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)])
+def test_what_a_rule_reads_is_as_it_was_whichever_arguments_vary(varying):
+    product = Primitive(None, "y = a b c", name="product", forward=lambda a, b, c: a * b * c,
+                        vjp=(lambda g, b, c: g * b * c, lambda g, a, c: g * a * c, lambda g, a, b: g * a * b))
+    arrays = [X, X + 1, X + 2]
+    expected = [np.prod([a for k, a in enumerate(arrays) if k != i], axis=0) for i in varying]
+
+    def f(*varied):
+        given = [a.copy() for a in arrays]
+        for i, x in zip(varying, varied):
+            given[i] = x
+        y = product(*given)
+        for i, a in enumerate(given):
+            if i not in varying:
+                a[:] = np.nan
+        return np.sum(y)
+
+    for _ in range(2):
+        found = rg.grad(f, tuple(range(len(varying))))(*(arrays[i] for i in varying))
+        np.testing.assert_allclose(found, expected, rtol=1e-15)

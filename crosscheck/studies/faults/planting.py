@@ -13,7 +13,7 @@ import numpy as np
 import refgrad  # noqa: F401  (declares the rules)
 from refgrad.forward import Tangents
 from refgrad.primitive import CONSTANT, MULTILINEAR, TABLE, Each, Primitive, fit, spread
-from refgrad.reverse import Tape
+from refgrad.reverse import Node, Tape
 from refgrad.tracer import bare
 
 from .operators import OPERATORS, Call, is_real
@@ -156,7 +156,7 @@ def sites(primitive, case, arrays=None):
         moving = (forward.variable(x, np.asarray(rng.standard_normal(x.shape))) for x in arrays)
         case.program(primitive.function or primitive)(*map(tape.variable, moving))
     found = []
-    for n in tape.nodes:
+    for n in map(Node._make, tape.nodes):
         if n.primitive is primitive:
             values, tangents = tuple(map(bare, n.arrays)), tuple(map(forward.tangent, n.arrays))
             result = primitive.trace(values, n.params)[0]
