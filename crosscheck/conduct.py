@@ -8,6 +8,7 @@ import numpy as np
 
 from .formats import OF_NUMPY
 from .modes import ALL, Mode
+from .rounding import judged
 from .shapes import resized
 from .subjects.libraries.refgrad_library import inner
 from .subjects.subject import Unanswered, raised_by_the_subject
@@ -71,13 +72,13 @@ def conduct(trial, dtype, wrong):
     met = {}  # answers -> the verdict on them, since most ways give the same numbers
 
     def judge(mode, found, check):
-        judged = {dtype: {mode: found}, **{d: a for d, a in answers.items() if d != dtype}}
+        given = {dtype: {mode: found}, **{d: a for d, a in answers.items() if d != dtype}}
         for name in known.names(mode) if mode not in wrong else ():
             if not (known.on_trial and known.refuted(mode, name)):
                 arrays = map(np.asarray, [found[name]] if name in found else found.values())
                 key = mode, name, *((a.shape, a.dtype, a.tobytes()) for a in arrays)
                 if key not in met:
-                    met[key] = known.judge(mode, name, dtype, judged)
+                    met[key] = judged(trial, mode, name, dtype, given)
                 yield check, name, met[key]
 
     for check, name, verdict in _behaviour(subject, point, known, dtype, judge, trial.varies):

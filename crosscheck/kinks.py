@@ -60,10 +60,10 @@ def _against_slopes(trial, dtype, kinked, gradient):
             left, right, smooth, given, inside = _slopes(trial, dtype, {name: e}, gradient)
             if smooth and inside or not np.isfinite(left + right):
                 continue
-            failed = not inside and refuted((name,))
+            failed = not inside and not trial.point.extreme and refuted((name,))
             where = ("between them" if inside else
                      "not between them, nor of points nearby" if failed else
-                     "that of points nearby" if nearby[name,] else
+                     "that of points nearby" if nearby.get((name,)) else
                      "not between them, and more than this is open")
             told = (f"entry {tuple(map(int, index))}: slopes {left:.6g} and {right:.6g}, "
                     f"the answer {given:.6g} is {where}")
@@ -76,7 +76,7 @@ def _against_slopes(trial, dtype, kinked, gradient):
         for names in filter(None, dict.fromkeys([*((k,) for k in kinked if k in d), tuple(d)])):
             part = {k: d[k] for k in names}
             left, right, smooth, given, inside = _slopes(trial, dtype, part, gradient)
-            if smooth and np.isfinite(left) and not inside and refuted(names):
+            if smooth and np.isfinite(left) and not inside and not trial.point.extreme and refuted(names):
                 about = ALL if len(names) > 1 else names[0]
                 yield trial.finding("kink", about, dtype, Verdict(WRONG, note=(
                     f"along {label} the function is smooth with slope {left:.9g}, "
@@ -96,7 +96,8 @@ def _slopes(trial, dtype, direction, gradient):
 
 
 def _lost_in_one_mode(trial):
-    """Yield a finding where one of reverse and forward mode gives nan or inf, though the exact value fits the dtype."""
+    """Yield a finding where one mode gives nan or inf and another of its order a number, and the exact one fits the
+    dtype."""
     # Where f jumps, say, neither is right; but one author chooses once.
     nowhere = trial.point.extreme or trial.known.open() and not trial.subject.modes_agree
     for dtype, answers in () if nowhere else trial.answers.items():
@@ -107,6 +108,13 @@ def _lost_in_one_mode(trial):
             if mode and trial.known.fits(mode, k, dtype):
                 yield trial.finding(mode, k, dtype, Verdict(
                     NOT_FINITE, note="nan or inf, where the other mode gives a number"))
+        second = {mode: found for mode, found in answers.items() if mode.order == 2 and isinstance(found, dict)}
+        finite = {mode: all(np.isfinite(a).all() for a in found.values()) for mode, found in second.items()}
+        for mode in second if any(finite.values()) and not trial.known.open() else ():
+            if not finite[mode] and trial.known.smooth(mode) and all(
+                    trial.known.fits(mode, k, dtype) for k in trial.known.names(mode)):
+                yield trial.finding(mode, ALL, dtype, Verdict(
+                    NOT_FINITE, note="nan or inf, where another mode gives a number"))
 
 
 def _modes_agree(answers, x, v, eps):

@@ -21,6 +21,7 @@ from .modes import ALL, FIRST_ORDER, Mode
 from .phases import VERDICTS, phase
 from .points import AS_GIVEN, MIXED, around, rounded
 from .progress import progress
+from .rounding import judged, without_a_digit
 from .shapes import ENDS, elsewhere, shares_rows
 from .subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from .subjects.subject import Misconduct, Subject, raised_by_the_subject
@@ -117,7 +118,7 @@ class Trial:
         for mode in self.answers[dtype] if modes is None else modes:
             found = self.answers[dtype][mode]
             if isinstance(found, Exception):
-                yield mode, ALL, *self._unanswered(mode, found)
+                yield mode, ALL, *self._unanswered(mode, found, dtype)
             if isinstance(found, Exception) or not self.known.covers(mode):
                 continue
             misshapen = self._misshapen(mode, found)
@@ -126,9 +127,10 @@ class Trial:
                 if self.known.on_trial and self.known.refuted(mode, name):
                     continue  # there is a finding already, by the rules on balls
                 with phase(VERDICTS):
-                    verdict = self.known.judge(mode, name, dtype, self.answers, mode in prove, self.own_rules)
-                if self._without_a_digit(mode, name, dtype, verdict):
-                    verdict.note = f"not one digit of it is right; {verdict.note}"
+                    verdict = judged(self, mode, name, dtype, self.answers, mode in prove, self.own_rules)
+                if without_a_digit(self, mode, name, dtype, verdict):
+                    verdict.verdict = LESS_ACCURATE
+                    verdict.note = "; ".join(filter(None, ["not one digit of it is right", verdict.note]))
                     yield mode, name, verdict, True
                     continue
                 # Whether an overflow on the way is avoidable depends on the formula, of which only refgrad's is known.
@@ -178,23 +180,17 @@ class Trial:
         return Finding(check, self.point.label, name, dtype, told, digits, verdict.ulp_max,
                        verdict.rel_error, verdict.error_over_bound, verdict.bound, verdict.note, failed and meant)
 
-    def _without_a_digit(self, mode, name, dtype, verdict):
-        """Has a first derivative not one right digit as a whole, at the caller's own inputs and in the widest dtype,
-        although it could?"""
-        return (verdict.verdict == LESS_ACCURATE and mode.order == 1 and self.point.label == AS_GIVEN
-                and dtype == finest(self.subject.dtypes) and self.known.how == "balls" and not verdict.rel_error < 0.5
-                and bool(self.known.truth.derivatives[mode][name].abs_upper().any()))
-
     def _misshapen(self, mode, found):
         """(name, `Verdict`) of each gradient that has not the shape of its input."""
         return [(k, Verdict(MISCONDUCT, note=f"shape {np.shape(found[k])}, expected {a.shape}"))
                 for k, a in self.point.x.items() if mode == Mode.REVERSE and np.shape(found[k]) != a.shape]
 
-    def _unanswered(self, mode, error):
+    def _unanswered(self, mode, error, dtype):
         """An error in place of a derivative: a failure where the subject promised one and f itself works."""
         if isinstance(error, Misconduct):
             return Verdict(MISCONDUCT, note=str(error)), None
-        return no_answer(error), not (self.subject.may_decline(mode, error) or self.point.extreme or self.point.foreign)
+        declined = self.subject.may_decline(mode, error) or self.point.extreme or self.point.foreign
+        return no_answer(error), not declined and self.subject.works(self.point.x, dtype)
 
 
 class Examination:
@@ -442,6 +438,9 @@ class Examination:
                     known = None
                 if known is not None and not (known.undecided and self.own_rules):
                     break  # where rules on trial leave something open, fewer modes may not, or f's own differences
+            if known is not None and known.without_rules and not (self.own_rules or self.many):
+                known = ByBalls(self.program, point.x, weights, u, v, self.seed, modes, natural=self.natural,
+                                another=self.measured_by_another, precision=self.precision, by=BY_DIFFERENCES)
         # Where balls leave open which branch f takes, its own values may still tell.
         if known is None or known.undecided and not (self.own_rules or self.measured_by_another):
             known = self._by_values(point, weights, u, v, number)

@@ -79,6 +79,8 @@ class Context:
     twin       the result of the same computation in another dtype: it tells a rounding error from a
                wrong formula
     twin_dtype the name of that dtype
+    bend       beside which a derivative of second order that is exactly 0 may be lost: the slopes over the entries of x
+    usual      the function's size where the caller stands: what is far smaller than that may come as 0
     works      the formats in which the function works when it is called in `dtype` and in `twin_dtype`, where those
                are not the dtypes themselves: a function from dtype to `FloatFormat`
     condition  the condition number, asked for where it explains an error; None where it is not known
@@ -95,6 +97,8 @@ class Context:
     twin: object = None
     twin_dtype: str = ""
     condition: object = None
+    bend: float = 0.0
+    usual: float = 0.0
     works: object = format_named
 
     @property
@@ -129,6 +133,7 @@ def judge(result, exact, bound, context):
     error, size = _error(result, exact, context.bits), exact.abs_upper()
     if context.typical is not None and not (agreement.kink or agreement.open):
         def typical(own):
+            own = np.where(np.isfinite(own), own, 0.0)  # a reference without a number excuses nothing
             return (error <= TYPICAL * (own + form.eps * size)).all()
 
         if np.isfinite(error).all() and (
@@ -153,6 +158,8 @@ def judge(result, exact, bound, context):
         found.note = "rounding alone could explain any value"
     elif beyond.any():
         lost = error <= max(scale, context.value, TYPICAL * context.natural) * form.eps
+        lost |= (size == 0) & (error <= TYPICAL * context.bend * form.eps)
+        lost |= (result == 0) & (size <= form.eps ** 2 * context.usual)
         shrinks, in_proportion = _behaves_as_rounding(error, exact, form, context)
         if (lost | shrinks & in_proportion)[beyond].all():
             found.verdict, found.note = LESS_ACCURATE, _how_much_worse(found, context.condition)

@@ -116,6 +116,16 @@ class Subject:
         given = {k: layout(np.array(a, dtype)) for k, a in x.items()}
         return [np.asarray(y) for y in results(self.call(given))]
 
+    def works(self, x, dtype):
+        """Has the function a value at x in that dtype?  Where entries are rounded, a matrix may become singular."""
+        try:
+            self.value(x, dtype)
+        except Exception:
+            return False
+        finally:
+            self.state.put_back()
+        return True
+
     def takes(self, dtype):
         """Does the function run in that dtype?  Kernels are often made for one alone."""
         try:

@@ -110,6 +110,11 @@ class ByBalls:
         """Names of the arrays along which the function has a kink."""
         return [k for k in self.x if self.truth.agreement[1, k].kink]
 
+    def smooth(self, mode):
+        """Is a derivative of that mode known, and no kink in the way?"""
+        return mode in self.truth.derivatives and not any(
+            self.agreement(mode, k).kink or self.agreement(mode, k).open for k in self.names(mode))
+
     def fits(self, mode, name, dtype):
         """Is the derivative certainly in the range of the dtype?"""
         return np.all(self.truth.derivatives[mode][name].abs_upper() < format_named(dtype).largest)
@@ -123,6 +128,17 @@ class ByBalls:
         found = self.agreement(mode, name)
         return found.refuted and (self.strict or not self._as_constants(found.digits))
 
+    @property
+    def without_rules(self):
+        """Do differences refute the rules for a first derivative, as where they multiply an unused infinity by 0?"""
+        return not self.undecided and any(self.refuted(Mode.REVERSE, k) for k in self.x)
+
+    def there(self, x, mode):
+        """What the rules say of the derivatives of a mode at another point, as Balls."""
+        truth = exact.differentiate(self.scalar, x, self.u, self.v, 0, (mode,), dtypes=(), coordinates=None,
+                                    by=self.truth.by)
+        return truth.derivatives[mode]
+
     def _as_constants(self, agreed):
         """Is a formula that agrees to so many digits right but for the rounding of its constants to float64?
 
@@ -130,10 +146,11 @@ class ByBalls:
         """
         if agreed >= OF_CONSTANTS:
             return True
-        return agreed >= LEAST and agreed >= OF_CONSTANTS - np.log10(max(self._condition, 1.0))
+        return agreed >= LEAST and agreed >= OF_CONSTANTS - np.log10(max(self.condition, 1.0))
 
     @cached_property
-    def _condition(self):
+    def condition(self):
+        """The condition number of the gradient."""
         try:
             return self.truth.condition
         except NotImplementedError:  # without a rule for forward mode
@@ -159,6 +176,7 @@ class ByBalls:
         known = prove or (mode, works) in self.truth.bounds
         context = self.truth.context(
             mode, name, dtype, natural=self._natural(mode),
+            usual=0.0 if self.on_trial or self.strict else self.size,
             typical=None if known else lambda: self._typical(mode, name, dtype),
             twin=twin and answers[twin][mode][name], twin_dtype=twin,
             works=lambda d: self.precision(d).form)

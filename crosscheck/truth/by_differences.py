@@ -106,6 +106,10 @@ class ByDifferences:
         kinked = list(self.x) if kinked == [ALL] else kinked
         return [k for k in self.x if k in kinked or k in self.tied]
 
+    def smooth(self, mode):
+        """Is it certain that no kink is in the way?  Differences do not prove that."""
+        return False
+
     def fits(self, mode, name, dtype):
         """Is the derivative certainly in the range of the dtype?  Differences do not prove that."""
         return False

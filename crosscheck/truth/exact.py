@@ -86,7 +86,15 @@ class Truth:
         """The `Context` in which a result is judged; `beside` has more of its fields."""
         mode = Mode(mode)
         return Context(mode, dtype, self.agreement[mode.order, name], self.scale[mode.order], self.value, self.bits,
-                       condition=(lambda: self.condition) if self.program else None, **beside)
+                       condition=(lambda: self.condition) if self.program else None,
+                       bend=self._bend if mode.order == 2 else 0.0, **beside)
+
+    @property
+    def _bend(self):
+        """The largest slope over the smallest entry of x that is not 0."""
+        _, x, _, _ = self.program or ((), {}, (), ())
+        sizes = [float(np.min(np.abs(b.mid()), where=b.mid() != 0, initial=np.inf)) for b in x.values()]
+        return self.scale[1] / min(sizes, default=np.inf)
 
     def bound(self, mode, dtype, name):
         """The `Bound` of one derivative, computed when it is first asked for."""

@@ -60,7 +60,7 @@ def test_an_entry_that_may_be_zero_has_no_digits():
 
 
 def without_a_digit(verdict=LESS_ACCURATE, rel_error=0.5, mode=Mode.REVERSE, label=AS_GIVEN,
-                    dtype="float64", how="balls", exact=1.0):
+                    dtype="float64", how="balls", exact=1.0, condition=1e16):
     derivatives = {mode: {k: Ball([exact, 0.0]) for k in X}}
     found = answers(ANSWER, known(Verdict(verdict, rel_error=rel_error, note="off"), how=how,
                                   truth=SimpleNamespace(derivatives=derivatives)),
@@ -69,11 +69,13 @@ def without_a_digit(verdict=LESS_ACCURATE, rel_error=0.5, mode=Mode.REVERSE, lab
     return found[0].failed, found[0].note
 
 
-def test_a_first_derivative_without_a_right_digit_is_a_failure():
-    for rel_error in (0.5, np.nan, np.inf):
-        assert without_a_digit(rel_error=rel_error) == (True, "not one digit of it is right; off")
-    for but in (dict(verdict=RIGHT), dict(rel_error=0.49), dict(mode=Mode.FORWARD_OVER_REVERSE),
-                dict(label="there"), dict(dtype="float32"), dict(how="differences"),
+def test_a_derivative_without_a_right_digit_is_a_failure():
+    for what in (dict(rel_error=0.5), dict(rel_error=np.nan), dict(rel_error=np.inf),
+                 dict(mode=Mode.FORWARD_OVER_REVERSE), dict(verdict=RIGHT, condition=1.0),
+                 dict(verdict=UNDECIDED, condition=1.0)):
+        assert without_a_digit(**what) == (True, "not one digit of it is right; off")
+    for but in (dict(verdict=RIGHT), dict(verdict=UNDECIDED), dict(verdict=KINK, condition=1.0),
+                dict(rel_error=0.49), dict(label="there"), dict(dtype="float32"), dict(how="differences"),
                 dict(exact=0.0)):
         assert without_a_digit(**but) == (False, "off")
 
@@ -90,7 +92,7 @@ def known_at(monkeypatch, balls, number=0, why="", many=False, own=False, anothe
         undecided = next(turns)
         if undecided is None:
             raise NotImplementedError
-        return SimpleNamespace(undecided=undecided, how="balls")
+        return SimpleNamespace(undecided=undecided, how="balls", without_rules=False)
 
     monkeypatch.setattr(trial_module, "ByBalls", by_balls)
     monkeypatch.setattr(trial_module, "ByDifferences", lambda *_, **options: SimpleNamespace(

@@ -24,14 +24,17 @@ ANSWER = {"a": np.array([5.0, 6.0]), "b": np.array(7.0)}
 class Stub(Subject):
     """A subject whose answers are put in: mode -> the answer, or an error."""
 
-    def __init__(self, answers=None, on_balls=None, by_refgrad=False, declines=False):
+    def __init__(self, answers=None, on_balls=None, by_refgrad=False, declines=False, has_a_value=True):
         arguments = SimpleNamespace(constants={}, names=list(X), chosen=list(X), values=X.values())
         super().__init__(lambda a, b: a * b, arguments, ("float32", "float64"), "f")
         self.answers, self.balls = answers or {}, on_balls
-        self.by_refgrad, self.declines = by_refgrad, declines
+        self.by_refgrad, self.declines, self.has_a_value = by_refgrad, declines, has_a_value
 
     def may_decline(self, mode, error):
         return self.declines
+
+    def works(self, x, dtype):
+        return self.has_a_value
 
     def answer(self, mode, x, weights, u, v, dtype, layout=np.asarray):
         return self._or_raise(self.answers[mode])
@@ -187,7 +190,8 @@ def test_an_error_in_place_of_an_answer_is_a_failure_unless_it_may_be():
     assert told(found) == [(Mode.REVERSE, ALL, NO_ANSWER, True)]
     assert found[0].note == "ValueError: no"
     for excuse in (dict(extreme=True), dict(foreign=True),
-                   dict(subject=Stub({Mode.REVERSE: error}, declines=True))):
+                   dict(subject=Stub({Mode.REVERSE: error}, declines=True)),
+                   dict(subject=Stub({Mode.REVERSE: error}, has_a_value=False))):
         assert told(answers(error, **excuse)) == [(Mode.REVERSE, ALL, NO_ANSWER, False)]
     found = answers(Misconduct("writes"), extreme=True)
     assert told(found) == [(Mode.REVERSE, ALL, MISCONDUCT, True)] and found[0].note == "writes"

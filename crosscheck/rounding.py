@@ -1,0 +1,78 @@
+"""The verdict on an answer, where no other dtype may tell rounding from a wrong formula.
+
+A wrong formula is off by nearly the same a little aside; roundings there are others, and so is the error that they add
+up to. And what rounding the inputs alone would do to the exact derivative is no fault of its formula.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .ball import Ball, arithmetic
+from .formats import finest, format_named
+from .points import AS_GIVEN
+from .verdict import LESS_ACCURATE, LUCK, RIGHT, TYPICAL, UNDECIDED, WRONG
+
+#: How far points beside a point are, relatively, in powers of eps: from a few units in the last place to half of the digits.
+ASIDE = (0.95, 0.85, 0.75, 0.65, 0.6, 0.55, 0.52, 0.5)
+
+#: At so many of them the error must be another.
+ENOUGH = 2
+
+#: Inputs tell a derivative well where their own rounding changes it by less than this part of it.
+HARDLY = 2.0 ** -10
+
+
+def judged(trial, mode, name, dtype, answers, prove=False, own=False):
+    """The `Verdict` on ``answers[dtype][mode][name]`` of a trial: see `ByBalls.judge`."""
+    verdict = trial.known.judge(mode, name, dtype, answers, prove, own)
+    if verdict.verdict == WRONG and _by_rounding(trial, mode, name, dtype, answers, verdict):
+        verdict.verdict = LESS_ACCURATE
+    return verdict
+
+
+def _by_rounding(trial, mode, name, dtype, answers, verdict):
+    """Is the error smaller than a coarser format inside would make, and is it rounding that it comes from?"""
+    known, form = trial.known, format_named(dtype)
+    if known.how != "balls" or known.on_trial or not verdict.rel_error <= np.sqrt(form.eps) / LUCK:
+        return False
+    if verdict.rel_error <= TYPICAL * form.eps * known.condition:
+        return True
+    rng = np.random.default_rng(0)
+    here = _off(trial, answers[dtype][mode][name], known.truth.derivatives[mode][name])
+    others = 0
+    for power in ASIDE:
+        x = {k: form.round(a * (1 + form.eps ** power * rng.uniform(-2, 2, np.shape(a))))
+             for k, a in trial.point.x.items()}
+        try:
+            answer = trial.subject.answer(mode, x, known.weights, known.u, known.v, dtype)[name]
+            there = _off(trial, answer, known.there(x, mode)[name])
+        except Exception:  # the function may end between the two
+            continue
+        finally:
+            trial.subject.state.put_back()
+        others += bool(np.linalg.norm(there - here) > np.linalg.norm(here) / 2)
+    return others >= ENOUGH
+
+
+def without_a_digit(trial, mode, name, dtype, verdict):
+    """Has a derivative not one right digit as a whole, at the caller's own inputs and in the widest dtype, although it
+    could?"""
+    known = trial.known
+    if (verdict.rel_error < 0.5 or trial.point.label != AS_GIVEN or dtype != finest(trial.subject.dtypes)
+            or known.how != "balls" or verdict.verdict not in (LESS_ACCURATE, RIGHT, UNDECIDED)):
+        return False
+    exact = known.truth.derivatives[mode][name]
+    if verdict.verdict == LESS_ACCURATE:
+        return bool(exact.abs_upper().any())
+    # It may be the formula of f itself that rounds so, while the inputs tell the derivative well.
+    certain = np.maximum(exact.lower(), -exact.upper()) > np.finfo(float).tiny
+    return bool(mode.order == 1 and np.isfinite(verdict.rel_error) and known.smooth(mode) and certain.any()
+                and known.condition * format_named(dtype).eps < HARDLY)
+
+
+def _off(trial, given, exact):
+    """By how much the entries of a derivative are off, in parts of its largest one, with their signs."""
+    with arithmetic(trial.known.truth.bits):
+        largest = float(np.max(exact.abs_upper(), initial=0.0)) or 1.0
+        return np.asarray((Ball(np.asarray(given, float)) - exact).mid(), float) / largest
