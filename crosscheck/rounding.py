@@ -26,6 +26,10 @@ HARDLY = 2.0 ** -10
 def judged(trial, mode, name, dtype, answers, prove=False, own=False):
     """The `Verdict` on ``answers[dtype][mode][name]`` of a trial: see `ByBalls.judge`."""
     verdict = trial.known.judge(mode, name, dtype, answers, prove, own)
+    if verdict.verdict == WRONG and trial.known.how == "balls" and dtype != finest(trial.subject.dtypes):
+        there = trial.known.in_dtype(dtype)
+        if there is not None and there.covers(mode):
+            verdict = there.judge(mode, name, dtype, answers, prove, own)
     if verdict.verdict == WRONG and _by_rounding(trial, mode, name, dtype, answers, verdict):
         verdict.verdict = LESS_ACCURATE
     return verdict
@@ -59,16 +63,16 @@ def without_a_digit(trial, mode, name, dtype, verdict):
     """Has a derivative not one right digit as a whole, at the caller's own inputs and in the widest dtype, although it
     could?"""
     known = trial.known
-    if (verdict.rel_error < 0.5 or trial.point.label != AS_GIVEN or dtype != finest(trial.subject.dtypes)
-            or known.how != "balls" or verdict.verdict not in (LESS_ACCURATE, RIGHT, UNDECIDED)):
+    if trial.point.label != AS_GIVEN or dtype != finest(trial.subject.dtypes) or known.how != "balls":
+        return False
+    if verdict.verdict == LESS_ACCURATE:
+        return not verdict.rel_error < 0.5 and bool(known.truth.derivatives[mode][name].abs_upper().any())
+    # It may be the formula of f itself that rounds so, while the inputs tell the derivative well.
+    if verdict.verdict not in (RIGHT, UNDECIDED) or mode.order > 1 or not 0.5 <= verdict.rel_error < np.inf:
         return False
     exact = known.truth.derivatives[mode][name]
-    if verdict.verdict == LESS_ACCURATE:
-        return bool(exact.abs_upper().any())
-    # It may be the formula of f itself that rounds so, while the inputs tell the derivative well.
     certain = np.maximum(exact.lower(), -exact.upper()) > np.finfo(float).tiny
-    return bool(mode.order == 1 and np.isfinite(verdict.rel_error) and known.smooth(mode) and certain.any()
-                and known.condition * format_named(dtype).eps < HARDLY)
+    return bool(certain.any() and known.smooth(mode) and known.condition * format_named(dtype).eps < HARDLY)
 
 
 def _off(trial, given, exact):

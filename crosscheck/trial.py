@@ -397,6 +397,7 @@ class Examination:
             return
         if known.how == "balls" and not (self.own_rules or self.measured_by_another):
             known.by_values = cache(lambda: self._by_values(point, weights, u, v, number))
+            known.in_dtype = cache(lambda dtype: self._in_dtype(dtype, point, weights, u, v))
         trial = Trial(self.subject, known, point, self.varies)
         if number == 0 and known.how == "balls" and not (self.own_rules or self.subject.stands_in):
             yield from value(trial, ys, self.widest, self.measured_by_another)
@@ -445,6 +446,15 @@ class Examination:
         if known is None or known.undecided and not (self.own_rules or self.measured_by_another):
             known = self._by_values(point, weights, u, v, number)
         return known
+
+    def _in_dtype(self, dtype, point, weights, u, v):
+        program = self.subject.program_in(dtype)
+        try:
+            return program and ByBalls(self.subject.state.after(program), point.x, weights, u, v, self.seed,
+                                       self.subject.modes, natural=self.natural, another=False,
+                                       precision=self.precision)
+        except Exception:  # a rule that is missing was missed by the widest dtype's program, too
+            return None
 
     def _by_values(self, point, weights, u, v, number):
         return ByDifferences(self.subject, point.x, weights, u, v, self.measured, self.natural, point.extreme,

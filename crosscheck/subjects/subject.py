@@ -145,6 +145,10 @@ class Subject:
                     return wider
         return dtype
 
+    def program_in(self, dtype):
+        """The program as it is in another dtype than the widest, where it may read its dtype; None if it cannot."""
+        return None
+
     def program(self):
         """The function on balls, from a dict of arrays to a list of arrays; None if it is not NumPy's."""
         return lambda x: results(self.call(x))

@@ -156,8 +156,10 @@ class TorchSubject(Subject):
 
     def program(self):
         """The same program on tensors that carry arrays: see `aten`."""
-        dtype = getattr(torch, finest(self.dtypes))
-        return lambda x: carried(self.results, x, dtype)
+        return self.program_in(finest(self.dtypes))
+
+    def program_in(self, dtype):
+        return lambda x: carried(self.results, x, getattr(torch, dtype))
 
     def reference(self, function):
         """A Module's parameters are keywords, with _ in the place of the dot."""

@@ -55,6 +55,10 @@ class ByBalls:
     #: where f jumps from one approximation to another, the slope of what it approximates is right too.
     by_values = None
 
+    #: ``in_dtype(dtype)``: what is known of the function that f is in that dtype, where it reads its dtype, as for a
+    #: default eps; None where nothing is.
+    in_dtype = staticmethod(lambda dtype: None)
+
     def __init__(self, program, x, weights, u, v, seed, modes=tuple(Mode), on_trial=False, natural=0.0, another=True,
                  strict=False, precision=nominal, **options):
         self.program, self.x, self.weights, self.u, self.v = program, x, weights, u, v

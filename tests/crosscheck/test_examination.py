@@ -16,7 +16,7 @@ from crosscheck.truth.differences import BY_DIFFERENCES
 from crosscheck.truth.precision import Precision, nominal
 from crosscheck.value import entries_without_a_digit
 from crosscheck.verdict import (
-    LESS_ACCURATE, MISCONDUCT, NO_ANSWER, OK, RIGHT, UNDECIDED, WRONG, Verdict)
+    KINK, LESS_ACCURATE, MISCONDUCT, NO_ANSWER, OK, RIGHT, UNDECIDED, WRONG, Verdict)
 from tests.crosscheck.test_trial import ANSWER, X, Stub, answers, examination, known, told
 
 
@@ -63,6 +63,7 @@ def without_a_digit(verdict=LESS_ACCURATE, rel_error=0.5, mode=Mode.REVERSE, lab
                     dtype="float64", how="balls", exact=1.0, condition=1e16):
     derivatives = {mode: {k: Ball([exact, 0.0]) for k in X}}
     found = answers(ANSWER, known(Verdict(verdict, rel_error=rel_error, note="off"), how=how,
+                                  smooth=lambda mode: True, condition=condition,
                                   truth=SimpleNamespace(derivatives=derivatives)),
                     (mode,), dtype=dtype, label=label)
     assert len({f.failed for f in found}) == 1

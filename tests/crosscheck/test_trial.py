@@ -54,7 +54,7 @@ def known(verdict=None, **changed):
     """What is known, with one verdict for all answers."""
     stub = dict(how="balls", on_trial=False, strict=False, another=True, weights=[np.array([2.0, 3.0])], u=X, v=X,
                 covers=lambda mode: True, names=lambda mode: X, refuted=lambda mode, name: False,
-                open=lambda: False,
+                open=lambda: False, in_dtype=lambda dtype: None,
                 truth=SimpleNamespace(bits=400), judge=lambda *arguments: verdict,
                 judge_on_balls=lambda mode, name, ball: (verdict, 41.0), eps=lambda dtype: 2.0 ** -52)
     return SimpleNamespace(**{**stub, **changed})

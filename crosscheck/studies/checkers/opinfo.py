@@ -19,6 +19,8 @@ from unittest import mock
 import numpy as np
 import torch
 
+from refgrad.tree import flatten
+
 from ... import check
 from ...formats import format_named
 from ...modes import ALL, Mode
@@ -246,15 +248,21 @@ def _count(tensors):
 
 
 def _fits(function, tensors):
-    """Is there something to differentiate, and does a real gradient of a finite value exist?"""
+    """Is there something to differentiate, and does a real gradient of a finite value exist?
+
+    Not of a sparse result: torch's gradient of its entries is that of those that it holds.
+    """
     if not tensors or not _count(tensors) or any(t.is_complex() or t.layout != torch.strided
                                                  or not torch.isfinite(t).all() for t in tensors):
         return False
     try:
-        ys = function(*tensors)
+        with seeded(0):
+            returned = function.returned(*tensors)
+            ys = _real(function.end(returned))
     except Exception:
         return False
-    return any(y.requires_grad for y in ys) and all(bool(torch.isfinite(y).all()) for y in ys)
+    dense = all(t.layout == torch.strided for t in flatten([returned])[0] if torch.is_tensor(t))
+    return dense and any(y.requires_grad for y in ys) and all(bool(torch.isfinite(y).all()) for y in ys)
 
 
 def _split(op, sample):

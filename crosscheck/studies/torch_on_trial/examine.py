@@ -20,7 +20,7 @@ from ...verdict import (AGREES, KINK, LESS_ACCURATE, MISCONDUCT, NO_ANSWER, NOT_
 from ..checkers.opinfo import entries
 from . import FINDINGS, OPERATIONS
 from .program import program_of
-from .samples import chosen, with_arrays, words
+from .samples import NO_DERIVATIVE, chosen, with_arrays, words
 from .smallest import smallest
 
 #: The columns of a part's rows: those of both tables; a row without a program's columns is no finding.
@@ -96,6 +96,9 @@ def _row(**values):
 
 def _rows(task):
     op = entries()[task.name]
+    if op.name in NO_DERIVATIVE:
+        yield _row(operation=task.name, mode="check", verdict=UNDECIDED, note=NO_DERIVATIVE[op.name])
+        return
     calls = chosen(op, task.samples, task.seed, task.device)
     if not calls:
         yield _row(operation=task.name, mode="check", verdict=UNDECIDED, note="no sample has a finite value to "

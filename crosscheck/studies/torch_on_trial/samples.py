@@ -14,6 +14,10 @@ from ...modes import Mode
 from ...subjects.torch_function import subject_of
 from ..checkers.opinfo import SMALL, Call, Place, fitting
 
+#: Entries by whose derivative nothing can be meant but what torch chooses, and why.
+NO_DERIVATIVE = {"nextafter": "its values depend on the float format, and no function of real numbers has them",
+                 "normal": "to torch a sample is a constant, and its derivative 0"}
+
 #: A sample with fewer numbers than this shows little.
 LEAST = 4
 
