@@ -13,8 +13,9 @@ from .formats import finest, format_named
 from .points import AS_GIVEN
 from .verdict import LESS_ACCURATE, LUCK, RIGHT, TYPICAL, UNDECIDED, WRONG
 
-#: How far points beside a point are, relatively, in powers of eps: from a few units in the last place to half of the digits.
-ASIDE = (0.95, 0.85, 0.75, 0.65, 0.6, 0.55, 0.52, 0.5)
+#: How far points beside a point are, relatively, in powers of eps: from half of the digits to a few units in the last
+#: place.
+ASIDE = (0.5, 0.55, 0.6, 0.7, 0.9)
 
 #: At so many of them the error must be another.
 ENOUGH = 2
@@ -36,11 +37,17 @@ def judged(trial, mode, name, dtype, answers, prove=False, own=False):
 
 
 def _by_rounding(trial, mode, name, dtype, answers, verdict):
-    """Is the error smaller than a coarser format inside would make, and is it rounding that it comes from?"""
+    """Is it rounding that the error comes from?
+
+    The caller's own inputs tell whether a coarser format is at work inside, which rounds as erratically: there the
+    error must be smaller than one would make.
+    """
     known, form = trial.known, format_named(dtype)
-    if known.how != "balls" or known.on_trial or not verdict.rel_error <= np.sqrt(form.eps) / LUCK:
+    small = verdict.rel_error <= np.sqrt(form.eps) / LUCK
+    if known.how != "balls" or known.on_trial or not np.isfinite(verdict.rel_error) or not (
+            small or trial.point.label != AS_GIVEN):
         return False
-    if verdict.rel_error <= TYPICAL * form.eps * known.condition:
+    if small and verdict.rel_error <= TYPICAL * form.eps * known.condition < np.inf:
         return True
     rng = np.random.default_rng(0)
     here = _off(trial, answers[dtype][mode][name], known.truth.derivatives[mode][name])

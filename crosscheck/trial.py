@@ -378,8 +378,7 @@ class Examination:
 
     def _at(self, point, number):
         """Yield what is found at a point, of some number in the order of all points."""
-        rng = np.random.default_rng([self.seed, number])
-        form = coarsest(self.subject.dtypes)
+        rng, form = np.random.default_rng([self.seed, number]), coarsest(self.subject.dtypes)
         ys = self.subject.value(point.x, self.widest)
         weights = [_draw(rng, y.shape, form) for y in ys]
         if number == 0:
@@ -451,9 +450,8 @@ class Examination:
         program = self.subject.program_in(dtype)
         try:
             return program and ByBalls(self.subject.state.after(program), point.x, weights, u, v, self.seed,
-                                       self.subject.modes, natural=self.natural, another=False,
-                                       precision=self.precision)
-        except Exception:  # a rule that is missing was missed by the widest dtype's program, too
+                                       self.subject.modes, natural=self.natural, precision=self.precision)
+        except Exception:  # without a rule for one of the modes
             return None
 
     def _by_values(self, point, weights, u, v, number):
