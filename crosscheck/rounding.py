@@ -1,7 +1,8 @@
 """The verdict on an answer, where no other dtype may tell rounding from a wrong formula.
 
-A wrong formula is off by nearly the same a little aside; roundings there are others, and so is the error that they add
-up to. And what rounding the inputs alone would do to the exact derivative is no fault of its formula.
+A wrong formula is off by nearly the same a little aside; roundings there are others, and so is the
+error that they add up to. And what rounding the inputs alone would do to the exact derivative is no
+fault of its formula.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from .formats import finest, format_named
 from .points import AS_GIVEN
 from .verdict import LESS_ACCURATE, LUCK, RIGHT, TYPICAL, UNDECIDED, WRONG
 
-#: How far points beside a point are, relatively, in powers of eps: from half of the digits to a few units in the last
-#: place.
+#: How far points beside a point are, relatively, in powers of eps: from half of the digits to a few
+#: units in the last place.
 ASIDE = (0.5, 0.55, 0.6, 0.7, 0.9)
 
 #: At so many of them the error must be another.
@@ -25,7 +26,10 @@ HARDLY = 2.0 ** -10
 
 
 def judged(trial, mode, name, dtype, answers, prove=False, own=False):
-    """The `Verdict` on ``answers[dtype][mode][name]`` of a trial: see `ByBalls.judge`."""
+    """The `Verdict` on ``answers[dtype][mode][name]`` of a trial: see `ByBalls.judge`.
+
+    In a dtype that f itself reads, as for a default eps, f may be another function.
+    """
     verdict = trial.known.judge(mode, name, dtype, answers, prove, own)
     if verdict.verdict == WRONG and trial.known.how == "balls" and dtype != finest(trial.subject.dtypes):
         there = trial.known.in_dtype(dtype)
@@ -39,8 +43,8 @@ def judged(trial, mode, name, dtype, answers, prove=False, own=False):
 def _by_rounding(trial, mode, name, dtype, answers, verdict):
     """Is it rounding that the error comes from?
 
-    The caller's own inputs tell whether a coarser format is at work inside, which rounds as erratically: there the
-    error must be smaller than one would make.
+    The caller's own inputs tell whether a coarser format is at work inside, which rounds as
+    erratically: there the error must be smaller than one would make.
     """
     known, form = trial.known, format_named(dtype)
     small = verdict.rel_error <= np.sqrt(form.eps) / LUCK
@@ -67,19 +71,22 @@ def _by_rounding(trial, mode, name, dtype, answers, verdict):
 
 
 def without_a_digit(trial, mode, name, dtype, verdict):
-    """Has a derivative not one right digit as a whole, at the caller's own inputs and in the widest dtype, although it
-    could?"""
-    known = trial.known
-    if trial.point.label != AS_GIVEN or dtype != finest(trial.subject.dtypes) or known.how != "balls":
+    """Has a derivative not one right digit as a whole, at the caller's own inputs and in the widest
+    dtype, although it could?"""
+    known, widest = trial.known, finest(trial.subject.dtypes)
+    if trial.point.label != AS_GIVEN or dtype != widest or known.how != "balls":
         return False
     if verdict.verdict == LESS_ACCURATE:
-        return not verdict.rel_error < 0.5 and bool(known.truth.derivatives[mode][name].abs_upper().any())
-    # It may be the formula of f itself that rounds so, while the inputs tell the derivative well.
-    if verdict.verdict not in (RIGHT, UNDECIDED) or mode.order > 1 or not 0.5 <= verdict.rel_error < np.inf:
+        exact = known.truth.derivatives[mode][name]
+        return not verdict.rel_error < 0.5 and bool(exact.abs_upper().any())
+    if verdict.verdict not in (RIGHT, UNDECIDED) or mode.order > 1 or (
+            not 0.5 <= verdict.rel_error < np.inf):
         return False
+    # It may be the formula of f itself that rounds so, while the inputs tell the derivative well.
     exact = known.truth.derivatives[mode][name]
     certain = np.maximum(exact.lower(), -exact.upper()) > np.finfo(float).tiny
-    return bool(certain.any() and known.smooth(mode) and known.condition * format_named(dtype).eps < HARDLY)
+    told = known.condition * format_named(dtype).eps < HARDLY
+    return bool(certain.any() and told and known.smooth(mode))
 
 
 def _off(trial, given, exact):

@@ -450,7 +450,8 @@ class Examination:
         program = self.subject.program_in(dtype)
         try:
             return program and ByBalls(self.subject.state.after(program), point.x, weights, u, v, self.seed,
-                                       self.subject.modes, natural=self.natural, precision=self.precision)
+                                       self.subject.modes, natural=self.natural, another=False,
+                                       precision=self.precision)
         except Exception:  # without a rule for one of the modes
             return None
 
