@@ -101,20 +101,31 @@ def _lost_in_one_mode(trial):
     # Where f jumps, say, neither is right; but one author chooses once.
     nowhere = trial.point.extreme or trial.known.open() and not trial.subject.modes_agree
     for dtype, answers in () if nowhere else trial.answers.items():
-        first_order = [answers.get(mode) for mode in FIRST_ORDER]
-        for k in trial.point.x if all(isinstance(found, dict) for found in first_order) else ():
-            finite = [bool(np.isfinite(found[k]).all()) for found in first_order]
-            mode = FIRST_ORDER[finite.index(False)] if finite.count(False) == 1 else None
-            if mode and trial.known.fits(mode, k, dtype):
-                yield trial.finding(mode, k, dtype, Verdict(
-                    NOT_FINITE, note="nan or inf, where the other mode gives a number"))
-        second = {mode: found for mode, found in answers.items() if mode.order == 2 and isinstance(found, dict)}
-        finite = {mode: all(np.isfinite(a).all() for a in found.values()) for mode, found in second.items()}
-        for mode in second if any(finite.values()) and not trial.known.open() else ():
-            if not finite[mode] and trial.known.smooth(mode) and all(
-                    trial.known.fits(mode, k, dtype) for k in trial.known.names(mode)):
-                yield trial.finding(mode, ALL, dtype, Verdict(
-                    NOT_FINITE, note="nan or inf, where another mode gives a number"))
+        lost = [*_lost_slopes(trial, dtype, answers), *_lost_products(trial, dtype, answers)]
+        if lost and trial.subject.finite(trial.point.x, dtype):
+            for mode, name, which in lost:
+                yield trial.finding(mode, name, dtype, Verdict(
+                    NOT_FINITE, note=f"nan or inf, where {which} mode gives a number"))
+
+
+def _lost_slopes(trial, dtype, answers):
+    """Yield (mode, name, which other mode) where one of reverse and forward mode alone gives no number."""
+    first_order = [answers.get(mode) for mode in FIRST_ORDER]
+    for k in trial.point.x if all(isinstance(found, dict) for found in first_order) else ():
+        finite = [bool(np.isfinite(found[k]).all()) for found in first_order]
+        mode = FIRST_ORDER[finite.index(False)] if finite.count(False) == 1 else None
+        if mode and trial.known.fits(mode, k, dtype):
+            yield mode, k, "the other"
+
+
+def _lost_products(trial, dtype, answers):
+    """Yield the same of second derivatives, where some composition of modes gives numbers."""
+    second = {mode: found for mode, found in answers.items() if mode.order == 2 and isinstance(found, dict)}
+    finite = {mode: all(np.isfinite(a).all() for a in found.values()) for mode, found in second.items()}
+    for mode in second if any(finite.values()) and not trial.known.open() else ():
+        if not finite[mode] and trial.known.smooth(mode) and all(
+                trial.known.fits(mode, k, dtype) for k in trial.known.names(mode)):
+            yield mode, ALL, "another"
 
 
 def _modes_agree(answers, x, v, eps):

@@ -126,6 +126,10 @@ class Subject:
             self.state.put_back()
         return True
 
+    def finite(self, x, dtype):
+        """Is the function's value at x a number in that dtype, without overflow?"""
+        return self.works(x, dtype) and all(np.isfinite(y).all() for y in self.value(x, dtype))
+
     def takes(self, dtype):
         """Does the function run in that dtype?  Kernels are often made for one alone."""
         try:

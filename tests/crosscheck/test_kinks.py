@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from crosscheck import kinks
-from crosscheck.modes import ALL, Mode
+from crosscheck.modes import ALL, FIRST_ORDER, Mode
 from crosscheck.verdict import KINK, NOT_FINITE, WRONG
 from tests.crosscheck.test_trial import ANSWER, X, known, told, trial_of
 
@@ -118,12 +118,12 @@ def test_along_smooth_directions_the_answer_is_the_slope(monkeypatch):
     assert smooth({ones: np.inf}, {}) == []
 
 
-def lost(reverse, forward, fits=True, opened=False, agree=True, **point):
+def lost(one, other, fits=True, opened=False, agree=True, smooth=True, value=True, modes=FIRST_ORDER, **point):
     """What is said of the answers by two modes."""
-    knowledge = known(fits=lambda *_: fits, open=lambda: opened)
+    knowledge = known(fits=lambda *_: fits, open=lambda: opened, smooth=lambda _: smooth)
     trial = trial_of(knowledge=knowledge, x={"a": X["a"]}, **point)
-    trial.subject.modes_agree = agree
-    trial.answers = {"float64": {Mode.REVERSE: reverse, Mode.FORWARD: forward}}
+    trial.subject.modes_agree, trial.subject.has_a_value = agree, value
+    trial.answers = {"float64": dict(zip(modes, (one, other)))}
     return told(kinks._lost_in_one_mode(trial))
 
 
@@ -133,6 +133,18 @@ def test_what_one_mode_of_first_order_loses_is_a_failure_where_the_value_fits():
     assert lost(number, nan) == lost(number, nan, opened=True) == [(Mode.FORWARD, "a", NOT_FINITE, True)]
     for nothing in (lost(nan, nan), lost(number, number), lost(nan, number, fits=False),
                     lost(nan, number, extreme=True), lost(nan, number, opened=True, agree=False),
+                    lost(nan, number, value=False),
                     lost(nan, ValueError()),
                     lost(ValueError(), number)):
+        assert nothing == []
+
+
+def test_what_one_mode_of_second_order_loses_is_a_failure_where_the_value_fits():
+    number, nan = {"a": np.array([1.0, 2.0])}, {"a": np.array([1.0, np.nan])}
+    twice = dict(modes=(Mode.REVERSE_OVER_REVERSE, Mode.REVERSE_OVER_FORWARD))
+    assert lost(nan, number, **twice) == [(Mode.REVERSE_OVER_REVERSE, ALL, NOT_FINITE, True)]
+    for nothing in (lost(nan, nan, **twice), lost(number, number, **twice), lost(nan, ValueError(), **twice),
+                    lost(nan, number, fits=False, **twice), lost(nan, number, extreme=True, **twice),
+                    lost(nan, number, smooth=False, **twice), lost(nan, number, value=False, **twice),
+                    lost(nan, number, opened=True, **twice)):
         assert nothing == []
