@@ -30,6 +30,21 @@ def test_what_is_generated_is_up_to_date(path):
     assert (ROOT / path).read_text() == generate.written()[path]
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_a_notebook_prints_what_it_shows(path, tmp_path, monkeypatch):
+    """Run by Jupyter.  That the numbers are right, too, is tested with the page of the notebook."""
+    nbclient = pytest.importorskip("nbclient")
+    nbformat = pytest.importorskip("nbformat")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    shown, run = nbformat.read(path, 4), nbformat.read(path, 4)
+    nbclient.NotebookClient(run, resources={"metadata": {"path": str(tmp_path)}}).execute()
+
+    def outputs(book):
+        return [[compared("report", out.text) for out in cell.outputs]
+                for cell in book.cells if cell.cell_type == "code"]
+    assert outputs(run) == outputs(shown)
+
+
 def test_places_of_the_architecture_exist():
     places = re.findall(r"^\| (`.*?) \|", (DOCS / "architecture.md").read_text(), re.MULTILINE)
     names = [name for place in places for name in re.findall(r"`([\w/]+(?:\.py|/))`", place)]
