@@ -44,5 +44,5 @@ def _text(x):
     if isinstance(x, (bool, np.bool_)):
         return str(x)
     if isinstance(x, (float, np.floating)):
-        return "" if np.isnan(x) else f"{x:.3g}"
+        return "" if np.isnan(x) else f"{x + 0.0:.3g}"  # 0 for -0
     return "" if x is pd.NA or x is None else str(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -140,7 +141,7 @@ def sections(folder, operations, findings):
         rows = operations[operations["operation"].isin(names) & (operations["verdict"] == worst)]
         if len(rows):
             shown.append(table(by_operation(rows), f"{title}: {len(names)} operations ({meaning})", code=("operation",),
-                               long=("note",)))
+                               long=("modes", "note")))
     rest = {}
     for name, v in stand.items():
         if v not in [g[0] for g in GROUPS]:
@@ -152,25 +153,30 @@ def sections(folder, operations, findings):
     if len(by_differences):
         reasons = by_differences.groupby("why")["operation"].agg(["count", ", ".join]).reset_index()
         shown.append(table(reasons.set_axis(["why", "operations", "which"], axis=1),
-                           "What has no line of NumPy, and is measured by differences", long=("which",)))
-    found = [section("torch on trial", [
-        verdict(operations, findings)[0],
+                           "What balls cannot compute, and is measured by differences", long=("which",)))
+    found = [section("Torch's operations", [
+        *verdict(operations, findings)[0],
         "Every differentiable operation of torch's op database, at small samples and at points around them where rules "
-        "break: zeros, ties, thresholds, tails, singular matrices. Derivatives are measured in ball arithmetic where "
-        "the operations that they reach have a line of NumPy, else by differences; no tolerances. Wrong is what does "
-        "not shrink with the precision as rounding does: the digits say by how much, the points at how many."],
+        "break: zeros, ties, thresholds, tails, singular matrices. The exact derivative is enclosed in ball arithmetic "
+        "where balls know all operations that are reached, and estimated by differences of floats elsewhere. A "
+        "derivative is wrong if its error does not shrink with the precision as rounding does. A column has the digits "
+        "that are right, another the number of points at which the derivative fails."],
         tables=[table(counts(operations)), *shown])]
     if len(findings):
-        numbers = findings.assign(issue=["" if pd.isna(i) else f"#{int(i)}" for i in findings["issue"]])
-        numbers = numbers[["operation", "mode", "dtype", "verdict", "issue", "arguments", "torch", "exact"]]
-        programs = findings.loc[findings["program"].notna() & (findings["program"] != ""),
-                                ["operation", "mode", "program"]]
-        found.append(section("The smallest programs", [
+        whole = findings[findings["program"].notna() & (findings["program"] != "")]
+        found.append(section("Where torch's operations are wrong", [
             "Each wrong derivative at the fewest and roundest numbers that show it; an issue is one at "
             "github.com/pytorch/pytorch that reports it. Paste a program and run it: it prints torch's derivative."],
-            tables=[table(numbers, code=("operation",), long=("arguments",)),
-                    table(programs, code=("operation", "program"))]))
+            finding=True, programs=[(_title(r), r["program"]) for r in whole.to_dict("records")]))
     return found
+
+
+def _title(finding):
+    """What a program shows."""
+    apart = f", {finding['ulps']:.2g} ulps apart" if np.isfinite(finding["ulps"]) else ""
+    issue = "" if pd.isna(finding["issue"]) else f", issue {int(finding['issue'])}"
+    return (f"{finding['operation']}, {finding['mode']}, {finding['dtype']}: torch gives {finding['torch']:.4g}, "
+            f"exact {finding['exact']:.4g}{apart}{issue}")
 
 
 def by_operation(rows):
