@@ -104,7 +104,8 @@ def named(help):
 
 def check_function(
         target: Annotated[str, typer.Argument(
-            metavar=NAME, help="The function, Module or autograd.Function to check, as in mypackage.layers:gelu.")],
+            metavar=NAME, help="The function, Module or autograd.Function to check, as in mypackage.layers:gelu or "
+            "path/to/file.py:gelu.")],
         shape: Annotated[list[str] | None, typer.Option(
             metavar="N,M", help="The shape of an input, drawn at random; once for each ('' for a number).")] = None,
         inputs: named("A function that returns the tuple of inputs, in the place of --shape; needed for integers, "

@@ -1,24 +1,8 @@
-"""Primitives of the user's own: a function with its jvp and vjp.
-
-    @custom
-    def swish(x, beta):
-        return x / (1 + np.exp(-beta * x))
-
-    @swish.def_jvp                       # f'(x)[v]: one tangent for each argument, zeros where it does not vary
-    def _(tangents, y, x, beta):
-        dx, dbeta = tangents
-        s = y / x
-        return ...
-
-    @swish.def_vjp                       # f'(x)*[g]: one cotangent for each argument, None for zero
-    def _(g, y, x, beta):
-        return g_x, g_beta
-
-Rules written with NumPy functions can be differentiated again.
-"""
+"""Primitives of the user's own: a function with its jvp and vjp."""
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 
 import numpy as np
@@ -70,12 +54,22 @@ class Custom(Primitive):
             raise TypeError(f"custom {self.name}: {who} returned {describe(x)}; expected an array of real numbers")
         return x
 
+    def _given(self, form, rule, first, kept, arrays, params):
+        """What a rule of the user returns; an error says the form of the call that the rule does not take."""
+        try:
+            return on_arguments(f"custom {self.name}: its {form[:3]}", partial(rule, first), (kept, *arrays), params)
+        except TypeError as error:
+            if not _takes(rule, first, kept, *arrays, **params):
+                raise TypeError(f"custom {self.name}: a rule is called as {form}, where y is the result and the "
+                                f"arrays are the {len(arrays)} that the function was given; {error}") from None
+            raise
+
     def pull(self, g, kept, arrays, params, wanted):
         outside_the_walk()
         if self.user_vjp is None:
             raise NotImplementedError(f"custom {self.name}: reverse mode needs its vjp, a function that gives "
                                       f"a cotangent for each array argument; declare it with @{self.name}.def_vjp")
-        given = on_arguments(f"custom {self.name}: its vjp", self.user_vjp, (own(g), kept, *arrays), params)
+        given = self._given("vjp(g, y, *arrays, **parameters)", self.user_vjp, own(g), kept, arrays, params)
         if not isinstance(given, (tuple, list)):
             given = (given,)
         if len(given) != len(arrays):
@@ -90,7 +84,7 @@ class Custom(Primitive):
             raise NotImplementedError(f"custom {self.name}: forward mode needs its jvp; declare it with "
                                       f"@{self.name}.def_jvp")
         filled = tuple(np.zeros_like(a) if v is None else own(v) for v, a in zip(tangents, arrays))
-        tangent = on_arguments(f"custom {self.name}: its jvp", partial(self.user_jvp, filled), (kept, *arrays), params)
+        tangent = self._given("jvp(tangents, y, *arrays, **parameters)", self.user_jvp, filled, kept, arrays, params)
         tangent = self._floats(tangent, "its jvp")
         if shape_of(tangent) != shape_of(result):
             raise ValueError(f"custom {self.name}: its jvp returned shape {shape_of(tangent)}; expected "
@@ -98,8 +92,37 @@ class Custom(Primitive):
         return in_dtype_of(result, own(tangent))
 
 
+def _takes(function, *args, **kwargs):
+    """Whether a call with these arguments fits the function's signature, as far as it has one."""
+    try:
+        inspect.signature(function).bind(*args, **kwargs)
+    except TypeError:
+        return False
+    except ValueError:  # no signature
+        return True
+    return True
+
+
 def custom(function: Function) -> Custom:
     """Declare a function as a primitive; then give it its rules with ``.def_jvp`` and ``.def_vjp``.
+
+        @custom
+        def scaled_exp(x, k):
+            return np.exp(k * x)
+
+        @scaled_exp.def_jvp              # f'(x)[v]: a tangent for each argument, y is the result
+        def _(tangents, y, x, k):
+            dx, dk = tangents
+            return y * (k * dx + x * dk)
+
+        @scaled_exp.def_vjp              # f'(x)*[g]: a cotangent for each argument, None for zero
+        def _(g, y, x, k):
+            return g * y * k, g * y * x
+
+        i0 = custom(np.i0)               # a function of NumPy or SciPy that has no rule
+
+    Positional arguments are arrays; keyword arguments are parameters and have no derivative.
+    Rules that are written with NumPy functions can be differentiated again.
 
     Reverse mode raises NotImplementedError without a vjp, forward mode without a jvp.
     """

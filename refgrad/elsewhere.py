@@ -29,9 +29,10 @@ def declared(function, table=TABLE):
 
 
 def name_of(ufunc):
-    """'np.sin', 'scipy.special.gamma': how a program calls a ufunc."""
+    """'np.sin', 'scipy.special.gamma': how a program calls a ufunc; the bare name if it is of
+    another module."""
     name = ufunc.__name__
     for module in MODULES:
         if getattr(sys.modules.get(module), name, None) is ufunc is not getattr(np, name, None):
             return f"{module}.{name}"
-    return f"np.{name}"
+    return f"np.{name}" if getattr(np, name, None) is ufunc else name

@@ -47,7 +47,7 @@ class NoRule(Refused):
             f"{function}{' ' + how if how else ''} has no differentiation rule. "
             + (way_out or not how and instead_of(function) or
                "Write it with functions that have one (refgrad.functions() lists them), or declare "
-               "its jvp and vjp with refgrad.custom."))
+               "its jvp and vjp with refgrad.custom (help(refgrad.custom) has an example)."))
 
 
 _COMPLEX = ("Complex numbers are not differentiated: with a = 2 np.pi k n / N for the frequencies k "
@@ -105,10 +105,12 @@ class LostTrace(Refused):
         super().__init__(
             f"{function} was given {describe(tracer)} that {tracer.level.purpose}, and would lose the trace. "
             + (way_out or instead_of(function.partition("(")[0]) or
-               "Keep it an array: np.stack([x, y]) or np.array([x, y], like=x) for np.array([x, y]), A @ x or "
-               "np.dot(A, x) for A.dot(x), a = np.zeros(shape, like=x) for an array to write into (or "
-               "np.where(mask, x, a) for a[mask] = x), NumPy's functions for math's, has_aux=True to return "
-               "a value as it is."))
+               "Keep it an array:\n"
+               "  np.stack([x, y])              for np.array([x, y])\n"
+               "  a = np.zeros(shape, like=x)   for an array to write into, a[i] = x; x must be an array\n"
+               "  np.where(mask, x, a)          for a[mask] = x\n"
+               "  A @ x                         for A.dot(x)\n"
+               "  NumPy's functions for math's, and has_aux=True to return a value as it is."))
 
 
 class Overwritten(RuntimeError):

@@ -40,7 +40,7 @@ def test_a_notebook_prints_what_it_shows(path, tmp_path, monkeypatch):
     nbclient.NotebookClient(run, resources={"metadata": {"path": str(tmp_path)}}).execute()
 
     def outputs(book):
-        return [[compared("report", out.text) for out in cell.outputs]
+        return [compared("report", "".join(out.text for out in cell.outputs))
                 for cell in book.cells if cell.cell_type == "code"]
     assert outputs(run) == outputs(shown)
 

@@ -17,20 +17,30 @@ class UserError(Exception):
 
 
 def imported(path):
-    """The object that ``module:name`` names; modules of the current folder are found too, after installed ones.
+    """The object that ``module:name`` or ``folder/file.py:name`` names; modules of the current folder are found too,
+    after installed ones.
 
     Raises ImportError or AttributeError with what was looked for, UserError where the module itself fails.
     """
-    module, colon, name = path.partition(":")
+    module, colon, name = path.rpartition(":")
     if not colon or not module or not name:
-        raise ImportError(f"{path!r}: expected MODULE:FUNCTION, for example mypackage.layers:gelu")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+        raise ImportError(f"{path!r}: expected MODULE:FUNCTION, for example mypackage.layers:gelu, or "
+                          "mypackage/layers.py:gelu")
+    folder, file = os.getcwd(), ""
+    if module.endswith(".py"):
+        if not os.path.isfile(module):
+            raise ImportError(f"{path!r}: there is no file {module}")
+        file = os.path.realpath(module)
+        folder, module = os.path.split(file.removesuffix(".py"))
+    if folder not in sys.path:
+        sys.path.append(folder)
     try:
         with _told(f"{path!r}: importing {module}"):
             found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ImportError(f"{path!r}: there is no module {error.name!r} here or among the installed ones") from None
+    if file and os.path.realpath(getattr(found, "__file__", None) or "") != file:
+        raise ImportError(f"{path!r}: another module is called {module}, too; rename the file")
     for part in name.split("."):
         if not hasattr(found, part):
             whose = f" ({file})" if (file := getattr(sys.modules[module], "__file__", None)) else ""

@@ -107,6 +107,7 @@ def test_the_help_of_a_command_teaches(command, words):
     (["check", "numpy:sin", "--shape", "2;3"], ["--shape", "whole numbers with commas"]),
     (["check", "numpy"], ["expected MODULE:FUNCTION"]),
     (["check", "nowhere:f", "--shape", "2"], ["no module 'nowhere'"]),
+    (["check", "nowhere/f.py:f", "--shape", "2"], ["there is no file nowhere/f.py"]),
     (["check", "numpy:sine", "--shape", "2"], ["numpy has no sine"]),
     (["run", "--fast"], ["No such option", "--fast"])])
 def test_wrong_arguments_are_refused_with_a_reason(arguments, words):
@@ -266,6 +267,17 @@ def test_parts_of_the_report_keep_what_the_others_said(tmp_path):
     (tmp_path / "run.json").write_text('["half')
     note("networks", "4 networks")
     assert pd.read_json(tmp_path / "run.json", typ="series")["what"] == ["4 networks"]
+
+
+def test_check_takes_the_path_of_a_file(tmp_path):
+    path = tmp_path / "of_a_user.py"
+    path.write_text("import numpy as np\ndef doubled(x): return 2 * x\ndef wrong(g, x): return 3 * g\n")
+    options = "--vjp", f"{path}:wrong", "--shape", "2", "--quick"
+    assert call("check", f"{path}:doubled", *options[2:]).exit_code == 0
+    assert call("check", f"{path}:doubled", *options).exit_code == 1
+    other = tmp_path / "json.py"  # a name that Python's own module has
+    other.write_text(path.read_text())
+    assert "another module is called json" in call("check", f"{other}:doubled", *options[2:]).said
 
 
 def test_check_has_a_table_a_file_and_an_exit_status(tmp_path):

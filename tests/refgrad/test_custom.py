@@ -141,6 +141,12 @@ def test_wrong_rules():
         rg.grad(with_rules(vjp=lambda g, y, *arrays: (g[:2], g)))(X)
     with pytest.raises(ValueError, match=r"custom product: its jvp returned shape \(2,\); expected \(3,\)"):
         rg.jvp(with_rules(jvp=lambda v, y, *arrays: v[0][:2]), (X,), (X,))
+    with pytest.raises(TypeError, match=r"custom product: a rule is called as vjp\(g, y, \*arrays.* the 2 that"):
+        rg.grad(with_rules(vjp=lambda g, x, y: (g, g)))(X)
+    with pytest.raises(TypeError, match=r"custom product: a rule is called as jvp\(tangents, y, \*arrays.* the 2 that"):
+        rg.jvp(with_rules(jvp=lambda v, x, y: v[0]), (X,), (X,))
+    with pytest.raises(TypeError, match="^unsupported operand"):
+        rg.grad(with_rules(vjp=lambda g, y, *arrays: None + 1))(X)
     with pytest.raises(TypeError, match=r"custom pair: .* returned tuple; expected one array"):
         pair = lambda x: (x, x)
         pair.__name__ = "pair"

@@ -119,3 +119,11 @@ def test_polygamma_takes_a_python_number_and_asks_for_scipy():
     code = "import refgrad as rg; rg.special.polygamma(1, 2.0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "ImportError: polygamma" in done.stderr and "import scipy.special first" in done.stderr
+
+
+def test_a_ufunc_of_another_module_is_not_called_numpys():
+    def of_a_user(x):
+        return x
+
+    with pytest.raises(NoRule, match=r"^of_a_user \(vectorized\) has no differentiation rule"):
+        rg.grad(lambda x: np.sum(np.frompyfunc(of_a_user, 1, 1)(x)))(X)
