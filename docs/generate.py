@@ -101,6 +101,11 @@ def torch_layers():
         yield f"| {layers} | {orders} | {modes} | {worst} |"
 
 
+def torch_in_short():
+    """The head and the first six of these rows."""
+    yield from list(torch_layers())[:8]
+
+
 def torch_programs():
     """Those programs."""
     for layers, rows in wrong_in_torch().items():
@@ -189,6 +194,7 @@ def notebook(page):
 
 
 PARTS = {"layers": layers, "kinds": kinds, "kinks": kinks, "torch": torch_layers,
+         "torch_in_short": torch_in_short,
          "programs": torch_programs, "checkers": checkers_in_words, "verdicts": verdicts}
 
 
