@@ -98,7 +98,8 @@ class Report:
     def sentence(self) -> str:
         """The outcome, and what was decided: which derivatives, in which dtypes, by proof or by differences."""
         how = "proved in ball arithmetic" if self.how == "balls" else "by differences in floats"
-        count = f"{len(self.verdicts)} verdicts at {len({f.point for f in self.verdicts})} points"
+        points = len({f.point for f in self.verdicts})
+        count = f"{len(self.verdicts)} verdicts at {points} point{'s' * (points != 1)}"
         if self.failures:
             checks = dict.fromkeys(f.check for f in sorted(self.failures, key=_order))
             return f"wrong: {', '.join(checks)} ({len(self.failures)} of {count}, {how})"
@@ -154,7 +155,7 @@ class Report:
             table.add_row(*row, style="red" if r.failed else None)
         yield table
         for dtype, checks in silent.items():
-            yield Text(f"not available in {dtype}: {', '.join(checks)}")
+            yield Text(f"not available in {dtype}: {'; '.join(checks)}")
         if self.culprit is not None:
             yield Text(str(self.culprit), style="bold red")
 

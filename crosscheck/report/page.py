@@ -32,9 +32,11 @@ def write_page(folder, studies):
             sections += study.body.sections(folder, *frames)
         for name in _others(manifest, study):
             _named(missing, manifest.compare, study.name, name, _how(study, folder))
-        if study.heads:
+        if study.heads and any(frame is not None for frame in frames):
             sentences, fine = study.body.verdict(*frames)
             verdict, good = [*verdict, *sentences], good and fine
+    if not verdict:
+        verdict, good = ["Nothing has been checked yet."], False
     missing += [manifest.trouble] if manifest.trouble else manifest.other_versions()
     sections.sort(key=lambda section: not section["finding"])
     text = render(TEMPLATE, verdict=verdict, good=good and not manifest.trouble, missing=missing,

@@ -100,7 +100,7 @@ def test_a_part_that_is_broken_says_so_and_the_rest_stays(folder, name, content)
 
 def test_an_empty_folder_has_a_page_that_says_what_to_do(tmp_path):
     html = text(tmp_path)
-    assert "The networks have not been checked yet." in html and 'class="verdict bad"' in html
+    assert "Nothing has been checked yet." in html and 'class="verdict bad"' in html
     assert html.count('class="missing"') == 1 and f"{tmp_path / 'run.json'} is missing" in html
 
 

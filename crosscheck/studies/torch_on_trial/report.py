@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from rich.console import Group
 
 from ...modes import Mode
 from ...report.manifest import versions
@@ -46,8 +47,9 @@ def run(options, watch):
         return Outcome(notes=["torch skipped: --device cuda needs a GPU, and torch.cuda.is_available() says no"])
     names, unknown = chosen(FEW if options.few else options.names)
     if unknown:
+        near = [e for e in entries() if e.rpartition(".")[2] in unknown]
         return Outcome(notes=[f"torch: there is no operation {', '.join(unknown)}; names are those of the table, as in "
-                              "linalg.det or 'scatter_reduce prod'"], failed=True)
+                              f"{', '.join(near) or 'linalg.det'} or 'scatter_reduce prod'"], failed=True)
     samples = 1 if options.few else options.samples
     device = str(getattr(options.device, "value", options.device))
     tasks = [Task(name, samples, options.seed, device) for name in names]
@@ -73,7 +75,9 @@ def run(options, watch):
     return Outcome(
         finished, f"{finished} of {len(tasks)} operations are on record", [operations, findings],
         about=f"{finished} operations of torch on {device}, seed {options.seed}",
-        said=lambda: table_of(counts(operations), ("mode", "dtype")),
+        said=lambda: Group(table_of(counts(operations), ("mode", "dtype")), *(
+            f"{row['operation']}, {row['mode']}: {row['verdict']}" for row in findings.to_dict("records")),
+            f"The programs that show it are in {FINDINGS.name}." if len(findings) else ""),
         notes=["go on with --resume"] if stopped else [], stopped=stopped, asked=f"{len(tasks)} were asked for")
 
 
@@ -129,7 +133,7 @@ def verdict(operations, findings):
             count = rows.loc[rows["verdict"].isin((WRONG, NOT_FINITE)), "operation"].nunique()
             wrong.append(f"{count} in {mode}")
         parts.append(f"in {words} order in {', '.join(wrong)}")
-    return [f"Of {total} operations torch is wrong, or not finite where a value exists, {'; '.join(parts)}."], True
+    return [f"Of {total} operation{'s' * (total != 1)} torch is wrong, or not finite where a value exists, {'; '.join(parts)}."], True
 
 
 def sections(folder, operations, findings):
@@ -148,7 +152,7 @@ def sections(folder, operations, findings):
             rest.setdefault("undecided" if v == UNDECIDED else "right to rounding", []).append(name)
     lists = pd.DataFrame([(v, len(names), ", ".join(names)) for v, names in rest.items()],
                          columns=["verdict", "operations", "which"])
-    shown.append(table(lists, "The others", long=("which",)))
+    shown += [table(lists, "The others", long=("which",))] if rest else []
     by_differences = operations[operations["why"].notna() & (operations["why"] != "")].drop_duplicates("operation")
     if len(by_differences):
         reasons = by_differences.groupby("why")["operation"].agg(["count", ", ".join]).reset_index()
