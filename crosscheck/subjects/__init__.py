@@ -1,1 +1,1 @@
-"""What can be on trial: a function of named arrays, with ways to its derivatives."""
+"""What can be tested: functions of named arrays, and how their derivatives are obtained."""

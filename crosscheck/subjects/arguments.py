@@ -10,7 +10,7 @@ from refgrad.tree import children, flatten, paths, unflatten
 
 
 class Arguments:
-    """The arguments of a call: those to differentiate, by name, and the others, which stay as they are.
+    """The arguments of a call: those that are differentiated, by name, and the others, which are constants.
 
     names, values  of all leaves: an array that is an argument has the argument's name, one in a dict or a list of
                    arrays has its place too, as in ``p['W1']``
@@ -24,7 +24,7 @@ class Arguments:
         self.structure = structure or flatten((tuple(range(len(names))), {}))[1]
 
     def add(self, more):
-        """Leaves beside those of the call, by name, which `filled` gives after them."""
+        """Add leaves by name to those of the call; `filled` gives them last."""
         self.names, self.values = [*self.names, *more], [*self.values, *more.values()]
 
     @property
@@ -42,10 +42,10 @@ class Arguments:
         return f(*args, **kwargs)
 
     def like(self, given):
-        """The gradients that somebody's code gave, as a list with one for each chosen leaf; None where none came.
+        """The gradients that a user's code returned, a list with one for each chosen leaf; None where there is none.
 
         given  one for each argument that has a chosen leaf (or that one alone), in the nest of the argument
-        Raises ValueError where they are not as many, or not in such a nest.
+        Raises ValueError if their number or their nesting differs from that of the arguments.
         """
         leaves, wanted = iter(self.names), []
         for nest in (nest for part in self.structure.children for nest in part.children):
@@ -64,7 +64,7 @@ class Arguments:
 
 
 def _leaves(given, nest):
-    """What stands in a nest of gradients at the places of another nest's leaves; dicts by their keys."""
+    """The gradients at the positions of another nest's leaves; dicts are matched by their keys."""
     if not nest.children:
         return [given]
     if given is None:
@@ -106,7 +106,7 @@ def is_floating(a):
 
 
 def chosen_of(argnums, floats, count):
-    """The positions that argnums names, in its order; all of `floats`, which may be differentiated, if it is None."""
+    """The positions that argnums names, in its order; for None all of `floats`, which can be differentiated."""
     if argnums is None:
         return floats
     argnums = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
@@ -120,7 +120,7 @@ def chosen_of(argnums, floats, count):
 
 
 def argument_names(f, skipped, count):
-    """What a function calls its positional arguments after the first few; 'argument 0' ... where it does not say."""
+    """The names of a function's positional arguments after the first few; 'argument 0', ... where it has none."""
     try:
         parameters = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):
@@ -131,5 +131,5 @@ def argument_names(f, skipped, count):
 
 
 def plain(a):
-    """A number of Python's or NumPy's as an array; all else as it is."""
+    """A Python or NumPy number as an array; anything else is returned unchanged."""
     return np.asarray(a) if isinstance(a, (float, np.generic)) else a

@@ -1,4 +1,4 @@
-"""What stands around an operation whose second derivatives are tested: curved functions with rules of their own.
+"""Curved functions, with rules of their own, that surround an operation whose second derivatives are tested.
 
 A rule's result depends on the cotangent, or the tangent, that it is handed; a rule that forgets so is seen only where
 that varies, too.  So the arguments are bent on the way in and the results on the way out.  None of it is made of

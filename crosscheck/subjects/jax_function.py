@@ -12,7 +12,7 @@ from .subject import Subject, Unanswered, Untouched, cotangents, results
 
 
 class JaxFunction(Subject):
-    """A function of JAX arrays; of what is checked it is given NumPy arrays, turned into JAX's."""
+    """A function of JAX arrays. The inputs that are checked are NumPy arrays, converted to JAX arrays."""
 
     unproved = ("it is a JAX function, checked through jax.vjp and jax.jvp. The same in NumPy would be proved: give it "
                 "as reference=, or check it itself with JAX's rule as vjp=")
@@ -24,7 +24,7 @@ class JaxFunction(Subject):
         return jnp.asarray(a, dtype)
 
     def value(self, x, dtype, layout=None):
-        """JAX's arrays have no layout that one could choose."""
+        """The layout is ignored: JAX does not let one choose it."""
         with jax.enable_x64():
             return [np.asarray(y) for y in results(self.call(self.arrays(x, dtype)))]
 

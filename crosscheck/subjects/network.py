@@ -14,7 +14,7 @@ from .subject import Subject
 
 
 class NetworkSubject(Subject):
-    """A network of a library: a scalar, so that no weights are asked for.
+    """A network of a library. Its result is a scalar, so it needs no weights.
 
     leaves, constants  what `Network.draw` gives
     """

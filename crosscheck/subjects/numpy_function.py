@@ -16,7 +16,7 @@ from .subject import Misconduct, Subject, Untouched, cotangents, is_real, result
 
 
 class Differentiated(Subject):
-    """A function that refgrad differentiates: plain NumPy, with primitives of the user's own or without."""
+    """A NumPy function that refgrad differentiates; it may call primitives that the user declared."""
 
     by_refgrad = True
 
@@ -81,14 +81,14 @@ class HandWritten(Subject):
         handed_out = Untouched({f"the gradient of {k} that came before": g
                                 for k, g in self._reverse(x, weights).items()})
         second = {k: np.copy(g) for k, g in self._reverse(x, weights).items()}
-        self._reverse(x, [-2 * w for w in weights])  # a buffer that is used again has other numbers now
+        self._reverse(x, [-2 * w for w in weights])  # if a buffer was reused, its numbers have changed
         return dict(zip(x, handed_out.before.values())), second, given.touched() + handed_out.touched()
 
     def _reverse(self, x, weights):
         if self.vjp is not None:
             backward = partial(self.vjp, self._nest(self.call(x), weights))
         else:
-            self.call(x)  # what a method keeps for its gradient
+            self.call(x)  # state that a method saves for its gradient
             backward = self.gradient
         given = self.arguments.call(backward, self.filled(x))
         try:

@@ -1,4 +1,4 @@
-"""One rule on trial: an operation of a traced program, alone, at the values that it saw.
+"""Tests one rule: a single operation of a traced program, at the values that it was given there.
 
 In floats its own vjp and jvp run directly on plain arrays.  On balls refgrad's transforms
 differentiate it, to second order between curved functions with rules of their own (see `curved`).
@@ -54,7 +54,7 @@ class Rule(Subject):
         return [np.asarray(y) for y in tupled(self._run(x, dtype, layout)[1])]
 
     def keeps(self, dtype):
-        """Are its results floats of that dtype or a finer one, if all its arguments are?"""
+        """Are the results floats of at least that dtype if all arguments have it?"""
         least = format_named(dtype).precision
         return all(format_named(y.dtype).precision >= least
                    for y in self.value(self.inputs(), dtype) if is_floating(y))
@@ -98,7 +98,7 @@ class Rule(Subject):
         weights = self._cotangent(weights, result, layout)
         first, second = ({k: np.copy(self._pulled(k, weights, kept, values)) for k in x}
                          for _ in range(2))
-        return first, second, []  # what is overwritten has raised
+        return first, second, []  # an overwritten array has raised an error already
 
     def may_decline(self, mode, error):
         return isinstance(error, NotImplementedError)  # it may have a rule for one mode alone
@@ -110,7 +110,7 @@ class Rule(Subject):
         return tupled(dispatch(self.primitive, arrays, self.params))
 
     def _run(self, x, dtype, layout):
-        """(all arguments, the result, what is kept for the rules) of a forward pass."""
+        """(all arguments, the result, the residuals) of a forward pass."""
         given = shared_as_given(x, lambda a: layout(np.array(a, dtype)))
         values = [self._admitted(n, given[n]) if n in x else
                   layout(np.array(a, dtype)) if is_floating(a) else a
@@ -162,7 +162,7 @@ class Rule(Subject):
 
 
 class Unharmed(Untouched):
-    """A block after which the arrays must be as they were; else it raises `Misconduct`."""
+    """A block that must not change the arrays; raises `Misconduct` if it does."""
 
     def __enter__(self):
         return self
@@ -171,4 +171,4 @@ class Unharmed(Untouched):
         touched = self.touched()
         if touched and (error is None or isinstance(error, Exception)):
             names = ", ".join(touched)
-            raise Misconduct(f"it overwrites what it is handed: {names}") from error
+            raise Misconduct(f"it overwrites its arguments: {names}") from error

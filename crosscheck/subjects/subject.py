@@ -1,6 +1,6 @@
-"""What is on trial: a function, and the ways to its derivatives, whoever wrote them.
+"""What is tested: a function, and the ways to compute its derivatives, whoever wrote them.
 
-Every subject is asked the same: its value, and by each mode the derivatives of the scalar s(x) = <G, f(x)> for given
+All subjects have one interface: the value, and in each mode the derivatives of the scalar s(x) = <G, f(x)> for given
 weights G, in a given dtype.  So a function with any result has a gradient (the vjp of G) and a slope along v
 (<G, jvp(v)>), and both orders are judged alike.
 """
@@ -22,15 +22,15 @@ from .curved import inner_product
 
 
 class Unanswered(Exception):
-    """A subject cannot give a derivative by that mode or in that dtype: a finding, not an end."""
+    """A subject has no derivative in that mode or dtype. This is recorded; the check goes on."""
 
 
 class OtherResults(Exception):
-    """The results of f are of other sizes at this point, as those of np.unique are beside a tie."""
+    """The results of f have other sizes at this point, as those of np.unique have next to a tie."""
 
 
 class Misconduct(Exception):
-    """A derivative was given, but not in the way that was asked for."""
+    """A derivative was returned, but with side effects or otherwise not as requested."""
 
 
 class Subject:
@@ -59,13 +59,13 @@ class Subject:
     symmetric: frozenset = frozenset()
     stands_in = False
 
-    #: Why it is measured by differences, where `program` gives None.
+    #: Why differences of floats are used, if `program` returns None.
     unproved = "it is not written in NumPy; reference= would prove it"
 
-    #: Whether all modes must choose the same derivative at a kink: where one author wrote them.
+    #: Whether all modes must choose the same derivative at a kink, as is expected if one author wrote them.
     modes_agree = True
 
-    #: Whether its derivatives are refgrad's, whose rules on balls are then on trial themselves.
+    #: Whether its derivatives are refgrad's, so that refgrad's rules, evaluated on balls, are themselves tested.
     by_refgrad = False
 
     def __init__(self, f, arguments, dtypes, name=None):
@@ -73,7 +73,7 @@ class Subject:
         self.state = State()
         self.name = name or getattr(f, "__name__", type(f).__name__)
         self.constants = arguments.constants
-        self.remarks = {}  # name of an input -> what is to be said if its derivative is wrong
+        self.remarks = {}  # name of an input -> a remark to add if its derivative is wrong
         self.within = {}
 
     @property
@@ -131,7 +131,7 @@ class Subject:
         return self.works(x, dtype) and all(np.isfinite(y).all() for y in self.value(x, dtype))
 
     def takes(self, dtype):
-        """Does the function run in that dtype?  Kernels are often made for one alone."""
+        """Does the function run in that dtype?  Many kernels support only one."""
         try:
             self.value(self.inputs(), dtype)
         except Exception:
@@ -154,7 +154,7 @@ class Subject:
         return None
 
     def program(self):
-        """The function on balls, from a dict of arrays to a list of arrays; None if it is not NumPy's."""
+        """The function on balls, from a dict of arrays to a list of arrays; None if it is not written in NumPy."""
         return lambda x: results(self.call(x))
 
     def reference(self, function):
@@ -175,7 +175,7 @@ class Subject:
             self.constants = before
 
     def may_decline(self, mode, error):
-        """Is that error in the place of a derivative no fault, because it says that the mode is not offered?"""
+        """Does the error only say that the subject does not offer the mode?  Then it is not a fault."""
         return isinstance(error, Unanswered)
 
     def answer(self, mode, x, weights, u, v, dtype, layout=np.asarray):
@@ -194,7 +194,7 @@ class Subject:
         raise Unanswered(f"{self.name} has no vjp")
 
     def third(self, x, weights, v, dtype):
-        """The third derivative along v, a float; None if nobody wrote a rule that could be wrong there alone."""
+        """The third derivative along v, a float; None if no rule could be wrong in third order alone."""
         return None
 
     #: Other ways to the same derivatives: name -> (mode whose answer it must give, method as `answer` without the mode,
@@ -216,7 +216,7 @@ def shared_as_given(x, convert):
 
 
 class Untouched:
-    """Copies of arrays, to see later which were overwritten."""
+    """Copies of arrays, to find out later which of them were overwritten."""
 
     def __init__(self, arrays):
         self.arrays, self.before = arrays, {k: np.copy(a) for k, a in arrays.items()}

@@ -38,7 +38,7 @@ def subject_of(f, inputs, dtypes, argnums=None, kwargs=None):
     for name, a in values.items():
         if torch.is_tensor(a) and a.is_complex():
             raise TypeError(f"check: {name} is {describe(a)}; expected a real tensor (pass real and imaginary parts)")
-    # A module's parameters ask for gradients by themselves, inputs only if someone said so.
+    # A module's parameters require gradients by default, inputs only if the caller asked for it.
     wanted = [n for n in arguments.chosen if values[n].requires_grad]
     own = wanted if wanted and argnums is None else arguments.chosen
     asked = [n for n, a in parameters.items() if is_floating(a) and (argnums is not None or a.requires_grad)]
@@ -75,7 +75,7 @@ def _signature(f):
 
 
 class TorchSubject(Subject):
-    """See `subject_of`.  Tensors are copied at every call, so nothing that the subject does to them can spread."""
+    """See `subject_of`.  Tensors are copied at every call, so that the subject's in-place changes stay its own."""
 
     leaves_add_up = crash_prone = True
 
@@ -96,7 +96,7 @@ class TorchSubject(Subject):
 
     @property
     def modes_agree(self):
-        """torch's own functions choose in forward mode what they like: in clamp and fmax, say."""
+        """torch's own functions may choose another derivative at a kink in forward mode, as clamp and fmax do."""
         return self.has_function
 
     @property
@@ -118,8 +118,8 @@ class TorchSubject(Subject):
                 first = torch.autograd.grad([y for y in ys if y.requires_grad], list(leaves.values()), cotangents,
                                             create_graph=True, allow_unused=True)
             except Exception:
-                return  # it comes again when a derivative is asked for, and is a finding then
-            # What once_differentiable puts in the place of a graph raises an error only if it is walked.
+                return  # the same error occurs when a derivative is computed, and is recorded then
+            # The node that once_differentiable inserts raises an error only in a backward pass through it.
             self.runs_once = any("Error" in node.name() for node in _nodes(g for g in first if g is not None))
 
     def overwrites(self, dtype):
@@ -174,10 +174,10 @@ class TorchSubject(Subject):
         return program
 
     def at_work(self):
-        return threads(1)  # examples are small: threads would cost more than they save
+        return threads(1)  # the examples are small: threads would cost more than they save
 
     def may_decline(self, mode, error):
-        """Forward mode and second order are often missing, and dtypes: torch then says "not implemented for"."""
+        """Forward mode, second order or a dtype may be missing: torch then says "not implemented for"."""
         return mode != Mode.REVERSE or "not implemented for" in str(error)
 
     def results(self, x):

@@ -1,7 +1,7 @@
-"""What ball arithmetic tells of s = <G, f> at a point, and the verdict that follows.
+"""Verdicts on derivatives of s = <G, f> at a point, by ball arithmetic.
 
 Here f runs on balls: derivatives are enclosed, differences are right to 40 digits, rounding has a bound.  The function
-is differenced, never a derivative that somebody computed: a derivative of a wrong rule agrees with differences of that
+is differenced, never a derivative that a rule computed: the derivative of a wrong rule agrees with differences of that
 wrong rule.
 """
 
@@ -75,7 +75,7 @@ class ByBalls:
         """f at the point, as Balls."""
         with arithmetic(self.truth.bits):
             ys = self.program({k: Ball(a) for k, a in self.x.items()})
-            return [y if isinstance(y, Ball) else Ball(y) for y in ys]  # one may depend on nothing
+            return [y if isinstance(y, Ball) else Ball(y) for y in ys]  # a result may depend on no input
 
     def weighed_by(self, weights):
         """The same with other weights, for asking its slopes alone."""
@@ -84,7 +84,7 @@ class ByBalls:
         return other
 
     def rounded(self, dtype):
-        """How far rounding can lead each result of f, to first order; 0 where that is open."""
+        """A bound of the rounding error of each result of f, to first order; 0 where it is unknown."""
         with arithmetic(dtype, exact.FINER):
             try:
                 ys = self.program({k: Ball(a) for k, a in self.x.items()})
@@ -103,7 +103,7 @@ class ByBalls:
         return Mode(mode).names(self.x)
 
     def covers(self, mode):
-        """Is anything known of that mode, or is it known why not?"""
+        """Can this mode be judged, or is it known why not?"""
         return mode in self.truth.derivatives or bool(self.undecided)
 
     def agreement(self, mode, name):
@@ -168,7 +168,7 @@ class ByBalls:
         """
         if self.undecided:
             return Verdict(UNDECIDED, note=self.undecided)
-        # "Exact" is refgrad's rules on balls: refuted by differences, it is no measure of others.
+        # The exact value comes from refgrad's rules on balls. If differences refute these, nothing can be judged by it.
         if self.refuted(mode, name):
             return Verdict(WRONG if own else UNDECIDED, note="refgrad's rules agree with differences to "
                                                              f"{self.agreement(mode, name).digits:.1f} digits only")

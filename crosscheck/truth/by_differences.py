@@ -1,4 +1,4 @@
-"""What differences of a black box in floats tell of s = <G, f> at a point, and the verdict that follows."""
+"""Verdicts on derivatives of s = <G, f> at a point, by differences of f's float results."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SMALL = 2.0 ** -20
 
 
 class ByDifferences:
-    """What is known at a point by differences of the subject's own values, in the widest dtype that it takes.
+    """The derivatives at a point, by differences of the subject's own values in the widest dtype that it takes.
 
     dtype      that dtype; the answers may be in narrower ones alone
     precision  ``precision(dtype)``: the `Precision` at which the subject works there
@@ -84,7 +84,7 @@ class ByDifferences:
         return [ALL] if Mode(mode).order == 2 or self.together else list(self.x)
 
     def covers(self, mode):
-        """Is anything known of that mode?  Differences know something of each."""
+        """Can this mode be judged?  By differences every mode can."""
         return True
 
     def estimate(self, mode, name):
@@ -233,13 +233,13 @@ class ByDifferences:
             entry = self._entry(name, answers[dtype][mode])
             found.note += entry
             if not entry and relative < SMALL:
-                # Where many entries bend in their own ways, a difference along all of them may know less than it says.
+                # Where entries differ in curvature, the uncertainty of one difference along all may be too small.
                 found.verdict = UNDECIDED
                 found.note += "; no entry alone is off by more than its own difference knows"
         return found
 
     def _knows_slopes(self):
-        """Are the slopes known to less than themselves, or than a small part of s?"""
+        """Is the uncertainty of the slopes smaller than the slopes, or than a small part of s?"""
         slopes = [self.estimate(Mode.REVERSE, k) for k in self.names(Mode.REVERSE)]
         return all(e.uncertainty <= max(abs(e.value), SMALL * self.size) for e in slopes)
 
@@ -296,7 +296,7 @@ class ByDifferences:
 
     @cached_property
     def _steps(self):
-        """Two small steps, in parts of the size of x."""
+        """Two small steps, relative to the size of x."""
         size = max(1.0, *(float(np.max(np.abs(a), initial=0.0)) for a in self.x.values()))
         return 2.0 ** -30 * size, 2.0 ** -40 * size
 
@@ -472,7 +472,7 @@ class ByDifferences:
         return max(filter(np.isfinite, moved), default=0.0)
 
     def _told_at(self, mode, name, x):
-        """What the answer at x says along the direction."""
+        """The slope along the direction that the answer at x implies."""
         answers = {self.dtype: {mode: self._answer(mode, x)}}
         return float(np.sum(self._terms(answers, self.dtype, mode, name)))
 

@@ -1,6 +1,6 @@
-"""Finite differences on balls: what the values of a function alone say of its derivative.
+"""Finite differences on balls: derivatives from values of the function alone.
 
-They use no rule of anybody.  With steps of 2^-125 and less a central difference is right to 40 digits and more, and the
+They use no rules.  With steps of 2^-125 and less a central difference is right to 40 digits and more, and the
 branches that the function takes at each point (see `ball.branches`) tell whether it is smooth between them.
 """
 

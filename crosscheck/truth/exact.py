@@ -26,7 +26,7 @@ from ..verdict import Context, telling
 from .differences import (BITS, BY_DIFFERENCES, ENOUGH, REQUIRED, Difference, evaluated, step_of_order,
                           unit)
 
-#: Why a difference is open whose steps leave the domain; finer steps are tried.
+#: Why a difference is inconclusive if its steps leave the domain; finer steps are tried.
 ENDS = "the function has no value a step aside"
 
 #: For bounds to first order: roundings 2^-FINER times smaller, so small that balls grow in proportion to them.
@@ -38,7 +38,7 @@ class Agreement:
     """How a rule compares with differences: digits (inf if both are the same number), or a kink with its slopes.
 
     quotient, rule  the difference and what the rule says, Balls
-    open            why fewer digits than required do not refute the rule; "" where they do
+    open            why low agreement is inconclusive; "" if the rule is wrong
     bent            whether f takes other branches aside, although both sides have the slope of the rule
     """
 

@@ -35,7 +35,7 @@ MANY = 256
 #: Gradients that turn do so in each of so many directions.
 TURNING = 6
 
-#: How far the point moves on from one beside x, in parts of the distance of that.
+#: How far the second point is from the first one near x, relative to the distance of that from x.
 ON = 2.0 ** -7
 
 #: Directions are moved off the diagonals by this much, so that no two pieces have the same slope
@@ -77,7 +77,7 @@ class Beside:
         return found
 
     def size(self, k):
-        """What a direction's numbers for an array are in parts of."""
+        """The size that a direction's entries for an array are relative to."""
         return max(1.0, float(np.max(np.abs(self.x[k]), initial=0.0)))
 
     def flat(self, arrays):
@@ -89,7 +89,7 @@ class Beside:
 
 
 def is_gradient_nearby(known, x, names, gradient, row):
-    """Is the gradient one of those at points nearby, or between them?  None where that is open.
+    """Is the gradient one of those at points nearby, or between them?  None where it is unknown.
 
     names     the arrays that the gradient is with respect to, which move
     gradient  name -> array, of s = <G, f>

@@ -30,7 +30,7 @@ def axes_of(a, axis, scalar=False):
 
 
 def count(a, axis):
-    """How many entries a reduction along these axes takes together."""
+    """How many entries a reduction along these axes combines."""
     n = 1
     for k in axis:
         n *= shape_of(a)[k]
@@ -48,12 +48,12 @@ def as_dtype(a, dtype, integers=False):
 
 
 def flag(keepdims):
-    """NumPy's argument keepdims as a truth value; it has a mark for what was not given."""
+    """NumPy's argument keepdims as a bool; NumPy marks an argument that was not given by a special value."""
     return keepdims is not np._NoValue and bool(keepdims)
 
 
 def given(value):
-    """Whether an argument with NumPy's mark as its default was given."""
+    """Whether an argument was given, where NumPy's default is a special value."""
     return value is not np._NoValue
 
 
@@ -70,7 +70,7 @@ def masked(a, where, instead):
 
 
 def counted(a, axis, where, keepdims=False):
-    """How many entries a reduction takes together; an array of counts with where=."""
+    """How many entries a reduction combines; an array of counts with where=."""
     if everything(where):
         return count(a, axis)
     return np.sum(np.broadcast_to(_truth(where), shape_of(a)), axis=axis, keepdims=keepdims)
@@ -83,17 +83,17 @@ def _truth(where):
 
 
 def as_array(x):
-    """A list or a number as an array; whatever has a dtype stays what it is."""
+    """A list or a number as an array; anything that has a dtype is returned unchanged."""
     return x if hasattr(x, "dtype") else np.asarray(x)
 
 
 def as_number(y):
-    """What NumPy gives as a number, not as an array without axes."""
+    """An array without axes as a number, where NumPy returns a number."""
     return y if ndim_of(y) else y[()]
 
 
 def in_order(name, a, order, allowed="CFA"):
-    """Whether a function goes through its array with the first index changing fastest."""
+    """Whether a function traverses its array with the first index changing fastest."""
     if order is not None and order not in tuple(allowed):
         raise ValueError(f"{name}: order={order!r}; expected one of {', '.join(allowed)}")
     if order in ("A", "K") and ndim_of(a) > 1:

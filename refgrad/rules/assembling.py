@@ -14,7 +14,7 @@ from .shape import along, at, setitem
 
 
 def _insert(arr, obj, values, axis=None):
-    """NumPy inserts positions; then both arrays in one are indexed by them."""
+    """NumPy inserts into an array of positions, and these index the concatenation of both arrays."""
     arr, values = as_array(arr), as_array(values).astype(as_array(arr).dtype)
     positions = np.arange(np.size(arr)).reshape(shape_of(arr))
     new = np.arange(np.size(values)).reshape(shape_of(values)) + np.size(arr)
@@ -22,7 +22,7 @@ def _insert(arr, obj, values, axis=None):
 
 
 def _resize(a, new_shape):
-    """The entries over and over again; none give zeros."""
+    """The entries, repeated as often as needed; zeros if there are none."""
     positions = np.resize(np.arange(np.size(a)), new_shape)
     if not np.size(a):
         return np.zeros_like(a, shape=positions.shape)
@@ -63,7 +63,7 @@ def _choose(a, choices, *, mode="raise"):
     dtype = np.result_type(*(getattr(c, "dtype", c) for c in choices))
     choices = [as_array(c).astype(dtype) for c in choices]
     shape = np.broadcast_shapes(shape_of(a), *map(shape_of, choices))
-    number = np.choose(a, range(len(choices)), mode=mode)  # NumPy's own opinion of it
+    number = np.choose(a, range(len(choices)), mode=mode)  # raises NumPy's own errors
     stacked = np.stack([np.broadcast_to(c, shape) for c in choices])
     places = np.ix_(*map(np.arange, shape))
     return at(stacked, (np.broadcast_to(number, shape), *places))
@@ -89,7 +89,7 @@ def _piecewise(x, condlist, funclist, *args, **kw):
 
 
 def _along_axis(func1d, axis, arr, *args, **kwargs):
-    """The results of the function stand where the axis was."""
+    """The results of the function replace the axis."""
     axis = normalize_axis_index(axis, ndim_of(arr))
     moved = np.moveaxis(arr, axis, -1)
     around = shape_of(moved)[:-1]
@@ -143,7 +143,7 @@ def _pad(array, pad_width, mode="constant", *, constant_values=np._NoValue,
                "end_values": end_values, "stat_length": stat_length}
     options = {k: v for k, v in options.items() if given(v)}
     widths = pairs_of(array, pad_width)
-    # NumPy's own opinion of these:
+    # raises NumPy's own errors:
     np.pad(np.ones(1), 0, mode, **{k: None if k == "stat_length" else 0 for k in options})
     if mode in PADDINGS:
         return pad_by_position(array, widths, mode, **options)
@@ -162,7 +162,7 @@ def _pad(array, pad_width, mode="constant", *, constant_values=np._NoValue,
 
 
 def _ramps(array, axis, width, ends):
-    """Between each end and the edge as many numbers as there is room for."""
+    """Evenly spaced numbers between the end value and the edge, as many as the padding is wide."""
     first, last = (array[along(axis, k, ndim_of(array))] for k in (0, -1))
     left, right = (np.linspace(end, edge, num, endpoint=False, dtype=array.dtype, axis=axis)
                    for end, edge, num in zip(ends, (first, last), width))

@@ -177,7 +177,7 @@ compose(np.linalg.eigvalsh, _eigvalsh, kind=KINKED, cases=_of_sums(np.linalg.eig
 
 
 def _sums(s):
-    """s_i + s_j off the diagonal, where 1 is as good."""
+    """s_i + s_j off the diagonal, and 1 on it, where the value does not matter."""
     return np.where(np.eye(shape_of(s)[-1], dtype=bool), 1, s[..., None, :] + s[..., :, None])
 
 
@@ -277,7 +277,7 @@ compose(np.linalg.svdvals, lambda x, /: singular_values(x), kind=KINKED, cases=s
 
 
 def _is_square(Q):
-    """Then nothing lies beyond the columns of Q, and floats would make noise of it."""
+    """Then the columns of Q span the whole space; what floats compute as perpendicular to them is noise."""
     rows, columns = shape_of(Q)[-2:]
     return rows == columns
 
@@ -340,7 +340,7 @@ compose(np.linalg.qr, _qr, cases=[
 
 
 def _chain(A, B, C):
-    """A B C by the smaller of the two products on the way: those of long and narrow matrices may be huge."""
+    """A B C by the smaller intermediate product: that of long and narrow matrices may be huge."""
     return A @ B @ C if shape_of(A)[-2] * shape_of(B)[-1] <= shape_of(B)[-2] * shape_of(C)[-1] else A @ (B @ C)
 
 

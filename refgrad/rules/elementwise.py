@@ -22,7 +22,7 @@ from ..primitive import CONSTANT, KINKED, LINEAR, MULTILINEAR, compose, declare,
 from .arguments import given
 from .constants import number
 
-#: Of functions whose result may be a number though an argument is nan, whatever the parameters are.
+#: For functions whose result may be a number although an argument is nan, whatever the parameters are.
 _always = lambda params: True
 
 # Arithmetic
@@ -48,7 +48,7 @@ declare(np.square, "y = x^2,  dy = 2 x dx", lambda x: 2 * x)
 
 def _power_slope(x, p):
     """p x^(p-1), and 0 for p = 0 at x = 0, where x^(p-1) is not finite."""
-    if not hasattr(p, "dtype"):  # a plain number as exponent stays one
+    if not hasattr(p, "dtype"):  # a plain number as exponent stays a plain number
         return p * x ** (p - 1) if p != 0 else 0
     constant = (p == 0) & (x == 0)
     return np.where(constant, 0, p * x ** np.where(constant, 1, p - 1))
@@ -61,10 +61,10 @@ def _exponent_slope(y, x):
     return y * np.log(np.where(x == 0, 1, x))
 
 
-# The operator has short cuts (squares, roots) that np.power lacks.
+# The operator has special cases (squares, roots) that np.power lacks.
 for _function, _forward in [(np.power, operator.pow), (np.float_power, np.float_power)]:
     declare(_function, "y = x^p,  dy = p x^(p-1) dx + y log(x) dp", _power_slope, _exponent_slope, forward=_forward,
-            takes="x p", domain=("positive", None), scales=(-100, 100),  # in third derivatives stands y / x^2 log x
+            takes="x p", domain=("positive", None), scales=(-100, 100),  # third derivatives contain y / x^2 log x
             kinks=[Kink((0.0, 0.0), (0.0, 0.0), "x^0 is constant in x, also at 0")])
 
 # Roots, exponentials, logarithms
@@ -119,7 +119,7 @@ def _sigma(x):
 
 
 def _moderate_sigma(x):
-    """With one exponential, where no entry is so small that it would overflow."""
+    """sigma with one exponential, where no entry is so small that it would overflow."""
     if getattr(x, "size", 0) and x.dtype.char in "fd":
         least = np.minimum.reduce(x, axis=None) if type(x) is np.ndarray else np.min(x)
         if is_certain(least > MODERATE):
@@ -156,7 +156,7 @@ def _or_one(x):
 
 
 def _steeply(x, y):
-    """x / y; where y = 0 over the smallest number, which makes infinity of everything but 0."""
+    """x / y, but x over the smallest number where y = 0: infinite unless x is 0."""
     least = np.finfo(y.dtype if y.dtype.kind == "f" else float).smallest_subnormal
     y = np.where(y == 0, least, y)
     with np.errstate(over="ignore"):
@@ -243,7 +243,7 @@ declare(np.fabs, "dy = sign x dx", lambda x: np.sign(x), kind=KINKED, domain="no
         square=lambda x: x * x, kinks=[Kink((0.0,), (0.0,), "0 at 0")])
 _tie = [Kink((1.0, 1.0), (0.5, 0.5), "a tie is shared evenly")]
 _half = lambda y: number(1, y) / 2
-# "Not below" rather than "above": nan is chosen.
+# "not below" rather than "above", so that nan is chosen
 _above = lambda y, a, b: np.where(a == b, _half(y), np.logical_not(a < b))
 _below = lambda y, a, b: np.where(a == b, _half(y), np.logical_not(a > b))
 for _function, _first, _second in [(np.maximum, _above, _below), (np.minimum, _below, _above)]:
@@ -321,7 +321,7 @@ declare(np.where, "y = a where c, else b:  dy = da where c, else db;  <g, dy> = 
 
 
 def _select(condlist, choicelist, default=0):
-    """The first condition that holds chooses: so the last choice is made first."""
+    """The first condition that holds chooses, so the conditions are applied from the last to the first."""
     y = default
     for c, a in reversed(list(zip(condlist, choicelist, strict=True))):
         y = np.where(c, a, y)

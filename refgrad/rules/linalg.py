@@ -21,7 +21,7 @@ from .reductions import norm, p_norm
 
 def T(a):
     """The transpose of each matrix in a stack."""
-    return a.mT if hasattr(a, "mT") else np.swapaxes(a, -1, -2)  # a list has none
+    return a.mT if hasattr(a, "mT") else np.swapaxes(a, -1, -2)  # a list has no .mT
 
 
 # Products
@@ -111,7 +111,7 @@ def _cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
 
 
 def _vecdot(x1, x2, /, *, axis=-1):
-    """The axis is counted in each array by itself."""
+    """The axis is counted in each array separately."""
     a, b = (np.moveaxis(x, operator.index(axis), -1) for x in (x1, x2))
     if shape_of(a)[-1] != shape_of(b)[-1]:
         raise ValueError(f"np.vecdot: vectors of {shape_of(a)[-1]} and {shape_of(b)[-1]} entries")
@@ -130,7 +130,7 @@ def _matrices(a, most=np.inf):
 
 
 def _chain(arrays):
-    """The first may be a row, the last a column."""
+    """The first array may be a row vector, the last a column vector."""
     first, *inner, last = arrays
     ends = [a if ndim_of(a) == 1 else _matrices(a, 2) for a in (first, last)]
     return functools.reduce(np.matmul, [ends[0], *(_matrices(a, 2) for a in inner), ends[1]])

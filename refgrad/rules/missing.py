@@ -1,4 +1,4 @@
-"""Reductions that leave nan out: those of what is there, by NumPy's argument where.
+"""Reductions that skip nan: the ordinary ones, with NumPy's argument where.
 
 An entry that is nan has no influence, and so the derivative 0.
 """

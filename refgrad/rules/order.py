@@ -1,4 +1,4 @@
-"""Sorted entries: quantiles, parts, what occurs once.
+"""Functions of sorted entries: quantiles, partitions, unique entries.
 
 A quantile lies between two neighbours in sorted order, at a virtual index that is a number:
 
@@ -28,7 +28,7 @@ METHODS = {
     "midpoint": lambda n, q: (np.floor((n - 1) * q) + np.ceil((n - 1) * q)) / 2,
     "averaged_inverted_cdf": lambda n, q: (np.floor(n * q) + np.ceil(n * q) - 1) / 2,
 }
-#: The same of methods that take an entry, and none between two.
+#: The same for methods that choose an entry and do not interpolate.
 ENTRIES = {
     "lower": lambda n, q: np.floor((n - 1) * q),
     "higher": lambda n, q: np.ceil((n - 1) * q),
@@ -39,7 +39,7 @@ ENTRIES = {
 
 
 def _next_but_odd(v):
-    """The integer above; of an integer the next one, if that is odd."""
+    """The next larger integer; an odd integer is returned unchanged."""
     below = np.floor(v)
     return below + 1 - ((v == below) & (below % 2 == 1))
 
@@ -123,7 +123,7 @@ def _partition(a, kth, axis=-1, kind="introselect", order=None):
 
 def _unique(ar, return_index=False, return_inverse=False, return_counts=False, axis=None, *,
             equal_nan=True, sorted=True):
-    """Of equal entries the first."""
+    """The first of equal entries."""
     if axis is not None:
         raise NoRule("np.unique", "with axis=")
     if not sorted:
@@ -186,7 +186,7 @@ compose(np.nanmedian, _median_of_rest, kind=KINKED, cases=[
     Case((5,)), Case((3, 4), axis=1), Case((2, 3, 4), axis=(0, 2), keepdims=True)],
     kinks=[Kink(([2.0, np.nan, 1.0, 2.0],), ([1.0, 0.0, 0.0, 0.0],), _OF_EQUALS)])
 compose(np.partition, _partition, kind=KINKED, cases=[
-    # places that leave no order open: between them NumPy's depends on the processor
+    # positions that determine the order completely: for others NumPy's order depends on the processor
     Case((5,), kth=(1, 2, 3)), Case((3, 4), kth=1, axis=0), Case((2, 3), kth=(1, 2, 3, 4), axis=None)],
     kinks=[Kink(([2.0, 1.0, 1.0],), ([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]],),
                 "equal entries stay where NumPy leaves them", {"kth": 2})])

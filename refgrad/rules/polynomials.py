@@ -12,7 +12,7 @@ from .sequences import convolution
 
 
 def _coefficients(name, *polynomials):
-    """Arrays; refused are np.poly1d, of which NumPy makes another one."""
+    """Arrays of coefficients; np.poly1d is refused, for which NumPy returns another np.poly1d."""
     if any(isinstance(p, np.poly1d) for p in polynomials):
         raise NoRule(name, "of an np.poly1d (pass its p.coeffs)")
     return tuple(map(as_array, polynomials))

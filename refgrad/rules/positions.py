@@ -69,7 +69,7 @@ def _take(a, indices, axis=None, *, mode="raise"):
     n = shape_of(a)[axis]
     mode = {0: "clip", 1: "wrap", 2: "raise"}.get(mode, mode)  # NumPy's numbers for them
     if mode not in ("raise", "wrap", "clip"):
-        np.take([0], [0], mode=mode)  # NumPy's own opinion of it
+        np.take([0], [0], mode=mode)  # raises NumPy's own errors
     indices = np.asarray(indices)
     if indices.dtype == bool or not indices.size:
         indices = indices.astype(int)
@@ -107,7 +107,7 @@ def pairs_of(array, pad_width):
 
 
 def pad_by_position(array, widths, mode, constant_values=0, reflect_type="even"):
-    """np.pad where what is added are constants, or entries."""
+    """np.pad for modes that add constants or entries of the array."""
     if mode == "constant":
         return _surrounded(array, widths, constant_values)
     if reflect_type != "even":
@@ -142,7 +142,7 @@ def _surrounded(array, widths, constants):
 def _sort(a, axis=-1, kind=None, order=None, *, stable=None):
     if axis is None:
         a, axis = np.ravel(a), 0
-    np.sort(np.empty(0), kind=kind, order=order, stable=stable)  # NumPy's own opinion of these
+    np.sort(np.empty(0), kind=kind, order=order, stable=stable)  # raises NumPy's own errors
     return np.take_along_axis(a, np.argsort(a, axis=axis, kind="stable"), axis=axis)
 
 

@@ -20,17 +20,17 @@ from .constants import number
 from .elementwise import quotient
 
 
-#: Below this many entries a copy costs less than NumPy's way to a view.
+#: Below this many entries a copy costs less than NumPy's code for a view.
 FEW = 4096
 
 
 def widen(g, axis, keepdims):
-    """Something in the shape of the result of a reduction, with the reduced axes as axes of size 1."""
+    """An array that has the shape of a reduction's result, with the reduced axes inserted as axes of size 1."""
     return g if keepdims or not axis or not ndim_of(g) else np.expand_dims(g, axis)
 
 
 def repeated(g, shape):
-    """np.broadcast_to; of few plain numbers a copy, which is made sooner than a view."""
+    """np.broadcast_to; a copy for small plain arrays, which is faster than a view."""
     if math.prod(shape) < FEW and issubclass(type(g), (np.ndarray, np.generic)):
         y = np.empty(shape, g.dtype)
         y[...] = g
@@ -63,7 +63,7 @@ def extreme(function, combine):
                 raise ValueError(f"np.{function.__name__} with where= needs initial= as well")
         else:
             initial = as_array(initial).astype(a.dtype)
-            if not count(a, axes_of(a, axis, scalar=True)):  # then it is all there is
+            if not count(a, axes_of(a, axis, scalar=True)):  # then it is the only entry
                 return _arguments(np.sum, a, axis, keepdims, True, initial, 0, np.add)
         return _arguments(function, a, axis, keepdims, where, initial, initial, combine)
     return call
@@ -85,7 +85,7 @@ REDUCTIONS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, -1), 
 
 
 def _plain_mean(x, axis, keepdims):
-    """np.mean of a plain array, without NumPy's steps in Python."""
+    """np.mean of a plain array, without the overhead of NumPy's Python wrapper."""
     n = count(x, axis)
     if n and x.dtype.char in "fd":
         return np.add.reduce(x, axis=axis, keepdims=keepdims) / n
@@ -103,17 +103,17 @@ declare(np.mean, "m = <1, x> / n,  dm = <1, dx> / n;  <g, dm> = <g 1 / n, dx>", 
 
 
 def mean(x, axis):
-    """np.mean with keepdims=True; for a plain array without NumPy's steps in Python."""
+    """np.mean with keepdims=True; for a plain array without the overhead of NumPy's Python wrapper."""
     return (_plain_mean if type(x) is np.ndarray else np.mean)(x, axis=axis, keepdims=True)
 
 
 def total(x, axis=None, keepdims=False):
-    """np.sum; for a plain array its loop, np.add.reduce, without NumPy's steps in Python."""
+    """np.sum; for a plain array np.add.reduce, without the overhead of NumPy's Python wrapper."""
     return (np.add.reduce if type(x) is np.ndarray else np.sum)(x, axis=axis, keepdims=keepdims)
 
 
 def largest(x, initial):
-    """np.max of all entries; for a plain array without NumPy's steps in Python."""
+    """np.max of all entries; for a plain array without the overhead of NumPy's Python wrapper."""
     return (np.maximum.reduce if type(x) is np.ndarray else np.max)(x, axis=None, initial=initial)
 
 
@@ -121,9 +121,9 @@ def largest(x, initial):
 
 
 def _others(x, axis):
-    """For each entry the product of all the others along the axes: what stands before it times what stands after.
+    """For each entry the product of all others along the axes: of those before it times those after it.
 
-    No division, so zeros are no exception.
+    It does not divide, so zeros need no special case.
     """
     moved = np.moveaxis(x, axis, range(-len(axis), 0)) if axis else x
     flat = np.reshape(moved, shape_of(moved)[:ndim_of(x) - len(axis)] + (count(x, axis),))
@@ -185,7 +185,7 @@ def _share(x, y, axis, keepdims):
 
 
 def extreme_traits(function, combine, rest):
-    """What np.max and np.min have in common, of which `rest` is an entry that is not chosen."""
+    """The declaration that np.max and np.min share; `rest` is an entry that is never chosen."""
     return dict(
         derivation="y = x_k at the extreme entry k,  dy = dx_k", kind=KINKED, stacked=True,
         call=extreme(function, combine), takes="x axis keepdims",
@@ -208,7 +208,7 @@ compose(np.ptp, lambda a, axis=None, *, keepdims=False: np.max(a, axis=axis, kee
 
 @functools.cache
 def safe_sums(dtype):
-    """Between which sizes a sum of powers has lost nothing that counts."""
+    """The sizes between which a sum of powers has not under- or overflowed noticeably."""
     limits = np.finfo(dtype)
     return limits.tiny / limits.eps ** 2, limits.max
 
@@ -275,7 +275,7 @@ def _p_direction(x, y, p, axis, keepdims):
 
 
 def _deviations(a, axis, dtype, ddof, where, mean, correction, keepdims):
-    """(what the mean leaves, the axes, n - ddof or 0 where that is negative)"""
+    """(the deviations from the mean, the axes, n - ddof or 0 where that is negative)"""
     if given(correction):
         if ddof:
             raise ValueError("ddof and correction are two names of one argument: give one of them")

@@ -21,7 +21,7 @@ from .elementwise import logistic, quotient, sech_squared
 
 sp = sys.modules["scipy.special"]
 
-#: Powers of ten between which the functions of a sum of two very different numbers keep their digits.
+#: Powers of ten between which functions of the sum of two very different numbers keep their digits.
 NEAR_ONE = -2, 1
 
 
@@ -231,7 +231,7 @@ _special(sp.ndtri, "x = ndtr y,  dy = sqrt(2 pi) e^(y^2 / 2) dx", lambda y: _roo
 
 
 def _hazard(x):
-    """By the scaled function erfcx z = e^(z^2) erfc z: ndtr x = e^(-x^2 / 2) erfcx(-x / sqrt 2) / 2."""
+    """Computed by the scaled function erfcx z = e^(z^2) erfc z: ndtr x = e^(-x^2 / 2) erfcx(-x / sqrt 2) / 2."""
     with np.errstate(over="ignore"):
         return _root_of_pi(x, 2) ** -1 * 2 / sp.erfcx(-x / np.sqrt(number(2, x)))
 
@@ -267,7 +267,7 @@ hazard = declare(
 
 
 def _erfcx_slope(y, x):
-    """Where one of the two forms loses its digits, the other one."""
+    """The slope by the one of two formulas that does not lose digits."""
     root = np.sqrt(number(2, x))
     right = -root * y * mills(-root * np.where(x < 0, 0, x), k=1)
     return np.where(x < 0, 2 * x * y - 2 / _root_of_pi(x), right)

@@ -64,7 +64,7 @@ def _two(name, a, v, mode):
     if ndim_of(a) != 1 or ndim_of(v) != 1 or not (shape_of(a)[0] and shape_of(v)[0]):
         raise ValueError(f"{name}: arrays of the shapes {shape_of(a)} and {shape_of(v)}; expected "
                          f"one axis, with an entry or more")
-    np.convolve([1.0], [1.0], mode)  # NumPy's own opinion of it
+    np.convolve([1.0], [1.0], mode)  # raises NumPy's own errors
     return a, v
 
 
@@ -184,7 +184,7 @@ def _unwrap(p, discont=None, axis=-1, *, period=2 * np.pi):
     steps = np.diff(p, axis=axis)
     half = period / 2
     turns = np.floor_divide(steps + half, period)
-    turns = turns - ((turns * period - half == steps) & (steps > 0))  # half a turn up stays up
+    turns = turns - ((turns * period - half == steps) & (steps > 0))  # a jump of half a turn upwards stays upwards
     turns = np.where(np.abs(steps) < (half if discont is None else discont), 0, turns)
     shift = period * np.cumsum(turns, axis=axis)
     first = along(axis, slice(0, 1), n)

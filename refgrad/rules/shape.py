@@ -1,4 +1,4 @@
-"""Rearranging: every function here is linear, y = P x with a matrix P of zeros and ones.
+"""Functions that rearrange entries. Every one is linear, y = P x with a matrix P of zeros and ones.
 
     dy = P dx,   <g, P dx> = <P' g, dx>
 
@@ -73,8 +73,8 @@ declare(np.transpose, "Y = X';  <G, dX'> = <G', dX>: axes permuted back", kind=L
 
 declare(np.broadcast_to, "y = x, repeated along new axes and axes of size 1; <g, dy> sums over the repetitions",
         kind=LINEAR, call=lambda array, shape, subok=False: ((array,), {"shape": shape}), stacked=True,
-        jvp=(lambda v, x_shape, y_shape: align(v, len(y_shape)) if _leading(v, x_shape) else v,),  # the broadcast, too
-        vjp=(lambda g: g,),  # the sum over broadcast axes happens centrally
+        jvp=(lambda v, x_shape, y_shape: align(v, len(y_shape)) if _leading(v, x_shape) else v,),  # broadcasting, too
+        vjp=(lambda g: g,),  # the engine sums over broadcast axes
         view=lambda params: (lambda x: np.broadcast_to(x, **params), None),
         cases=[Case((3, 1), shape=(2, 3, 4)), Case((), shape=(2,)), Case((1,), shape=(0,))])
 
@@ -137,7 +137,7 @@ def _getitem_jvp(v, x_shape, index):
 
 
 def _chooses(params):
-    """Whether arrays or lists are in the index: slices and numbers are not looked at, for speed."""
+    """Whether the index contains arrays or lists; numbers and slices have no shape."""
     return any(type(p) is list or getattr(p, "shape", ()) for p in within(params))
 
 
@@ -220,7 +220,7 @@ def _filled(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, dev
 
 
 def full_like(a, fill_value, dtype, shape):
-    """np.full_like asks `a` alone whether it is traced."""
+    """np.full_like dispatches on `a` alone, so that a traced fill value is handled here."""
     if type(a) not in TRACING and type(fill_value) in TRACING:
         params = {"dtype": dtype, "shape": shape}
         return TRACING[type(fill_value)](TABLE[np.full_like], (a, fill_value), params)

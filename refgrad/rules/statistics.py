@@ -1,4 +1,4 @@
-"""Covariance, correlation, and what is counted."""
+"""Covariance, correlation, and functions that count."""
 
 import operator
 import warnings
@@ -75,7 +75,7 @@ def _weights(X, fweights, aweights):
     return w
 
 
-# Not in the table: of its own it is no function that floats compute.
+# It has no entry in the table, since alone it is not a function that floats compute.
 within_one = Primitive(
     None, "y = x, which lies in [-1, 1] but for rounding:  dy = dx", name="within_one", kind=LINEAR,
     forward=lambda x: np.clip(x, -1, 1), formula=lambda x: x, vjp=(lambda g: g,), pointwise=True)

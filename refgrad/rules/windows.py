@@ -5,7 +5,7 @@
 
 for k axes at once, with k-tuples o, j and t.  Both are linear, and as
 <g, windows dx> is the sum of g[..., o, j] dx[..., stride o + dilation j], each is the other's
-adjoint.  Unfolding an image is the one and folding it the other.
+adjoint.  Unfolding an image is `windows`, folding it is `overlap_add`.
 """
 
 import functools

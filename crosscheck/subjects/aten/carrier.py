@@ -190,7 +190,7 @@ class _Operations(TorchDispatchMode):
         return returned[0] if len(returned) == 1 else tuple(returned)
 
     def taken_apart(self, func, args, kwargs):
-        """What an operation without a line returns, by the operations that it is made of."""
+        """The results of an operation that is not in the table, computed by the operations that it decomposes into."""
         definition = OPDEFS.get(func._schema.name)  # by torch.library.custom_op
         kernels = {} if definition is None else definition._backend_fns
         kernel = kernels.get("cpu") or kernels.get(None) or func.decompose
@@ -208,7 +208,7 @@ class _Operations(TorchDispatchMode):
         return a if carrier is None else _in_memory(carrier, *_geometry(a))
 
     def placed(self, target):
-        """The Carrier to write to for a tensor."""
+        """The Carrier that a write to a tensor must go to."""
         if isinstance(target, Carrier):
             return target
         if not target.is_floating_point():
@@ -325,7 +325,7 @@ def _by_torch(func, args, kwargs, targets):
 
 def midpoints(array):
     """Floats near the entries of an array, whatever traces or encloses them."""
-    while not issubclass(type(array), (np.ndarray, np.generic)):  # a Tracer says it is what it traces
+    while not issubclass(type(array), (np.ndarray, np.generic)):  # a Tracer reports the class of its array
         if hasattr(array, "mid"):
             return array.mid()
         if not hasattr(array, "value"):

@@ -41,7 +41,7 @@ def _(blocks):
 
 # Functions of a square matrix.
 def _fine(a):
-    """That nothing went wrong, for each matrix of a stack: what goes wrong raises here."""
+    """The status 0 for each matrix of a stack: here failures raise errors instead."""
     return np.zeros(a.shape[:-2], np.int32)
 
 

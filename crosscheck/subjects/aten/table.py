@@ -52,7 +52,7 @@ class Line(NamedTuple):
     copies: bool = False
 
     def refused(self, keywords):
-        """The first of some keywords that the line does not know; None if it knows them all."""
+        """The first of some keywords that the line does not accept; None if it accepts all."""
         known = _keywords(self.compute)
         return None if known is None else next((k for k in keywords if k not in known), None)
 

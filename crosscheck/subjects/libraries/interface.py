@@ -1,4 +1,4 @@
-"""What a library that differentiates networks is asked for."""
+"""The interface of a library that differentiates networks."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Library:
         return mode.differentiate(self, f, x, u, v)
 
     def at_work(self):
-        """A context for its work: one thread, for networks are small."""
+        """A context for its work. It uses one thread, since the networks are small."""
         return contextlib.nullcontext()
 
     # Programs as text
@@ -91,7 +91,7 @@ class Library:
         named = [f"{k}={name(a)}" for k, a in call.named.items()] + [f"{k}={o!r}" for k, o in options.items()]
         return f"{space}.{call.function}({', '.join([*arguments, *named])})"
 
-    # What libraries do not have a function for, or call by other names
+    # Functions that a library lacks, or has under another name
 
     @staticmethod
     def _item(x, index):

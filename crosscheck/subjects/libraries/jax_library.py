@@ -117,7 +117,7 @@ class Jax(Library):
 
     @contextlib.contextmanager
     def at_work(self):
-        """In float64 where it is asked for, which JAX otherwise rounds to float32."""
+        """Enables float64, which JAX otherwise rounds to float32."""
         with jax.enable_x64():
             yield
 

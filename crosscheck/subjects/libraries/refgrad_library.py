@@ -11,7 +11,7 @@ from .interface import Library
 
 
 class Refgrad(Library):
-    """refgrad, whose rules are on trial themselves."""
+    """refgrad, whose own rules are tested."""
 
     name = "refgrad"
     exact = True
