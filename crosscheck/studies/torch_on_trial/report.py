@@ -133,7 +133,8 @@ def verdict(operations, findings):
             count = rows.loc[rows["verdict"].isin((WRONG, NOT_FINITE)), "operation"].nunique()
             wrong.append(f"{count} in {mode}")
         parts.append(f"in {words} order in {', '.join(wrong)}")
-    return [f"Of {total} operation{'s' * (total != 1)} torch is wrong, or not finite where a value exists, {'; '.join(parts)}."], True
+    return [f"Of {total} operation{'s' * (total != 1)} torch is wrong, or not finite where a value exists, "
+            f"{'; '.join(parts)}."], True
 
 
 def sections(folder, operations, findings):
