@@ -75,11 +75,12 @@ def with_options(function, options):
 
 #: The help of the whole, and of what is run without a command.
 EVERYTHING = """
-Prove gradients: the same random networks through refgrad, torch and finite differences in ball arithmetic.
+Check gradients without tolerances, by ball (interval) arithmetic: yours, those of refgrad, those of torch.
 
-Without a command: the main job. It checks networks, derives gradients, trains a network on real data, measures how
-the cost of gradients grows, and writes tables, plots and **index.html** into the folder **reports**. --quick takes
-a minute and a half of processor time, shared by two processes; all of it takes several minutes.
+Your own function is checked by the command **check**. Without a command the main job is run: it checks random
+networks, puts some of torch's operations on trial, derives gradients, trains networks on real data, measures how the
+cost of gradients grows, and writes tables, plots and **index.html** into the folder **reports**. --quick takes a
+minute and a half of processor time, shared by two processes; all of it takes several minutes.
 
 Examples:
 
@@ -113,22 +114,23 @@ def check_function(
         gradient: named("Its gradient: g(*inputs).") = None,
         vjp: named("Its vjp: v(g, *inputs).") = None,
         jvp: named("Its jvp: j(tangents, *inputs).") = None,
-        reference: named("The same function in NumPy, by whose exact gradient it is measured.") = None,
+        reference: named("The same function in NumPy; its exact gradient is the reference.") = None,
         surrogate: named("The NumPy function whose gradient a straight-through estimator stands for.") = None,
         argnums: Annotated[str | None, typer.Option(
-            metavar="I,J", help="The positions of the inputs to differentiate.", show_default="all floats")] = None,
-        order: Annotated[int, typer.Option(min=1, max=2, help="1 for first derivatives alone.")] = 2,
+            metavar="I,J", help="Positions of the inputs to differentiate, from 0.", show_default="all floats")] = None,
+        order: Annotated[int, typer.Option(min=1, max=2, help="1 checks first derivatives only.")] = 2,
         mode: Annotated[list[str] | None, typer.Option(
             help="Check this mode only, as in 'reverse' or 'forward over reverse'; may be repeated.")] = None,
         symmetric: Annotated[list[str] | None, typer.Option(
             metavar="NAME", help="An input that is a symmetric matrix; may be repeated.")] = None,
         dtype: Annotated[list[str] | None, typer.Option(help="Test in this dtype only; may be repeated.")] = None,
-        quick: Annotated[bool, typer.Option("--quick", help="Few points, first derivatives alone.")] = False,
+        quick: Annotated[bool, typer.Option("--quick", help="Only first derivatives, at few points.")] = False,
         thorough: Annotated[bool, typer.Option(
-            "--thorough", help="All points, even after a clear failure at the inputs as given.")] = False,
-        seed: Annotated[int, typer.Option(min=0, help="The same seed finds the same.")] = 0,
+            "--thorough", help="Check all points, even after a clear failure at the given inputs.")] = False,
+        seed: Annotated[int, typer.Option(
+            min=0, help="Seed of the random points; the same seed gives the same result.")] = 0,
         csv: Annotated[Path | None, typer.Option(dir_okay=False, help="Write every verdict to this file.")] = None):
-    """Check the derivatives of your own function.
+    """Check the derivatives of your own function. It takes seconds if that is small.
 
     Exit status: 0 if they are right, 1 if anything is wrong, 3 if of some derivative nothing could be decided, 2 if the
     function could not be checked.
@@ -136,6 +138,8 @@ def check_function(
     Examples:
 
     - `python -m crosscheck check numpy:tanh --shape 4,5`
+
+    - `python -m crosscheck check mylayers.py:Gelu --shape 4,5`
 
     - `python -m crosscheck check mylayers:softmax --vjp mylayers:softmax_vjp --shape 3,4`
 

@@ -24,15 +24,15 @@ def parameter(name, annotation, default=Parameter.empty):
 
 
 SEED = option("seed", int, 0, min=0,
-              help="The same seed draws the same networks and gives the same tables.")
+              help="Seed of all random numbers; the same seed gives the same tables.")
 OUT = option("out", Path, Path("reports"), file_okay=False,
              help="The folder to write into; made if it is missing.")
 QUICK = option("quick", bool, False, "--quick",
-               help="Smaller networks and shorter studies; every part is there.")
+               help="Run everything on a smaller scale.")
 WORKERS = option("workers", int, 2, min=1,
-                 help="How many processes share the work; the tables are the same.")
+                 help="How many processes share the work; the tables do not depend on it.")
 CLUSTER = option("cluster", str | None, None, "--cluster", metavar="ADDRESS",
-                 help="The scheduler of a Dask cluster whose workers share the work in their place, as in "
-                      "tcp://10.0.0.1:8786; the tables are the same.")
+                 help="The scheduler of a Dask cluster whose workers share the work instead, as in "
+                      "tcp://10.0.0.1:8786; the tables do not depend on it.")
 DEVICE = option("device", Device, Device.cpu, "--device",
                 help="Where torch computes: on the processor, or on a GPU of CUDA.")

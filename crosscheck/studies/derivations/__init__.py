@@ -12,14 +12,14 @@ BOOK = Table("derivations.csv", (
     *NUMBERS[-2:], "fallback", "failed", "note"), NUMBERS)
 
 RANDOM = option("random", int | None, None, min=0, show_default="100, 10 if quick",
-                help="How many random expressions to derive beside.")
+                help="How many random expressions are derived, too.")
 
 COMMAND = Command("derivations", """
-Derive gradients, of worked examples, of every rule, of classical and of random expressions, and prove them.
+Derive the gradients of worked examples, of every rule, of classical and of random expressions, and prove them.
 
 Writes **derivations.html**, the book of derivations, and derivations.csv; exit status 1 if anything in it is not
-proved. The errors of torch are those of layers.csv, if it is in the folder. It takes two minutes of
-processor time, --quick half a minute; the processes share it.
+proved. The errors of torch are read from layers.csv, if that is in the folder. It takes two minutes of
+processor time, --quick half a minute, which the processes share.
 
 Example: `python -m crosscheck derivations --quick --out /tmp/try`
 """, (OUT, SEED, QUICK, WORKERS, CLUSTER, RANDOM))

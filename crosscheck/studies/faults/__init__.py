@@ -10,10 +10,11 @@ TABLE = Table("faults.csv.gz", (
 
 #: The checker on trial: by planted faults, and beside other checkers.
 COMMAND = Command("faults", """
-Put the checker on trial: mistakes planted in the rules, right gradients, and other checkers beside it.
+Test the checker: does it notice mistakes planted in the rules, does it accept right gradients, and do other checkers?
 
 Writes faults.csv.gz (is each mistake noticed, and pinned on its primitive?), checkers.csv, false_alarms.csv.gz and
-checker_seconds.csv. JAX and HIPS autograd take part if they are installed.
+checker_seconds.csv. JAX and HIPS autograd take part if they are installed. It takes half an hour of processor time,
+which the processes share.
 
 Example: `python -m crosscheck faults --quick --out /tmp/try`
 """, (OUT, SEED, QUICK, WORKERS, CLUSTER))

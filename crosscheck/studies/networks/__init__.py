@@ -45,7 +45,7 @@ ID = parameter("id", Annotated[str, typer.Argument(
     metavar="ID", help="A network's id, as in errors.csv.gz: full-0-17.")])
 
 RUN = Command("run", """
-Check random networks: errors.csv.gz, layers.csv, coverage.csv and their plots.
+Check the derivatives of random networks. Writes errors.csv.gz, layers.csv, findings.csv, coverage.csv and plots.
 
 Examples:
 
@@ -57,7 +57,8 @@ Examples:
 """, (COUNT, SEED, OUT, DTYPE, LIBRARY, DEVICE, QUICK, WORKERS, CLUSTER))
 
 CAMPAIGN = Command("campaign", """
-Check very many networks in parts that are written as they are finished, and go on after a stop; see docs/campaigns.md.
+Check very many networks. The results are written part by part, so that a run that is stopped can go on; see
+docs/campaigns.md, which also says how long it takes.
 
 Examples:
 
@@ -67,8 +68,8 @@ Examples:
 """, (option("networks", int | None, None, "--networks", min=1, max=10 ** 12, help="How many networks.",
              show_default="240; 60 with --quick"),
       SEED, OUT, DTYPE, LIBRARY, DEVICE, QUICK, WORKERS, CLUSTER,
-      option("part", int, 100, "--part", min=1, max=100_000, help="How many networks' rows are one file."),
-      option("resume", bool, False, "--resume", help="Go on with the campaign that is in the folder.")),
+      option("part", int, 100, "--part", min=1, max=100_000, help="How many networks go into one file."),
+      option("resume", bool, False, "--resume", help="Continue the campaign that is in the folder.")),
     f"{__name__}.campaign:run")
 
 LIST = Command("list", """
@@ -78,7 +79,7 @@ Example: `python -m crosscheck list --networks 40 --seed 7`
 """, (COUNT, SEED, QUICK), f"{__name__}.commands:list_networks")
 
 REPLAY = Command("replay", """
-Check one network again and show all of it: program, arrays, exact derivatives, every answer's verdict.
+Check one network again and show everything: program, arrays, exact derivatives, all verdicts. It takes seconds.
 
 Example: `python -m crosscheck replay full-0-17 --dtype float64`
 """, (ID, DTYPE, LIBRARY, DEVICE), f"{__name__}.commands:replay")

@@ -37,20 +37,20 @@ NAMES = parameter("names", Annotated[list[str] | None, typer.Argument(
     metavar="[OPERATION]...", help="Operations to look at, as the table names them: linalg.det, 'scatter_reduce prod'; "
     "a name alone takes its variants along. All of them if none is given.")], None)
 SAMPLES = option("samples", int, 3, "--samples", min=1, max=60,
-                 help="How many samples of each operation, with options that differ: the first at all points around "
-                      "it, "
-                 "the others at three.")
-RESUME = option("resume", bool, False, "--resume", help="Go on with the run that was stopped in the folder.")
-FEW = option("few", bool, False, "--few", help="Ten operations that are known to tell something, one sample of each.")
+                 help="How many samples of each operation, with different options: the first is checked at all points "
+                      "around it, the others at three.")
+RESUME = option("resume", bool, False, "--resume", help="Continue the run in the folder that was stopped.")
+FEW = option("few", bool, False, "--few", help="Only ten operations, right and wrong ones, with one sample each.")
 
 COMMAND = Command("torch", """
-Put torch's own operations on trial: all differentiable entries of its op database, in all modes and compositions, at
-small samples and at points around them where rules break. Derivatives are measured in ball arithmetic where the
-operations that they reach have a line of NumPy, else by differences.
+Check torch's own operations: all differentiable entries of its op database, or those named, in all modes, at small
+samples and at points around them where rules often break. The reference is the exact derivative by ball arithmetic, or
+differences of floats where balls do not know an operation.
 
-Writes torch_operations.csv, and torch_operation_findings.csv with the smallest program for everything that is wrong. A
-run that is killed goes on with --resume. With --device cuda torch computes in float64, float32 with and without TF32,
-bfloat16 and float16.
+Writes torch_operations.csv, and torch_operation_findings.csv with the smallest program for everything that is wrong;
+these files replace those in the folder. An operation takes seconds, all of them about half an hour of processor time,
+which the processes share. A run that is killed goes on with --resume. With --device cuda torch
+computes in float64, float32 with and without TF32, bfloat16 and float16.
 
 Examples:
 
