@@ -10,8 +10,6 @@ from importlib.metadata import version
 from itertools import islice
 from threading import Lock
 
-import refgrad
-
 from .processes import Processes, WorkerLost
 
 #: How many tasks are under way at once for each worker: enough that none waits, few enough to stay in memory.
@@ -147,6 +145,7 @@ def _same_everywhere(client, address):
 
 def versions():
     """package -> its version, in this process."""
+    import refgrad  # not above: help and errors shall come at once
     return {"Python": platform.python_version(), "refgrad": refgrad.__version__,
             **{p: version(p) for p in PACKAGES}}
 

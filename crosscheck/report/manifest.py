@@ -7,8 +7,6 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-import refgrad
-
 from .tables import ReportError, digest, save_json
 
 NAME = "run.json"
@@ -17,6 +15,7 @@ PACKAGES = ("numpy", "torch", "python-flint", "pandas", "matplotlib")
 
 def versions():
     """What the numbers depend on, in words."""
+    import refgrad  # not above: help and errors shall come at once
     others = ", ".join(f"{p} {version(p)}" for p in PACKAGES)
     return f"Python {platform.python_version()}, refgrad {refgrad.__version__}, {others}"
 
