@@ -120,6 +120,7 @@ def check_function(
             metavar="I,J", help="Positions of the inputs to differentiate, from 0.", show_default="all floats")] = None,
         order: Annotated[int, typer.Option(min=1, max=2, help="1 checks first derivatives only.")] = 2,
         mode: Annotated[list[str] | None, typer.Option(
+            "--mode", "--modes",
             help="Check this mode only, as in 'reverse' or 'forward over reverse'; may be repeated.")] = None,
         symmetric: Annotated[list[str] | None, typer.Option(
             metavar="NAME", help="An input that is a symmetric matrix; may be repeated.")] = None,
@@ -165,7 +166,8 @@ def check_function(
                            symmetric=tuple(symmetric or ()), quick=quick, thorough=thorough,
                            dtypes=tuple(dtype) if dtype else None, seed=seed, **functions)
     except (UserError, ImportError, AttributeError, TypeError, ValueError) as error:
-        complain(f"error: {error}")
+        drew = "at the inputs: " in str(error) and not inputs
+        complain(f"error: {error}{'; --inputs gives others than normal numbers, as integers' * drew}")
         raise typer.Exit(2) from None
     console.print(report)
     if csv is not None:

@@ -19,6 +19,10 @@ from .verdict import MISCONDUCT, NO_ANSWER, NOT_FINITE, RIGHT, TYPICAL, WRONG, V
 #: Roundings by which two sums of the same terms may differ, in units of the largest entry.
 LAST_BITS = 64
 
+#: A third derivative that is wrong is off by more than this part of itself.  What is off by less is a difference across
+#: a switch of f itself, from a series to what it approximates, say.
+PERCENT = 0.01
+
 
 def strided(a):
     """The same entries, with others between them along the last axis."""
@@ -142,7 +146,7 @@ def _expanded(subject, point, weights, dtype, eps):
         return
     try:
         plain, _, _ = subject.pull(point.x, ones, dtype, contiguous)
-        found, _, _ = subject.pull(point.x, ones, dtype, expanded)
+        found, _, _ = subject.pull(point.x, [expanded(w) for w in ones], dtype, np.asarray)
     except Exception as error:
         yield "expanded cotangent", ALL, Verdict(MISCONDUCT, note=f"raises {brief(error)}")
         return
@@ -174,7 +178,9 @@ def third_order(trial, dtype):
     estimate = None if given is None else estimated.slope(bend, x, known.v, known.eps(dtype))
     if estimate is not None and not estimate.kink and not estimate.reason:
         size = abs(given) + abs(estimate.value) + abs(bend(x))
-        off = abs(given - estimate.value) > 2 * estimate.uncertainty + np.sqrt(known.eps(dtype)) * size
+        gap = abs(given - estimate.value)
+        off = gap > 2 * estimate.uncertainty + np.sqrt(known.eps(dtype)) * size
+        off = off and gap > PERCENT * max(abs(given), abs(estimate.value))
         yield trial.finding("third order", ALL, dtype, Verdict(RIGHT) if not off else Verdict(
             WRONG, note=f"along a direction {given:.9g}, by differences of the second derivative {estimate.value:.9g}"))
 

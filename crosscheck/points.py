@@ -31,6 +31,7 @@ class Point:
     constants  name -> another value for an input that is not differentiated
     extreme    so large or small that squares leave the range of floats
     foreign    other shapes than the caller's, which the function takes: its derivative may not be meant for them
+    together   all inputs were resized alike, so that none is broadcast: a derivative that has the shape is meant
     """
 
     label: str
@@ -39,6 +40,7 @@ class Point:
     constants: dict = field(default_factory=dict)
     extreme: bool = False
     foreign: bool = False
+    together: bool = False
 
 
 def around(x, constants, dtypes, seed, works):

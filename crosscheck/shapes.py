@@ -24,7 +24,9 @@ def elsewhere(x, constants, resizable):
     for label, length in (("a batch of one", 1), ("a batch of two", 2)):
         batch = resized(length, x, constants, resizable)
         if batch:
-            yield [Point(label, batch[0], constants=batch[1], foreign=True)]
+            yield [Point(label, batch[0], constants=batch[1], foreign=True, together=length > 1)]
+    yield from _doubled(x, constants, resizable)
+    yield from _shortened(x, constants, resizable)
     if sum(a.size for a in x.values()) > BUDGET // FEWEST or len(x) == 1:
         return
     for k in filter(resizable.__contains__, x):
@@ -37,6 +39,36 @@ def elsewhere(x, constants, resizable):
             if a < b and x[a].shape != x[b].shape and {a, b} <= set(resizable) and _broadcast(x[a], x[b]):
                 swapped = {**x, a: np.resize(x[a], x[b].shape), b: np.resize(x[b], x[a].shape)}
                 yield [Point(f"{a} and {b} with their shapes exchanged", swapped, foreign=True)]
+
+
+def _doubled(x, constants, resizable):
+    """Yield the points at which an axis, not the first, that has size 1 in all inputs has size 2."""
+    arrays = {n: a for n, a in {**constants, **x}.items() if getattr(a, "shape", ())}
+    depth = max((a.ndim for a in x.values()), default=0)
+    for axis in range(1, depth):
+        ones = [n for n, a in arrays.items() if len(a.shape) == depth]
+        if all(arrays[n].shape[axis] == 1 and n in resizable for n in ones):
+            double = {n: arrays[n][(slice(None),) * axis + ([0, 0],)] for n in ones}
+            yield [_of_all(f"size 2 along axis {axis}", x, double)]
+
+
+def _shortened(x, constants, resizable):
+    """Yield the points at which axes of one size, in all inputs, are shorter by one entry: no other array is broadcast
+    to that, and f has to take it as it is."""
+    arrays = {n: a for n, a in {**constants, **x}.items() if n in resizable and getattr(a, "shape", ())}
+    sizes = {n for a in x.values() for n in a.shape if n > 2}
+    alternatives = [sizes, *({n} for n in sorted(sizes))] if len(sizes) > 1 else [sizes]
+    if sizes:
+        yield [_of_all("one entry less along all axes" if chosen == sizes else f"{n - 1} entries in the place of {n}",
+                       x, {k: a[tuple(slice(m - 1 if m in chosen else m) for m in a.shape)]
+                           for k, a in arrays.items()})
+               for chosen in alternatives for n in [max(chosen)]]
+
+
+def _of_all(label, x, changed):
+    """The `Point` with other arrays, all resized together."""
+    return Point(label, {k: changed.get(k, a) for k, a in x.items()},
+                 constants={n: a for n, a in changed.items() if n not in x}, foreign=True, together=True)
 
 
 def resized(length, x, constants, resizable):

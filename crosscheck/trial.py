@@ -29,7 +29,7 @@ from .subspaces import subspaces_of
 from .truth.by_balls import ByBalls
 from .truth.by_differences import ByDifferences
 from .truth.differences import BITS, BY_DIFFERENCES
-from .truth.precision import nominal, precision_of
+from .truth.precision import precision_of
 from .value import value
 from .verdict import LESS_ACCURATE, MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, WRONG, Verdict
 from .where import pattern
@@ -175,7 +175,8 @@ class Trial:
         digits = verdict.known if np.isnan(digits) else digits
         failed = verdict.verdict in FAILURES if failed is None else failed
         # A derivative need not be meant for shapes at which only the function broadcasts; refgrad's rules are.
-        meant = not self.point.foreign or self.own_rules
+        meant = not self.point.foreign or self.own_rules or (
+            self.point.together and verdict.verdict in (WRONG, NOT_FINITE))
         told = OK if verdict.verdict == RIGHT and not verdict.bound else verdict.verdict
         return Finding(check, self.point.label, name, dtype, told, digits, verdict.ulp_max,
                        verdict.rel_error, verdict.error_over_bound, verdict.bound, verdict.note, failed and meant)
@@ -212,7 +213,8 @@ class Examination:
         if reference and self.why_floats and self.size <= FOR_BALLS:
             raise ValueError(f"check: the reference does not run in ball arithmetic ({self.why_floats}). Write it with "
                              f"NumPy's or refgrad.nn's functions, or leave reference= out: differences then do")
-        self.natural, self.points, self.trials, self.precisions, self.varies = 0.0, {}, {}, {}, False
+        self.natural = 0.0
+        self.points, self.trials, self.precisions, self.varies = {}, {}, {}, False
         self.unexplained = []
         self.here = ""  # the label of the point that is looked at
         self.many = self.size > MANY
@@ -233,8 +235,7 @@ class Examination:
                 self.subject.state.put_back()
 
         if dtype not in self.precisions:
-            found = nominal(dtype) if self.own_rules else precision_of(values, self.x, dtype)
-            self.precisions[dtype] = found
+            self.precisions[dtype] = precision_of(values, self.x, dtype)
         return self.precisions[dtype]
 
     @cached_property
@@ -351,6 +352,12 @@ class Examination:
         """Are the entries at a point so large or small that squares leave the range of floats?"""
         return label in self.points and self.points[label].extreme
 
+    def why_not_counted(self, finding):
+        """Why a wrong answer at a point is no failure, in words."""
+        point = self.points.get(finding.point)  # of a child process there is none
+        return "at shapes and indices that were not given" if point is None or point.foreign else (
+            "where numbers on the way leave the range of the dtype")
+
     def where(self, finding):
         """Where in the gradient the fault of a failure is, in words; "" where no pattern shows."""
         trial = self.trials.get(finding.point)
@@ -433,7 +440,8 @@ class Examination:
                     break
                 try:
                     known = ByBalls(self.program, point.x, weights, u, v, self.seed, wanted, self.own_rules,
-                                    self.natural, self.measured_by_another, precision=self.precision, by=source)
+                                    self.natural, self.measured_by_another,
+                                    precision=self.precision, by=source)
                 except NotImplementedError:  # a primitive of the user's own has a rule for one mode alone
                     known = None
                 if known is not None and not (known.undecided and self.own_rules):

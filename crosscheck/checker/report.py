@@ -12,7 +12,7 @@ import numpy as np
 
 from ..locate import Culprit
 from ..modes import ALL, FIRST_ORDER, Mode
-from ..trial import Examination, Finding
+from ..trial import FAILURES, Examination, Finding
 from ..verdict import AGREES, KINK, LESS_ACCURATE, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, VERDICTS, WRONG
 
 if TYPE_CHECKING:
@@ -165,7 +165,9 @@ class Report:
         for f in self.examples():
             where = self.examination.where(f) if f.failed else ""
             remark = self.examination.subject.remarks.get(f.argument, "") if f.failed else ""
-            words = "; ".join(filter(None, [f.verdict, where, f.note, remark]))
+            verdict = f.verdict if f.failed or f.verdict not in FAILURES else (
+                f"{f.verdict}, which does not count " + self.examination.why_not_counted(f))
+            words = "; ".join(filter(None, [verdict, where, f.note, remark]))
             yield f"{f.check}, {f.dtype}, {f.argument}, {f.point}: {words}"
         if self.failures and (hint := self._hint()):
             yield hint
@@ -189,7 +191,7 @@ class Report:
         if found:
             return list(found.values())
         for f in self.verdicts:
-            if f.verdict in (LESS_ACCURATE, UNDECIDED, NO_ANSWER, KINK):
+            if f.verdict in (*FAILURES, LESS_ACCURATE, UNDECIDED, NO_ANSWER, KINK):
                 found.setdefault(f.verdict, f)
         return list(found.values())
 

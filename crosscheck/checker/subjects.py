@@ -107,9 +107,11 @@ def _library_of_results(f, inputs, kwargs):
             found = f(*[plain(a) for a in inputs], **(kwargs or {}))
     except Exception as error:
         # torch's functions name the tensor that they expect, or its methods, which arrays have not.
-        said = str(error)
-        asks = TORCH in sys.modules and ("Tensor" in said or isinstance(error, (TypeError, AttributeError)))
-        return TORCH if asks and _takes_tensors(f, inputs, kwargs) else None
+        if TORCH not in sys.modules:
+            return None
+        # Where it names them, what it says of tensors is what its user understands, an error, too.
+        asks, may = "Tensor" in str(error), isinstance(error, (TypeError, AttributeError))
+        return TORCH if asks or may and _takes_tensors(f, inputs, kwargs) else None
     return _library_of(lambda: None, flatten(found)[0], {})
 
 

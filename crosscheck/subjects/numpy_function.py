@@ -26,7 +26,7 @@ class Differentiated(Subject):
 
     def pull(self, x, weights, dtype, layout):
         x = shared_as_given(x, lambda a: layout(np.array(a, dtype)))
-        weights = [layout(np.array(w, dtype)) for w in weights]
+        weights = [layout(np.asarray(w, dtype)) for w in weights]
         given = Untouched({**x, **cotangents(weights)})
         pull = vjp(lambda x: self.program()(x), x)[1]
         first, second = pull(weights)[0], pull(weights)[0]
@@ -76,7 +76,7 @@ class HandWritten(Subject):
         if Mode.REVERSE not in self.modes:
             return super().pull(x, weights, dtype, layout)
         x = shared_as_given(x, lambda a: layout(np.array(a, dtype)))
-        weights = [layout(np.array(w, dtype)) for w in weights]
+        weights = [layout(np.asarray(w, dtype)) for w in weights]
         given = Untouched({**x, **cotangents(weights)})
         handed_out = Untouched({f"the gradient of {k} that came before": g
                                 for k, g in self._reverse(x, weights).items()})

@@ -119,6 +119,8 @@ class TorchSubject(Subject):
                                             create_graph=True, allow_unused=True)
             except Exception:
                 return  # the same error occurs when a derivative is computed, and is recorded then
+            self.remarks.update({k: f"its backward returns None for {k}: leave it out with argnums"
+                                 for k, g in zip(leaves, first) if g is None})
             # The node that once_differentiable inserts raises an error only in a backward pass through it.
             self.runs_once = any("Error" in node.name() for node in _nodes(g for g in first if g is not None))
 
@@ -177,8 +179,9 @@ class TorchSubject(Subject):
         return threads(1)  # the examples are small: threads would cost more than they save
 
     def may_decline(self, mode, error):
-        """Forward mode, second order or a dtype may be missing: torch then says "not implemented for"."""
-        return mode != Mode.REVERSE or "not implemented for" in str(error)
+        """Forward mode, second order or a dtype may be missing: torch then says so."""
+        refused = "not implemented for" in str(error) or str(error).startswith("derivative for ")
+        return mode != Mode.REVERSE or refused
 
     def results(self, x):
         """The differentiable tensors of floats among the results."""
@@ -190,7 +193,7 @@ class TorchSubject(Subject):
     def value(self, x, dtype, layout=None):
         with torch.no_grad():
             return [_array(y) for y in self.results(self.tensors(x, dtype) if layout is None else {
-                k: self._laid_out(a, layout, dtype) for k, a in x.items()})]
+                **self._all_laid_out(x, layout, dtype)})]
 
     def answer(self, mode, x, weights, u, v, dtype, layout=None):
         if mode == Mode.FORWARD_OVER_FORWARD and self.has_function:
@@ -204,7 +207,7 @@ class TorchSubject(Subject):
         if layout is None:
             x, u, v = (self.tensors(d, dtype) for d in (x, u, v))
         else:
-            x, u, v = ({k: self._laid_out(a, layout, dtype) for k, a in d.items()} for d in (x, u, v))
+            x, u, v = (self._all_laid_out(d, layout, dtype) for d in (x, u, v))
         weights = [torch.tensor(w, dtype=getattr(torch, dtype), device=self.device) for w in weights]
 
         def scalar(x):
@@ -218,7 +221,9 @@ class TorchSubject(Subject):
         return {k: _array(t) for k, t in found.items()}
 
     def pull(self, x, weights, dtype, layout):
-        leaves = shared_as_given(x, lambda a: self._laid_out(a, layout, dtype).requires_grad_())
+        own = {id(x[k]) for k in self.parameters if k in x}
+        leaves = shared_as_given(x, lambda a: self._laid_out(
+            a, np.array if id(a) in own else layout, dtype).requires_grad_())
         weights = [self._laid_out(w, layout, dtype) for w in weights]
         given = Untouched({k: _array(t) for k, t in {**leaves, **cotangents(weights)}.items()})
         ys = self.results(leaves)
@@ -229,6 +234,10 @@ class TorchSubject(Subject):
         first, second = ({k: _array(g.clone()) for k, g in zip(leaves, gs)} for gs in found)
         given.arrays = {k: _array(t) for k, t in {**leaves, **cotangents(weights)}.items()}
         return first, second, given.touched()
+
+    def _all_laid_out(self, arrays, layout, dtype):
+        """Tensors in a layout; a module's own parameters are as torch makes them: kernels trust that."""
+        return {k: self._laid_out(a, np.array if k in self.parameters else layout, dtype) for k, a in arrays.items()}
 
     def _laid_out(self, a, layout, dtype):
         """A tensor with the strides that the layout gives an array of that shape, and with sevens in the gaps."""
@@ -247,7 +256,10 @@ class TorchSubject(Subject):
 
         def along(f):
             def slope(x):
-                found = torch.autograd.grad(f(x), list(x.values()), create_graph=True, materialize_grads=True)
+                value = f(x)
+                if not value.requires_grad:  # to torch it is a constant
+                    return torch.zeros_like(value)
+                found = torch.autograd.grad(value, list(x.values()), create_graph=True, materialize_grads=True)
                 return added(torch.sum(g * v_) for g, v_ in zip(found, tangents))
             return slope
 
@@ -282,11 +294,11 @@ class TorchSubject(Subject):
         return found
 
     def _jacrev(self, *arguments):
-        """Several cotangents at once, as jacrev does it; the first is the one that is asked for."""
+        """Several cotangents at once, as jacrev does it, which add up to the one that is asked for."""
         def many(f, x, u, v):
             value, pull = torch.func.vjp(f, x)
-            factors = torch.tensor([1.0, -2.0], dtype=value.dtype, device=value.device)
-            return {k: t[0] for k, t in torch.func.vmap(pull)(factors)[0].items()}
+            parts = torch.tensor([0.25, 0.75], dtype=value.dtype, device=value.device)
+            return {k: t.sum(0) for k, t in torch.func.vmap(pull)(parts)[0].items()}
         return self._ask(many, *arguments)
 
     def _twice(self, *arguments):
@@ -294,12 +306,12 @@ class TorchSubject(Subject):
         return self._ask(lambda *what: Mode.REVERSE_OVER_REVERSE.differentiate(LIBRARY, *what), *arguments)
 
     def _jacfwd(self, *arguments):
-        """Several tangents at once, as jacfwd does it; the first is the one that is asked for."""
+        """Several tangents at once, as jacfwd does it, which add up to the one that is asked for."""
         def many(f, x, u, v):
             slopes = {}
             for k in x:
                 push = lambda t, k=k: torch.func.jvp(lambda part: f({**x, k: part}), (x[k],), (t,))[1]
-                slopes[k] = torch.func.vmap(push)(torch.stack([v[k], u[k]]))[0]
+                slopes[k] = torch.func.vmap(push)(torch.stack([0.25 * v[k], 0.75 * v[k]])).sum(0)
             return slopes
         return self._ask(many, *arguments)
 

@@ -120,6 +120,8 @@ def _is_gradient_nearby(beside, gradient, row):
     rows = np.array([beside.flat(row(_parts(np.eye(1, len(w), j)[0], weights))) for j in chosen])
     if meets(_of_rows(rows, rng)):
         return True
+    if len(chosen) == len(w) and len(g) <= MANY and meets(_put_together(beside, g, w, met, rng)):
+        return True
     # There is no one direction for all results, or it was not met: each of them is a choice of its
     # own.
     orders = [order for order, _, _ in met]
@@ -131,6 +133,39 @@ def _is_gradient_nearby(beside, gradient, row):
     # Nor can all gradients be met that turn with the direction, as those of equal eigenvalues of any matrix.
     certain = np.max(np.count_nonzero(rows, axis=1), initial=0) <= 1 if near else not _turn(beside, w, rng)
     return False if certain and len(g) <= MANY else None
+
+
+def _put_together(beside, g, w, met, rng):
+    """The direction that has, of each part of the entries that has results of its own, a direction that was met in
+    which the answer is right for that part: the rows of a batch choose independently of each other.  None, where f
+    has no such parts, or no such direction was met for one of them."""
+    parts, found = _parts_apart(beside, rng), np.zeros(len(g))
+    for entries, results in parts if len(parts) > 1 else ():
+        for order, d, rises in met:
+            terms, rise = (g * d)[entries], (w * rises)[results]
+            if beside.known.same(terms.sum(), rise.sum(), np.abs(terms).sum() + np.abs(rise).sum()):
+                found[entries] = np.asarray(order)[entries]
+                break
+        else:
+            return
+    if found.any():
+        yield found
+
+
+def _parts_apart(beside, rng):
+    """(entries, results) of each part of f: the results that change when these entries do, and no others."""
+    n = beside.count
+    base = rng.uniform(-1, 1, n)
+    here, labels, reach = beside.rises(beside.scaled(base)), np.arange(n), []
+    for i in range(n):
+        there = [beside.rises(beside.scaled(np.where(np.arange(n) == i, end, base))) for end in (2.0, -2.0)]
+        reach.append(np.any([~(np.abs(r - here) <= ASIDE * np.abs(here)) for r in there], axis=0))
+    for result in np.transpose(reach):  # entries that share a result are in one part
+        shared = np.unique(labels[result])
+        labels[np.isin(labels, shared)] = shared[0] if len(shared) else 0
+    reach = np.array(reach)
+    return [(np.flatnonzero(labels == part), np.flatnonzero(reach[labels == part].any(axis=0)))
+            for part in np.unique(labels)]
 
 
 def _turn(beside, w, rng):

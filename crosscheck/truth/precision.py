@@ -49,6 +49,9 @@ COARSER = ((2.0 ** -18, format_named("float32")), (2.0 ** -11.6, TF32),
 FINEST = {"float64": 44, "float32": 22}
 STEEPER = 2
 
+#: A value is at least so many times its noise.
+SIGNAL = 8
+
 #: Inputs that are scaled by this, no power of two, change the noise of steps by more than `GROWS`,
 #: that of roundings by less.
 SCALE, GROWS = 13, 5
@@ -147,8 +150,7 @@ def _noise(values, x, dtype, seed, most=COARSER[-1][0]):
         change = _change(grids[0][1][k], grids[0][0])
         if _median(_change(near, 2.0 ** -FINEST[dtype]), change) > STEEPER:
             continue
-        noise = [_median(_deviation(table[k]), np.max(np.abs(table[k]), axis=0) + change)
-                 for _, table in grids]
+        noise = [_noise_of(table[k], change) for _, table in grids]
         found += [max(pair) for pair in zip(noise, noise[1:]) if pair[1] >= STAYS * pair[0]]
     return max(n for n in found if n <= most)
 
@@ -189,6 +191,13 @@ def _deviation(table):
     return np.sqrt(np.mean(np.diff(table, 4, axis=0) ** 2, axis=0) / 70)
 
 
+def _noise_of(table, change):
+    """The typical entry's noise in parts of its value and of what it changes by.  An entry that is
+    noise and nothing else, as one that is 0 but for rounding, tells nothing."""
+    deviation, value = _deviation(table), np.max(np.abs(table), axis=0)
+    return _median(deviation, np.where(deviation > value / SIGNAL, 0.0, value + change))
+
+
 def _median(a, size):
     """The median of a / size over the entries that have a size."""
     told = np.isfinite(a) & np.isfinite(size) & (size > 0)
@@ -202,6 +211,8 @@ def _recognised(values, x, form, noise):
     points = [moved(t / 32) for t in (1, 2, 3)]
     try:
         ys = [np.concatenate(_flat(values(p))) for p in points]
+        if not any(y.any() for y in ys):
+            return form, ""  # zeros are numbers of every format
         for f in filter(lambda f: f.precision == form.precision, (format_named("float16"), form)):
             if noise < f.eps and all(np.array_equal(f.round(y), y) for y in ys):
                 return f, "its values are numbers of that format"

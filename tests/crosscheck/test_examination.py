@@ -162,7 +162,7 @@ def test_a_function_without_a_program_says_why_and_a_reference_must_run_on_balls
     assert Examination(subject, box).why_floats.startswith("more than 20000")
 
 
-def test_the_precision_is_found_once_and_is_nominal_for_refgrads_own_rules(monkeypatch):
+def test_the_precision_is_found_once_for_refgrads_own_rules_too(monkeypatch):
     asked, coarse = [], Precision("float64", format_named("float32"))
     monkeypatch.setattr(trial_module, "precision_of",
                         lambda values, x, dtype: asked.append(values(x)) or coarse)
@@ -173,8 +173,8 @@ def test_the_precision_is_found_once_and_is_nominal_for_refgrads_own_rules(monke
     assert len(asked) == 1 and asked[0][0].tolist() == [1.0, 2.0]
     examined.precisions["float32"] = nominal("float32")
     assert examined.works_in == coarse.text
-    assert examination(own_rules=True, precisions={}).precision("float32") == nominal("float32")
-    assert len(asked) == 1
+    assert examination(subject=Valued(), own_rules=True, precisions={}).precision("float64") is coarse
+    assert len(asked) == 2
 
 
 def run(monkeypatch, fails=(), off=0.0, quick=False, thorough=False, points=5, crash_prone=False,
