@@ -82,7 +82,7 @@ def written_out(symbol, definitions):
     found = [Formula(tidied(inside, whole)) for whole in (True, False)]
     if all(has_indices(f.form) for f in found):  # which squares and cubes may need
         found.append(Formula(tidied(Symbol(symbol.axes, flat(inside.expression)))))
-    best = min(found, key=lambda f: (has_indices(f.form), parts(f.form)))
+    best = min(found, key=lambda f: (has_indices(f.form), parts(f.form), len(str(f))))
     return best if len(str(best)) <= LINE else None
 
 

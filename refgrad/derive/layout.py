@@ -167,7 +167,7 @@ class Layout:
         return Piece(self.pair(self.write(form.left), self.write(form.right)), ATOM)
 
     def of_compare(self, form):
-        sides = self.at(form.left, ENTRYWISE) + self.relation(form.relation) + self.at(form.right, ENTRYWISE)
+        sides = self.write(form.left) + self.relation(form.relation) + self.write(form.right)
         return Piece(self.bracket(sides, "[", "]"), ATOM)
 
     def of_apply(self, form):

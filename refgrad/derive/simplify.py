@@ -12,7 +12,7 @@ import math
 from fractions import Fraction
 
 from .data import data_product
-from .factoring import factored, in_front, without
+from .factoring import factored, in_front, resemblance, without
 from .functions import (complements, exponentials, indicator, quotient, rectified,
                         softmax_by_hand, sums_of_exponentials, undone, unshifted)
 from .index import (Call, Delta, Factor, Group, Leaf, Point, Sum, Term, add, as_factor, collected, fresh,
@@ -53,6 +53,7 @@ def positive(term):
     """-(b - a) as a - b, and sigma(x) - 1 as -(1 - sigma(x))."""
     coefficient, factors, upright = term.coefficient, list(term.factors), []
     groups = [n for n, f in enumerate(factors) if type(f.atom) is Group and f.power == 1]
+    sizes = [resemblance(factors[n]) for n in groups]
 
     def turn(n):
         factors[n] = factors[n]._replace(atom=Group(scaled(factors[n].atom.sum, -1)))
@@ -69,7 +70,8 @@ def positive(term):
                 coefficient = -coefficient
                 turn(n)
     for n in groups:
-        if coefficient < 0 and n not in upright and any(
+        alone = sizes.count(resemblance(factors[n])) == 1  # R' R stays what it is
+        if coefficient < 0 and alone and n not in upright and any(
                 t.coefficient < 0 for t in factors[n].atom.sum.terms):
             coefficient = -coefficient
             turn(n)
