@@ -14,9 +14,9 @@ from ..primitive import KINKED
 from . import form as F
 from .arguments import names_of, variables_of
 from .data import told_apart
-from .formula import Formula, entries, given_in, has_indices, kinks_in, size_names, with_few_names
+from .formula import Formula, entries, given_in, kinks_in, size_names, with_few_names
 from .level import tidied
-from .matrix import matrix_form, size_name, with_all_axes
+from .matrix import has_indices, matrix_form, size_name, with_all_axes
 from .names import data_in, inlined, jacobian_of, names_in
 from .notation import traits
 from .numpy_source import NoSource, definition

@@ -20,9 +20,10 @@ from fractions import Fraction
 from . import form as F
 from .build import (d_last, hadamard, is_d, mm, norm_of, pair, plus, scalar_product, times, trace, transpose,
                     transposes, transposes_of)
-from .index import Data, Delta, Group, Leaf, Point
+from .index import Data, Delta, Group, Leaf, Point, Sum
 from .notation import traits
 from .numpy_source import source
+from .simplify import flat
 from .sizes import Size
 from .symbol import size_of
 
@@ -54,7 +55,19 @@ def term_form(term, axes, loose=False):
             return Graph(term, [a[0] for a in axes]).form(loose)
         except NoMatrix:
             pass
-    return special(term, axes) or indexed(term, axes)
+    return special(term, axes) or multiplied_out(term, axes) or indexed(term, axes)
+
+
+def multiplied_out(term, axes):
+    """The sum that a product is, multiplied out, where all of it has matrix notation; else None."""
+    whole = flat(Sum((term,), frozenset(i for axis in axes for i in axis)))
+    forms = [term_form(t, axes) for t in whole.terms] if len(whole.terms) > 1 else []
+    return None if not forms or any(map(has_indices, forms)) else plus(forms)
+
+
+def has_indices(x):
+    """Whether a formula, or a part of it, is written with indices."""
+    return type(x) is F.Indexed or isinstance(x, tuple) and any(map(has_indices, x))
 
 
 def sizes_of(axes):
@@ -123,7 +136,7 @@ class Graph:
 
     def chain(self, weighted=False):
         def entrywise(k):
-            return sum(type(e[2]) in (F.Apply, F.Compare, F.Hadamard) for e in self.at(k))
+            return sum(is_entrywise(e[2]) for e in self.at(k))
 
         # What is a function of entries stays whole, to be multiplied entry by entry.
         for k in sorted(self.bound, key=entrywise):
@@ -161,7 +174,7 @@ class Graph:
     def row_sums(self, d, e, a, k):
         """sum_k A_ak B_ak = (A . B) 1, written with the fewer transposes."""
         there, back = (hadamard([self.oriented(d, end), self.oriented(e, end)]) for end in (a, k))
-        return mm([min(there, transpose(back), key=transposes), F.Ones(size_name(k.size))])
+        return mm([min(transpose(back), there, key=transposes), F.Ones(size_name(k.size))])
 
     def lonely(self):
         """Nothing but columns: their inner product."""
@@ -237,6 +250,13 @@ class Graph:
         else:
             body = None
         return times(self.numbers, self.scalars, body)
+
+
+def is_entrywise(x):
+    """Whether a formula is a function of entries, or a sum with such a term."""
+    if type(x) in (F.Plus, F.Times):
+        return any(map(is_entrywise, x.terms if type(x) is F.Plus else [x.body]))
+    return type(x) in (F.Apply, F.Compare, F.Hadamard, F.Power)
 
 
 # Factors

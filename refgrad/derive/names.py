@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
 from ..primitive import TABLE
-from .index import Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, as_factor, collected, fresh
+from .index import Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, as_factor, collected, fresh, scaled
 from .notation import traits
 from .simplify import expanded, opened
 from .symbol import NoFormula, Symbol
@@ -147,31 +148,39 @@ def jacobian_of(dy, dx):
 
 def abbreviated(symbol, definitions):
     """The expression with names for what they stand for, where that is a single factor; the reverse of `inlined`."""
-    known = [(d, as_factor(d.definition.expression)) for d in definitions]
-    known = [(d, f) for d, f in known if type(f.atom) is not Leaf]
+    known = [(d, as_factor(s), sign) for d in definitions for sign in (1, -1)
+             for s in [scaled(d.definition.expression, sign)] if sign > 0 or len(s.terms) > 1]
+    known = [(d, f, sign) for d, f, sign in known if type(f.atom) is not Leaf]
     return Symbol(symbol.axes, _abbreviated(symbol.expression, known)) if known else symbol
 
 
 def _abbreviated(s, known):
-    return Sum(tuple(Term(t.coefficient, tuple(_by_name(f, known) for f in t.factors)) for t in s.terms), s.free)
+    terms = []
+    for t in s.terms:
+        found = [_by_name(f, known) for f in t.factors]
+        sign = math.prod(sign for _, sign in found)
+        terms.append(Term(t.coefficient * sign, tuple(f for f, _ in found)))
+    return Sum(tuple(terms), s.free)
 
 
 def _by_name(f, known):
-    for d, g in known:
+    """(the factor by a name, the sign that this leaves) of a factor; itself where it has no name."""
+    for d, g, sign in known:
         slots = _places(f, g, d)
         if slots is not None:
-            return Factor(d.symbol.expression.terms[0].factors[0].atom, slots, f.power / g.power)
+            power = f.power / g.power
+            return Factor(d.symbol.expression.terms[0].factors[0].atom, slots, power), sign ** int(power)
         if type(g.atom) is type(f.atom) is Call and traits(f.atom.function).log_of is g.atom.function:
             slots = _places(f._replace(atom=f.atom._replace(function=g.atom.function)), g, d)
             if slots is not None:
                 s = Factor(d.symbol.expression.terms[0].factors[0].atom, slots, Fraction(1))
                 inside = Sum((Term(Fraction(1), (s,)),), frozenset(i for slot in slots for i in slot))
-                return Factor(Point(TABLE[np.log], (inside,)), (), f.power)
+                return Factor(Point(TABLE[np.log], (inside,)), (), f.power), 1
     if type(f.atom) is Group:
-        return f._replace(atom=Group(_abbreviated(f.atom.sum, known)))
-    if type(f.atom) is Point:
-        return f._replace(atom=f.atom._replace(args=tuple(_abbreviated(a, known) for a in f.atom.args)))
-    return f
+        f = f._replace(atom=Group(_abbreviated(f.atom.sum, known)))
+    elif type(f.atom) is Point:
+        f = f._replace(atom=f.atom._replace(args=tuple(_abbreviated(a, known) for a in f.atom.args)))
+    return f, 1
 
 
 def _places(f, g, d):
