@@ -60,7 +60,9 @@ class Derivation(Run):
     fallback      None, or what has no formula in matrix notation and how it is written instead
     """
 
-    def __init__(self, f, variables, wrt, check=True):
+    def __init__(self, f, variables, wrt, check=True, program=None):
+        """`program` is what the engine differentiates for the comparison, where that is not f itself."""
+        self.program = program or f
         super().__init__(f, variables, wrt)
         with told_apart(self.data):
             self._read()
@@ -101,10 +103,9 @@ class Derivation(Run):
 
     @property
     def notes(self):
-        left = set().union(*(kinks_in(f.form) for g in self.gradients.values()
-                             for f in (g, *(f for _, f in g.where))))
+        shown = [f.form for g in self.gradients.values() for f in (g, *(f for _, f in g.where))]
         kinked = dict.fromkeys(p.name for p in (node.primitive for node in self.level.nodes)
-                               if p.kind is KINKED and ("root" if traits(p).root else "step") in left)
+                               if p.kind is KINKED and is_seen(p, shown))
         kinks = [f"where {', '.join(kinked)} has a kink, the engine's convention holds instead"] if kinked else []
         return (*self.limits(), *kinks)
 
@@ -155,6 +156,7 @@ class Derivation(Run):
         lines = [Line((matrix_form(d.symbol), matrix_form(d.definition))) for d in level.differentials.values()]
         lines.append(Line((d_label, total_change(self.change) if self.scalar else matrix_form(self.change))))
         made = dict.fromkeys(p for d in level.differentials.values() for p in d.because) | dict.fromkeys(result.made)
+        made = [p for p in made if is_seen(p, [x for line in lines for x in line.formulas])]
         yield Step("Differentials", tuple(lines), reasons(made))
         yield from self._back(label, d_label, named)
         sought = "gradient" if self.scalar else "vjp"
@@ -384,31 +386,45 @@ class Derivation(Run):
 
     @functools.cached_property
     def hessian(self):
-        """Of a number with respect to a vector the matrix of second derivatives; with respect to anything else the
-        differential of the gradient, which is linear in dX: the Hessian-vector product."""
+        """Of a number with respect to a vector the matrix of second derivatives, to a number the second derivative; to
+        anything else the differential of the gradient, which is linear in dX: the Hessian-vector product."""
         if not self.scalar:
             raise ValueError(f"hessian: {self.name} does not return a number; expected one")
         of_one = {}
         for name in self.wrt:
             position = [v.name for v in self.variables].index(name)
-            second = Derivation(self._gradient_program(position), self.variables, (name,), self.checks)
-            of_one[name] = second.jacobian if self.inputs[position].ndim == 1 else second.differential
+            engine = self._gradient_program(position, transforms.grad(self.f, position))
+            second = Derivation(self._gradient_formula(name, position) or engine, self.variables, (name,),
+                                self.checks, engine)
+            of_one[name] = second.jacobian if self.inputs[position].ndim < 2 else second.differential
             self.of_the_second += [note for note in second.limits() if note not in self.notes]
         return of_one if len(of_one) > 1 else next(iter(of_one.values()))
 
-    def _gradient_program(self, place):
-        """The gradient as a program, in the space of arrays with the argument's properties."""
-        gradient = transforms.grad(self.f, place)
+    def _gradient_formula(self, name, place):
+        """The formula of a gradient as a program, or None where it has none in matrix notation for all sizes."""
+        if self.fixed or self.fallback:
+            return None
+        try:
+            gradients = self.numpy()
+        except NoSource:
+            return None
+        one = len(self.wrt) == 1
+        return self._gradient_program(place, gradients if one else lambda *arrays: gradients(*arrays)[name])
+
+    def _gradient_program(self, place, gradient):
+        """A gradient as a program, in the space of arrays with the argument's properties."""
         program = lambda *arrays: self.structured(place, gradient(*arrays))
         program.__name__ = f"the gradient of {self.name}"
         return with_signature(program, [v.name for v in self.variables])
 
     @property
     def jacobian(self):
-        """Of a vector with respect to a vector: the matrix J with dy = J dx.  ValueError for other shapes."""
+        """Of a vector with respect to a vector: the matrix J with dy = J dx; to a number: the derivative.
+
+        Raises ValueError for other shapes."""
         (name,) = self.wrt if len(self.wrt) == 1 else (None,)
         x = self.inputs[[v.name for v in self.variables].index(name)] if name else None
-        if name is None or x.ndim != 1 or self.result.ndim != 1:
+        if name is None or x.ndim > 1 or self.result.ndim != 1 and (x.ndim or self.result.ndim):
             raise ValueError("jacobian: expected a function from one vector to one vector; use vjp or differential")
         everything = {d.name: d.definition for d in self.level.names}
         everything |= {"d" + n: d.definition for n, d in self.level.differentials.items()}
@@ -428,6 +444,12 @@ class Derivation(Run):
     def jvp(self):
         """The formula of the tangent of the result."""
         return self.differential
+
+
+def is_seen(primitive, formulas):
+    """Whether formulas have the kink of a primitive, if it has one: that of a maximum may have cancelled."""
+    kink = "root" if traits(primitive).root else "step"
+    return primitive.kind is not KINKED or kink in set().union(*map(kinks_in, formulas))
 
 
 def with_signature(f, names):

@@ -13,7 +13,8 @@ from fractions import Fraction
 import numpy as np
 
 from ..errors import NoRule
-from ..primitive import LINEAR, MULTILINEAR
+from ..nn import softmax
+from ..primitive import LINEAR, MULTILINEAR, TABLE
 from ..reverse import Node
 from ..tracer import Level, Tracer
 from .index import Call, Factor, Index, Point, as_factor
@@ -46,6 +47,7 @@ class Deriving(Level):
         self.taken, self.lettering, self.counts, self.early = set(taken), lettering, {}, early
         self.whole = []  # primitives whose rules have no formula, and are left whole
         self.known = {}  # what has been computed, by its primitive and arguments
+        self.operations = {}  # from slots to the primitive, arguments and parameters that made them
 
     def variable(self, value, tangent, made=()):
         return Tracer(value, self, Mark(next(self.slots), tangent, made, value))
@@ -58,13 +60,19 @@ class Deriving(Level):
         for a in arrays:
             if self.traces(a):
                 a.value = a.mark.value
+        stable = self.made_stable(primitive, arrays)
+        if stable is not None:
+            return stable
         key = self.key_of(primitive, arrays, params)
         if key is None:
             return self.compute(primitive, arrays, params)
         if key not in self.known:
             self.known[key] = self.compute(primitive, arrays, params)
         found = self.known[key]
-        return found.apart() if self.traces(found) else found
+        if not self.traces(found):
+            return found
+        self.operations[found.mark.slot] = primitive, arrays, params
+        return found.apart()
 
     def key_of(self, primitive, arrays, params):
         """What tells an operation from others; None where it cannot be told."""
@@ -113,6 +121,32 @@ class Deriving(Level):
         self.nodes.append(Node(primitive, kept, values, params, wanted, [arrays[i].mark.slot for i in wanted],
                                traced.mark.slot, None))
         return traced
+
+    def made_stable(self, primitive, arrays):
+        """A result that is computed by hand in a stable way, as the function that it is; None for others.
+
+        exp(z - c) / sum(exp(z - c)) is softmax(z), and log(sum(exp(z - c))) is log(sum(exp(z))) - c, where c is the
+        same along the axis of the sum, as its maximum is.
+        """
+        operations = [self.operations.get(a.mark.slot, (None,)) if self.traces(a) else (None,) for a in arrays]
+        if primitive not in (TABLE[np.divide], TABLE[np.log]) or operations[-1][0] is not TABLE[np.sum]:
+            return None
+        _, (summed,), how = operations[-1]
+        above, *rest = self.operations.get(summed.mark.slot, (None,))
+        if above is not TABLE[np.exp] or len(how["axis"]) != 1:
+            return None
+        z, c, axis = rest[0][0], None, how["axis"][0] % summed.ndim - summed.ndim
+        shifted, parts, _ = self.operations.get(z.mark.slot, (None, (), {}))
+        if shifted is TABLE[np.subtract] and self.traces(parts[0]) and parts[0].shape == z.shape and (
+                np.ndim(parts[1]) < -axis or np.shape(parts[1])[axis] == 1):
+            z, c = parts
+        if primitive is TABLE[np.log] and c is not None:
+            there = how["keepdims"] or np.ndim(c) < -axis
+            return np.log(np.sum(np.exp(z), axis, keepdims=how["keepdims"])) - (c if there else np.squeeze(c, axis))
+        if primitive is TABLE[np.divide] and self.traces(arrays[0]) and (
+                arrays[0].mark.slot == summed.mark.slot and (how["keepdims"] or z.ndim == 1)):
+            return softmax(z, dim=axis)
+        return None
 
     # names
 
@@ -187,6 +221,16 @@ class Deriving(Level):
         simple = tidied(symbol)
         short = abbreviated(simple, self.names)
         return simple if short is simple else tidied(short)
+
+    def forget_unused(self, symbols):
+        """Keep the names that these symbols use, and those that stand in their definitions."""
+        used = {n for x in symbols for n in names_in(x.expression)}
+        for d in reversed(self.names):
+            if {d.name, "d" + d.name} & used:
+                mine = [x for x in (d, self.differentials.get(d.name)) if x]
+                used |= {d.name, *(n for x in mine for n in names_in(x.definition.expression))}
+        self.names = [d for d in self.names if d.name in used]
+        self.differentials = {n: d for n, d in self.differentials.items() if n in used}
 
     def new_name(self, symbol):
         letter = letter_for(symbol)

@@ -45,7 +45,24 @@ def to_form(s, axes, loose=False):
         return F.Num(Fraction(0)) if loose or not axes else F.Zeros(sizes_of(axes), kind_of(len(axes)))
     alone = len(s.terms) == 1 or len(axes) == 2 and any(type(f.atom) is Delta for t in s.terms for f in t.factors)
     terms = [term_form(t, axes, loose or not alone) for t in s.terms]
-    return terms[0] if len(terms) == 1 else plus(terms)
+    return terms[0] if len(terms) == 1 else gathered(terms)
+
+
+def gathered(terms):
+    """A sum; R X - diag(R 1) X as (R - diag(R 1)) X, which index notation does not see."""
+    split = [(t.scalars, t.body) if type(t) is F.Times else ((), t) for t in terms]
+    if not all(type(x) is F.MatMul and x.kind == F.MATRIX for _, x in split):
+        return plus(terms)
+    scalars = [[s for s in front if type(s) is not F.Num] for front, _ in split]
+    shared = scalars[0] if all(s == scalars[0] for s in scalars) else []
+    for first, last in ((0, -1), (-1, 0)):
+        if any(type(x.factors[first]) is F.Diag for _, x in split) and (
+                len({x.factors[last] for _, x in split}) == 1):
+            rest = [times(Fraction(1), [s for s in front if s not in shared],
+                          mm(x.factors[:-1] if last else x.factors[1:])) for front, x in split]
+            both = [plus(rest), split[0][1].factors[last]]
+            return times(Fraction(1), shared, mm(both if last else both[::-1]))
+    return plus(terms)
 
 
 def term_form(term, axes, loose=False):

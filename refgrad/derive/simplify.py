@@ -182,11 +182,11 @@ def one_fraction(s):
     names, denominators = labels(s.free), {}
     for t in s.terms if len(s.terms) > 1 else ():
         for f in t.factors:
-            if type(f.atom) is Group and f.power.denominator == 1 and f.power < 0 and set(f.indices) <= s.free:
+            if type(f.atom) is Group and f.power < 0 and set(f.indices) <= s.free:
                 key = f._replace(power=Fraction(1)).key(names)
                 denominators[key] = min(f, denominators.get(key, f), key=lambda f: f.power)
     for key, f in denominators.items():
-        for p in range(1, 1 - int(f.power)):
+        for p in range(1, 1 - int(f.power)) if f.power.denominator == 1 else [-f.power]:
             above = Sum(tuple(merged(t.coefficient, (*t.factors, f._replace(power=Fraction(p))), s.free)
                               for t in s.terms), s.free)
             above = opened(above, lambda g: g._replace(power=Fraction(1)).key(names) == key)

@@ -80,7 +80,7 @@ class Trial:
         full = list(self.arrays)
         for n, x in zip(self.places, chosen):
             full[n] = x
-        return self.derivation.f(*full)
+        return self.derivation.program(*full)
 
     def formulas(self):
         """What is compared: for each formula (what it is, its value, the engine's)."""
@@ -217,7 +217,7 @@ def confirm(derivation):
 def confirm_jacobian(derivation, jacobian):
     """Compare a program for the Jacobian with the engine; raises WrongFormula."""
     wrong, _ = compare(derivation, lambda t: [
-        ("the Jacobian times a vector", jacobian(*t.arrays) @ t.directions[0], t.tangent)])
+        ("the Jacobian times a vector", np.dot(jacobian(*t.arrays), t.directions[0]), t.tangent)])
     if wrong:
         raise WrongFormula(f"derive: {wrong}, by the engine's own derivative")
 
