@@ -81,14 +81,15 @@ class Derivation(Run):
         level = self.level
         self.value = level.tidy(self.result.value)
         self.change = level.tidy(self.result.mark.tangent)
-        everything = self.everything = {d.name: d.definition for d in level.names}
-        everything |= {"G_" + name: d.definition for name, d in self.defined.items()}
-        everything |= {"d" + name: d.definition for name, d in level.differentials.items()}
         self.in_names = {}
         for v, x in zip(self.variables, self.arguments):
             if v.name in self.wrt:
                 g = self.cotangents.get(x.mark.slot, np.zeros_like(x.value))
                 self.in_names[v.name] = level.tidy(structured(tidied(as_symbol(g)), v.properties))
+        level.forget_unused([self.value, self.change, *self.in_names.values(), *self.cotangents.values()])
+        everything = self.everything = {d.name: d.definition for d in level.names}
+        everything |= {"G_" + name: d.definition for name, d in self.defined.items()}
+        everything |= {"d" + name: d.definition for name, d in level.differentials.items()}
         self.gradients = with_few_names(self.in_names, everything)
         self.gradient = next(iter(self.gradients.values()))
         self.differential, self.value_formula = (
@@ -156,7 +157,7 @@ class Derivation(Run):
         lines = [Line((matrix_form(d.symbol), matrix_form(d.definition))) for d in level.differentials.values()]
         lines.append(Line((d_label, total_change(self.change) if self.scalar else matrix_form(self.change))))
         made = dict.fromkeys(p for d in level.differentials.values() for p in d.because) | dict.fromkeys(result.made)
-        made = [p for p in made if is_seen(p, [x for line in lines for x in line.formulas])]
+        made = [(p, varying) for p, varying in made if is_seen(p, [x for line in lines for x in line.formulas])]
         yield Step("Differentials", tuple(lines), reasons(made))
         yield from self._back(label, d_label, named)
         sought = "gradient" if self.scalar else "vjp"
@@ -402,7 +403,8 @@ class Derivation(Run):
 
     def _gradient_formula(self, name, place):
         """The formula of a gradient as a program, or None where it has none in matrix notation for all sizes."""
-        if self.fixed or self.fallback:
+        leaves = names_in(self.gradients[name].symbol.expression).values()
+        if self.fixed or self.fallback or any(leaf.role == "rows" for leaf in leaves):
             return None
         try:
             gradients = self.numpy()

@@ -83,8 +83,8 @@ def written_out(symbol, definitions):
 
 
 def parts(x):
-    """How many parts a formula has."""
-    if not isinstance(x, tuple):
+    """How many parts a formula has, beside signs."""
+    if not isinstance(x, tuple) or x == F.Num(-1):
         return 0
     return (type(x) in (F.Name, F.Apply, F.Num, F.Ones, F.Inverse, F.Compare, F.Rows, F.Total)) + sum(map(parts, x))
 

@@ -255,10 +255,11 @@ def canonical(factors, label):
         by_colour.setdefault(colour[i], []).append(i)
     orders = itertools.product(*(itertools.permutations(group) if len(group) < 5 else [tuple(group)]
                                  for group in by_colour.values()))
-    best = None
+    best, taken = None, {*label.values()}  # an index of the sum around has the label that this one gave it
+    names = [name for n in range(len(bound) + len(taken)) if (name := f"b{n}") not in taken]
     for order in orders:
         order = [i for group in order for i in group]
-        seen = label | {i: f"b{n}" for n, i in enumerate(order)}
+        seen = label | dict(zip(order, names))
         text = "*".join(sorted(f.key(seen) for f in factors))
         if best is None or text < best[0]:
             best = text, order

@@ -108,9 +108,14 @@ class Layout:
         outs = []
         for f, same in itertools.groupby(form.factors):
             n = len(list(same))
-            inverse = n > 1 and isinstance(f, Inverse) and not isinstance(f.body, T)
-            outs += [self.raised_inverse(self.at(f.body, ATOM), n)] if inverse else [self.at(f, TIGHT)] * n
-        return Piece(self.side_by_side(outs), PRODUCT)
+            body, turned = (f.body, True) if isinstance(f, T) else (f, False)
+            inverse = isinstance(body, Inverse) and not isinstance(body.body, T)
+            if n > 1 and (inverse or isinstance(body, Name)):
+                power = self.matrix_power(self.at(body.body if inverse else body, ATOM), -n if inverse else n)
+                outs.append(self.transposed(self.group(power)) if turned else power)
+            else:
+                outs += [self.at(f, TIGHT)] * n
+        return Piece(self.side_by_side(outs), PRODUCT if len(outs) > 1 else TIGHT)
 
     def of_hadamard(self, form):
         over = [f for f in form.factors if isinstance(f, Power) and f.exponent < 0]

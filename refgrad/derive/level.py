@@ -25,8 +25,9 @@ from .symbol import NoFormula, Symbol, as_symbol, size_of
 
 
 class Mark:
-    """What the level keeps with an array: slot, differential, the primitives that made it since the last name.
+    """What the level keeps with an array: its slot, its differential, and how it came about.
 
+    made    the primitives that made it since the last name, with the positions of the arguments that vary
     value   the array as a symbol: its name, once it has one
     """
 
@@ -113,7 +114,8 @@ class Deriving(Level):
             tangent = primitive.push(tangents, kept, values, params, result)
         except (NoFormula, NoRule):
             tangent = sum(self.left_whole("jvp", primitive, [tangents[i], *values], i, params, result) for i in wanted)
-        mine = [] if primitive.kind is MULTILINEAR and len(wanted) == 1 else [primitive]  # linear in that one
+        linear = primitive.kind is MULTILINEAR and len(wanted) == 1
+        mine = [] if linear else [(primitive, tuple(wanted))]
         made = tuple(dict.fromkeys([*(p for i in wanted for p in arrays[i].mark.made), *mine]))
         traced = self.variable(result, as_symbol(tangent), made)
         if traced.mark.slot in self.early:
@@ -166,7 +168,18 @@ class Deriving(Level):
         return any(n.role == "intermediate" for s in inside for n in names_in(s).values())
 
     def give_name(self, a):
-        """Call the value of a traced array by a name from now on; its differential too."""
+        """Call the value of a traced array by a name from now on; its differential too.
+
+        A transpose is called by the name of what it transposes.
+        """
+        made, (of, *_), params = self.operations.get(a.mark.slot, (None, (None,), {}))
+        if made is TABLE[np.transpose] and self.traces(of):
+            if not of.mark.name:
+                self.give_name(of)
+            a.mark.name, a.mark.made = of.mark.name, ()
+            a.value = a.mark.value = np.transpose(of.mark.value, **params)
+            a.mark.tangent = np.transpose(of.mark.tangent, **params)
+            return
         definition = self.tidy(a.value)
         name = self.new_name(definition)
         a.mark.name = name
@@ -202,7 +215,7 @@ class Deriving(Level):
             known = Defined("", definition, definition)
         if known is None:
             name = self.new_name(definition)
-            known = Defined(name, named(name, definition), definition, (primitive,))
+            known = Defined(name, named(name, definition), definition, ((primitive, (0,)),))
             self.names.append(known)
         return known
 

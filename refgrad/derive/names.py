@@ -22,7 +22,7 @@ class Defined(NamedTuple):
     name: str
     symbol: Symbol       # the name, as a symbol
     definition: Symbol   # what it stands for
-    because: tuple = ()  # the primitives that made it
+    because: tuple = ()  # the primitives that made it, with the positions of the arguments that vary
 
 
 def is_simple(symbol):

@@ -1,7 +1,7 @@
 """Formulas as text: ``2/n X' (X W - Y)``, and as LaTeX and MathML.
 
 Text knows no letters beyond ASCII.  ``X'`` is the transpose, ``A . B`` the product entry by entry, ``A / B`` the
-quotient entry by entry, ``X.^2`` the square of each entry of a matrix, ``1`` a column of ones, ``[X > 0]`` is 1 where
+quotient entry by entry, ``X.^2`` the square of each entry of a matrix, ``X^2`` is X X, ``1`` a column of ones, ``[X > 0]`` is 1 where
 the comparison holds and 0 elsewhere, ``A (x) B`` the Kronecker product, ``A[i,j]`` an entry.
 """
 
@@ -103,8 +103,8 @@ class Text(Layout):
     def inverse(self, out, transposed):
         return out + ("^-T" if transposed else "^-1")
 
-    def raised_inverse(self, out, n):
-        return f"{out}^-{n}"
+    def matrix_power(self, out, n):
+        return f"{out}^{n}"
 
     def powered(self, out, exponent, form):
         exponent = exponent if exponent.isdigit() else self.group(exponent)

@@ -85,7 +85,6 @@ class Run:
             g = self.cotangent_name(result.ndim)
             self.seed = as_symbol(1) if self.scalar else Symbol.leaf(g, result.shape, "cotangent")
             self.cotangents, self.defined = level.sweep(result.mark.slot, self.seed)
-            level.forget_unused([result.value, result.mark.tangent, *self.cotangents.values()])
 
     def taken(self):
         """The names of arguments and dimensions."""

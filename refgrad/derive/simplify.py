@@ -12,7 +12,7 @@ import math
 from fractions import Fraction
 
 from .data import data_product
-from .factoring import factored, in_front, resemblance, without
+from .factoring import factored, in_front, without
 from .functions import (complements, exponentials, indicator, quotient, rectified,
                         softmax_by_hand, sums_of_exponentials, undone, unshifted)
 from .index import (Call, Delta, Factor, Group, Leaf, Point, Sum, Term, add, as_factor, collected, fresh,
@@ -32,7 +32,7 @@ def simplified(s, label=None, whole=False):
     s = collected(expanded(s, whole))
     s = one_fraction(min(map(flat, complements(s)), key=lambda s: len(s.terms), default=s))
     s = in_front(factored(s, canonical_labels(s) if label is None else label))
-    return Sum(tuple(map(positive, s.terms)), s.free)
+    return turned_upright(s)
 
 
 #: The simplest forms of the last sums in parentheses, by their identities; the sums are kept, so these stay unique.
@@ -49,19 +49,30 @@ def simplest(s):
     return found[1]
 
 
-def positive(term):
-    """-(b - a) as a - b, and sigma(x) - 1 as -(1 - sigma(x))."""
+def turned_upright(s):
+    """A sum with fewer signs: each term as `positive` has it, where no other has the same parentheses."""
+    seen = [without_order(f) for t in s.terms for f in t.factors if type(f.atom) is Group]
+    return Sum(tuple(positive(t, seen) for t in s.terms), s.free)
+
+
+def without_order(f):
+    """A key of a factor that is equal for its transpose."""
+    orders = itertools.permutations(f.indices) if len(f.indices) < 4 else [f.indices]
+    return min(f.key({i: f"x{n}" for n, i in enumerate(order)}) for order in orders)
+
+
+def positive(term, seen):
+    """-(b - a) as a - b, unless a - b is seen twice, and sigma(x) - 1 as -(1 - sigma(x))."""
     coefficient, factors, upright = term.coefficient, list(term.factors), []
     groups = [n for n, f in enumerate(factors) if type(f.atom) is Group and f.power == 1]
-    sizes = [resemblance(factors[n]) for n in groups]
+    alone = {n for n in groups if seen.count(without_order(factors[n])) == 1}
 
     def turn(n):
         factors[n] = factors[n]._replace(atom=Group(scaled(factors[n].atom.sum, -1)))
 
     for n in groups:
-        inside = factors[n].atom.sum
-        factors[n] = factors[n]._replace(
-            atom=Group(Sum(tuple(map(positive, inside.terms)), inside.free)))
+        inside = turned_upright(factors[n].atom.sum)
+        factors[n] = factors[n]._replace(atom=Group(inside))
         numbers = [t.coefficient for t in inside.terms if not t.factors]
         if len(inside.terms) == 2 and numbers and any(
                 len(t.factors) == 1 and type(t.factors[0].atom) is Point for t in inside.terms):
@@ -70,8 +81,7 @@ def positive(term):
                 coefficient = -coefficient
                 turn(n)
     for n in groups:
-        alone = sizes.count(resemblance(factors[n])) == 1  # R' R stays what it is
-        if coefficient < 0 and alone and n not in upright and any(
+        if coefficient < 0 and n in alone and n not in upright and any(
                 t.coefficient < 0 for t in factors[n].atom.sum.terms):
             coefficient = -coefficient
             turn(n)

@@ -117,8 +117,8 @@ class Latex(Typeset):
     def inverse(self, out, transposed):
         return self.raised(out, r"-\top" if transposed else "-1")
 
-    def raised_inverse(self, out, n):
-        return self.raised(out, f"-{n}")
+    def matrix_power(self, out, n):
+        return self.raised(out, str(n))
 
     def powered(self, out, exponent, form):
         exponent = exponent.replace("tfrac", "frac")
@@ -219,8 +219,9 @@ class MathML(Typeset):
     def inverse(self, out, transposed):
         return self.raised(out, self.minus("<mo>⊤</mo>" if transposed else "<mn>1</mn>"))
 
-    def raised_inverse(self, out, n):
-        return self.raised(out, self.minus(f"<mn>{n}</mn>"))
+    def matrix_power(self, out, n):
+        number = f"<mn>{abs(n)}</mn>"
+        return self.raised(out, number if n > 0 else self.minus(number))
 
     def powered(self, out, exponent, form):
         return self.raised(out, exponent if form.kind == SCALAR else '<mo lspace="0" rspace="0">⊙</mo>' + (
