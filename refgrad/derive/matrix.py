@@ -281,11 +281,10 @@ def is_entrywise(x):
 
 def natural_order(f):
     """The indices of a factor, in the order in which it reads without a transpose."""
-    if type(f.atom) in (Group, Point):
-        inside = [f.atom.sum] if type(f.atom) is Group else f.atom.args
+    if f.atom.parts:
         # The order in which most of the matrices inside stand; the first of them decides a tie.
         votes = {}
-        for s in inside:
+        for s in f.atom.parts:
             for t in s.terms:
                 for g in t.factors:
                     order = tuple(i for i in natural_order(g) if i in f.indices)
@@ -304,7 +303,7 @@ def both_ways(f, order):
     What is in parentheses may be transposed as a whole, or part by part: as it reads with fewer transposes.
     """
     there, back = atom_form(f, order), transpose(atom_form(f, order))
-    if type(f.atom) in (Group, Point):
+    if f.atom.parts:
         other = atom_form(f, order[::-1])
         there = min(there, transpose(other), key=transposes)
         back = min(back, other, key=transposes)
@@ -422,7 +421,7 @@ def indexed(term, axes):
             letters[i] = "ijklmnopqrstuvw"[len(letters)]
     factors = []
     for f in term.factors:
-        if type(f.atom) in (Group, Point):
+        if f.atom.parts:
             order = natural_order(f)
             factors.append((atom_form(f, order), tuple(letters[i] for i in order)))
         else:

@@ -52,10 +52,8 @@ def atoms_in(s):
     for t in s.terms:
         for f in t.factors:
             yield f.atom
-            inside = ([f.atom.sum] if type(f.atom) is Group else f.atom.args if type(f.atom) is Point
-                      else [a for _, a in f.atom.args] if type(f.atom) is Call else [])
-            for a in inside:
-                yield from atoms_in(a)
+            for s in f.atom.parts or [s for _, s in getattr(f.atom, "args", ())]:
+                yield from atoms_in(s)
 
 
 def names_in(s):
@@ -98,13 +96,10 @@ def _inlined_factor(f, definitions):
             else:
                 new.update({axis[0]: slot})
         return Factor(Group(inside.substituted(new)), (), f.power)
-    if type(atom) is Group:
-        return f._replace(atom=Group(_inlined(atom.sum, definitions)))
-    if type(atom) is Point:
-        return f._replace(atom=atom._replace(args=tuple(_inlined(a, definitions) for a in atom.args)))
+    inner = lambda s: _inlined(s, definitions)
     if type(atom) is Call:
-        return f._replace(atom=atom._replace(args=tuple((axes, _inlined(s, definitions)) for axes, s in atom.args)))
-    return f
+        return f._replace(atom=atom.with_arguments(inner))
+    return f._replace(atom=atom.with_parts(inner)) if atom.parts else f
 
 
 def coefficient(term, name, free):
@@ -176,11 +171,7 @@ def _by_name(f, known):
                 s = Factor(d.symbol.expression.terms[0].factors[0].atom, slots, Fraction(1))
                 inside = Sum((Term(Fraction(1), (s,)),), frozenset(i for slot in slots for i in slot))
                 return Factor(Point(TABLE[np.log], (inside,)), (), f.power), 1
-    if type(f.atom) is Group:
-        f = f._replace(atom=Group(_abbreviated(f.atom.sum, known)))
-    elif type(f.atom) is Point:
-        f = f._replace(atom=f.atom._replace(args=tuple(_abbreviated(a, known) for a in f.atom.args)))
-    return f, 1
+    return f._replace(atom=f.atom.with_parts(lambda s: _abbreviated(s, known))) if f.atom.parts else f, 1
 
 
 def _places(f, g, d):

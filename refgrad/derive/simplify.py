@@ -174,7 +174,7 @@ def _inner(f, whole=False):
             return found.terms[0].factors[0]
         return Factor(Group(found), (), Fraction(1))
     if type(atom) is Point:
-        return undone(f._replace(atom=atom._replace(args=tuple(simplified(a) for a in atom.args))))
+        return undone(f._replace(atom=atom.with_parts(simplified)))
     if type(atom) is Call:
         arguments, known = [], traits(atom.function)
         for axes, s in atom.args:
