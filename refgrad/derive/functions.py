@@ -82,14 +82,12 @@ def lowered(p, *factors):
 
 
 def indicator(term, free):
-    """[x > 0]^p is itself;  sign^2 = 1 and |x|^2 = x^2 (but at 0, a convention's matter)."""
+    """sign^2 = 1, |x|^2 = x^2 and |x| sign x = x (but at 0, a convention's matter)."""
     for n, f in enumerate(term.factors):
         if type(f.atom) is not Point:
             continue
         function = f.atom.function
         rest = term.factors[:n] + term.factors[n + 1:]
-        if is_indicator(f.atom) and f.power != 1 and f.power > 0:
-            return Term(term.coefficient, rest + (f._replace(power=Fraction(1)),))
         if function is SIGN and f.power != 1 and f.power.denominator == 1:
             p = f.power % 2
             return Term(term.coefficient, rest + ((f._replace(power=Fraction(1)),) if p else ())) \

@@ -90,16 +90,6 @@ class Size:
 
     # what is computed from it
 
-    def __add__(self, other): return computed(operator.add, self, other)
-    def __radd__(self, other): return computed(operator.add, other, self)
-    def __sub__(self, other): return computed(operator.sub, self, other)
-    def __rsub__(self, other): return computed(operator.sub, other, self)
-    def __mul__(self, other): return computed(operator.mul, self, other)
-    def __rmul__(self, other): return computed(operator.mul, other, self)
-    def __truediv__(self, other): return computed(operator.truediv, self, other)
-    def __rtruediv__(self, other): return computed(operator.truediv, other, self)
-    def __pow__(self, other): return computed(operator.pow, self, other)
-    def __rpow__(self, other): return computed(operator.pow, other, self)
     def __floordiv__(self, other): return whole_quotient(self, other)
     def __rfloordiv__(self, other): return whole_quotient(other, self)
     def __mod__(self, other): return remainder(self, other)
@@ -128,19 +118,20 @@ class Size:
                 return ufunc(*formulas)
         return getattr(ufunc, method)(*map(plain, inputs), **options)
 
-    # comparisons
-
-    def __lt__(self, other): return compared(self, "<", other)
-    def __le__(self, other): return compared(self, "<=", other)
-    def __gt__(self, other): return compared(self, ">", other)
-    def __ge__(self, other): return compared(self, ">=", other)
-    def __eq__(self, other): return compared(self, "==", other)
-    def __ne__(self, other): return compared(self, "!=", other)
-
 
 def plain(x):
     """The number that a Size counts like; all else as it is."""
     return x.value if type(x) is Size else x
+
+
+def _operators():
+    """Arithmetic and comparisons, as methods of Size."""
+    for operation in EXPRESSIONS:
+        name = operation.__name__
+        yield f"__{name}__", lambda self, other, operation=operation: computed(operation, self, other)
+        yield f"__r{name}__", lambda self, other, operation=operation: computed(operation, other, self)
+    for sign, relation in RELATIONS.items():
+        yield f"__{relation.__name__}__", lambda self, other, sign=sign: compared(self, sign, other)
 
 
 def is_real(x):
@@ -191,6 +182,10 @@ def pointwise(primitive, *expressions):
 EXPRESSIONS = {
     operator.add: add, operator.sub: lambda a, b: add(a, scaled(b, -1)), operator.mul: product,
     operator.truediv: lambda a, b: product(a, power(b, -1)), operator.pow: to_the}
+
+
+for _name, _operator in _operators():
+    setattr(Size, _name, _operator)
 
 
 def whole_quotient(a, b):
