@@ -14,7 +14,7 @@ import numpy as np
 from ..nn.activations import log1pexp, logistic
 from ..primitive import TABLE
 from .index import (Call, Factor, Group, Leaf, Point, Sum, Term, add, as_factor, fresh,
-                    is_indicator, labels, power, scaled)
+                    labels, power, scaled)
 from .notation import SOFTMAX, traits
 
 EXP, ARCTAN, SIGN, ABSOLUTE, COSH, TANH = (

@@ -151,22 +151,11 @@ class Layout:
 
     # functions
 
-    def of_trace(self, form):
-        return self.function(self.word("tr"), form.body)
+    def function(word):
+        """A function of one formula, by a word."""
+        return lambda self, form: Piece(self.call(self.word(word), [self.write(form.body)]), ATOM)
 
-    def of_total(self, form):
-        return self.function(self.word("sum"), form.body)
-
-    def of_diag(self, form):
-        return self.function(self.word("diag"), form.body)
-
-    of_diagof = of_diag
-
-    def of_vec(self, form):
-        return self.function(self.word("vec"), form.body)
-
-    def function(self, name, *args):
-        return Piece(self.call(name, [self.write(a) for a in args]), ATOM)
+    of_trace, of_total, of_vec, of_diag, of_diagof = map(function, ("tr", "sum", "vec", "diag", "diag"))
 
     def of_inner(self, form):
         return Piece(self.pair(self.write(form.left), self.write(form.right)), ATOM)

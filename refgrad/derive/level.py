@@ -97,7 +97,7 @@ class Deriving(Level):
         values = [a.value if own else a for a, own in zip(arrays, mine)]
         result, kept = primitive.trace(values, params)
         if not isinstance(result, Symbol):
-            raise NoFormula(f"{primitive.name} of formulas")
+            raise NoFormula(primitive.name)
         wanted = [i for i, own in enumerate(mine) if own and primitive.differentiable(i)]
         if not wanted:
             return result
@@ -124,29 +124,29 @@ class Deriving(Level):
                                traced.mark.slot, None))
         return traced
 
+    def made_by(self, x):
+        """The primitive, arguments and parameters that made a traced array; of an argument, and of others, Nones."""
+        return self.operations.get(x.mark.slot if self.traces(x) else None, (None, (None,), {}))
+
     def made_stable(self, primitive, arrays):
         """A result that is computed by hand in a stable way, as the function that it is; None for others.
 
         exp(z - c) / sum(exp(z - c)) is softmax(z), and log(sum(exp(z - c))) is log(sum(exp(z))) - c, where c is the
         same along the axis of the sum, as its maximum is.
         """
-        operations = [self.operations.get(a.mark.slot, (None,)) if self.traces(a) else (None,) for a in arrays]
-        if primitive not in (TABLE[np.divide], TABLE[np.log]) or operations[-1][0] is not TABLE[np.sum]:
+        made, (e, *_), how = self.made_by(arrays[-1])
+        if made is not TABLE[np.sum] or self.made_by(e)[0] is not TABLE[np.exp] or len(how["axis"]) != 1:
             return None
-        _, (summed,), how = operations[-1]
-        above, *rest = self.operations.get(summed.mark.slot, (None,))
-        if above is not TABLE[np.exp] or len(how["axis"]) != 1:
-            return None
-        z, c, axis = rest[0][0], None, how["axis"][0] % summed.ndim - summed.ndim
-        shifted, parts, _ = self.operations.get(z.mark.slot, (None, (), {}))
-        if shifted is TABLE[np.subtract] and self.traces(parts[0]) and parts[0].shape == z.shape and (
+        (z,), c, axis, kept = self.made_by(e)[1], None, how["axis"][0] % e.ndim - e.ndim, how["keepdims"]
+        made, parts, _ = self.made_by(z)
+        if made is TABLE[np.subtract] and self.traces(parts[0]) and parts[0].shape == z.shape and (
                 np.ndim(parts[1]) < -axis or np.shape(parts[1])[axis] == 1):
             z, c = parts
         if primitive is TABLE[np.log] and c is not None:
-            there = how["keepdims"] or np.ndim(c) < -axis
-            return np.log(np.sum(np.exp(z), axis, keepdims=how["keepdims"])) - (c if there else np.squeeze(c, axis))
-        if primitive is TABLE[np.divide] and self.traces(arrays[0]) and (
-                arrays[0].mark.slot == summed.mark.slot and (how["keepdims"] or z.ndim == 1)):
+            return np.log(np.sum(np.exp(z), axis, keepdims=kept)) - (
+                c if kept or np.ndim(c) < -axis else np.squeeze(c, axis))
+        if primitive is TABLE[np.divide] and self.traces(arrays[0]) and arrays[0].mark.slot == e.mark.slot and (
+                kept or z.ndim == 1):
             return softmax(z, dim=axis)
         return None
 
@@ -172,7 +172,7 @@ class Deriving(Level):
 
         A transpose is called by the name of what it transposes.
         """
-        made, (of, *_), params = self.operations.get(a.mark.slot, (None, (None,), {}))
+        made, (of, *_), params = self.made_by(a)
         if made is TABLE[np.transpose] and self.traces(of):
             if not of.mark.name:
                 self.give_name(of)

@@ -42,15 +42,11 @@ class Text(Layout):
     field = "text"
     ones, identity = "1", "I"
 
-    def digits(self, n):
-        return str(n)
+    digits = word = str
+    group = "({})".format
 
     def symbol(self, name):
         return name.text
-
-    word = str
-
-    group = "({})".format
 
     def bracket(self, out, left, right):
         return left + out + right

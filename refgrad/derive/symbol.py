@@ -31,7 +31,10 @@ STRUCTURES = "symmetric", "diagonal", "positive definite"
 
 
 class NoFormula(Exception):
-    """An operation has no expression in index notation."""
+    """There is no formula for an operation; `what` says in a few words for which."""
+
+    def __init__(self, what):
+        super().__init__(f"there is no formula for {what}")
 
 
 class Entering:
@@ -125,7 +128,7 @@ class Symbol(Face):
                         "A formula has no numbers: write it with NumPy's functions.")
 
     def __bool__(self):
-        raise NoFormula("a branch on the value of a formula, which has none")
+        raise NoFormula("a branch on the value of an array")
 
     # what ndarray knows of itself
 
@@ -193,7 +196,7 @@ def point(function, *arrays, **params):
 def call(primitive, arrays, params):
     """A function of whole arrays, with the shape that it has on plain ones."""
     if primitive.constant or primitive.multiple or any(isinstance(p, (Symbol, np.ndarray)) for p in params.values()):
-        raise NoFormula(f"{primitive.name} of formulas")
+        raise NoFormula(notation(primitive).text)
     if params.get("keepdims"):  # a formula does not know axes of size 1
         return spread(call(primitive, arrays, params | {"keepdims": False}), reduced_axes(arrays[0], params))
     symbols = [as_symbol(a) for a in arrays]

@@ -68,8 +68,7 @@ class Latex(Typeset):
     field = "latex"
     ones, identity = r"\mathbf{1}", "I"
 
-    def digits(self, n):
-        return str(n)
+    digits = str
 
     def assembled(self, what, *inner):
         if what == "word":

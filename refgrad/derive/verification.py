@@ -207,8 +207,7 @@ def confirm(derivation):
         derivation.unconfirmed = str(error)
         return
     if wrong:
-        raise WrongFormula(f"derive: of the formulas of {derivation.name} {wrong}, by the engine's "
-                           f"own derivative; "
+        raise WrongFormula(f"derive: of the formulas of {derivation.name} {wrong}, by the engine's own derivative; "
                            f"gradient: {derivation.gradient}")
     undefined = "the program is not defined at the random inputs that were tried"
     derivation.unconfirmed = None if points else undefined
@@ -279,8 +278,7 @@ def _verified(trial):
         engine, differences = trial.slopes()
     except Exception:  # near by the program makes no sense
         return np.nan, Verification(np.nan, np.nan)
-    by_formula = lambda t: [("the slope", np.sum(t.g * value), differences) for what, value,
-                            _ in t.formulas()
-                            if what == "the differential"]
+    by_formula = lambda t: [("the slope", np.sum(t.g * value), differences)
+                            for what, value, _ in t.formulas() if what == "the differential"]
     return abs(engine - differences) / trial.size(), Verification(
         trial.distance(Trial.formulas)[0], trial.distance(by_formula)[0])
