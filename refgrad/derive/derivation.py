@@ -63,9 +63,7 @@ class Derivation(Run):
     def __init__(self, f, variables, wrt, check=True, program=None):
         """`program` is what the engine differentiates for the comparison, where that is not f itself."""
         self.program = program or f
-        super().__init__(f, variables, wrt)
-        with told_apart(self.data):
-            self._read()
+        self._derive(f, variables, wrt)
         self.checks, self.of_the_second = check, []  # what has to be known of the Hessian beside
         self.unconfirmed = None if check else "check=False"  # why the formulas were not compared with the engine
         if check:
@@ -73,12 +71,14 @@ class Derivation(Run):
 
     def again(self, found):
         """Derive with plain numbers replaced by what was found that they are."""
-        super().__init__(self.f, self.variables, self.wrt, found=found)
-        with told_apart(self.data):
-            self._read()
+        self._derive(self.f, self.variables, self.wrt, found=found)
 
-    def _read(self):
-        level = self.level
+    def _derive(self, *program, found=None):
+        super().__init__(*program, found=found)
+        with told_apart(self.data):
+            self._read(self.level)
+
+    def _read(self, level):
         self.value = level.tidy(self.result.value)
         self.change = level.tidy(self.result.mark.tangent)
         self.in_names = {}
@@ -143,10 +143,9 @@ class Derivation(Run):
     @functools.cached_property
     def steps(self):
         with told_apart(self.data):
-            return tuple(self._steps())
+            return tuple(self._steps(self.level))
 
-    def _steps(self):
-        level = self.level
+    def _steps(self, level):
         label = F.Name(self.label(), self.value_formula.form.kind, "intermediate")
         d_label = F.Name("d" + label.text, label.kind, "differential")
         result = self.result.mark
@@ -206,10 +205,9 @@ class Derivation(Run):
         where the two are not brought to one form and yet have the same values at random points.
         """
         with told_apart(self.data):
-            return self._proof()
+            return self._proof(self.level)
 
-    def _proof(self):
-        level = self.level
+    def _proof(self, level):
         cotangent_of = {name: self.cotangents[slot] for slot, name in level.by_slot.items() if slot in self.cotangents}
         read, open_ends = {}, False
         todo = [(self.seed, self.change)] if level.by_slot.get(self.result.mark.slot) is None else []
@@ -427,7 +425,8 @@ class Derivation(Run):
         (name,) = self.wrt if len(self.wrt) == 1 else (None,)
         x = self.inputs[[v.name for v in self.variables].index(name)] if name else None
         if name is None or x.ndim > 1 or self.result.ndim != 1 and (x.ndim or self.result.ndim):
-            raise ValueError("jacobian: expected a function from one vector to one vector; use vjp or differential")
+            raise ValueError("jacobian: expected a function from one vector to one vector; for others read gradient "
+                             "(the vjp) or differential (the jvp)")
         everything = {d.name: d.definition for d in self.level.names}
         everything |= {"d" + n: d.definition for n, d in self.level.differentials.items()}
         with told_apart(self.data):
@@ -436,16 +435,6 @@ class Derivation(Run):
         if self.checks:
             confirm_jacobian(self, self._compiled(self._program("jacobian", {"": found}, {}))["jacobian"])
         return found
-
-    @property
-    def vjp(self):
-        """The formula of the cotangent of the (first) argument, given the result's cotangent G."""
-        return self.gradient
-
-    @property
-    def jvp(self):
-        """The formula of the tangent of the result."""
-        return self.differential
 
 
 def is_seen(primitive, formulas):

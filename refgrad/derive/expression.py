@@ -335,15 +335,13 @@ class _Reader:
                 return self.place(node, position, self.array(value, position))
             case ast.Call():
                 return self.call(node)
-        self.fail(node, f"{_described(node)} cannot stand here; expected an array, a number or an operation on them")
+        what = repr(node.value) if isinstance(node, ast.Constant) else f"a {type(node).__name__.lower()}"
+        self.fail(node, f"{what} cannot stand here; expected an array, a number or an operation on them")
 
     def as_float(self, node):
         """Let a whole number that is computed with be a float: Python would work out 9**9**9 with all its digits."""
         if isinstance(node, ast.Constant) and isinstance(node.value, int):
-            try:
-                node.value = float(node.value)
-            except OverflowError:
-                self.fail(node, "this number is too large: expected numbers below 1.8e308")
+            node.value = float(str(node.value))  # infinite where it is too large
 
     def no_matrix_product(self, node, position):
         """Refuse X' * A * X: nobody means it entry by entry."""
@@ -471,12 +469,6 @@ def _entrywise(products, left, right, turned, *written):
         products[" * ".join(written)] = (f"{' * '.join(written)} is {how}; the product of matrices is written "
                                       f"{' @ '.join(written)}")
     return left * right
-
-
-def _described(node):
-    if isinstance(node, ast.Constant):
-        return repr(node.value)
-    return f"a {type(node).__name__.lower()}"
 
 
 def _misfit(function, count, keywords):

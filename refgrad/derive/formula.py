@@ -12,7 +12,7 @@ from .functions import SIGN
 from .level import tidied
 from .matrix import has_indices, matrix_form
 from .names import data_in, extent, inlined, named, names_in
-from .printing import latex, mathml, text
+from .printing import latex, text
 
 #: A formula of more characters than this is written with names for its parts: it stands behind dL/dX = on a line.
 LINE = 90
@@ -50,9 +50,6 @@ class Formula:
 
     def latex(self):
         return latex(self.form)
-
-    def mathml(self):
-        return mathml(self.form)
 
     def _repr_latex_(self):
         return f"$\\displaystyle {self.latex()}{self._with(latex, WITH, ', ')}$"

@@ -18,7 +18,7 @@ from fractions import Fraction
 import numpy as np
 
 from .build import transpose
-from .form import (ARRAY, COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Diag, Eye, Hadamard, Name, Num, Ones, Plus,
+from .form import (ARRAY, COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Diag, Hadamard, Name, Num, Ones, Plus,
                    Power, T, Times)
 from .layout import floating, letters_of, reciprocal
 from .notation import NOTATION, fill, is_pattern, notation
