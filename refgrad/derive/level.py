@@ -92,9 +92,11 @@ class Deriving(Level):
     def compute(self, primitive, arrays, params):
         mine = [self.traces(a) for a in arrays]
         for i, a in enumerate(arrays):
-            if mine[i] and self.deserves_name(primitive, i, a):
+            if mine[i] and not a.mark.name and self.deserves_name(primitive, i, a.value):
                 self.give_name(a)
-        values = [a.value if own else a for a, own in zip(arrays, mine)]
+        values = [a.value if own else self.define(self.tidy(a), primitive).symbol
+                  if isinstance(a, Symbol) and self.deserves_name(primitive, i, a) else a
+                  for i, (a, own) in enumerate(zip(arrays, mine))]
         result, kept = primitive.trace(values, params)
         if not isinstance(result, Symbol):
             raise NoFormula(primitive.name)
@@ -152,14 +154,15 @@ class Deriving(Level):
 
     # names
 
-    def deserves_name(self, primitive, i, a):
-        if a.mark.name or is_simple(a.value) or any(len(axis) > 1 for axis in a.value.axes) or is_root(a.value):
+    def deserves_name(self, primitive, i, value):
+        """Whether a value gets a name as argument i of a primitive."""
+        if is_simple(value) or any(len(axis) > 1 for axis in value.axes) or is_root(value):
             return False
         if primitive.kind is LINEAR or traits(primitive).linear_in == i:
             return False
         if primitive.kind is MULTILINEAR or traits(primitive).bilinear:
-            several = len(a.value.expression.terms) > 1
-            factors = [f for t in a.value.expression.terms for f in t.factors]
+            several = len(value.expression.terms) > 1
+            factors = [f for t in value.expression.terms for f in t.factors]
             return several or any(type(f.atom) in (Point, Call) and self.uses_names(f) for f in factors)
         return True
 

@@ -146,7 +146,12 @@ def abbreviated(symbol, definitions):
     known = [(d, as_factor(s), sign) for d in definitions for sign in (1, -1)
              for s in [scaled(d.definition.expression, sign)] if sign > 0 or len(s.terms) > 1]
     known = [(d, f, sign) for d, f, sign in known if type(f.atom) is not Leaf]
-    return Symbol(symbol.axes, _abbreviated(symbol.expression, known)) if known else symbol
+    if not known:
+        return symbol
+    whole, sign = _by_name(as_factor(symbol.expression), known)
+    named = type(whole.atom) is Leaf and sign > 0
+    return Symbol(symbol.axes, Sum((Term(Fraction(1), (whole,)),), symbol.expression.free) if named
+                  else _abbreviated(symbol.expression, known))
 
 
 def _abbreviated(s, known):
