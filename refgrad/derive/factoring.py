@@ -1,4 +1,4 @@
-"""Taking out what the terms of a sum have in common."""
+"""Factoring: take common factors out of the terms of a sum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What functions of entries have to do with each other: identities that make formulas shorter.
+"""Identities between elementwise functions, which make formulas shorter.
 
     exp(log x) = x                      sinh x / cosh x = tanh x
     1 / (1 + exp x) = sigma(-x)         sigma(x) + sigma(-x) = 1

@@ -1,8 +1,8 @@
 """The level on which a derivation runs: the engine's own rules, forward and backward, on symbols.
 
-Each operation is handed to its primitive as in the other two levels: `push` gives its differential, `pull` its
-adjoint.  What a person would give a name on paper gets one: the argument of a nonlinear function, and an activation
-that enters a product.
+As in forward and reverse mode, a primitive's `push` gives the differential of an operation, and its `pull` the
+adjoint.  Intermediate results that a person would name on paper get names: the argument of a nonlinear function, and
+an activation or a sum that enters a product.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Mark:
 
 
 class Deriving(Level):
-    """Reverse and forward mode at once, on symbols, with names for what deserves one."""
+    """Forward and reverse mode at once, on symbols, with names for intermediate results."""
 
     def __init__(self, taken, lettering=None, early=()):
         """`lettering` and `early` are of a run before: how often each letter is used, and which slots get names."""
@@ -76,7 +76,7 @@ class Deriving(Level):
         return found.apart()
 
     def key_of(self, primitive, arrays, params):
-        """What tells an operation from others; None where it cannot be told."""
+        """A key that is equal for equal operations; None where there is none."""
         parts = []
         for a in arrays:
             if self.traces(a):
@@ -261,7 +261,7 @@ class Deriving(Level):
     # the way back
 
     def left_whole(self, rule, primitive, arrays, argument, params, like):
-        """A rule of the engine's that has no formula: a function of its own, in the shape of `like`."""
+        """A jvp or vjp rule that has no formula, as a function with a name of its own, in the shape of `like`."""
         self.whole.append((rule, primitive))
         symbols = [as_symbol(a) for a in arrays]
         axes = [tuple(Index(i.size) for i in axis) for axis in as_symbol(like).axes]

@@ -35,7 +35,7 @@ def is_simple(symbol):
 
 
 def is_symmetric(symbol):
-    """Whether a simplified expression is seen to be its own transpose."""
+    """Whether a simplified expression is equal to its transpose, term by term."""
     return symbol.ndim == 2 and symbol.key() == Symbol(symbol.axes[::-1], symbol.expression).key()
 
 

@@ -1,8 +1,7 @@
-"""The one form of an expression: multiplied out, like terms together, and then what is common taken out again.
+"""Simplify an expression: multiply out, collect like terms, then take common factors out again.
 
-Every step is exact wherever the expression is defined.  Equal products have equal keys (see `index`), so what is
-multiplied out does not depend on the way that led there; and neither does what is then taken out, which follows the
-order of the keys.
+Every step is exact wherever the expression is defined.  Equal products have equal keys (see `index`), and factors are
+taken out in the order of these keys, so that the result does not depend on how the expression was computed.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ MOST_TERMS = 24
 
 
 def simplified(s, label=None, whole=False):
-    """The simplest form that is known of an expression; `label` names its free indices (by default canonically).
+    """The simplest known form of an expression; `label` names its free indices (by default canonically).
 
     whole  sums in parentheses stay together: (X - u v') v rather than X v - (v' v) u, of the two the shorter.  Such
            forms of equal expressions are not equal.
@@ -40,7 +39,7 @@ _KNOWN: dict = {}
 
 
 def simplest(s):
-    """As simplified(s), once."""
+    """simplified(s), which is remembered for the last expressions."""
     found = _KNOWN.get(id(s))
     if found is None:
         if len(_KNOWN) > 512:
@@ -132,7 +131,7 @@ def is_zero(s):
 
 
 def weight(s):
-    """How much there is to write, at first sight."""
+    """About how many signs it takes to write an expression."""
     return sum(1 + sum(weight(f.atom.sum) if type(f.atom) is Group else 1 for f in t.factors) for t in s.terms)
 
 

@@ -3,8 +3,8 @@
     X.shape[0] / 2,  1 / m,  m * (m - 1),  np.sqrt(k)
 
 count like the numbers that stand for the sizes, and stay m/2, 1/m, ... in a formula.  A comparison
-of sizes goes the way that these numbers go, and is noted as a condition.  What only knows plain
-numbers (len, float, math.log, np.prod) gets one, and the name is lost: `recovery` finds it again.
+of sizes is decided by these numbers, and is noted as a condition of the formula.  Functions that take
+plain numbers alone (len, float, math.log, np.prod) lose the name; `recovery` finds it again.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ class Size:
 
     def __floordiv__(self, other): return whole_quotient(self, other)
     def __rfloordiv__(self, other): return whole_quotient(other, self)
-    def __mod__(self, other): return remainder(self, other)
-    def __rmod__(self, other): return remainder(other, self)
+    def __mod__(self, other): return self.value % plain(other)
+    def __rmod__(self, other): return plain(other) % self.value
     def __divmod__(self, other): return self // other, self % other
     def __rdivmod__(self, other): return other // self, other % self
     def __neg__(self): return computed(operator.mul, self, -1)
@@ -202,11 +202,6 @@ def _is_whole(term):
     """Whether a product is one of sizes and an integer."""
     return term.coefficient.denominator == 1 and all(
         type(f.atom) is Leaf and f.power.denominator == 1 and f.power > 0 for f in term.factors)
-
-
-def remainder(a, b):
-    """a % b, a plain number: where it is 0 whatever the sizes are, and where it is not."""
-    return plain(a) % plain(b)
 
 
 def applied(ufunc, *inputs):

@@ -6,8 +6,8 @@
                      <G_Z, X dW> = tr(G_Z' X dW) = <X' G_Z, dW>
     4  what stands before dW is the gradient
 
-The differentials come from the jvp rules.  Moving d to the right is done here, on the formulas; that what is read off
-is what the vjp rules give is checked, and is the proof that the two rules of a primitive are adjoint.
+The differentials come from the jvp rules, and d is moved to the right here.  That this leads to exactly what the vjp
+rules give is checked, which proves that the jvp and the vjp of each primitive are adjoint.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ def partial(line, varying):
 
 
 def adjoint_reasons(lines, by_rule):
-    """Which properties of the inner product the lines use."""
+    """The properties of the inner product that these lines use."""
     if by_rule:
         return ("a rule without a formula: what it does to a cotangent is its vjp",)
     found = []

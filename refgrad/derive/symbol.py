@@ -1,9 +1,9 @@
 """Symbol: an array that derives.  A NumPy program that runs on Symbols gives its result as an expression.
 
 A Symbol has axes and an expression in their indices.  An axis is a tuple of indices: of one as a rule, of several
-where axes were merged (the last one runs fastest), of none where its size is 1 and broadcasting may stretch it.  What
-NumPy's functions do to Symbols is told in `meaning`; what has no meaning there stays whole, as a function of whole
-arrays.
+where axes were merged (the last one runs fastest), of none where its size is 1 and broadcasting may stretch it.
+`meaning` says what each NumPy function does to Symbols; one that has no meaning there becomes a `Call`, a function of
+whole arrays.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ MEANING: dict = {}
 
 
 def operate(primitive, arrays, params):
-    """A primitive on symbols: by its meaning or formula, entry by entry, by what it is made of, or whole."""
+    """Apply a primitive to symbols: by its meaning or its formula, entry by entry, by running it, or as a `Call`."""
     if primitive in MEANING:
         return MEANING[primitive](*arrays, **params)
     if notation(primitive).whole:

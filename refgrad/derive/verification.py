@@ -13,8 +13,8 @@ from .numpy_source import NoSource
 from .recovery import recovered
 from .symbol import STRUCTURES
 
-#: What random inputs are made of standard normal numbers, where their arguments say nothing of
-#: them: the first under which the program is defined is taken.
+#: Maps from standard normal numbers to random inputs, for arguments without properties.  The first
+#: for which the program is defined is used.
 DRAWN = (DOMAINS[None], DOMAINS["positive"], DOMAINS["unit interval"], DOMAINS["above one"],
          lambda z: z / 16, lambda z: DOMAINS["positive definite" if _square(z) else "positive"](z))
 
@@ -73,7 +73,7 @@ class Trial:
                 self.defined = all(np.all(np.isfinite(x)) for x in found)
                 # A derivative that is 0 comes as rounding, measured by the values that cancelled.
                 self.least = max(ENOUGH * np.max(np.abs(value), initial=0), 10 * ENOUGH)
-            except Exception:  # whatever the program says there: it makes no sense
+            except Exception:  # the program is not defined there
                 self.defined = False
 
     def program(self, *chosen):
@@ -129,7 +129,7 @@ class Trial:
         """Whether engine and differences agree: not, say, where a matrix is all but singular."""
         try:
             engine, differences = self.slopes()
-        except Exception:  # singular it is
+        except Exception:  # a matrix is singular
             return False
         return abs(engine - differences) < 1e-6 * self.size()
 
@@ -276,7 +276,7 @@ def _verified(trial):
         return np.nan, Verification(np.nan, np.nan)
     try:
         engine, differences = trial.slopes()
-    except Exception:  # near by the program makes no sense
+    except Exception:  # the program is not defined nearby
         return np.nan, Verification(np.nan, np.nan)
     by_formula = lambda t: [("the slope", np.sum(t.g * value), differences)
                             for what, value, _ in t.formulas() if what == "the differential"]
