@@ -76,9 +76,10 @@ class Derivation(Run):
     def _derive(self, *program, found=None):
         super().__init__(*program, found=found)
         with told_apart(self.data):
-            self._read(self.level)
+            self._read()
 
-    def _read(self, level):
+    def _read(self):
+        level = self.level
         self.value = level.tidy(self.result.value)
         self.change = level.tidy(self.result.mark.tangent)
         self.in_names = {}

@@ -95,7 +95,7 @@ class Deriving(Level):
             if mine[i] and not a.mark.name and self.deserves_name(primitive, i, a.value):
                 self.give_name(a)
         values = [a.value if own else self.define(self.tidy(a), primitive).symbol
-                  if isinstance(a, Symbol) and self.deserves_name(primitive, i, a) else a
+                  if isinstance(a, Symbol) and not primitive.pointwise and self.deserves_name(primitive, i, a) else a
                   for i, (a, own) in enumerate(zip(arrays, mine))]
         result, kept = primitive.trace(values, params)
         if not isinstance(result, Symbol):
@@ -116,7 +116,7 @@ class Deriving(Level):
             tangent = primitive.push(tangents, kept, values, params, result)
         except (NoFormula, NoRule):
             tangent = sum(self.left_whole("jvp", primitive, [tangents[i], *values], i, params, result) for i in wanted)
-        linear = primitive.kind is MULTILINEAR and len(wanted) == 1
+        linear = len(wanted) == 1 and (primitive.kind is MULTILINEAR or traits(primitive).linear_in == wanted[0])
         mine = [] if linear else [(primitive, tuple(wanted))]
         made = tuple(dict.fromkeys([*(p for i in wanted for p in arrays[i].mark.made), *mine]))
         traced = self.variable(result, as_symbol(tangent), made)
@@ -184,10 +184,15 @@ class Deriving(Level):
             a.mark.tangent = np.transpose(of.mark.tangent, **params)
             return
         definition = self.tidy(a.value)
-        name = self.new_name(definition)
-        a.mark.name = name
-        a.value = a.mark.value = named(name, definition, symmetric=self.is_symmetric(definition))
-        self.names.append(Defined(name, a.value, definition, a.mark.made))
+        known = next((d for d in self.names if d.name not in self.differentials and d.symbol.key() == definition.key()),
+                     None)
+        if known is None:
+            name = self.new_name(definition)
+            known = Defined(name, named(name, definition, symmetric=self.is_symmetric(definition)), definition,
+                            a.mark.made)
+            self.names.append(known)
+        name = a.mark.name = known.name
+        a.value = a.mark.value = known.symbol
         differential = named("d" + name, a.value, "differential")
         self.differentials[name] = Defined(name, differential, self.tidy(a.mark.tangent), a.mark.made)
         a.mark.tangent = differential
