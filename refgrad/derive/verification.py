@@ -16,14 +16,11 @@ from .symbol import STRUCTURES
 #: Maps from standard normal numbers to random inputs, for arguments without properties.  The first
 #: for which the program is defined is used.
 DRAWN = (DOMAINS[None], DOMAINS["positive"], DOMAINS["unit interval"], DOMAINS["above one"],
-         lambda z: z / 16, lambda z: DOMAINS["positive definite" if _square(z) else "positive"](z))
+         lambda z: z / 16,
+         lambda z: DOMAINS["positive definite" if z.ndim == 2 and z.shape[0] == z.shape[1] else "positive"](z))
 
 #: Relative differences above this are none of rounding: more than half of float64's digits agree.
 ENOUGH = np.sqrt(np.finfo(float).eps)
-
-
-def _square(z):
-    return z.ndim == 2 and z.shape[0] == z.shape[1]
 
 
 class WrongFormula(ArithmeticError):
