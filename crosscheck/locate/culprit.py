@@ -1,4 +1,4 @@
-"""What is said of a rule that is wrong."""
+"""The report about a wrong rule: which rule it is, and what it computes in place of the exact value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass
 class Culprit:
-    """The rule at fault, and the evidence."""
+    """A wrong rule and the evidence against it."""
 
     primitive: str
     position: str          # "operation 3 of the program", or inside which rule
@@ -27,7 +27,7 @@ class Culprit:
 
     @property
     def factor(self):
-        """By which the rule is off; nan where the exact value is zero or unknown."""
+        """The computed value divided by the exact one; nan where the exact value is zero or unknown."""
         return self.gives / self.exact if self.exact else np.nan
 
     def __str__(self):

@@ -1,4 +1,4 @@
-"""What a run found wrong, each as the smallest program that shows it: torch's wrong derivatives, and refgrad's."""
+"""The wrong derivatives that a run found, torch's and refgrad's, each with the smallest program that shows it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from .pinpoint import pinpoint
 from .program import directions, program_of
 from .shrink import shrink
 
-#: Verdicts that are a fault of the differentiator.
+#: The verdicts that blame the library that differentiates.
 BAD = (WRONG, NOT_FINITE)
 
 
 @dataclass
 class Failure:
-    """One wrong derivative of a network: by whom, which array's, the worst entry, and the whole exact array."""
+    """A wrong derivative of a network: the library, the array, its worst entry, and the exact derivative."""
 
     network: Network
     library: str
@@ -48,7 +48,7 @@ class Failure:
 
 
 def failure(network, library, mode, dtype):
-    """The first wrong derivative in that mode, along `directions`; None if there is none, or nothing is known."""
+    """The first wrong derivative in that mode, along `directions`; None if none is wrong or no exact value is known."""
     mode, library = Mode(mode), library_named(library)
     leaves, constants = network.draw()
     known = known_of(network, leaves, constants, *directions(network), modes=(mode,), seed=0, coordinates=0)
@@ -79,8 +79,8 @@ def _worst(given, true):
 
 
 def _refuted(network, known, mode, dtype, leaves, constants):
-    """refgrad's derivative of which differences refute the formula; None if it is another mode's
-    formula, or open."""
+    """refgrad's derivative whose formula differences refute; None if the formula belongs to another
+    mode, or if the differences are inconclusive."""
     floats = trial_of(network, REFGRAD, leaves, constants, known, (mode,)).answers[dtype][mode]
     if isinstance(floats, Exception):
         return None
@@ -114,7 +114,7 @@ def culprit_of(network):
 
 
 def explained(network, rows):
-    """What is to be said of a network's wrong derivatives, as pairs of a text and a program that shows it.
+    """Describe a network's wrong derivatives: pairs of a text and a program that shows the fault.
 
     First refgrad's rule at fault, if there is one (without a program), then each library and mode.
 
@@ -134,7 +134,7 @@ def explained(network, rows):
 
 
 def smallest_failure(network, library, mode, dtype):
-    """The `Failure` of the network shrunk as far as it still fails; None where it fails along other directions only."""
+    """The `Failure` of the smallest network that still fails; None if it fails along other directions only."""
     first = failure(network, library, mode, dtype)
     if first is None:
         return None

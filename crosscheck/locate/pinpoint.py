@@ -1,4 +1,4 @@
-"""Which primitive is at fault when a program's gradient is wrong."""
+"""Find the primitive that is at fault when a program's gradient is wrong."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def pinpoint(f, *arrays, seed=0):
     f       a NumPy program with any array as its result
     arrays  float64, with entries that float32 holds too
 
-    Three questions, each asked of all operations before the next: do the formulas hold to first order, do they when
-    differentiated again, does floating point give what they say.  In each the operations of the program come first, in
-    program order, then those inside their rules.
+    All operations are tried three times: is the formula of the rule right to first order, is it right when it is
+    differentiated again, and does floating point compute it accurately.  Each time the operations of the program are
+    tried first, in program order, then those inside their rules.
     """
     outer = _distinct(operations(f, arrays), set())
     met = {o.same_as() for o in outer}
@@ -40,7 +40,8 @@ def pinpoint(f, *arrays, seed=0):
 
 
 def _of_compositions(arrays):
-    """What belongs to no rule: the sum of contributions to a cotangent; the inner product of reverse over reverse."""
+    """Operations that no rule contains: adding contributions to a cotangent, and the inner product of reverse over
+    reverse."""
     v = {k: np.ones_like(a) for k, a in enumerate(arrays)}
     found = operations(lambda a, b: a + b, [np.array([0.5, -2.0]), np.array([1.5, 0.75])])
     found[0].place = "where contributions to a cotangent are added up"
@@ -53,7 +54,7 @@ def _of_compositions(arrays):
 
 
 def _deeper(operation, seed):
-    """A rule that differentiates a program of its own, as checkpoint's does, is as wrong as a rule inside of it."""
+    """If a rule differentiates a program of its own, as checkpoint's does, look for the wrong rule inside that."""
     for o in inner_operations(operation, np.random.default_rng(seed)):
         if o.primitive is not operation.primitive and (found := Suspect(o, seed).to_first_order()):
             return found

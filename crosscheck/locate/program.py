@@ -11,7 +11,7 @@ from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 
 
 def directions(network):
-    """(u, v): small whole numbers, none of them zero, for each leaf; so that they are easily written."""
+    """Directions (u, v) for each leaf, of small whole numbers other than zero, which a person can read."""
     rng = np.random.default_rng(0)
     draw = lambda a: rng.integers(1, 4, a.shape) * rng.choice([-1.0, 1.0], a.shape)
     u, v = ({k: np.asarray(draw(network.arrays[k])) for k in network.leaves} for _ in range(2))
@@ -68,7 +68,7 @@ def _tuple(parts):
 
 
 def _definition(network, library, dtype):
-    """The lines of f: a result that is used once stands where it is used."""
+    """The lines of f, in which a result that is used once is written where it is used."""
     uses = [a for c in network.calls for a in (*c.arguments, *c.named.values())]
     shapes = _shapes(network)
     known, body = {}, []

@@ -1,7 +1,7 @@
-"""Shrinking: the smallest network that still fails, by delta debugging.
+"""Shrink a failing network by delta debugging, to the smallest one that still fails.
 
-Everything that can be left out is left out in turn: calls, arrays, options, axes, rows; then what is left is made
-simple.  A step is kept if the network still runs and still fails, and all steps are tried again until none is kept.
+Calls, arrays, options, axes and rows are left out in turn; then the numbers that remain are made simple.  A step is
+kept if the network still runs and still fails.  All steps are repeated until none is kept.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 from ..networks.network import Array, Call, interpret
 from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 
-#: Numbers are rounded to multiples of these, the coarsest that still fails.
+#: Numbers are rounded to multiples of one of these: the largest with which the network still fails.
 GRIDS = (1.0, 0.5, 0.25, 0.0625)
 
 
 @dataclass(frozen=True)
 class Rounded(Array):
-    """An array whose numbers are easily written: those that are drawn, as multiples of `grid`, none of them zero."""
+    """An array of short numbers: those that are drawn, rounded to multiples of `grid` other than zero."""
 
     grid: float = 1.0
 
@@ -54,7 +54,7 @@ class _Search:
         self.tried = {_text(network)}
 
     def keeps_one_of(self, candidates):
-        """Whether one of the candidates fails, too; it is then the network to go on with."""
+        """Whether one of the candidates fails, too; shrinking then goes on with the first that does."""
         for candidate in candidates:
             candidate = candidate and _without_the_unused(candidate)
             if candidate is None or (text := _text(candidate)) in self.tried or not _runs(candidate):
@@ -74,7 +74,7 @@ def _text(network):
 
 
 def _runs(network):
-    """Whether the network is one: its shapes fit, its result is a scalar, and something is differentiated."""
+    """Whether the network is valid: its shapes fit, its result is a scalar, and it has an array to differentiate."""
     if not network.calls or not network.leaves:
         return False
     try:
@@ -102,7 +102,7 @@ def _without_the_unused(network):
 
 
 def _fewer_calls(network):
-    """Passing by: half of the calls, a quarter, ... one; each loss replaced by a mean; each sum by one of its terms."""
+    """Networks without half of the calls, a quarter, ... one call; with a mean for a loss, one term for a sum."""
     calls = network.calls
     size = len(calls)
     while size > 1:
@@ -154,7 +154,7 @@ def _with_call(network, k, call):
 
 
 def _fewer_leaves(network):
-    """Differentiated no more: parameters first, the input last."""
+    """Networks in which one array fewer is differentiated: parameters first, the input last."""
     for name in sorted(network.leaves, key=lambda name: network.arrays[name].role == "input"):
         yield _with_array(network, name, replace(network.arrays[name], role="constant"))
 

@@ -1,8 +1,8 @@
-"""One operation under suspicion: its rule is put on trial, and the findings are read.
+"""Test the rule of one operation.
 
-Three questions: does the formula hold to first order, does it when it is differentiated again,
-does floating point give what it says.  An operation that stands at a kink is tried there, and at a
-point beside it where it is smooth.
+There are three tests: whether the rule's formula is right to first order, whether it is right when
+it is differentiated again, and whether floating point computes it accurately.  An operation at a
+kink is tested there, and at a point nearby where it is smooth.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Suspect:
         self.trials = [t for t in (here, there) if t is not None]
 
     def to_first_order(self):
-        """The `Culprit` of a formula that does not hold on balls; None if there is none."""
+        """The `Culprit` if the formula is wrong in ball arithmetic; None if it is right or inconclusive."""
         for trial in self.trials:
             for finding in trial.on_balls(FIRST_ORDER):
                 # What balls cannot run is judged by its floats.
@@ -89,9 +89,9 @@ class Suspect:
         return self._accused_again(rule, known, wrong) if wrong else None
 
     def in_floats(self):
-        """The `Culprit` of a rule that floating point does not give, or that misbehaves."""
+        """The `Culprit` if floating point computes the rule wrongly, or if the rule has side effects."""
         for trial, finding in self._findings_in_floats():
-            # What raises on floats alone is a refusal: of a matrix that is singular there.
+            # An error on floats alone is a refusal, of a matrix that is singular there, for example.
             raises = trial.known.truth.by is BY_DIFFERENCES and finding.dtype == DTYPES[0]
             if finding.failed and (finding.verdict != NO_ANSWER or raises):
                 return self._accused(trial, finding)
@@ -158,8 +158,8 @@ class Suspect:
                            f"the rule is right")
 
     def _raises_again(self, trial, mode, note):
-        """The `Culprit` of a rule that raises the same error without balls, and so because of
-        what it is; None for another."""
+        """The `Culprit` if the rule raises the same error on plain arrays, so that balls are not
+        the cause; else None."""
         known = trial.known
         try:
             trial.subject.answer(mode, trial.point.x, known.weights, known.u, known.v, DTYPES[0])
@@ -173,7 +173,7 @@ class Suspect:
 
 
 def _rule_of(check):
-    """Which rule of the primitive a check is about."""
+    """The rule of the primitive that a check tests."""
     if check == "kink":
         return BOTH
     return RULES.get(check) or ("jvp" if check.endswith("forward") else "vjp")

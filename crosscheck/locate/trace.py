@@ -1,6 +1,6 @@
-"""Which operations a program meets, and at which values: a level that records, below all levels that differentiate.
+"""Record the operations of a program and their values, with a level below all levels that differentiate.
 
-A rule is a program, too: what it meets is recorded in the same way, since second derivatives differentiate it.
+A rule is a program, too: its operations are recorded in the same way, since second derivatives differentiate them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _bytes(a):
 
 
 class Recorder(Level):
-    """The level that notes each operation on a watched array, and lets it be computed below."""
+    """The level that records each operation on a watched array; the levels below compute it."""
 
     def __init__(self):
         super().__init__()
@@ -80,7 +80,7 @@ def operations(f, arrays):
 
 
 def inner_operations(operation, rng):
-    """The operations inside the rules of one operation, where it happened; what it keeps for its rules included."""
+    """The operations inside the rules of one operation at its values, and those that compute its residuals."""
     primitive, params = operation.primitive, operation.params
     with Recorder() as recorder, np.errstate(all="ignore"):
         def inside(what):

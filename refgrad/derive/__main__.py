@@ -130,17 +130,15 @@ def _shown(derivation, options, coloured):
         return _coloured(whole) if coloured and options.form == "text" else whole
     write, part = (printing.latex, "\\quad \\text{with } ") if options.form == "latex" else (printing.text, "  with ")
 
-    def line(name, role, form):
-        return f"{write(Name(name, form.kind, role))} = {write(form)}"
-
-    result = "y" if derivation.result.ndim == 1 else "Y"
-    lines = [] if derivation.scalar else [line("d" + result, "differential", _differential(derivation))]
-    for name, gradient in derivation.gradients.items():
-        lines.append(line(("dL/d" if derivation.scalar else "G_") + name, "cotangent", gradient.form))
-        lines += [part + line(defined, "intermediate", formula.form) for defined, formula in gradient.where]
+    results, first = derivation.results(), len(derivation.gradients)
+    if not derivation.scalar:
+        change = _differential(derivation)
+        results.insert(0, (Name("d" + derivation.label(), change.kind, "differential"), change))
+        first += 1
+    lines = [part * (n >= first) + f"{write(name)} = {write(form)}" for n, (name, form) in enumerate(results)]
     notes = [f"Note: {note}" for note in derivation.limits()]
     lines += map(printing.latex_words, notes) if options.form == "latex" else notes
-    return "\n".join(dict.fromkeys(lines))
+    return "\n".join(lines)
 
 
 def _differential(derivation):

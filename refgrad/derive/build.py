@@ -15,11 +15,11 @@ def plus(terms):
 
 
 def _place(t):
-    """Positive terms first, products before names before numbers."""
+    """Positive terms first, products before names, then the identity, then numbers."""
     coefficient = t.scalars[0].value if type(t) is F.Times and type(t.scalars[0]) is F.Num else (
         t.value if type(t) is F.Num else 1)
     body = t.body if type(t) is F.Times and t.body is not None else t
-    rank = 2 if type(body) is F.Num else 1 if type(body) in (F.Name, F.Eye) else 0
+    rank = {F.Num: 3, F.Eye: 2, F.Name: 1}.get(type(body), 0)
     if type(body) is F.T and type(body.body) is F.Name:
         return coefficient < 0, 1, repr(body.body) + "'"
     return coefficient < 0, rank, repr(body)

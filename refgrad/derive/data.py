@@ -1,4 +1,4 @@
-"""Given numbers in formulas: what they are called, and what two of them make together."""
+"""Arrays of given numbers in formulas: their names, and the product of two of them."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from ..primitive import KINKED
 from . import form as F
 from .arguments import names_of, variables_of
 from .data import told_apart
-from .formula import Formula, entries, given_in, has_indices, kinks_in, size_names, with_few_names
+from .formula import Formula, entries, given_in, kinks_in, size_names, with_few_names
 from .level import tidied
-from .matrix import matrix_form, size_name, with_all_axes
+from .matrix import has_indices, matrix_form, size_name, with_all_axes
 from .names import data_in, inlined, jacobian_of, names_in
 from .notation import traits
 from .numpy_source import NoSource, definition
@@ -60,10 +60,10 @@ class Derivation(Run):
     fallback      None, or what has no formula in matrix notation and how it is written instead
     """
 
-    def __init__(self, f, variables, wrt, check=True):
-        super().__init__(f, variables, wrt)
-        with told_apart(self.data):
-            self._read()
+    def __init__(self, f, variables, wrt, check=True, program=None):
+        """`program` is what the engine differentiates for the comparison, where that is not f itself."""
+        self.program = program or f
+        self._derive(f, variables, wrt)
         self.checks, self.of_the_second = check, []  # what has to be known of the Hessian beside
         self.unconfirmed = None if check else "check=False"  # why the formulas were not compared with the engine
         if check:
@@ -71,7 +71,10 @@ class Derivation(Run):
 
     def again(self, found):
         """Derive with plain numbers replaced by what was found that they are."""
-        super().__init__(self.f, self.variables, self.wrt, found=found)
+        self._derive(self.f, self.variables, self.wrt, found=found)
+
+    def _derive(self, *program, found=None):
+        super().__init__(*program, found=found)
         with told_apart(self.data):
             self._read()
 
@@ -79,14 +82,15 @@ class Derivation(Run):
         level = self.level
         self.value = level.tidy(self.result.value)
         self.change = level.tidy(self.result.mark.tangent)
-        everything = self.everything = {d.name: d.definition for d in level.names}
-        everything |= {"G_" + name: d.definition for name, d in self.defined.items()}
-        everything |= {"d" + name: d.definition for name, d in level.differentials.items()}
         self.in_names = {}
         for v, x in zip(self.variables, self.arguments):
             if v.name in self.wrt:
                 g = self.cotangents.get(x.mark.slot, np.zeros_like(x.value))
                 self.in_names[v.name] = level.tidy(structured(tidied(as_symbol(g)), v.properties))
+        level.forget_unused([self.value, self.change, *self.in_names.values(), *self.cotangents.values()])
+        everything = self.everything = {d.name: d.definition for d in level.names}
+        everything |= {"G_" + name: d.definition for name, d in self.defined.items()}
+        everything |= {"d" + name: d.definition for name, d in level.differentials.items()}
         self.gradients = with_few_names(self.in_names, everything)
         self.gradient = next(iter(self.gradients.values()))
         self.differential, self.value_formula = (
@@ -101,10 +105,9 @@ class Derivation(Run):
 
     @property
     def notes(self):
-        left = set().union(*(kinks_in(f.form) for g in self.gradients.values()
-                             for f in (g, *(f for _, f in g.where))))
+        shown = [f.form for g in self.gradients.values() for f in (g, *(f for _, f in g.where))]
         kinked = dict.fromkeys(p.name for p in (node.primitive for node in self.level.nodes)
-                               if p.kind is KINKED and ("root" if traits(p).root else "step") in left)
+                               if p.kind is KINKED and is_seen(p, shown))
         kinks = [f"where {', '.join(kinked)} has a kink, the engine's convention holds instead"] if kinked else []
         return (*self.limits(), *kinks)
 
@@ -141,10 +144,9 @@ class Derivation(Run):
     @functools.cached_property
     def steps(self):
         with told_apart(self.data):
-            return tuple(self._steps())
+            return tuple(self._steps(self.level))
 
-    def _steps(self):
-        level = self.level
+    def _steps(self, level):
         label = F.Name(self.label(), self.value_formula.form.kind, "intermediate")
         d_label = F.Name("d" + label.text, label.kind, "differential")
         result = self.result.mark
@@ -155,6 +157,7 @@ class Derivation(Run):
         lines = [Line((matrix_form(d.symbol), matrix_form(d.definition))) for d in level.differentials.values()]
         lines.append(Line((d_label, total_change(self.change) if self.scalar else matrix_form(self.change))))
         made = dict.fromkeys(p for d in level.differentials.values() for p in d.because) | dict.fromkeys(result.made)
+        made = [(p, varying) for p, varying in made if is_seen(p, [x for line in lines for x in line.formulas])]
         yield Step("Differentials", tuple(lines), reasons(made))
         yield from self._back(label, d_label, named)
         sought = "gradient" if self.scalar else "vjp"
@@ -203,10 +206,9 @@ class Derivation(Run):
         where the two are not brought to one form and yet have the same values at random points.
         """
         with told_apart(self.data):
-            return self._proof()
+            return self._proof(self.level)
 
-    def _proof(self):
-        level = self.level
+    def _proof(self, level):
         cotangent_of = {name: self.cotangents[slot] for slot, name in level.by_slot.items() if slot in self.cotangents}
         read, open_ends = {}, False
         todo = [(self.seed, self.change)] if level.by_slot.get(self.result.mark.slot) is None else []
@@ -384,32 +386,48 @@ class Derivation(Run):
 
     @functools.cached_property
     def hessian(self):
-        """Of a number with respect to a vector the matrix of second derivatives; with respect to anything else the
-        differential of the gradient, which is linear in dX: the Hessian-vector product."""
+        """Of a number with respect to a vector the matrix of second derivatives, to a number the second derivative; to
+        anything else the differential of the gradient, which is linear in dX: the Hessian-vector product."""
         if not self.scalar:
             raise ValueError(f"hessian: {self.name} does not return a number; expected one")
         of_one = {}
         for name in self.wrt:
             position = [v.name for v in self.variables].index(name)
-            second = Derivation(self._gradient_program(position), self.variables, (name,), self.checks)
-            of_one[name] = second.jacobian if self.inputs[position].ndim == 1 else second.differential
+            engine = self._gradient_program(position, transforms.grad(self.f, position))
+            second = Derivation(self._gradient_formula(name, position) or engine, self.variables, (name,),
+                                self.checks, engine)
+            of_one[name] = second.jacobian if self.inputs[position].ndim < 2 else second.differential
             self.of_the_second += [note for note in second.limits() if note not in self.notes]
         return of_one if len(of_one) > 1 else next(iter(of_one.values()))
 
-    def _gradient_program(self, place):
-        """The gradient as a program, in the space of arrays with the argument's properties."""
-        gradient = transforms.grad(self.f, place)
+    def _gradient_formula(self, name, place):
+        """The formula of a gradient as a program, or None where it has none in matrix notation for all sizes."""
+        leaves = names_in(self.gradients[name].symbol.expression).values()
+        if self.fixed or self.fallback or any(leaf.role == "rows" for leaf in leaves):
+            return None
+        try:
+            gradients = self.numpy()
+        except NoSource:
+            return None
+        one = len(self.wrt) == 1
+        return self._gradient_program(place, gradients if one else lambda *arrays: gradients(*arrays)[name])
+
+    def _gradient_program(self, place, gradient):
+        """A gradient as a program, in the space of arrays with the argument's properties."""
         program = lambda *arrays: self.structured(place, gradient(*arrays))
         program.__name__ = f"the gradient of {self.name}"
         return with_signature(program, [v.name for v in self.variables])
 
     @property
     def jacobian(self):
-        """Of a vector with respect to a vector: the matrix J with dy = J dx.  ValueError for other shapes."""
+        """Of a vector with respect to a vector: the matrix J with dy = J dx; to a number: the derivative.
+
+        Raises ValueError for other shapes."""
         (name,) = self.wrt if len(self.wrt) == 1 else (None,)
         x = self.inputs[[v.name for v in self.variables].index(name)] if name else None
-        if name is None or x.ndim != 1 or self.result.ndim != 1:
-            raise ValueError("jacobian: expected a function from one vector to one vector; use vjp or differential")
+        if name is None or x.ndim > 1 or self.result.ndim != 1 and (x.ndim or self.result.ndim):
+            raise ValueError("jacobian: expected a function from one vector to one vector; for others read gradient "
+                             "(the vjp) or differential (the jvp)")
         everything = {d.name: d.definition for d in self.level.names}
         everything |= {"d" + n: d.definition for n, d in self.level.differentials.items()}
         with told_apart(self.data):
@@ -419,15 +437,11 @@ class Derivation(Run):
             confirm_jacobian(self, self._compiled(self._program("jacobian", {"": found}, {}))["jacobian"])
         return found
 
-    @property
-    def vjp(self):
-        """The formula of the cotangent of the (first) argument, given the result's cotangent G."""
-        return self.gradient
 
-    @property
-    def jvp(self):
-        """The formula of the tangent of the result."""
-        return self.differential
+def is_seen(primitive, formulas):
+    """Whether formulas have the kink of a primitive, if it has one: that of a maximum may have cancelled."""
+    kink = "root" if traits(primitive).root else "step"
+    return primitive.kind is not KINKED or kink in set().union(*map(kinks_in, formulas))
 
 
 def with_signature(f, names):

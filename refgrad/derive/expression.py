@@ -21,7 +21,6 @@ import numpy as np
 from .. import nn
 from ..nn.activations import log1pexp
 from ..rules.special import erf
-from .constants import number
 from .rows import Row, applied, transpose, transposed
 from .symbol import NoFormula
 
@@ -307,10 +306,6 @@ class _Reader:
     # What may stand where; each returns the names below
 
     def operand(self, node):
-        try:
-            number(node)
-        except OverflowError:
-            self.fail(node, "this number is too large: expected numbers below 1.8e308")
         match node:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
                 return ()
@@ -322,6 +317,8 @@ class _Reader:
                 position = self.sign_between(left, right, _OPERATORS[type(op)])
                 if isinstance(op, ast.Mult):
                     self.no_matrix_product(node, position)
+                for side in (left, right):
+                    self.as_float(side)
                 return self.place(node, position, self.operand(left), self.operand(right))
             case ast.Compare(left=left, ops=[op], comparators=[right]):
                 position = self.sign_between(left, right, _OPERATORS[type(op)])
@@ -338,7 +335,13 @@ class _Reader:
                 return self.place(node, position, self.array(value, position))
             case ast.Call():
                 return self.call(node)
-        self.fail(node, f"{_described(node)} cannot stand here; expected an array, a number or an operation on them")
+        what = repr(node.value) if isinstance(node, ast.Constant) else f"a {type(node).__name__.lower()}"
+        self.fail(node, f"{what} cannot stand here; expected an array, a number or an operation on them")
+
+    def as_float(self, node):
+        """Let a whole number that is computed with be a float: Python would work out 9**9**9 with all its digits."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, int):
+            node.value = float(str(node.value))  # infinite where it is too large
 
     def no_matrix_product(self, node, position):
         """Refuse X' * A * X: nobody means it entry by entry."""
@@ -466,12 +469,6 @@ def _entrywise(products, left, right, turned, *written):
         products[" * ".join(written)] = (f"{' * '.join(written)} is {how}; the product of matrices is written "
                                       f"{' @ '.join(written)}")
     return left * right
-
-
-def _described(node):
-    if isinstance(node, ast.Constant):
-        return repr(node.value)
-    return f"a {type(node).__name__.lower()}"
 
 
 def _misfit(function, count, keywords):

@@ -1,4 +1,4 @@
-"""Taking out what the terms of a sum have in common."""
+"""Factoring: take common factors out of the terms of a sum."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ def under_one_sum(s):
     shared, parts = None, []
     for t in s.terms:
         bound = [i for i in t.indices if i not in s.free]
-        if len(bound) != 1 or sum(bound[0] in f.indices for f in t.factors) != 1 or len(s.free) > 1:
+        if len(bound) != 1 or len(s.free) > 1:
+            return s
+        mine = [f for f in t.factors if bound[0] in f.indices]
+        if len(mine) != 1 or mine[0].power != 1 or sum(bound[0] in slot for slot in mine[0].slots) > 1:
             return s
         shared = shared or Index(bound[0].size)
         if bound[0].size != shared.size:

@@ -12,15 +12,6 @@ from typing import NamedTuple
 SCALAR, COLUMN, ROW, MATRIX, ARRAY = "scalar", "column", "row", "matrix", "array"
 
 
-def told_apart(node):
-    """Equal only to what is of the same class: as tuples, a sum and a product of the same factors would be equal."""
-    node.__eq__ = lambda self, other: type(self) is type(other) and tuple.__eq__(self, other)
-    node.__ne__ = lambda self, other: not self == other
-    node.__hash__ = lambda self: hash((type(self).__name__, *self))
-    return node
-
-
-@told_apart
 class Num(NamedTuple):
     """An exact number."""
 
@@ -28,7 +19,6 @@ class Num(NamedTuple):
     kind: str = SCALAR
 
 
-@told_apart
 class Name(NamedTuple):
     """A variable, an intermediate result, a differential (dX), a cotangent (G_Z), a size (m), or given data.
 
@@ -42,7 +32,6 @@ class Name(NamedTuple):
     symmetric: bool = False
 
 
-@told_apart
 class Ones(NamedTuple):
     """A column of ones; `size` is an integer or the name of a dimension."""
 
@@ -50,7 +39,6 @@ class Ones(NamedTuple):
     kind: str = COLUMN
 
 
-@told_apart
 class Eye(NamedTuple):
     """The identity matrix."""
 
@@ -58,7 +46,6 @@ class Eye(NamedTuple):
     kind: str = MATRIX
 
 
-@told_apart
 class Rows(NamedTuple):
     """Rows of the identity, or D, the differences of neighbouring ones.
 
@@ -70,7 +57,6 @@ class Rows(NamedTuple):
     kind: str = MATRIX
 
 
-@told_apart
 class Zeros(NamedTuple):
     """Zeros in an array of these sizes."""
 
@@ -78,7 +64,6 @@ class Zeros(NamedTuple):
     kind: str
 
 
-@told_apart
 class Reshaped(NamedTuple):
     """The same entries in an array of these sizes, some of them 1, which formulas do not know and programs do."""
 
@@ -87,7 +72,6 @@ class Reshaped(NamedTuple):
     kind: str
 
 
-@told_apart
 class Plus(NamedTuple):
     """A sum of formulas of one kind (a scalar among them is added to every entry)."""
 
@@ -95,7 +79,6 @@ class Plus(NamedTuple):
     kind: str
 
 
-@told_apart
 class Times(NamedTuple):
     """A formula multiplied by scalars; the first may be a Num, and only the first.  Dividing is a Power of -1."""
 
@@ -104,7 +87,6 @@ class Times(NamedTuple):
     kind: str
 
 
-@told_apart
 class MatMul(NamedTuple):
     """A product of matrices, columns and rows: row . column is a scalar, column . row a matrix."""
 
@@ -112,7 +94,6 @@ class MatMul(NamedTuple):
     kind: str
 
 
-@told_apart
 class T(NamedTuple):
     """The transpose of a matrix (a matrix) or of a column (a row)."""
 
@@ -120,7 +101,6 @@ class T(NamedTuple):
     kind: str
 
 
-@told_apart
 class Hadamard(NamedTuple):
     """A product entry by entry of formulas of one kind; a Power of -1 among them divides."""
 
@@ -128,7 +108,6 @@ class Hadamard(NamedTuple):
     kind: str
 
 
-@told_apart
 class Power(NamedTuple):
     """Each entry to a rational power (1/2: the square root, -1: the reciprocal)."""
 
@@ -137,7 +116,6 @@ class Power(NamedTuple):
     kind: str
 
 
-@told_apart
 class Inverse(NamedTuple):
     """The inverse of a matrix."""
 
@@ -146,7 +124,6 @@ class Inverse(NamedTuple):
     symmetric: bool = False
 
 
-@told_apart
 class Diag(NamedTuple):
     """The diagonal matrix of a column."""
 
@@ -154,7 +131,6 @@ class Diag(NamedTuple):
     kind: str = MATRIX
 
 
-@told_apart
 class DiagOf(NamedTuple):
     """The diagonal of a matrix, a column."""
 
@@ -162,7 +138,6 @@ class DiagOf(NamedTuple):
     kind: str = COLUMN
 
 
-@told_apart
 class Trace(NamedTuple):
     """The trace of a matrix."""
 
@@ -170,7 +145,6 @@ class Trace(NamedTuple):
     kind: str = SCALAR
 
 
-@told_apart
 class Inner(NamedTuple):
     """<a, b>: the sum of the products of the entries of two columns or matrices."""
 
@@ -179,7 +153,6 @@ class Inner(NamedTuple):
     kind: str = SCALAR
 
 
-@told_apart
 class Total(NamedTuple):
     """The sum of all entries."""
 
@@ -187,7 +160,6 @@ class Total(NamedTuple):
     kind: str = SCALAR
 
 
-@told_apart
 class Kron(NamedTuple):
     """The Kronecker product of two matrices."""
 
@@ -196,7 +168,6 @@ class Kron(NamedTuple):
     kind: str = MATRIX
 
 
-@told_apart
 class Vec(NamedTuple):
     """The entries of a matrix, row by row, as a column."""
 
@@ -204,7 +175,6 @@ class Vec(NamedTuple):
     kind: str = COLUMN
 
 
-@told_apart
 class Apply(NamedTuple):
     """A function of formulas: elementwise (the result has the argument's kind), or of whole arrays (softmax, det).
 
@@ -219,7 +189,6 @@ class Apply(NamedTuple):
     kind: str
 
 
-@told_apart
 class Compare(NamedTuple):
     """1 where the comparison holds, 0 elsewhere; `relation` is one of > >= < <= == !=."""
 
@@ -229,7 +198,6 @@ class Compare(NamedTuple):
     kind: str
 
 
-@told_apart
 class Indexed(NamedTuple):
     """Index notation: the product of the factors, each with its subscripts, summed over all subscripts but `free`.
 
@@ -243,3 +211,14 @@ class Indexed(NamedTuple):
     free: tuple
     sizes: tuple
     kind: str
+
+
+def _told_apart(node):
+    """Equal only to what is of the same class: as tuples, a sum and a product of the same factors would be equal."""
+    node.__eq__ = lambda self, other: type(self) is type(other) and tuple.__eq__(self, other)
+    node.__ne__ = lambda self, other: not self == other
+    node.__hash__ = lambda self: hash((type(self).__name__, *self))
+
+
+for _node in [x for x in vars().values() if isinstance(x, type) and issubclass(x, tuple)]:
+    _told_apart(_node)

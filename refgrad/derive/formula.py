@@ -10,11 +10,9 @@ import numpy as np
 from . import form as F
 from .functions import SIGN
 from .level import tidied
-from .matrix import matrix_form
+from .matrix import has_indices, matrix_form
 from .names import data_in, extent, inlined, named, names_in
-from .printing import latex, mathml, text
-from .simplify import flat
-from .symbol import Symbol
+from .printing import latex, text
 
 #: A formula of more characters than this is written with names for its parts: it stands behind dL/dX = on a line.
 LINE = 90
@@ -53,9 +51,6 @@ class Formula:
     def latex(self):
         return latex(self.form)
 
-    def mathml(self):
-        return mathml(self.form)
-
     def _repr_latex_(self):
         return f"$\\displaystyle {self.latex()}{self._with(latex, WITH, ', ')}$"
 
@@ -80,17 +75,15 @@ def written_out(symbol, definitions):
         return None
     inside = inlined(symbol, definitions)
     found = [Formula(tidied(inside, whole)) for whole in (True, False)]
-    if all(has_indices(f.form) for f in found):  # which squares and cubes may need
-        found.append(Formula(tidied(Symbol(symbol.axes, flat(inside.expression)))))
     best = min(found, key=lambda f: (has_indices(f.form), parts(f.form)))
     return best if len(str(best)) <= LINE else None
 
 
 def parts(x):
-    """How many parts a formula has."""
-    if not isinstance(x, tuple):
+    """How many parts a formula has, beside signs."""
+    if not isinstance(x, tuple) or x == F.Num(-1):
         return 0
-    return (type(x) in (F.Name, F.Apply, F.Num, F.Ones, F.Inverse, F.Compare, F.Rows)) + sum(map(parts, x))
+    return (type(x) in (F.Name, F.Apply, F.Num, F.Ones, F.Inverse, F.Compare, F.Rows, F.Total)) + sum(map(parts, x))
 
 
 def with_few_names(symbols, definitions):
@@ -120,11 +113,6 @@ def used(symbol, definitions):
                 found[n] = None
                 todo.append(definitions[n])
     return [n for n in definitions if n in found]
-
-
-def has_indices(x):
-    """Whether a formula, or a part of it, is written with indices."""
-    return type(x) is F.Indexed or isinstance(x, tuple) and any(map(has_indices, x))
 
 
 def kinks_in(x):

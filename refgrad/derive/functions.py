@@ -1,4 +1,4 @@
-"""What functions of entries have to do with each other: identities that make formulas shorter.
+"""Identities between elementwise functions, which make formulas shorter.
 
     exp(log x) = x                      sinh x / cosh x = tanh x
     1 / (1 + exp x) = sigma(-x)         sigma(x) + sigma(-x) = 1
@@ -14,7 +14,7 @@ import numpy as np
 from ..nn.activations import log1pexp, logistic
 from ..primitive import TABLE
 from .index import (Call, Factor, Group, Leaf, Point, Sum, Term, add, as_factor, fresh,
-                    is_indicator, labels, power, scaled)
+                    labels, power, scaled)
 from .notation import SOFTMAX, traits
 
 EXP, ARCTAN, SIGN, ABSOLUTE, COSH, TANH = (
@@ -70,15 +70,24 @@ def logistic_of(s):
 # Rules for a single product, as in simplify
 
 
+def replaced(term, places, made, coefficient=1):
+    """The term with other factors for those at these places; a power of 0 is left out."""
+    rest = [f for n, f in enumerate(term.factors) if n not in places]
+    return Term(term.coefficient * coefficient, (*rest, *(f for f in made if f.power)))
+
+
+def lowered(p, *factors):
+    """The factors with their powers less by p."""
+    return [f._replace(power=f.power - p) for f in factors]
+
+
 def indicator(term, free):
-    """[x > 0]^p is itself;  sign^2 = 1 and |x|^2 = x^2 (but at 0, a convention's matter)."""
+    """sign^2 = 1, |x|^2 = x^2 and |x| sign x = x (but at 0, a convention's matter)."""
     for n, f in enumerate(term.factors):
         if type(f.atom) is not Point:
             continue
         function = f.atom.function
         rest = term.factors[:n] + term.factors[n + 1:]
-        if is_indicator(f.atom) and f.power != 1 and f.power > 0:
-            return Term(term.coefficient, rest + (f._replace(power=Fraction(1)),))
         if function is SIGN and f.power != 1 and f.power.denominator == 1:
             p = f.power % 2
             return Term(term.coefficient, rest + ((f._replace(power=Fraction(1)),) if p else ())) \
@@ -126,10 +135,8 @@ def quotient(term, free):
             if type(g.atom) is Point and g.atom.function is below and (
                     g.power <= -1 and _same_argument(f, g)):
                 p = min(f.power, -g.power)
-                made = [f._replace(power=f.power - p), g._replace(power=g.power + p),
-                        f._replace(atom=Point(result, f.atom.args), power=p)]
-                rest = [h for k, h in enumerate(term.factors) if k not in (n, m)]
-                return Term(term.coefficient, (*rest, *(h for h in made if h.power)))
+                made = [*lowered(p, f), *lowered(-p, g), f._replace(atom=Point(result, f.atom.args), power=p)]
+                return replaced(term, (n, m), made)
     return None
 
 
@@ -150,13 +157,10 @@ def exponentials(term, free):
                         g.atom.args[0].key(opposite[0]) != opposite[1].key(opposite[0]))):
                 continue
             p = min(f.power, g.power)
-            made = [f._replace(power=f.power - p), g._replace(power=g.power - p)]
-            if g.atom.function is logistic:
-                made.append(Factor(Point(logistic, f.atom.args), (), p))
-            rest = [*(h for k, h in enumerate(term.factors) if k not in (n, m)),
-                    *(h for h in made if h.power)]
-            if {*f.indices} <= {*free, *(i for h in rest for i in h.indices)}:
-                return Term(term.coefficient, tuple(rest))
+            sigma = [Factor(Point(logistic, f.atom.args), (), p)] if g.atom.function is logistic else []
+            made = replaced(term, (n, m), [*lowered(p, f, g), *sigma])
+            if {*f.indices} <= {*free, *made.indices}:
+                return made
     return None
 
 
@@ -165,11 +169,10 @@ def sums_of_exponentials(term, free):
     for n, f in enumerate(term.factors):
         if f.power >= 0 or f.power.denominator != 1:
             continue
-        rest = term.factors[:n] + term.factors[n + 1:]
         if type(f.atom) is Point and f.atom.function is COSH and f.power == -2:
             slope = Sum((Term(Fraction(1), ()), Term(Fraction(-1), (
                 Factor(Point(TANH, f.atom.args), (), Fraction(2)),))), f.atom.args[0].free)
-            return Term(term.coefficient, (*rest, Factor(Group(slope), (), Fraction(1))))
+            return replaced(term, (n,), [Factor(Group(slope), (), Fraction(1))])
         terms = f.atom.sum.terms if type(f.atom) is Group else ()
         exponents = [_exponent(t, f.atom.sum.free) for t in terms]
         if len(terms) != 2 or None in exponents:
@@ -177,13 +180,11 @@ def sums_of_exponentials(term, free):
         names = labels(f.indices)
         one, other = sorted(exponents, key=lambda s: len(s.terms))
         if not one.terms and terms[0].coefficient == terms[1].coefficient == 1:
-            sigma = Factor(Point(logistic, (scaled(other, -1),)), (), -f.power)
-            return Term(term.coefficient, (*rest, sigma))
+            return replaced(term, (n,), [Factor(Point(logistic, (scaled(other, -1),)), (), -f.power)])
         if one.key(names) == scaled(other, -1).key(names) and (
                 terms[0].coefficient == terms[1].coefficient):
-            cosh = Factor(Point(COSH, (other,)), (), f.power)
             twice = (2 * terms[0].coefficient) ** int(f.power)
-            return Term(term.coefficient * twice, (*rest, cosh))
+            return replaced(term, (n,), [Factor(Point(COSH, (other,)), (), f.power)], twice)
     return None
 
 
@@ -214,10 +215,7 @@ def softmax_by_hand(term, free):
                 axes = tuple((i,) for i in (*(i for i in g.indices if i is not along[0]), *along))
                 atom = Call(SOFTMAX, ((axes, unshifted(g.atom.args[0], along)),), (("axis", -1),),
                             tuple(i.size for (i,) in axes), ones=(len(axes) - 1,))
-                made = [f._replace(power=f.power + p), g._replace(power=g.power - p),
-                        Factor(atom, axes, p)]
-                rest = [h for k, h in enumerate(term.factors) if k not in (n, m)]
-                return Term(term.coefficient, (*rest, *(h for h in made if h.power)))
+                return replaced(term, (n, m), [*lowered(-p, f), *lowered(p, g), Factor(atom, axes, p)])
     return None
 
 

@@ -52,6 +52,7 @@ class Index:
 class Leaf(NamedTuple):
     """Something with a name: a variable, an intermediate result, a differential, a cotangent, a size."""
 
+    parts = ()  # the expressions inside an atom that have the factor's indices
     name: str
     sizes: tuple
     role: str = "variable"
@@ -64,6 +65,7 @@ class Leaf(NamedTuple):
 class Data(NamedTuple):
     """Given numbers: the entries of `array`."""
 
+    parts = ()
     name: str
     array: object
     properties: frozenset = frozenset()
@@ -82,6 +84,8 @@ class Data(NamedTuple):
 class Delta(NamedTuple):
     """1 where its two indices are equal, else 0: the identity matrix."""
 
+    parts = ()
+
     def key(self, label):
         return "1="
 
@@ -90,6 +94,14 @@ class Group(NamedTuple):
     """An expression in parentheses."""
 
     sum: object
+
+    @property
+    def parts(self):
+        return (self.sum,)
+
+    def with_parts(self, function):
+        """With a function of the expression in the place of it."""
+        return Group(function(self.sum))
 
     def key(self, label):
         return f"({self.sum.key(label)})"
@@ -105,6 +117,14 @@ class Point(NamedTuple):
     function: object
     args: tuple
     params: tuple = ()
+
+    @property
+    def parts(self):
+        return self.args
+
+    def with_parts(self, function):
+        """With a function of each argument in the place of it."""
+        return self._replace(args=tuple(map(function, self.args)))
 
     def key(self, label):
         return f"{name_of(self.function)}[{';'.join(a.key(label) for a in self.args)}{self.params or ''}]"
@@ -125,6 +145,12 @@ class Call(NamedTuple):
     sizes: tuple = ()
     properties: frozenset = frozenset()
     ones: tuple = ()
+
+    parts = ()
+
+    def with_arguments(self, function):
+        """With a function of each argument in the place of it."""
+        return self._replace(args=tuple((axes, function(s)) for axes, s in self.args))
 
     def key(self, label):
         inside = ";".join(s.key(numbered(axes)) for axes, s in self.args)
@@ -151,11 +177,8 @@ class Factor(NamedTuple):
     @property
     def indices(self):
         found = dict.fromkeys(i for slot in self.slots for i in slot)
-        if type(self.atom) is Group:
-            found.update(dict.fromkeys(self.atom.sum.free))
-        elif type(self.atom) is Point:
-            for a in self.atom.args:
-                found.update(dict.fromkeys(a.free))
+        for s in self.atom.parts:
+            found.update(dict.fromkeys(s.free))
         return found
 
     def key(self, label):
@@ -166,11 +189,7 @@ class Factor(NamedTuple):
 
     def substituted(self, new):
         slots = tuple(tuple(j for i in slot for j in new.get(i, (i,))) for slot in self.slots)
-        atom = self.atom
-        if type(atom) is Group:
-            atom = Group(atom.sum.substituted(new))
-        elif type(atom) is Point:
-            atom = atom._replace(args=tuple(a.substituted(new) for a in atom.args))
+        atom = self.atom.with_parts(lambda s: s.substituted(new)) if self.atom.parts else self.atom
         return Factor(atom, slots, self.power)
 
 
@@ -255,10 +274,11 @@ def canonical(factors, label):
         by_colour.setdefault(colour[i], []).append(i)
     orders = itertools.product(*(itertools.permutations(group) if len(group) < 5 else [tuple(group)]
                                  for group in by_colour.values()))
-    best = None
+    best, taken = None, {*label.values()}  # an index of the sum around has the label that this one gave it
+    names = [name for n in range(len(bound) + len(taken)) if (name := f"b{n}") not in taken]
     for order in orders:
         order = [i for group in order for i in group]
-        seen = label | {i: f"b{n}" for n, i in enumerate(order)}
+        seen = label | dict(zip(order, names))
         text = "*".join(sorted(f.key(seen) for f in factors))
         if best is None or text < best[0]:
             best = text, order

@@ -108,9 +108,14 @@ class Layout:
         outs = []
         for f, same in itertools.groupby(form.factors):
             n = len(list(same))
-            inverse = n > 1 and isinstance(f, Inverse) and not isinstance(f.body, T)
-            outs += [self.raised_inverse(self.at(f.body, ATOM), n)] if inverse else [self.at(f, TIGHT)] * n
-        return Piece(self.side_by_side(outs), PRODUCT)
+            body, turned = (f.body, True) if isinstance(f, T) else (f, False)
+            inverse = isinstance(body, Inverse) and not isinstance(body.body, T)
+            if n > 1 and (inverse or isinstance(body, Name)):
+                power = self.matrix_power(self.at(body.body if inverse else body, ATOM), -n if inverse else n)
+                outs.append(self.transposed(self.group(power)) if turned else power)
+            else:
+                outs += [self.at(f, TIGHT)] * n
+        return Piece(self.side_by_side(outs), PRODUCT if len(outs) > 1 else TIGHT)
 
     def of_hadamard(self, form):
         over = [f for f in form.factors if isinstance(f, Power) and f.exponent < 0]
@@ -146,28 +151,17 @@ class Layout:
 
     # functions
 
-    def of_trace(self, form):
-        return self.function(self.word("tr"), form.body)
+    def function(word):
+        """A function of one formula, by a word."""
+        return lambda self, form: Piece(self.call(self.word(word), [self.write(form.body)]), ATOM)
 
-    def of_total(self, form):
-        return self.function(self.word("sum"), form.body)
-
-    def of_diag(self, form):
-        return self.function(self.word("diag"), form.body)
-
-    of_diagof = of_diag
-
-    def of_vec(self, form):
-        return self.function(self.word("vec"), form.body)
-
-    def function(self, name, *args):
-        return Piece(self.call(name, [self.write(a) for a in args]), ATOM)
+    of_trace, of_total, of_vec, of_diag, of_diagof = map(function, ("tr", "sum", "vec", "diag", "diag"))
 
     def of_inner(self, form):
         return Piece(self.pair(self.write(form.left), self.write(form.right)), ATOM)
 
     def of_compare(self, form):
-        sides = self.at(form.left, ENTRYWISE) + self.relation(form.relation) + self.at(form.right, ENTRYWISE)
+        sides = self.write(form.left) + self.relation(form.relation) + self.write(form.right)
         return Piece(self.bracket(sides, "[", "]"), ATOM)
 
     def of_apply(self, form):

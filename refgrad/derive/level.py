@@ -1,8 +1,8 @@
 """The level on which a derivation runs: the engine's own rules, forward and backward, on symbols.
 
-Each operation is handed to its primitive as in the other two levels: `push` gives its differential, `pull` its
-adjoint.  What a person would give a name on paper gets one: the argument of a nonlinear function, and an activation
-that enters a product.
+As in forward and reverse mode, a primitive's `push` gives the differential of an operation, and its `pull` the
+adjoint.  Intermediate results that a person would name on paper get names: the argument of a nonlinear function, and
+an activation or a sum that enters a product.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from fractions import Fraction
 import numpy as np
 
 from ..errors import NoRule
-from ..primitive import LINEAR, MULTILINEAR
+from ..nn import softmax
+from ..primitive import LINEAR, MULTILINEAR, TABLE
 from ..reverse import Node
 from ..tracer import Level, Tracer
 from .index import Call, Factor, Index, Point, as_factor
@@ -24,8 +25,9 @@ from .symbol import NoFormula, Symbol, as_symbol, size_of
 
 
 class Mark:
-    """What the level keeps with an array: slot, differential, the primitives that made it since the last name.
+    """What the level keeps with an array: its slot, its differential, and how it came about.
 
+    made    the primitives that made it since the last name, with the positions of the arguments that vary
     value   the array as a symbol: its name, once it has one
     """
 
@@ -36,7 +38,7 @@ class Mark:
 
 
 class Deriving(Level):
-    """Reverse and forward mode at once, on symbols, with names for what deserves one."""
+    """Forward and reverse mode at once, on symbols, with names for intermediate results."""
 
     def __init__(self, taken, lettering=None, early=()):
         """`lettering` and `early` are of a run before: how often each letter is used, and which slots get names."""
@@ -46,6 +48,7 @@ class Deriving(Level):
         self.taken, self.lettering, self.counts, self.early = set(taken), lettering, {}, early
         self.whole = []  # primitives whose rules have no formula, and are left whole
         self.known = {}  # what has been computed, by its primitive and arguments
+        self.operations = {}  # from slots to the primitive, arguments and parameters that made them
 
     def variable(self, value, tangent, made=()):
         return Tracer(value, self, Mark(next(self.slots), tangent, made, value))
@@ -58,16 +61,22 @@ class Deriving(Level):
         for a in arrays:
             if self.traces(a):
                 a.value = a.mark.value
+        stable = self.made_stable(primitive, arrays)
+        if stable is not None:
+            return stable
         key = self.key_of(primitive, arrays, params)
         if key is None:
             return self.compute(primitive, arrays, params)
         if key not in self.known:
             self.known[key] = self.compute(primitive, arrays, params)
         found = self.known[key]
-        return found.apart() if self.traces(found) else found
+        if not self.traces(found):
+            return found
+        self.operations[found.mark.slot] = primitive, arrays, params
+        return found.apart()
 
     def key_of(self, primitive, arrays, params):
-        """What tells an operation from others; None where it cannot be told."""
+        """A key that is equal for equal operations; None where there is none."""
         parts = []
         for a in arrays:
             if self.traces(a):
@@ -83,12 +92,14 @@ class Deriving(Level):
     def compute(self, primitive, arrays, params):
         mine = [self.traces(a) for a in arrays]
         for i, a in enumerate(arrays):
-            if mine[i] and self.deserves_name(primitive, i, a):
+            if mine[i] and not a.mark.name and self.deserves_name(primitive, i, a.value):
                 self.give_name(a)
-        values = [a.value if own else a for a, own in zip(arrays, mine)]
+        values = [a.value if own else self.define(self.tidy(a), primitive).symbol
+                  if isinstance(a, Symbol) and not primitive.pointwise and self.deserves_name(primitive, i, a) else a
+                  for i, (a, own) in enumerate(zip(arrays, mine))]
         result, kept = primitive.trace(values, params)
         if not isinstance(result, Symbol):
-            raise NoFormula(f"{primitive.name} of formulas")
+            raise NoFormula(primitive.name)
         wanted = [i for i, own in enumerate(mine) if own and primitive.differentiable(i)]
         if not wanted:
             return result
@@ -105,7 +116,8 @@ class Deriving(Level):
             tangent = primitive.push(tangents, kept, values, params, result)
         except (NoFormula, NoRule):
             tangent = sum(self.left_whole("jvp", primitive, [tangents[i], *values], i, params, result) for i in wanted)
-        mine = [] if primitive.kind is MULTILINEAR and len(wanted) == 1 else [primitive]  # linear in that one
+        linear = len(wanted) == 1 and (primitive.kind is MULTILINEAR or traits(primitive).linear_in == wanted[0])
+        mine = [] if linear else [(primitive, tuple(wanted))]
         made = tuple(dict.fromkeys([*(p for i in wanted for p in arrays[i].mark.made), *mine]))
         traced = self.variable(result, as_symbol(tangent), made)
         if traced.mark.slot in self.early:
@@ -114,16 +126,43 @@ class Deriving(Level):
                                traced.mark.slot, None))
         return traced
 
+    def made_by(self, x):
+        """The primitive, arguments and parameters that made a traced array; of an argument, and of others, Nones."""
+        return self.operations.get(x.mark.slot if self.traces(x) else None, (None, (None,), {}))
+
+    def made_stable(self, primitive, arrays):
+        """A result that is computed by hand in a stable way, as the function that it is; None for others.
+
+        exp(z - c) / sum(exp(z - c)) is softmax(z), and log(sum(exp(z - c))) is log(sum(exp(z))) - c, where c is the
+        same along the axis of the sum, as its maximum is.
+        """
+        made, (e, *_), how = self.made_by(arrays[-1])
+        if made is not TABLE[np.sum] or self.made_by(e)[0] is not TABLE[np.exp] or len(how["axis"]) != 1:
+            return None
+        (z,), c, axis, kept = self.made_by(e)[1], None, how["axis"][0] % e.ndim - e.ndim, how["keepdims"]
+        made, parts, _ = self.made_by(z)
+        if made is TABLE[np.subtract] and self.traces(parts[0]) and parts[0].shape == z.shape and (
+                np.ndim(parts[1]) < -axis or np.shape(parts[1])[axis] == 1):
+            z, c = parts
+        if primitive is TABLE[np.log] and c is not None:
+            return np.log(np.sum(np.exp(z), axis, keepdims=kept)) - (
+                c if kept or np.ndim(c) < -axis else np.squeeze(c, axis))
+        if primitive is TABLE[np.divide] and self.traces(arrays[0]) and arrays[0].mark.slot == e.mark.slot and (
+                kept or z.ndim == 1):
+            return softmax(z, dim=axis)
+        return None
+
     # names
 
-    def deserves_name(self, primitive, i, a):
-        if a.mark.name or is_simple(a.value) or any(len(axis) > 1 for axis in a.value.axes) or is_root(a.value):
+    def deserves_name(self, primitive, i, value):
+        """Whether a value gets a name as argument i of a primitive."""
+        if is_simple(value) or any(len(axis) > 1 for axis in value.axes) or is_root(value):
             return False
         if primitive.kind is LINEAR or traits(primitive).linear_in == i:
             return False
         if primitive.kind is MULTILINEAR or traits(primitive).bilinear:
-            several = len(a.value.expression.terms) > 1
-            factors = [f for t in a.value.expression.terms for f in t.factors]
+            several = len(value.expression.terms) > 1
+            factors = [f for t in value.expression.terms for f in t.factors]
             return several or any(type(f.atom) in (Point, Call) and self.uses_names(f) for f in factors)
         return True
 
@@ -132,12 +171,28 @@ class Deriving(Level):
         return any(n.role == "intermediate" for s in inside for n in names_in(s).values())
 
     def give_name(self, a):
-        """Call the value of a traced array by a name from now on; its differential too."""
+        """Call the value of a traced array by a name from now on; its differential too.
+
+        A transpose is called by the name of what it transposes.
+        """
+        made, (of, *_), params = self.made_by(a)
+        if made is TABLE[np.transpose] and self.traces(of):
+            if not of.mark.name:
+                self.give_name(of)
+            a.mark.name, a.mark.made = of.mark.name, ()
+            a.value = a.mark.value = np.transpose(of.mark.value, **params)
+            a.mark.tangent = np.transpose(of.mark.tangent, **params)
+            return
         definition = self.tidy(a.value)
-        name = self.new_name(definition)
-        a.mark.name = name
-        a.value = a.mark.value = named(name, definition, symmetric=self.is_symmetric(definition))
-        self.names.append(Defined(name, a.value, definition, a.mark.made))
+        known = next((d for d in self.names if d.name not in self.differentials and d.symbol.key() == definition.key()),
+                     None)
+        if known is None:
+            name = self.new_name(definition)
+            known = Defined(name, named(name, definition, symmetric=self.is_symmetric(definition)), definition,
+                            a.mark.made)
+            self.names.append(known)
+        name = a.mark.name = known.name
+        a.value = a.mark.value = known.symbol
         differential = named("d" + name, a.value, "differential")
         self.differentials[name] = Defined(name, differential, self.tidy(a.mark.tangent), a.mark.made)
         a.mark.tangent = differential
@@ -168,7 +223,7 @@ class Deriving(Level):
             known = Defined("", definition, definition)
         if known is None:
             name = self.new_name(definition)
-            known = Defined(name, named(name, definition), definition, (primitive,))
+            known = Defined(name, named(name, definition), definition, ((primitive, (0,)),))
             self.names.append(known)
         return known
 
@@ -188,6 +243,16 @@ class Deriving(Level):
         short = abbreviated(simple, self.names)
         return simple if short is simple else tidied(short)
 
+    def forget_unused(self, symbols):
+        """Keep the names that these symbols use, and those that stand in their definitions."""
+        used = {n for x in symbols for n in names_in(x.expression)}
+        for d in reversed(self.names):
+            if {d.name, "d" + d.name} & used:
+                mine = [x for x in (d, self.differentials.get(d.name)) if x]
+                used |= {d.name, *(n for x in mine for n in names_in(x.definition.expression))}
+        self.names = [d for d in self.names if d.name in used]
+        self.differentials = {n: d for n, d in self.differentials.items() if n in used}
+
     def new_name(self, symbol):
         letter = letter_for(symbol)
         self.counts[letter] = self.counts.get(letter, 0) + 1
@@ -201,7 +266,7 @@ class Deriving(Level):
     # the way back
 
     def left_whole(self, rule, primitive, arrays, argument, params, like):
-        """A rule of the engine's that has no formula: a function of its own, in the shape of `like`."""
+        """A jvp or vjp rule that has no formula, as a function with a name of its own, in the shape of `like`."""
         self.whole.append((rule, primitive))
         symbols = [as_symbol(a) for a in arrays]
         axes = [tuple(Index(i.size) for i in axis) for axis in as_symbol(like).axes]

@@ -20,9 +20,10 @@ from fractions import Fraction
 from . import form as F
 from .build import (d_last, hadamard, is_d, mm, norm_of, pair, plus, scalar_product, times, trace, transpose,
                     transposes, transposes_of)
-from .index import Data, Delta, Group, Leaf, Point
+from .index import Data, Delta, Group, Leaf, Point, Sum
 from .notation import traits
 from .numpy_source import source
+from .simplify import flat
 from .sizes import Size
 from .symbol import size_of
 
@@ -44,7 +45,24 @@ def to_form(s, axes, loose=False):
         return F.Num(Fraction(0)) if loose or not axes else F.Zeros(sizes_of(axes), kind_of(len(axes)))
     alone = len(s.terms) == 1 or len(axes) == 2 and any(type(f.atom) is Delta for t in s.terms for f in t.factors)
     terms = [term_form(t, axes, loose or not alone) for t in s.terms]
-    return terms[0] if len(terms) == 1 else plus(terms)
+    return terms[0] if len(terms) == 1 else gathered(terms)
+
+
+def gathered(terms):
+    """A sum; R X - diag(R 1) X as (R - diag(R 1)) X, which index notation does not see."""
+    split = [(t.scalars, t.body) if type(t) is F.Times else ((), t) for t in terms]
+    if not all(type(x) is F.MatMul and x.kind == F.MATRIX for _, x in split):
+        return plus(terms)
+    scalars = [[s for s in front if type(s) is not F.Num] for front, _ in split]
+    shared = scalars[0] if all(s == scalars[0] for s in scalars) else []
+    for first, last in ((0, -1), (-1, 0)):
+        if any(type(x.factors[first]) is F.Diag for _, x in split) and (
+                len({x.factors[last] for _, x in split}) == 1):
+            rest = [times(Fraction(1), [s for s in front if s not in shared],
+                          mm(x.factors[:-1] if last else x.factors[1:])) for front, x in split]
+            both = [plus(rest), split[0][1].factors[last]]
+            return times(Fraction(1), shared, mm(both if last else both[::-1]))
+    return plus(terms)
 
 
 def term_form(term, axes, loose=False):
@@ -54,7 +72,19 @@ def term_form(term, axes, loose=False):
             return Graph(term, [a[0] for a in axes]).form(loose)
         except NoMatrix:
             pass
-    return special(term, axes) or indexed(term, axes)
+    return special(term, axes) or multiplied_out(term, axes) or indexed(term, axes)
+
+
+def multiplied_out(term, axes):
+    """The sum that a product is, multiplied out, where all of it has matrix notation; else None."""
+    whole = flat(Sum((term,), frozenset(i for axis in axes for i in axis)))
+    forms = [term_form(t, axes) for t in whole.terms] if len(whole.terms) > 1 else []
+    return None if not forms or any(map(has_indices, forms)) else plus(forms)
+
+
+def has_indices(x):
+    """Whether a formula, or a part of it, is written with indices."""
+    return type(x) is F.Indexed or isinstance(x, tuple) and any(map(has_indices, x))
 
 
 def sizes_of(axes):
@@ -123,7 +153,7 @@ class Graph:
 
     def chain(self, weighted=False):
         def entrywise(k):
-            return sum(type(e[2]) in (F.Apply, F.Compare, F.Hadamard) for e in self.at(k))
+            return sum(is_entrywise(e[2]) for e in self.at(k))
 
         # What is a function of entries stays whole, to be multiplied entry by entry.
         for k in sorted(self.bound, key=entrywise):
@@ -161,7 +191,7 @@ class Graph:
     def row_sums(self, d, e, a, k):
         """sum_k A_ak B_ak = (A . B) 1, written with the fewer transposes."""
         there, back = (hadamard([self.oriented(d, end), self.oriented(e, end)]) for end in (a, k))
-        return mm([min(there, transpose(back), key=transposes), F.Ones(size_name(k.size))])
+        return mm([min(transpose(back), there, key=transposes), F.Ones(size_name(k.size))])
 
     def lonely(self):
         """Nothing but columns: their inner product."""
@@ -239,16 +269,22 @@ class Graph:
         return times(self.numbers, self.scalars, body)
 
 
+def is_entrywise(x):
+    """Whether a formula is a function of entries, or a sum with such a term."""
+    if type(x) in (F.Plus, F.Times):
+        return any(map(is_entrywise, x.terms if type(x) is F.Plus else [x.body]))
+    return type(x) in (F.Apply, F.Compare, F.Hadamard, F.Power)
+
+
 # Factors
 
 
 def natural_order(f):
     """The indices of a factor, in the order in which it reads without a transpose."""
-    if type(f.atom) in (Group, Point):
-        inside = [f.atom.sum] if type(f.atom) is Group else f.atom.args
+    if f.atom.parts:
         # The order in which most of the matrices inside stand; the first of them decides a tie.
         votes = {}
-        for s in inside:
+        for s in f.atom.parts:
             for t in s.terms:
                 for g in t.factors:
                     order = tuple(i for i in natural_order(g) if i in f.indices)
@@ -267,7 +303,7 @@ def both_ways(f, order):
     What is in parentheses may be transposed as a whole, or part by part: as it reads with fewer transposes.
     """
     there, back = atom_form(f, order), transpose(atom_form(f, order))
-    if type(f.atom) in (Group, Point):
+    if f.atom.parts:
         other = atom_form(f, order[::-1])
         there = min(there, transpose(other), key=transposes)
         back = min(back, other, key=transposes)
@@ -385,7 +421,7 @@ def indexed(term, axes):
             letters[i] = "ijklmnopqrstuvw"[len(letters)]
     factors = []
     for f in term.factors:
-        if type(f.atom) in (Group, Point):
+        if f.atom.parts:
             order = natural_order(f)
             factors.append((atom_form(f, order), tuple(letters[i] for i in order)))
         else:

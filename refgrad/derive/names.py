@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
 from ..primitive import TABLE
-from .index import Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, as_factor, collected, fresh
+from .index import Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, as_factor, collected, fresh, scaled
 from .notation import traits
 from .simplify import expanded, opened
 from .symbol import NoFormula, Symbol
@@ -21,7 +22,7 @@ class Defined(NamedTuple):
     name: str
     symbol: Symbol       # the name, as a symbol
     definition: Symbol   # what it stands for
-    because: tuple = ()  # the primitives that made it
+    because: tuple = ()  # the primitives that made it, with the positions of the arguments that vary
 
 
 def is_simple(symbol):
@@ -34,7 +35,7 @@ def is_simple(symbol):
 
 
 def is_symmetric(symbol):
-    """Whether a simplified expression is seen to be its own transpose."""
+    """Whether a simplified expression is equal to its transpose, term by term."""
     return symbol.ndim == 2 and symbol.key() == Symbol(symbol.axes[::-1], symbol.expression).key()
 
 
@@ -51,10 +52,8 @@ def atoms_in(s):
     for t in s.terms:
         for f in t.factors:
             yield f.atom
-            inside = ([f.atom.sum] if type(f.atom) is Group else f.atom.args if type(f.atom) is Point
-                      else [a for _, a in f.atom.args] if type(f.atom) is Call else [])
-            for a in inside:
-                yield from atoms_in(a)
+            for s in f.atom.parts or [s for _, s in getattr(f.atom, "args", ())]:
+                yield from atoms_in(s)
 
 
 def names_in(s):
@@ -97,13 +96,10 @@ def _inlined_factor(f, definitions):
             else:
                 new.update({axis[0]: slot})
         return Factor(Group(inside.substituted(new)), (), f.power)
-    if type(atom) is Group:
-        return f._replace(atom=Group(_inlined(atom.sum, definitions)))
-    if type(atom) is Point:
-        return f._replace(atom=atom._replace(args=tuple(_inlined(a, definitions) for a in atom.args)))
+    inner = lambda s: _inlined(s, definitions)
     if type(atom) is Call:
-        return f._replace(atom=atom._replace(args=tuple((axes, _inlined(s, definitions)) for axes, s in atom.args)))
-    return f
+        return f._replace(atom=atom.with_arguments(inner))
+    return f._replace(atom=atom.with_parts(inner)) if atom.parts else f
 
 
 def coefficient(term, name, free):
@@ -147,31 +143,40 @@ def jacobian_of(dy, dx):
 
 def abbreviated(symbol, definitions):
     """The expression with names for what they stand for, where that is a single factor; the reverse of `inlined`."""
-    known = [(d, as_factor(d.definition.expression)) for d in definitions]
-    known = [(d, f) for d, f in known if type(f.atom) is not Leaf]
-    return Symbol(symbol.axes, _abbreviated(symbol.expression, known)) if known else symbol
+    known = [(d, as_factor(s), sign) for d in definitions for sign in (1, -1)
+             for s in [scaled(d.definition.expression, sign)] if sign > 0 or len(s.terms) > 1]
+    known = [(d, f, sign) for d, f, sign in known if type(f.atom) is not Leaf]
+    if not known:
+        return symbol
+    whole, sign = _by_name(as_factor(symbol.expression), known)
+    named = type(whole.atom) is Leaf and sign > 0
+    return Symbol(symbol.axes, Sum((Term(Fraction(1), (whole,)),), symbol.expression.free) if named
+                  else _abbreviated(symbol.expression, known))
 
 
 def _abbreviated(s, known):
-    return Sum(tuple(Term(t.coefficient, tuple(_by_name(f, known) for f in t.factors)) for t in s.terms), s.free)
+    terms = []
+    for t in s.terms:
+        found = [_by_name(f, known) for f in t.factors]
+        sign = math.prod(sign for _, sign in found)
+        terms.append(Term(t.coefficient * sign, tuple(f for f, _ in found)))
+    return Sum(tuple(terms), s.free)
 
 
 def _by_name(f, known):
-    for d, g in known:
+    """(the factor by a name, the sign that this leaves) of a factor; itself where it has no name."""
+    for d, g, sign in known:
         slots = _places(f, g, d)
         if slots is not None:
-            return Factor(d.symbol.expression.terms[0].factors[0].atom, slots, f.power / g.power)
+            power = f.power / g.power
+            return Factor(d.symbol.expression.terms[0].factors[0].atom, slots, power), sign ** int(power)
         if type(g.atom) is type(f.atom) is Call and traits(f.atom.function).log_of is g.atom.function:
             slots = _places(f._replace(atom=f.atom._replace(function=g.atom.function)), g, d)
             if slots is not None:
                 s = Factor(d.symbol.expression.terms[0].factors[0].atom, slots, Fraction(1))
                 inside = Sum((Term(Fraction(1), (s,)),), frozenset(i for slot in slots for i in slot))
-                return Factor(Point(TABLE[np.log], (inside,)), (), f.power)
-    if type(f.atom) is Group:
-        return f._replace(atom=Group(_abbreviated(f.atom.sum, known)))
-    if type(f.atom) is Point:
-        return f._replace(atom=f.atom._replace(args=tuple(_abbreviated(a, known) for a in f.atom.args)))
-    return f
+                return Factor(Point(TABLE[np.log], (inside,)), (), f.power), 1
+    return f._replace(atom=f.atom.with_parts(lambda s: _abbreviated(s, known))) if f.atom.parts else f, 1
 
 
 def _places(f, g, d):

@@ -1,7 +1,6 @@
-"""What derivations know of functions: what they are, and how they are written in text, LaTeX,
-MathML and NumPy.
+"""How functions are written in text, LaTeX, MathML and NumPy, and the traits by which identities know them.
 
-Two tables, keyed by primitive.  What has no notation is written by its own name, ``tanh(X)`` and
+Both tables are keyed by primitive.  A function without an entry is written by its own name, ``tanh(X)`` and
 ``np.tanh(X)``, with its parameters as keyword arguments.
 
 An entry without ``#`` or ``@`` is a function's name; otherwise it is a pattern: ``#1`` is the first argument where

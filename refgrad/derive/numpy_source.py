@@ -17,7 +17,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from .form import (ARRAY, COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Diag, Eye, Hadamard, Name, Num, Ones, Plus,
+from .build import transpose
+from .form import (ARRAY, COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Diag, Hadamard, Name, Num, Ones, Plus,
                    Power, T, Times)
 from .layout import floating, letters_of, reciprocal
 from .notation import NOTATION, fill, is_pattern, notation
@@ -303,7 +304,7 @@ def _matmul(form, need):
     """A column before a row splits a product: x y' Z is the outer product of x and y' Z."""
     factors = form.factors
     if form.kind in (ROW, COLUMN):  # one axis either way, so A' x may be written x' A
-        turned = [turn(f) for f in reversed(factors)]
+        turned = [transpose(f) for f in reversed(factors)]
         factors = min((factors, turned), key=lambda fs: sum(type(f) is T and f.kind == MATRIX for f in fs))
     segments = [[]]
     for f in map(factor, factors):
@@ -322,15 +323,6 @@ def _matmul(form, need):
     if len(scalars) + len(arrays) == 1:
         return (scalars + arrays)[0]
     return entrywise(1, scalars + arrays, [], form.kind, NONE)
-
-
-def turn(form):
-    """The transpose of a factor."""
-    if form.kind in (ROW, COLUMN):
-        return form.body if type(form) is T else T(form, ROW if form.kind == COLUMN else COLUMN)
-    if type(form) is T:
-        return form.body
-    return form if type(form) in (Diag, Eye) or form.kind == SCALAR else T(form, MATRIX)
 
 
 def _transpose(form, need):

@@ -1,8 +1,8 @@
 """Formulas as text: ``2/n X' (X W - Y)``, and as LaTeX and MathML.
 
 Text knows no letters beyond ASCII.  ``X'`` is the transpose, ``A . B`` the product entry by entry, ``A / B`` the
-quotient entry by entry, ``X.^2`` the square of each entry of a matrix, ``1`` a column of ones, ``[X > 0]`` is 1 where
-the comparison holds and 0 elsewhere, ``A (x) B`` the Kronecker product, ``A[i,j]`` an entry.
+quotient entry by entry, ``X.^2`` the square of each entry of a matrix, ``X^2`` is X X, ``1`` a column of ones,
+``[X > 0]`` is 1 where the comparison holds and 0 elsewhere, ``A (x) B`` the Kronecker product, ``A[i,j]`` an entry.
 """
 
 from __future__ import annotations
@@ -36,48 +36,27 @@ def mathml(form) -> str:
     return MathML().write(form)
 
 
-def mathml_element(form, display=True) -> str:
-    """The whole <math> element: a displayed formula, or one in a line of text."""
-    return f'<math display="{"block" if display else "inline"}">{mathml(form)}</math>'
-
-
 class Text(Layout):
     """Formulas as plain text."""
 
     field = "text"
     ones, identity = "1", "I"
 
-    def digits(self, n):
-        return str(n)
+    digits = word = str
+    group = "({})".format
 
     def symbol(self, name):
         return name.text
 
-    word = str
-
-    def group(self, out):
-        return f"({out})"
-
     def bracket(self, out, left, right):
         return left + out + right
 
-    def relation(self, sign):
-        return f" {sign} "
-
-    def side_by_side(self, outs):
-        return " ".join(outs)
-
-    def dots(self, outs):
-        return " . ".join(outs)
-
-    def over(self, above, below):
-        return f"{above}/{below}"
-
-    def divided(self, above, below):
-        return f"{above} / {below}"
-
-    def kron(self, left, right):
-        return f"{left} (x) {right}"
+    relation = " {} ".format
+    side_by_side = " ".join
+    dots = " . ".join
+    over = "{}/{}".format
+    divided = "{} / {}".format
+    kron = "{} (x) {}".format
 
     def scaled(self, numerators, denominators, body):
         """X / n where nothing but a quotient by a name is meant; 2/n X, a b X, 1/2 X otherwise."""
@@ -103,8 +82,7 @@ class Text(Layout):
     def inverse(self, out, transposed):
         return out + ("^-T" if transposed else "^-1")
 
-    def raised_inverse(self, out, n):
-        return f"{out}^-{n}"
+    matrix_power = "{}^{}".format
 
     def powered(self, out, exponent, form):
         exponent = exponent if exponent.isdigit() else self.group(exponent)
@@ -119,11 +97,8 @@ class Text(Layout):
     def call(self, name, outs):
         return f"{name}({', '.join(outs)})"
 
-    def applied(self, name, out):
-        return f"{name} {out}"
-
-    def pair(self, left, right):
-        return f"<{left}, {right}>"
+    applied = "{} {}".format
+    pair = "<{}, {}>".format
 
     def subscripted(self, out, subscripts):
         return f"{out}[{','.join(map(self.subscript, subscripts))}]" if subscripts else out

@@ -1,13 +1,13 @@
-"""Numbers that came of sizes without saying so: what they are in terms of the sizes.
+"""Recover how plain numbers in formulas were computed from sizes.
 
-len(X), float(m), math.log(m) and np.prod(X.shape) give plain numbers.  A program that is run at
-several sizes shows which of the numbers that enter its formulas change with them, and how: as
+len(X), float(m), math.log(m) and np.prod(X.shape) give plain numbers.  The program is run at several
+sizes; those of its numbers that change are fitted by
 
     c m^p n^q ...                     p, q multiples of 1/2
     c + a m + b n + d m n + e m^2     its reciprocal, its root, the reciprocal of its root
     log(c m^p n^q)
 
-What is none of these stays a number.
+A number that none of these fits stays a number, and the formula holds for one set of sizes.
 """
 
 from __future__ import annotations

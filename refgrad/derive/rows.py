@@ -7,7 +7,13 @@ paper is refused.
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
+
+#: The operators that work entry by entry.
+SIGNS = {operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.pow: "**",
+         operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=", operator.eq: "==", operator.ne: "!="}
 
 
 class Row:
@@ -44,22 +50,6 @@ class Row:
             raise ValueError("a matrix times a row: write A @ x for its product with the vector")
         return np.outer(other, self.column)
 
-    def __add__(self, other): return self.entrywise(other, "+", lambda a, b: a + b)
-    def __radd__(self, other): return self.entrywise(other, "+", lambda a, b: b + a)
-    def __sub__(self, other): return self.entrywise(other, "-", lambda a, b: a - b)
-    def __rsub__(self, other): return self.entrywise(other, "-", lambda a, b: b - a)
-    def __mul__(self, other): return self.entrywise(other, "*", lambda a, b: a * b)
-    def __rmul__(self, other): return self.entrywise(other, "*", lambda a, b: b * a)
-    def __truediv__(self, other): return self.entrywise(other, "/", lambda a, b: a / b)
-    def __rtruediv__(self, other): return self.entrywise(other, "/", lambda a, b: b / a)
-    def __pow__(self, other): return self.entrywise(other, "**", lambda a, b: a ** b)
-    def __rpow__(self, other): return self.entrywise(other, "**", lambda a, b: b ** a)
-    def __lt__(self, other): return self.entrywise(other, "<", lambda a, b: a < b)
-    def __le__(self, other): return self.entrywise(other, "<=", lambda a, b: a <= b)
-    def __gt__(self, other): return self.entrywise(other, ">", lambda a, b: a > b)
-    def __ge__(self, other): return self.entrywise(other, ">=", lambda a, b: a >= b)
-    def __eq__(self, other): return self.entrywise(other, "==", lambda a, b: a == b)
-    def __ne__(self, other): return self.entrywise(other, "!=", lambda a, b: a != b)
     def __neg__(self): return Row(-self.column)
     def __pos__(self): return self
 
@@ -73,13 +63,23 @@ class Row:
         if np.ndim(other) == 0:
             return Row(operation(self.column, other))
         if np.ndim(other) == 1:
-            raise ValueError(f"a row and a column meet in {sign}: write both without a prime for "
-                             f"entry by entry, "
+            raise ValueError(f"a row and a column meet in {sign}: write both without a prime for entry by entry, "
                              f"x' @ y for their inner product, x @ y' for the outer one")
-        raise ValueError(f"a matrix and a row meet in {sign}, entry by entry: write @ for a "
-                         f"product of matrices; x "
-                         f"without a prime stands beside each row of the matrix, x[:, None] beside "
-                         f"each column")
+        raise ValueError(f"a matrix and a row meet in {sign}, entry by entry: write @ for a product of matrices; x "
+                         f"without a prime stands beside each row of the matrix, x[:, None] beside each column")
+
+
+def _between(operation, swapped):
+    """An operator between a row and something else."""
+    if swapped:
+        return lambda self, other: self.entrywise(other, SIGNS[operation], lambda a, b: operation(b, a))
+    return lambda self, other: self.entrywise(other, SIGNS[operation], operation)
+
+
+for _operation, _sign in SIGNS.items():
+    setattr(Row, f"__{_operation.__name__}__", _between(_operation, False))
+    if _sign in ("+", "-", "*", "/", "**"):
+        setattr(Row, f"__r{_operation.__name__}__", _between(_operation, True))
 
 
 def transposed(x):

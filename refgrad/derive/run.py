@@ -78,7 +78,7 @@ class Run:
                 constant = as_symbol(result)
                 result = level.variable(constant, np.zeros_like(constant))
             if not level.traces(result):
-                raise NoFormula(f"{self.name} returned {describe(result)}; expected one array")
+                raise NoFormula(f"{self.name}, which returned {describe(result)}; expected one array")
             result.value = result.mark.value
             self.level, self.result, self.arguments = level, result, arguments
             self.scalar = result.ndim == 0

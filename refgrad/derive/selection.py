@@ -45,7 +45,7 @@ def selection(axes, index):
                 factors.append(known)
                 continue
             chosen = np.arange(n)[part]
-            new = _one_axis(len(chosen))
+            (new,) = axes_of(len(chosen))
             out.append(new)
             links.append((new, axis, chosen, n))
         else:
@@ -60,7 +60,7 @@ def selection(axes, index):
         shape = np.broadcast_shapes(*(np.shape(p) for _, p, _ in arrays))
         widest = max((axis for axis, _, _ in arrays), key=len)
         whole = len(shape) == 1 and shape[0] == size_of(widest)
-        new = [tuple(Index(i.size) for i in widest)] if whole else [_one_axis(m) for m in shape]
+        new = [tuple(Index(i.size) for i in widest)] if whole else axes_of(shape)
         adjacent = all(isinstance(p, slice) is False for p in _between(parts))
         place = position[0] if adjacent else 0
         out[place:place] = new
@@ -109,10 +109,6 @@ def _between(parts):
     """The parts from the first array to the last."""
     where = [k for k, p in enumerate(parts) if p is not None and not isinstance(p, slice)]
     return parts[where[0]:where[-1] + 1]
-
-
-def _one_axis(n):
-    return () if n == 1 else (Index(n),)
 
 
 @means(operator.getitem)

@@ -209,6 +209,8 @@ class _Search:
         expression, column = self.expression, self.expression.column_of(error)
         shapes = self.named()
         message = str(error)
+        if isinstance(error, OverflowError):
+            message = "this number is too large: expected numbers below 1.8e308"
         if isinstance(error, SizeMismatch):
             told = ["one computed from others" if size is None else str(size) for size in error.roots]
             message = "two sizes meet that have to be equal: " + " and ".join(told)

@@ -1,8 +1,7 @@
-"""The one form of an expression: multiplied out, like terms together, and then what is common taken out again.
+"""Simplify an expression: multiply out, collect like terms, then take common factors out again.
 
-Every step is exact wherever the expression is defined.  Equal products have equal keys (see `index`), so what is
-multiplied out does not depend on the way that led there; and neither does what is then taken out, which follows the
-order of the keys.
+Every step is exact wherever the expression is defined.  Equal products have equal keys (see `index`), and factors are
+taken out in the order of these keys, so that the result does not depend on how the expression was computed.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ MOST_TERMS = 24
 
 
 def simplified(s, label=None, whole=False):
-    """The simplest form that is known of an expression; `label` names its free indices (by default canonically).
+    """The simplest known form of an expression; `label` names its free indices (by default canonically).
 
     whole  sums in parentheses stay together: (X - u v') v rather than X v - (v' v) u, of the two the shorter.  Such
            forms of equal expressions are not equal.
@@ -32,7 +31,7 @@ def simplified(s, label=None, whole=False):
     s = collected(expanded(s, whole))
     s = one_fraction(min(map(flat, complements(s)), key=lambda s: len(s.terms), default=s))
     s = in_front(factored(s, canonical_labels(s) if label is None else label))
-    return Sum(tuple(map(positive, s.terms)), s.free)
+    return turned_upright(s)
 
 
 #: The simplest forms of the last sums in parentheses, by their identities; the sums are kept, so these stay unique.
@@ -40,7 +39,7 @@ _KNOWN: dict = {}
 
 
 def simplest(s):
-    """As simplified(s), once."""
+    """simplified(s), which is remembered for the last expressions."""
     found = _KNOWN.get(id(s))
     if found is None:
         if len(_KNOWN) > 512:
@@ -49,18 +48,30 @@ def simplest(s):
     return found[1]
 
 
-def positive(term):
-    """-(b - a) as a - b, and sigma(x) - 1 as -(1 - sigma(x))."""
+def turned_upright(s):
+    """A sum with fewer signs: each term as `positive` has it, where no other has the same parentheses."""
+    seen = [without_order(f) for t in s.terms for f in t.factors if type(f.atom) is Group]
+    return Sum(tuple(positive(t, seen) for t in s.terms), s.free)
+
+
+def without_order(f):
+    """A key of a factor that is equal for its transpose."""
+    orders = itertools.permutations(f.indices) if len(f.indices) < 4 else [f.indices]
+    return min(f.key({i: f"x{n}" for n, i in enumerate(order)}) for order in orders)
+
+
+def positive(term, seen):
+    """-(b - a) as a - b, unless a - b is seen twice, and sigma(x) - 1 as -(1 - sigma(x))."""
     coefficient, factors, upright = term.coefficient, list(term.factors), []
     groups = [n for n, f in enumerate(factors) if type(f.atom) is Group and f.power == 1]
+    alone = {n for n in groups if seen.count(without_order(factors[n])) == 1}
 
     def turn(n):
         factors[n] = factors[n]._replace(atom=Group(scaled(factors[n].atom.sum, -1)))
 
     for n in groups:
-        inside = factors[n].atom.sum
-        factors[n] = factors[n]._replace(
-            atom=Group(Sum(tuple(map(positive, inside.terms)), inside.free)))
+        inside = turned_upright(factors[n].atom.sum)
+        factors[n] = factors[n]._replace(atom=Group(inside))
         numbers = [t.coefficient for t in inside.terms if not t.factors]
         if len(inside.terms) == 2 and numbers and any(
                 len(t.factors) == 1 and type(t.factors[0].atom) is Point for t in inside.terms):
@@ -69,7 +80,7 @@ def positive(term):
                 coefficient = -coefficient
                 turn(n)
     for n in groups:
-        if coefficient < 0 and n not in upright and any(
+        if coefficient < 0 and n in alone and n not in upright and any(
                 t.coefficient < 0 for t in factors[n].atom.sum.terms):
             coefficient = -coefficient
             turn(n)
@@ -120,7 +131,7 @@ def is_zero(s):
 
 
 def weight(s):
-    """How much there is to write, at first sight."""
+    """About how many signs it takes to write an expression."""
     return sum(1 + sum(weight(f.atom.sum) if type(f.atom) is Group else 1 for f in t.factors) for t in s.terms)
 
 
@@ -162,7 +173,7 @@ def _inner(f, whole=False):
             return found.terms[0].factors[0]
         return Factor(Group(found), (), Fraction(1))
     if type(atom) is Point:
-        return undone(f._replace(atom=atom._replace(args=tuple(simplified(a) for a in atom.args))))
+        return undone(f._replace(atom=atom.with_parts(simplified)))
     if type(atom) is Call:
         arguments, known = [], traits(atom.function)
         for axes, s in atom.args:
@@ -180,11 +191,11 @@ def one_fraction(s):
     names, denominators = labels(s.free), {}
     for t in s.terms if len(s.terms) > 1 else ():
         for f in t.factors:
-            if type(f.atom) is Group and f.power.denominator == 1 and f.power < 0 and set(f.indices) <= s.free:
+            if type(f.atom) is Group and f.power < 0 and set(f.indices) <= s.free:
                 key = f._replace(power=Fraction(1)).key(names)
                 denominators[key] = min(f, denominators.get(key, f), key=lambda f: f.power)
     for key, f in denominators.items():
-        for p in range(1, 1 - int(f.power)):
+        for p in range(1, 1 - int(f.power)) if f.power.denominator == 1 else [-f.power]:
             above = Sum(tuple(merged(t.coefficient, (*t.factors, f._replace(power=Fraction(p))), s.free)
                               for t in s.terms), s.free)
             above = opened(above, lambda g: g._replace(power=Fraction(1)).key(names) == key)

@@ -3,8 +3,8 @@
     X.shape[0] / 2,  1 / m,  m * (m - 1),  np.sqrt(k)
 
 count like the numbers that stand for the sizes, and stay m/2, 1/m, ... in a formula.  A comparison
-of sizes goes the way that these numbers go, and is noted as a condition.  What only knows plain
-numbers (len, float, math.log, np.prod) gets one, and the name is lost: `recovery` finds it again.
+of sizes is decided by these numbers, and is noted as a condition of the formula.  Functions that take
+plain numbers alone (len, float, math.log, np.prod) lose the name; `recovery` finds it again.
 """
 
 from __future__ import annotations
@@ -90,20 +90,10 @@ class Size:
 
     # what is computed from it
 
-    def __add__(self, other): return computed(operator.add, self, other)
-    def __radd__(self, other): return computed(operator.add, other, self)
-    def __sub__(self, other): return computed(operator.sub, self, other)
-    def __rsub__(self, other): return computed(operator.sub, other, self)
-    def __mul__(self, other): return computed(operator.mul, self, other)
-    def __rmul__(self, other): return computed(operator.mul, other, self)
-    def __truediv__(self, other): return computed(operator.truediv, self, other)
-    def __rtruediv__(self, other): return computed(operator.truediv, other, self)
-    def __pow__(self, other): return computed(operator.pow, self, other)
-    def __rpow__(self, other): return computed(operator.pow, other, self)
     def __floordiv__(self, other): return whole_quotient(self, other)
     def __rfloordiv__(self, other): return whole_quotient(other, self)
-    def __mod__(self, other): return remainder(self, other)
-    def __rmod__(self, other): return remainder(other, self)
+    def __mod__(self, other): return self.value % plain(other)
+    def __rmod__(self, other): return plain(other) % self.value
     def __divmod__(self, other): return self // other, self % other
     def __rdivmod__(self, other): return other // self, other % self
     def __neg__(self): return computed(operator.mul, self, -1)
@@ -128,19 +118,20 @@ class Size:
                 return ufunc(*formulas)
         return getattr(ufunc, method)(*map(plain, inputs), **options)
 
-    # comparisons
-
-    def __lt__(self, other): return compared(self, "<", other)
-    def __le__(self, other): return compared(self, "<=", other)
-    def __gt__(self, other): return compared(self, ">", other)
-    def __ge__(self, other): return compared(self, ">=", other)
-    def __eq__(self, other): return compared(self, "==", other)
-    def __ne__(self, other): return compared(self, "!=", other)
-
 
 def plain(x):
     """The number that a Size counts like; all else as it is."""
     return x.value if type(x) is Size else x
+
+
+def _operators():
+    """Arithmetic and comparisons, as methods of Size."""
+    for operation in EXPRESSIONS:
+        name = operation.__name__
+        yield f"__{name}__", lambda self, other, operation=operation: computed(operation, self, other)
+        yield f"__r{name}__", lambda self, other, operation=operation: computed(operation, other, self)
+    for sign, relation in RELATIONS.items():
+        yield f"__{relation.__name__}__", lambda self, other, sign=sign: compared(self, sign, other)
 
 
 def is_real(x):
@@ -193,6 +184,10 @@ EXPRESSIONS = {
     operator.truediv: lambda a, b: product(a, power(b, -1)), operator.pow: to_the}
 
 
+for _name, _operator in _operators():
+    setattr(Size, _name, _operator)
+
+
 def whole_quotient(a, b):
     """a // b: with its name where b divides a whatever the sizes are, else a plain number."""
     value = plain(a) // plain(b)
@@ -207,11 +202,6 @@ def _is_whole(term):
     """Whether a product is one of sizes and an integer."""
     return term.coefficient.denominator == 1 and all(
         type(f.atom) is Leaf and f.power.denominator == 1 and f.power > 0 for f in term.factors)
-
-
-def remainder(a, b):
-    """a % b, a plain number: where it is 0 whatever the sizes are, and where it is not."""
-    return plain(a) % plain(b)
 
 
 def applied(ufunc, *inputs):

@@ -6,8 +6,8 @@
                      <G_Z, X dW> = tr(G_Z' X dW) = <X' G_Z, dW>
     4  what stands before dW is the gradient
 
-The differentials come from the jvp rules.  Moving d to the right is done here, on the formulas; that what is read off
-is what the vjp rules give is checked, and is the proof that the two rules of a primitive are adjoint.
+The differentials come from the jvp rules, and d is moved to the right here.  That this leads to exactly what the vjp
+rules give is checked, which proves that the jvp and the vjp of each primitive are adjoint.
 """
 
 from __future__ import annotations
@@ -144,32 +144,42 @@ def as_traces(g, part, c, dx):
     return [F.Times(scalars, t, F.SCALAR) if scalars and t is traces[-1] else t for t in traces]
 
 
-def reasons(primitives):
+def reasons(made):
     """Why a differential is what it is: the rules of calculus that were used, each once."""
     found = []
-    for p in primitives:
+    for p, varying in made:
         if p.kind is LINEAR:
             text = None
         elif p.kind is MULTILINEAR:
             text = "product rule: d(A B) = dA B + A dB"
         elif p.pointwise:
-            text = f"entry by entry, {p.name}: {one_line(p.derivation)}"
+            text = f"entry by entry, {p.name}: {one_line(p.derivation, varying)}"
         else:
-            text = f"{p.name}: {one_line(p.derivation)}"
+            text = f"{p.name}: {one_line(p.derivation, varying)}"
         if text and text not in found:
             found.append(text)
     return tuple(found or ["d passes through linear functions"])
 
 
-def one_line(derivation):
-    """The differential, without the adjoint and the prose."""
+def one_line(derivation, varying):
+    """The differential with respect to the arguments that vary, without the adjoint and the prose."""
     lines = [line.strip() for line in derivation.strip().splitlines()]
     found = [line for line in lines if re.search(r"\bd\w* = ", line) and not line.startswith("<")]
-    return "; ".join(found[:3]) or lines[0]
+    return "; ".join(partial(line, varying) for line in found[:3]) or lines[0]
+
+
+def partial(line, varying):
+    """dy = a dx + b dp without b dp, if p does not vary."""
+    left, equals, right = line.partition("dy = ")
+    sides = [side.split(" + ") for side in right.split(" = ")]
+    if "," in right or not all(re.search(r" d[a-z]$", part) for parts in sides for part in parts):
+        return line
+    return left + equals + " = ".join(" + ".join(
+        part for n, part in enumerate(parts) if n in varying or len(parts) == 1) for parts in sides)
 
 
 def adjoint_reasons(lines, by_rule):
-    """Which properties of the inner product the lines use."""
+    """The properties of the inner product that these lines use."""
     if by_rule:
         return ("a rule without a formula: what it does to a cotangent is its vjp",)
     found = []

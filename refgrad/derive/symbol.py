@@ -1,9 +1,9 @@
 """Symbol: an array that derives.  A NumPy program that runs on Symbols gives its result as an expression.
 
 A Symbol has axes and an expression in their indices.  An axis is a tuple of indices: of one as a rule, of several
-where axes were merged (the last one runs fastest), of none where its size is 1 and broadcasting may stretch it.  What
-NumPy's functions do to Symbols is told in `meaning`; what has no meaning there stays whole, as a function of whole
-arrays.
+where axes were merged (the last one runs fastest), of none where its size is 1 and broadcasting may stretch it.
+`meaning` says what each NumPy function does to Symbols; one that has no meaning there becomes a `Call`, a function of
+whole arrays.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ STRUCTURES = "symmetric", "diagonal", "positive definite"
 
 
 class NoFormula(Exception):
-    """An operation has no expression in index notation."""
+    """There is no formula for an operation; `what` says in a few words for which."""
+
+    def __init__(self, what):
+        super().__init__(f"there is no formula for {what}")
 
 
 class Entering:
@@ -125,7 +128,7 @@ class Symbol(Face):
                         "A formula has no numbers: write it with NumPy's functions.")
 
     def __bool__(self):
-        raise NoFormula("a branch on the value of a formula, which has none")
+        raise NoFormula("a branch on the value of an array")
 
     # what ndarray knows of itself
 
@@ -167,7 +170,7 @@ MEANING: dict = {}
 
 
 def operate(primitive, arrays, params):
-    """A primitive on symbols: by its meaning or formula, entry by entry, by what it is made of, or whole."""
+    """Apply a primitive to symbols: by its meaning or its formula, entry by entry, by running it, or as a `Call`."""
     if primitive in MEANING:
         return MEANING[primitive](*arrays, **params)
     if notation(primitive).whole:
@@ -193,7 +196,7 @@ def point(function, *arrays, **params):
 def call(primitive, arrays, params):
     """A function of whole arrays, with the shape that it has on plain ones."""
     if primitive.constant or primitive.multiple or any(isinstance(p, (Symbol, np.ndarray)) for p in params.values()):
-        raise NoFormula(f"{primitive.name} of formulas")
+        raise NoFormula(notation(primitive).text)
     if params.get("keepdims"):  # a formula does not know axes of size 1
         return spread(call(primitive, arrays, params | {"keepdims": False}), reduced_axes(arrays[0], params))
     symbols = [as_symbol(a) for a in arrays]

@@ -48,6 +48,9 @@ class Typeset(Layout):
         inner = self.group(self.write(body)) if isinstance(body, Times) else self.at(body, PRODUCT)
         return Piece(self.side_by_side([*coefficient, inner]), PRODUCT)
 
+    def group(self, out):
+        return self.bracket(out, "(", ")")
+
     def product(self, factors):
         if not factors:
             return self.digits(1)
@@ -65,8 +68,7 @@ class Latex(Typeset):
     field = "latex"
     ones, identity = r"\mathbf{1}", "I"
 
-    def digits(self, n):
-        return str(n)
+    digits = str
 
     def assembled(self, what, *inner):
         if what == "word":
@@ -87,9 +89,6 @@ class Latex(Typeset):
     def word(self, text):
         return r"\operatorname{{{}}}".format(re.sub(r"([_&%#$])", r"\\\1", text)) if len(text) > 1 else text
 
-    def group(self, out):
-        return self.bracket(out, "(", ")")
-
     def bracket(self, out, left, right):
         return rf"\left{left} {out} \right{right}" if r"\frac" in out or r"\sum" in out else left + out + right
 
@@ -99,17 +98,13 @@ class Latex(Typeset):
     def side_by_side(self, outs):
         return (r" \, " if any(r"\mathit" in out for out in outs) else " ").join(outs)
 
-    def dots(self, outs):
-        return r" \odot ".join(outs)
+    dots = r" \odot ".join
 
     def over(self, above, below):
         return (r"\tfrac{%s}{%s}" if above.isdigit() and below.isdigit() else r"\frac{%s}{%s}") % (above, below)
 
-    def divided(self, above, below):
-        return rf"{above} \oslash {below}"
-
-    def kron(self, left, right):
-        return rf"{left} \otimes {right}"
+    divided = r"{} \oslash {}".format
+    kron = r"{} \otimes {}".format
 
     def transposed(self, out):
         return self.raised(out, r"\top")
@@ -117,16 +112,12 @@ class Latex(Typeset):
     def inverse(self, out, transposed):
         return self.raised(out, r"-\top" if transposed else "-1")
 
-    def raised_inverse(self, out, n):
-        return self.raised(out, f"-{n}")
+    matrix_power = raised = "{}^{{{}}}".format
 
     def powered(self, out, exponent, form):
         exponent = exponent.replace("tfrac", "frac")
         return self.raised(out, exponent if form.kind == SCALAR else rf"\odot {exponent}" if exponent[0] != "-"
                            else rf"\odot ({exponent})")
-
-    def raised(self, out, exponent):
-        return f"{out}^{{{exponent}}}"
 
     def root(self, body):
         return Piece(rf"\sqrt{{{self.write(body)}}}", ATOM)
@@ -134,8 +125,7 @@ class Latex(Typeset):
     def call(self, name, outs):
         return name + self.group(", ".join(outs))
 
-    def applied(self, name, out):
-        return name + " " + out
+    applied = "{} {}".format
 
     def pair(self, left, right):
         return self.bracket(f"{left}, {right}", r"\langle ", r"\rangle ").strip()
@@ -156,8 +146,7 @@ class MathML(Typeset):
     field = "mathml"
     ones, identity = '<mn mathvariant="bold">𝟏</mn>', "<mi>I</mi>"
 
-    def digits(self, n):
-        return f"<mn>{n}</mn>"
+    digits = "<mn>{}</mn>".format
 
     def assembled(self, what, *inner):
         if what == "word":
@@ -173,11 +162,7 @@ class MathML(Typeset):
     def word(self, text):
         return f"<mi>{escape(text)}</mi>" if len(text) > 1 else f'<mi mathvariant="normal">{escape(text)}</mi>'
 
-    def row(self, out):
-        return f"<mrow>{out}</mrow>"
-
-    def group(self, out):
-        return self.bracket(out, "(", ")")
+    row = "<mrow>{}</mrow>".format
 
     def bracket(self, out, left, right):
         return self.row(f'<mo form="prefix">{left}</mo>{out}<mo form="postfix">{right}</mo>')
@@ -192,26 +177,14 @@ class MathML(Typeset):
         (negative, first), *rest = outs
         return (self.minus(first) if negative else first) + "".join(self.sign("−" if n else "+") + o for n, o in rest)
 
-    def minus(self, out):
-        return f'<mo form="prefix">−</mo>{out}'
-
-    def side_by_side(self, outs):
-        return '<mspace width="0.17em"/>'.join(outs)
-
-    def dots(self, outs):
-        return self.sign("⊙").join(outs)
-
-    def over(self, above, below):
-        return f"<mfrac>{self.row(above)}{self.row(below)}</mfrac>"
-
-    def divided(self, above, below):
-        return above + self.sign("⊘") + below
-
-    def kron(self, left, right):
-        return left + self.sign("⊗") + right
-
-    def raised(self, out, exponent):
-        return f"<msup>{self.row(out)}{self.row(exponent)}</msup>"
+    minus = '<mo form="prefix">−</mo>{}'.format
+    side_by_side = '<mspace width="0.17em"/>'.join
+    dots = '<mo form="infix">⊙</mo>'.join
+    divided = '{}<mo form="infix">⊘</mo>{}'.format
+    kron = '{}<mo form="infix">⊗</mo>{}'.format
+    over = "<mfrac><mrow>{}</mrow><mrow>{}</mrow></mfrac>".format
+    raised = "<msup><mrow>{}</mrow><mrow>{}</mrow></msup>".format
+    applied = f'{{}}{APPLIED}<mspace width="0.17em"/>{{}}'.format
 
     def transposed(self, out):
         return self.raised(out, '<mo lspace="0" rspace="0">⊤</mo>')
@@ -219,8 +192,9 @@ class MathML(Typeset):
     def inverse(self, out, transposed):
         return self.raised(out, self.minus("<mo>⊤</mo>" if transposed else "<mn>1</mn>"))
 
-    def raised_inverse(self, out, n):
-        return self.raised(out, self.minus(f"<mn>{n}</mn>"))
+    def matrix_power(self, out, n):
+        number = f"<mn>{abs(n)}</mn>"
+        return self.raised(out, number if n > 0 else self.minus(number))
 
     def powered(self, out, exponent, form):
         return self.raised(out, exponent if form.kind == SCALAR else '<mo lspace="0" rspace="0">⊙</mo>' + (
@@ -228,9 +202,6 @@ class MathML(Typeset):
 
     def root(self, body):
         return Piece(f"<msqrt>{self.write(body)}</msqrt>", ATOM)
-
-    def applied(self, name, out):
-        return name + APPLIED + '<mspace width="0.17em"/>' + out
 
     def call(self, name, outs):
         return name + APPLIED + self.group(self.sign(",").join(outs))

@@ -13,17 +13,14 @@ from .numpy_source import NoSource
 from .recovery import recovered
 from .symbol import STRUCTURES
 
-#: What random inputs are made of standard normal numbers, where their arguments say nothing of
-#: them: the first under which the program is defined is taken.
+#: Maps from standard normal numbers to random inputs, for arguments without properties.  The first
+#: for which the program is defined is used.
 DRAWN = (DOMAINS[None], DOMAINS["positive"], DOMAINS["unit interval"], DOMAINS["above one"],
-         lambda z: z / 16, lambda z: DOMAINS["positive definite" if _square(z) else "positive"](z))
+         lambda z: z / 16,
+         lambda z: DOMAINS["positive definite" if z.ndim == 2 and z.shape[0] == z.shape[1] else "positive"](z))
 
 #: Relative differences above this are none of rounding: more than half of float64's digits agree.
 ENOUGH = np.sqrt(np.finfo(float).eps)
-
-
-def _square(z):
-    return z.ndim == 2 and z.shape[0] == z.shape[1]
 
 
 class WrongFormula(ArithmeticError):
@@ -73,14 +70,14 @@ class Trial:
                 self.defined = all(np.all(np.isfinite(x)) for x in found)
                 # A derivative that is 0 comes as rounding, measured by the values that cancelled.
                 self.least = max(ENOUGH * np.max(np.abs(value), initial=0), 10 * ENOUGH)
-            except Exception:  # whatever the program says there: it makes no sense
+            except Exception:  # the program is not defined there
                 self.defined = False
 
     def program(self, *chosen):
         full = list(self.arrays)
         for n, x in zip(self.places, chosen):
             full[n] = x
-        return self.derivation.f(*full)
+        return self.derivation.program(*full)
 
     def formulas(self):
         """What is compared: for each formula (what it is, its value, the engine's)."""
@@ -129,7 +126,7 @@ class Trial:
         """Whether engine and differences agree: not, say, where a matrix is all but singular."""
         try:
             engine, differences = self.slopes()
-        except Exception:  # singular it is
+        except Exception:  # a matrix is singular
             return False
         return abs(engine - differences) < 1e-6 * self.size()
 
@@ -207,8 +204,7 @@ def confirm(derivation):
         derivation.unconfirmed = str(error)
         return
     if wrong:
-        raise WrongFormula(f"derive: of the formulas of {derivation.name} {wrong}, by the engine's "
-                           f"own derivative; "
+        raise WrongFormula(f"derive: of the formulas of {derivation.name} {wrong}, by the engine's own derivative; "
                            f"gradient: {derivation.gradient}")
     undefined = "the program is not defined at the random inputs that were tried"
     derivation.unconfirmed = None if points else undefined
@@ -217,7 +213,7 @@ def confirm(derivation):
 def confirm_jacobian(derivation, jacobian):
     """Compare a program for the Jacobian with the engine; raises WrongFormula."""
     wrong, _ = compare(derivation, lambda t: [
-        ("the Jacobian times a vector", jacobian(*t.arrays) @ t.directions[0], t.tangent)])
+        ("the Jacobian times a vector", np.dot(jacobian(*t.arrays), t.directions[0]), t.tangent)])
     if wrong:
         raise WrongFormula(f"derive: {wrong}, by the engine's own derivative")
 
@@ -277,10 +273,9 @@ def _verified(trial):
         return np.nan, Verification(np.nan, np.nan)
     try:
         engine, differences = trial.slopes()
-    except Exception:  # near by the program makes no sense
+    except Exception:  # the program is not defined nearby
         return np.nan, Verification(np.nan, np.nan)
-    by_formula = lambda t: [("the slope", np.sum(t.g * value), differences) for what, value,
-                            _ in t.formulas()
-                            if what == "the differential"]
+    by_formula = lambda t: [("the slope", np.sum(t.g * value), differences)
+                            for what, value, _ in t.formulas() if what == "the differential"]
     return abs(engine - differences) / trial.size(), Verification(
         trial.distance(Trial.formulas)[0], trial.distance(by_formula)[0])

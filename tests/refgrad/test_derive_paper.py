@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from refgrad import nn
 from refgrad.derive import derive
 from refgrad.derive.__main__ import main
 from refgrad.derive.expression import parse
+from refgrad.derive.index import Factor, Group, Index, Leaf, Sum, Term
 
 RNG = np.random.default_rng(0)
 A, B, S = RNG.standard_normal((3, 4, 4))
@@ -124,14 +126,21 @@ LOGISTIC = dict(w=(n,), X=(m, n), y=(m,))
 SOFTMAX = dict(W=(n, k), X=(m, n), Y=(m, k, "probabilities"))
 
 
-def stable(Z):
-    E = np.exp(Z - np.max(Z, axis=1, keepdims=True))
-    return E / np.sum(E, axis=1, keepdims=True)
+def stable(Z, axis=1):
+    E = np.exp(Z - np.max(Z, axis=axis, keepdims=True))
+    return E / np.sum(E, axis=axis, keepdims=True)
 
 
 def log_sum_exp(Z):
     largest = np.max(Z, axis=1, keepdims=True)
     return largest + np.log(np.sum(np.exp(Z - largest), axis=1, keepdims=True))
+
+
+inv = np.linalg.inv
+
+
+def m_log_det(S, X):
+    return len(X) * np.linalg.slogdet(S)[1]
 
 
 SHORT = [
@@ -186,13 +195,47 @@ SHORT = [
      "-tr((A + t B)^-2 B)"),
     (lambda x, y, s: np.exp(-np.sum((x - y) ** 2) / (2 * s ** 2)), ("x", "s"),
      dict(x=(n,), y=(n,), s=()),
-     "exp(-(x - y)' (x - y) / (2 s^2))/s^2 (y - x)")]
+     "exp(-(x - y)' (x - y) / (2 s^2))/s^2 (y - x)"),
+    (lambda S, X, mu: m_log_det(S, X) + np.trace((X - mu) @ np.linalg.inv(S) @ (X - mu).T), "S",
+     dict(X=(m, n), mu=(n,), S=(n, n, "positive definite")),
+     "m S^-1 - S^-1 (X - 1 mu')' (X - 1 mu') S^-1"),
+    (lambda s, K, y: y @ inv(K + s * np.eye(len(y))) @ y + m_log_det(K + s * np.eye(len(y)), y[:1]),
+     "s", dict(s=(), K=(n, n, "symmetric"), y=(n,)), "tr((K + s I)^-1) - y' (K + s I)^-2 y"),
+    (lambda A, B: np.sum((A @ B - B @ A) ** 2) / 2, "A", dict(A=(n, n), B=(n, n)),
+     "(A B - B A) B' - B' (A B - B A)"),
+    (lambda A: np.trace(A @ A @ A), "A", dict(A=(n, n)), "3 (A^2)'"),
+    (lambda X: m_log_det((X - np.mean(X, axis=0)).T @ (X - np.mean(X, axis=0)), X[:1]), "X",
+     dict(X=(m, n)), "2 (X - 1/m 1 1' X) (X' (X - 1/m 1 1' X))^-1"),
+    (lambda X, D: np.sum((np.sum((X[:, None] - X[None]) ** 2, axis=2) - D) ** 2), "X",
+     dict(X=(m, n), D=(m, m, "symmetric")),
+     "8 (diag(R2 1) - R2) X where R2 = 1 1' (X.^2)' + X.^2 1 1' - 2 X X' - D"),
+    (lambda z: -np.sum(stable(z, 0) * np.log(stable(z, 0))), "z", dict(z=(n,)),
+     "softmax(z) . (log(softmax(z))' softmax(z) - log(softmax(z)))"),
+    (lambda w, b, X, y: np.sum(np.maximum(0, 1 - y * (X @ w + b))), "b", dict(LOGISTIC, b=()),
+     "-[1 - y . (X w + b) >= 0]' y")]
 
 
 @pytest.mark.parametrize("program, wrt, shapes, says", SHORT, ids=[says for *_, says in SHORT])
 def test_formulas_are_as_short_as_on_paper(program, wrt, shapes, says):
     d = derive(program, wrt, **shapes)
     assert str(d.gradient) == says and d.unconfirmed is None
+
+
+def test_steps_tell_of_what_varies_and_of_no_maximum_that_cancels():
+    text = derive(lambda x: np.max(x) + np.log(np.sum(np.exp(x - np.max(x)))), x=(n,)).text()
+    assert "max(" not in text.replace("softmax(", "") and "s = sum(exp(x))" in text
+    assert "log(x) dp" not in derive(lambda x: np.sum(x ** 3), x=(n,)).text()
+
+
+def test_a_sum_within_a_sum_is_not_a_diagonal():
+    def summed(diagonal):
+        i, k = Index(5), Index(5)
+        A = Factor(Leaf("A", (5, 5)), ((i,), (i if diagonal else k,)), Fraction(1))
+        u = [Factor(Leaf("u", (5,)), ((j,),), Fraction(1)) for j in (i if diagonal else k, i)]
+        inside = Sum((Term(Fraction(1), (A, u[0])),), frozenset({i}))
+        group = Factor(Group(inside), (), Fraction(3, 2))
+        return Sum((Term(Fraction(1), (group, u[1])),), frozenset())
+    assert summed(True).key({}) != summed(False).key({})
 
 
 def test_a_number_in_a_matrix_is_a_matrix_of_ones():
@@ -225,6 +268,13 @@ def test_what_is_made_shorter_stays_the_same(text):
      "w", LOGISTIC, "X' diag(sigma(X w) . (1 - sigma(X w))) X"),
     (lambda x: np.log(np.sum(np.exp(x - np.max(x)))) + np.max(x), "x", dict(x=(n,)),
      "diag(softmax(x)) - softmax(x) softmax(x)'"),
+    (lambda w, b, X, y: -np.mean(y * np.log(nn.sigmoid(X @ w + b))
+                                + (1 - y) * np.log(1 - nn.sigmoid(X @ w + b))),
+     "w", dict(LOGISTIC, b=()), "1/m X' diag(sigma(X w + b) . (1 - sigma(X w + b))) X"),
+    (lambda w, X, y: np.sum(np.sqrt(1 + (X @ w - y) ** 2)), "w", LOGISTIC,
+     "X' diag(1 / ((X w - y)^2 + 1)^(3/2)) X"),
+    (lambda b, x: np.sum(np.log(1 + np.exp(b * x))), "b", dict(b=(), x=(n,)),
+     "sum(sigma(b x) . (1 - sigma(b x)) . x^2)"),
     (lambda x: np.sum((x[1:] - x[:-1]) ** 2), "x", dict(x=(n,)), "2 D' D")])
 def test_second_derivatives_are_as_short_as_on_paper(program, wrt, shapes, says):
     assert str(derive(program, wrt, **shapes).hessian) == says

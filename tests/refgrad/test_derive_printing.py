@@ -16,7 +16,7 @@ from refgrad.derive.form import (COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Di
                                  Vec)
 from refgrad.derive.notation import NOTATION, TRAITS, is_pattern, notation
 from refgrad.derive.numpy_source import NoSource, definition, source
-from refgrad.derive.printing import latex, mathml, mathml_element, text
+from refgrad.derive.printing import latex, mathml, text
 from refgrad.primitive import TABLE
 
 PRIMITIVES = {rule.name: rule for rule in TABLE.values()}
@@ -138,7 +138,7 @@ def well_formed(form):
     assert depth[-1] == 0 and min(depth) >= 0, out
     assert out.count(r"\left") - out.count(r"\leftarrow") == out.count(r"\right"), out
     assert not re.search(r"[\^_]\{[^{}]*\}[\^]\{[^{}]*\}[\^]", out), out
-    root = ET.fromstring(mathml_element(form))
+    root = ET.fromstring(f"<math>{mathml(form)}</math>")
     arity = {"mfrac": 2, "msup": 2, "msub": 2, "mover": 2, "munder": 2}
     for element in root.iter():
         assert len(element) == arity.get(element.tag, len(element)), mathml(form)
