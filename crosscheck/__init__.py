@@ -6,7 +6,8 @@
 
 __all__ = ["GradientError", "Report", "assert_gradient", "check"]
 
-TYPE_CHECKING = False  # which static checkers take for true; see `__main__` for why nothing is imported here
+# Which static checkers take for true; see `__main__` for why nothing is imported here.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .checker import GradientError, Report, assert_gradient, check

@@ -48,7 +48,8 @@ def application(studies):
             runner.run([s for s in studies if s.default], studies, asked=False, **options)
 
     app.callback(invoke_without_command=True, help=EVERYTHING)(
-        with_options(default, (parameter("context", typer.Context), QUICK, SEED, OUT, WORKERS, CLUSTER)))
+        with_options(default,
+                     (parameter("context", typer.Context), QUICK, SEED, OUT, WORKERS, CLUSTER)))
     commands = [s.command for s in studies] + [c for s in studies for c in s.commands]
     for command in dict.fromkeys(commands):
         app.command(command.name, help=command.help)(
@@ -75,12 +76,14 @@ def with_options(function, options):
 
 #: The help of the whole, and of what is run without a command.
 EVERYTHING = """
-Check gradients without tolerances, by ball (interval) arithmetic: yours, those of refgrad, those of torch.
+Check gradients without tolerances, by ball (interval) arithmetic: yours, those of refgrad, those
+of torch.
 
-Your own function is checked by the command **check**. Without a command the main job is run: it checks random
-networks, puts some of torch's operations on trial, derives gradients, trains networks on real data, measures how the
-cost of gradients grows, and writes tables, plots and **index.html** into the folder **reports**. --quick takes a
-minute and a half of processor time, shared by two processes; all of it takes several minutes.
+Your own function is checked by the command **check**. Without a command the main job is run: it
+checks random networks, puts some of torch's operations on trial, derives gradients, trains networks
+on real data, measures how the cost of gradients grows, and writes tables, plots and **index.html**
+into the folder **reports**. --quick takes a minute and a half of processor time, shared by two
+processes; all of it takes several minutes.
 
 Examples:
 
@@ -90,7 +93,7 @@ Examples:
 
 - `python -m crosscheck replay full-0-17`    one network again, with all that is known about it
 
-- `python -m crosscheck check mylayers:gelu --shape 4,5`    the derivatives of a function of your own
+- `python -m crosscheck check mylayers:gelu --shape 4,5`    the derivatives of your own function
 """
 
 
@@ -105,36 +108,46 @@ def named(help):
 
 def check_function(
         target: Annotated[str, typer.Argument(
-            metavar=NAME, help="The function, Module or autograd.Function to check, as in mypackage.layers:gelu or "
-            "path/to/file.py:gelu.")],
+            metavar=NAME, help="The function, Module or autograd.Function to check, as in "
+            "mypackage.layers:gelu or path/to/file.py:gelu.")],
         shape: Annotated[list[str] | None, typer.Option(
-            metavar="N,M", help="The shape of an input, drawn at random; once for each ('' for a number).")] = None,
-        inputs: named("A function that returns the tuple of inputs, in the place of --shape; needed for integers, "
-                      "masks and other inputs that are not normal numbers.") = None,
+            metavar="N,M", help="The shape of an input, drawn at random; once for each ('' for a "
+                                "number).")] = None,
+        inputs: named("A function that returns the tuple of inputs, in the place "
+                      "of --shape; needed for integers, masks and other inputs that are not normal "
+                      "numbers.") = None,
         gradient: named("Its gradient: g(*inputs).") = None,
         vjp: named("Its vjp: v(g, *inputs).") = None,
         jvp: named("Its jvp: j(tangents, *inputs).") = None,
         reference: named("The same function in NumPy; its exact gradient is the reference.") = None,
-        surrogate: named("The NumPy function whose gradient a straight-through estimator stands for.") = None,
+        surrogate: named("The NumPy function whose gradient a straight-through estimator stands "
+                         "for.") = None,
         argnums: Annotated[str | None, typer.Option(
-            metavar="I,J", help="Positions of the inputs to differentiate, from 0.", show_default="all floats")] = None,
-        order: Annotated[int, typer.Option(min=1, max=2, help="1 checks first derivatives only.")] = 2,
+            metavar="I,J", help="Positions of the inputs to differentiate, from 0.",
+            show_default="all floats")] = None,
+        order: Annotated[int,
+                         typer.Option(min=1, max=2, help="1 checks first derivatives only.")] = 2,
         mode: Annotated[list[str] | None, typer.Option(
             "--mode", "--modes",
-            help="Check this mode only, as in 'reverse' or 'forward over reverse'; may be repeated.")] = None,
+            help="Check this mode only, as in 'reverse' or 'forward over reverse'; "
+                 "may be repeated.")] = None,
         symmetric: Annotated[list[str] | None, typer.Option(
             metavar="NAME", help="An input that is a symmetric matrix; may be repeated.")] = None,
-        dtype: Annotated[list[str] | None, typer.Option(help="Test in this dtype only; may be repeated.")] = None,
-        quick: Annotated[bool, typer.Option("--quick", help="Only first derivatives, at few points.")] = False,
+        dtype: Annotated[list[str] | None,
+                         typer.Option(help="Test in this dtype only; may be repeated.")] = None,
+        quick: Annotated[bool, typer.Option("--quick",
+                                            help="Only first derivatives, at few points.")] = False,
         thorough: Annotated[bool, typer.Option(
-            "--thorough", help="Check all points, even after a clear failure at the given inputs.")] = False,
+            "--thorough",
+            help="Check all points, even after a clear failure at the given inputs.")] = False,
         seed: Annotated[int, typer.Option(
             min=0, help="Seed of the random points; the same seed gives the same result.")] = 0,
-        csv: Annotated[Path | None, typer.Option(dir_okay=False, help="Write every verdict to this file.")] = None):
+        csv: Annotated[Path | None, typer.Option(dir_okay=False,
+                                                 help="Write every verdict to this file.")] = None):
     """Check the derivatives of your own function. It takes seconds if that is small.
 
-    Exit status: 0 if they are right, 1 if anything is wrong, 3 if of some derivative nothing could be decided, 2 if the
-    function could not be checked.
+    Exit status: 0 if they are right, 1 if anything is wrong, 3 if of some derivative nothing could
+    be decided, 2 if the function could not be checked.
 
     Examples:
 
@@ -146,7 +159,8 @@ def check_function(
 
     - `python -m crosscheck check mylayers:loss --inputs mylayers:batch --argnums 0 --order 1`
 
-    - `python -m crosscheck check torch.nn.functional:gelu --reference refgrad.nn:gelu --shape 4,5 --dtype bfloat16`
+    - `python -m crosscheck check torch.nn.functional:gelu --reference refgrad.nn:gelu --shape 4,5
+      --dtype bfloat16`
     """
     from .checker import check
     from .checker.command import UserError, called, drawn, imported, no_exit, positions
@@ -157,7 +171,8 @@ def check_function(
     try:
         f = imported(target)
         functions = {name: imported(path) for name, path in (
-            ("gradient", gradient), ("vjp", vjp), ("jvp", jvp), ("reference", reference), ("surrogate", surrogate))
+            ("gradient", gradient), ("vjp", vjp), ("jvp", jvp), ("reference", reference),
+            ("surrogate", surrogate))
             if path}
         given = called(inputs) if inputs else drawn(shape, seed)
         given = given if isinstance(given, (tuple, list)) else (given,)
@@ -167,7 +182,8 @@ def check_function(
                            dtypes=tuple(dtype) if dtype else None, seed=seed, **functions)
     except (UserError, ImportError, AttributeError, TypeError, ValueError) as error:
         drew = "at the inputs: " in str(error) and not inputs
-        complain(f"error: {error}{'; --inputs gives others than normal numbers, as integers' * drew}")
+        complain("error: "
+                 f"{error}{'; --inputs gives others than normal numbers, as integers' * drew}")
         raise typer.Exit(2) from None
     console.print(report)
     if csv is not None:

@@ -19,8 +19,8 @@ from .verdict import MISCONDUCT, NO_ANSWER, NOT_FINITE, RIGHT, TYPICAL, WRONG, V
 #: Roundings by which two sums of the same terms may differ, in units of the largest entry.
 LAST_BITS = 64
 
-#: A third derivative that is wrong is off by more than this part of itself.  What is off by less is a difference across
-#: a switch of f itself, from a series to what it approximates, say.
+#: A third derivative that is wrong is off by more than this part of itself.  What is off by less is
+#: a difference across a switch of f itself, from a series to what it approximates, say.
 PERCENT = 0.01
 
 
@@ -41,10 +41,12 @@ def contiguous(a):
 def expanded(a):
     """An array of equal numbers expanded from a single one, as the cotangent of a sum is; other
     arrays are copied."""
-    return np.broadcast_to(a.flat[0], a.shape) if a.size > 1 and (a == a.flat[0]).all() else np.array(a)
+    return (np.broadcast_to(a.flat[0], a.shape) if a.size > 1 and (a == a.flat[0]).all()
+            else np.array(a))
 
 
-LAYOUTS = {"contiguous": contiguous, "strided": strided, "transposed": lambda a: np.array(a, order="F")}
+LAYOUTS = {"contiguous": contiguous, "strided": strided,
+           "transposed": lambda a: np.array(a, order="F")}
 
 
 class Remembered:
@@ -100,8 +102,8 @@ def conduct(trial, dtype, wrong):
 
 
 def _behaviour(subject, point, known, dtype, judge, varies):
-    """Yield (check, name, `Verdict`); ``judge(mode, answers_of_that_mode, check)`` does so for answers that were got in
-    another way."""
+    """Yield (check, name, `Verdict`); ``judge(mode, answers_of_that_mode, check)`` does so for
+    answers that were got in another way."""
     weights, u, v, eps = known.weights, known.u, known.v, known.eps(dtype)
     layouts = {name: laid_out for name, laid_out in LAYOUTS.items()
                if _takes(subject, point.x, dtype, laid_out, eps)}
@@ -113,7 +115,8 @@ def _behaviour(subject, point, known, dtype, judge, varies):
                 yield from judge(Mode.FORWARD, found, f"{layout} arrays, forward")
             except Exception as error:
                 if not subject.may_decline(Mode.FORWARD, error):
-                    yield f"{layout} arrays, forward", ALL, Verdict(MISCONDUCT, note=f"raises {brief(error)}")
+                    yield (f"{layout} arrays, forward", ALL,
+                           Verdict(MISCONDUCT, note=f"raises {brief(error)}"))
             yield "mutation, forward", ALL, Verdict(RIGHT) if not handed.touched() else Verdict(
                 MISCONDUCT, note="an input or a tangent is overwritten by the derivative")
     # Memory that is read in its own order does not show where all arrays share an order.
@@ -140,7 +143,8 @@ def _behaviour(subject, point, known, dtype, judge, varies):
 
 
 def _expanded(subject, point, weights, dtype, eps):
-    """The cotangent of a sum, which has one number in memory: the same gradients as for an array of ones."""
+    """The cotangent of a sum, which has one number in memory: the same gradients as for an array of
+    ones."""
     ones = [np.ones(np.shape(w)) for w in weights]
     if all(w.size < 2 for w in ones):
         return
@@ -157,7 +161,8 @@ def _expanded(subject, point, weights, dtype, eps):
         with np.errstate(invalid="ignore"):
             off = a.shape != b.shape or not ((np.abs(a - b) <= slack) | ~np.isfinite(a)).all()
         yield "expanded cotangent", k, Verdict(RIGHT) if not off else Verdict(
-            MISCONDUCT, note="another gradient for the cotangent of a sum, whose strides are 0, than for one of ones")
+            MISCONDUCT, note="another gradient for the cotangent of a sum, whose strides are 0, "
+                             "than for one of ones")
 
 
 def third_order(trial, dtype):
@@ -182,7 +187,8 @@ def third_order(trial, dtype):
         off = gap > 2 * estimate.uncertainty + np.sqrt(known.eps(dtype)) * size
         off = off and gap > PERCENT * max(abs(given), abs(estimate.value))
         yield trial.finding("third order", ALL, dtype, Verdict(RIGHT) if not off else Verdict(
-            WRONG, note=f"along a direction {given:.9g}, by differences of the second derivative {estimate.value:.9g}"))
+            WRONG, note=f"along a direction {given:.9g}, by differences of the second derivative "
+                        f"{estimate.value:.9g}"))
 
 
 def _takes(subject, x, dtype, layout, eps):
@@ -201,8 +207,10 @@ def _takes(subject, x, dtype, layout, eps):
 
 
 def _shared(subject, point, weights, dtype, eps):
-    """One array for two inputs: the same gradients as for two equal arrays, and their sum where inputs are leaves."""
-    pairs = [(a, b) for a in point.x for b in point.x if a < b and point.x[a].shape == point.x[b].shape]
+    """One array for two inputs: the same gradients as for two equal arrays, and their sum where
+    inputs are leaves."""
+    pairs = [(a, b) for a in point.x
+             for b in point.x if a < b and point.x[a].shape == point.x[b].shape]
     for a, b in pairs[:1]:
         one = point.x[a]
         try:
@@ -217,7 +225,8 @@ def _shared(subject, point, weights, dtype, eps):
         except Exception as error:
             yield "repeated inputs", a, Verdict(MISCONDUCT, note=f"raises {brief(error)}")
             return
-        expected = {a: apart[a] + apart[b], b: apart[a] + apart[b]} if subject.leaves_add_up else apart
+        expected = ({a: apart[a] + apart[b], b: apart[a] + apart[b]} if subject.leaves_add_up
+                    else apart)
         for k in (a, b):
             sizes = (np.where(np.isfinite(apart[n]), np.abs(apart[n]), 0) for n in (a, b))
             slack = TYPICAL * eps * sum(sizes)
@@ -228,13 +237,15 @@ def _shared(subject, point, weights, dtype, eps):
 
 
 def _linear(subject, point, weights, dtype, whole, eps):
-    """The vjp is linear in the cotangent: a thousand times as large, and in two parts with zeros in between."""
+    """The vjp is linear in the cotangent: a thousand times as large, and in two parts with zeros in
+    between."""
     halves = [[w * (np.arange(w.size).reshape(w.shape) % 2 == k) for w in weights] for k in (0, 1)]
     try:
         large = subject.pull(point.x, [1024 * w for w in weights], dtype, contiguous)[0]
         parts = [subject.pull(point.x, half, dtype, contiguous)[0] for half in halves]
     except Exception as error:
-        yield "linearity", ALL, Verdict(MISCONDUCT, note=f"raises {brief(error)} for another cotangent")
+        yield ("linearity", ALL,
+               Verdict(MISCONDUCT, note=f"raises {brief(error)} for another cotangent"))
         return
 
     def rounded():
@@ -245,25 +256,29 @@ def _linear(subject, point, weights, dtype, whole, eps):
 
     for k, a in whole.items():
         a = np.asarray(a, float)
-        size = max(np.max(np.abs(c), initial=0.0) for c in (*(p[k] for p in (whole, *parts)), *weights))
+        size = max(np.max(np.abs(c), initial=0.0)
+                   for c in (*(p[k] for p in (whole, *parts)), *weights))
         # Half of the digits: a cotangent that is clipped or taken for another loses all of them.
         slack = np.sqrt(eps) * float(size)
         with np.errstate(invalid="ignore"):
             gaps = [np.max(np.abs(b - a), initial=0.0) for b in (
                 np.asarray(large[k], float) / 1024, np.asarray(parts[0][k], float) + parts[1][k])]
-            if max(gaps) > slack:  # fewer digits where a rounding of x and of the cotangent leaves fewer
-                slack = max(slack, TYPICAL * max(np.max(np.abs(np.asarray(r[k], float) - a), initial=0.0)
-                                                 for r in rounded()))
+            # Fewer digits where a rounding of x and of the cotangent leaves fewer.
+            if max(gaps) > slack:
+                slack = max(slack,
+                            TYPICAL * max(np.max(np.abs(np.asarray(r[k], float) - a), initial=0.0)
+                                          for r in rounded()))
             off = [gap > slack for gap in gaps]
         what = ["of one that is 1024 times as large", "of its two halves, with zeros in between"]
         wrong = [w for w, o in zip(what, off) if o]
         yield "linearity", k, Verdict(RIGHT) if not wrong else Verdict(
-            MISCONDUCT, note=f"not linear in the cotangent: it gives another gradient {' and '.join(wrong)}")
+            MISCONDUCT,
+            note=f"not linear in the cotangent: it gives another gradient {' and '.join(wrong)}")
 
 
 def _repeated(first, second, eps, varies):
-    """The vjp of the same cotangent, once more from the same forward pass: the same to the last bit, unless f's own
-    values vary, too."""
+    """The vjp of the same cotangent, once more from the same forward pass: the same to the last
+    bit, unless f's own values vary, too."""
     for k, a in first.items():
         if np.array_equal(a, second[k], equal_nan=True):
             yield "repeated calls", k, Verdict(RIGHT)
@@ -277,7 +292,8 @@ def _repeated(first, second, eps, varies):
 
 
 def another_order(first, second, eps):
-    """By how much arrays differ that are the same but for rounding, in words; "" where they differ by more."""
+    """By how much arrays differ that are the same but for rounding, in words; "" where they differ
+    by more."""
     ulps = 0.0
     for a, b in zip(first, second):
         a, b = np.asarray(a, float), np.asarray(b, float)
@@ -287,7 +303,8 @@ def another_order(first, second, eps):
         ulps = max(ulps, float(gap / (eps * size)) if size else 0.0)
     if ulps > LAST_BITS:
         return ""
-    return f"differ by {ulps:.2g} ulps of the largest entry, as a sum in another order of its terms does"
+    return (f"differ by {ulps:.2g} ulps of the largest entry, as a sum in another order of its "
+            "terms does")
 
 
 def _mutation(touched):
@@ -303,15 +320,18 @@ def _shapes(found, x, dtype):
     for k, a in x.items():
         g = found[k]
         if np.shape(g) != np.shape(a):
-            yield "shape and dtype", k, Verdict(MISCONDUCT, note=f"shape {np.shape(g)}, expected {np.shape(a)}")
+            yield ("shape and dtype", k,
+                   Verdict(MISCONDUCT, note=f"shape {np.shape(g)}, expected {np.shape(a)}"))
         elif dtype in OF_NUMPY and np.asarray(g).dtype != np.dtype(dtype):
-            yield "shape and dtype", k, Verdict(MISCONDUCT, note=f"dtype {np.asarray(g).dtype}, expected {dtype}")
+            yield ("shape and dtype", k,
+                   Verdict(MISCONDUCT, note=f"dtype {np.asarray(g).dtype}, expected {dtype}"))
         else:
             yield "shape and dtype", k, Verdict(RIGHT)
 
 
 def no_entries(subject, x, dtype):
-    """Yield (name, `Verdict`) for arrays without entries along the first axis: gradients without entries, or zeros."""
+    """Yield (name, `Verdict`) for arrays without entries along the first axis: gradients without
+    entries, or zeros."""
     cut = resized(0, x, subject.constants, subject.resizable)
     if cut is None:
         return
@@ -325,23 +345,27 @@ def no_entries(subject, x, dtype):
         if not values or not all(np.isfinite(y).all() for y in values):
             return
         try:
-            first, _, _ = subject.pull(cut[0], [np.ones(np.shape(y)) for y in values], dtype, contiguous)
+            first, _, _ = subject.pull(cut[0], [np.ones(np.shape(y)) for y in values], dtype,
+                                       contiguous)
         except Exception as error:
             yield ALL, no_answer(error)
             return
     for k, a in cut[0].items():
         if np.shape(first[k]) != a.shape:
-            yield k, Verdict(NO_ANSWER, note=f"without entries: shape {np.shape(first[k])}, expected {a.shape}")
+            yield k, Verdict(NO_ANSWER, note=f"without entries: shape {np.shape(first[k])}, "
+                                             f"expected {a.shape}")
         else:
             yield k, Verdict(RIGHT) if np.isfinite(first[k]).all() else Verdict(
-                NOT_FINITE, note="nan or inf for arrays without entries, where the function is finite")
+                NOT_FINITE,
+                note="nan or inf for arrays without entries, where the function is finite")
 
 
 def _example(a, b):
     """The first entry in which two arrays differ, in words."""
     different = np.asarray(a != b)
     index = np.unravel_index(int(np.argmax(different)), np.shape(a)) if np.ndim(a) else ()
-    return f"{np.asarray(a)[index]:.9g} and then {np.asarray(b)[index]:.9g} at {tuple(map(int, index))}"
+    return (f"{np.asarray(a)[index]:.9g} and then {np.asarray(b)[index]:.9g} at "
+            f"{tuple(map(int, index))}")
 
 
 def brief(error):

@@ -1,4 +1,5 @@
-"""The gradient of a torch function as a formula: the function runs on tensors that carry symbols."""
+"""The gradient of a torch function as a formula: the function runs on tensors that carry
+symbols."""
 
 from __future__ import annotations
 
@@ -16,20 +17,25 @@ from .subjects.aten import carried
 
 
 def derive(f: Callable, wrt: Any = None, check: bool = True, **shapes) -> Derivation:
-    """Derive the gradient of a torch function or Module, as `refgrad.derive` does of a NumPy program.
+    """Derive the gradient of a torch function or Module, as `refgrad.derive` does of a NumPy
+    program.
 
-    f       a function of tensors with named arguments, or a Module, whose parameters are arguments too,
+    f       a function of tensors with named arguments, or a Module, whose parameters are arguments
+            too,
             with _ in the place of a dot
-    wrt     the name of the argument to differentiate with respect to, or a tuple of names; all if None
+    wrt     the name of the argument to differentiate with respect to, or a tuple of names; all if
+            None
     check   whether the formulas are compared with refgrad's gradient at random sizes and numbers
-    shapes  for each argument its shape, with numbers or names for the sizes: ``x=("m", 4)``; a Module's
+    shapes  for each argument its shape, with numbers or names for the sizes: ``x=("m", 4)``; a
+            Module's
             parameters have their own
 
         >>> layer = torch.nn.Linear(3, 2)
         >>> print(crosscheck.derive(layer, "input", input=("m", 3)).gradient)
         G weight
 
-    Raises what `refgrad.derive` raises, and NotImplementedError for an operation of torch that has no
+    Raises what `refgrad.derive` raises, and NotImplementedError for an operation of torch that has
+    no
     line in NumPy.
     """
     if not callable(f):

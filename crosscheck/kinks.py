@@ -25,8 +25,10 @@ def kinks(trial, dtype):
     if not kinked and (point.extreme or not known.open()):
         return
     if kinked and isinstance(reverse, dict) and all(
-            np.shape(reverse[k]) == a.shape and np.isfinite(reverse[k]).all() for k, a in point.x.items()):
-        # Of refgrad's own rules the exact convention is known; what floats make of it is judged elsewhere.
+            np.shape(reverse[k]) == a.shape and np.isfinite(reverse[k]).all()
+            for k, a in point.x.items()):
+        # Of refgrad's own rules the exact convention is known; what floats make of it is judged
+        # elsewhere.
         gradient = {k: known.truth.gradient[k].mid() if known.on_trial else np.asarray(g, float)
                     for k, g in reverse.items()}
         yield from _against_slopes(trial, dtype, kinked, gradient)
@@ -47,7 +49,8 @@ def _against_slopes(trial, dtype, kinked, gradient):
     def refuted(names):
         if names not in nearby:
             nearby[names] = is_gradient_nearby(known, x, list(names), gradient, row)
-            if nearby[names] is False and len(names) < len(x):  # bounds that meet come apart if they move, too
+            # Bounds that meet come apart if they move, too.
+            if nearby[names] is False and len(names) < len(x):
                 nearby[names] = is_gradient_nearby(known, x, list(x), gradient, row)
         return nearby[names] is False
 
@@ -76,7 +79,8 @@ def _against_slopes(trial, dtype, kinked, gradient):
         for names in filter(None, dict.fromkeys([*((k,) for k in kinked if k in d), tuple(d)])):
             part = {k: d[k] for k in names}
             left, right, smooth, given, inside = _slopes(trial, dtype, part, gradient)
-            if smooth and np.isfinite(left) and not inside and not trial.point.extreme and refuted(names):
+            if (smooth and np.isfinite(left) and not inside and not trial.point.extreme
+                    and refuted(names)):
                 about = ALL if len(names) > 1 else names[0]
                 yield trial.finding("kink", about, dtype, Verdict(WRONG, note=(
                     f"along {label} the function is smooth with slope {left:.9g}, "
@@ -96,8 +100,8 @@ def _slopes(trial, dtype, direction, gradient):
 
 
 def _lost_in_one_mode(trial):
-    """Yield a finding where one mode gives nan or inf and another of its order a number, and the exact one fits the
-    dtype."""
+    """Yield a finding where one mode gives nan or inf and another of its order a number, and the
+    exact one fits the dtype."""
     # Where f jumps, say, neither is right; but one author chooses once.
     nowhere = trial.point.extreme or trial.known.open() and not trial.subject.modes_agree
     for dtype, answers in () if nowhere else trial.answers.items():
@@ -109,7 +113,8 @@ def _lost_in_one_mode(trial):
 
 
 def _lost_slopes(trial, dtype, answers):
-    """Yield (mode, name, which other mode) where one of reverse and forward mode alone gives no number."""
+    """Yield (mode, name, which other mode) where one of reverse and forward mode alone gives no
+    number."""
     first_order = [answers.get(mode) for mode in FIRST_ORDER]
     for k in trial.point.x if all(isinstance(found, dict) for found in first_order) else ():
         finite = [bool(np.isfinite(found[k]).all()) for found in first_order]
@@ -120,8 +125,10 @@ def _lost_slopes(trial, dtype, answers):
 
 def _lost_products(trial, dtype, answers):
     """Yield the same of second derivatives, where some composition of modes gives numbers."""
-    second = {mode: found for mode, found in answers.items() if mode.order == 2 and isinstance(found, dict)}
-    finite = {mode: all(np.isfinite(a).all() for a in found.values()) for mode, found in second.items()}
+    second = {mode: found for mode, found in answers.items()
+              if mode.order == 2 and isinstance(found, dict)}
+    finite = {mode: all(np.isfinite(a).all() for a in found.values())
+              for mode, found in second.items()}
     for mode in second if any(finite.values()) and not trial.known.open() else ():
         if not finite[mode] and trial.known.smooth(mode) and all(
                 trial.known.fits(mode, k, dtype) for k in trial.known.names(mode)):
@@ -136,7 +143,8 @@ def _modes_agree(answers, x, v, eps):
     for k in x:
         terms = np.asarray(reverse[k], float) * v[k]
         given, other = float(np.sum(terms)), float(forward[k])
-        slack = TYPICAL * eps * (float(np.sum(np.abs(terms))) + abs(other)) * max(terms.size, 1) ** 0.5
+        slack = (TYPICAL * eps * (float(np.sum(np.abs(terms))) + abs(other))
+                 * max(terms.size, 1) ** 0.5)
         if np.isfinite(given) != np.isfinite(other) or abs(given - other) > slack:
             yield k, f"reverse mode gives {given:.9g} along a direction, forward mode {other:.9g}"
 

@@ -1,11 +1,14 @@
-"""The modes of differentiation, each composed of gradients and jvps, whichever library computes these.
+"""The modes of differentiation, each composed of gradients and jvps, whichever library computes
+these.
 
-Each mode takes f (a scalar function of a dict of arrays), the point x and two directions u, v of the same structure,
-and returns a dict: derivatives by name of the array that they belong to, "*" for one that belongs to all.
+Each mode takes f (a scalar function of a dict of arrays), the point x and two directions u, v of
+the same structure, and returns a dict: derivatives by name of the array that they belong to, "*"
+for one that belongs to all.
 
     reverse                 the gradient
     forward                 <gradient, v>, for each array along its own part of v
-    A over B                the Hessian times v, by mode A applied to mode B; forward over forward gives u' H v
+    A over B                the Hessian times v, by mode A applied to mode B; forward over forward
+                            gives u' H v
 """
 
 from __future__ import annotations
@@ -33,8 +36,9 @@ class Mode(StrEnum):
         return [ALL] if self is Mode.FORWARD_OVER_FORWARD else list(arrays)
 
     def differentiate(self, by, f, x, u, v):
-        """The derivatives of f, as `by` computes them: what has ``grad(f)``, ``jvp(f, primals, tangents)`` and
-        ``inner(a, b)``, the inner product over all arrays of two dicts."""
+        """The derivatives of f, as `by` computes them: what has ``grad(f)``,
+        ``jvp(f, primals, tangents)`` and ``inner(a, b)``, the inner product over all arrays of two
+        dicts."""
         return COMPOSED[self](by, f, x, u, v)
 
 
@@ -48,9 +52,11 @@ COMPOSED = {
     Mode.REVERSE: lambda by, f, x, u, v: by.grad(f)(x),
     Mode.FORWARD: lambda by, f, x, u, v: {
         k: by.jvp(lambda part, k=k: f({**x, k: part}), (x[k],), (v[k],))[1] for k in x},
-    Mode.REVERSE_OVER_REVERSE: lambda by, f, x, u, v: by.grad(lambda x: by.inner(by.grad(f)(x), v))(x),
+    Mode.REVERSE_OVER_REVERSE: lambda by, f, x, u, v:
+        by.grad(lambda x: by.inner(by.grad(f)(x), v))(x),
     Mode.FORWARD_OVER_REVERSE: lambda by, f, x, u, v: by.jvp(by.grad(f), (x,), (v,))[1],
-    Mode.REVERSE_OVER_FORWARD: lambda by, f, x, u, v: by.grad(lambda x: by.jvp(f, (x,), (v,))[1])(x),
+    Mode.REVERSE_OVER_FORWARD: lambda by, f, x, u, v:
+        by.grad(lambda x: by.jvp(f, (x,), (v,))[1])(x),
     Mode.FORWARD_OVER_FORWARD: lambda by, f, x, u, v: {
         ALL: by.jvp(lambda x: by.jvp(f, (x,), (v,))[1], (x,), (u,))[1]},
 }

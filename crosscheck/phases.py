@@ -1,7 +1,8 @@
 """The phases of a check, announced to whoever times them.
 
     with phase(DIFFERENCES): ...       announces it; without a listener it costs nothing
-    with listening(clock.phase): ...   within, ``clock.phase(name)`` is entered wherever a phase is announced
+    with listening(clock.phase): ...   within, ``clock.phase(name)`` is entered wherever a phase is
+    announced
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def phase(name):
 
 @contextmanager
 def listening(enter):
-    """Inside, ``enter(name)`` gives the context for every phase that is announced in this process."""
+    """Inside, ``enter(name)`` gives the context for every phase that is announced in this
+    process."""
     _listeners.append(enter)
     try:
         yield

@@ -1,7 +1,9 @@
-"""The points at which derivatives are checked: the caller's inputs, and points around them at which rules break.
+"""The points at which derivatives are checked: the caller's inputs, and points around them at which
+rules break.
 
-`works`, which the caller of `around` passes, tells whether the function has a value at a point.  Where it has none the
-inputs are moved one after the other, and each stays moved if the function has a value then.
+`works`, which the caller of `around` passes, tells whether the function has a value at a point.
+Where it has none the inputs are moved one after the other, and each stays moved if the function has
+a value then.
 """
 
 from __future__ import annotations
@@ -12,12 +14,13 @@ import numpy as np
 
 from .formats import coarsest, finest, format_named
 
-#: All points together have about so many entries: of larger inputs there are fewer points, the first of the list, but
-#: no fewer than `FEWEST`.
+#: All points together have about so many entries: of larger inputs there are fewer points, the
+#: first of the list, but no fewer than `FEWEST`.
 BUDGET = 4000
 FEWEST = 5
 
-#: Where piecewise functions change from one piece to the next: the kinks and thresholds of the common ones.
+#: Where piecewise functions change from one piece to the next: the kinks and thresholds of the
+#: common ones.
 THRESHOLDS = (0.0, 0.5, 1.0, 2.0, 3.0, 6.0, 20.0)
 
 
@@ -30,8 +33,10 @@ class Point:
     dtypes     the dtypes that can hold it; None for all
     constants  name -> another value for an input that is not differentiated
     extreme    so large or small that squares leave the range of floats
-    foreign    other shapes than the caller's, which the function takes: its derivative may not be meant for them
-    together   all inputs were resized alike, so that none is broadcast: a derivative that has the shape is meant
+    foreign    other shapes than the caller's, which the function takes: its derivative may not be
+               meant for them
+    together   all inputs were resized alike, so that none is broadcast: a derivative that has the
+               shape is meant
     """
 
     label: str
@@ -62,7 +67,8 @@ def around(x, constants, dtypes, seed, works):
             break
         if extreme and widest != ("float64",):
             continue
-        moved = _together(x, lambda k: form.round(move(x[k], rng)) if not extreme else move(x[k], rng),
+        moved = _together(x,
+                          lambda k: form.round(move(x[k], rng)) if not extreme else move(x[k], rng),
                           lambda candidate: works(candidate, constants))
         if moved is not None:
             # Where squares leave a format's range, overflow on the way is no fault.
@@ -81,7 +87,8 @@ def rounded(x, dtypes):
 
 
 def _together(x, moved, works):
-    """All inputs moved; if the function has no value there, those that can be; None if that is none of them."""
+    """All inputs moved; if the function has no value there, those that can be; None if that is none
+    of them."""
     candidate = {k: moved(k) for k in x}
     if all(np.array_equal(candidate[k], x[k]) for k in x):
         return None
@@ -159,7 +166,8 @@ def _singular(a, rng):
 def _mixed(a, rng):
     """Something of everything: zeros, both signs, thresholds, small and large entries."""
     parts = [a, 4 * a, -a, 30 * a, a / 1000, np.zeros_like(a), _near_thresholds(a, rng)]
-    return np.select([rng.integers(len(parts), size=a.shape) == k for k in range(len(parts))], parts, a)
+    return np.select([rng.integers(len(parts), size=a.shape) == k for k in range(len(parts))],
+                     parts, a)
 
 
 #: The point that has something of everything.

@@ -46,7 +46,8 @@ class Processes(Executor):
 
     def submit(self, function, /, *arguments, **named):
         # Pickled here, where an error of pickling belongs to who hands the task in.
-        return self._threads.submit(self._done, bytes(ForkingPickler.dumps((function, arguments, named))))
+        return self._threads.submit(self._done,
+                                    bytes(ForkingPickler.dumps((function, arguments, named))))
 
     def _done(self, task):
         worker = self._idle.pop()  # there are as many as threads
@@ -62,7 +63,8 @@ class Processes(Executor):
         raise WorkerLost(f"{TRIES} worker processes died of the same task (too little memory?)")
 
     def shutdown(self, wait=True, *, cancel_futures=False):
-        """Without `cancel_futures` all tasks are done first; with it those under way are given up, too."""
+        """Without `cancel_futures` all tasks are done first; with it those under way are given up,
+        too."""
         if cancel_futures:
             self._closing = True
             for worker in self._all:
@@ -82,7 +84,8 @@ class _Worker:
         """A new process, in the place of one that may be there."""
         here, there = multiprocessing.Pipe()
         # A fresh one: a forked copy of a process with running thread pools may hang.
-        self.process = multiprocessing.get_context("spawn").Process(target=_serve, args=(there,), daemon=True)
+        self.process = multiprocessing.get_context("spawn").Process(target=_serve, args=(there,),
+                                                                    daemon=True)
         with _interrupts_ignored(), _own_modules_only():
             self.process.start()
         there.close()
@@ -124,13 +127,15 @@ def _serve(connection):
 
 
 def _pickled(answer):
-    """The bytes of an answer; of an error that cannot be pickled, those of a RuntimeError that tells of it."""
+    """The bytes of an answer; of an error that cannot be pickled, those of a RuntimeError that
+    tells of it."""
     try:
         data = bytes(ForkingPickler.dumps(answer))
         pickle.loads(data)
         return data
     except Exception as error:
-        told = RuntimeError(f"what a worker found cannot be sent: {error!r}; it was {answer[1]!r:.500}")
+        told = RuntimeError(f"what a worker found cannot be sent: {error!r}; "
+                            f"it was {answer[1]!r:.500}")
         return bytes(ForkingPickler.dumps((False, (told, ""))))
 
 
@@ -158,7 +163,8 @@ _starting = threading.Lock()
 
 @contextlib.contextmanager
 def _own_modules_only():
-    """Python processes that are started in here do not look for the standard library in the current folder first."""
+    """Python processes that are started in here do not look for the standard library in the current
+    folder first."""
     with _starting:
         before = os.environ.get("PYTHONSAFEPATH")
         os.environ["PYTHONSAFEPATH"] = "1"

@@ -1,4 +1,5 @@
-"""The pytest plugin: a fixture `crosscheck` that checks gradients, and the option ``--crosscheck-seed``.
+"""The pytest plugin: a fixture `crosscheck` that checks gradients, and the option
+    ``--crosscheck-seed``.
 
     def test_my_gradient(crosscheck):
         crosscheck(f, x, gradient=df)              # fails with the report's table
@@ -13,7 +14,8 @@ import pytest
 def pytest_addoption(parser):
     parser.getgroup("crosscheck").addoption(
         "--crosscheck-seed", type=int, default=0, metavar="SEED",
-        help="The seed of the points and directions at which the fixture `crosscheck` checks gradients (default: 0).")
+        help="The seed of the points and directions at which the fixture `crosscheck` checks "
+             "gradients (default: 0).")
 
 
 class Fixture:
@@ -34,5 +36,6 @@ class Fixture:
 
 @pytest.fixture
 def crosscheck(request):
-    """Check a gradient: ``crosscheck(f, *inputs, ...)`` fails the test with a table of what is wrong."""
+    """Check a gradient: ``crosscheck(f, *inputs, ...)`` fails the test with a table of what is
+    wrong."""
     return Fixture(request.config.getoption("--crosscheck-seed"))

@@ -31,7 +31,8 @@ def judged(trial, mode, name, dtype, answers, prove=False, own=False):
     In a dtype that f itself reads, as for a default eps, f may be another function.
     """
     verdict = trial.known.judge(mode, name, dtype, answers, prove, own)
-    if verdict.verdict == WRONG and trial.known.how == "balls" and dtype != finest(trial.subject.dtypes):
+    if (verdict.verdict == WRONG and trial.known.how == "balls"
+            and dtype != finest(trial.subject.dtypes)):
         there = trial.known.in_dtype(dtype)
         if there is not None and there.covers(mode):
             verdict = there.judge(mode, name, dtype, answers, prove, own)
@@ -67,7 +68,8 @@ def _by_rounding(trial, mode, name, dtype, answers, verdict):
             trial.subject.state.put_back()
         return bool(np.linalg.norm(there - here) > np.linalg.norm(here) / 2)
 
-    # An answer that was asked for in another way, as along a transposed cotangent, may be off alone.
+    # An answer that was asked for in another way, as along a transposed cotangent, may be off
+    # alone.
     if is_another(trial.point.x, lambda x: known.truth.derivatives[mode][name]) is not False:
         return False
     asides = ({k: form.round(a * (1 + form.eps ** power * rng.uniform(-2, 2, np.shape(a))))
@@ -95,7 +97,8 @@ def without_a_digit(trial, mode, name, dtype, verdict):
 
 
 def _off(trial, given, exact):
-    """By how much the entries of a derivative are off, in parts of its largest one, with their signs."""
+    """By how much the entries of a derivative are off, in parts of its largest one, with their
+    signs."""
     with arithmetic(trial.known.truth.bits):
         largest = float(np.max(exact.abs_upper(), initial=0.0)) or 1.0
         return np.asarray((Ball(np.asarray(given, float)) - exact).mid(), float) / largest

@@ -15,7 +15,8 @@ ENDS = "indices at both ends"
 
 
 def elsewhere(x, constants, resizable):
-    """Yield lists of `Point`s, of each of which the first is tried at which the function has a value.
+    """Yield lists of `Point`s, of each of which the first is tried at which the function has a
+    value.
 
     resizable  names of the inputs whose shapes may be varied
     """
@@ -36,13 +37,15 @@ def elsewhere(x, constants, resizable):
                    for axis, a in enumerate(moved) if a.shape != x[k].shape]
     for a in x:
         for b in x:
-            if a < b and x[a].shape != x[b].shape and {a, b} <= set(resizable) and _broadcast(x[a], x[b]):
+            if (a < b and x[a].shape != x[b].shape and {a, b} <= set(resizable)
+                    and _broadcast(x[a], x[b])):
                 swapped = {**x, a: np.resize(x[a], x[b].shape), b: np.resize(x[b], x[a].shape)}
                 yield [Point(f"{a} and {b} with their shapes exchanged", swapped, foreign=True)]
 
 
 def _doubled(x, constants, resizable):
-    """Yield the points at which an axis, not the first, that has size 1 in all inputs has size 2."""
+    """Yield the points at which an axis, not the first, that has size 1 in all inputs has size
+    2."""
     arrays = {n: a for n, a in {**constants, **x}.items() if getattr(a, "shape", ())}
     depth = max((a.ndim for a in x.values()), default=0)
     for axis in range(1, depth):
@@ -53,13 +56,15 @@ def _doubled(x, constants, resizable):
 
 
 def _shortened(x, constants, resizable):
-    """Yield the points at which axes of one size, in all inputs, are shorter by one entry: no other array is broadcast
-    to that, and f has to take it as it is."""
-    arrays = {n: a for n, a in {**constants, **x}.items() if n in resizable and getattr(a, "shape", ())}
+    """Yield the points at which axes of one size, in all inputs, are shorter by one entry: no other
+    array is broadcast to that, and f has to take it as it is."""
+    arrays = {n: a for n, a in {**constants, **x}.items()
+              if n in resizable and getattr(a, "shape", ())}
     sizes = {n for a in x.values() for n in a.shape if n > 2}
     alternatives = [sizes, *({n} for n in sorted(sizes))] if len(sizes) > 1 else [sizes]
     if sizes:
-        yield [_of_all("one entry less along all axes" if chosen == sizes else f"{n - 1} entries in the place of {n}",
+        yield [_of_all("one entry less along all axes" if chosen == sizes
+                       else f"{n - 1} entries in the place of {n}",
                        x, {k: a[tuple(slice(m - 1 if m in chosen else m) for m in a.shape)]
                            for k, a in arrays.items()})
                for chosen in alternatives for n in [max(chosen)]]
@@ -68,7 +73,8 @@ def _shortened(x, constants, resizable):
 def _of_all(label, x, changed):
     """The `Point` with other arrays, all resized together."""
     return Point(label, {k: changed.get(k, a) for k, a in x.items()},
-                 constants={n: a for n, a in changed.items() if n not in x}, foreign=True, together=True)
+                 constants={n: a for n, a in changed.items() if n not in x}, foreign=True,
+                 together=True)
 
 
 def resized(length, x, constants, resizable):
@@ -76,7 +82,8 @@ def resized(length, x, constants, resizable):
     that share its length; None if it has them already or has no such axis.  Only a single entry is
     repeated."""
     first = next((a for k, a in x.items() if k in resizable), np.zeros(()))
-    if not first.ndim or first.shape[0] == length or first.shape[0] < length and first.shape[0] != 1:
+    if (not first.ndim or first.shape[0] == length
+            or first.shape[0] < length and first.shape[0] != 1):
         return None
     size = first.shape[0]
 
@@ -103,7 +110,8 @@ def shares_rows(ys, whole):
 
 
 def _indices(x, constants):
-    """(label, other values for the constants): integers at both ends, and with one that is ignored."""
+    """(label, other values for the constants): integers at both ends, and with one that is
+    ignored."""
     whole = {n: a for n, a in constants.items() if is_whole(a)}
     if whole:
         yield ENDS, {n: alternating(a, 0, int(a.max())) for n, a in whole.items()}

@@ -12,7 +12,8 @@ from threading import Lock
 
 from .processes import Processes, WorkerLost
 
-#: How many tasks are under way at once for each worker: enough that none waits, few enough to stay in memory.
+#: How many tasks are under way at once for each worker: enough that none waits, few enough to stay
+#: in memory.
 AHEAD = 4
 
 #: So many seconds a cluster may take to have its first worker.
@@ -45,7 +46,8 @@ class Here(Executor):
 def share_out(function, tasks, workers, tick):
     """``function(task)`` for all tasks: (position -> result, why it stopped or "").
 
-    workers  how many processes share the work, or the address of a cluster; the results are the same
+    workers  how many processes share the work, or the address of a cluster; the results are the
+             same
 
     Interrupted (Ctrl-C), it returns what is finished.  `tick` is called with each task that is.
     """
@@ -62,7 +64,8 @@ def share_out(function, tasks, workers, tick):
 
 
 def finished(function, tasks, workers):
-    """(key, task, the Future of ``function(task)``) of each (key, task) as it is finished; few are under way at once.
+    """(key, task, the Future of ``function(task)``) of each (key, task) as it is finished; few are
+    under way at once.
     """
     tasks, under_way = iter(tasks), {}
     with executor(workers) as (pool, most):
@@ -76,20 +79,24 @@ def finished(function, tasks, workers):
 
 
 def result_of(future):
-    """What a task gave.  Raises WorkerLost for one of which too many workers died, ClusterLost if none is left."""
+    """What a task gave.  Raises WorkerLost for one of which too many workers died, ClusterLost if
+    none is left."""
     try:
         return future.result()
     except CancelledError:
         raise ClusterLost("the cluster has given up the tasks (is its scheduler gone?)") from None
     except Exception as error:
-        if type(error).__name__ != "KilledWorker":  # distributed's, which is imported only where it is used
+        # Distributed's, which is imported only where it is used.
+        if type(error).__name__ != "KilledWorker":
             raise
-        raise WorkerLost("several workers of the cluster died of the same task (too little memory?)") from error
+        raise WorkerLost("several workers of the cluster died of the same task (too little "
+                         "memory?)") from error
 
 
 @contextmanager
 def executor(workers):
-    """(an Executor, a function that says how many tasks shall be under way), see `share_out` for `workers`.
+    """(an Executor, a function that says how many tasks shall be under way), see `share_out` for
+    `workers`.
 
     At the end of the block, and at an error in it, what is still under way is given up.
     """
@@ -120,27 +127,31 @@ def _client(address):
     try:
         client = Client(address, set_as_default=False, timeout="10s")
     except (OSError, ValueError, TimeoutError) as error:
-        raise ClusterError(f"--cluster {address}: there is no scheduler that answers ({error}); start one with "
-                           "'dask scheduler' and workers with 'dask worker ADDRESS --nthreads 1'") from None
+        raise ClusterError(f"--cluster {address}: there is no scheduler that answers ({error}); "
+                           "start one with 'dask scheduler' and workers with 'dask worker ADDRESS "
+                           "--nthreads 1'") from None
     with client:
         _same_everywhere(client, address)
         yield client
 
 
 def _same_everywhere(client, address):
-    """Raise ClusterError where a worker has other versions than this process, and so might find other numbers."""
+    """Raise ClusterError where a worker has other versions than this process, and so might find
+    other numbers."""
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
     except TimeoutError:
-        raise ClusterError(f"--cluster {address}: no worker came in {PATIENCE} s; start some with 'dask worker "
-                           f"{address} --nthreads 1'") from None
+        raise ClusterError(f"--cluster {address}: no worker came in {PATIENCE} s; start some with "
+                           f"'dask worker {address} --nthreads 1'") from None
     mine = versions()
     for worker, theirs in client.run(versions, on_error="return").items():
         if isinstance(theirs, Exception):
-            raise ClusterError(f"--cluster {address}: {worker} cannot import crosscheck ({theirs}); install the same "
+            raise ClusterError(f"--cluster {address}: {worker} cannot import crosscheck "
+                               f"({theirs}); install the same "
                                'version there: pip install "refgrad[crosscheck,cluster]"')
         if other := [f"{p} {theirs[p]} and not {v}" for p, v in mine.items() if theirs[p] != v]:
-            raise ClusterError(f"--cluster {address}: {worker} has {', '.join(other)}; install the same versions there")
+            raise ClusterError(f"--cluster {address}: {worker} has {', '.join(other)}; "
+                               "install the same versions there")
 
 
 def versions():
@@ -160,7 +171,8 @@ class _OneAtATime(Executor):
         return self.pool.submit(alone, function, *arguments, **named)
 
 
-#: Held by the task that runs in this process: the precision of ball arithmetic belongs to the whole process.
+#: Held by the task that runs in this process: the precision of ball arithmetic belongs to the whole
+#: process.
 _RUNNING = Lock()
 
 

@@ -15,9 +15,11 @@ OTHERS = (Path(__file__).parent, Path(refgrad.__file__).parent,
 
 
 def place(error):
-    """", in FUNCTION (FILE, line N)", the innermost line of the user's own that an error came through; "" for none."""
+    """", in FUNCTION (FILE, line N)", the innermost line of the user's own that an error came
+    through; "" for none."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__)
-           if os.path.isfile(frame.filename) and not any(map(Path(frame.filename).is_relative_to, OTHERS))]
+           if os.path.isfile(frame.filename)
+           and not any(map(Path(frame.filename).is_relative_to, OTHERS))]
     if not own:
         return ""
     last = own[-1]

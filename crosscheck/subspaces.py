@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-#: A function that checks whether its argument is symmetric allows for changes of this part, as for rounding.
+#: A function that checks whether its argument is symmetric allows for changes of this part, as for
+#: rounding.
 LITTLE = 2.0 ** -26
 
 
@@ -69,7 +70,8 @@ def _ignores(subject, x, name, triangle, dtype):
     change = change * (1 - np.eye(a.shape[-1]))
     for part in (1.0, LITTLE):
         try:
-            there, here = subject.value({**x, name: a + part * change}, dtype), subject.value(x, dtype)
+            there, here = (subject.value({**x, name: a + part * change}, dtype),
+                           subject.value(x, dtype))
             return all(np.array_equal(b, c) for b, c in zip(there, here, strict=True))
         except Exception:
             continue  # it raises an error where its argument is not symmetric

@@ -1,4 +1,5 @@
-"""A trial differentiates a subject by modes and in dtypes, and judges each answer by what is known at the point.
+"""A trial differentiates a subject by modes and in dtypes, and judges each answer by what is known
+    at the point.
 
     Trial         one point: the answers, and a `Finding` for each
     Examination   a subject at all points, as `check` asks for it
@@ -31,7 +32,8 @@ from .truth.by_differences import ByDifferences
 from .truth.differences import BITS, BY_DIFFERENCES
 from .truth.precision import precision_of
 from .value import value
-from .verdict import LESS_ACCURATE, MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, WRONG, Verdict
+from .verdict import (LESS_ACCURATE, MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED,
+                      WRONG, Verdict)
 from .where import pattern
 
 #: How many points a quick check looks at.
@@ -54,12 +56,13 @@ FAILURES = (WRONG, NOT_FINITE, MISCONDUCT)
 class Finding:
     """One verdict.
 
-    check     the mode ("reverse", "forward over reverse", ...), or what else was looked at ("mutation", ...)
+    check     the mode ("reverse", "forward over reverse", ...), or what else was looked at
+              ("mutation", ...)
     point     the label of the point
     argument  the input that the derivative is with respect to; "*" for all
     dtype     the dtype of the computation; "exact" for ball arithmetic
-    digits    to how many digits a rule agrees with differences in ball arithmetic, or differences in floats know the
-              derivative
+    digits    to how many digits a rule agrees with differences in ball arithmetic, or differences
+              in floats know the derivative
     ulps      the largest error in units in the last place
     bound     what the answer was judged by, as in "proven" or "differences"
     failed    whether it makes the check fail
@@ -80,7 +83,8 @@ class Finding:
 
 
 class Trial:
-    """A subject at one point, differentiated by modes in dtypes, and each answer judged by what is known there.
+    """A subject at one point, differentiated by modes in dtypes, and each answer judged by what is
+    known there.
 
     subject    the `Subject`
     known      what is known at the point: `ByBalls` or `ByDifferences`
@@ -96,25 +100,28 @@ class Trial:
         self.own_rules = subject.by_refgrad and (known.on_trial or known.strict)
 
     def ask(self, modes, dtype):
-        """Have the subject differentiate by these modes; an error that it raises is an answer, too."""
+        """Have the subject differentiate by these modes; an error that it raises is an answer,
+        too."""
         known = self.known
         answers = self.answers.setdefault(dtype, {})
         for mode in modes:
             try:
-                answers[mode] = self.subject.answer(mode, self.point.x, known.weights, known.u, known.v, dtype)
+                answers[mode] = self.subject.answer(mode, self.point.x, known.weights, known.u,
+                                                    known.v, dtype)
             except Exception as error:
                 answers[mode] = error
             finally:
                 self.subject.state.put_back()
 
     def findings(self, dtype, prove=(), modes=None):
-        """Yield a `Finding` for each answer, by some modes or by all; by those in `prove` bounds are computed in any
-        case."""
+        """Yield a `Finding` for each answer, by some modes or by all; by those in `prove` bounds
+        are computed in any case."""
         for mode, name, verdict, failed in self.verdicts(dtype, prove, modes):
             yield self.finding(mode, name, dtype, verdict, failed=failed)
 
     def verdicts(self, dtype, prove=(), modes=None):
-        """Yield the same as (mode, name, `Verdict`, whether it is a failure or None if the verdict alone says that)."""
+        """Yield the same as (mode, name, `Verdict`, whether it is a failure or None if the verdict
+        alone says that)."""
         for mode in self.answers[dtype] if modes is None else modes:
             found = self.answers[dtype][mode]
             if isinstance(found, Exception):
@@ -127,22 +134,28 @@ class Trial:
                 if self.known.on_trial and self.known.refuted(mode, name):
                     continue  # there is a finding already, by the rules on balls
                 with phase(VERDICTS):
-                    verdict = judged(self, mode, name, dtype, self.answers, mode in prove, self.own_rules)
+                    verdict = judged(self, mode, name, dtype, self.answers, mode in prove,
+                                     self.own_rules)
                 if without_a_digit(self, mode, name, dtype, verdict):
                     verdict.verdict = LESS_ACCURATE
-                    verdict.note = "; ".join(filter(None, ["not one digit of it is right", verdict.note]))
+                    verdict.note = "; ".join(filter(None,
+                                                    ["not one digit of it is right", verdict.note]))
                     yield mode, name, verdict, True
                     continue
-                # Whether an overflow on the way is avoidable depends on the formula, of which only refgrad's is known.
+                # Whether an overflow on the way is avoidable depends on the formula, of which only
+                # refgrad's is known.
                 formula = self.known.how == "balls" and (self.own_rules or self.known.another)
-                avoidable = not self.point.extreme and (formula or dtype == finest(self.subject.dtypes))
+                avoidable = (not self.point.extreme
+                             and (formula or dtype == finest(self.subject.dtypes)))
                 # So far out, squares of what other code computes leave the range of floats.
                 beyond = verdict.verdict == WRONG and self.point.extreme and not self.own_rules
-                remark = beyond or verdict.verdict == NOT_FINITE and not (self.known.on_trial or avoidable)
+                remark = (beyond or verdict.verdict == NOT_FINITE
+                          and not (self.known.on_trial or avoidable))
                 yield mode, name, verdict, False if remark else None
 
     def on_balls(self, modes):
-        """Yield a `Finding` for the derivative's code on balls: the formula is right to 40 digits, or refuted."""
+        """Yield a `Finding` for the derivative's code on balls: the formula is right to 40 digits,
+        or refuted."""
         known, point = self.known, self.point
         x, u, v = ({k: Ball(a) for k, a in d.items()} for d in (point.x, known.u, known.v))
         for mode in filter(known.covers, modes):
@@ -174,20 +187,24 @@ class Trial:
         """The `Finding` of a verdict; `failed` where the verdict alone does not say it."""
         digits = verdict.known if np.isnan(digits) else digits
         failed = verdict.verdict in FAILURES if failed is None else failed
-        # A derivative need not be meant for shapes at which only the function broadcasts; refgrad's rules are.
+        # A derivative need not be meant for shapes at which only the function broadcasts; refgrad's
+        # rules are.
         meant = not self.point.foreign or self.own_rules or (
             self.point.together and verdict.verdict in (WRONG, NOT_FINITE))
         told = OK if verdict.verdict == RIGHT and not verdict.bound else verdict.verdict
         return Finding(check, self.point.label, name, dtype, told, digits, verdict.ulp_max,
-                       verdict.rel_error, verdict.error_over_bound, verdict.bound, verdict.note, failed and meant)
+                       verdict.rel_error, verdict.error_over_bound, verdict.bound, verdict.note,
+                       failed and meant)
 
     def _misshapen(self, mode, found):
         """(name, `Verdict`) of each gradient that has not the shape of its input."""
         return [(k, Verdict(MISCONDUCT, note=f"shape {np.shape(found[k])}, expected {a.shape}"))
-                for k, a in self.point.x.items() if mode == Mode.REVERSE and np.shape(found[k]) != a.shape]
+                for k, a in self.point.x.items()
+                if mode == Mode.REVERSE and np.shape(found[k]) != a.shape]
 
     def _unanswered(self, mode, error, dtype):
-        """An error in place of a derivative: a failure where the subject promised one and f itself works."""
+        """An error in place of a derivative: a failure where the subject promised one and f itself
+        works."""
         if isinstance(error, Misconduct):
             return Verdict(MISCONDUCT, note=str(error)), None
         declined = self.subject.may_decline(mode, error) or self.point.extreme or self.point.foreign
@@ -197,8 +214,10 @@ class Trial:
 class Examination:
     """A subject at all its points, and what its derivatives are measured by.
 
-    reference   the function on balls, from a dict of arrays to a list of arrays; None: the subject's own
-    why_floats  why it is measured by differences in floats; "" where it is measured by ball arithmetic
+    reference   the function on balls, from a dict of arrays to a list of arrays; None: the
+                subject's own
+    why_floats  why it is measured by differences in floats; "" where it is measured by ball
+                arithmetic
     quick       look at few points
     thorough    go on to other points after a failure at the caller's own inputs
     """
@@ -209,10 +228,12 @@ class Examination:
         self.size = sum(a.size for a in self.x.values())
         program = reference or subject.program()
         self.program = program and subject.state.after(program)
-        self.why_floats = subject.unproved if self.program is None else _why_not_on_balls(self.program, self.x)
+        self.why_floats = (subject.unproved if self.program is None
+                           else _why_not_on_balls(self.program, self.x))
         if reference and self.why_floats and self.size <= FOR_BALLS:
-            raise ValueError(f"check: the reference does not run in ball arithmetic ({self.why_floats}). Write it with "
-                             f"NumPy's or refgrad.nn's functions, or leave reference= out: differences then do")
+            raise ValueError("check: the reference does not run in ball arithmetic "
+                             f"({self.why_floats}). Write it with NumPy's or refgrad.nn's "
+                             "functions, or leave reference= out: differences then do")
         self.natural = 0.0
         self.points, self.trials, self.precisions, self.varies = {}, {}, {}, False
         self.unexplained = []
@@ -227,7 +248,8 @@ class Examination:
         return self.subject.measurable(self.widest)
 
     def precision(self, dtype):
-        """The `Precision` at which the subject works when it is called in a dtype, found at the caller's own inputs."""
+        """The `Precision` at which the subject works when it is called in a dtype, found at the
+        caller's own inputs."""
         def values(x):
             try:
                 return self.subject.value(x, dtype)
@@ -240,19 +262,22 @@ class Examination:
 
     @cached_property
     def rounds_in_steps(self):
-        """Does f round to a format for which it has no conversion, as to TF32?  To balls that is a step function."""
+        """Does f round to a format for which it has no conversion, as to TF32?  To balls that is a
+        step function."""
         own = not (self.own_rules or self.measured_by_another)
         return own and self.precision(self.widest).form is TF32
 
     @property
     def works_in(self):
-        """Words about the precisions that were found where those are not the dtypes that were asked for."""
+        """Words about the precisions that were found where those are not the dtypes that were asked
+        for."""
         known = [self.precisions[d] for d in self.subject.dtypes if d in self.precisions]
         return "; ".join(p.text for p in known if p.coarse)
 
     def findings(self):
         """Yield `Finding`s, those at the caller's own inputs first."""
-        with progress(lambda: f"{self.subject.name} {self.here}"), self.subject.at_work(), warnings.catch_warnings():
+        with (progress(lambda: f"{self.subject.name} {self.here}"), self.subject.at_work(),
+              warnings.catch_warnings()):
             warnings.simplefilter("ignore")  # overflow is judged, not announced
             try:
                 yield from self._all()
@@ -267,10 +292,12 @@ class Examination:
         reordered = "" if same else another_order(first, second, format_named(self.widest).eps)
         if reordered:
             self.varies = True
-            yield Finding("repeated calls", AS_GIVEN, ALL, self.widest, RIGHT, note=f"two calls of f {reordered}")
+            yield Finding("repeated calls", AS_GIVEN, ALL, self.widest, RIGHT,
+                          note=f"two calls of f {reordered}")
         elif not same:
-            yield Finding("repeated calls", AS_GIVEN, ALL, self.widest, MISCONDUCT, failed=True, note=(
-                "the function itself gives another value when it is called again; fix its random seed"))
+            yield Finding("repeated calls", AS_GIVEN, ALL, self.widest, MISCONDUCT, failed=True,
+                          note=("the function itself gives another value when it is called again; "
+                                "fix its random seed"))
             return
         for name in subject.overwrites(self.widest):
             yield Finding("mutation", AS_GIVEN, name, self.widest, MISCONDUCT, failed=True,
@@ -280,7 +307,8 @@ class Examination:
             yield Finding(directions, AS_GIVEN, name, self.widest, OK, note=(
                 f"{name} is {subspace.words}: the derivative is judged along {directions}"))
         number = failed = 0
-        for number, point in enumerate(around(self.x, subject.constants, subject.dtypes, self.seed, self._works)):
+        for number, point in enumerate(around(self.x, subject.constants, subject.dtypes, self.seed,
+                                              self._works)):
             for finding in self._stand(point, number):
                 failed += finding.failed
                 yield finding
@@ -299,10 +327,12 @@ class Examination:
             else:
                 yield finding
         if end:
-            yield Finding("other shapes", place, ALL, self.widest, NO_ANSWER, note=f"{end}, one of its own")
+            yield Finding("other shapes", place, ALL, self.widest, NO_ANSWER,
+                          note=f"{end}, one of its own")
 
     def _stand(self, point, number):
-        """Yield what is found at a point; an error that the subject raises on the way becomes a finding."""
+        """Yield what is found at a point; an error that the subject raises on the way becomes a
+        finding."""
         self.points[point.label], self.here = point, point.label
         with self.subject.given(point.constants):
             try:
@@ -310,11 +340,13 @@ class Examination:
             except Exception as error:
                 if not (isinstance(error, Undecided) or raised_by_the_subject(error)):
                     raise
-                note = str(error) if isinstance(error, Undecided) else f"it could not be told: {brief(error)}"
+                note = (str(error) if isinstance(error, Undecided)
+                        else f"it could not be told: {brief(error)}")
                 yield Finding("differences", point.label, ALL, "exact", UNDECIDED, note=note)
 
     def _elsewhere(self, number):
-        """Yield a label, then what is found there: at other shapes and indices, and for arrays without entries."""
+        """Yield a label, then what is found there: at other shapes and indices, and for arrays
+        without entries."""
         subject = self.subject
         x, constants, whole = rounded(self.x, subject.dtypes), subject.constants, None
         if not self._works(x, constants):
@@ -340,7 +372,8 @@ class Examination:
                           failed=verdict.verdict in FAILURES)
 
     def _pads(self, point, ys):
-        """Is the gradient 0 at index 0 of some input?  Then index 0 may stand for padding, on purpose."""
+        """Is the gradient 0 at index 0 of some input?  Then index 0 may stand for padding, on
+        purpose."""
         try:
             ones = [np.ones(np.shape(y)) for y in ys]
             found = self.subject.pull(point.x, ones, self.widest, np.asarray)[0]
@@ -366,7 +399,8 @@ class Examination:
         dtype = finding.dtype if finding.dtype in trial.answers else next(iter(trial.answers))
         if not isinstance(trial.answers[dtype].get(Mode.REVERSE), dict):
             return ""
-        with self.subject.at_work(), self.subject.given(trial.point.constants), np.errstate(all="ignore"):
+        with (self.subject.at_work(), self.subject.given(trial.point.constants),
+              np.errstate(all="ignore")):
             try:
                 return pattern(trial, finding.argument, dtype)
             finally:
@@ -410,7 +444,8 @@ class Examination:
         modes = self._modes(number, point)
         if known.how == "balls":
             yield from trial.on_balls(modes[self.widest])
-        dtypes = sorted(point.dtypes or self.subject.dtypes, key=lambda d: -format_named(d).precision)
+        dtypes = sorted(point.dtypes or self.subject.dtypes,
+                        key=lambda d: -format_named(d).precision)
         wrong = set()
         self.trials[point.label] = trial
         for order in (1, 2):
@@ -418,7 +453,8 @@ class Examination:
             for dtype in dtypes:
                 trial.ask(chosen[dtype], dtype)
             for dtype in dtypes:
-                for finding in trial.findings(dtype, (Mode.REVERSE,) if number == 0 else (), chosen[dtype]):
+                for finding in trial.findings(dtype, (Mode.REVERSE,) if number == 0 else (),
+                                              chosen[dtype]):
                     if finding.failed:
                         wrong.add(finding.check)
                     yield finding
@@ -431,24 +467,30 @@ class Examination:
                 yield from third_order(trial, self.widest)
 
     def known_at(self, point, weights, u, v, number):
-        """What is known at a point: `ByBalls` where the function runs on balls, else `ByDifferences`."""
+        """What is known at a point: `ByBalls` where the function runs on balls, else
+        `ByDifferences`."""
         known = None
         if not self.why_floats and not self.rounds_in_steps:
             modes = tuple(dict.fromkeys([*FIRST_ORDER, *self._modes(number, point)[self.widest]]))
-            for wanted, source in ((modes, REFGRAD), (FIRST_ORDER, REFGRAD), (FIRST_ORDER, BY_DIFFERENCES)):
+            for wanted, source in ((modes, REFGRAD), (FIRST_ORDER, REFGRAD),
+                                   (FIRST_ORDER, BY_DIFFERENCES)):
                 if source is BY_DIFFERENCES and (known is None or self.many):
                     break
                 try:
-                    known = ByBalls(self.program, point.x, weights, u, v, self.seed, wanted, self.own_rules,
-                                    self.natural, self.measured_by_another,
+                    known = ByBalls(self.program, point.x, weights, u, v, self.seed, wanted,
+                                    self.own_rules, self.natural, self.measured_by_another,
                                     precision=self.precision, by=source)
-                except NotImplementedError:  # a primitive of the user's own has a rule for one mode alone
+                except NotImplementedError:
+                    # A primitive of the user's own has a rule for one mode alone.
                     known = None
                 if known is not None and not (known.undecided and self.own_rules):
-                    break  # where rules on trial leave something open, fewer modes may not, or f's own differences
+                    # Where rules on trial leave something open, fewer modes may not, or f's own
+                    # differences.
+                    break
             if known is not None and known.without_rules and not (self.own_rules or self.many):
-                known = ByBalls(self.program, point.x, weights, u, v, self.seed, modes, natural=self.natural,
-                                another=self.measured_by_another, precision=self.precision, by=BY_DIFFERENCES)
+                known = ByBalls(self.program, point.x, weights, u, v, self.seed, modes,
+                                natural=self.natural, another=self.measured_by_another,
+                                precision=self.precision, by=BY_DIFFERENCES)
         # Where balls leave open which branch f takes, its own values may still tell.
         if known is None or known.undecided and not (self.own_rules or self.measured_by_another):
             known = self._by_values(point, weights, u, v, number)
@@ -457,44 +499,53 @@ class Examination:
     def _in_dtype(self, dtype, point, weights, u, v):
         program = self.subject.program_in(dtype)
         try:
-            return program and ByBalls(self.subject.state.after(program), point.x, weights, u, v, self.seed,
+            return program and ByBalls(self.subject.state.after(program),
+                                       point.x, weights, u, v, self.seed,
                                        self.subject.modes, natural=self.natural, another=False,
                                        precision=self.precision)
         except Exception:  # without a rule for one of the modes
             return None
 
     def _by_values(self, point, weights, u, v, number):
-        return ByDifferences(self.subject, point.x, weights, u, v, self.measured, self.natural, point.extreme,
+        return ByDifferences(self.subject, point.x, weights, u, v,
+                             self.measured, self.natural, point.extreme,
                              together=number > 0 and self.many, precision=self.precision,
                              unexplained=self.unexplained)
 
     def _unknown(self, point, error):
-        """The `Finding` where there is no exact derivative: f has no value on balls, or a rule raises an error."""
+        """The `Finding` where there is no exact derivative: f has no value on balls, or a rule
+        raises an error."""
         try:
             with arithmetic(BITS[0]):
                 ys = self.program({k: Ball(a) for k, a in point.x.items()})
-            known = all(np.isfinite(y.radius() + np.abs(y.mid())).all() for y in ys if isinstance(y, Ball))
+            known = all(np.isfinite(y.radius() + np.abs(y.mid())).all() for y in ys
+                        if isinstance(y, Ball))
         except Exception:
             known = False
         if known:
             what = "refgrad's rules" if self.own_rules else "the reference's rules"
             return Finding(Mode.REVERSE, point.label, ALL, "exact", NO_ANSWER,
-                           failed=self.own_rules and not point.foreign, note=f"{what} raise {brief(error)}")
-        return Finding("differences", point.label, ALL, "exact", UNDECIDED, note=f"f has no value: {brief(error)}")
+                           failed=self.own_rules and not point.foreign,
+                           note=f"{what} raise {brief(error)}")
+        return Finding("differences", point.label, ALL, "exact", UNDECIDED,
+                       note=f"f has no value: {brief(error)}")
 
     def _modes(self, number, point):
-        """dtype -> the modes to ask for: all, or with many entries all at the caller's own inputs alone.  Elsewhere it
-        is reverse mode then, and at the `MIXED` point forward mode too, in the widest dtype."""
+        """dtype -> the modes to ask for: all, or with many entries all at the caller's own inputs
+        alone.  Elsewhere it is reverse mode then, and at the `MIXED` point forward mode too, in the
+        widest dtype."""
         def wanted(dtype):
             if number == 0 or not self.many:
                 return self.subject.modes
-            some = {Mode.REVERSE} | ({Mode.FORWARD} if point.label == MIXED and dtype == self.widest else set())
+            some = {Mode.REVERSE} | ({Mode.FORWARD} if point.label == MIXED and dtype == self.widest
+                                     else set())
             return [m for m in self.subject.modes if m in some]
         return {dtype: wanted(dtype) for dtype in self.subject.dtypes}
 
 
 def _draw(rng, shape, form):
-    """A direction or a weight: its entries have either sign, differ from 0 and from each other, and fit every dtype."""
+    """A direction or a weight: its entries have either sign, differ from 0 and from each other, and
+    fit every dtype."""
     return form.round(rng.uniform(0.5, 2.0, shape) * rng.choice([-1.0, 1.0], shape))
 
 
@@ -509,4 +560,5 @@ def _why_not_on_balls(program, x):
         return ""
     except Exception as error:
         return brief(error)
-    return "" if any(isinstance(y, Ball) for y in ys) else "its result does not depend on the inputs as arrays"
+    return ("" if any(isinstance(y, Ball) for y in ys)
+            else "its result does not depend on the inputs as arrays")

@@ -18,7 +18,8 @@ def value(trial, ys, dtype, measured_by_another):
     if [np.shape(y) for y in ys] != [np.shape(b) for b in exact]:
         shapes = [np.shape(b) for b in exact]
         yield trial.finding("value", ALL, dtype, Verdict(
-            WRONG, note=f"the results have the shapes {[np.shape(y) for y in ys]}, the reference's have {shapes}"))
+            WRONG, note=f"the results have the shapes {[np.shape(y) for y in ys]}, the reference's "
+                        f"have {shapes}"))
         return
     rounded = trial.known.rounded(dtype)
     for k, (y, b) in enumerate(zip(ys, exact)):
@@ -33,19 +34,22 @@ def value(trial, ys, dtype, measured_by_another):
         if off.any():
             what = "the function and its reference differ" if measured_by_another else (
                 "the function is off what its operations give exactly")
-            verdict = Verdict(WRONG, note=f"{what}, at most by {float(np.max(error)):.3g} where the largest result "
-                                          f"is {size:.3g}")
+            verdict = Verdict(WRONG, note=f"{what}, at most by {float(np.max(error)):.3g} where "
+                                          f"the largest result is {size:.3g}")
         else:
             verdict = entries_without_a_digit(np.asarray(y, float), b, error)
         yield trial.finding("value", f"result {k}", dtype, verdict)
 
 
 def entries_without_a_digit(y, exact, error):
-    """The `Verdict` on a result that is right as a whole, of which single entries may have no right digit."""
-    sizes = np.maximum(exact.lower(), -exact.upper())  # what an entry certainly has, 0 where it may be 0
+    """The `Verdict` on a result that is right as a whole, of which single entries may have no right
+    digit."""
+    # What an entry certainly has, 0 where it may be 0.
+    sizes = np.maximum(exact.lower(), -exact.upper())
     lost = (sizes > np.finfo(float).tiny) & (error >= sizes / 2)
     if not lost.any():
         return Verdict(RIGHT)
     at = tuple(map(int, np.argwhere(lost)[0]))
-    return Verdict(LESS_ACCURATE, note=f"entry {at} is {y[at]:.6g}, exact {float(exact.mid()[at]):.6g}: not one "
-                                       "digit of it is right")
+    return Verdict(LESS_ACCURATE,
+                   note=f"entry {at} is {y[at]:.6g}, exact {float(exact.mid()[at]):.6g}: not one "
+                        "digit of it is right")

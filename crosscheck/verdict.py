@@ -1,8 +1,9 @@
 """Judges how a derivative differs from the exact one.  There are no tolerances: every limit is
 computed.
 
-    exact to rounding   the error is within what rounding alone can do to the computation: proven by the ball at that
-                        precision, or typical, a small multiple of the error that the reference makes in the same dtype
+    exact to rounding   the error is within what rounding alone can do to the computation: proven by
+                        the ball at that precision, or typical, a small multiple of the error that
+                        the reference makes in the same dtype
     agrees              the function runs in floats only: derivative and differences agree to as
                         many digits as the differences are good for
     less accurate       the error is larger than that, but shrinks with the precision as only
@@ -35,7 +36,8 @@ MISCONDUCT, NO_ANSWER, UNDECIDED = "misconduct", "no answer", "undecided"
 OK = "ok"
 VERDICTS = (RIGHT, AGREES, LESS_ACCURATE, WRONG, NOT_FINITE, KINK, MISCONDUCT, NO_ANSWER, UNDECIDED)
 
-#: An error up to this multiple of the reference's own in the same dtype is typical of that dtype: three binary digits.
+#: An error up to this multiple of the reference's own in the same dtype is typical of that dtype:
+#: three binary digits.
 TYPICAL = 8
 
 #: Rounding errors are proportional to eps.  The error in the coarser of two dtypes may exceed that
@@ -47,7 +49,8 @@ LUCK = 2.0 ** 10
 
 @dataclass
 class Verdict:
-    """The judgement of one result; ulp figures are in units in the last place of the exact value in that dtype."""
+    """The judgement of one result; ulp figures are in units in the last place of the exact value in
+    that dtype."""
 
     verdict: str
     ulp_max: float = np.nan
@@ -79,11 +82,15 @@ class Context:
     twin       the result of the same computation in another dtype: it tells a rounding error from a
                wrong formula
     twin_dtype the name of that dtype
-    bend       beside which a derivative of second order that is exactly 0 may be lost: the slopes over the entries of x
-    usual      the function's size where the caller stands: what is far smaller than that may come as 0
-    works      the formats in which the function works when it is called in `dtype` and in `twin_dtype`, where those
-               are not the dtypes themselves: a function from dtype to `FloatFormat`
-    condition  the condition number, asked for where it explains an error; None where it is not known
+    bend       beside which a derivative of second order that is exactly 0 may be lost: the slopes
+               over the entries of x
+    usual      the function's size where the caller stands: what is far smaller than that may come
+               as 0
+    works      the formats in which the function works when it is called in `dtype` and in
+               `twin_dtype`, where those are not the dtypes themselves: a function from dtype to
+               `FloatFormat`
+    condition  the condition number, asked for where it explains an error; None where it is not
+               known
     """
 
     mode: Mode
@@ -108,12 +115,14 @@ class Context:
 
     @property
     def telling(self):
-        """A bound tells something below this: the derivative's scale, or the value's if that is lost beside it."""
+        """A bound tells something below this: the derivative's scale, or the value's if that is
+        lost beside it."""
         return telling(self.scale, self.value, self.form)
 
 
 def telling(scale, value, dtype):
-    """What a bound must be below to tell something of a derivative of that scale in a function of that value."""
+    """What a bound must be below to tell something of a derivative of that scale in a function of
+    that value."""
     return scale if scale > format_named(dtype).eps * value else value
 
 
@@ -127,17 +136,20 @@ def judge(result, exact, bound, context):
     result = np.asarray(result)
     if result.shape != exact.shape:
         return Verdict(WRONG, note=f"shape {result.shape}, expected {exact.shape}")
-    other = result.dtype.name != context.dtype and context.dtype in OF_NUMPY and result.dtype.name in FORMATS
+    other = (result.dtype.name != context.dtype and context.dtype in OF_NUMPY
+             and result.dtype.name in FORMATS)
     came_as = f"came as {result.dtype}" if other else ""
     result = format_named(context.dtype).round(result)
     error, size = _error(result, exact, context.bits), exact.abs_upper()
     if context.typical is not None and not (agreement.kink or agreement.open):
         def typical(own):
-            own = np.where(np.isfinite(own), own, 0.0)  # a reference without a number excuses nothing
+            # A reference without a number excuses nothing.
+            own = np.where(np.isfinite(own), own, 0.0)
             return (error <= TYPICAL * (own + form.eps * size)).all()
 
         if np.isfinite(error).all() and (
-                typical(0.0) or typical(_error(form.round(context.typical()), exact, context.bits))):
+                typical(0.0)
+                or typical(_error(form.round(context.typical()), exact, context.bits))):
             return Verdict(RIGHT, *figures(error, size, scale, form), bound="typical", note=came_as)
     bound = bound()
     if result.size == 0:
@@ -153,7 +165,8 @@ def judge(result, exact, bound, context):
     elif np.isinf(error).any():
         overflow = (np.isinf(bound.limit) | (size > form.largest))[np.isinf(error)].all()
         found.verdict = UNDECIDED if overflow else NOT_FINITE
-        found.note = f"{form.name} may overflow here" if overflow else "nan or inf where a finite value exists"
+        found.note = (f"{form.name} may overflow here" if overflow
+                      else "nan or inf where a finite value exists")
     elif np.max(bound.limit) >= context.telling:
         found.note = "rounding alone could explain any value"
     elif beyond.any():
@@ -164,7 +177,8 @@ def judge(result, exact, bound, context):
         if (lost | shrinks & in_proportion)[beyond].all():
             found.verdict, found.note = LESS_ACCURATE, _how_much_worse(found, context.condition)
         elif bound.how == "first order" and (lost | shrinks)[beyond].all():
-            found.note = f"so ill-conditioned that in {form.name} a bound to first order tells nothing"
+            found.note = (f"so ill-conditioned that in {form.name} a bound to first order tells "
+                          "nothing")
         else:
             worst = np.unravel_index(np.argmax(ratio), ratio.shape)
             found.verdict = WRONG
@@ -181,15 +195,18 @@ def _error(result, exact, bits):
     """An upper bound of the error of each entry; inf where the entry is nan or inf."""
     finite = np.isfinite(result)
     with arithmetic(bits):
-        return np.where(finite, (Ball(np.where(finite, result, 0).astype(float)) - exact).abs_upper(), np.inf)
+        return np.where(
+            finite, (Ball(np.where(finite, result, 0).astype(float)) - exact).abs_upper(), np.inf)
 
 
 def _behaves_as_rounding(error, exact, form, context):
-    """Does the error change from one precision to the other as rounding errors do, which are proportional to eps?
+    """Does the error change from one precision to the other as rounding errors do, which are
+    proportional to eps?
 
-    Two answers for each entry.  Does it shrink: the error of a wrong formula does not change at all; halfway, in powers
-    of two, is the limit.  Is it in proportion: where the coarser precision alone is off, by a kernel of its own, its
-    error is larger than the finer one's explains; by no more than `LUCK` it may be so by chance.
+    Two answers for each entry.  Does it shrink: the error of a wrong formula does not change at
+    all; halfway, in powers of two, is the limit.  Is it in proportion: where the coarser precision
+    alone is off, by a kernel of its own, its error is larger than the finer one's explains; by no
+    more than `LUCK` it may be so by chance.
     """
     twin, nowhere = context.twin, np.zeros(error.shape, bool)
     if twin is None or np.shape(twin) != exact.shape:
@@ -201,11 +218,13 @@ def _behaves_as_rounding(error, exact, form, context):
     (fine, fine_form), (coarse, coarse_form) = sorted(
         ((error, form), (other, twin_form)), key=lambda pair: pair[1].eps)
     ratio = coarse_form.eps / fine_form.eps
-    # An error below the last place may be luck, and none at all, where the coarse one overflowed, tells nothing.
+    # An error below the last place may be luck, and none at all, where the coarse one overflowed,
+    # tells nothing.
     coarse, size = np.where(np.isinf(coarse), 0.0, coarse), exact.abs_upper()
     shrinks = fine * np.sqrt(ratio) <= np.maximum(coarse, size * coarse_form.eps)
     if form is fine_form:
-        # A value that vanished shows no error larger than itself: then some right digits are more than none.
+        # A value that vanished shows no error larger than itself: then some right digits are more
+        # than none.
         return shrinks | (np.asarray(twin) == 0) & (fine <= size / 32), ~nowhere
     expected = max(float(np.max(fine, initial=0.0)), context.scale * fine_form.eps) * ratio
     return shrinks, coarse <= min(LUCK, coarse_form.eps ** -0.5) * expected
@@ -215,14 +234,16 @@ def by_the_factor(factor):
     """The words about the factor by which an entry is off."""
     if not np.isfinite(factor):
         return ""
-    return f" (by the factor 1 {factor - 1:+.3g})" if abs(factor - 1) < 1e-3 else f" (by the factor {factor:.6g})"
+    return (f" (by the factor 1 {factor - 1:+.3g})"
+            if abs(factor - 1) < 1e-3 else f" (by the factor {factor:.6g})")
 
 
 def _how_much_worse(found, condition):
     """The note on a result that is less accurate than need be."""
     ratio = found.error_over_bound
     worse = found.ulp_max * (1 - 1 / ratio)
-    multiple = f"{ratio:.3g} times the bound" if np.isfinite(ratio) else "where the reference rounds nothing"
+    multiple = (f"{ratio:.3g} times the bound" if np.isfinite(ratio)
+                else "where the reference rounds nothing")
     number = "" if condition is None else f", condition number {condition():.2g}"
     return f"{worse:.3g} ulps worse than attainable ({multiple}){number}"
 
@@ -240,8 +261,10 @@ def figures(error, size, scale, form):
     if not error.size:
         return 0.0, 0.0, 0.0
     largest = float(np.max(size))
-    # Where the exact value is zero there is no last place of its own: the array's or the gradient's largest stands in.
-    reference = np.where(size > scale * 1e-100, size, largest if largest > scale * 1e-100 else scale)
+    # Where the exact value is zero there is no last place of its own: the array's or the gradient's
+    # largest stands in.
+    reference = np.where(size > scale * 1e-100, size,
+                         largest if largest > scale * 1e-100 else scale)
     unit = float(np.max(reference)) or 1.0  # the squares of the norms stay in the range of floats
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         ulps = error / form.spacing(reference)

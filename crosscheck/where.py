@@ -2,8 +2,8 @@
 by one factor everywhere, one row or column, transposed, the gradient of another input, the
 cotangent of a result ignored.
 
-The true gradient is known by slopes of the function along single entries, or, of larger arrays, along random directions
-that are confined to one slice of an axis each.
+The true gradient is known by slopes of the function along single entries, or, of larger arrays,
+along random directions that are confined to one slice of an axis each.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from .formats import format_named
 from .modes import Mode
 from .verdict import TYPICAL
 
-#: Arrays with more entries than this are looked at slice by slice; along at most so many slices of an axis.
+#: Arrays with more entries than this are looked at slice by slice; along at most so many slices of
+#: an axis.
 ENTRIES, SLICES = 64, 48
 
-#: With more entries than this in all inputs fewer slices are looked at, at least `FEW`; then no slice is named.
+#: With more entries than this in all inputs fewer slices are looked at, at least `FEW`; then no
+#: slice is named.
 LARGE, FEW = 10_000, 6
 
 #: Numbers that differ by less than this part of their size are taken for the same.
@@ -27,7 +29,8 @@ NOTHING = "it is 0 everywhere: nothing flows back"
 
 
 def pattern(trial, name, dtype):
-    """What is wrong with the gradient with respect to `name`, in words; "" where no pattern shows."""
+    """What is wrong with the gradient with respect to `name`, in words; "" where no pattern
+    shows."""
     given = np.asarray(trial.answers[dtype][Mode.REVERSE][name], float)
     if given.shape != trial.point.x[name].shape or not given.size or not np.isfinite(given).all():
         return ""
@@ -58,7 +61,8 @@ def _entries(trial, name):
 def _differ(given, true, dtype):
     """Which entries are wrong, beyond what rounding in the dtype explains."""
     size = float(np.max(np.abs(true)) or np.max(np.abs(given)))
-    return np.abs(given - true) > max(SAME, TYPICAL * np.sqrt(format_named(dtype).eps)) * 1e-3 * size
+    return np.abs(given - true) > max(SAME,
+                                      TYPICAL * np.sqrt(format_named(dtype).eps)) * 1e-3 * size
 
 
 def _same(a, b):
@@ -106,8 +110,8 @@ def _meaning(factor):
     if abs(factor + 1) < SAME:
         return ": its sign is turned"
     if abs(factor - round(factor)) < SAME * abs(factor) and factor > 1:
-        return f": a factor of 1/{round(factor)} is missing (a sum where a mean is due?)" if factor > 2 else (
-            ": it is twice as large as it should be")
+        return (f": a factor of 1/{round(factor)} is missing (a sum where a mean is due?)"
+                if factor > 2 else (": it is twice as large as it should be"))
     if factor > 0 and abs(1 / factor - round(1 / factor)) < SAME / factor:
         return f": a factor of {round(1 / factor)} is missing" + (
             " (a mean where a sum is due?)" if round(1 / factor) > 2 else "")
@@ -137,7 +141,8 @@ def _slice(axis, n, shape):
 
 
 def _of_slices(trial, name, given):
-    """What is wrong with the gradient of a large array, by one slope for each slice of each axis."""
+    """What is wrong with the gradient of a large array, by one slope for each slice of each
+    axis."""
     rng = np.random.default_rng(given.size)
     v = rng.uniform(0.5, 2.0, given.shape) * rng.choice([-1.0, 1.0], given.shape)
     size = sum(a.size for a in trial.point.x.values())
@@ -153,7 +158,8 @@ def _of_slices(trial, name, given):
             left, _, width, smooth = trial.known.slopes({name: d})
             if not smooth:
                 return ""
-            told, terms = float(np.sum(given[part] * v[part])), float(np.sum(np.abs(given[part] * v[part])))
+            told, terms = (float(np.sum(given[part] * v[part])),
+                           float(np.sum(np.abs(given[part] * v[part]))))
             off = abs(told - left) > width + SAME * 1e-3 * max(terms, abs(left))
             wrong.append(off)
             zero.append(not given[part].any())

@@ -1,13 +1,15 @@
-"""Backpropagation through time: an LSTM reads a sequence, and its gradient is checked, and learns from it.
+"""Backpropagation through time: an LSTM reads a sequence, and its gradient is checked, and learns
+from it.
 
     python examples/backpropagation_through_time.py
 
-The loop over time is a Python loop.  Reverse mode walks it backwards, which is backpropagation through time: one sweep
-gives the slopes in all parameters.  Forward mode goes along with the loop instead, and gives the slope in one direction
-for each run.  Both are computed here and must agree, for a random direction and for each single coordinate of a bias.
+The loop over time is a Python loop.  Reverse mode walks it backwards, which is backpropagation
+through time: one sweep gives the slopes in all parameters.  Forward mode goes along with the loop
+instead, and gives the slope in one direction for each run.  Both are computed here and must agree,
+for a random direction and for each single coordinate of a bias.
 
-The task: a sequence of numbers, of which some are marked; say the sum of the marked ones after the last step.
-(Hochreiter and Schmidhuber, 1997, section 5.4.)
+The task: a sequence of numbers, of which some are marked; say the sum of the marked ones after the
+last step. (Hochreiter and Schmidhuber, 1997, section 5.4.)
 """
 
 import numpy as np
@@ -19,10 +21,12 @@ HIDDEN, LENGTH, BATCH, STEPS, RATE = 8, 12, 64, 400, 0.02
 
 
 def draw(rng):
-    """Sequences (time, batch, 2) of numbers and marks, and for each the sum of its two marked numbers."""
+    """Sequences (time, batch, 2) of numbers and marks, and for each the sum of its two marked
+    numbers."""
     numbers = rng.random((LENGTH, BATCH))
     marks = np.zeros((LENGTH, BATCH))
-    first, second = rng.integers(LENGTH // 2, size=BATCH), rng.integers(LENGTH // 2, LENGTH, size=BATCH)
+    first, second = (rng.integers(LENGTH // 2, size=BATCH),
+                     rng.integers(LENGTH // 2, LENGTH, size=BATCH))
     marks[first, np.arange(BATCH)] = marks[second, np.arange(BATCH)] = 1
     return np.stack([numbers, marks], axis=-1), np.sum(numbers * marks, axis=0)
 
@@ -49,7 +53,8 @@ def loss(p, sequence, target):
 
 
 def check(p, sequence, target, rng):
-    """The gradient by reverse mode against slopes by forward mode: the largest relative differences."""
+    """The gradient by reverse mode against slopes by forward mode: the largest relative
+    differences."""
     f = lambda p: loss(p, sequence, target)
     gradient = rg.grad(f)(p)
     v = rg.tree_map(lambda x: rng.standard_normal(x.shape), p)
@@ -59,12 +64,14 @@ def check(p, sequence, target, rng):
 
     forward = rg.jacobian(lambda b: f({**p, "b": b}), mode="forward")(p["b"])
     difference = np.max(np.abs(forward - gradient["b"])) / np.max(np.abs(forward))
-    print(f"each of {forward.size} slopes in the gates' biases: largest difference {difference:.0e} of the largest")
+    print(f"each of {forward.size} slopes in the gates' biases: largest difference "
+          f"{difference:.0e} of the largest")
     return abs(along - slope) / abs(slope), difference
 
 
 def train(p, rng):
-    """Adam (Kingma and Ba, 2015); prints the loss as it falls, and returns the last one on new sequences."""
+    """Adam (Kingma and Ba, 2015); prints the loss as it falls, and returns the last one on new
+    sequences."""
     mean, square = ({k: np.zeros_like(x) for k, x in p.items()} for _ in range(2))
     gradient = rg.value_and_grad(loss)
     for step in range(1, STEPS + 1):
@@ -72,7 +79,8 @@ def train(p, rng):
         for k in p:
             mean[k] = 0.9 * mean[k] + 0.1 * g[k]
             square[k] = 0.99 * square[k] + 0.01 * g[k] ** 2
-            p[k] = p[k] - RATE * (mean[k] / (1 - 0.9 ** step)) / (np.sqrt(square[k] / (1 - 0.99 ** step)) + 1e-8)
+            p[k] = p[k] - RATE * (mean[k] / (1 - 0.9 ** step)) / (
+                np.sqrt(square[k] / (1 - 0.99 ** step)) + 1e-8)
         if step % 100 == 0 or step == 1:
             print(f"step {step:3d}: squared error {value:.4f}")
     return loss(p, *draw(rng))
@@ -83,11 +91,13 @@ def main():
     p = initial(rng)
     sequence, target = draw(rng)
     count = sum(x.size for x in p.values())
-    print(f"an LSTM with {HIDDEN} units and {count} parameters, {BATCH} sequences of {LENGTH} steps")
+    print(f"an LSTM with {HIDDEN} units and {count} parameters, {BATCH} sequences of {LENGTH} "
+          "steps")
     for difference in check(p, sequence, target, rng):
         assert difference < 1e-12, difference
     last = train(p, rng)
-    print(f"on new sequences: squared error {last:.4f}; of always saying 1 it is {np.mean((target - 1) ** 2):.4f}")
+    print(f"on new sequences: squared error {last:.4f}; of always saying 1 it is "
+          f"{np.mean((target - 1) ** 2):.4f}")
     assert last < 0.05
 
 

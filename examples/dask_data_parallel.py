@@ -1,11 +1,13 @@
-"""Data-parallel gradients: the data lie in blocks on the workers of a cluster, the parameters are NumPy's.
+"""Data-parallel gradients: the data lie in blocks on the workers of a cluster, the parameters are
+NumPy's.
 
     python examples/dask_data_parallel.py [--megabytes 300] [--limit 256]
 
-Logistic regression and a two-layer network, on more data than a worker may hold in memory.  The loss is a plain NumPy
-program.  Where it meets the data, which are a Dask array, it becomes one: the gradient is a lazy Dask array, a sum of
-one term for each block, and nothing is computed before it is asked for.  Each worker makes its blocks, adds its terms,
-and drops them.  Both gradients are compared with NumPy's, on as much data as fit here, and block by block on all.
+Logistic regression and a two-layer network, on more data than a worker may hold in memory.  The
+loss is a plain NumPy program.  Where it meets the data, which are a Dask array, it becomes one: the
+gradient is a lazy Dask array, a sum of one term for each block, and nothing is computed before it
+is asked for.  Each worker makes its blocks, adds its terms, and drops them.  Both gradients are
+compared with NumPy's, on as much data as fit here, and block by block on all.
 """
 
 import argparse
@@ -85,10 +87,12 @@ def main():
     bytes_of_block = ROWS * (FEATURES + 1) * 8
     blocks = max(4, options.megabytes * 10 ** 6 // bytes_of_block)
     with LocalCluster(n_workers=2, threads_per_worker=1, memory_limit=f"{options.limit}MiB",
-                      dashboard_address=None, silence_logs="ERROR") as cluster, Client(cluster) as client:
+                      dashboard_address=None,
+                      silence_logs="ERROR") as cluster, Client(cluster) as client:
         idle = max(client.run(peak_memory).values())
-        print(f"data: {blocks * bytes_of_block / 1e6:.0f} MB in {blocks} blocks; 2 workers of at most "
-              f"{options.limit * 2 ** 20 / 1e6:.0f} MB, of which Python and its libraries take {idle / 1e6:.0f} MB")
+        print(f"data: {blocks * bytes_of_block / 1e6:.0f} MB in {blocks} blocks; 2 workers of at "
+              f"most {options.limit * 2 ** 20 / 1e6:.0f} MB, of which Python and its libraries "
+              f"take {idle / 1e6:.0f} MB")
         for name, (loss, p) in parameters(np.random.default_rng(0)).items():
             start = time.perf_counter()
             gradient = rg.grad(loss)(p, lazy_data(blocks))
@@ -99,10 +103,11 @@ def main():
             difference = distance(gradient, block_by_block(loss, p, blocks))
             alone = time.perf_counter() - start
             assert difference < 1e-12, difference
-            print(f"{name}: gradient in {took:.2f} s, NumPy alone block by block in {alone:.2f} s; largest difference "
-                  f"{difference:.0e} of the largest entry")
+            print(f"{name}: gradient in {took:.2f} s, NumPy alone block by block in {alone:.2f} s; "
+                  f"largest difference {difference:.0e} of the largest entry")
         peak = max(client.run(peak_memory).values())
-        print(f"peak memory of a worker: {peak / 1e6:.0f} MB, {(peak - idle) / 1e6:.0f} MB above the idle one")
+        print(f"peak memory of a worker: {peak / 1e6:.0f} MB, {(peak - idle) / 1e6:.0f} MB above "
+              "the idle one")
         fits = 8
         for name, (loss, p) in parameters(np.random.default_rng(0)).items():
             whole = np.concatenate([block(seed) for seed in range(fits)])

@@ -1,4 +1,4 @@
-"""A network's value and gradient on a GPU: refgrad on CuPy's arrays beside CuPy by hand, torch, JAX.
+"""A network's value and gradient on a GPU: refgrad on CuPy's arrays, CuPy by hand, torch, JAX.
 
     python examples/mlp_on_a_gpu.py [--tf32] [--out mlp_on_a_gpu.csv]
 
@@ -108,7 +108,8 @@ def measured(width, tf32, repetitions=15):
     runs, times, off = contenders(weights, x, y, tf32), {}, {}
     for name, (run, wait) in runs.items():
         gradients = [np.asarray(g.get() if hasattr(g, "get") else g.tolist()) for g in run()[1]]
-        off[name] = max(np.linalg.norm(g - r) / np.linalg.norm(r) for g, r in zip(gradients, right[1]))
+        off[name] = max(np.linalg.norm(g - r) / np.linalg.norm(r)
+                        for g, r in zip(gradients, right[1]))
         for _ in range(3):
             seconds(run, wait, 3)
         times[name] = []

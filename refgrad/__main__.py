@@ -10,6 +10,7 @@ if __name__ == "__main__":
         print("usage: python -m refgrad derive TEXT    (python -m refgrad derive --help says more)")
         sys.exit(0)
     if command != "derive":
-        print(f"refgrad has one command, not {command!r}: python -m refgrad derive TEXT", file=sys.stderr)
+        print(f"refgrad has one command, not {command!r}: python -m refgrad derive TEXT",
+              file=sys.stderr)
         sys.exit(2)
     sys.exit(main(rest))

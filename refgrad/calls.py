@@ -98,7 +98,8 @@ def caller_in_library(x):
     while _package(frame) in ("numpy", "scipy"):
         name = frame.f_code.co_name
         if name in OWN and _package(frame) == "scipy":
-            return f"scipy.special.{name}", f"Use refgrad.special.{name}, which has the same arguments."
+            return (f"scipy.special.{name}",
+                    f"Use refgrad.special.{name}, which has the same arguments.")
         frame, outermost = frame.f_back, frame
     if _package(outermost) != "numpy":
         return None, ""

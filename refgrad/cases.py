@@ -1,7 +1,8 @@
 """Sample arguments for primitives, as data: the op table is the test table.
 
-A case names shapes, not numbers; `draw` turns it into arrays.  The numbers are exactly representable in float32, so
-that every arithmetic sees the same point, and lie in the domain that the case names.
+A case names shapes, not numbers; `draw` turns it into arrays.  The numbers are exactly
+representable in float32, so that every arithmetic sees the same point, and lie in the domain that
+the case names.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ DOMAINS = {
     "unit interval": lambda z: 1 / (1 + np.exp(-z)),
 }
 
-#: From a domain's name to the powers of ten, smallest and largest, times which its numbers stay in it (in float64; the
-#: same share of the range of any other format).
+#: From a domain's name to the powers of ten, smallest and largest, times which its numbers stay in
+#: it (in float64; the same share of the range of any other format).
 REACH = {
-    None: (-300, 300), "positive": (-300, 300), "nonzero": (-300, 300), "above one": (0, 300), "inside one": (-300, 0),
-    "above minus one": (-300, 0), "symmetric": (-300, 300), "positive definite": (-300, 300), "singular": (-300, 300),
+    None: (-300, 300), "positive": (-300, 300), "nonzero": (-300, 300), "above one": (0, 300),
+    "inside one": (-300, 0), "above minus one": (-300, 0), "symmetric": (-300, 300),
+    "positive definite": (-300, 300), "singular": (-300, 300),
     "probabilities": (0, 0), "unit interval": (-300, 0),
 }
 
@@ -71,13 +73,16 @@ class Case:
     arrays  shapes to draw, or `Fixed` values
     domain  one name of DOMAINS, or one for each array
     call    how to call, where it is not ``function(*arrays, **params)``: a function of the arrays
-    near    numbers near which a formula might cancel although the function is smooth there: digits are counted there,
-            as they are at all scales; each is one number for all arrays, or a tuple with one for each
-    scales  the powers of ten, smallest and largest, by which all arrays may be scaled, where it is not their domain's
+    near    numbers near which a formula might cancel although the function is smooth there: digits
+            are counted there, as they are at all scales; each is one number for all arrays, or a
+            tuple with one for each
+    scales  the powers of ten, smallest and largest, by which all arrays may be scaled, where it is
+            not their domain's
     """
 
     def __init__(self, *arrays, domain=None, call=None, near=(), scales=None, **params):
-        self.arrays, self.params, self.call, self.near, self.scales = arrays, params, call, near, scales
+        self.arrays, self.params, self.call, self.near, self.scales = (arrays, params, call,
+                                                                       near, scales)
         self.domains = domain if isinstance(domain, tuple) else (domain,) * len(arrays)
         unknown = set(self.domains) - set(DOMAINS)
         if unknown:
@@ -104,11 +109,14 @@ class Case:
 
     def draw(self, rng):
         """The drawn arrays: float64 with float32-representable entries."""
-        return tuple(sample(rng, a, d) for a, d in zip(self.arrays, self.domains) if not isinstance(a, Fixed))
+        return tuple(sample(rng, a, d) for a, d in zip(self.arrays, self.domains)
+                     if not isinstance(a, Fixed))
 
     def reaches(self):
-        """For each drawn array the powers of ten, smallest and largest, by which it may be scaled."""
-        return [self.scales or REACH[d] for a, d in zip(self.arrays, self.domains) if not isinstance(a, Fixed)]
+        """For each drawn array the powers of ten, smallest and largest, by which it may be
+        scaled."""
+        return [self.scales or REACH[d] for a, d in zip(self.arrays, self.domains)
+                if not isinstance(a, Fixed)]
 
 
 def sample(rng, shape, domain=None):

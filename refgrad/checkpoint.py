@@ -25,7 +25,8 @@ class _Recomputed(Primitive):
     def pull(self, g, kept, arrays, params, wanted):
         outside_the_walk()
         primals, structure = flatten(tuple(arrays[i] for i in wanted))
-        run = Recorded(self._of_some(arrays, params, wanted), primals, structure, False, "checkpoint")
+        run = Recorded(self._of_some(arrays, params, wanted), primals, structure, False,
+                       "checkpoint")
         self._compare(run.values, kept)
         return [fit(c, x, self, i) for c, x, i in zip(run.sweep(g, once=True), primals, wanted)]
 
@@ -52,9 +53,10 @@ class _Recomputed(Primitive):
         """Check that the second run has computed the same as the first one, up to rounding."""
         for a, b in zip(found, first):
             if type(a) is type(b) is np.ndarray and not np.array_equal(a, b) and not _close(a, b):
-                raise RuntimeError("checkpoint: the function computed other numbers when it was run again for the "
-                                   "backward sweep. It depends on something that changes and cannot be copied (a file, "
-                                   "the time, another library's random numbers): pass that as an argument.")
+                raise RuntimeError("checkpoint: the function computed other numbers when it was "
+                                   "run again for the backward sweep. It depends on something that "
+                                   "changes and cannot be copied (a file, the time, another "
+                                   "library's random numbers): pass that as an argument.")
 
 
 def _close(a, b):
@@ -64,8 +66,9 @@ def _close(a, b):
 
 
 def _forward(*arrays, program, again, snapshots, below):
-    """The program on plain arrays.  What it closes over may be traced by levels below all those of the arguments, which
-    see the program's operations one by one; a higher level sees this one operation, and would miss it."""
+    """The program on plain arrays.  What it closes over may be traced by levels below all those of
+    the arguments, which see the program's operations one by one; a higher level sees this one
+    operation, and would miss it."""
     results = on_arguments("checkpoint", program, arrays, {})
     if any(type(y) is Tracer and y.level.number >= below for y in results):
         raise encloses_itself("checkpoint")
@@ -73,8 +76,8 @@ def _forward(*arrays, program, again, snapshots, below):
 
 
 _recomputed = _Recomputed(
-    None, "y = f(x), the program itself: dy = f'(x)[dx], <g, dy> = <f'(x)*[g], dx>", name="checkpoint",
-    forward=_forward, vjp=EVERY, multiple=True)
+    None, "y = f(x), the program itself: dy = f'(x)[dx], <g, dy> = <f'(x)*[g], dx>",
+    name="checkpoint", forward=_forward, vjp=EVERY, multiple=True)
 
 
 def checkpoint(f: Function) -> Function:
@@ -86,10 +89,10 @@ def checkpoint(f: Function) -> Function:
     not close over arrays that are traced by the transforms that trace its arguments (TypeError):
     pass them as arguments too.
 
-    The second run sees what the first one saw: arrays, lists, counters, attributes and random generators that f
-    reaches are copied before the first run, and large arrays are watched (see closures).
-    Raises RuntimeError if the second run computes other numbers all the same, and Overwritten if a large array has
-    changed.
+    The second run sees what the first one saw: arrays, lists, counters, attributes and random
+    generators that f reaches are copied before the first run, and large arrays are watched (see
+    closures). Raises RuntimeError if the second run computes other numbers all the same, and
+    Overwritten if a large array has changed.
     """
 
     @named_after("checkpoint", f)
@@ -98,7 +101,8 @@ def checkpoint(f: Function) -> Function:
         traced = [i for i, x in enumerate(leaves) if type(x) is Tracer]
         if not any(True for i in traced for _ in _levels(leaves[i])):  # recorded at most
             return f(*args, **kwargs)
-        # The tape holds the program, so the program must not hold the tape: it keeps no array that is traced.
+        # The tape holds the program, so the program must not hold the tape: it keeps no array that
+        # is traced.
         rest = [FLOATING if type(x) is Tracer else x for x in leaves]
         others = shape = None
         snapshots = Snapshots()
@@ -115,7 +119,8 @@ def checkpoint(f: Function) -> Function:
             results, _ = flatten(state(structure, chosen))
             return tuple(y for y in results if _is_floating(y))
 
-        floating = _recomputed(*(leaves[i] for i in traced), program=first, again=again, snapshots=snapshots,
+        floating = _recomputed(*(leaves[i] for i in traced), program=first,
+                               again=again, snapshots=snapshots,
                                below=min(number for i in traced for number in _levels(leaves[i])))
         return unflatten(shape, _filled(others, floating))
 

@@ -17,7 +17,8 @@ from .writing import on_arguments
 
 
 class Custom(Primitive):
-    """A function whose derivative the user declares.  Positional arguments are arrays, keyword arguments parameters."""
+    """A function whose derivative the user declares.  Positional arguments are arrays, keyword
+    arguments parameters."""
 
     def __init__(self, function):
         if not callable(function):
@@ -32,15 +33,17 @@ class Custom(Primitive):
         return rule
 
     def def_vjp(self, rule: Function) -> Function:
-        """Declare ``rule(g, y, *arrays, **params) -> a cotangent (or None) for each array``; returns the rule."""
+        """Declare ``rule(g, y, *arrays, **params) -> a cotangent (or None) for each array``;
+        returns the rule."""
         self.user_vjp = rule
         return rule
 
     def _checked(self, function, *arrays, **params):
         result = on_arguments(f"custom {self.name}", function, arrays, params)
         if isinstance(result, (tuple, list, dict)):
-            raise TypeError(f"custom {self.name}: the function returned {describe(result)}; expected one array. "
-                            f"Declare a primitive for each result, or stack them.")
+            raise TypeError(f"custom {self.name}: the function returned {describe(result)}; "
+                            "expected one array. Declare a primitive for each result, or stack "
+                            "them.")
         return own(self._floats(result, "the function"))
 
     def _floats(self, x, who):
@@ -51,44 +54,52 @@ class Custom(Primitive):
         if kind in "biu" and type(x) is not Tracer:
             x = x.astype(float)
         elif kind not in "fO":
-            raise TypeError(f"custom {self.name}: {who} returned {describe(x)}; expected an array of real numbers")
+            raise TypeError(f"custom {self.name}: {who} returned {describe(x)}; expected an array "
+                            "of real numbers")
         return x
 
     def _given(self, form, rule, first, kept, arrays, params):
-        """What a rule of the user returns; an error says the form of the call that the rule does not take."""
+        """What a rule of the user returns; an error says the form of the call that the rule does
+        not take."""
         try:
-            return on_arguments(f"custom {self.name}: its {form[:3]}", partial(rule, first), (kept, *arrays), params)
+            return on_arguments(f"custom {self.name}: its {form[:3]}", partial(rule, first),
+                                (kept, *arrays), params)
         except TypeError as error:
             if not _takes(rule, first, kept, *arrays, **params):
-                raise TypeError(f"custom {self.name}: a rule is called as {form}, where y is the result and the "
-                                f"arrays are the {len(arrays)} that the function was given; {error}") from None
+                raise TypeError(f"custom {self.name}: a rule is called as {form}, where y is the "
+                                f"result and the arrays are the {len(arrays)} that the function "
+                                f"was given; {error}") from None
             raise
 
     def pull(self, g, kept, arrays, params, wanted):
         outside_the_walk()
         if self.user_vjp is None:
-            raise NotImplementedError(f"custom {self.name}: reverse mode needs its vjp, a function that gives "
-                                      f"a cotangent for each array argument; declare it with @{self.name}.def_vjp")
-        given = self._given("vjp(g, y, *arrays, **parameters)", self.user_vjp, own(g), kept, arrays, params)
+            raise NotImplementedError(f"custom {self.name}: reverse mode needs its vjp, a function "
+                                      "that gives a cotangent for each array argument; declare it "
+                                      f"with @{self.name}.def_vjp")
+        given = self._given("vjp(g, y, *arrays, **parameters)", self.user_vjp, own(g), kept,
+                            arrays, params)
         if not isinstance(given, (tuple, list)):
             given = (given,)
         if len(given) != len(arrays):
-            raise ValueError(f"custom {self.name}: its vjp returned {len(given)} cotangents; expected {len(arrays)}, "
-                             f"one for each array argument (None for zero)")
+            raise ValueError(f"custom {self.name}: its vjp returned {len(given)} cotangents; "
+                             f"expected {len(arrays)}, one for each array argument (None for zero)")
         # A user's rule may hand out an array that it keeps, so what it returns is copied.
-        return [None if given[i] is None else own(fit(self._floats(given[i], "its vjp"), arrays[i], self, i))
+        return [None if given[i] is None
+                else own(fit(self._floats(given[i], "its vjp"), arrays[i], self, i))
                 for i in wanted]
 
     def push(self, tangents, kept, arrays, params, result):
         if self.user_jvp is None:
-            raise NotImplementedError(f"custom {self.name}: forward mode needs its jvp; declare it with "
-                                      f"@{self.name}.def_jvp")
+            raise NotImplementedError(f"custom {self.name}: forward mode needs its jvp; declare it "
+                                      f"with @{self.name}.def_jvp")
         filled = tuple(np.zeros_like(a) if v is None else own(v) for v, a in zip(tangents, arrays))
-        tangent = self._given("jvp(tangents, y, *arrays, **parameters)", self.user_jvp, filled, kept, arrays, params)
+        tangent = self._given("jvp(tangents, y, *arrays, **parameters)", self.user_jvp, filled,
+                              kept, arrays, params)
         tangent = self._floats(tangent, "its jvp")
         if shape_of(tangent) != shape_of(result):
-            raise ValueError(f"custom {self.name}: its jvp returned shape {shape_of(tangent)}; expected "
-                             f"{shape_of(result)}, the shape of the result")
+            raise ValueError(f"custom {self.name}: its jvp returned shape {shape_of(tangent)}; "
+                             f"expected {shape_of(result)}, the shape of the result")
         return in_dtype_of(result, own(tangent))
 
 

@@ -23,14 +23,16 @@ def ndim_of(x):
 
 
 def fit(c, x, primitive, argument):
-    """A cotangent in the shape and dtype of its primal: broadcasting is linear, and summing is its adjoint."""
+    """A cotangent in the shape and dtype of its primal: broadcasting is linear, and summing is its
+    adjoint."""
     shape, have = shape_of(x), shape_of(c)
     if have != shape:
         axes = stretched(shape, have)
         if axes is None:
             raise ValueError(
-                f"the vjp of {primitive.name} gave a cotangent of shape {have} for argument {argument}, which has "
-                f"shape {shape}; a rule must return the argument's shape (or one that broadcasting made of it)")
+                f"the vjp of {primitive.name} gave a cotangent of shape {have} for argument "
+                f"{argument}, which has shape {shape}; a rule must return the argument's shape (or "
+                "one that broadcasting made of it)")
         c = add_up(c, axes) if type(c) is ndarray else np.sum(c, axis=axes)
         if shape_of(c) != shape:
             c = np.reshape(c, shape)
@@ -39,7 +41,8 @@ def fit(c, x, primitive, argument):
 
 @functools.lru_cache(1 << 10)
 def stretched(shape, to):
-    """The axes that broadcasting adds or stretches; None if it does not make the one shape of the other."""
+    """The axes that broadcasting adds or stretches; None if it does not make the one shape of the
+    other."""
     extra = len(to) - len(shape)
     if extra < 0 or any(n != 1 and n != m for n, m in zip(shape, to[extra:])):
         return None
@@ -47,7 +50,8 @@ def stretched(shape, to):
 
 
 def add_up(c, axes):
-    """The sum of an array along axes: NumPy's, but 1' C for the sum of a matrix' rows, which is faster."""
+    """The sum of an array along axes: NumPy's, but 1' C for the sum of a matrix' rows, which is
+    faster."""
     if axes == (0,) and c.ndim == 2 and c.dtype.char in "fd":
         return _ones(len(c), c.dtype) @ c
     return np.add.reduce(c, axes)
@@ -59,9 +63,11 @@ def _ones(n, dtype):
 
 
 def in_dtype_of(x, c):
-    """Mixed precision: a float32 argument gets a float32 (co)tangent.  What has no float dtype passes as it is."""
+    """Mixed precision: a float32 argument gets a float32 (co)tangent.  What has no float dtype
+    passes as it is."""
     have, want = getattr(c, "dtype", None), getattr(x, "dtype", None)
-    return c.astype(want) if have is not want and have != want and _is_float(have) and _is_float(want) else c
+    return (c.astype(want)
+            if have is not want and have != want and _is_float(have) and _is_float(want) else c)
 
 
 def _is_float(dtype):
@@ -69,7 +75,8 @@ def _is_float(dtype):
 
 
 def widened(x):
-    """float16 as float32, in which NumPy itself adds up halves: a sum or count of theirs soon exceeds 65504.
+    """float16 as float32, in which NumPy itself adds up halves: a sum or count of theirs soon
+    exceeds 65504.
 
     Rules see (co)tangents so, and what they give is rounded to the dtype that it should have.
     """
@@ -79,7 +86,8 @@ def widened(x):
 
 
 def spread(t, result, stack=()):
-    """A tangent in the shape and dtype of the result (a term may lack the axes that broadcasting adds)."""
+    """A tangent in the shape and dtype of the result (a term may lack the axes that broadcasting
+    adds)."""
     if isinstance(result, tuple):
         return tuple(spread(u, r, stack) for u, r in zip(t, result))
     shape = stack + shape_of(result)
@@ -87,7 +95,8 @@ def spread(t, result, stack=()):
 
 
 def align(v, axes):
-    """Stacked tangents (N, *shape) with axes of size 1 after the first, which then broadcast like (N, ..., *shape)."""
+    """Stacked tangents (N, *shape) with axes of size 1 after the first, which then broadcast like
+    (N, ..., *shape)."""
     missing = axes + 1 - ndim_of(v)
     return v if missing <= 0 else np.reshape(v, v.shape[:1] + (1,) * missing + v.shape[1:])
 
@@ -95,5 +104,6 @@ def align(v, axes):
 def total(terms):
     result = terms[0]
     for t in terms[1:]:
-        result = tuple(a + b for a, b in zip(result, t)) if isinstance(result, tuple) else result + t
+        result = (tuple(a + b for a, b in zip(result, t)) if isinstance(result, tuple)
+                  else result + t)
     return result

@@ -1,7 +1,8 @@
 """Forward mode: every array carries its tangent along.
 
-The tangent of y = f(x) is f'(x)[v], computed beside y: one pass gives one directional derivative.  With `count`
-directions the tangents are stacked on a first axis of their own and all go through in one pass.
+The tangent of y = f(x) is f'(x)[v], computed beside y: one pass gives one directional derivative.
+With `count` directions the tangents are stacked on a first axis of their own and all go through in
+one pass.
 """
 
 from __future__ import annotations

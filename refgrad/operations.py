@@ -19,7 +19,8 @@ REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: 
               np.all: np.logical_and, np.any: np.logical_or}
 #: Functions whose result is a new array, beside ufuncs and reductions.
 ADD_AT = np.add.at  # stands for the sum of an array and one that is 0 but for x[index]
-FRESH = {operator.pow, np.mean, np.where, np.copy, np.astype, cast, truncate, setitem, scatter_add, ADD_AT}
+FRESH = {operator.pow, np.mean, np.where, np.copy, np.astype, cast, truncate, setitem,
+         scatter_add, ADD_AT}
 #: Functions whose result shows the memory of their argument.
 VIEWS = {np.transpose, np.reshape, np.broadcast_to}
 

@@ -6,10 +6,12 @@ A primitive is a function with its differential and its adjoint, together in one
     dy = f'(x)[dx]   the differential; as a rule it is the jvp:  v -> f'(x)[v]
     <g, dy> = <f'(x)*[g], dx>   moving d to the right gives the adjoint, the vjp:  g -> f'(x)*[g]
 
-Rules are one line of mathematics for each argument, written with NumPy functions.  They never ask what the
-elements of their arrays are, so the same rule runs on floats, on traced arrays (any order of derivative), and on
-any other array that speaks NumPy's protocols.  Broadcasting, accumulation, dtypes and shape checks are not the
-rules' business: they happen once, in `Primitive.pull` and `Primitive.push`.
+Rules are one line of mathematics for each argument, written with NumPy functions.  They never ask
+what the
+elements of their arrays are, so the same rule runs on floats, on traced arrays (any order of
+derivative), and on any other array that speaks NumPy's protocols.  Broadcasting, accumulation,
+dtypes and shape checks are not the rules' business: they happen once, in `Primitive.pull` and
+`Primitive.push`.
 
 A rule names what it reads, and nothing else is kept for it (see `rule`):
 
@@ -40,18 +42,22 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Kind(enum.Enum):
-    """What sort of function a primitive is.  Tests, documents and harness read it; the engine derives rules from it."""
+    """What sort of function a primitive is.  Tests, documents and harness read it; the engine
+    derives rules from it."""
 
     LINEAR = "linear"            # jointly linear in all its arrays: the jvp is the function itself
-    MULTILINEAR = "multilinear"  # linear in each array alone: the jvp is a sum of the function, one argument replaced
+    # Linear in each array alone: the jvp is a sum of the function, one argument replaced.
+    MULTILINEAR = "multilinear"
     SMOOTH = "smooth"            # differentiable wherever it is defined
-    KINKED = "kinked"            # differentiable but for declared points, where a declared convention holds
+    # Differentiable but for declared points, where a declared convention holds.
+    KINKED = "kinked"
     CONSTANT = "constant"        # constant almost everywhere: the result carries no derivative
 
 
 LINEAR, MULTILINEAR, SMOOTH, KINKED, CONSTANT = Kind
 
-#: From a function (of NumPy, or a refgrad primitive) to the Primitive or Composition that differentiates it.
+#: From a function (of NumPy, or a refgrad primitive) to the Primitive or Composition that
+#: differentiates it.
 TABLE: dict = {}
 
 
@@ -80,10 +86,12 @@ EVERY = Each(_in_pull)
 
 
 class Plan(NamedTuple):
-    """What reverse mode does with an operation, which depends on its primitive and on which arguments are traced alone.
+    """What reverse mode does with an operation, which depends on its primitive and on which
+    arguments are traced alone.
 
     wanted   positions of the arguments that want a cotangent
-    numbers  positions of the other arguments whose numbers the rules read, and which the program may overwrite
+    numbers  positions of the other arguments whose numbers the rules read, and which the program
+             may overwrite
     read     whether the rules read the numbers of what is kept, and of each array
     """
 
@@ -95,52 +103,66 @@ class Plan(NamedTuple):
 class Primitive:
     """A function, its differential and its adjoint.
 
-    function    the NumPy function that users call; None for a function of refgrad's own (the primitive is then called)
+    function    the NumPy function that users call; None for a function of refgrad's own (the
+                primitive is then called)
     derivation  the mathematics, as text: function, differential, adjoint
-    vjp         a rule for each array argument, ``g -> contribution to the cotangent`` (broadcast dimensions left in);
-                None for an argument on which the result depends piecewise constantly
-    jvp         a rule for each array argument, ``v -> its term of the tangent``; not needed for linear kinds, nor for
-                pointwise functions, whose derivative is its own adjoint
-    partials    the partial derivatives of a function of each element, which multiply v and g: see `elementwise`
+    vjp         a rule for each array argument, ``g -> contribution to the cotangent`` (broadcast
+                dimensions left in); None for an argument on which the result depends piecewise
+                constantly
+    jvp         a rule for each array argument, ``v -> its term of the tangent``; not needed for
+                linear kinds, nor for pointwise functions, whose derivative is its own adjoint
+    partials    the partial derivatives of a function of each element, which multiply v and g: see
+                `elementwise`
     takes       names for what rules read, where `forward` is a function of NumPy (see `rule`)
     forward     ``forward(*arrays, **params)``; not needed when it is `function` itself
     plain       a shorter way to `forward` for plain arrays alone
-    keep        ``keep(*arrays, **params)``: what forward and rules share; then ``forward(kept, *arrays, **params)``
-    call        maps a call in NumPy's signature to ``(arrays, params)``; not needed when all arguments are arrays
+    keep        ``keep(*arrays, **params)``: what forward and rules share; then
+                ``forward(kept, *arrays, **params)``
+    call        maps a call in NumPy's signature to ``(arrays, params)``; not needed when all
+                arguments are arrays
     cases       sample arguments: the test table
     kinks       for Kind.KINKED: `Kink` records, where it kinks and which convention holds there
-    stacked     the jvp accepts tangents with one more leading axis (many tangents at once), as pointwise ones do
+    stacked     the jvp accepts tangents with one more leading axis (many tangents at once), as
+                pointwise ones do
     multiple    forward returns a tuple of arrays; cotangents and tangents are then tuples too
-    unused      of a multiple result: the vjp is given None, not zeros, for the cotangent of a part that nothing uses
-    view        for a function whose result NumPy makes a view of its first argument: ``view(params)`` gives two
-                functions, ``again(array)``, the view once more, and ``back(array, view)``, the array with the values
-                of a view that was written to (None: the view is read-only)
+    unused      of a multiple result: the vjp is given None, not zeros, for the cotangent of a part
+                that nothing uses
+    view        for a function whose result NumPy makes a view of its first argument:
+                ``view(params)`` gives two functions, ``again(array)``, the view once more, and
+                ``back(array, view)``, the array with the values of a view that was written to
+                (None: the view is read-only)
     pointwise   each entry of the result depends on one entry of each (broadcast) argument alone
-    chooses     ``chooses(params)``: whether the result may be a number though an entry of an argument is nan
-    square      of a root, |x| or sqrt(a^2 + b^2), which kinks where it is 0, its square as a function of the arguments,
-                which is smooth there: even powers of the root are computed, and differentiated, by it
-    formula     the function as a formula, where `forward` is written for floats, which round, under- and overflow:
-                ``formula(*arrays, **params)``, for arrays of formulas or of exact numbers
+    chooses     ``chooses(params)``: whether the result may be a number though an entry of an
+                argument is nan
+    square      of a root, |x| or sqrt(a^2 + b^2), which kinks where it is 0, its square as a
+                function of the arguments, which is smooth there: even powers of the root are
+                computed, and differentiated, by it
+    formula     the function as a formula, where `forward` is written for floats, which round,
+                under- and overflow: ``formula(*arrays, **params)``, for arrays of formulas or of
+                exact numbers
     fresh       forward returns new arrays, whose memory nobody else holds: jit may overwrite them
     turns       jit may write down the operations inside it: its branches depend on numbers, but
                 nearly always go the same way, and a replay checks that they do
     """
 
-    def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, partials=None, takes=None,
-                 forward=None, plain=None, keep=None, call=None, cases=(), kinks=(), stacked=False, multiple=False,
-                 pointwise=False, view=None, chooses=None, square=None, formula=None, turns=False, unused=False,
-                 fresh=False, name=None):
+    def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, partials=None,
+                 takes=None, forward=None, plain=None, keep=None, call=None, cases=(), kinks=(),
+                 stacked=False, multiple=False, pointwise=False, view=None, chooses=None,
+                 square=None, formula=None, turns=False, unused=False, fresh=False, name=None):
         self.name = name or f"np.{qualified(function)}"
         self.__name__ = self.name
         self.function = function
         self.__doc__ = self.derivation = derivation
         self.kind, self.cases, self.kinks = kind, tuple(cases), tuple(kinks)
-        self.keep, self.multiple, self.pointwise, self.stacked = keep, multiple, pointwise, stacked or pointwise
+        self.keep, self.multiple, self.pointwise, self.stacked = (keep, multiple, pointwise,
+                                                                  stacked or pointwise)
         self.view, self.square, self.chooses = view, square, chooses
-        self.remembers = view is not None or square is not None  # a traced result remembers its arguments
+        # A traced result remembers its arguments.
+        self.remembers = view is not None or square is not None
         self.forward, self.formula = forward or function, formula
         self.plain = plain or self.forward
-        # What a level below is asked to compute: NumPy's functions dispatch by themselves, ours through __call__.
+        # What a level below is asked to compute: NumPy's functions dispatch by themselves, ours
+        # through __call__.
         self.evaluate = self if function is None else self.forward
         self.is_shorter = function is None or plain is not None  # `plain` skips the dispatch
         self.direct = keep is None and not self.is_shorter  # `trace` only calls `evaluate`
@@ -153,8 +175,10 @@ class Primitive:
             self.vjp = self.named(rules)
             self.jvp = self.vjp if pointwise and jvp is None else jvp and self.named(jvp)
         self.constant = kind is Kind.CONSTANT
-        # Functions that are not defined everywhere may be infinitely steep at the edge, if it is no kink with a slope.
-        is_kink = self.kinks and all(len(k.slopes) == 1 and np.all(np.isfinite(k.slopes)) for k in self.kinks)
+        # Functions that are not defined everywhere may be infinitely steep at the edge, if it is no
+        # kink with a slope.
+        is_kink = self.kinks and all(len(k.slopes) == 1 and np.all(np.isfinite(k.slopes))
+                                     for k in self.kinks)
         self.has_edges = pointwise and self.jvp is not None and not is_kink and any(
             d for case in self.cases for d in case.domains)
         self.plans, self.turns, self.unused, self.fresh = {}, turns, unused, fresh
@@ -170,7 +194,8 @@ class Primitive:
         return tuple(r and made(r) for r in rules)
 
     def __call__(self, *arrays: Nest, **params: Any) -> Any:
-        """Compute; an array type may override it through ``__array_function__``, as it overrides NumPy's functions."""
+        """Compute; an array type may override it through ``__array_function__``, as it overrides
+        NumPy's functions."""
         for a in arrays if not params or consist_of(ATOMS, params) else (*arrays, *within(params)):
             kind = type(a)
             if kind is np.ndarray or kind is int:
@@ -178,7 +203,8 @@ class Primitive:
             if kind in TRACING:
                 return TRACING[kind](self, arrays, params)
             if is_foreign(kind):
-                given = foreign.wrapped(list(arrays)), {k: foreign.wrapped(p) for k, p in params.items()}
+                given = (foreign.wrapped(list(arrays)),
+                         {k: foreign.wrapped(p) for k, p in params.items()})
                 return foreign.handed_out(self(*given[0], **given[1]))
             if _overrides(kind):
                 result = offer(self, arrays, params)
@@ -196,7 +222,8 @@ class Primitive:
         return result, result
 
     def trace(self, values, params):
-        """`run` for a level above: arrays of lower levels see this primitive, not what it is made of."""
+        """`run` for a level above: arrays of lower levels see this primitive, not what it is made
+        of."""
         if self.keep is not None:
             return self.run(values, params)
         compute = self.evaluate
@@ -210,13 +237,15 @@ class Primitive:
         return not self.constant and self.vjp[argument] is not None
 
     def read_by(self, wanted, count):
-        """Whether the vjps of arguments `wanted` read the numbers of what is kept and of each of `count` arrays."""
+        """Whether the vjps of arguments `wanted` read the numbers of what is kept and of each of
+        `count` arrays."""
         rules = [self.vjp.rule if type(self.vjp) is Each else self.vjp[i] for i in wanted]
         read = set().union(*(getattr(rule, "reads", {0, ALL}) for rule in rules))
         return 0 in read, *(ALL in read or 1 + k in read for k in range(count))
 
     def plan(self, which):
-        """The `Plan` where a tape traces just the arguments for which there is a 1 after the first binary digit."""
+        """The `Plan` where a tape traces just the arguments for which there is a 1 after the first
+        binary digit."""
         traced = [bit == "1" for bit in f"{which:b}"[1:]]
         wanted = tuple(i for i, t in enumerate(traced) if t and self.vjp[i] is not None)
         read = self.read_by(wanted, len(traced))
@@ -225,7 +254,8 @@ class Primitive:
         return plan
 
     def pull(self, g, kept, arrays, params, wanted):
-        """The adjoint: for each argument in `wanted` its cotangent, in the argument's own shape and dtype."""
+        """The adjoint: for each argument in `wanted` its cotangent, in the argument's own shape and
+        dtype."""
         if self.multiple or g.dtype is HALF:
             g = widened(g)
         rules, cotangents = self.vjp, []
@@ -260,9 +290,11 @@ class Primitive:
         return cotangents
 
     def push(self, tangents, kept, arrays, params, result):
-        """The differential: the tangent of the result; `tangents` has None for arguments that do not vary."""
+        """The differential: the tangent of the result; `tangents` has None for arguments that do
+        not vary."""
         t = self._tangent(tangents, kept, arrays, params)
-        if type(t) is np.ndarray is type(result) and t.shape == result.shape and t.dtype is result.dtype:
+        if (type(t) is np.ndarray is type(result) and t.shape == result.shape
+                and t.dtype is result.dtype):
             return t
         return spread(t, result)
 
@@ -273,7 +305,8 @@ class Primitive:
         try:
             with np.errstate(invalid="raise"):
                 return self._sum_of_terms(tangents, kept, arrays, params)
-        except FloatingPointError:  # 0 times infinity, perhaps: an entry of a tangent that is 0 contributes 0
+        except FloatingPointError:
+            # 0 times infinity, perhaps: an entry of a tangent that is 0 contributes 0
             terms = []
             with np.errstate(invalid="ignore"):
                 for i, v in enumerate(tangents):
@@ -292,8 +325,10 @@ class Primitive:
         if self.jvp is not None:
             return total([self.jvp[i](tangents[i], kept, arrays, params) for i in varying])
         if self.kind is Kind.MULTILINEAR:
-            return total([self.evaluate(*arrays[:i], tangents[i], *arrays[i + 1:], **params) for i in varying])
-        filled = [a if not self.differentiable(i) else np.zeros_like(a) if tangents[i] is None else tangents[i]
+            return total([self.evaluate(*arrays[:i], tangents[i], *arrays[i + 1:], **params)
+                          for i in varying])
+        filled = [a if not self.differentiable(i) else np.zeros_like(a) if tangents[i] is None
+                  else tangents[i]
                   for i, a in enumerate(arrays)]
         return self.evaluate(*filled, **params)
 
@@ -303,7 +338,8 @@ class Primitive:
             widest = max(ndim_of(a) for a in arrays)
             aligned = [v if v is None else align(v, widest) for v in tangents]
             return spread(self._tangent(aligned, kept, arrays, params), result, (count,))
-        each = [self.push([v if v is None else v[n] for v in tangents], kept, arrays, params, result)
+        each = [self.push([v if v is None else v[n] for v in tangents], kept, arrays, params,
+                          result)
                 for n in range(count)]
         return tuple(np.stack(t) for t in zip(*each)) if self.multiple else np.stack(each)
 
@@ -312,12 +348,13 @@ class Composition:
     """A function written with other functions that have rules: it needs none of its own.
 
     name     by which tests and documents call it; NumPy's name of a function of NumPy
-    shows    NumPy's result is a read-only view of the first argument, though the program makes a copy
+    shows    NumPy's result is a read-only view of the first argument, though the program makes a
+             copy
     square   of a root its square, in the same signature (see `Primitive`)
     """
 
-    def __init__(self, function, program, *, cases=(), kind=Kind.SMOOTH, kinks=(), shows=False, square=None,
-                 name=None):
+    def __init__(self, function, program, *, cases=(), kind=Kind.SMOOTH, kinks=(), shows=False,
+                 square=None, name=None):
         self.name = name or f"np.{qualified(function)}"
         self.function, self.call, self.cases = function, program, tuple(cases)
         self.kind, self.kinks, self.shows, self.square = kind, tuple(kinks), shows, square
@@ -327,21 +364,26 @@ class Composition:
         return f"<composition {self.name}>"
 
 
-def elementwise(function, derivation, *partials, domain=None, params=({},), near=(), scales=None, **traits):
-    """A `Primitive` that is applied to each element (of broadcast arguments), by its partial derivatives.
+def elementwise(function, derivation, *partials, domain=None, params=({},), near=(), scales=None,
+                **traits):
+    """A `Primitive` that is applied to each element (of broadcast arguments), by its partial
+    derivatives.
 
-    y_k = phi(x_k):  dY = phi'(X) . dX  and  <G, phi'(X) . dX> = <phi'(X) . G, dX>: jvp and vjp are the same product.
-    `params` are the keyword arguments of the sample calls, `domain`, `near` and `scales` see `Case`.
+    y_k = phi(x_k):  dY = phi'(X) . dX  and  <G, phi'(X) . dX> = <phi'(X) . G, dX>:
+        jvp and vjp are the same product.
+    `params` are the keyword arguments of the sample calls, `domain`, `near` and `scales` see
+    `Case`.
     """
     shapes = [(3, 4)] if len(partials) == 1 else [((3, 4), (4,)), ((2, 1), (1, 3)), ((), (2,))]
-    cases = [Case(*((s,) if len(partials) == 1 else (s + s)[:len(partials)]), domain=domain, near=near, scales=scales,
-                  **named)
+    cases = [Case(*((s,) if len(partials) == 1 else (s + s)[:len(partials)]), domain=domain,
+                  near=near, scales=scales, **named)
              for s in shapes for named in params]
     return Primitive(function, derivation, partials=partials, cases=cases, pointwise=True, **traits)
 
 
 def declare(function, derivation, *partials, **traits):
-    """Put a function and its rules into TABLE: a `Primitive`, by its partial derivatives if it has them."""
+    """Put a function and its rules into TABLE: a `Primitive`, by its partial derivatives if it has
+    them."""
     rule = (elementwise if partials else Primitive)(function, derivation, *partials, **traits)
     TABLE[function or rule] = rule
     if rule.call is not every_argument_is_an_array and rule.forward is function:
@@ -401,7 +443,8 @@ def _overrides(kind):
 
 
 def offer(function, arrays, params):
-    """NumPy's override protocol for a function of our own: ask each type in order; NotImplemented if none can."""
+    """NumPy's override protocol for a function of our own: ask each type in order; NotImplemented
+    if none can."""
     overriding = [a for a in (*arrays, *params.values()) if _overrides(type(a))]
     types = tuple({type(a): None for a in overriding})
     for a in overriding:
@@ -429,12 +472,15 @@ product = Primitive(
     name="product", kind=MULTILINEAR, forward=_product, pointwise=True,
     vjp=(lambda g, s: product(g, s), lambda g, v: product(v, g)))
 linear_in = Primitive(
-    None, """y = c, an array that is linear in u, but 0 if u is 0 all over, whatever u was multiplied by
-    dc is the sum of a term linear in du and of one linear in u, which is 0 as well: dy = linear_in(du, dc)""",
+    None, """y = c, an array that is linear in u, but 0 if u is 0 all over,
+        whatever u was multiplied by
+    dc is the sum of a term linear in du and of one linear in u, which is 0 as well:
+        dy = linear_in(du, dc)""",
     name="linear_in", kind=LINEAR, forward=lambda u, c: c if np.any(u != 0) else np.zeros_like(c),
     vjp=(lambda g, u: np.zeros_like(u), lambda g: g))
 
 
 def functions() -> list[tuple[str, str]]:
-    """What can be differentiated: sorted pairs of a function's name and its kind, read from the table of rules."""
+    """What can be differentiated: sorted pairs of a function's name and its kind, read from the
+    table of rules."""
     return sorted((rule.name, rule.kind.value) for rule in TABLE.values())

@@ -101,9 +101,9 @@ class Replayed:
         for label, x in zip(_labels(structure), leaves):
             if not self.is_input(x):
                 if hasattr(x, "dtype") and hasattr(x, "shape"):
-                    raise Refused(f"jit: {label} of {name} is a {type(x).__name__}; expected a plain "
-                                  f"array, or one of CuPy's, say, but no lazy one. Convert it: "
-                                  f"np.asarray(x).")
+                    raise Refused(f"jit: {label} of {name} is a {type(x).__name__}; expected a "
+                                  "plain array, or one of CuPy's, say, but no lazy one. Convert "
+                                  "it: np.asarray(x).")
                 roots[label] = x
         before, generators = Surroundings(roots), _generators()
         for x, label in before.running:
@@ -111,8 +111,9 @@ class Replayed:
                             f"else each time. Make it a list, or pass what comes next as an "
                             f"argument.")
         for x, label in before.foreign:
-            raise Refused(f"jit: {name} reads {label}, a {type(x).__name__}, whose numbers a replay "
-                          f"does not compare with those of the trace. Pass it as an argument.")
+            raise Refused(f"jit: {name} reads {label}, a {type(x).__name__}, whose numbers a "
+                          "replay does not compare with those of the trace. Pass it as an "
+                          "argument.")
         if before.asks_types and self.inputs:
             self.inputs = set()
             return self.run(*unflatten(structure, leaves))
@@ -222,8 +223,8 @@ def record(f, leaves, structure, is_input):
         results, shape = flatten(f(*args, **kwargs))
         after, same = flatten((args, kwargs))
         if same != structure or not all(map(operator.is_, after, inputs)):
-            raise TypeError(f"jit: {name_of(f)} changes a list or a dict among its arguments, and a "
-                            f"replay would not do so. Return a new one.")
+            raise TypeError(f"jit: {name_of(f)} changes a list or a dict among its arguments, and "
+                            "a replay would not do so. Return a new one.")
         outputs = [level.reference(r) if is_traced(r) else _returned(r, f) for r in results]
     level.settle()
     values = [r.value if is_traced(r) else r for r in results]
@@ -253,9 +254,9 @@ def _returned(x, f):
     """A result that is not a traced array and holds none; TypeError where it does."""
     inside = Surroundings({"result": x}, by_text=True)
     if inside.traced or inside.running:
-        raise TypeError(f"jit: {name_of(f)} returns a {describe(x)} that holds arrays of the program "
-                        f"(as the pull of vjp does), and these change from call to call. Return "
-                        f"arrays: call the function inside {name_of(f)}.")
+        raise TypeError(f"jit: {name_of(f)} returns a {describe(x)} that holds arrays of the "
+                        "program (as the pull of vjp does), and these change from call to call. "
+                        f"Return arrays: call the function inside {name_of(f)}.")
     return x
 
 

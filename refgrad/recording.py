@@ -293,7 +293,8 @@ class Recording(Level):
             may_fail or raises and function not in VIEWS))
 
     def what_raises(self, now, strict, walking):
-        """The np.errstate of an operation, as far as the function has set it, and whether it may raise errors."""
+        """The np.errstate of an operation, as far as the function has set it, and whether it may
+        raise errors."""
         if strict != self.strict:  # the function has its own filter of warnings
             instead = "raise" if strict else "ignore"
             now = {kind: instead if how == "warn" else how for kind, how in now.items()}

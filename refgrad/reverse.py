@@ -1,8 +1,9 @@
 """Reverse mode: a tape in program order, and the sweep that walks it backwards.
 
-For y = f_n(... f_1(x)) the adjoint is f_1* ... f_n*[g].  The tape lists the operations as they ran, so each one's
-result is complete before any later one uses it; walking it in reverse, every cotangent is complete when it is used.
-No sorting and no recursion: the length of the program is bounded by memory alone.
+For y = f_n(... f_1(x)) the adjoint is f_1* ... f_n*[g].  The tape lists the operations as they ran,
+so each one's result is complete before any later one uses it; walking it in reverse, every
+cotangent is complete when it is used. No sorting and no recursion: the length of the program is
+bounded by memory alone.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class RunsOutside(Exception):
 
 
 class Node(NamedTuple):
-    """One operation.  A tape lists them as plain tuples of these fields, which are made and taken apart sooner.
+    """One operation.  A tape lists them as plain tuples of these fields, which are made and taken
+    apart sooner.
 
     wanted   positions of the arguments that want a cotangent
     parents  their slots
@@ -51,7 +53,8 @@ class Node(NamedTuple):
 
 
 class Tape(Level):
-    """The level of reverse mode.  A tracer's mark is its slot: the name of its cotangent in the sweep."""
+    """The level of reverse mode.  A tracer's mark is its slot: the name of its cotangent in the
+    sweep."""
 
     def __init__(self):
         super().__init__()
@@ -76,7 +79,8 @@ class Tape(Level):
         return x
 
     def process(self, primitive, arrays, params):
-        values, parents, which = [], [], 1  # the bits of `which` say which arguments are this tape's
+        # The bits of `which` say which arguments are this tape's.
+        values, parents, which = [], [], 1
         for a in arrays:
             which += which
             if type(a) is Tracer:
@@ -97,7 +101,8 @@ class Tape(Level):
         if primitive.chooses is not None and not self.hides:
             self.hides = primitive.chooses(params)
         if primitive.direct:
-            result = kept = primitive.evaluate(*values, **params) if params else primitive.evaluate(*values)
+            result = kept = (primitive.evaluate(*values, **params) if params
+                             else primitive.evaluate(*values))
         else:
             result, kept = primitive.trace(values, params)
         if type(result) is Tracer and result.level.number >= self.number:
@@ -124,7 +129,8 @@ class Tape(Level):
         for i, x in enumerate(arrays):
             if read[1 + i] and _is_large(x) and id(owner_of(x)) in self.borrowed:
                 self.snapshots.watch(x, (primitive, i))
-        kept, *arrays = [x if r or not _is_large(x) else _outline(x) for x, r in zip((kept, *arrays), read)]
+        kept, *arrays = [x if r or not _is_large(x) else _outline(x)
+                         for x, r in zip((kept, *arrays), read)]
         return kept, arrays
 
     def sweep(self, seeds, targets, once=False):
@@ -149,7 +155,8 @@ class Tape(Level):
                 WALKING.reset(walking)
             if failed is not None:  # 0 times infinity, perhaps
                 node, g = Node(*failed[0]), failed[1]
-                pulled = node.primitive.pull_zeros(g, node.kept, node.arrays, node.params, node.wanted)
+                pulled = node.primitive.pull_zeros(g, node.kept, node.arrays, node.params,
+                                                   node.wanted)
                 self.walk([], cotangents, (node.parents, pulled))
         if self.hides:
             for slot in targets:
@@ -160,7 +167,8 @@ class Tape(Level):
         """Pull the cotangents through the nodes, last one first, and add them up.
 
         pulled  slots and what is to be added to their cotangents before, or None
-        Returns the node, and its result's cotangent, where an operation is invalid or a rule runs outside.
+        Returns the node, and its result's cotangent, where an operation is invalid or a rule runs
+        outside.
         """
         while nodes or pulled:
             if pulled:
@@ -191,7 +199,8 @@ class Tape(Level):
 
 
 def _collected(cotangents, slots, results, unused):
-    """Take the cotangents of several results, which no other node wants: a tuple, or None if there is none.
+    """Take the cotangents of several results, which no other node wants: a tuple, or None if there
+    is none.
 
     For the unused it has zeros, or None if the primitive asks for that.
     """
@@ -200,11 +209,13 @@ def _collected(cotangents, slots, results, unused):
         cotangents[slot] = None
     if all(g is None for g in gs):
         return None
-    return tuple(gs if unused else [np.zeros_like(y) if g is None else g for g, y in zip(gs, results)])
+    return tuple(gs if unused
+                 else [np.zeros_like(y) if g is None else g for g, y in zip(gs, results)])
 
 
 def outside_the_walk():
-    """A `pull` that calls a function of the user's starts with this, and is called again outside."""
+    """A `pull` that calls a function of the user's starts with this, and is called again
+    outside."""
     if WALKING.get():
         raise RunsOutside
 

@@ -64,7 +64,8 @@ class Names:
             self._know(name, f"arrays[{k}]", 1 + k, f"shape_of(arrays[{k}])")
         for name in names[1 if count is None else count:]:
             optional = f".get({name!r}, defaults[{name!r}])"
-            self.known[name] = "params" + (optional if name in self.defaults else f"[{name!r}]"), None
+            self.known[name] = ("params" + (optional if name in self.defaults else f"[{name!r}]"),
+                                None)
         self._know(kept, "kept", 0, "shape_of(kept)")
 
     def _know(self, name, value, reads, shape):
@@ -73,7 +74,8 @@ class Names:
         self.known |= {name: (value, reads), f"{name}_shape": (shape, None)}
 
     def rule(self, rule, before="g, "):
-        """A rule in the common signature; `before` are its leading parameters, which read nothing."""
+        """A rule in the common signature; `before` are its leading parameters, which read
+        nothing."""
         return self._made(rule, before, f"rule({before}", before.count(","))
 
     def product(self, slope):

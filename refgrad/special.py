@@ -17,24 +17,28 @@ def _log_sum(x, axis):
     dtype, x = x.dtype, widened(x)
     top = peak(x, axis=axis)
     z = x - np.where(np.isfinite(top), top, 0)
-    return np.squeeze(log_total(sum_along(np.exp(z), axis), z, axis=axis) + top, axis=axis).astype(dtype, copy=False)
+    return np.squeeze(log_total(sum_along(np.exp(z), axis), z, axis=axis) + top,
+                      axis=axis).astype(dtype, copy=False)
 
 
 log_sum_exp = declare(
-    None, """y = log <1, e^x>,  dy = <p, dx>  with  p = e^x / <1, e^x>, the softmax;  <g, <p, dx>> = <g p, dx>
-    Computed with x - max x, which takes max x from y.""", name="log_sum_exp", forward=_log_sum, stacked=True,
-    jvp=(lambda v, x, axis: np.sum(softmax_along(x, axis=axis) * v, axis=axis),),
+    None, """y = log <1, e^x>,  dy = <p, dx>  with  p = e^x / <1, e^x>, the softmax;
+        <g, <p, dx>> = <g p, dx>
+    Computed with x - max x, which takes max x from y.""", name="log_sum_exp", forward=_log_sum,
+    stacked=True, jvp=(lambda v, x, axis: np.sum(softmax_along(x, axis=axis) * v, axis=axis),),
     vjp=(lambda g, x, axis: np.expand_dims(g, axis) * softmax_along(x, axis=axis),),
     cases=[Case((3, 4), axis=-1), Case((3, 4), axis=-2)])
 
 
 def _with_axes_last(a, axis):
-    """The array with its chosen axes last, flattened and not yet, the other axes, and the chosen ones."""
+    """The array with its chosen axes last, flattened and not yet, the other axes, and the chosen
+    ones."""
     axes = axes_of(a, axis, scalar=True)
     others = [k for k in range(-ndim_of(a), 0) if k not in axes]
     moved = np.transpose(a, [*others, *axes])
     shape = shape_of(moved)[:len(others)]
-    return np.reshape(moved, (*shape, int(np.prod(shape_of(moved)[len(others):])))), moved, others, axes
+    return (np.reshape(moved, (*shape, int(np.prod(shape_of(moved)[len(others):])))), moved,
+            others, axes)
 
 
 def _in_place(function, a, axis):
@@ -43,7 +47,8 @@ def _in_place(function, a, axis):
     if not np.size(a):
         return np.copy(a)
     flat, moved, others, axes = _with_axes_last(a, axis)
-    return np.transpose(np.reshape(function(flat, axis=-1), shape_of(moved)), np.argsort([*others, *axes]))
+    return np.transpose(np.reshape(function(flat, axis=-1), shape_of(moved)),
+                        np.argsort([*others, *axes]))
 
 
 @composed(name="special.softmax",
@@ -65,7 +70,8 @@ def log_softmax(x, axis=None):
 def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False):
     """log sum b e^a over all entries, or those along some axes, without overflow.
 
-    b  weights, which broadcast with a: positive, or 0 if they are not differentiated; of negative ones nan
+    b  weights, which broadcast with a: positive, or 0 if they are not differentiated; of negative
+       ones nan
     As scipy.special.logsumexp; raises ValueError for return_sign=True.
     """
     if return_sign:

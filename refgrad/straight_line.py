@@ -208,8 +208,8 @@ class Writer:
             return []
         if op.function in (np.copy, setitem, ADD_AT) and op.is_fresh:
             return self.copied(op, position)
-        if not self.library and op.function is scatter_add and is_plain(index := op.params["index"]) and (
-                takes_each_once(index)):
+        if (not self.library and op.function is scatter_add
+                and is_plain(index := op.params["index"]) and (takes_each_once(index))):
             name = self.names[op.results[0]] = self.new_name()
             zeros, dtype = self.constant(np.zeros), self.text(op.made[0].dtype)
             return [f"{name} = {zeros}({self.text(op.params['shape'])}, {dtype})",

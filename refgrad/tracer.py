@@ -1,14 +1,16 @@
 """The array that records what is done to it.
 
-A `Tracer` stands for an array inside a transform.  It speaks NumPy's two protocols, so a plain NumPy program runs on
-it; each operation is handed to the *level* (the tape or the tangent carrier of one transform) that must know of it:
+A `Tracer` stands for an array inside a transform.  It speaks NumPy's two protocols, so a plain
+NumPy program runs on it; each operation is handed to the *level* (the tape or the tangent carrier
+of one transform) that must know of it:
 
-- every transform opens a level with a number of its own, larger than those of all levels that were opened before;
+- every transform opens a level with a number of its own, larger than those of all levels that were
+  opened before;
 - an operation is handled by the highest level among its arguments;
 - what that handler computes is seen by the levels below.
 
-So nested derivatives cannot be confused, and since numbers are never reused there is no stack to restore: an
-exception leaves nothing behind and threads share nothing.
+So nested derivatives cannot be confused, and since numbers are never reused there is no stack to
+restore: an exception leaves nothing behind and threads share nothing.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ from .errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule, Refused, descr
 from .face import Face, reversed_axes
 from .foreign import PACKAGES, wrapped
 from .operands import ATOMS, NUMBERS, REAL, admitted, takes_over
-from .primitive import TABLE, TRACING, Composition, Primitive, consist_of, every_argument_is_an_array, qualified, \
-    shape_of
+from .primitive import (TABLE, TRACING, Composition, Primitive, consist_of,
+                        every_argument_is_an_array, qualified, shape_of)
 from .snapshots import owner_of
 from .writing import WRITERS, Writable, add_at, fits, into
 
@@ -37,7 +39,8 @@ _numbers = itertools.count(1)
 
 
 class Level:
-    """One transform in progress.  `process` computes an operation and notes what the derivative will need."""
+    """One transform in progress.  `process` computes an operation and notes what the derivative
+    will need."""
 
     records = False  # whether it must see functions too that carry no derivative
     purpose = "is being differentiated"
@@ -51,14 +54,17 @@ class Level:
         return self
 
     def __exit__(self, kind, error, traceback):
-        """Close the level.  A lost trace is raised, even if the program or NumPy has made something else of it."""
+        """Close the level.  A lost trace is raised, even if the program or NumPy has made something
+        else of it."""
         self.open = False
         lost, self.lost = self.lost, None
-        if lost is not None and (error is None or isinstance(error, Exception) and error is not lost):
+        if lost is not None and (error is None
+                                 or isinstance(error, Exception) and error is not lost):
             raise lost from error
 
     def process(self, primitive, arrays, params):
-        """The result of an operation on arrays of which at least one is traced by this level, traced if it varies."""
+        """The result of an operation on arrays of which at least one is traced by this level,
+        traced if it varies."""
         raise NotImplementedError
 
     def constant(self, value):
@@ -74,7 +80,8 @@ class Level:
 
     def concrete(self, x, convert):
         """One of the level's arrays as a plain bool, int or float; raises LostTrace."""
-        if convert is bool:  # a branch is taken on the value; the program that runs is the one differentiated
+        # A branch is taken on the value; the program that runs is the one differentiated.
+        if convert is bool:
             return bool(x.value)
         how, instead = _LOST.get(convert, (".item()", ""))
         around, own = caller_in_library(x) if convert is np.asarray else (None, "")
@@ -82,7 +89,8 @@ class Level:
 
     def text(self, x, write):
         """One of the level's arrays as a text, by a function that writes plain ones."""
-        return f"Tracer({describe(x)}, level {self.number}, {x.value!r})" if write in (repr, str) else write(x.value)
+        return (f"Tracer({describe(x)}, level {self.number}, {x.value!r})" if write in (repr, str)
+                else write(x.value))
 
     def refused(self, error):
         """An error where a plain array would have given something."""
@@ -92,8 +100,8 @@ class Level:
 class Tracer(Face, Writable):
     """An array of some level: `value` is the array below, `mark` is what the level keeps with it.
 
-    `shown` and `views` say with which other traced arrays it shares memory (see writing).  `square` is a function that
-    gives what this array is the root of, or None.
+    `shown` and `views` say with which other traced arrays it shares memory (see writing).  `square`
+    is a function that gives what this array is the root of, or None.
     """
 
     __slots__ = ("value", "level", "mark", "square", "shown", "views", "__weakref__")
@@ -106,10 +114,11 @@ class Tracer(Face, Writable):
 
     @property
     def __class__(self):
-        """What NumPy would have here, so that isinstance(x, np.ndarray) takes the branch that it takes on plain arrays.
+        """What NumPy would have here, so that isinstance(x, np.ndarray) takes the branch that it
+        takes on plain arrays.
 
-        The engine itself asks for ``type(x) is Tracer``.  Another array library is told the truth: so it leaves an
-        operation on its own array and this one to us.
+        The engine itself asks for ``type(x) is Tracer``.  Another array library is told the truth:
+        so it leaves an operation on its own array and this one to us.
         """
         if sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] in PACKAGES:
             return Tracer
@@ -162,13 +171,15 @@ class Tracer(Face, Writable):
     def __sub__(self, other): return binary(np.subtract, self, other)
     def __rsub__(self, other): return binary(np.subtract, other, self)
     def __mul__(self, other):
-        return self.square() if other is self and self.square is not None else binary(np.multiply, self, other)
+        return (self.square() if other is self and self.square is not None
+                else binary(np.multiply, self, other))
 
     def __rmul__(self, other): return binary(np.multiply, other, self)
     def __truediv__(self, other): return binary(np.divide, self, other)
     def __rtruediv__(self, other): return binary(np.divide, other, self)
     def __pow__(self, other):
-        return binary(np.power, self, other) if self.square is None else _power_of_root(np.power, (self, other))
+        return (binary(np.power, self, other) if self.square is None
+                else _power_of_root(np.power, (self, other)))
 
     def __rpow__(self, other): return binary(np.power, other, self)
     def __mod__(self, other): return binary(np.remainder, self, other)
@@ -209,7 +220,8 @@ class Tracer(Face, Writable):
     def __itruediv__(self, other): return self.augmented(binary(np.divide, self, other), "/=")
     def __ipow__(self, other): return self.augmented(binary(np.power, self, other), "**=")
     def __imod__(self, other): return self.augmented(binary(np.remainder, self, other), "%=")
-    def __ifloordiv__(self, other): return self.augmented(binary(np.floor_divide, self, other), "//=")
+    def __ifloordiv__(self, other):
+        return self.augmented(binary(np.floor_divide, self, other), "//=")
     def __imatmul__(self, other): return self.augmented(binary(np.matmul, self, other), "@=")
     def __iand__(self, other): return self.augmented(binary(np.bitwise_and, self, other), "&=")
     def __ior__(self, other): return self.augmented(binary(np.bitwise_or, self, other), "|=")
@@ -243,12 +255,15 @@ class Tracer(Face, Writable):
 
     def view(self, dtype=None, type=None):
         for kind in (dtype, type):
-            if isinstance(kind, builtins.type) and issubclass(kind, np.ndarray) and kind is not np.ndarray:
-                raise TypeError(f"a traced array ({describe(self)}) cannot become a {kind.__name__}: the operators of "
-                                f"an np.matrix are not those of an array. Use a plain one, np.asarray(M), and @ for *.")
+            if (isinstance(kind, builtins.type) and issubclass(kind, np.ndarray)
+                    and kind is not np.ndarray):
+                raise TypeError(f"a traced array ({describe(self)}) cannot become a "
+                                f"{kind.__name__}: the operators of an np.matrix are not those of "
+                                "an array. Use a plain one, np.asarray(M), and @ for *.")
         if dtype in (None, np.ndarray, self.dtype) and type in (None, np.ndarray):
             return self[...]
-        raise AttributeError(f"a traced array ({describe(self)}) has no .view: write x.astype(dtype)")
+        raise AttributeError(f"a traced array ({describe(self)}) has no .view: "
+                             "write x.astype(dtype)")
 
     def resize(self, *args, **kwargs):
         raise InPlaceWrite("x.resize()", way_out="Write x = np.reshape(x, shape), or np.pad.")
@@ -256,7 +271,8 @@ class Tracer(Face, Writable):
     def __getattr__(self, name):
         if not name.startswith("_") and hasattr(np.ndarray, name):
             way_out = _INSTEAD.get(name, "it shows memory, and a trace has none")
-            raise self.level.refused(AttributeError(f"a traced array ({describe(self)}) has no .{name}: {way_out}"))
+            raise self.level.refused(
+                AttributeError(f"a traced array ({describe(self)}) has no .{name}: {way_out}"))
         raise AttributeError(f"a traced array ({describe(self)}) has no attribute {name!r}")
 
     def copy(self, order="C"):
@@ -281,7 +297,8 @@ class Tracer(Face, Writable):
 
     def __repr__(self): return self.level.text(self, repr)
     def __str__(self): return self.level.text(self, str)
-    def __format__(self, spec): return self.level.text(self, operator.methodcaller("__format__", spec) if spec else str)
+    def __format__(self, spec):
+        return self.level.text(self, operator.methodcaller("__format__", spec) if spec else str)
 
 
 def _listed(x):
@@ -291,12 +308,14 @@ def _listed(x):
 #: How a traced array would become a plain number -> what to do instead.
 _LOST = {
     _listed: (".tolist()", ""),
-    np.asarray: ("a conversion to a plain array (np.array, np.asarray, a[index] = x, inside a function)", ""),
+    np.asarray: (
+        "a conversion to a plain array (np.array, np.asarray, a[index] = x, inside a function)",
+        ""),
     float: ("float(), or a[index] = x with a plain array a,", ""), complex: ("complex()", ""),
-    int: ("int()", "np.floor(x), np.round(x) and x.astype(int) give plain arrays: they are constant almost "
-                   "everywhere."),
-    operator.index: ("an index or a size", "Take it from data that is not differentiated, or write x.astype(int): that "
-                                           "is a plain array."),
+    int: ("int()", "np.floor(x), np.round(x) and x.astype(int) give plain arrays: they "
+                   "are constant almost everywhere."),
+    operator.index: ("an index or a size", "Take it from data that is not differentiated, or write "
+                                           "x.astype(int): that is a plain array."),
     round: ("round()", "np.round(x) gives a plain array: it is constant almost everywhere.")}
 
 _INSTEAD = {"flat": "write np.ravel(x)", "choose": "write np.where or np.select"}
@@ -315,8 +334,8 @@ def binary(function, a, b):
 
 def _operands(rule, inputs):
     """The arguments of a ufunc, of which each must be an array or become one."""
-    return [x if type(x) is Tracer or type(x) is np.ndarray or type(x) in NUMBERS else admitted(x, rule.name)
-            for x in inputs]
+    return [x if type(x) is Tracer or type(x) is np.ndarray or type(x) in NUMBERS
+            else admitted(x, rule.name) for x in inputs]
 
 
 def run(rule, args, kwargs):
@@ -364,8 +383,10 @@ def dispatch(primitive: Primitive, arrays, params):
         if kind is Tracer:
             if a.level is not top and (top is None or a.level.number > top.number):
                 top = a.level
-        elif (a.dtype.char not in REAL if kind is ndarray else kind not in NUMBERS) and not primitive.constant:
-            arrays = [x if type(x) is Tracer else wrapped(admitted(x, f"{primitive.name}, argument {i}"))
+        elif ((a.dtype.char not in REAL if kind is ndarray else kind not in NUMBERS)
+              and not primitive.constant):
+            arrays = [x if type(x) is Tracer
+                      else wrapped(admitted(x, f"{primitive.name}, argument {i}"))
                       for i, x in enumerate(arrays, 1)]
     if primitive.constant:
         arrays, params = [wrapped(bare(a)) for a in arrays], {k: bare(p) for k, p in params.items()}
@@ -401,20 +422,22 @@ def _level_of_parameter(primitive, name, p):
         if traced.level.records:
             return traced.level
         raise LostTrace(f"the parameter {name}= of {primitive.name}", traced,
-                        "It is differentiated with respect to its arrays alone: take the parameter from other "
-                        "data, or write x.astype(int), which is a plain array.")
+                        "It is differentiated with respect to its arrays alone: take the parameter "
+                        "from other data, or write x.astype(int), which is a plain array.")
     return None
 
 
 def bare(x):
-    """The array below all levels that differentiate, for functions without a derivative; in lists and tuples too."""
+    """The array below all levels that differentiate, for functions without a derivative; in lists
+    and tuples too."""
     while type(x) is Tracer and not x.level.records:
         x = x.value
     return type(x)(map(bare, x)) if type(x) in (tuple, list) else x
 
 
 def _follow(result, primitive, array, params):
-    """Declare the result of indexing, reshaping, ... a view of the array, if NumPy's own result is one."""
+    """Declare the result of indexing, reshaping, ... a view of the array, if NumPy's own result is
+    one."""
     if type(array) is not Tracer:
         return
     below = result.bottom()
@@ -433,7 +456,8 @@ POWERS = {np.square, np.power, np.multiply}
 
 
 def _square(function, args, params):
-    """What a root is the root of, as a function without arguments; None if it has plain arrays, which may change."""
+    """What a root is the root of, as a function without arguments; None if it has plain arrays,
+    which may change."""
     if any(type(a) is np.ndarray for a in (*args, *params.values())):
         return None
     args = [a.apart() if type(a) is Tracer else a for a in args]
@@ -442,7 +466,8 @@ def _square(function, args, params):
 
 
 def _power_of_root(ufunc, inputs):
-    """A power of a root, and if it is even that of what it is the root of: |x|^2 = <x, x> is smooth where |x| kinks."""
+    """A power of a root, and if it is even that of what it is the root of: |x|^2 = <x, x> is smooth
+    where |x| kinks."""
     x, p = inputs[0], inputs[-1]
     if ufunc is np.square or ufunc is np.multiply and p is x:
         return x.square()
@@ -479,7 +504,8 @@ def _all_recorded(args, kwargs):
 
 
 def _with_out(ufunc, method, inputs, options, is_only_name):
-    """A call with out=; `is_only_name`: it is an augmented assignment, s += x, and s is the array's only name."""
+    """A call with out=; `is_only_name`: it is an augmented assignment, s += x, and s is the array's
+    only name."""
     name, (out, *others) = name_of(ufunc), options.pop("out")
     if others:
         raise InPlaceWrite(name, "the argument out=")

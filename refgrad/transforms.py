@@ -1,10 +1,12 @@
 """Derivatives of functions: vjp, jvp, grad, value_and_grad, jacobian, hessian, hvp.
 
-A function takes and returns arrays, or any nesting of dict, list, tuple, namedtuple and dataclass of arrays;
-derivatives come back in the same nesting.  All transforms nest, in any order and to any depth.
+A function takes and returns arrays, or any nesting of dict, list, tuple, namedtuple and dataclass
+of arrays; derivatives come back in the same nesting.  All transforms nest, in any order and to any
+depth.
 
-A function may use its buffers again: the numbers that an operation reads are those that its derivative uses (see
-snapshots).  It may write into arrays that it has made itself, traced ones included, but not into its arguments.
+A function may use its buffers again: the numbers that an operation reads are those that its
+derivative uses (see snapshots).  It may write into arrays that it has made itself, traced ones
+included, but not into its arguments.
 """
 
 from __future__ import annotations
@@ -27,13 +29,16 @@ from .writing import ARGUMENT
 
 
 def vjp(f: Function, *primals: Nest, has_aux: bool = False) -> tuple[Any, ...]:
-    """Reverse mode: the value, and the map from a cotangent of the result to cotangents of the arguments.
+    """Reverse mode: the value, and the map from a cotangent of the result to cotangents of the
+    arguments.
 
-    Returns ``(value, pull)``; with has_aux (f then returns ``(value, aux)``) ``(value, pull, aux)``.
-    ``pull(g)`` returns a tuple with a cotangent for each argument, and may be called any number of times; nothing
-    that was passed in or handed out is shared with it.  (Arrays that f closes over are not copied: leave them alone
-    between the calls.)
-    Raises TypeError for arguments that are not floating point, ValueError for a cotangent of the wrong shape.
+    Returns ``(value, pull)``; with has_aux (f then returns ``(value, aux)``)
+    ``(value, pull, aux)``.
+    ``pull(g)`` returns a tuple with a cotangent for each argument, and may be called any number of
+    times; nothing that was passed in or handed out is shared with it.  (Arrays that f closes over
+    are not copied: leave them alone between the calls.)
+    Raises TypeError for arguments that are not floating point, ValueError for a cotangent of the
+    wrong shape.
     """
     leaves, structure = _leaves(primals, "vjp", range(len(primals)))
     run = Recorded(f, [own(x) for x in leaves], structure, has_aux, "vjp")
@@ -45,8 +50,10 @@ def jvp(f: Function, primals: Sequence[Nest], tangents: Sequence[Nest],
     """Forward mode: the value and the directional derivative f'(primals)[tangents].
 
     `primals` and `tangents` are sequences of the same structure and shapes.
-    Returns ``(value, tangent)``; with has_aux (f then returns ``(value, aux)``) ``(value, tangent, aux)``.
-    Raises TypeError for arguments that are not floating point, ValueError for tangents that do not match.
+    Returns ``(value, tangent)``; with has_aux (f then returns ``(value, aux)``)
+    ``(value, tangent, aux)``.
+    Raises TypeError for arguments that are not floating point, ValueError for tangents that do not
+    match.
     """
     primals, tangents = _sequence(primals, "jvp: primals"), _sequence(tangents, "jvp: tangents")
     leaves, structure = _leaves(primals, "jvp", range(len(primals)))
@@ -60,8 +67,8 @@ def jvp(f: Function, primals: Sequence[Nest], tangents: Sequence[Nest],
 def grad(f: Function, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Function:
     """The gradient of a scalar function, as a function of the same arguments.
 
-    `argnums` (an int or a tuple of them) chooses the arguments; the result has their nesting.  With has_aux, f returns
-    ``(value, aux)`` and the new function ``(gradient, aux)``.
+    `argnums` (an int or a tuple of them) chooses the arguments; the result has their nesting.  With
+    has_aux, f returns ``(value, aux)`` and the new function ``(gradient, aux)``.
     Raises TypeError if f does not return a scalar, or if an argument is not floating point.
     """
 
@@ -75,7 +82,8 @@ def grad(f: Function, argnums: int | tuple[int, ...] = 0, has_aux: bool = False)
 
 def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0,
                    has_aux: bool = False) -> Function:
-    """Value and gradient of a scalar function in one pass: ``(value, gradient)``, or ``((value, aux), gradient)``."""
+    """Value and gradient of a scalar function in one pass: ``(value, gradient)``, or
+    ``((value, aux), gradient)``."""
 
     @named_after("value_and_grad", f)
     def both(*args, **kwargs):
@@ -92,7 +100,8 @@ def jacobian(f: Function, argnums: int | tuple[int, ...] = 0, mode: str = "rever
     mode     "reverse": one backward sweep for each entry of the result (few outputs);
              "forward": one tangent for each entry of the arguments (few inputs)
     batched  forward mode only: all tangents in one pass, instead of one pass each
-    With nested arguments or results, a nest of the result's structure that holds nests of the arguments' structure.
+    With nested arguments or results, a nest of the result's structure that holds nests of the
+    arguments' structure.
     """
     if mode not in ("reverse", "forward"):
         raise ValueError(f"jacobian: mode is {mode!r}; expected 'reverse' or 'forward'")
@@ -117,9 +126,11 @@ def hessian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
 
 
 def hvp(f: Function, primals: Sequence[Nest], tangents: Sequence[Nest]) -> tuple[Nest, ...]:
-    """Hessian-vector product: the derivative of the gradient along `tangents`, forward over reverse.
+    """Hessian-vector product: the derivative of the gradient along `tangents`, forward over
+    reverse.
 
-    Costs a small multiple of one gradient and never forms the Hessian.  Returns a tuple, one for each primal.
+    Costs a small multiple of one gradient and never forms the Hessian.  Returns a tuple, one for
+    each primal.
     """
     primals, tangents = _sequence(primals, "hvp: primals"), _sequence(tangents, "hvp: tangents")
     return jvp(grad(f, tuple(range(len(primals)))), primals, tangents)[1]
@@ -141,7 +152,8 @@ def handed_nest(structure, leaves):
 
 
 def _arguments(variable, leaves, borrow):
-    """Traced arrays for the arguments of a function: small ones are copied, others are what `borrow` makes of them."""
+    """Traced arrays for the arguments of a function: small ones are copied, others are what
+    `borrow` makes of them."""
     arguments = []
     for x in leaves:
         if type(x) is np.ndarray:
@@ -160,9 +172,9 @@ def _gradient(f, args, kwargs, argnums, has_aux, name):
     leaves, structure = _leaves(chosen, name, positions)
     run = Recorded(g, leaves, structure, has_aux, name)
     if run.shape.kind is not LEAF or shape_of(run.value) != ():
-        raise TypeError(f"{name}: {name_of(f)} returned {describe(run.value)}; expected a scalar. Reduce it (np.sum, "
-                        f"np.mean), return what is not differentiated with has_aux=True, or use vjp or jacobian for "
-                        f"a function with many outputs.")
+        raise TypeError(f"{name}: {name_of(f)} returned {describe(run.value)}; expected a scalar. "
+                        "Reduce it (np.sum, np.mean), return what is not differentiated with "
+                        "has_aux=True, or use vjp or jacobian for a function with many outputs.")
     value = run.values[0]
     one = type(value)(1) if issubclass(type(value), np.floating) else np.ones_like(value)
     gradients = handed_nest(structure, run.sweep([one], once=True))
@@ -186,7 +198,8 @@ class Recorded:
         """Cotangents of the inputs, one leaf each, given those of the results."""
         seeds = [(r.mark, g) for r, g in zip(self.results, cotangents) if self.tape.traces(r)]
         found = self.tape.sweep(seeds, self.inputs, once)
-        return [np.zeros_like(x) if g is None else g if type(g) is np.ndarray and g.dtype is x.dtype else
+        return [np.zeros_like(x) if g is None else g if type(g) is np.ndarray and g.dtype is x.dtype
+                else
                 in_dtype_of(x, g) for x, g in zip(self.leaves, found)]
 
     def pull(self, g):
@@ -198,16 +211,19 @@ class Recorded:
 
 def _push(f, leaves, structure, directions, has_aux, name, count=None):
     """(value leaves, tangent leaves, structure of the result, aux) of one forward pass."""
-    snapshots, vectors, reader = Snapshots(), iter(directions), f"{name}: an argument of {name_of(f)}"
+    snapshots, vectors, reader = (Snapshots(), iter(directions),
+                                  f"{name}: an argument of {name_of(f)}")
     with Tangents(count) as level:
-        inputs = _arguments(lambda x: level.variable(x, next(vectors)), leaves, lambda x: snapshots.of(x, reader))
+        inputs = _arguments(lambda x: level.variable(x, next(vectors)), leaves,
+                            lambda x: snapshots.of(x, reader))
         value, aux = _split(f(*unflatten(structure, inputs)), has_aux, f, level)
         results, shape = flatten(value)
     snapshots.verify()
     values = _values(results, level, f, name)
     stack = () if count is None else (count,)
     tangents = [level.tangent(r) for r in results]
-    tangents = [np.zeros_like(v, shape=stack + shape_of(v)) if t is None else own(t) for v, t in zip(values, tangents)]
+    tangents = [np.zeros_like(v, shape=stack + shape_of(v)) if t is None else own(t)
+                for v, t in zip(values, tangents)]
     return values, tangents, shape, aux
 
 
@@ -220,7 +236,8 @@ def _rows_by_sweeps(f, leaves, structure):
             seeds = [np.zeros_like(u) for u in run.values]
             seeds[k] = in_dtype_of(v, _one_hot(i, shape_of(v)))
             sweeps.append(run.sweep(seeds))
-        rows.append([_assemble([s[j] for s in sweeps], shape_of(v) + shape_of(x), x) for j, x in enumerate(leaves)])
+        rows.append([_assemble([s[j] for s in sweeps], shape_of(v) + shape_of(x), x)
+                     for j, x in enumerate(leaves)])
     return rows, run.shape
 
 
@@ -230,14 +247,16 @@ def _rows_by_tangents(f, leaves, structure, batched):
     if batched and total:
         eye = np.split(np.eye(total), np.cumsum(sizes)[:-1], axis=1)
         directions = [in_dtype_of(x, e.reshape((total, *shape_of(x)))) for x, e in zip(leaves, eye)]
-        values, columns, shape, _ = _push(f, leaves, structure, directions, False, "jacobian", total)
+        values, columns, shape, _ = _push(f, leaves, structure, directions, False,
+                                          "jacobian", total)
     else:
         columns = []
         for k, size in enumerate(sizes):
             for i in range(size):
                 directions = [in_dtype_of(y, _one_hot(i if j == k else None, shape_of(y)))
                               for j, y in enumerate(leaves)]
-                values, tangents, shape, _ = _push(f, leaves, structure, directions, False, "jacobian")
+                values, tangents, shape, _ = _push(f, leaves, structure, directions, False,
+                                                   "jacobian")
                 columns.append(tangents)
         if not total:
             values, _, shape, _ = _push(f, leaves, structure, leaves, False, "jacobian")
@@ -251,7 +270,8 @@ def _rows_by_tangents(f, leaves, structure, batched):
         for x, n, end in zip(leaves, sizes, ends):
             block = [np.reshape(column[i], (-1, 1)) for i in range(end - n, end)]
             full = shape_of(v) + shape_of(x)
-            row.append(np.reshape(np.concatenate(block, axis=1), full) if block else np.zeros_like(x, shape=full))
+            row.append(np.reshape(np.concatenate(block, axis=1), full) if block
+                       else np.zeros_like(x, shape=full))
         rows.append(row)
     return rows, shape
 
@@ -268,12 +288,15 @@ def _one_hot(i, shape):
 
 
 def _choose(f, args, kwargs, argnums, name):
-    """f as a function of the arguments to differentiate alone, these arguments, and their positions."""
+    """f as a function of the arguments to differentiate alone, these arguments, and their
+    positions."""
     chosen = argnums if isinstance(argnums, tuple) else (argnums,)
     for k in chosen:
-        if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not -len(args) <= k < len(args):
-            raise ValueError(f"{name}: argnums={argnums!r}, but {name_of(f)} was called with {len(args)} positional "
-                             f"argument{'s' * (len(args) != 1)}; argnums counts positional arguments from 0")
+        if (not isinstance(k, (int, np.integer)) or isinstance(k, bool)
+                or not -len(args) <= k < len(args)):
+            raise ValueError(f"{name}: argnums={argnums!r}, but {name_of(f)} was called with "
+                             f"{len(args)} positional argument{'s' * (len(args) != 1)}; argnums "
+                             "counts positional arguments from 0")
     chosen = [k % len(args) for k in chosen]
     if len(set(chosen)) != len(chosen):
         raise ValueError(f"{name}: argnums={argnums!r} names an argument twice")
@@ -291,8 +314,8 @@ def _choose(f, args, kwargs, argnums, name):
 def _sequence(x, name):
     """The arguments of a function as a tuple."""
     if not isinstance(x, (tuple, list)):
-        raise TypeError(f"{name} is {describe(x)}; expected a tuple with an entry for each argument of the function: "
-                        f"write (x,) for x")
+        raise TypeError(f"{name} is {describe(x)}; expected a tuple with an entry for each "
+                        "argument of the function: write (x,) for x")
     return tuple(x)
 
 
@@ -301,7 +324,8 @@ def _leaves(primals, name, positions):
     leaves, structure = flatten(primals)
     for i, x in enumerate(leaves):
         if type(x) is not np.ndarray or x.dtype.kind != "f":
-            names = [f"argument {k}{p}" for k, c in zip(positions, structure.children) for p in paths(c)]
+            names = [f"argument {k}{p}" for k, c in zip(positions, structure.children)
+                     for p in paths(c)]
             leaves[i] = wrapped(check_leaf(x, name, names[i]))
     return leaves, structure
 
@@ -316,8 +340,8 @@ def _matching(leaves, vectors, structure, what, name):
             continue
         label = what + paths(structure)[i]
         if shape_of(v) != shape_of(x):
-            raise ValueError(f"{name}: {label} has shape {shape_of(v)}; expected {shape_of(x)}, the shape of what it "
-                             f"belongs to, {describe(x)}")
+            raise ValueError(f"{name}: {label} has shape {shape_of(v)}; expected {shape_of(x)}, "
+                             f"the shape of what it belongs to, {describe(x)}")
         if not hasattr(v, "dtype") or v.dtype.kind in "biu":
             v = np.asarray(v, dtype=float)
         matched.append(in_dtype_of(x, wrapped(check_leaf(v, name, label))))
@@ -329,9 +353,11 @@ def _split(returned, has_aux, f, level):
     if not has_aux:
         return returned, None
     if not isinstance(returned, tuple) or len(returned) != 2:
-        raise TypeError(f"has_aux=True: {name_of(f)} returned {describe(returned)}; expected a pair (value, aux)")
+        raise TypeError(f"has_aux=True: {name_of(f)} returned {describe(returned)}; "
+                        "expected a pair (value, aux)")
     leaves, structure = flatten(returned[1])
-    return returned[0], handed_nest(structure, [own(level.strip(x)) if level.traces(x) else x for x in leaves])
+    return (returned[0],
+            handed_nest(structure, [own(level.strip(x)) if level.traces(x) else x for x in leaves]))
 
 
 def _values(results, level, f, name):

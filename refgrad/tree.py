@@ -1,6 +1,7 @@
 """Nested containers of arrays: dict, list, tuple, namedtuple and dataclass, to any depth.
 
-`flatten` takes a nest apart into its leaves and a `Structure` that puts other leaves into the same nest.
+`flatten` takes a nest apart into its leaves and a `Structure` that puts other leaves into the same
+nest.
 None is an empty container: it has no leaves.
 """
 
@@ -17,7 +18,8 @@ from .hints import Nest
 
 
 class Structure(NamedTuple):
-    """How to rebuild a nest: the container (a type, or LEAF or EMPTY), the keys of its children, their structures."""
+    """How to rebuild a nest: the container (a type, or LEAF or EMPTY), the keys of its children,
+    their structures."""
 
     kind: Any
     keys: tuple = ()
@@ -59,15 +61,16 @@ def rebuild(kind, keys, values):
         new.update(zip(keys, values))
         return new
     if dataclasses.is_dataclass(kind):
-        new = object.__new__(kind)  # without __init__, since a __post_init__ may convert what should stay traced
+        # Without __init__, since a __post_init__ may convert what should stay traced.
+        new = object.__new__(kind)
         for k, v in zip(keys, values):
             object.__setattr__(new, k, v)
         return new
     return kind(*values) if hasattr(kind, "_fields") else kind(values)
 
 
-# The recursions are functions of the module: a nested function that calls itself is a reference cycle, and would keep
-# all that its call saw, tapes included, until the garbage collector runs.
+# The recursions are functions of the module: a nested function that calls itself is a reference
+# cycle, and would keep all that its call saw, tapes included, until the garbage collector runs.
 
 
 def flatten(x):
@@ -123,7 +126,8 @@ def paths(structure, prefix=""):
     """The leaves' names in order: "['W'][0].bias"."""
     if structure.kind is LEAF:
         return [prefix]
-    return [p for k, c in zip(structure.keys, structure.children) for p in paths(c, prefix + _step(structure.kind, k))]
+    return [p for k, c in zip(structure.keys, structure.children)
+            for p in paths(c, prefix + _step(structure.kind, k))]
 
 
 def _step(kind, key):

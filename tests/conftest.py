@@ -4,7 +4,8 @@ import pytest
 
 
 def pytest_addoption(parser):
-    parser.addoption("--full", action="store_true", help="run the generic tests over the whole op table, not a sample")
+    parser.addoption("--full", action="store_true",
+                     help="run the generic tests over the whole op table, not a sample")
 
 
 @pytest.fixture

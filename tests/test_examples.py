@@ -23,12 +23,14 @@ class Watch:
 sys.meta_path.insert(0, Watch())
 runpy.run_path(sys.argv[1], run_name="__main__")
 """
-SAYS = {"backpropagation_through_time": ["along a random direction: reverse", "on new sequences: squared error 0.00"]}
+SAYS = {"backpropagation_through_time": ["along a random direction: reverse",
+                                         "on new sequences: squared error 0.00"]}
 
 
 @pytest.mark.parametrize("name", SAYS)
 def test_an_example_runs(name):
-    done = subprocess.run([sys.executable, "-c", ALONE, EXAMPLES / f"{name}.py"], capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "-c", ALONE, EXAMPLES / f"{name}.py"],
+                          capture_output=True, text=True,
                           cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
     assert all(line in done.stdout for line in SAYS[name]), done.stdout
@@ -46,7 +48,8 @@ def test_the_data_parallel_example_runs_in_small():
 
 
 def test_the_gpu_example_says_what_it_needs_and_by_hand_it_is_right(tmp_path):
-    done = subprocess.run([sys.executable, EXAMPLES / "mlp_on_a_gpu.py", "--out", tmp_path / "table.csv"],
+    done = subprocess.run([sys.executable, EXAMPLES / "mlp_on_a_gpu.py",
+                           "--out", tmp_path / "table.csv"],
                           capture_output=True, text=True, cwd=ROOT, env=os.environ | {
                               "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""})
     assert done.returncode == 1 and "needs CuPy, torch, JAX and a GPU" in done.stderr
@@ -62,4 +65,5 @@ def test_the_gpu_example_says_what_it_needs_and_by_hand_it_is_right(tmp_path):
 
 
 def test_every_example_is_run():
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*SAYS, "dask_data_parallel", "mlp_on_a_gpu"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*SAYS, "dask_data_parallel",
+                                                             "mlp_on_a_gpu"}

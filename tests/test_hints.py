@@ -18,7 +18,8 @@ PUBLIC = [(package, name) for package in (refgrad, nn, crosscheck) for name in p
 
 
 def functions_of(thing):
-    """The functions behind a public name: itself, the public methods of a class, the call of an object."""
+    """The functions behind a public name: itself, the public methods of a class, the call of an
+    object."""
     if inspect.isclass(thing):
         members = [getattr(m, "fget", getattr(m, "func", m)) for name, m in vars(thing).items()
                    if not name.startswith("_")]

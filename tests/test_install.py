@@ -20,7 +20,8 @@ print(rg.grad(f)(w).shape, rg.hvp(f, (w,), (w,))[0].shape)
 
 def test_a_fresh_environment_gets_numpy_and_nothing_else(tmp_path):
     source = tmp_path / "source"
-    others = shutil.ignore_patterns(".git", ".venv", "reports", "*.egg-info", "__pycache__", "build")
+    others = shutil.ignore_patterns(".git", ".venv", "reports", "*.egg-info",
+                                    "__pycache__", "build")
     shutil.copytree(ROOT, source, ignore=others)
     venv.create(tmp_path / "environment", with_pip=True)
     python = tmp_path / "environment" / ("Scripts" if sys.platform == "win32" else "bin") / "python"

@@ -1,8 +1,10 @@
 """Turn the sign of one rule at a time, run the test suite, and see it fail.
 
-    python tests/turned_signs.py            ten rules, a table, exit status 0 if the suite noticed every one
+    python tests/turned_signs.py            ten rules, a table, exit status 0 if the suite noticed
+                                            every one
 
-It is also the pytest plugin that plants the fault:  pytest -p tests.turned_signs --turn "np.tanh vjp 0"
+It is also the pytest plugin that plants the fault:  pytest -p tests.turned_signs --turn "np.tanh
+vjp 0"
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: What is turned: the rule's name, vjp or jvp, the argument.  One of each family and kind.
 RULES = ["np.multiply vjp 1", "np.tanh jvp 0", "np.power vjp 0", "np.max vjp 0", "np.cumprod jvp 0",
-         "np.concatenate vjp 0", "matmul vjp 0", "np.linalg.inv vjp 0", "linear vjp 1", "layer_norm jvp 0"]
+         "np.concatenate vjp 0", "matmul vjp 0", "np.linalg.inv vjp 0", "linear vjp 1",
+         "layer_norm jvp 0"]
 
 
 def turn(fault):
@@ -39,16 +42,20 @@ def pytest_configure(config):
 def suite_fails(fault):
     """(whether the suite fails with the fault, its last line, seconds)."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "pytest", "-p", "tests.turned_signs", "--turn", fault, "-n", "0", "-x",
+    command = [sys.executable, "-m", "pytest", "-p", "tests.turned_signs",
+               "--turn", fault, "-n", "0", "-x",
                "--no-header", "-p", "no:cacheprovider", "tests/crosscheck/test_proofs.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return done.returncode == 1, (lines or done.stdout.splitlines()[-1:] or [""])[0], time.perf_counter() - start
+    return (done.returncode == 1, (lines or done.stdout.splitlines()[-1:] or [""])[0],
+            time.perf_counter() - start)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rules", nargs="*", default=RULES, help="what to turn, for example 'np.sin vjp 0'")
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rules", nargs="*", default=RULES,
+                        help="what to turn, for example 'np.sin vjp 0'")
     chosen = parser.parse_args().rules
     missed = 0
     sys.path.insert(0, str(ROOT))
@@ -60,7 +67,8 @@ def main():
     for fault in chosen:
         noticed, where, seconds = suite_fails(fault)
         missed += not noticed
-        print(f"{fault:24} {'noticed' if noticed else 'NOT NOTICED':12} {seconds:5.1f} s  {where[:90]}", flush=True)
+        print(f"{fault:24} {'noticed' if noticed else 'NOT NOTICED':12} {seconds:5.1f} s  "
+              f"{where[:90]}", flush=True)
     print(f"{len(chosen) - missed} of {len(chosen)} turned signs are noticed")
     return 1 if missed else 0
 

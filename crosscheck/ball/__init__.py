@@ -1,7 +1,8 @@
 """Balls: arrays that prove.  See `Ball` and `arithmetic`."""
 
 # these fill the table of functions
-from . import contraction, decisions, decompositions, elementwise, integers, linear, order  # noqa: F401
+from . import (  # noqa: F401
+    contraction, decisions, decompositions, elementwise, integers, linear, order)
 from . import reductions, structure  # noqa: F401
 from . import refgrad_functions  # noqa: F401
 from .arithmetic import ANY_OF_SEVERAL, Undecided, arithmetic, branches, working_bits
@@ -9,5 +10,6 @@ from .array import FUNCTIONS, Ball, register
 from .gamma import ball_digamma, ball_lgamma, ball_polygamma
 from .measure import digits, distance
 
-__all__ = ["ANY_OF_SEVERAL", "FUNCTIONS", "Ball", "Undecided", "arithmetic", "ball_digamma", "ball_lgamma",
+__all__ = ["ANY_OF_SEVERAL", "FUNCTIONS", "Ball", "Undecided",
+           "arithmetic", "ball_digamma", "ball_lgamma",
            "ball_polygamma", "branches", "digits", "distance", "register", "working_bits"]

@@ -150,8 +150,8 @@ def branches():
             outer.extend(log)
 
 
-#: The name in the log of a choice that f may depend on or not, such as the sign of an eigenvector: if it does, f jumps
-#: where the choice changes, and has no kink there in any case.
+#: The name in the log of a choice that f may depend on or not, such as the sign of an eigenvector:
+#: if it does, f jumps where the choice changes, and has no kink there in any case.
 ANY_OF_SEVERAL = "any of several"
 
 

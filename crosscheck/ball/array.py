@@ -216,7 +216,8 @@ class Ball(Face):
                         "it leaves open")
 
     def _no_index(self):
-        """What is decided by balls is a plain number; only what comparisons leave open gets here."""
+        """What is decided by balls is a plain number; only what comparisons leave open gets
+        here."""
         for cell in self.cells.flat:
             if current_format() is not None and not cell.is_exact():
                 raise Undecided("index", (), (cell,))

@@ -22,7 +22,8 @@ from .reductions import nonzero
 
 
 def einsum_of(cells, labels, out):
-    """The Ball of the Einstein summation of cells, whose axes have `labels`, onto the axes `out`."""
+    """The Ball of the Einstein summation of cells, whose axes have `labels`, onto the axes
+    `out`."""
     values = contract(cells, labels, out)
     if current_format() is None:
         return wrap(values)

@@ -121,7 +121,8 @@ quantifier(np.any, np.max, 0)
 
 
 def nonzero_places(a):
-    """Where the entries are not zero, as plain bools: what is counted or used as an index must be decided."""
+    """Where the entries are not zero, as plain bools: what is counted or used as an index must be
+    decided."""
     codes, cells = truth(a)
     if np.any(codes == HALF):
         refuse("nonzero", codes == HALF, cells, as_cells(ZERO))

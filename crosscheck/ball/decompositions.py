@@ -27,7 +27,8 @@ from refgrad.primitive import TABLE
 from refgrad.rules.decompositions import all_nonzero, nothing_is_cut, same_values
 
 from .arithmetic import (
-    ANY_OF_SEVERAL, ONE, ZERO, Undecided, as_cells, current_format, each, record, rounded, unbounded)
+    ANY_OF_SEVERAL, ONE, ZERO, Undecided, as_cells, current_format, each, record, rounded,
+    unbounded)
 from .array import cells_of, register, wrap
 from .linear import lower_factor, matrix, unknown
 from .reading import INFINITE, floats
@@ -76,10 +77,11 @@ def turned(e, gaps):
 def turned_as(like, *vectors):
     """Matrices of columns, each turned around if the first's is not as that of a float matrix.
 
-    The sign is LAPACK's choice, which may be another one beside x, where f jumps then: so it goes into the branch log,
-    as the side of a plane in no special position on which the column is.
+    The sign is LAPACK's choice, which may be another one beside x, where f jumps then: so it goes
+    into the branch log, as the side of a plane in no special position on which the column is.
     """
-    signs = np.array([1 if np.sum(floats(v) * q) > 0 else -1 for v, q in zip(vectors[0].T, like.T)], object)
+    signs = np.array([1 if np.sum(floats(v) * q) > 0 else -1 for v, q in zip(vectors[0].T, like.T)],
+                     object)
     record(ANY_OF_SEVERAL, np.cos(np.arange(1, 1 + len(like))) @ floats(vectors[0] * signs) > 0)
     return [columns * signs for columns in vectors]
 

@@ -90,8 +90,9 @@ def solve(a, b):
 def exponential(a):
     """e^A; floats scale A to s = 2^-k A, take a polynomial of it and square that k times.
 
-    Each of their products is off by n roundings of what |A| in the place of A gives, and a squaring doubles what came
-    before it: as 2^k is less than 4 |A| + 2, that is n (4 |A| + 2 + degree) roundings of e^|A|.
+    Each of their products is off by n roundings of what |A| in the place of A gives, and a squaring
+    doubles what came before it: as 2^k is less than 4 |A| + 2, that is n (4 |A| + 2 + degree)
+    roundings of e^|A|.
     """
     values, form = np.array(matrix(a).exp().entries(), object).reshape(a.shape), current_format()
     if form is None or not a.size:

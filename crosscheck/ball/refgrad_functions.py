@@ -122,7 +122,8 @@ def _(x):
 # A ball encloses a finite number; there is nothing to replace.
 register(np.nan_to_num, lambda x, **replacements: x)
 
-# What the ufuncs of other packages mean stands in the table from the start, where these are installed.
+# What the ufuncs of other packages mean stands in the table from the start, where these are
+# installed.
 for _package, _modules in MODULES.items():
     if find_spec(_package.split(".")[0]):
         for _module in (_package, *_modules):

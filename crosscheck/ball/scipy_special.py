@@ -49,7 +49,8 @@ def several(function, compute, ulps=SPECIAL_ULPS):
 
 
 def from_zero(compute):
-    """A function of balls that has no number where one of them may be below zero, as SciPy's has none there."""
+    """A function of balls that has no number where one of them may be below zero, as SciPy's has
+    none there."""
     return lambda *cells: compute(*cells) if all(c >= ZERO for c in cells) else unbounded()
 
 
@@ -74,14 +75,16 @@ def _beta(a, b):
 
 
 def by_gammas(function, compute, relative):
-    """Enter a function of a and b that floats compute from the logarithms of three gamma functions, whose own roundings
-    are those of its value, or with `relative` of its logarithm."""
+    """Enter a function of a and b that floats compute from the logarithms of three gamma functions,
+    whose own roundings are those of its value, or with `relative` of its logarithm."""
     def implementation(a, b):
         a, b = map(cells_of, (a, b))
         values, form = each(sharp(compute), 2)(a, b), current_format()
         if form is not None:
-            parts = each(lambda a, b: 1 + abs(a.lgamma()) + abs(b.lgamma()) + abs((a + b).lgamma()), 2)(a, b)
-            values = values + (parts * np.abs(values) if relative else parts) * arb(0, 2 * SPECIAL_ULPS * form.unit)
+            parts = each(lambda a, b: 1 + abs(a.lgamma()) + abs(b.lgamma()) + abs((a + b).lgamma()),
+                         2)(a, b)
+            values = values + (parts * np.abs(values) if relative
+                               else parts) * arb(0, 2 * SPECIAL_ULPS * form.unit)
         return wrap(rounded(values))
     register(function, implementation)
 
@@ -110,7 +113,8 @@ special(sp.erfc, arb.erfc)
 
 
 def _erfcx(z):
-    """e^(z^2) erfc z; to the right by the confluent hypergeometric U, since both factors leave their range."""
+    """e^(z^2) erfc z; to the right by the confluent hypergeometric U, since both factors leave
+    their range."""
     if z > ONE:
         return (z * z).hypgeom_u(arb(1) / 2, arb(1) / 2) / arb.pi().sqrt()
     return z.erfc() * (z * z).exp()

@@ -17,15 +17,16 @@ class UserError(Exception):
 
 
 def imported(path):
-    """The object that ``module:name`` or ``folder/file.py:name`` names; modules of the current folder are found too,
-    after installed ones.
+    """The object that ``module:name`` or ``folder/file.py:name`` names; modules of the current
+    folder are found too, after installed ones.
 
-    Raises ImportError or AttributeError with what was looked for, UserError where the module itself fails.
+    Raises ImportError or AttributeError with what was looked for, UserError where the module itself
+    fails.
     """
     module, colon, name = path.rpartition(":")
     if not colon or not module or not name:
-        raise ImportError(f"{path!r}: expected MODULE:FUNCTION, for example mypackage.layers:gelu, or "
-                          "mypackage/layers.py:gelu")
+        raise ImportError(f"{path!r}: expected MODULE:FUNCTION, for example mypackage.layers:gelu, "
+                          "or mypackage/layers.py:gelu")
     folder, file = os.getcwd(), ""
     if module.endswith(".py"):
         if not os.path.isfile(module):
@@ -38,7 +39,8 @@ def imported(path):
         with _told(f"{path!r}: importing {module}"):
             found = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise ImportError(f"{path!r}: there is no module {error.name!r} here or among the installed ones") from None
+        raise ImportError(f"{path!r}: there is no module {error.name!r} here or among the "
+                          "installed ones") from None
     if file and os.path.realpath(getattr(found, "__file__", None) or "") != file:
         raise ImportError(f"{path!r}: another module is called {module}, too; rename the file")
     for part in name.split("."):
@@ -73,7 +75,8 @@ def _told(what):
     except ModuleNotFoundError:
         raise
     except SyntaxError as error:
-        raise UserError(f"{what} finds a syntax error: {error.msg}, in {error.filename}, line {error.lineno}") from None
+        raise UserError(f"{what} finds a syntax error: {error.msg}, in {error.filename}, "
+                        f"line {error.lineno}") from None
     except SystemExit as error:
         raise UserError(f"{what} calls sys.exit({_code(error)}){place(error)}") from None
     except Exception as error:
@@ -88,10 +91,11 @@ def _code(error):
 def drawn(shapes, seed):
     """An array of normal numbers for each shape, given as '4,5' ('' for a single number)."""
     if not shapes:
-        raise ValueError("inputs: give --shape for each input, as in --shape 4,5 --shape 5, or --inputs "
-                         "MODULE:FUNCTION")
+        raise ValueError("inputs: give --shape for each input, as in --shape 4,5 --shape 5, or "
+                         "--inputs MODULE:FUNCTION")
     rng = np.random.default_rng(seed)
-    return tuple(rng.standard_normal(_shape(s)).astype(np.float32).astype(np.float64) for s in shapes)
+    return tuple(rng.standard_normal(_shape(s)).astype(np.float32).astype(np.float64)
+                 for s in shapes)
 
 
 def positions(text):
@@ -101,7 +105,8 @@ def positions(text):
     try:
         return tuple(int(n) for n in text.split(","))
     except ValueError:
-        raise ValueError(f"--argnums {text!r}: expected whole numbers with commas between them, as in 0,2") from None
+        raise ValueError(f"--argnums {text!r}: expected whole numbers with commas between them, "
+                         "as in 0,2") from None
 
 
 def _shape(text):
@@ -110,5 +115,6 @@ def _shape(text):
     except ValueError:
         shape = (-1,)
     if min(shape, default=0) < 0:
-        raise ValueError(f"--shape {text!r}: expected whole numbers with commas between them, as in 4,5")
+        raise ValueError(f"--shape {text!r}: expected whole numbers with commas between them, "
+                         "as in 4,5")
     return shape

@@ -13,7 +13,8 @@ import numpy as np
 from ..locate import Culprit
 from ..modes import ALL, FIRST_ORDER, Mode
 from ..trial import FAILURES, Examination, Finding
-from ..verdict import AGREES, KINK, LESS_ACCURATE, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, VERDICTS, WRONG
+from ..verdict import (AGREES, KINK, LESS_ACCURATE, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED,
+                       VERDICTS, WRONG)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,8 @@ MOST_ULPS = 1000
 
 
 class GradientError(AssertionError):
-    """A derivative is wrong, or nothing could be decided; the message is the report, `.report` the object."""
+    """A derivative is wrong, or nothing could be decided; the message is the report, `.report` the
+    object."""
 
     def __init__(self, report: Report) -> None:
         super().__init__(str(report))
@@ -41,19 +43,21 @@ class GradientError(AssertionError):
 class Report:
     """The result of a check.
 
-    outcome    "ok": the derivatives are right, in every dtype; "wrong": some derivative is wrong, no number where a
-               finite value exists, or its code misbehaves; "undecided": nothing wrong was found, but of some first
-               derivative nothing could be decided
+    outcome    "ok": the derivatives are right, in every dtype; "wrong": some derivative is wrong,
+               no number where a finite value exists, or its code misbehaves; "undecided": nothing
+               wrong was found, but of some first derivative nothing could be decided
     ok         whether the outcome is "ok"
     verdicts   every `Finding`
     failures   those that make it wrong
     undecided  (argument, dtype) of the first derivatives of which nothing was decided
     how        what the derivatives were measured by: "balls" or "differences"
     why        why by differences
-    culprit    of refgrad's rules, the primitive that is at fault for the first failure, looked for when it is asked for
+    culprit    of refgrad's rules, the primitive that is at fault for the first failure, looked for
+               when it is asked for
     """
 
-    def __init__(self, title, examination: Examination, notes=(), locate=lambda examination, finding: None):
+    def __init__(self, title, examination: Examination, notes=(),
+                 locate=lambda examination, finding: None):
         self.title, self.examination, self.notes = title, examination, list(notes)
         self.how = "differences" if examination.why_floats else "balls"
         self.why = examination.why_floats
@@ -70,7 +74,8 @@ class Report:
 
     @cached_property
     def undecided(self) -> list[tuple[str, str]]:
-        known = {(f.argument, f.dtype) for f in self.verdicts if f.check in FIRST_ORDER and f.verdict in DECIDED}
+        known = {(f.argument, f.dtype) for f in self.verdicts
+                 if f.check in FIRST_ORDER and f.verdict in DECIDED}
         subject = self.examination.subject
         return [(name, dtype) for dtype in subject.dtypes for name in subject.arguments.chosen
                 if not {(name, dtype), (ALL, dtype)} & known]
@@ -96,7 +101,8 @@ class Report:
         return [_row(check, dtype, found) for (check, dtype), found in groups.items()]
 
     def sentence(self) -> str:
-        """The outcome, and what was decided: which derivatives, in which dtypes, by proof or by differences."""
+        """The outcome, and what was decided: which derivatives, in which dtypes, by proof or by
+        differences."""
         how = "proved in ball arithmetic" if self.how == "balls" else "by differences in floats"
         points = len({f.point for f in self.verdicts})
         count = f"{len(self.verdicts)} verdicts at {points} point{'s' * (points != 1)}"
@@ -107,17 +113,20 @@ class Report:
             about: dict[str, list[str]] = {}
             for name, dtype in self.undecided:
                 about.setdefault(dtype, []).append(name)
-            reason = next((f.note for f in self.verdicts if f.verdict == UNDECIDED and f.dtype in (*about, "exact")
+            reason = next((f.note for f in self.verdicts
+                           if f.verdict == UNDECIDED and f.dtype in (*about, "exact")
                            and f.note), "no first derivative was given")
             which = "; ".join(f"{', '.join(names)} in {dtype}" for dtype, names in about.items())
-            return f"undecided: nothing is known of the derivative with respect to {which}: {reason} ({count}, {how})"
+            return (f"undecided: nothing is known of the derivative with respect to {which}: "
+                    f"{reason} ({count}, {how})")
         return f"ok: {self._decided()}, {how} ({count})"
 
     def _decided(self):
         """Which derivatives are right, in which dtypes."""
         orders = {}
         for f in self.verdicts:
-            if f.check in tuple(Mode) and f.verdict in DECIDED and f.dtype in self.examination.subject.dtypes:
+            if (f.check in tuple(Mode) and f.verdict in DECIDED
+                    and f.dtype in self.examination.subject.dtypes):
                 orders.setdefault(Mode(f.check).order, {})[f.dtype] = None
         said = {order: _listed([d for d in self.examination.subject.dtypes if d in dtypes])
                 for order, dtypes in sorted(orders.items())}
@@ -147,7 +156,8 @@ class Report:
         cells = {"check": [r.check for r in rows], "in": [r.dtype for r in rows],
                  "points": [str(r.points) for r in rows], "verdict": [r.verdict for r in rows],
                  "by": [r.by for r in rows],
-                 "digits": ["" if np.isnan(r.digits) else f"{min(r.digits, 999):.0f}" for r in rows],
+                 "digits": ["" if np.isnan(r.digits) else f"{min(r.digits, 999):.0f}"
+                            for r in rows],
                  "ulps": ["" if not r.ulps < MOST_ULPS else f"{r.ulps:.2g}" for r in rows]}
         columns = [c for c, column in cells.items() if any(column)]
         table = plain_table(*columns, right=("points", "digits", "ulps"), whole=columns)
@@ -160,8 +170,9 @@ class Report:
             yield Text(str(self.culprit), style="bold red")
 
     def lines(self) -> Iterator[str]:
-        """The words about what is wrong: each input, first order first, with where in its gradient the fault is; then
-        an example of each other failure.  Without any, an example of each remark."""
+        """The words about what is wrong: each input, first order first, with where in its gradient
+        the fault is; then an example of each other failure.  Without any, an example of each
+        remark."""
         for f in self.examples():
             where = self.examination.where(f) if f.failed else ""
             remark = self.examination.subject.remarks.get(f.argument, "") if f.failed else ""
@@ -175,18 +186,21 @@ class Report:
     def _hint(self):
         """What to do where the first derivative is right and its own derivative is not."""
         wrong = {f.check for f in self.failures}
-        if wrong <= {m for m in Mode if m.order == 2} and getattr(self.examination.subject, "has_function", False):
-            return ("The first derivative is right; differentiated again it is not, as where a backward reads what the "
-                    "forward computed: save the inputs and compute from them, or mark the backward with "
-                    "torch.autograd.function.once_differentiable. order=1 checks the first derivative alone.")
+        if (wrong <= {m for m in Mode if m.order == 2}
+                and getattr(self.examination.subject, "has_function", False)):
+            return ("The first derivative is right; differentiated again it is not, as where a "
+                    "backward reads what the forward computed: save the inputs and compute from "
+                    "them, or mark the backward with torch.autograd.function.once_differentiable. "
+                    "order=1 checks the first derivative alone.")
         return ""
 
     def examples(self) -> list[Finding]:
-        """The first failure of each check; of first derivatives that with respect to each input.  Without any, the
-        first of each other remark."""
+        """The first failure of each check; of first derivatives that with respect to each input.
+        Without any, the first of each other remark."""
         found: dict[Any, Finding] = {}
         for f in sorted(self.failures, key=_order):
-            each_input = f.check in FIRST_ORDER and (f.check == Mode.REVERSE or (Mode.REVERSE, f.argument) not in found)
+            each_input = (f.check in FIRST_ORDER
+                          and (f.check == Mode.REVERSE or (Mode.REVERSE, f.argument) not in found))
             found.setdefault((f.check, f.argument if each_input else ""), f)
         if found:
             return list(found.values())
@@ -205,7 +219,8 @@ class Report:
 
 
 def _order(finding):
-    """First derivatives come first, reverse mode before forward, then what code does beside, then second order."""
+    """First derivatives come first, reverse mode before forward, then what code does beside, then
+    second order."""
     check = finding.check
     return FIRST_ORDER.index(check) if check in FIRST_ORDER else 3 if check in tuple(Mode) else 2
 
@@ -215,7 +230,8 @@ def _listed(names):
 
 
 class Row(NamedTuple):
-    """All verdicts of one check in one dtype: the worst, with the number of points that it is about if not all."""
+    """All verdicts of one check in one dtype: the worst, with the number of points that it is about
+    if not all."""
 
     check: str
     dtype: str
@@ -234,8 +250,8 @@ def _row(check, dtype, found):
     points = {f.point for f in found}
     at = {f.point for f in found if f.verdict == worst}
     some = f" at {len(at)}" if at != {f.point for f in told} else ""
-    digits, ulps = ([x for x in numbers if not np.isnan(x)] for numbers in ((f.digits for f in found),
-                                                                            (f.ulps for f in found)))
+    digits, ulps = ([x for x in numbers if not np.isnan(x)]
+                    for numbers in ((f.digits for f in found), (f.ulps for f in found)))
     by = ", ".join(dict.fromkeys(f.bound for f in found if f.bound))
-    return Row(check, dtype, len(points), worst + some, by, min(digits, default=np.nan), max(ulps, default=np.nan),
-               any(f.failed for f in found))
+    return Row(check, dtype, len(points), worst + some, by, min(digits, default=np.nan),
+               max(ulps, default=np.nan), any(f.failed for f in found))

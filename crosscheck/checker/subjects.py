@@ -16,14 +16,17 @@ from ..subjects.numpy_function import Differentiated, HandWritten
 
 DTYPES = ("float64", "float32")
 
-#: Libraries whose functions and arrays are recognised by the modules that they come from, and only if these are loaded.
+#: Libraries whose functions and arrays are recognised by the modules that they come from, and only
+#: if these are loaded.
 TORCH, JAX = "torch", "jax"
 
 
-def subject_of(f, inputs, gradient=None, vjp=None, jvp=None, argnums=None, dtypes=None, kwargs=None):
+def subject_of(f, inputs, gradient=None, vjp=None, jvp=None, argnums=None, dtypes=None,
+               kwargs=None):
     """The `Subject` that `check` puts on trial; see there.
 
-    Raises TypeError or ValueError for what cannot be checked, also where f itself raises an error at the inputs.
+    Raises TypeError or ValueError for what cannot be checked, also where f itself raises an error
+    at the inputs.
     """
     state = State(f, inputs, kwargs, gradient, vjp, jvp)
     try:
@@ -36,7 +39,8 @@ def subject_of(f, inputs, gradient=None, vjp=None, jvp=None, argnums=None, dtype
 
 def _made(f, inputs, gradient, vjp, jvp, argnums, dtypes, kwargs):
     if not callable(f):
-        raise TypeError(f"check: f is {describe(f)}; expected a function, a torch Module or an autograd.Function")
+        raise TypeError(f"check: f is {describe(f)}; expected a function, a torch Module or an "
+                        "autograd.Function")
     own = {"gradient": gradient, "vjp": vjp, "jvp": jvp}
     given = [name for name, how in own.items() if how is not None and how is not False]
     library = _library_of(f, inputs, kwargs)
@@ -44,21 +48,24 @@ def _made(f, inputs, gradient, vjp, jvp, argnums, dtypes, kwargs):
         library = _library_of_results(f, inputs, kwargs)
     if library == TORCH:
         if given:
-            raise TypeError("check: gradient=, vjp= and jvp= belong to a NumPy function; torch's bring their own")
+            raise TypeError("check: gradient=, vjp= and jvp= belong to a NumPy function; "
+                            "torch's bring their own")
         from ..subjects.torch_function import subject_of as torch_subject_of
         subject = _first_call(lambda: torch_subject_of(f, inputs, dtypes, argnums, kwargs), f)
     else:
-        inputs, kwargs = [plain(a) for a in inputs], {k: plain(a) for k, a in (kwargs or {}).items()}
+        inputs, kwargs = ([plain(a) for a in inputs],
+                          {k: plain(a) for k, a in (kwargs or {}).items()})
         arguments = arguments_of(f, inputs, kwargs, argnums)
         for name, a in zip(arguments.names, arguments.values):
             if getattr(getattr(a, "dtype", None), "kind", "") == "c":
-                raise TypeError(f"check: {name} is {describe(a)}; expected real numbers (real and imaginary parts)")
+                raise TypeError(f"check: {name} is {describe(a)}; expected real numbers (real and "
+                                "imaginary parts)")
         dtypes = DTYPES if dtypes is None else dtypes
         if gradient is True:
             found = _first_call(lambda: f(*inputs, **kwargs), f)
             if not isinstance(found, (tuple, list)) or len(found) < 2:
-                raise TypeError(f"check: gradient=True is for a function that returns (value, gradient); {f.__name__} "
-                                f"returns {describe(found)}")
+                raise TypeError("check: gradient=True is for a function that returns (value, "
+                                f"gradient); {f.__name__} returns {describe(found)}")
             f, gradient = _first_of(f), _rest_of(f)
         if library == JAX and not given:
             from ..subjects.jax_function import JaxFunction
@@ -69,9 +76,11 @@ def _made(f, inputs, gradient, vjp, jvp, argnums, dtypes, kwargs):
             subject = Differentiated(f, arguments, dtypes)
     if not subject.arguments.chosen:
         came = ", ".join(map(describe, inputs)) or "there is none"
-        integers = any(getattr(getattr(a, "dtype", None), "kind", "") in ("i", "u") for a in flatten(list(inputs))[0])
-        raise TypeError(f"check: no input of {subject.name} is an array of floats ({came}); expected at least one to "
-                        "differentiate" + "; integers are passed on as they are: give floats as 1.0, not 1" * integers)
+        integers = any(getattr(getattr(a, "dtype", None), "kind", "") in ("i", "u")
+                       for a in flatten(list(inputs))[0])
+        raise TypeError(f"check: no input of {subject.name} is an array of floats ({came}); "
+                        "expected at least one to differentiate" + "; integers are passed on as "
+                        "they are: give floats as 1.0, not 1" * integers)
     return subject
 
 
@@ -94,12 +103,14 @@ def _library_of(f, inputs, kwargs):
     """TORCH or JAX by where the function and its inputs come from; None if that does not say."""
     kinds = [*(f.__mro__ if isinstance(f, type) else type(f).__mro__),
              *(type(a) for a in flatten([list(inputs), dict(kwargs or {})])[0])]
-    modules = {m.split(".")[0] for m in (*(k.__module__ for k in kinds), getattr(f, "__module__", "") or "")}
+    modules = {m.split(".")[0]
+               for m in (*(k.__module__ for k in kinds), getattr(f, "__module__", "") or "")}
     return TORCH if TORCH in modules else JAX if modules & {JAX, "jaxlib"} else None
 
 
 def _library_of_results(f, inputs, kwargs):
-    """The same of a plain function, by what it returns of arrays, or by what it asks for in their place."""
+    """The same of a plain function, by what it returns of arrays, or by what it asks for in their
+    place."""
     if not {TORCH, JAX} & set(sys.modules):
         return None
     try:
@@ -126,7 +137,8 @@ def _takes_tensors(f, inputs, kwargs):
 
 
 def _first_call(make, f):
-    """What ``make()`` returns; where the function itself raises an error, a ValueError that says so in a line."""
+    """What ``make()`` returns; where the function itself raises an error, a ValueError that says so
+    in a line."""
     try:
         return make()
     except (TypeError, ValueError) as error:
@@ -140,4 +152,5 @@ def _first_call(make, f):
 def cannot_call(f, error):
     """The ValueError that says that f itself raises an error at the inputs."""
     name, said = getattr(f, "__name__", type(f).__name__), " ".join(str(error).split())[:200]
-    return ValueError(f"check: {name} raises {type(error).__name__} at the inputs: {said}{place(error)}")
+    return ValueError(f"check: {name} raises {type(error).__name__} at the inputs: "
+                      f"{said}{place(error)}")

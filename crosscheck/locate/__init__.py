@@ -1,4 +1,5 @@
-"""Locate a fault: find the primitive whose rule is wrong, and the smallest network and program that show it."""
+"""Locate a fault: find the primitive whose rule is wrong, and the smallest network and program that
+show it."""
 
 from .culprit import Culprit as Culprit
 from .pinpoint import pinpoint as pinpoint

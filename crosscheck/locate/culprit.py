@@ -1,4 +1,5 @@
-"""The report about a wrong rule: which rule it is, and what it computes in place of the exact value."""
+"""The report about a wrong rule: which rule it is, and what it computes in place of the exact
+value."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ class Culprit:
 
     @property
     def factor(self):
-        """The computed value divided by the exact one; nan where the exact value is zero or unknown."""
+        """The computed value divided by the exact one; nan where the exact value is zero or
+        unknown."""
         return self.gives / self.exact if self.exact else np.nan
 
     def __str__(self):
@@ -39,8 +41,8 @@ class Culprit:
                 f"Arguments of shape {shapes}{f', with {options}' if options else ''}."]
         if np.isfinite(self.exact) or not np.isnan(self.gives):
             entry = "" if self.entry is None else f"entry {self.entry} "
-            text.append(f"In {self.dtype}, {entry}along a random direction is {self.gives:.9g}, exact "
-                        f"{self.exact:.9g}{self._ratio()}.")
+            text.append(f"In {self.dtype}, {entry}along a random direction is {self.gives:.9g}, "
+                        f"exact {self.exact:.9g}{self._ratio()}.")
         if self.note:
             text.append(f"{self.note[0].upper()}{self.note[1:]}.")
         return " ".join(text)
@@ -50,7 +52,8 @@ class Culprit:
             return ""
         agree = f", {max(self.digits, 0):.1f} digits agree" if np.isfinite(self.digits) else ""
         off = self.factor - 1
-        factor = f"1 {'-' if off < 0 else '+'} {abs(off):.2g}" if abs(off) < 1e-3 else f"{self.factor:.6g}"
+        factor = (f"1 {'-' if off < 0 else '+'} {abs(off):.2g}"
+                  if abs(off) < 1e-3 else f"{self.factor:.6g}")
         return f": off by the factor {factor}{agree}"
 
 
@@ -62,5 +65,5 @@ def _short(x):
 def accuse(operation, rule, argument, **evidence):
     """The `Culprit` of an operation."""
     shapes = tuple(None if a is None else np.shape(a) for a in operation.values)
-    return Culprit(operation.primitive.name, operation.place, rule, argument, shapes, operation.params,
-                   line=operation.line, **evidence)
+    return Culprit(operation.primitive.name, operation.place, rule, argument, shapes,
+                   operation.params, line=operation.line, **evidence)

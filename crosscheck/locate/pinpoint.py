@@ -13,14 +13,15 @@ from .trace import inner_operations, operations
 
 @np.errstate(all="ignore")  # overflow is judged, not announced
 def pinpoint(f, *arrays, seed=0):
-    """The `Culprit`: the first operation that ``f(*arrays)`` meets whose rules are wrong; None if all are right.
+    """The `Culprit`: the first operation that ``f(*arrays)`` meets whose rules are wrong; None if
+    all are right.
 
     f       a NumPy program with any array as its result
     arrays  float64, with entries that float32 holds too
 
-    All operations are tried three times: is the formula of the rule right to first order, is it right when it is
-    differentiated again, and does floating point compute it accurately.  Each time the operations of the program are
-    tried first, in program order, then those inside their rules.
+    All operations are tried three times: is the formula of the rule right to first order, is it
+    right when it is differentiated again, and does floating point compute it accurately.  Each time
+    the operations of the program are tried first, in program order, then those inside their rules.
     """
     outer = _distinct(operations(f, arrays), set())
     met = {o.same_as() for o in outer}
@@ -40,8 +41,8 @@ def pinpoint(f, *arrays, seed=0):
 
 
 def _of_compositions(arrays):
-    """Operations that no rule contains: adding contributions to a cotangent, and the inner product of reverse over
-    reverse."""
+    """Operations that no rule contains: adding contributions to a cotangent, and the inner product
+    of reverse over reverse."""
     v = {k: np.ones_like(a) for k, a in enumerate(arrays)}
     found = operations(lambda a, b: a + b, [np.array([0.5, -2.0]), np.array([1.5, 0.75])])
     found[0].place = "where contributions to a cotangent are added up"
@@ -54,7 +55,8 @@ def _of_compositions(arrays):
 
 
 def _deeper(operation, seed):
-    """If a rule differentiates a program of its own, as checkpoint's does, look for the wrong rule inside that."""
+    """If a rule differentiates a program of its own, as checkpoint's does, look for the wrong rule
+    inside that."""
     for o in inner_operations(operation, np.random.default_rng(seed)):
         if o.primitive is not operation.primitive and (found := Suspect(o, seed).to_first_order()):
             return found

@@ -1,4 +1,5 @@
-"""A network as a short program that a person pastes and runs: it prints the derivative that is wrong."""
+"""A network as a short program that a person pastes and runs: it prints the derivative that is
+wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from ..subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 
 
 def directions(network):
-    """Directions (u, v) for each leaf, of small whole numbers other than zero, which a person can read."""
+    """Directions (u, v) for each leaf, of small whole numbers other than zero, which a person can
+    read."""
     rng = np.random.default_rng(0)
     draw = lambda a: rng.integers(1, 4, a.shape) * rng.choice([-1.0, 1.0], a.shape)
     u, v = ({k: np.asarray(draw(network.arrays[k])) for k in network.leaves} for _ in range(2))
@@ -19,11 +21,13 @@ def directions(network):
 
 
 def program_of(network, library="torch", mode=Mode.REVERSE, dtype="float64", name=None, exact=None):
-    """The program, as text: the network's numbers, its function f, and a line that prints the derivative.
+    """The program, as text: the network's numbers, its function f, and a line that prints the
+    derivative.
 
     library  the name of one of `crosscheck.subjects.libraries`
     mode     a `Mode`; the directions are those of `directions`
-    name     the array whose derivative is printed (all modes but forward over forward); the first leaf if None
+    name     the array whose derivative is printed (all modes but forward over forward); the first
+             leaf if None
     exact    its exact value, for the comment in the last line
     """
     library = library_named(library)
@@ -37,7 +41,8 @@ def program_of(network, library="torch", mode=Mode.REVERSE, dtype="float64", nam
     needed = {Mode.REVERSE: {}, Mode.FORWARD: {"v": {name: v[name]}},
               Mode.FORWARD_OVER_FORWARD: {"u": u, "v": v}}.get(mode, {"v": v})
     lines += [f"{d} = {_tuple(map(write, parts.values()))}" for d, parts in needed.items()]
-    lines.append(f"print({derivative_of(network.leaves, mode, name, library.gradient, library.slope)}.tolist())")
+    derivative = derivative_of(network.leaves, mode, name, library.gradient, library.slope)
+    lines.append(f"print({derivative}.tolist())")
     if exact is not None:
         lines.append(f"# exact: {np.asarray(exact).tolist()}")
     return "\n".join(lines) + "\n"
@@ -51,7 +56,8 @@ def derivative_of(leaves, mode, name, grad, jvp):
     if len(leaves) == 1:
         product = f"({grad}(f)({arguments}) * v[0]).sum()"
     else:
-        product = f"sum((a * b).sum() for a, b in zip({grad}(f, {tuple(range(len(leaves)))})({arguments}), v))"
+        product = (f"sum((a * b).sum() for a, b in zip({grad}(f, "
+                   f"{tuple(range(len(leaves)))})({arguments}), v))")
     return {
         Mode.REVERSE: f"{grad}(f{number})({arguments})",
         Mode.FORWARD: f"{jvp}(lambda {name}: f({arguments}), ({name},), v)[1]",
@@ -89,5 +95,6 @@ def _shapes(network):
     for k in range(len(network.calls)):
         part = type(network)(network.id, network.arrays, network.calls[:k + 1])
         with np.errstate(all="ignore"):
-            shapes[network.calls[k].result] = np.shape(interpret(part, REFGRAD.function, leaves, constants))
+            shapes[network.calls[k].result] = np.shape(interpret(part, REFGRAD.function, leaves,
+                                                                 constants))
     return shapes

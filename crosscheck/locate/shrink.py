@@ -1,7 +1,8 @@
 """Shrink a failing network by delta debugging, to the smallest one that still fails.
 
-Calls, arrays, options, axes and rows are left out in turn; then the numbers that remain are made simple.  A step is
-kept if the network still runs and still fails.  All steps are repeated until none is kept.
+Calls, arrays, options, axes and rows are left out in turn; then the numbers that remain are made
+simple.  A step is kept if the network still runs and still fails.  All steps are repeated until
+none is kept.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ GRIDS = (1.0, 0.5, 0.25, 0.0625)
 
 @dataclass(frozen=True)
 class Rounded(Array):
-    """An array of short numbers: those that are drawn, rounded to multiples of `grid` other than zero."""
+    """An array of short numbers: those that are drawn, rounded to multiples of `grid` other than
+    zero."""
 
     grid: float = 1.0
 
@@ -30,19 +32,21 @@ class Rounded(Array):
 
 
 def shrink(network, fails, trials=400):
-    """The smallest `Network` found for which ``fails(network)`` still holds; ValueError if it does not hold at first.
+    """The smallest `Network` found for which ``fails(network)`` still holds; ValueError if it does
+    not hold at first.
 
     fails   a function of a network; must give the same answer when asked again
     trials  how often it is asked at most
     """
     if not fails(network):
-        raise ValueError(f"shrink: {network.id} does not fail to begin with; expected a network for which "
-                         f"fails(network) holds")
+        raise ValueError(f"shrink: {network.id} does not fail to begin with; expected a network "
+                         "for which fails(network) holds")
     search = _Search(network, fails, trials)
     kept = True
     while kept:
         kept = False
-        for steps in (_fewer_calls, _simpler_calls, _fewer_leaves, _smaller_shapes, _simpler_numbers):
+        for steps in (_fewer_calls, _simpler_calls, _fewer_leaves, _smaller_shapes,
+                      _simpler_numbers):
             while search.keeps_one_of(steps(search.network)):
                 kept = True
     return search.network
@@ -54,10 +58,12 @@ class _Search:
         self.tried = {_text(network)}
 
     def keeps_one_of(self, candidates):
-        """Whether one of the candidates fails, too; shrinking then goes on with the first that does."""
+        """Whether one of the candidates fails, too; shrinking then goes on with the first that
+        does."""
         for candidate in candidates:
             candidate = candidate and _without_the_unused(candidate)
-            if candidate is None or (text := _text(candidate)) in self.tried or not _runs(candidate):
+            if (candidate is None or (text := _text(candidate)) in self.tried
+                    or not _runs(candidate)):
                 continue
             if not self.left:
                 return False
@@ -74,7 +80,8 @@ def _text(network):
 
 
 def _runs(network):
-    """Whether the network is valid: its shapes fit, its result is a scalar, and it has an array to differentiate."""
+    """Whether the network is valid: its shapes fit, its result is a scalar, and it has an array to
+    differentiate."""
     if not network.calls or not network.leaves:
         return False
     try:
@@ -102,7 +109,8 @@ def _without_the_unused(network):
 
 
 def _fewer_calls(network):
-    """Networks without half of the calls, a quarter, ... one call; with a mean for a loss, one term for a sum."""
+    """Networks without half of the calls, a quarter, ... one call; with a mean for a loss, one term
+    for a sum."""
     calls = network.calls
     size = len(calls)
     while size > 1:
@@ -120,14 +128,17 @@ def _fewer_calls(network):
 
 
 def _bypassed(network, start, end, instead):
-    """The network without some of its calls: who used the last one's result uses another array, or that is the loss."""
+    """The network without some of its calls: who used the last one's result uses another array, or
+    that is the loss."""
     before, after = network.calls[:start], network.calls[end:]
     if not after:
         results = [c.result for c in before]
-        return replace(network, calls=before[:results.index(instead) + 1]) if instead in results else None
+        return (replace(network, calls=before[:results.index(instead) + 1]) if instead in results
+                else None)
     gone = network.calls[end - 1].result
     rename = lambda name: instead if name == gone else name
-    later = [replace(c, arguments=tuple(map(rename, c.arguments)), named={k: rename(a) for k, a in c.named.items()})
+    later = [replace(c, arguments=tuple(map(rename, c.arguments)),
+                     named={k: rename(a) for k, a in c.named.items()})
              for c in after]
     return replace(network, calls=(*before, *later)) if instead is not None else None
 
@@ -136,14 +147,17 @@ def _simpler_calls(network):
     """Arguments and options left out, one at a time."""
     for k, c in enumerate(network.calls):
         for name in c.named:
-            yield _with_call(network, k, replace(c, named={n: a for n, a in c.named.items() if n != name}))
+            yield _with_call(network, k,
+                             replace(c, named={n: a for n, a in c.named.items() if n != name}))
         for name in c.options:
-            yield _with_call(network, k, replace(c, options={n: a for n, a in c.options.items() if n != name}))
+            yield _with_call(network, k,
+                             replace(c, options={n: a for n, a in c.options.items() if n != name}))
         if len(c.arguments) > 1:
             yield _with_call(network, k, replace(c, arguments=c.arguments[:-1]))
             for i in range(1, len(c.arguments)):
                 if c.arguments[i] is not None:
-                    yield _with_call(network, k, replace(c, arguments=(*c.arguments[:i], None, *c.arguments[i + 1:])))
+                    yield _with_call(network, k,
+                        replace(c, arguments=(*c.arguments[:i], None, *c.arguments[i + 1:])))
 
 
 def _with_call(network, k, call):
@@ -164,10 +178,12 @@ def _with_array(network, name, array):
 
 
 def _smaller_shapes(network):
-    """Fewer axes, then shorter ones.  Axes of one length may belong together: all of them, or the samples' alone."""
+    """Fewer axes, then shorter ones.  Axes of one length may belong together: all of them, or the
+    samples' alone."""
     deepest = max((len(a.shape) for a in network.arrays.values()), default=0)
     for axis in range(1, deepest - 1):
-        yield _reshaped(network, lambda name, shape: shape[:axis] + shape[axis + 1:] if len(shape) >= deepest - 1
+        yield _reshaped(network, lambda name, shape: shape[:axis] + shape[axis + 1:]
+                        if len(shape) >= deepest - 1
                         and len(shape) > axis else shape)
     for n in sorted({n for a in network.arrays.values() for n in a.shape if n > 1}, reverse=True):
         for m in range(1, n):
@@ -212,5 +228,6 @@ def _simpler_numbers(network):
             yield _with_array(network, name, replace(a, law="normal"))
         for grid in GRIDS:
             if grid > getattr(a, "grid", 0.0):
-                plain = {k: getattr(a, k) for k in ("shape", "role", "law", "scale", "seed", "axis")}
+                plain = {k: getattr(a, k)
+                         for k in ("shape", "role", "law", "scale", "seed", "axis")}
                 yield _with_array(network, name, Rounded(**plain, grid=grid))

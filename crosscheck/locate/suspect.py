@@ -59,7 +59,8 @@ class Suspect:
         self.trials = [t for t in (here, there) if t is not None]
 
     def to_first_order(self):
-        """The `Culprit` if the formula is wrong in ball arithmetic; None if it is right or inconclusive."""
+        """The `Culprit` if the formula is wrong in ball arithmetic; None if it is right or
+        inconclusive."""
         for trial in self.trials:
             for finding in trial.on_balls(FIRST_ORDER):
                 # What balls cannot run is judged by its floats.
@@ -89,9 +90,11 @@ class Suspect:
         return self._accused_again(rule, known, wrong) if wrong else None
 
     def in_floats(self):
-        """The `Culprit` if floating point computes the rule wrongly, or if the rule has side effects."""
+        """The `Culprit` if floating point computes the rule wrongly, or if the rule has side
+        effects."""
         for trial, finding in self._findings_in_floats():
-            # An error on floats alone is a refusal, of a matrix that is singular there, for example.
+            # An error on floats alone is a refusal, of a matrix that is singular there, for
+            # example.
             raises = trial.known.truth.by is BY_DIFFERENCES and finding.dtype == DTYPES[0]
             if finding.failed and (finding.verdict != NO_ANSWER or raises):
                 return self._accused(trial, finding)
@@ -209,7 +212,8 @@ def _trial(operation, seed, dtype=DTYPES[0], coordinates=0):
 
 
 def _known(rule, point, weights, u, v, modes, source=REFGRAD, coordinates=0):
-    """What is known of a `Rule` at a point.  A user's own rules may hold rounded constants, the table's may not."""
+    """What is known of a `Rule` at a point.  A user's own rules may hold rounded constants, the
+    table's may not."""
     strict = any(rule.primitive is p for p in TABLE.values())
     return ByBalls(rule.program(), point.x, weights, u, v, 0, modes, on_trial=True, strict=strict,
                    coordinates=coordinates, by=source)

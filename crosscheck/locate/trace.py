@@ -1,6 +1,8 @@
-"""Record the operations of a program and their values, with a level below all levels that differentiate.
+"""Record the operations of a program and their values, with a level below all levels that
+differentiate.
 
-A rule is a program, too: its operations are recorded in the same way, since second derivatives differentiate them.
+A rule is a program, too: its operations are recorded in the same way, since second derivatives
+differentiate them.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from refgrad.tracer import Level, Tracer
 from ..subjects.arguments import is_floating
 
 #: Code that is not the user's: the line to point at lies outside of it.
-_OURS = tuple(str(Path(m.__file__).parent) for m in (np, sys.modules["refgrad"])) + (str(Path(__file__).parents[1]),)
+_OURS = tuple(str(Path(m.__file__).parent) for m in (np, sys.modules["refgrad"])) + (
+    str(Path(__file__).parents[1]),)
 
 
 @dataclass(eq=False)
@@ -28,13 +31,15 @@ class Operation:
     values: list    # the arrays as they were; None and integers as they are
     params: dict
     wanted: tuple   # positions of the arguments that carry a derivative
-    place: str      # "operation 3 of the program", "inside the vjp of np.tanh, operation 3 of the program"
+    # "operation 3 of the program", "inside the vjp of np.tanh, operation 3 of the program"
+    place: str
     line: str = ""  # "file.py:12": the user's line
 
     def same_as(self):
         """Equal for operations that test the same rules at the same values."""
         arrays = tuple(_bytes(a) for a in self.values)
-        return self.primitive, arrays, repr(sorted(self.params.items(), key=lambda p: p[0])), self.wanted
+        return (self.primitive, arrays, repr(sorted(self.params.items(), key=lambda p: p[0])),
+                self.wanted)
 
 
 def _bytes(a):
@@ -80,26 +85,31 @@ def operations(f, arrays):
 
 
 def inner_operations(operation, rng):
-    """The operations inside the rules of one operation at its values, and those that compute its residuals."""
+    """The operations inside the rules of one operation at its values, and those that compute its
+    residuals."""
     primitive, params = operation.primitive, operation.params
     with Recorder() as recorder, np.errstate(all="ignore"):
         def inside(what):
             recorder.place = f"inside the {what} of {primitive.name}, {operation.place}"
 
-        values = [recorder.watch(a) if i in operation.wanted else a for i, a in enumerate(operation.values)]
+        values = [recorder.watch(a) if i in operation.wanted else a
+                  for i, a in enumerate(operation.values)]
         inside("forward pass")
         if primitive.keep is not None:
             result, kept = primitive.run(values, params)
         else:
             result = kept = recorder.watch(primitive.evaluate(*operation.values, **params))
         g = _direction(recorder, rng, result)
-        tangents = [_direction(recorder, rng, a) if i in operation.wanted else None for i, a in enumerate(values)]
-        for what, rule in (("vjp", lambda: primitive.pull(g, kept, values, params, operation.wanted)),
+        tangents = [_direction(recorder, rng, a) if i in operation.wanted else None
+                    for i, a in enumerate(values)]
+        for what, rule in (("vjp",
+                            lambda: primitive.pull(g, kept, values, params, operation.wanted)),
                            ("jvp", lambda: primitive.push(tangents, kept, values, params, result))):
             inside(what)
             try:
                 rule()
-            except Exception:  # a rule that fails is tested where it stands; what it met before that is of use
+            except Exception:
+                # A rule that fails is tested where it stands; what it met before that is of use.
                 continue
     for seen in recorder.seen:
         seen.line = operation.line
@@ -109,4 +119,5 @@ def inner_operations(operation, rng):
 def _direction(recorder, rng, x):
     if isinstance(x, tuple):
         return tuple(_direction(recorder, rng, y) for y in x)
-    return recorder.watch(rng.standard_normal(np.shape(x)).astype(np.float32).astype(recorder.strip(x).dtype))
+    return recorder.watch(
+        rng.standard_normal(np.shape(x)).astype(np.float32).astype(recorder.strip(x).dtype))

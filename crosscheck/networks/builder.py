@@ -1,4 +1,5 @@
-"""A network under construction, and the registry of the layers and losses that can be appended to it.
+"""A network under construction, and the registry of the layers and losses that can be appended to
+it.
 
 A layer is one function of a `Builder`: it draws options, declares the arrays that it needs and
 appends a call in the names and signatures of torch.nn.functional.  The draw, the coverage tables
@@ -145,7 +146,8 @@ class Builder:
         return self.array(name, shape, role="constant", **law)
 
     def call(self, function, *others, layer, shape=None, named=None, **options):
-        """Append ``h = function(h, *others, ...)``; `shape` is that of the result, if it changes."""
+        """Append ``h = function(h, *others, ...)``; `shape` is that of the result, if it
+        changes."""
         self.append(function, (self.h, *others), layer, shape, named, options)
 
     def append(self, function, arguments, layer=None, shape=None, named=None, options=None):
@@ -153,7 +155,8 @@ class Builder:
         if not self.tokens:
             self.seen.append((self.h, self.shape, self.channels))
         result = f"h{len(self.calls) + 1}"
-        self.calls.append(Call(function, tuple(arguments), result, options or {}, named or {}, layer))
+        self.calls.append(Call(function, tuple(arguments), result, options or {},
+                               named or {}, layer))
         self.h, self.tokens = result, False
         self.shape = self.shape if shape is None else tuple(map(int, shape))
         return result
@@ -181,7 +184,8 @@ class Builder:
         return found[self.rng.integers(len(found))] if found else None
 
     def other(self):
-        """The name of a result of the current shape: an earlier one, or a linear map of this one."""
+        """The name of a result of the current shape: an earlier one, or a linear map of this
+        one."""
         found = self.earlier(lambda shape: shape == self.shape)
         if found:
             return found[0]

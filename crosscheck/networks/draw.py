@@ -69,14 +69,16 @@ class Profile:
 
 
 PROFILES = {
-    "full": Profile("full", 240, (1, 2, 3, 4, 5, 8), (1, 2, 3, 4, 5), (1, 2, 2, 3, 3, 4, 5, 6, 7, 8),
-                    2, (1, 4), 20, True, True),
+    "full": Profile("full", 240, (1, 2, 3, 4, 5, 8), (1, 2, 3, 4, 5),
+                    (1, 2, 2, 3, 3, 4, 5, 6, 7, 8), 2, (1, 4), 20, True, True),
     "quick": Profile("quick", 60, (1, 2, 3), (1, 2, 3), (4, 5), 2, (5, 8), 0, False, False),
 }
 
 
 #: The id of a network, as it is written.
-ID = re.compile(rf"(?P<profile>{'|'.join(PROFILES)})-(?P<seed>0|[1-9][0-9]{{0,99}})-(?P<index>0|[1-9][0-9]{{0,99}})")
+ID = re.compile(
+    r"(?P<profile>"
+    rf"{'|'.join(PROFILES)})-(?P<seed>0|[1-9][0-9]{{0,99}})-(?P<index>0|[1-9][0-9]{{0,99}})")
 
 #: Each network depends on those before it in its block of so many.
 BLOCK = 1000
@@ -104,7 +106,8 @@ def networks_from(seed, first, last, profile="full"):
     for index in range(first - first % BLOCK, last):
         if index % BLOCK == 0:
             coverage = Coverage()
-        network = _draw(np.random.default_rng([seed, index]), index, seed, PROFILES[profile], coverage)
+        network = _draw(np.random.default_rng([seed, index]), index, seed, PROFILES[profile],
+                        coverage)
         coverage.meet(network)
         if index >= first:
             yield network
@@ -114,8 +117,9 @@ def network_of_id(id):
     """The network that an id names: ``full-SEED-INDEX`` or ``quick-SEED-INDEX``."""
     found = ID.fullmatch(id)
     if not found or int(found["index"]) >= MOST:
-        raise ValueError(f"network id {id!r}: expected PROFILE-SEED-INDEX with a profile of {', '.join(PROFILES)}, "
-                         f"whole numbers without leading zeros and an index below {MOST}, for example full-0-17")
+        raise ValueError(f"network id {id!r}: expected PROFILE-SEED-INDEX with a profile of "
+                         f"{', '.join(PROFILES)}, whole numbers without leading zeros and an index "
+                         f"below {MOST}, for example full-0-17")
     index = int(found["index"])
     return next(networks_from(int(found["seed"]), index, index + 1, found["profile"]))
 
@@ -145,13 +149,15 @@ def _draw(rng, index, seed, profile, coverage):
 
 
 def _kind(rng, coverage):
-    """The input: for a layer met least often, for a family with unmet pairs, or any by its share."""
+    """The input: for a layer met least often, for a family with unmet pairs, or any by its
+    share."""
     if rng.random() < 0.8:
         layers, pairs = coverage.missing()
         unmet = Counter(a for a, _ in pairs)
         least = min(LAYERS, key=lambda name: (
             name not in layers, -unmet[LAYERS[name].family], rng.random()))
-        fitting = [k for k in KINDS if LAYERS[least].fits(Builder(np.random.default_rng(0), (4,), 3, k))]
+        fitting = [k for k in KINDS
+                   if LAYERS[least].fits(Builder(np.random.default_rng(0), (4,), 3, k))]
         if fitting:
             return fitting[rng.integers(len(fitting))]
     return KINDS[rng.choice(len(KINDS), p=SHARES)]
@@ -182,7 +188,8 @@ def _heads(rng, b, previous, count, met):
 
 
 def stand_alone(name, rng, widths, batch, kinds=KINDS):
-    """A Builder with a layer, or a loss, as its one step: on the first kind of input that it fits."""
+    """A Builder with a layer, or a loss, as its one step: on the first kind of input that it
+    fits."""
     for _ in range(100):  # sizes are drawn: few do not fit
         for kind in kinds:
             b = Builder(rng, widths, batch, kind)

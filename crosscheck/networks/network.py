@@ -1,7 +1,8 @@
 """What a network is: plain data.
 
-A list of calls by name, and the arrays that they need by shape, law and seed.  It knows nothing of any framework; one
-interpreter (`interpret`) runs it in any namespace that has the named functions.  JSON holds all of it.
+A list of calls by name, and the arrays that they need by shape, law and seed.  It knows nothing of
+any framework; one interpreter (`interpret`) runs it in any namespace that has the named functions.
+JSON holds all of it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ import numpy as np
 class Array:
     """An array that is drawn: shape, law, scale, seed.
 
-    role  "input" and "parameter" are differentiated; "constant" (targets, class weights, running statistics) is not
-    law   "normal", "positive", "unit" (in [0, 1]), "signs" (1 or -1), "probabilities" (along `axis`),
-          "classes" (integers below `scale`) or "labels" (of each row a few of its positions, then -1)
+    role  "input" and "parameter" are differentiated; "constant" (targets, class weights, running
+          statistics) is not
+    law   "normal", "positive", "unit" (in [0, 1]), "signs" (1 or -1), "probabilities" (along
+          `axis`),
+          "classes" (integers below `scale`) or "labels" (of each row a few of its positions, then
+          -1)
     """
 
     shape: tuple
@@ -56,9 +60,11 @@ class Array:
 
 @dataclass(frozen=True)
 class Call:
-    """``result = function(*arguments, **named, **options)``; `arguments` and `named` are names of arrays or results.
+    """``result = function(*arguments, **named, **options)``; `arguments` and `named` are names of
+    arrays or results.
 
-    layer  the name under which the call counts as a layer (None for plumbing: a reshape, the sum of two losses)
+    layer  the name under which the call counts as a layer (None for plumbing: a reshape, the sum of
+           two losses)
     """
 
     function: str
@@ -95,7 +101,8 @@ class Network:
 
     @property
     def pairs(self):
-        """(layer, next layer) wherever one's result is the other's first argument; plumbing passes its source on."""
+        """(layer, next layer) wherever one's result is the other's first argument; plumbing passes
+        its source on."""
         made_by, found = {}, []
         for c in self.calls:
             source = made_by.get(c.arguments[0])
@@ -123,8 +130,10 @@ class Network:
         """The network of `to_json`.  Raises ValueError if the text is not one."""
         try:
             data = json.loads(text)
-            arrays = {name: Array(**{**a, "shape": tuple(a["shape"])}) for name, a in data["arrays"].items()}
-            calls = tuple(Call(**{**c, "arguments": tuple(c["arguments"]), "options": _tuples(c["options"])})
+            arrays = {name: Array(**{**a, "shape": tuple(a["shape"])})
+                      for name, a in data["arrays"].items()}
+            calls = tuple(Call(**{**c, "arguments": tuple(c["arguments"]),
+                                  "options": _tuples(c["options"])})
                           for c in data["calls"])
             if unknown := [c.function for c in calls if c.function not in FUNCTIONS]:
                 raise ValueError(f"not a network: it calls {unknown[0]!r}, which no layer does")
@@ -144,20 +153,23 @@ class Network:
 
 #: All that a network may call.
 FUNCTIONS = frozenset("""
-    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d
-    adaptive_max_pool3d add affine_grid alpha_dropout avg_pool1d avg_pool2d avg_pool3d batch_norm bilinear
-    binary_cross_entropy binary_cross_entropy_with_logits cdist celu channel_shuffle concatenate conv1d conv2d
-    conv3d conv_transpose1d conv_transpose2d conv_transpose3d cosine_embedding_loss cosine_similarity cross_entropy
-    ctc_loss dropout dropout1d dropout2d dropout3d elu embedding embedding_bag feature_alpha_dropout fold
-    fractional_max_pool2d fractional_max_pool3d gaussian_nll_loss gelu glu grid_sample group_norm gru_cell
-    hardshrink hardsigmoid hardswish hardtanh hinge_embedding_loss huber_loss instance_norm interpolate item kl_div
-    l1_loss l2_penalty layer_norm leaky_relu linear linear_cross_entropy local_response_norm log_softmax logsigmoid
-    lp_pool1d lp_pool2d lp_pool3d lstm_cell margin_ranking_loss max_pool1d max_pool2d max_pool3d max_unpool1d
-    max_unpool2d max_unpool3d mean mish moveaxis mse_loss multi_head_attention_forward multi_margin_loss
-    multilabel_margin_loss multilabel_soft_margin_loss nll_loss normalize pad pair pairwise_distance pdist
-    pixel_shuffle pixel_unshuffle poisson_nll_loss prelu relu relu6 reshape rms_norm rnn_relu_cell rnn_tanh_cell
-    rrelu scaled_dot_product_attention selu sigmoid silu smooth_l1_loss soft_margin_loss softmax softmin softplus
-    softshrink softsign stack tanh tanhshrink threshold triplet_margin_loss triplet_margin_with_distance_loss unfold
+    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d
+    adaptive_max_pool2d adaptive_max_pool3d add affine_grid alpha_dropout avg_pool1d avg_pool2d
+    avg_pool3d batch_norm bilinear binary_cross_entropy binary_cross_entropy_with_logits cdist celu
+    channel_shuffle concatenate conv1d conv2d conv3d conv_transpose1d conv_transpose2d
+    conv_transpose3d cosine_embedding_loss cosine_similarity cross_entropy ctc_loss dropout
+    dropout1d dropout2d dropout3d elu embedding embedding_bag feature_alpha_dropout fold
+    fractional_max_pool2d fractional_max_pool3d gaussian_nll_loss gelu glu grid_sample group_norm
+    gru_cell hardshrink hardsigmoid hardswish hardtanh hinge_embedding_loss huber_loss instance_norm
+    interpolate item kl_div l1_loss l2_penalty layer_norm leaky_relu linear linear_cross_entropy
+    local_response_norm log_softmax logsigmoid lp_pool1d lp_pool2d lp_pool3d lstm_cell
+    margin_ranking_loss max_pool1d max_pool2d max_pool3d max_unpool1d max_unpool2d max_unpool3d mean
+    mish moveaxis mse_loss multi_head_attention_forward multi_margin_loss multilabel_margin_loss
+    multilabel_soft_margin_loss nll_loss normalize pad pair pairwise_distance pdist pixel_shuffle
+    pixel_unshuffle poisson_nll_loss prelu relu relu6 reshape rms_norm rnn_relu_cell rnn_tanh_cell
+    rrelu scaled_dot_product_attention selu sigmoid silu smooth_l1_loss soft_margin_loss softmax
+    softmin softplus softshrink softsign stack tanh tanhshrink threshold triplet_margin_loss
+    triplet_margin_with_distance_loss unfold
 """.split())
 
 
@@ -167,7 +179,8 @@ def _tuples(options):
 
 
 def interpret(network, function, leaves, constants):
-    """Run the network: `function` maps a name to a function; the arrays of the two dicts decide the arithmetic."""
+    """Run the network: `function` maps a name to a function; the arrays of the two dicts decide the
+    arithmetic."""
     known = {**constants, **leaves}
     for c in network.calls:
         arguments = [None if a is None else known[a] for a in c.arguments]

@@ -1,1 +1,2 @@
-"""What every report is made with: tables, the page, the plots' style, the terminal; it knows no study."""
+"""What every report is made with: tables, the page, the plots' style, the terminal; it knows no
+study."""

@@ -2,4 +2,5 @@
 
 
 class ReportError(Exception):
-    """A file of the report is missing, broken, of another kind or cannot be written; says which and what to do."""
+    """A file of the report is missing, broken, of another kind or cannot be written; says which and
+    what to do."""

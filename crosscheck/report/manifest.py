@@ -1,4 +1,5 @@
-"""run.json: what was run, and which files came of it: the page can tell whether those in the folder are they."""
+"""run.json: what was run, and which files came of it: the page can tell whether those in the folder
+are they."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ class Manifest:
     """What run.json says; empty where it is missing or cannot be read, and `trouble` tells which.
 
     parts    name of a study -> what was done, in words
-    records  name of a study -> its seed, the versions that it ran with, and name of each of its files -> rows (of a
-             table) and digest
+    records  name of a study -> its seed, the versions that it ran with, and name of each of its
+             files -> rows (of a table) and digest
     """
 
     def __init__(self, folder):
@@ -43,11 +44,14 @@ class Manifest:
         except (OSError, ValueError, KeyError, TypeError) as error:
             self.trouble = f"{path} cannot be read ({error!r}); {how}"
         if not (self.trouble or self.records):
-            self.trouble = f"{path} notes no tables, so that nobody knows whether those here are its own; {how}"
+            self.trouble = (f"{path} notes no tables, so that nobody knows whether those here are "
+                            f"its own; {how}")
 
     def note(self, name, about, seed, files):
-        """Note a study: what was done, and its files, name -> (rows or None, the path where it is now)."""
-        noted = {file: {"rows": rows, "digest": digest(path)} if rows is not None else {"digest": digest(path)}
+        """Note a study: what was done, and its files, name -> (rows or None, the path where it is
+        now)."""
+        noted = {file: {"rows": rows, "digest": digest(path)} if rows is not None
+                 else {"digest": digest(path)}
                  for file, (rows, path) in files.items()}
         self.parts[name], self.versions = about, versions()
         self.records[name] = {"seed": seed, "versions": self.versions, "files": noted}
@@ -55,25 +59,27 @@ class Manifest:
     def write(self, names, machine, path):
         """Write it to a temporary path, the studies in the order of these names."""
         parts, records = ({n: d[n] for n in names if n in d} for d in (self.parts, self.records))
-        save_json({"parts": parts, "what": list(parts.values()), "versions": f"{self.versions}, {machine}",
-                   "records": records}, path)
+        save_json({"parts": parts, "what": list(parts.values()),
+                   "versions": f"{self.versions}, {machine}", "records": records}, path)
 
     def files(self, study):
         """What is noted of the files of a study: name -> its rows and digest."""
         return self.records.get(study, {}).get("files", {})
 
     def compare(self, study, name, how):
-        """Raise ReportError for a file that is there and is not the one that its study's record notes."""
+        """Raise ReportError for a file that is there and is not the one that its study's record
+        notes."""
         path = self.folder / name
         if self.trouble or not path.is_file():
             return
         noted = self.files(study).get(name)
         if noted is None:
-            raise ReportError(f"{path} is not among the files that {NAME} notes; make it again with: {how}")
+            raise ReportError(f"{path} is not among the files that {NAME} notes; "
+                              f"make it again with: {how}")
         if digest(path) != noted["digest"]:
             rows = f" of {noted['rows']} rows" if "rows" in noted else ""
-            raise ReportError(f"{path} is not the file{rows} that {NAME} notes: it was changed, or is of another run; "
-                              f"make it again with: {how}")
+            raise ReportError(f"{path} is not the file{rows} that {NAME} notes: it was changed, or "
+                              f"is of another run; make it again with: {how}")
 
     def other_versions(self):
         """A sentence for each study that ran with other versions than the last."""

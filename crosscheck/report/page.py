@@ -1,4 +1,5 @@
-"""The page: the verdict in a few sentences, what can be acted on, then the other sections of all studies.
+"""The page: the verdict in a few sentences, what can be acted on, then the other sections of all
+studies.
 
 The page is made from the files beside it, so each study can be made again alone.
 """
@@ -19,8 +20,8 @@ TEMPLATE = HERE / "page.html"
 def write_page(folder, studies):
     """(Re)write ``index.html`` in `folder` from the studies' tables and plots that are there.
 
-    What run.json notes and is missing, what cannot be read and what is not as noted is named, with how to make it, and
-    left out.  What was never part of a run is no part of the page.
+    What run.json notes and is missing, what cannot be read and what is not as noted is named, with
+    how to make it, and left out.  What was never part of a run is no part of the page.
     """
     folder = Path(folder)
     manifest = Manifest(folder)
@@ -42,7 +43,8 @@ def write_page(folder, studies):
     text = render(TEMPLATE, verdict=verdict, good=good and not manifest.trouble, missing=missing,
                   sections=sections, what=manifest.what, versions=manifest.versions)
     with replacing(folder / "index.html") as temporary:
-        Path(temporary).write_text(text, encoding="utf-8", errors="surrogateescape")  # paths may hold any byte
+        # Paths may hold any byte.
+        Path(temporary).write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def render(template, **values):
@@ -51,7 +53,8 @@ def render(template, **values):
     It may include style.css and search.js, which all pages share.
     """
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
-                                     undefined=jinja2.StrictUndefined, loader=jinja2.FileSystemLoader(HERE))
+                                     undefined=jinja2.StrictUndefined,
+                                     loader=jinja2.FileSystemLoader(HERE))
     return environment.from_string(template.read_text(encoding="utf-8")).render(**values)
 
 
@@ -60,7 +63,8 @@ def _how(study, folder):
 
 
 def _read(manifest, study, table, missing):
-    """The frame of a table, or None; if it is one that was made, `missing` then says how to make it again."""
+    """The frame of a table, or None; if it is one that was made, `missing` then says how to make it
+    again."""
     if not (table.name in manifest.files(study.name) or (manifest.folder / table.name).exists()):
         return None
 

@@ -15,8 +15,8 @@ def section(title, text, images=(), tables=(), programs=(), finding=False):
     programs  pairs of a title and a program
     finding   whether it tells what one can act on: such sections come first
     """
-    return {"title": title, "anchor": anchor(title), "text": text, "images": images, "tables": tables,
-            "programs": programs, "finding": finding}
+    return {"title": title, "anchor": anchor(title), "text": text, "images": images,
+            "tables": tables, "programs": programs, "finding": finding}
 
 
 def anchor(*words):
@@ -25,7 +25,8 @@ def anchor(*words):
 
 
 def images(folder, *names):
-    """The plots of these names that are in the folder of the page, which shows the files themselves."""
+    """The plots of these names that are in the folder of the page, which shows the files
+    themselves."""
     return [name for name in names if (folder / name).exists()]
 
 

@@ -23,10 +23,12 @@ from .errors import ReportError as ReportError
 
 @contextmanager
 def replacing(path):
-    """A temporary path that takes the place of `path` when the block ends well: readers see the old or the new.
+    """A temporary path that takes the place of `path` when the block ends well: readers see the old
+    or the new.
 
-    A file keeps its permissions, and a symbolic link its place: what it names is replaced.  Into what is no file (a
-    device, a FIFO) the text is copied.  Raises ReportError for a file that cannot be written.
+    A file keeps its permissions, and a symbolic link its place: what it names is replaced.  Into
+    what is no file (a device, a FIFO) the text is copied.  Raises ReportError for a file that
+    cannot be written.
     """
     temporary = None
     try:
@@ -68,7 +70,8 @@ OPENED = ("/dev/std", "/dev/fd/", "/proc/")
 
 
 def _place(path):
-    """(what is to be written, the folder for its temporary file: beside it, if it can be replaced)."""
+    """(what is to be written, the folder for its temporary file: beside it, if it can be
+    replaced)."""
     there = path.exists()
     if there and path.is_dir():
         raise IsADirectoryError(None, "it is a folder")
@@ -83,14 +86,16 @@ def _place(path):
 
 
 def _temporary(target, folder):
-    """A new empty file, whose permissions are those of any new file; its name tells which process it belongs to."""
+    """A new empty file, whose permissions are those of any new file; its name tells which process
+    it belongs to."""
     name = f".{target.stem}-{_host()}-{os.getpid()}-{secrets.token_hex(4)}.tmp{target.suffix}"
     os.close(os.open(folder / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     return folder / name
 
 
 def _take_over(temporary, target):
-    """Give a file the owner, as far as that is allowed, and the permissions of the one that it replaces."""
+    """Give a file the owner, as far as that is allowed, and the permissions of the one that it
+    replaces."""
     with suppress(FileNotFoundError):
         old = target.stat()
         with suppress(PermissionError):
@@ -148,10 +153,12 @@ def read_table(folder, table, command):
             OSError, EOFError, zlib.error) as error:
         raise ReportError(f"{path} cannot be read ({error}); make it again with: {how}") from error
     if absent := [c for c in table.columns if c not in frame.columns]:
-        raise ReportError(f"{path} lacks the columns {', '.join(absent)}; make it again with: {how}")
+        raise ReportError(f"{path} lacks the columns {', '.join(absent)}; make it again with: "
+                          f"{how}")
     if broken := [c for c in sorted(table.numbers)
                   if len(frame) and not pd.api.types.is_numeric_dtype(frame[c])]:
-        raise ReportError(f"{path} has text in the columns of numbers {', '.join(broken)}; make it again with: {how}")
+        raise ReportError(f"{path} has text in the columns of numbers {', '.join(broken)}; "
+                          f"make it again with: {how}")
     return frame
 
 

@@ -8,7 +8,8 @@ import sys
 from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn,
+                           TimeElapsedColumn)
 from rich.table import Table
 
 #: Wider than any table.
@@ -20,13 +21,15 @@ class OutputError(Exception):
 
 
 class Whole(Console):
-    """A console on which nothing is cut off: a table that is wider than the terminal is printed as it is."""
+    """A console on which nothing is cut off: a table that is wider than the terminal is printed as
+    it is."""
 
     def print(self, *objects, **how):
         try:
             super().print(*objects, crop=False, **how)
         except OSError as error:
-            raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error
+            raise OutputError("standard output cannot be written: "
+                              f"{error.strerror or error}") from error
 
     def on_broken_pipe(self):
         raise OutputError("standard output is closed")
@@ -35,7 +38,8 @@ class Whole(Console):
 def _environment():
     """The environment without a COLUMNS that says nothing."""
     columns = os.environ.get("COLUMNS", "")
-    return {k: v for k, v in os.environ.items() if k != "COLUMNS" or columns.isdigit() and int(columns)}
+    return {k: v
+            for k, v in os.environ.items() if k != "COLUMNS" or columns.isdigit() and int(columns)}
 
 
 def _width():
@@ -50,12 +54,14 @@ aside = Console(stderr=True, highlight=False)
 
 
 def complain(message):
-    aside.print(message, style="red" if message.startswith("error") else "yellow", markup=False, soft_wrap=True)
+    aside.print(message, style="red" if message.startswith("error") else "yellow", markup=False,
+                soft_wrap=True)
 
 
 def bar():
     """A progress bar, on a terminal; nothing elsewhere."""
-    return Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+    return Progress(SpinnerColumn(), TextColumn("{task.description}"),
+                    BarColumn(), MofNCompleteColumn(),
                     TimeElapsedColumn(), console=aside, disable=not aside.is_terminal)
 
 
@@ -67,7 +73,8 @@ class Plain(Table):
 
     def __rich_console__(self, console, options):
         least = Measurement.get(console, options.update(max_width=WIDE), self).minimum
-        yield from super().__rich_console__(console, options.update(max_width=max(options.max_width, least)))
+        yield from super().__rich_console__(console,
+                                            options.update(max_width=max(options.max_width, least)))
 
     def add_row(self, *cells, **how):
         super().add_row(*cells, **how)
@@ -79,7 +86,8 @@ class Plain(Table):
 
 
 def plain_table(*columns, right=(), whole=(), title=None, narrow=False):
-    """A table without lines; `right` names the columns of numbers, `whole` those that shall not be broken.
+    """A table without lines; `right` names the columns of numbers, `whole` those that shall not be
+    broken.
 
     narrow  whether the headers of numbers are broken into words
     """
@@ -93,8 +101,8 @@ def plain_table(*columns, right=(), whole=(), title=None, narrow=False):
 
 def table_of(frame, names):
     """A small frame as a table; `names` are its columns of text."""
-    table = plain_table(*frame.columns, right=[c for c in frame.columns if c not in names], whole=names,
-                        narrow=True)
+    table = plain_table(*frame.columns, right=[c for c in frame.columns if c not in names],
+                        whole=names, narrow=True)
     for row in frame.itertuples(index=False):
         table.add_row(*(f"{x:.3g}" if isinstance(x, float) else str(x) for x in row))
     return table

@@ -1,7 +1,7 @@
 """Rows in parts that are written as they are finished.
 
-A part is a function of its tasks alone, and its file is there whole or not at all: so a killed run goes on with the
-parts that are missing, and its files are those of one that was never stopped.
+A part is a function of its tasks alone, and its file is there whole or not at all: so a killed run
+goes on with the parts that are missing, and its files are those of one that was never stopped.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class Parts:
         self.suffix = ".parquet" if _has_parquet() else ".csv"
 
     def open(self, resume):
-        """Begin it, or go on with the one that is there; ReportError if that is another one, or was not asked for."""
+        """Begin it, or go on with the one that is there; ReportError if that is another one, or was
+        not asked for."""
         path, about = self.folder / f"{self.name}.json", {**self.about, "format": self.suffix}
         self.folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
@@ -49,15 +50,17 @@ class Parts:
                 save_json(about, temporary)
             return
         if not resume:
-            raise ReportError(f"{self.folder} holds a {self.name}: go on with it by --resume, or choose another folder "
-                              "with --out")
+            raise ReportError(f"{self.folder} holds a {self.name}: go on with it by --resume, or "
+                              "choose another folder with --out")
         try:
             there = dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
-            raise ReportError(f"{path} cannot be read ({error}); choose another folder with --out") from None
+            raise ReportError(f"{path} cannot be read ({error}); choose another folder with "
+                              "--out") from None
         if other := [k for k in about if there.get(k) != about[k]]:
             raise ReportError(f"{self.folder} holds another {self.name}: " + "; ".join(
-                f"its {k} is {there.get(k)}, not {about[k]}" for k in other) + "; choose another folder with --out")
+                f"its {k} is {there.get(k)}, not {about[k]}" for k in other)
+                              + "; choose another folder with --out")
 
     def discard(self):
         """Remove what is there."""
@@ -84,7 +87,8 @@ class Parts:
         return sum(len(self.range(k)) for k in self if self.there(k))
 
     def fill(self, function, tasks, workers, lost, step):
-        """Do the tasks of all parts that are not there, and write each part when its last task is finished.
+        """Do the tasks of all parts that are not there, and write each part when its last task is
+        finished.
 
         function  gives the rows of a task
         tasks     the missing ones, as pairs (index, task)
@@ -113,24 +117,28 @@ class Parts:
             if self.suffix == ".csv":
                 save_table(frame, temporary)
             else:
-                frame.astype({c: str for c in frame if frame[c].dtype == object}).to_parquet(temporary, index=False)
+                frame.astype({c: str for c in frame
+                              if frame[c].dtype == object}).to_parquet(temporary, index=False)
 
     def read(self, part):
         """The table of a part; ReportError where it cannot be read."""
         path = self.path(part)
         try:
             if self.suffix == ".csv":
-                return pd.read_csv(path, keep_default_na=False, na_values=["", "nan"], encoding="utf-8")
+                return pd.read_csv(path, keep_default_na=False, na_values=["", "nan"],
+                                   encoding="utf-8")
             return pd.read_parquet(path)
         except (OSError, ValueError) as error:
-            raise ReportError(f"{path} cannot be read ({error}); remove it, and go on with --resume") from None
+            raise ReportError(f"{path} cannot be read ({error}); remove it, and go on with "
+                              "--resume") from None
 
     def digest(self, part):
         return digest(self.path(part))
 
 
 class Pace:
-    """Progress with the rate and the time left: a line that is renewed on a terminal, else one a minute.
+    """Progress with the rate and the time left: a line that is renewed on a terminal, else one a
+    minute.
 
     what  what the tasks are called
     """
@@ -161,14 +169,16 @@ class Pace:
 
     def line(self):
         rate = (self.done - self.before) / max(time.monotonic() - self.begun, 1e-9)
-        left = f", {_duration((self.count - self.done) / rate)} left" if rate and self.done < self.count else ""
+        left = (f", {_duration((self.count - self.done) / rate)} left"
+                if rate and self.done < self.count else "")
         return f"{self.done:,} of {self.count:,} {self.what}, {rate:.2f} a second{left}"
 
 
 def _duration(seconds):
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    return (f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes
+            else f"{seconds} s")
 
 
 def _has_parquet():

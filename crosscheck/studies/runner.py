@@ -1,4 +1,5 @@
-"""Runs studies: each with a bar that tells how far it is, its files noted in run.json; then the page.
+"""Runs studies: each with a bar that tells how far it is, its files noted in run.json; then the
+page.
 
 Of an interrupted study what is finished is written, and then the command ends.
 """
@@ -19,7 +20,8 @@ def run(chosen, studies, asked=True, **options):
     """Run the chosen of the studies, and write the page of all.
 
     asked    whether a command was given; else studies are run with what they take `unasked`
-    options  values of the command's options, `out` among them; what a study's own command has beside
+    options  values of the command's options, `out` among them; what a study's own command has
+             beside
              them takes its default
     """
     out = options["out"]
@@ -28,7 +30,8 @@ def run(chosen, studies, asked=True, **options):
     failed = False
     for study in chosen:
         defaults = {p.name: p.default for p in study.command.options}
-        outcome = study.body.run(SimpleNamespace(**defaults | ({} if asked else study.unasked) | options), watch)
+        outcome = study.body.run(
+            SimpleNamespace(**defaults | ({} if asked else study.unasked) | options), watch)
         write(study, outcome, studies, out, options.get("seed"))
         if outcome.stopped:
             complain(f"{outcome.stopped}: {outcome.how_far}" +
@@ -43,7 +46,8 @@ def run(chosen, studies, asked=True, **options):
 
 
 def prepare(out):
-    """Make the folder, and find out now, not after minutes of work, that it cannot be written into."""
+    """Make the folder, and find out now, not after minutes of work, that it cannot be written
+    into."""
     from ..report.tables import ReportError, remove_leftovers, writable
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -66,7 +70,8 @@ def watch(doing, count):
 def write(study, outcome, studies, out, seed=None):
     """Write the files of an `Outcome`, note in run.json what they are of, and say what was found.
 
-    All files are made before the first takes its place: if one cannot be, the old ones are as they were.
+    All files are made before the first takes its place: if one cannot be, the old ones are as they
+    were.
     """
     from ..report.tables import replacing, save_table
     if outcome.finished:

@@ -21,7 +21,8 @@ class Slope:
 
 
 def fit(sizes, seconds, confidence=0.95):
-    """Least squares on log-log; the interval is slope ± t s, s its standard error, with n - 2 degrees of freedom."""
+    """Least squares on log-log; the interval is slope ± t s, s its standard error, with n - 2
+    degrees of freedom."""
     x, y = np.log(np.asarray(sizes, float)), np.log(np.asarray(seconds, float))
     freedom = len(x) - 2
     if freedom < 0 or np.ptp(x) == 0:
@@ -39,7 +40,8 @@ def fit(sizes, seconds, confidence=0.95):
 def student(confidence, freedom):
     """The t with P(|T| <= t) = confidence.
 
-    With t = sqrt(freedom) tan(a) the density is proportional to cos(a)^(freedom - 1), for 0 <= a < pi/2: it is summed
+    With t = sqrt(freedom) tan(a) the density is proportional to cos(a)^(freedom - 1),
+        for 0 <= a < pi/2: it is summed
     by the midpoint rule, and the sum is inverted.
     """
     edges = np.linspace(0, np.pi / 2, 100_001)

@@ -1,8 +1,8 @@
 """Measuring time fairly: contenders agree, and take turns, on the same number of threads.
 
-What is measured is processor time, which leaves out how long others had the processor.  What else slows the machine
-down slows all alike, since they take turns; the median of the turns is what counts, and the quartiles tell how steady
-it was.
+What is measured is processor time, which leaves out how long others had the processor.  What else
+slows the machine down slows all alike, since they take turns; the median of the turns is what
+counts, and the quartiles tell how steady it was.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ..subjects.libraries import torch_library
 
 EPS = float(np.finfo(float).eps)
 
-#: How far right answers may be apart, as parts of the largest entry.  Rounding is orders of magnitude below the first,
-#: and the error of a central difference with its best step, eps^(1/3), is about eps^(2/3); a wrong rule is off by far
-#: more than either.
+#: How far right answers may be apart, as parts of the largest entry.  Rounding is orders of
+#: magnitude below the first, and the error of a central difference with its best step, eps^(1/3),
+#: is about eps^(2/3); a wrong rule is off by far more than either.
 ROUNDING, DIFFERENCES = EPS ** (1 / 2), EPS ** (1 / 3)
 
 
@@ -36,12 +36,13 @@ def agree(who, found, expected, limit=ROUNDING):
     scale = float(np.max(np.abs(expected), initial=0.0))
     apart = float(np.max(np.abs(found - expected), initial=0.0))
     if not apart <= limit * scale:  # also when it is nan
-        raise Disagreement(f"{who}: off by {apart:.3g} where the largest entry is {scale:.3g}; at most "
-                           f"{limit * scale:.3g} could be rounding, so their times cannot be compared")
+        raise Disagreement(f"{who}: off by {apart:.3g} where the largest entry is {scale:.3g}; at "
+                           f"most {limit * scale:.3g} could be rounding, so their times cannot be "
+                           "compared")
 
 
-#: A turn takes at least so many seconds, in several calls if need be, so that what rivals left in the caches does not
-#: matter; but it has at most so many calls.
+#: A turn takes at least so many seconds, in several calls if need be, so that what rivals left in
+#: the caches does not matter; but it has at most so many calls.
 TURN, CALLS = 2e-3, 32
 
 
@@ -49,7 +50,8 @@ def take_turns(contenders, budget, least=3, most=31, check=lambda name, result: 
     """{name: seconds of a call, for each turn} for a dict of functions without arguments.
 
     `budget` is in seconds, for all together; there are at least `least` turns and at most `most`.
-    ``check(name, result)`` sees the results of the first turn, and raises if they cannot be compared.
+    ``check(name, result)`` sees the results of the first turn, and raises if they cannot be
+    compared.
     """
     seconds = {name: [] for name in contenders}
     end = perf_counter() + budget
@@ -91,8 +93,9 @@ def spread(seconds):
 def equal_threads():
     """NumPy's BLAS and torch on one thread each; yields the number.
 
-    One, because two threads that wait for each other wait for whatever else the machine does.  Where threadpoolctl is
-    missing (it comes with scikit-learn) BLAS cannot be told, and torch gets the number that BLAS takes by itself.
+    One, because two threads that wait for each other wait for whatever else the machine does.
+    Where threadpoolctl is missing (it comes with scikit-learn) BLAS cannot be told, and torch gets
+    the number that BLAS takes by itself.
     """
     with _limited_blas(1) as limited:
         threads = 1 if limited else _blas_threads()

@@ -1,4 +1,5 @@
-"""The arguments of a call: which of them are differentiated, what they are called, and how a call gets them back."""
+"""The arguments of a call: which of them are differentiated, what they are called, and how a call
+gets them back."""
 
 from __future__ import annotations
 
@@ -10,12 +11,14 @@ from refgrad.tree import children, flatten, paths, unflatten
 
 
 class Arguments:
-    """The arguments of a call: those that are differentiated, by name, and the others, which are constants.
+    """The arguments of a call: those that are differentiated, by name, and the others, which are
+    constants.
 
-    names, values  of all leaves: an array that is an argument has the argument's name, one in a dict or a list of
-                   arrays has its place too, as in ``p['W1']``
+    names, values  of all leaves: an array that is an argument has the argument's name, one in a
+                   dict or a list of arrays has its place too, as in ``p['W1']``
     chosen         positions of those that are differentiated
-    structure      how the leaves make ``(args, kwargs)``; None if every leaf is an argument by position
+    structure      how the leaves make ``(args, kwargs)``; None if every leaf is an argument by
+                   position
     """
 
     def __init__(self, names, values, chosen, structure=None):
@@ -42,9 +45,11 @@ class Arguments:
         return f(*args, **kwargs)
 
     def like(self, given):
-        """The gradients that a user's code returned, a list with one for each chosen leaf; None where there is none.
+        """The gradients that a user's code returned, a list with one for each chosen leaf; None
+        where there is none.
 
-        given  one for each argument that has a chosen leaf (or that one alone), in the nest of the argument
+        given  one for each argument that has a chosen leaf (or that one alone), in the nest of the
+               argument
         Raises ValueError if their number or their nesting differs from that of the arguments.
         """
         leaves, wanted = iter(self.names), []
@@ -53,13 +58,16 @@ class Arguments:
             if chosen := [self.chosen.index(n) for n in names if n in self.chosen]:
                 wanted.append((min(chosen), nest, names))
         wanted = [(nest, names) for _, nest, names in sorted(wanted, key=lambda w: w[0])]
-        alone = len(wanted) == 1 and isinstance(given, (tuple, list)) and len(given) != 1 and wanted[0][0].children
+        alone = (len(wanted) == 1 and isinstance(given, (tuple, list)) and len(given) != 1
+                 and wanted[0][0].children)
         several = isinstance(given, (tuple, list)) and not alone
         given = list(given) if several else [given]
         if len(given) != len(wanted):
-            raise ValueError(f"{len(given)} gradients came{' in a sequence' * several}, {len(wanted)} expected: one "
+            raise ValueError(f"{len(given)} gradients came{' in a sequence' * several}, "
+                             f"{len(wanted)} expected: one "
                              f"array for each of {', '.join(self.chosen)}")
-        found = {n: a for g, (nest, names) in zip(given, wanted) for n, a in zip(names, _leaves(g, nest))}
+        found = {n: a for g, (nest, names) in zip(given, wanted)
+                 for n, a in zip(names, _leaves(g, nest))}
         return [found[n] for n in self.chosen]
 
 
@@ -74,11 +82,13 @@ def _leaves(given, nest):
         raise ValueError(f"a gradient came as {type(given).__name__}"
                          f"{'' if parts is None else f' of {list(parts[1])}'}, expected {nest!r}")
     by_key = dict(zip(parts[1], parts[2]))
-    return [leaf for key, child in zip(nest.keys, nest.children) for leaf in _leaves(by_key[key], child)]
+    return [leaf for key, child in zip(nest.keys, nest.children)
+            for leaf in _leaves(by_key[key], child)]
 
 
 def arguments_of(f, inputs, kwargs, argnums, skipped=0, floating=None):
-    """The `Arguments` of ``f(*inputs, **kwargs)``: the floats among the leaves are chosen, or those of `argnums`.
+    """The `Arguments` of ``f(*inputs, **kwargs)``: the floats among the leaves are chosen, or those
+    of `argnums`.
 
     skipped   how many of f's parameters come before the inputs
     floating  whether a leaf can be differentiated; None for arrays of floats
@@ -95,7 +105,8 @@ def arguments_of(f, inputs, kwargs, argnums, skipped=0, floating=None):
     floats = [n for n, a in enumerate(values) if floating(a)]
     chosen = floats
     if argnums is not None:
-        wanted = chosen_of(argnums, sorted({at[n] for n in floats if isinstance(at[n], int)}), len(inputs))
+        wanted = chosen_of(argnums, sorted({at[n] for n in floats if isinstance(at[n], int)}),
+                           len(inputs))
         chosen = [n for k in wanted for n in floats if at[n] == k]
     return Arguments(names, values, chosen, flatten((tuple(inputs), dict(kwargs or {})))[1])
 
@@ -106,21 +117,23 @@ def is_floating(a):
 
 
 def chosen_of(argnums, floats, count):
-    """The positions that argnums names, in its order; for None all of `floats`, which can be differentiated."""
+    """The positions that argnums names, in its order; for None all of `floats`, which can be
+    differentiated."""
     if argnums is None:
         return floats
     argnums = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
     for k in argnums:
         if k not in floats:
-            raise ValueError(f"check: argnums={tuple(argnums)!r}: input {k} of {count} is not an array of floats; "
-                             f"those are {floats}")
+            raise ValueError(f"check: argnums={tuple(argnums)!r}: input {k} of {count} is not an "
+                             f"array of floats; those are {floats}")
     if len(set(argnums)) != len(argnums):
         raise ValueError(f"check: argnums={tuple(argnums)!r} names an input twice")
     return argnums
 
 
 def argument_names(f, skipped, count):
-    """The names of a function's positional arguments after the first few; 'argument 0', ... where it has none."""
+    """The names of a function's positional arguments after the first few; 'argument 0', ... where
+    it has none."""
     try:
         parameters = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):

@@ -1,8 +1,10 @@
-"""Curved functions, with rules of their own, that surround an operation whose second derivatives are tested.
+"""Curved functions, with rules of their own, that surround an operation whose second derivatives
+are tested.
 
-A rule's result depends on the cotangent, or the tangent, that it is handed; a rule that forgets so is seen only where
-that varies, too.  So the arguments are bent on the way in and the results on the way out.  None of it is made of
-primitives of the table, whose faults would be taken for those of the operation.
+A rule's result depends on the cotangent, or the tangent, that it is handed; a rule that forgets so
+is seen only where that varies, too.  So the arguments are bent on the way in and the results on the
+way out.  None of it is made of primitives of the table, whose faults would be taken for those of
+the operation.
 """
 
 from __future__ import annotations

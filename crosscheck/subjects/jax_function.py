@@ -12,10 +12,12 @@ from .subject import Subject, Unanswered, Untouched, cotangents, results
 
 
 class JaxFunction(Subject):
-    """A function of JAX arrays. The inputs that are checked are NumPy arrays, converted to JAX arrays."""
+    """A function of JAX arrays. The inputs that are checked are NumPy arrays, converted to JAX
+    arrays."""
 
-    unproved = ("it is a JAX function, checked through jax.vjp and jax.jvp. The same in NumPy would be proved: give it "
-                "as reference=, or check it itself with JAX's rule as vjp=")
+    unproved = ("it is a JAX function, checked through jax.vjp and jax.jvp. The same in NumPy "
+                "would be proved: give it as reference=, or check it itself with JAX's rule "
+                "as vjp=")
 
     def arrays(self, x, dtype):
         return {k: jnp.asarray(a, dtype) for k, a in x.items()}
@@ -33,7 +35,8 @@ class JaxFunction(Subject):
 
     def reference(self, function):
         return lambda x: results(self.arguments.call(function, self.arguments.filled(x, {
-            n: np.asarray(a) if isinstance(a, jax.Array) else a for n, a in self.constants.items()})))
+            n: np.asarray(a) if isinstance(a, jax.Array) else a
+            for n, a in self.constants.items()})))
 
     def overwrites(self, dtype):
         return []  # JAX's arrays cannot be

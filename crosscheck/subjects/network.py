@@ -26,7 +26,8 @@ class NetworkSubject(Subject):
         self.by_refgrad = library.exact
 
     def answer(self, mode, x, weights, u, v, dtype):
-        constants, x, u, v = (self.library.arrays(d, dtype) for d in (self.given_constants, x, u, v))
+        constants, x, u, v = (self.library.arrays(d, dtype)
+                              for d in (self.given_constants, x, u, v))
 
         def loss(x):
             return interpret(self.network, self.library.function, x, constants)
@@ -38,7 +39,8 @@ class NetworkSubject(Subject):
 
 
 def known_of(network, leaves, constants, u, v, seed=None, **options):
-    """What is known of a network, `ByBalls` that allow for nothing but rounding; `seed` is its size if it is None."""
+    """What is known of a network, `ByBalls` that allow for nothing but rounding; `seed` is its size
+    if it is None."""
     seed = network.size if seed is None else seed
     return ByBalls(on_balls(network, constants), leaves, None, u, v, seed, strict=True, **options)
 

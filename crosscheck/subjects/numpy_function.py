@@ -12,11 +12,13 @@ from refgrad.tree import flatten, unflatten
 
 from ..modes import Mode
 from .libraries.refgrad_library import LIBRARY as REFGRAD
-from .subject import Misconduct, Subject, Untouched, cotangents, is_real, results, shared_as_given, weighed
+from .subject import (Misconduct, Subject, Untouched, cotangents, is_real, results,
+                      shared_as_given, weighed)
 
 
 class Differentiated(Subject):
-    """A NumPy function that refgrad differentiates; it may call primitives that the user declared."""
+    """A NumPy function that refgrad differentiates; it may call primitives that the user
+    declared."""
 
     by_refgrad = True
 
@@ -33,15 +35,18 @@ class Differentiated(Subject):
         return first, second, given.touched()
 
     def may_decline(self, mode, error):
-        """refgrad refuses loudly what it cannot trace, and a primitive may have a rule for one mode alone."""
+        """refgrad refuses loudly what it cannot trace, and a primitive may have a rule for one mode
+        alone."""
         return isinstance(error, (NotImplementedError, NoRule, InPlaceWrite, LostTrace))
 
     def _stacked(self, x, weights, u, v, dtype):
-        """Several tangents in one pass: the slopes along v and u as the Jacobian of t -> s(x + t_0 v + t_1 u)."""
+        """Several tangents in one pass: the slopes along v and u as the Jacobian of t -> s(x + t_0
+        v + t_1 u)."""
         x, u, v = ({k: np.array(a, dtype) for k, a in d.items()} for d in (x, u, v))
         s = weighed(self.program(), [np.asarray(w, dtype) for w in weights])
-        return {k: jacobian(lambda t, k=k: s({**x, k: x[k] + t[0] * v[k] + t[1] * u[k]}), mode="forward")(
-            np.zeros(2, dtype))[0] for k in x}
+        return {k: jacobian(lambda t, k=k: s({**x, k: x[k] + t[0] * v[k] + t[1] * u[k]}),
+                            mode="forward")(
+                                np.zeros(2, dtype))[0] for k in x}
 
     def answer(self, mode, x, weights, u, v, dtype, layout=np.asarray):
         x, u, v = ({k: layout(np.array(a, dtype)) for k, a in d.items()} for d in (x, u, v))
@@ -54,8 +59,10 @@ class Differentiated(Subject):
 class HandWritten(Subject):
     """A function with a gradient, a vjp or a jvp that somebody wrote.
 
-    gradient  ``gradient(*inputs)``: for one number as the result; an array for each input that is differentiated
-    vjp       ``vjp(g, *inputs)``: the same for any result, whose cotangent is g (in the result's nest)
+    gradient  ``gradient(*inputs)``: for one number as the result; an array for each input that is
+              differentiated
+    vjp       ``vjp(g, *inputs)``: the same for any result, whose cotangent is g (in the result's
+              nest)
     jvp       ``jvp(tangents, *inputs)``: the tangent of the result, given a tuple of tangents
     """
 
@@ -81,8 +88,10 @@ class HandWritten(Subject):
         handed_out = Untouched({f"the gradient of {k} that came before": g
                                 for k, g in self._reverse(x, weights).items()})
         second = {k: np.copy(g) for k, g in self._reverse(x, weights).items()}
-        self._reverse(x, [-2 * w for w in weights])  # if a buffer was reused, its numbers have changed
-        return dict(zip(x, handed_out.before.values())), second, given.touched() + handed_out.touched()
+        # If a buffer was reused, its numbers have changed.
+        self._reverse(x, [-2 * w for w in weights])
+        return (dict(zip(x, handed_out.before.values())), second,
+                given.touched() + handed_out.touched())
 
     def _reverse(self, x, weights):
         if self.vjp is not None:
@@ -97,8 +106,8 @@ class HandWritten(Subject):
             raise Misconduct(str(error)) from None
         for k in (k for k, g in given.items() if g is None):
             given[k] = np.zeros_like(x[k])
-            self.remarks[k] = (f"its code returns None for {k}, taken for zeros: return an array, or leave it out with "
-                               "argnums")
+            self.remarks[k] = (f"its code returns None for {k}, taken for zeros: return an array, "
+                               "or leave it out with argnums")
         given = self.projected(given)
         return given if self.vjp is not None else {k: g * weights[0] for k, g in given.items()}
 
@@ -117,4 +126,5 @@ class HandWritten(Subject):
         """The weights in the nest of the result; zeros for what is not made of floats."""
         leaves, structure = flatten(y)
         left = iter(weights)
-        return unflatten(structure, [next(left) if is_real(a) else np.zeros(np.shape(a)) for a in leaves])
+        return unflatten(structure,
+                         [next(left) if is_real(a) else np.zeros(np.shape(a)) for a in leaves])

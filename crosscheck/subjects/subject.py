@@ -1,7 +1,8 @@
 """What is tested: a function, and the ways to compute its derivatives, whoever wrote them.
 
-All subjects have one interface: the value, and in each mode the derivatives of the scalar s(x) = <G, f(x)> for given
-weights G, in a given dtype.  So a function with any result has a gradient (the vjp of G) and a slope along v
+All subjects have one interface: the value, and in each mode the derivatives of the scalar s(x) =
+<G, f(x)> for given weights G, in a given dtype.  So a function with any result has a gradient (the
+vjp of G) and a slope along v
 (<G, jvp(v)>), and both orders are judged alike.
 """
 
@@ -46,26 +47,31 @@ class Subject:
 
     modes: tuple = tuple(Mode)
 
-    #: Whether shapes that the caller did not give may end the process: compiled kernels trust what they are given.
+    #: Whether shapes that the caller did not give may end the process: compiled kernels trust what
+    #: they are given.
     crash_prone = False
 
     #: Whether all runs on the CPU.
     on_cpu = True
 
-    #: Whether one array that is given for two inputs is one leaf, whose gradient is the sum of both.
+    #: Whether one array that is given for two inputs is one leaf, whose gradient is the sum of
+    #: both.
     leaves_add_up = False
 
-    #: Names of inputs that are symmetric matrices; whether the derivatives are those of another function on purpose.
+    #: Names of inputs that are symmetric matrices; whether the derivatives are those of another
+    #: function on purpose.
     symmetric: frozenset = frozenset()
     stands_in = False
 
     #: Why differences of floats are used, if `program` returns None.
     unproved = "it is not written in NumPy; reference= would prove it"
 
-    #: Whether all modes must choose the same derivative at a kink, as is expected if one author wrote them.
+    #: Whether all modes must choose the same derivative at a kink, as is expected if one author
+    #: wrote them.
     modes_agree = True
 
-    #: Whether its derivatives are refgrad's, so that refgrad's rules, evaluated on balls, are themselves tested.
+    #: Whether its derivatives are refgrad's, so that refgrad's rules, evaluated on balls, are
+    #: themselves tested.
     by_refgrad = False
 
     def __init__(self, f, arguments, dtypes, name=None):
@@ -117,7 +123,8 @@ class Subject:
         return [np.asarray(y) for y in results(self.call(given))]
 
     def works(self, x, dtype):
-        """Has the function a value at x in that dtype?  Where entries are rounded, a matrix may become singular."""
+        """Has the function a value at x in that dtype?  Where entries are rounded, a matrix may
+        become singular."""
         try:
             self.value(x, dtype)
         except Exception:
@@ -139,22 +146,26 @@ class Subject:
         return True
 
     def measurable(self, dtype):
-        """The widest dtype in which the function runs and is the same function as in `dtype`, to half of the digits."""
+        """The widest dtype in which the function runs and is the same function as in `dtype`, to
+        half of the digits."""
         form = format_named(dtype)
         for wider in ("float64", "float32"):
             if format_named(wider).precision > form.precision and self.takes(wider):
                 pairs = zip(self.value(self.inputs(), wider), self.value(self.inputs(), dtype))
-                if all(np.max(np.abs(np.asarray(a, float) - b), initial=0.0) <= np.sqrt(form.eps) * np.max(
-                        np.abs(a), initial=0.0) for a, b in pairs):
+                if all(np.max(np.abs(np.asarray(a, float) - b), initial=0.0)
+                       <= np.sqrt(form.eps) * np.max(
+                               np.abs(a), initial=0.0) for a, b in pairs):
                     return wider
         return dtype
 
     def program_in(self, dtype):
-        """The program as it is in another dtype than the widest, where it may read its dtype; None if it cannot."""
+        """The program as it is in another dtype than the widest, where it may read its dtype; None
+        if it cannot."""
         return None
 
     def program(self):
-        """The function on balls, from a dict of arrays to a list of arrays; None if it is not written in NumPy."""
+        """The function on balls, from a dict of arrays to a list of arrays; None if it is not
+        written in NumPy."""
         return lambda x: results(self.call(x))
 
     def reference(self, function):
@@ -175,7 +186,8 @@ class Subject:
             self.constants = before
 
     def may_decline(self, mode, error):
-        """Does the error only say that the subject does not offer the mode?  Then it is not a fault."""
+        """Does the error only say that the subject does not offer the mode?  Then it is not a
+        fault."""
         return isinstance(error, Unanswered)
 
     def answer(self, mode, x, weights, u, v, dtype, layout=np.asarray):
@@ -190,15 +202,17 @@ class Subject:
         raise Unanswered(f"{self.name} is not differentiated on balls")
 
     def pull(self, x, weights, dtype, layout):
-        """The vjp of the weights, twice from one forward pass: (first, second, names of what was overwritten)."""
+        """The vjp of the weights, twice from one forward pass: (first, second, names of what was
+        overwritten)."""
         raise Unanswered(f"{self.name} has no vjp")
 
     def third(self, x, weights, v, dtype):
-        """The third derivative along v, a float; None if no rule could be wrong in third order alone."""
+        """The third derivative along v, a float; None if no rule could be wrong in third order
+        alone."""
         return None
 
-    #: Other ways to the same derivatives: name -> (mode whose answer it must give, method as `answer` without the mode,
-    #: whether it must work where the mode does)
+    #: Other ways to the same derivatives: name -> (mode whose answer it must give, method as
+    #: `answer` without the mode, whether it must work where the mode does)
     extra: dict = {}
 
 
@@ -228,7 +242,8 @@ class Untouched:
 
 def cotangents(weights):
     """Names for the cotangents of the results."""
-    return {"the cotangent" if len(weights) == 1 else f"cotangent {k}": w for k, w in enumerate(weights)}
+    return {"the cotangent" if len(weights) == 1 else f"cotangent {k}": w
+            for k, w in enumerate(weights)}
 
 
 def results(y):
@@ -238,7 +253,8 @@ def results(y):
 
 def is_real(a):
     """Is it a number or an array of floats, or of balls?"""
-    return getattr(getattr(a, "dtype", None), "kind", "f" if isinstance(a, float) else "") in ("f", "O")
+    return (getattr(getattr(a, "dtype", None), "kind", "f" if isinstance(a, float) else "")
+            in ("f", "O"))
 
 
 def weighed(f, weights):
@@ -248,7 +264,8 @@ def weighed(f, weights):
 
 
 def as_many(ys, weights):
-    """The results of f, which must be as many numbers as the weights: with others f is another function there."""
+    """The results of f, which must be as many numbers as the weights: with others f is another
+    function there."""
     if list(map(np.size, ys)) != list(map(np.size, weights)):
         raise OtherResults(f"f has results of {list(map(np.size, ys))} numbers here, "
                            f"at the point that is looked at it has {list(map(np.size, weights))}")

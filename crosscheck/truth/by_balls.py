@@ -1,8 +1,8 @@
 """Verdicts on derivatives of s = <G, f> at a point, by ball arithmetic.
 
-Here f runs on balls: derivatives are enclosed, differences are right to 40 digits, rounding has a bound.  The function
-is differenced, never a derivative that a rule computed: the derivative of a wrong rule agrees with differences of that
-wrong rule.
+Here f runs on balls: derivatives are enclosed, differences are right to 40 digits, rounding has a
+bound.  The function is differenced, never a derivative that a rule computed: the derivative of a
+wrong rule agrees with differences of that wrong rule.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ from .precision import nominal
 #: How many entries that are no numbers are looked at one by one.
 ENTRIES = 6
 
-#: Digits that a formula has whose constants are rounded to float64, a few of them: a rule that agrees to these is right
-#: as far as its own constants say.  It is what a function's author can write; 40 digits are for what closes over none.
+#: Digits that a formula has whose constants are rounded to float64, a few of them: a rule that
+#: agrees to these is right as far as its own constants say.  It is what a function's author can
+#: write; 40 digits are for what closes over none.
 OF_CONSTANTS = -np.log10(TYPICAL * np.finfo(float).eps)
 
-#: Rounded constants do not explain a rule that agrees to fewer digits than this, however ill-conditioned the function.
+#: Rounded constants do not explain a rule that agrees to fewer digits than this, however
+#: ill-conditioned the function.
 LEAST = 10
 
 
@@ -40,27 +42,32 @@ class ByBalls:
     program    f on balls: from a dict of Balls to a list of Balls
     weights    those that make it the scalar s(x) = <G, f(x)>; None if f gives one Ball, and no list
     modes      the modes that will be asked for
-    on_trial   whether refgrad's rules for the program are themselves on trial; else they are a reference, and a
-               reference that differences refute decides nothing
-    natural    the size of s where the caller stands, beside which an error may be lost where s is small
-    another    whether `program` is not the subject's own: its first derivatives may be computed in other ways, too
-    precision  ``precision(dtype)``: the `Precision` at which the subject works when it is called in that dtype
-    strict     allow for nothing but rounding: neither for constants that were rounded to float64, nor for `natural`
+    on_trial   whether refgrad's rules for the program are themselves on trial; else they are a
+               reference, and a reference that differences refute decides nothing
+    natural    the size of s where the caller stands, beside which an error may be lost where s is
+               small
+    another    whether `program` is not the subject's own: its first derivatives may be computed in
+               other ways, too
+    precision  ``precision(dtype)``: the `Precision` at which the subject works when it is called in
+               that dtype
+    strict     allow for nothing but rounding: neither for constants that were rounded to float64,
+               nor for `natural`
     options    for `exact.differentiate`
     """
 
     how = "balls"
 
-    #: A function that gives what f's own values tell here, a `ByDifferences`, where f is the subject's own program:
-    #: where f jumps from one approximation to another, the slope of what it approximates is right too.
+    #: A function that gives what f's own values tell here, a `ByDifferences`, where f is the
+    #: subject's own program: where f jumps from one approximation to another, the slope of what it
+    #: approximates is right too.
     by_values = None
 
-    #: ``in_dtype(dtype)``: what is known of the function that f is in that dtype, where it reads its dtype, as for a
-    #: default eps; None where nothing is.
+    #: ``in_dtype(dtype)``: what is known of the function that f is in that dtype, where it reads
+    #: its dtype, as for a default eps; None where nothing is.
     in_dtype = staticmethod(lambda dtype: None)
 
-    def __init__(self, program, x, weights, u, v, seed, modes=tuple(Mode), on_trial=False, natural=0.0, another=True,
-                 strict=False, precision=nominal, **options):
+    def __init__(self, program, x, weights, u, v, seed, modes=tuple(Mode), on_trial=False,
+                 natural=0.0, another=True, strict=False, precision=nominal, **options):
         self.program, self.x, self.weights, self.u, self.v = program, x, weights, u, v
         self.on_trial, self.strict, self.precision = on_trial, strict, precision
         self.scalar = program if weights is None else weighed(program, [Ball(w) for w in weights])
@@ -75,7 +82,8 @@ class ByBalls:
         """f at the point, as Balls."""
         with arithmetic(self.truth.bits):
             ys = self.program({k: Ball(a) for k, a in self.x.items()})
-            return [y if isinstance(y, Ball) else Ball(y) for y in ys]  # a result may depend on no input
+            # A result may depend on no input.
+            return [y if isinstance(y, Ball) else Ball(y) for y in ys]
 
     def weighed_by(self, weights):
         """The same with other weights, for asking its slopes alone."""
@@ -84,7 +92,8 @@ class ByBalls:
         return other
 
     def rounded(self, dtype):
-        """A bound of the rounding error of each result of f, to first order; 0 where it is unknown."""
+        """A bound of the rounding error of each result of f, to first order; 0 where it is
+        unknown."""
         with arithmetic(dtype, exact.FINER):
             try:
                 ys = self.program({k: Ball(a) for k, a in self.x.items()})
@@ -134,17 +143,19 @@ class ByBalls:
 
     @property
     def without_rules(self):
-        """Do differences refute the rules for a first derivative, as where they multiply an unused infinity by 0?"""
+        """Do differences refute the rules for a first derivative, as where they multiply an unused
+        infinity by 0?"""
         return not self.undecided and any(self.refuted(Mode.REVERSE, k) for k in self.x)
 
     def there(self, x, mode):
         """What the rules say of the derivatives of a mode at another point, as Balls."""
-        truth = exact.differentiate(self.scalar, x, self.u, self.v, 0, (mode,), dtypes=(), coordinates=None,
-                                    by=self.truth.by)
+        truth = exact.differentiate(self.scalar, x, self.u, self.v, 0, (mode,), dtypes=(),
+                                    coordinates=None, by=self.truth.by)
         return truth.derivatives[mode]
 
     def _as_constants(self, agreed):
-        """Is a formula that agrees to so many digits right but for the rounding of its constants to float64?
+        """Is a formula that agrees to so many digits right but for the rounding of its constants to
+        float64?
 
         Such a rounding acts as one of the inputs does: the condition number tells by how much.
         """
@@ -161,19 +172,23 @@ class ByBalls:
             return 1.0
 
     def judge(self, mode, name, dtype, answers, prove=False, own=False):
-        """The verdict on ``answers[dtype][mode][name]``; the answers in other dtypes tell rounding from a fault.
+        """The verdict on ``answers[dtype][mode][name]``; the answers in other dtypes tell rounding
+        from a fault.
 
         prove  compute the bound in any case, not only for an error that is not typical
         own    the answers are those of refgrad's own rules, in floats
         """
         if self.undecided:
             return Verdict(UNDECIDED, note=self.undecided)
-        # The exact value comes from refgrad's rules on balls. If differences refute these, nothing can be judged by it.
+        # The exact value comes from refgrad's rules on balls. If differences refute these, nothing
+        # can be judged by it.
         if self.refuted(mode, name):
-            return Verdict(WRONG if own else UNDECIDED, note="refgrad's rules agree with differences to "
-                                                             f"{self.agreement(mode, name).digits:.1f} digits only")
+            return Verdict(WRONG if own else UNDECIDED,
+                           note="refgrad's rules agree with differences to "
+                                f"{self.agreement(mode, name).digits:.1f} digits only")
         if self.strict and not self.truth.holds(mode):
-            return Verdict(WRONG if own else UNDECIDED, note="refgrad's rules say otherwise in this mode")
+            return Verdict(WRONG if own else UNDECIDED,
+                           note="refgrad's rules say otherwise in this mode")
         twin = another_dtype(dtype, mode, name, answers)
         works = self.precision(dtype).form
         works = works.name if works == format_named(dtype) else works
@@ -189,7 +204,8 @@ class ByBalls:
                       lambda: self.truth.bound(mode, works, name), context)
         kink = self.agreement(mode, name).kink
         if found.verdict == NOT_FINITE and mode.order == 2 and kink and not own:
-            found.verdict, found.note = KINK, kink  # there is no second derivative, and no convention for others' code
+            # There is no second derivative, and no convention for others' code.
+            found.verdict, found.note = KINK, kink
         if found.verdict == WRONG and (switch := self._switch(mode, name, dtype, answers)):
             found.verdict, found.note = AGREES, switch
         if found.verdict == WRONG and mode.order == 1 and not right.abs_upper().any():
@@ -197,7 +213,8 @@ class ByBalls:
         return found
 
     def _switch(self, mode, name, dtype, answers):
-        """The words about a jump of f itself that explains what an answer is off by; "" where none does."""
+        """The words about a jump of f itself that explains what an answer is off by; "" where none
+        does."""
         right = self.truth.derivatives[mode][name]
         if self.by_values is None or np.shape(answers[dtype][mode][name]) != right.shape:
             return ""
@@ -213,13 +230,16 @@ class ByBalls:
             return 0.0
         if self.another or self.weights is None:
             return self.size
-        # The terms of s here are what its slopes are rounded beside, where they are computed in no other way.
-        terms = float(sum(np.sum(np.abs(np.asarray(y.mid() if isinstance(y, Ball) else y, float) * w))
-                          for y, w in zip(self.value, self.weights)))
+        # The terms of s here are what its slopes are rounded beside, where they are computed in no
+        # other way.
+        terms = float(
+            sum(np.sum(np.abs(np.asarray(y.mid() if isinstance(y, Ball) else y, float) * w))
+                for y, w in zip(self.value, self.weights)))
         return terms / TYPICAL if mode.order == 1 else max(self.size, terms)
 
     def _typical(self, mode, name, dtype):
-        """The reference in the same dtype; where its rules are on trial, the exact value rounded."""
+        """The reference in the same dtype; where its rules are on trial, the exact value
+        rounded."""
         nearest = self.truth.derivatives[mode][name].mid()
         if self.on_trial or dtype not in OF_NUMPY:
             return nearest
@@ -234,14 +254,17 @@ class ByBalls:
         return self.typical[mode, dtype].get(name, nearest)
 
     def judge_on_balls(self, mode, name, found):
-        """The verdict on a derivative that was itself computed on balls: a proof, or a refutation."""
+        """The verdict on a derivative that was itself computed on balls: a proof, or a
+        refutation."""
         mode, agreement = Mode(mode), self.agreement(mode, name)
         if agreement.kink and mode.order == 1 and not found.finite().all():
-            return Verdict(NOT_FINITE, note=f"no finite number at a kink: {agreement.kink}"), -np.inf
+            return (Verdict(NOT_FINITE, note=f"no finite number at a kink: {agreement.kink}"),
+                    -np.inf)
         if mode == Mode.REVERSE and (lost := self._lost_entry(name, found)):
             return Verdict(NOT_FINITE, note=lost), -np.inf
         if agreement.kink or agreement.open:
-            return Verdict(KINK if agreement.kink else UNDECIDED, note=agreement.kink or agreement.open), np.nan
+            return Verdict(KINK if agreement.kink else UNDECIDED,
+                           note=agreement.kink or agreement.open), np.nan
         right = self.truth.derivatives[mode][name]
         if found.shape != right.shape:
             return Verdict(WRONG, note=f"shape {found.shape}, expected {right.shape}"), -np.inf
@@ -251,14 +274,18 @@ class ByBalls:
         enough = REQUIRED if self.strict else OF_CONSTANTS
         with arithmetic(self.truth.bits):
             if not self.refuted(mode, name):
-                # What is certainly small beside the function and its slopes may be left open beside itself.
+                # What is certainly small beside the function and its slopes may be left open beside
+                # itself.
                 apart = not np.all(found.overlaps(right))
-                for scale in (self.truth.scale[mode.order], self.truth.scale[1], self.truth.value or 1.0):
-                    agreed = min(agreement.digits, float(np.min(digits(found, right, scale), initial=np.inf)))
+                for scale in (self.truth.scale[mode.order], self.truth.scale[1],
+                              self.truth.value or 1.0):
+                    agreed = min(agreement.digits,
+                                 float(np.min(digits(found, right, scale), initial=np.inf)))
                     if apart or agreed >= enough:
                         break
                 else:
-                    return Verdict(UNDECIDED, note=f"cancelled beyond {self.truth.bits} bits"), agreed
+                    return (Verdict(UNDECIDED, note=f"cancelled beyond {self.truth.bits} bits"),
+                            agreed)
         if agreed >= REQUIRED:
             return Verdict(RIGHT, bound="proven"), agreed
         if not self.strict and self._as_constants(agreed):
@@ -269,7 +296,8 @@ class ByBalls:
         return Verdict(WRONG, note=note), agreed
 
     def _lost_entry(self, name, found):
-        """The words about an entry that is no number although the slopes along it are, or differ at a jump or kink."""
+        """The words about an entry that is no number although the slopes along it are, or differ at
+        a jump or kink."""
         for index in np.argwhere(~found.finite())[:ENTRIES]:
             e = np.zeros(found.shape)
             e[tuple(index)] = 1.0
@@ -278,8 +306,8 @@ class ByBalls:
             except Undecided:
                 continue
             if np.isfinite(left + right):
-                return (f"entry {tuple(map(int, index))} is nan or inf, the slopes along it are {left:.6g} and "
-                        f"{right:.6g}")
+                return (f"entry {tuple(map(int, index))} is nan or inf, the slopes along it are "
+                        f"{left:.6g} and {right:.6g}")
         return ""
 
     def _entry(self, mode, name, found):
@@ -314,7 +342,8 @@ class ByBalls:
         return Difference(self.scalar, x, direction, h=h)
 
     def slopes(self, direction):
-        """(left slope, right slope, half width of both, whether s is smooth) along a direction of floats.
+        """(left slope, right slope, half width of both, whether s is smooth) along a direction of
+        floats.
 
         Both are nan at a jump.
         """

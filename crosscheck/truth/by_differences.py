@@ -11,19 +11,22 @@ from ..formats import format_named
 from ..modes import ALL, Mode
 from ..subjects.libraries.refgrad_library import inner
 from ..subjects.subject import as_many
-from ..verdict import AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG, Verdict, figures
+from ..verdict import (AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG,
+                       Verdict, figures)
 from . import estimated, nearby, switches
 from .lines import Line
 from .notes import STEP, another_dtype, entry_note
 from .precision import nominal
 
-#: How many points aside are looked at before a slope that is the same on both sides is believed against an answer.
+#: How many points aside are looked at before a slope that is the same on both sides is believed
+#: against an answer.
 NEARBY = 12
 
 #: What is typical is said of at least so many entries.
 ENOUGH = 8
 
-#: Values of f that are off by less than this part of a rounding need no rounding, and so say nothing of how f sums.
+#: Values of f that are off by less than this part of a rounding need no rounding, and so say
+#: nothing of how f sums.
 VISIBLE = 0.1
 
 #: By how many roundings at once x is moved where roundings are coarse.
@@ -35,19 +38,25 @@ VISIBLY = 64
 #: The longer of the steps of x over which an error that comes of rounding has become another.
 THOUSANDTH = 2.0 ** -10
 
-#: A gap that is larger than this part of the slope does not come from a formula that f takes for nearly the same.
+#: A gap that is larger than this part of the slope does not come from a formula that f takes for
+#: nearly the same.
 SMALL = 2.0 ** -20
 
 
 class ByDifferences:
-    """The derivatives at a point, by differences of the subject's own values in the widest dtype that it takes.
+    """The derivatives at a point, by differences of the subject's own values in the widest dtype
+    that it takes.
 
     dtype      that dtype; the answers may be in narrower ones alone
     precision  ``precision(dtype)``: the `Precision` at which the subject works there
-    unexplained  a list, shared by all points, of the gaps that no switch of f explains: after one, none is looked for
-    natural    the size of s where the caller stands: what rounding inside f may amount to even where s itself is small
-    extreme    entries so large or small that f's own value may be lost: then only nan and inf can be told
-    together   difference all arrays along one direction, under the name `ALL`, rather than each alone
+    unexplained  a list, shared by all points, of the gaps that no switch of f explains: after one,
+                 none is looked for
+    natural    the size of s where the caller stands: what rounding inside f may amount to even
+               where s itself is small
+    extreme    entries so large or small that f's own value may be lost: then only nan and inf can
+               be told
+    together   difference all arrays along one direction, under the name `ALL`, rather than each
+               alone
     """
 
     how = "differences"
@@ -56,7 +65,8 @@ class ByDifferences:
 
     def __init__(self, subject, x, weights, u, v, dtype, natural=0.0, extreme=False, together=False,
                  precision=nominal, unexplained=None):
-        self.subject, self.x, self.weights, self.u, self.v, self.dtype = subject, x, weights, u, v, dtype
+        self.subject, self.x, self.weights, self.u, self.v, self.dtype = (subject, x, weights, u,
+                                                                          v, dtype)
         self.extreme, self.together, self.found, self.shifted = extreme, together, {}, {}
         self.tied = set()  # names of arrays along which both slopes are the same, but others nearby
         self.precision, self.in_widest, self.jumps = precision, {}, {}
@@ -92,7 +102,8 @@ class ByDifferences:
         key = Mode(mode).order, name
         if key not in self.found:
             eps = self.eps(self.dtype)
-            self.found[key] = (estimated.slope(self.scalar, self.x, self._along(name), eps) if Mode(mode).order == 1
+            self.found[key] = (estimated.slope(self.scalar, self.x, self._along(name), eps)
+                               if Mode(mode).order == 1
                                else estimated.curvature(self.scalar, self.x, self.u, self.v, eps))
         return self.found[key]
 
@@ -119,8 +130,8 @@ class ByDifferences:
         return False
 
     def judge(self, mode, name, dtype, answers, prove=False, own=False):
-        """Along one direction the answer must lie in the difference's interval; in other dtypes it is compared, entry
-        by entry, with the answer in the widest one, once that is right."""
+        """Along one direction the answer must lie in the difference's interval; in other dtypes it
+        is compared, entry by entry, with the answer in the widest one, once that is right."""
         mode, form = Mode(mode), format_named(dtype)
         answer = self._derivative(answers, dtype, mode, name)
         if mode.order == 2 and not self.extreme and self.kinked():
@@ -132,7 +143,8 @@ class ByDifferences:
         e = self.estimate(mode, name)
         if e.reason or e.kink:
             slopes = f"left slope {e.left.value:.6g}, right slope {e.right.value:.6g}"
-            return Verdict(KINK, note=slopes) if e.kink and not e.reason else Verdict(UNDECIDED, note=e.reason)
+            return (Verdict(KINK, note=slopes) if e.kink and not e.reason
+                    else Verdict(UNDECIDED, note=e.reason))
         if dtype != self.dtype and (widest := self._in_widest(mode, answers)) is not None:
             base = self.judge(mode, name, self.dtype, {**answers, self.dtype: {mode: widest}})
             if base.verdict in (AGREES, LESS_ACCURATE):
@@ -152,7 +164,8 @@ class ByDifferences:
         return self.in_widest[mode]
 
     def _derivative(self, answers, dtype, mode, name):
-        """The array that is judged; of a Hessian-vector product its product with u, since that is what is known."""
+        """The array that is judged; of a Hessian-vector product its product with u, since that is
+        what is known."""
         found = answers[dtype][mode]
         if mode.order == 2:
             return np.asarray(found[ALL] if ALL in found else inner(found, self.u), float)
@@ -181,7 +194,8 @@ class ByDifferences:
         if e is not None and e.reason:
             return Verdict(UNDECIDED, note=f"nan or inf, and by differences {e.reason}")
         if mode.order == 2 and e is not None and e.kink and not self._knows_slopes():
-            return Verdict(KINK, note="nan or inf where the slope jumps, which differences do not know itself")
+            return Verdict(KINK, note="nan or inf where the slope jumps, which differences do not "
+                                      "know itself")
         if e is not None and (rough := self._roughness(mode, name, e)):
             return Verdict(KINK, note=f"nan or inf; {rough}")
         return Verdict(NOT_FINITE, note="nan or inf where f is finite")
@@ -233,7 +247,8 @@ class ByDifferences:
             entry = self._entry(name, answers[dtype][mode])
             found.note += entry
             if not entry and relative < SMALL:
-                # Where entries differ in curvature, the uncertainty of one difference along all may be too small.
+                # Where entries differ in curvature, the uncertainty of one difference along all may
+                # be too small.
                 found.verdict = UNDECIDED
                 found.note += "; no entry alone is off by more than its own difference knows"
         return found
@@ -255,8 +270,8 @@ class ByDifferences:
         if mode.order == 1:
             return "f is infinitely steep here" if self._steep(self._along(name)) else ""
         first = {k: d * (np.arange(d.size).reshape(d.shape) % 2 == 0) for k, d in self.v.items()}
-        parts = [estimated.curvature(self.scalar, self.x, self.u, d, self.eps(self.dtype)) for d in (
-            first, {k: self.v[k] - first[k] for k in first})]
+        parts = [estimated.curvature(self.scalar, self.x, self.u, d, self.eps(self.dtype))
+                 for d in (first, {k: self.v[k] - first[k] for k in first})]
         width = e.uncertainty + sum(part.uncertainty for part in parts)
         if abs(sum(part.value for part in parts) - e.value) > TYPICAL * width:
             return "f has no second derivative here: differences are not additive"
@@ -340,17 +355,19 @@ class ByDifferences:
         return nearby.is_gradient_nearby(self, self.x, names, gradient, row)
 
     def switch(self, mode, name, dtype, answers, exact):
-        """The words about a jump of f itself that explains what an answer is off its exact value by, along the
-        direction; "" where there is none."""
+        """The words about a jump of f itself that explains what an answer is off its exact value
+        by, along the direction; "" where there is none."""
         gap = abs(float(np.sum(self._terms(answers, dtype, mode, name))) - exact)
         return self._switch(mode, name, gap, self.estimate(mode, name), self._reach())
 
     def _reach(self):
         """The largest entry of the directions."""
-        return max(float(np.max(np.abs(d), initial=0.0)) for w in (self.v, self.u) for d in w.values())
+        return max(float(np.max(np.abs(d), initial=0.0)) for w in (self.v, self.u)
+                   for d in w.values())
 
     def _switch(self, mode, name, gap, e, reach):
-        """The words about a jump of f itself that explains so small a gap; "" where there is none."""
+        """The words about a jump of f itself that explains so small a gap; "" where there is
+        none."""
         size = max(abs(e.value), self.size if mode.order == 2 else 0.0)
         if self.unexplained or self.precision(self.dtype).coarse or not gap <= SMALL * size:
             return ""
@@ -359,7 +376,8 @@ class ByDifferences:
         least = gap * (length / reach) ** mode.order / TYPICAL
         if name not in self.jumps:
             first = mode if mode.order == 1 else Mode.REVERSE
-            self.jumps[name] = switches.jump_along(self.scalar, lambda x: self._told_at(first, name, x), self.x,
+            self.jumps[name] = switches.jump_along(self.scalar,
+                                                   lambda x: self._told_at(first, name, x), self.x,
                                                    self._along(name), max(least, VISIBLY * e.noise))
         if not self.jumps[name] > least:
             self.unexplained.append(gap)
@@ -369,15 +387,17 @@ class ByDifferences:
     def _entry(self, name, gradient):
         """The words about one entry of the gradient that is wrong; "" where none certainly is."""
         along = self._along(name)
-        found = estimated.blame(self.scalar, self.x, {k: np.asarray(gradient[k], float) for k in along}, along,
+        found = estimated.blame(self.scalar, self.x,
+                                {k: np.asarray(gradient[k], float) for k in along}, along,
                                 self.eps(self.dtype))
         if not found.certain:
             return ""
-        return entry_note(found.index, found.given, f"{found.true.value:.10g} ± {found.true.uncertainty:.1e}",
-                          found.factor)
+        return entry_note(found.index, found.given,
+                          f"{found.true.value:.10g} ± {found.true.uncertainty:.1e}", found.factor)
 
     def _against_widest(self, mode, name, dtype, answers, widest, form):
-        """Against the right answer in the widest dtype: typical is what a change of x by one rounding does to it."""
+        """Against the right answer in the widest dtype: typical is what a change of x by one
+        rounding does to it."""
         right = self._derivative({self.dtype: {mode: widest}}, self.dtype, mode, name)
         answer = self._derivative(answers, dtype, mode, name)
         error = np.abs(answer - right)
@@ -385,9 +405,11 @@ class ByDifferences:
         found = Verdict(RIGHT, *figures(error, np.abs(right), size, form), bound="typical")
         eps = max(self.eps(dtype), self.eps(self.dtype))
         limit = TYPICAL * (eps * np.abs(right) + form.smallest_normal)
-        if (error <= limit).all() or (error <= limit + TYPICAL * self._sensitivity(mode, name, eps)).all():
+        if ((error <= limit).all()
+                or (error <= limit + TYPICAL * self._sensitivity(mode, name, eps)).all()):
             if mode == Mode.REVERSE and form.eps > format_named("float32").eps:
-                self._hold_to_values(found, answer, right, self._sensitivity(mode, name, eps), dtype, form)
+                self._hold_to_values(found, answer, right, self._sensitivity(mode, name, eps),
+                                     dtype, form)
             return found
         limit = limit + TYPICAL * self._sensitivity(mode, name, eps)
         if np.max(error) <= max(np.sqrt(eps) * size, TYPICAL * eps * self.size) or (
@@ -395,41 +417,50 @@ class ByDifferences:
             attainable = np.maximum(limit / TYPICAL, form.spacing(right))
             worse = float(np.max((error - np.minimum(limit, error)) / attainable))
             found.verdict = LESS_ACCURATE
-            found.note = (f"worse by {worse:.3g} times the attainable error, condition number "
-                          f"{float(np.max(self._sensitivity(mode, name, eps))) / (eps * (size or 1.0)):.2g}")
+            found.note = (
+                f"worse by {worse:.3g} times the attainable error, condition number "
+                f"{float(np.max(self._sensitivity(mode, name, eps))) / (eps * (size or 1.0)):.2g}")
             return found
         if (error <= limit + TYPICAL * self._scatter(mode, name, dtype, answer - right)).all():
             found.verdict = LESS_ACCURATE
-            found.note = f"its error in {dtype} changes as much as that from one x to the next, as rounding errors do"
+            found.note = (f"its error in {dtype} changes as much as that from one x to the next, "
+                          "as rounding errors do")
             return found
         worst = np.unravel_index(np.argmax(error), error.shape)
         found.verdict = WRONG
-        found.note = f"entry {tuple(map(int, worst))} is {answer[worst]:.9g}, in {self.dtype} {right[worst]:.9g}"
+        found.note = (f"entry {tuple(map(int, worst))} is {answer[worst]:.9g}, in {self.dtype} "
+                      f"{right[worst]:.9g}")
         return found
 
     def _hold_to_values(self, found, answer, right, moved, dtype, form):
-        """Remark on a gradient in few bits, of which well-conditioned entries are off by more than f's own values."""
+        """Remark on a gradient in few bits, of which well-conditioned entries are off by more than
+        f's own values."""
         told = moved <= TYPICAL * form.eps * np.abs(right)
         pairs = zip(self.subject.value(self.x, dtype), self.subject.value(self.x, self.dtype))
-        values = max((_roundings(np.asarray(a, float), np.asarray(b, float), form) for a, b in pairs), default=0.0)
+        values = max((_roundings(np.asarray(a, float), np.asarray(b, float), form)
+                      for a, b in pairs), default=0.0)
         own = _roundings(answer[told], right[told], form)
         if np.sum(told) >= ENOUGH and own > 1 > 2 * values > VISIBLE:
             found.verdict = LESS_ACCURATE
-            found.note = (f"typically off by {own:.2g} roundings of {dtype}, f's own values by {values:.2g}: f seems "
-                          f"to sum in more bits than its derivative")
+            found.note = (f"typically off by {own:.2g} roundings of {dtype}, f's own values by "
+                          f"{values:.2g}: f seems to sum in more bits than its derivative")
 
     def _is_another_function(self, dtype, form):
-        """Are f's own values others in that dtype, by more than half of the digits (an eps that depends on it, say)?"""
+        """Are f's own values others in that dtype, by more than half of the digits (an eps that
+        depends on it, say)?"""
         pairs = zip(self.subject.value(self.x, dtype), self.subject.value(self.x, self.dtype))
-        return any(np.max(np.abs(np.asarray(a, float) - b), initial=0.0) > np.sqrt(form.eps) * np.max(np.abs(b))
+        return any(np.max(np.abs(np.asarray(a, float) - b), initial=0.0)
+                   > np.sqrt(form.eps) * np.max(np.abs(b))
                    for a, b in pairs if np.size(b))
 
     def _sensitivity(self, mode, name, eps):
-        """How far the derivative moves, in each entry at most, when every entry of x, u, v changes by one rounding."""
+        """How far the derivative moves, in each entry at most, when every entry of x, u, v changes
+        by one rounding."""
         if (mode, eps) not in self.shifted:
             here = self.in_widest.get(mode) or self._answer(mode, self.x)
-            self.shifted[mode, eps] = [here, *(self._answer(mode, nearby.rounded_at_random(self.x, eps, seed))
-                                               for seed in (1, 2, 3))]
+            self.shifted[mode, eps] = [
+                here, *(self._answer(mode, nearby.rounded_at_random(self.x, eps, seed))
+                        for seed in (1, 2, 3))]
         base, *others = (self._derivative({self.dtype: {mode: found}}, self.dtype, mode, name)
                          for found in self.shifted[mode, eps])
         moved = np.zeros_like(base)
@@ -439,7 +470,8 @@ class ByDifferences:
         return np.maximum(moved, np.sqrt(np.mean(moved ** 2)) if moved.size else 0.0)
 
     def _scatter(self, mode, name, dtype, error):
-        """How far the error of the answer in a dtype moves when x does, by one rounding or by a thousandth.
+        """How far the error of the answer in a dtype moves when x does, by one rounding or by a
+        thousandth.
 
         What rounding does changes from one x to the next, as 1 - tanh² does far out, where tanh has
         few values. What a wrong formula does stays what it was.
@@ -449,9 +481,11 @@ class ByDifferences:
             for seed in (1, 2, 3):
                 x = nearby.rounded_at_random(self.x, step, seed, alike=True)
                 x = {k: format_named(dtype).round(a) for k, a in x.items()}
-                answers = {dtype: {mode: self.subject.answer(mode, x, self.weights, self.u, self.v, dtype)},
+                answers = {dtype: {mode: self.subject.answer(mode, x, self.weights, self.u, self.v,
+                                                             dtype)},
                            self.dtype: {mode: self._answer(mode, x)}}
-                there, right = (self._derivative(answers, d, mode, name) for d in (dtype, self.dtype))
+                there, right = (self._derivative(answers, d, mode, name)
+                                for d in (dtype, self.dtype))
                 change = np.abs(there - right - error)
                 moved = np.maximum(moved, np.where(np.isfinite(change), change, 0.0))
         return moved
@@ -511,4 +545,5 @@ class ByDifferences:
 def _roundings(found, right, form):
     """The median error in roundings of a format, over the entries that are not zero."""
     told = np.isfinite(found) & (np.abs(right) > form.smallest_normal)
-    return float(np.median(np.abs(found - right)[told] / (form.eps * np.abs(right[told])))) if told.any() else 0.0
+    return (float(np.median(np.abs(found - right)[told] / (form.eps * np.abs(right[told]))))
+            if told.any() else 0.0)

@@ -1,7 +1,8 @@
 """Finite differences on balls: derivatives from values of the function alone.
 
-They use no rules.  With steps of 2^-125 and less a central difference is right to 40 digits and more, and the
-branches that the function takes at each point (see `ball.branches`) tell whether it is smooth between them.
+They use no rules.  With steps of 2^-125 and less a central difference is right to 40 digits and
+more, and the branches that the function takes at each point (see `ball.branches`) tell whether it
+is smooth between them.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import numpy as np
 from ..ball import ANY_OF_SEVERAL, Ball, branches, working_bits
 from ..modes import ALL, Mode
 
-#: Precisions in bits: the next one is tried where cancellation has left fewer digits than `ENOUGH` (a saturated tail is
-#: as small as 1e-100, and its 40 digits count too).
+#: Precisions in bits: the next one is tried where cancellation has left fewer digits than `ENOUGH`
+#: (a saturated tail is as small as 1e-100, and its 40 digits count too).
 BITS = (400, 800, 1600, 3200)
 ENOUGH = 45
 
@@ -44,7 +45,8 @@ def evaluated(f, x):
 
 
 def moved(x, *steps):
-    """x with a multiple of a direction added for each step ``(t, direction)``; directions name the arrays that move."""
+    """x with a multiple of a direction added for each step ``(t, direction)``; directions name the
+    arrays that move."""
     there = dict(x)
     for t, direction in steps:
         there |= {k: there[k] + d * t for k, d in direction.items()}
@@ -57,7 +59,8 @@ class Difference:
     along u:        (f(x + hu) - f(x - hu)) / 2h
     along u and v:  (f(x + hu + hv) - f(x + hu - hv) - f(x - hu + hv) + f(x - hu - hv)) / 4h^2
 
-    f           of a dict of Balls; its result is a Ball or a tuple of them, and so are all figures of the difference
+    f           of a dict of Balls; its result is a Ball or a tuple of them, and so are all figures
+                of the difference
     x           the point, a dict of Balls
     directions  dicts of Balls, for the arrays that move
     h           the step
@@ -67,7 +70,8 @@ class Difference:
     def __init__(self, f, x, *directions, h, here=None):
         self.f, self.x, self.h, self.order = f, x, h, len(directions)
         self._here = here
-        self.at = {signs: evaluated(f, moved(x, *((sign * h, d) for sign, d in zip(signs, directions))))
+        self.at = {signs:
+                   evaluated(f, moved(x, *((sign * h, d) for sign, d in zip(signs, directions))))
                    for signs in product((1, -1), repeat=len(directions))}
 
     @cached_property
@@ -77,9 +81,11 @@ class Difference:
 
     @property
     def smooth(self):
-        """Does f take the same branches at all points?  Where it does not, there is a kink or a jump."""
+        """Does f take the same branches at all points?  Where it does not, there is a kink or a
+        jump."""
         def same(any_of_several):
-            here, *others = ([b for b in place.branches if (b[0] == ANY_OF_SEVERAL) == any_of_several]
+            here, *others = ([b for b in place.branches
+                              if (b[0] == ANY_OF_SEVERAL) == any_of_several]
                              for place in (self.here, *self.at.values()))
             return all(there == here for there in others)
 
@@ -104,7 +110,8 @@ class Difference:
     @property
     def jump(self):
         """Is f so steep on a side that it jumps, or ends, or is infinitely steep here?"""
-        return not all(np.all(np.abs(((there - here) / self.h).mid()) < self.h ** -0.5) for place in self.at.values()
+        return not all(np.all(np.abs(((there - here) / self.h).mid()) < self.h ** -0.5)
+                       for place in self.at.values()
                        for there, here in zip(tupled(place.value), tupled(self.here.value)))
 
     def sides_meet(self, scale):
@@ -113,14 +120,17 @@ class Difference:
         They then differ by a multiple of the step, where `scale` is of the slopes' size.
         """
         left, right = self.sides
-        return bool(np.all(np.abs(right - left).abs_upper() <= np.sqrt(self.h) * np.abs(scale).abs_upper()))
+        return bool(
+            np.all(np.abs(right - left).abs_upper() <= np.sqrt(self.h) * np.abs(scale).abs_upper()))
 
     @property
     def continuous(self):
-        """Is what the function does over the step, along one direction, small beside the root of the step?"""
+        """Is what the function does over the step, along one direction, small beside the root of
+        the step?"""
         def near(above, below):
             above, apart = above + Ball(0.0), np.abs(above - below + Ball(0.0))
-            return above.finite() & (apart.abs_upper() <= np.sqrt(self.h) * (1 + np.abs(above).abs_upper()))
+            return (above.finite()
+                    & (apart.abs_upper() <= np.sqrt(self.h) * (1 + np.abs(above).abs_upper())))
 
         apart = each(near, self.at[1,].value, self.at[-1,].value)
         return all(map(np.all, tupled(apart)))
@@ -137,7 +147,8 @@ class Differences:
     def differentiate(mode, f, x, u, v):
         """The derivatives of f, a scalar function of a dict of Balls: see `Mode.differentiate`."""
         def along(*directions):
-            return Difference(f, x, *directions, h=step_of_order(mode.order, working_bits())).quotient
+            return Difference(f, x, *directions,
+                              h=step_of_order(mode.order, working_bits())).quotient
 
         if mode == Mode.FORWARD:
             return {k: along({k: v[k]}) for k in x}

@@ -1,15 +1,17 @@
 """Derivatives of a black box in float64, by differences that state their own uncertainty.
 
-Where a function cannot run on balls, its values are all there is.  Then a derivative is an interval: the value of a
-difference, and how far the true one may be from it.  Three things decide that, and each is measured, none assumed:
+Where a function cannot run on balls, its values are all there is.  Then a derivative is an
+interval: the value of a difference, and how far the true one may be from it.  Three things decide
+that, and each is measured, none assumed:
 
 - the noise of f, by the table of differences on a fine grid (Moré and Wild 2011; see `lines`),
-- the truncation, by the disagreement of extrapolations from steps that shrink (Richardson, Ridders; see `tableau`),
-- the smoothness, by left and right slopes, and by looking again at scales far below the steps that were used: a kink
-  or a jump that is found there sends the search to finer steps.
+- the truncation, by the disagreement of extrapolations from steps that shrink (Richardson, Ridders;
+  see `tableau`),
+- the smoothness, by left and right slopes, and by looking again at scales far below the steps that
+  were used: a kink or a jump that is found there sends the search to finer steps.
 
-Where f works with fewer bits than float64's it is a staircase at small steps; `eps` says so (see `precision`), and then
-steps stay large beside it.
+Where f works with fewer bits than float64's it is a staircase at small steps; `eps` says so (see
+`precision`), and then steps stay large beside it.
 """
 
 from __future__ import annotations
@@ -22,13 +24,15 @@ import numpy as np
 from .lines import EPS, Line, added, firsts, groups, moving, noise_of
 from .tableau import Interval, Tableau
 
-#: Steps are halved this often before the search gives up or, where entries are small, goes to their own scale.
+#: Steps are halved this often before the search gives up or, where entries are small, goes to their
+#: own scale.
 HALVINGS = 26
 
 #: Scales below the smallest step are looked at with this ratio.
 FINER = 8
 
-#: Entries that differences in the plainest way are tried on first, and how far below the first step these go.
+#: Entries that differences in the plainest way are tried on first, and how far below the first step
+#: these go.
 MANY, NARROW = 1 << 12, 32
 
 #: Where the noise is rough, a derivative of which not even three bits are known is none.
@@ -42,9 +46,10 @@ class Estimate:
     value, uncertainty   the true value lies within value ± uncertainty, as far as can be told
     noise                the absolute noise of f near x: one standard deviation
     left, right          the one-sided slopes, `Interval`s
-    kink                 they differ, at the finest scale that the noise lets us see: then value ± uncertainty covers
-                         both of them; or f jumps
-    reason               why nothing is known, and the other figures must not be relied on; "" where something is
+    kink                 they differ, at the finest scale that the noise lets us see: then value ±
+                         uncertainty covers both of them; or f jumps
+    reason               why nothing is known, and the other figures must not be relied on; "" where
+                         something is
     calls                how often f was evaluated
     """
 
@@ -66,15 +71,17 @@ class Estimate:
 def slope(f, x, v, eps=EPS):
     """The `Estimate` of the derivative of ``f(x)`` along v, by values of f alone.
 
-    f maps a dict of arrays to a float; v has directions for some of them (the others, and integers, do not move);
-    eps is that of the format in which f works.  `lines` and `tableau` name the sources of the method.
+    f maps a dict of arrays to a float; v has directions for some of them (the others, and integers,
+    do not move); eps is that of the format in which f works.  `lines` and `tableau` name the
+    sources of the method.
     """
     with np.errstate(all="ignore"):
         return _sum([_slope(f, x, part, eps) for part in groups(x, v, eps)])
 
 
 def curvature(f, x, u, v, eps=EPS):
-    """The `Estimate` of u' H v by values of f alone: four corners around x, their difference extrapolated.
+    """The `Estimate` of u' H v by values of f alone: four corners around x, their difference
+        extrapolated.
 
         f(x + hu + hv) - f(x + hu - hv) - f(x - hu + hv) + f(x - hu - hv) = 4 h^2 u' H v + O(h^4)
     """
@@ -103,11 +110,13 @@ class Blame:
 
 
 def blame(f, x, gradient, v, eps=EPS):
-    """The `Blame` of one entry of `gradient` (a dict, as x), given that <gradient, v> is not the slope of f along v.
+    """The `Blame` of one entry of `gradient` (a dict, as x), given that <gradient, v> is not the
+    slope of f along v.
 
-    By group testing: of two halves of the entries one at least disagrees as a whole.  The first half is differenced;
-    if it agrees, the other is at fault; so log2(n) slopes lead to one entry.  With `MANY` entries or more plain central
-    differences are tried first: the half that disagrees more goes on.  What they lead to is differenced as all is.
+    By group testing: of two halves of the entries one at least disagrees as a whole.  The first
+    half is differenced; if it agrees, the other is at fault; so log2(n) slopes lead to one entry.
+    With `MANY` entries or more plain central differences are tried first: the half that disagrees
+    more goes on.  What they lead to is differenced as all is.
     """
     v = moving(x, v)
     gradient = {k: np.asarray(gradient[k], float) for k in v}
@@ -116,8 +125,10 @@ def blame(f, x, gradient, v, eps=EPS):
                         np.concatenate(places or [[]])], int).T
     names = list(v)
     if not len(entries):
-        raise ValueError("blame: v is zero in all arrays of floats; give a direction in which the gradient is wrong")
-    lost = [(n, i) for n, p in enumerate(places) for i in p[~np.isfinite(gradient[names[n]].flat[p])][:1]]
+        raise ValueError("blame: v is zero in all arrays of floats; give a direction in which the "
+                         "gradient is wrong")
+    lost = [(n, i) for n, p in enumerate(places)
+            for i in p[~np.isfinite(gradient[names[n]].flat[p])][:1]]
     entries = np.array(lost[:1]) if lost else entries
 
     def part_of(some):
@@ -142,7 +153,8 @@ def blame(f, x, gradient, v, eps=EPS):
 
 
 def _narrowed(f, x, gradient, entries, part_of, eps):
-    """The entry to which those halves lead that disagree more with central differences, extrapolated once."""
+    """The entry to which those halves lead that disagree more with central differences,
+    extrapolated once."""
     def gap(some):
         part = part_of(some)
         line, h = Line(f, x, part), firsts(x, part)[0] / NARROW
@@ -153,7 +165,8 @@ def _narrowed(f, x, gradient, entries, part_of, eps):
     while len(entries) > 1:
         first, second = np.array_split(entries, 2)
         of_first = gap(first)
-        entries, whole = max((first, of_first), (second, whole - of_first), key=lambda half: abs(half[1]))
+        entries, whole = max((first, of_first), (second, whole - of_first),
+                             key=lambda half: abs(half[1]))
     return entries[0]
 
 
@@ -166,7 +179,8 @@ def _blamed(f, x, gradient, v, entry, names, eps):
     true = slope(f, x, {name: alone}, eps).scaled(1 / by)
     index = tuple(int(j) for j in np.unravel_index(i, alone.shape))
     factor = given / true.value if true.value else inf
-    return Blame(name, index, given, true, factor, bool(not abs(given - true.value) <= true.uncertainty))
+    return Blame(name, index, given, true, factor,
+                 bool(not abs(given - true.value) <= true.uncertainty))
 
 
 def _told(gradient, v, eps):
@@ -176,12 +190,14 @@ def _told(gradient, v, eps):
 
 
 def _sum(estimates):
-    """The `Estimate` of the sum of derivatives along parts of a direction; it is zero along none."""
-    total = estimates[0] if estimates else Estimate(0.0, 0.0, 0.0, Interval(0.0, 0.0), Interval(0.0, 0.0))
+    """The `Estimate` of the sum of derivatives along parts of a direction; it is zero along
+    none."""
+    total = estimates[0] if estimates else Estimate(0.0, 0.0, 0.0, Interval(0.0, 0.0),
+                                                    Interval(0.0, 0.0))
     for e in estimates[1:]:
-        total = Estimate(total.value + e.value, total.uncertainty + e.uncertainty, max(total.noise, e.noise),
-                         total.left + e.left, total.right + e.right, total.kink or e.kink,
-                         total.reason or e.reason, total.calls + e.calls)
+        total = Estimate(total.value + e.value, total.uncertainty + e.uncertainty,
+                         max(total.noise, e.noise), total.left + e.left, total.right + e.right,
+                         total.kink or e.kink, total.reason or e.reason, total.calls + e.calls)
     return total
 
 
@@ -207,11 +223,13 @@ def _best(lines, steps, estimate):
             found.append(((bool(e.reason), noise.rough, e.kink, e.uncertainty), e))
             if not any(found[-1][0][:3]):
                 break
-    return min(found, key=lambda f: f[0], default=(None, Estimate(reason="f is not finite on either side")))[1]
+    return min(found, key=lambda f: f[0],
+               default=(None, Estimate(reason="f is not finite on either side")))[1]
 
 
 def _search(line, first, own, here, noise):
-    """The estimate by steps from `first` on or, as long as f does something else at finer scales, from those on.
+    """The estimate by steps from `first` on or, as long as f does something else at finer scales,
+    from those on.
 
     own  the scale of the smallest entry, where and as far below which f is looked at in any case
     """
@@ -230,16 +248,19 @@ def _search(line, first, own, here, noise):
 
 
 def _descend(line, first, lowest, here, noise):
-    """What steps from `first` on give, ((central, left, right), the smallest step): until noise outweighs the gain."""
+    """What steps from `first` on give, ((central, left, right), the smallest step): until noise
+    outweighs the gain."""
     central, left, right = Tableau(2), Tableau(1), Tableau(1)
     for j in range(HALVINGS):
         h = first * 2.0 ** -j
         if j and h < lowest:
             h *= 2
             break
-        of_above, of_below, of_here = (noise.factor * noise.at(line(t), t) / h for t in (h, -h, 0.0))
+        of_above, of_below, of_here = (noise.factor * noise.at(line(t), t) / h
+                                       for t in (h, -h, 0.0))
         spreads = hypot(of_above, of_below) / 2, hypot(of_below, of_here), hypot(of_above, of_here)
-        for tableau, quotient, spread in zip((central, left, right), _quotients(line, h, here), spreads):
+        for tableau, quotient, spread in zip((central, left, right), _quotients(line, h, here),
+                                             spreads):
             tableau.add(quotient, spread)
         lead = 0 if isfinite(line(h)) and isfinite(line(-h)) else 2 if isfinite(line(h)) else 1
         # The sides must be known too: of an even kink the central quotient is exactly 0 at once.
@@ -250,7 +271,8 @@ def _descend(line, first, lowest, here, noise):
 
 
 def _finest(sides, noise):
-    """The scale down to which f is looked at: the noise's grid; for a kink, where the noise begins to hide it."""
+    """The scale down to which f is looked at: the noise's grid; for a kink, where the noise begins
+    to hide it."""
     _, left, right = sides
     if not left.differs(right):
         return noise.grid
@@ -258,11 +280,14 @@ def _finest(sides, noise):
 
 
 def _continues(line, found, last, scale, here, noise):
-    """Does f at a finer scale go on as the steps down to `last` say?  In between, it may bend as it does there."""
-    if any(slope.uncertainty == inf for slope in found) and isfinite(line(scale)) and isfinite(line(-scale)):
+    """Does f at a finer scale go on as the steps down to `last` say?  In between, it may bend as it
+    does there."""
+    if (any(slope.uncertainty == inf for slope in found) and isfinite(line(scale))
+            and isfinite(line(-scale))):
         return False
     spread = 2 * noise.factor * noise.at(here, scale) / scale
-    for slope, far, near, power in zip(found, _quotients(line, last, here), _quotients(line, scale, here), (2, 1, 1)):
+    for slope, far, near, power in zip(found, _quotients(line, last, here),
+                                       _quotients(line, scale, here), (2, 1, 1)):
         bend = 2 * abs(far - slope.value) * (scale / last) ** power
         if abs(near - slope.value) > slope.uncertainty + bend + spread:
             return False
@@ -283,14 +308,17 @@ def _judged(central, left, right, noise, two_sided):
         best = Interval((low + high) / 2, (high - low) / 2)
     elif not two_sided:
         best = min(left, right, key=lambda side: side.uncertainty)
-    elif (both := max(left.uncertainty, right.uncertainty)) < central.uncertainty < inf:  # each side bends its own way
+    elif (both := max(left.uncertainty, right.uncertainty)) < central.uncertainty < inf:
+        # Each side bends its own way.
         best = Interval((left.value + right.value) / 2, both)
     else:
         best = central
     if best.uncertainty == inf:
-        return Estimate(noise=noise.deviation, left=left, right=right, kink=two_sided, reason="does not converge")
+        return Estimate(noise=noise.deviation, left=left, right=right, kink=two_sided,
+                        reason="does not converge")
     hidden = noise.rough and abs(best.value) < BITS * best.uncertainty
-    return Estimate(*best, noise.deviation, left, right, kink, "noise hides the slope" if hidden else "")
+    return Estimate(*best, noise.deviation, left, right, kink,
+                    "noise hides the slope" if hidden else "")
 
 
 def _curvature(f, x, u, v, eps):
@@ -308,7 +336,8 @@ def _curvature(f, x, u, v, eps):
 
 
 def _bend(plus, minus, first, here, noise):
-    """The estimate of a second derivative, searched as in `_search`; noise, which grows with 1/h^2, soon ends it."""
+    """The estimate of a second derivative, searched as in `_search`; noise, which grows with 1/h^2,
+    soon ends it."""
     found, last = _bends(plus, minus, first, noise)
     scale, checks = last / FINER, 0
     while checks < 3 and scale > first * plus.smallest:
@@ -320,25 +349,30 @@ def _bend(plus, minus, first, here, noise):
             found, last = _bends(plus, minus, scale, noise)
             scale, checks = last, 0
         scale /= FINER
-    return _judged(*found, noise, all(isfinite(line(h)) for line in (plus, minus) for h in (last, -last)))
+    return _judged(*found, noise,
+                   all(isfinite(line(h)) for line in (plus, minus) for h in (last, -last)))
 
 
 def _corners(plus, minus, h):
-    return (plus(h) + plus(-h) - minus(h) - minus(-h)) / (4 * h) / h  # the square of h may underflow
+    # The square of h may underflow.
+    return (plus(h) + plus(-h) - minus(h) - minus(-h)) / (4 * h) / h
 
 
 def _bends(plus, minus, first, noise):
-    """What steps from `first` on give of a second derivative, as in `_descend`; on one side by two steps."""
+    """What steps from `first` on give of a second derivative, as in `_descend`; on one side by two
+    steps."""
     central, left, right = Tableau(2), Tableau(1), Tableau(1)
     for j in range(HALVINGS):
         h = first * 2.0 ** -j
-        spread = noise.factor * max(noise.at(line(t), t) for line in (plus, minus) for t in (h, -h, 0.0)) / h / h
+        spread = noise.factor * max(noise.at(line(t), t) for line in (plus, minus)
+                                    for t in (h, -h, 0.0)) / h / h
         central.add(_corners(plus, minus, h), spread / 2)
         if j:
             for tableau, sign in ((left, -1), (right, 1)):
                 far, near = (plus(sign * t) - minus(sign * t) for t in (2 * h, h))
                 tableau.add((far - 2 * near) / (4 * h) / h, spread * sqrt(10) / 4)
-        lead = central if isfinite(_corners(plus, minus, h)) else min(left, right, key=lambda t: t.best.uncertainty)
+        lead = (central if isfinite(_corners(plus, minus, h))
+                else min(left, right, key=lambda t: t.best.uncertainty))
         if spread > 4 * lead.best.uncertainty:
             break
     return (central.best, left.best, right.best), h

@@ -12,16 +12,19 @@ from ..studies.slope import student
 #: The part of the truth that lies inside an interval: all but one in ten thousand.
 CONFIDENCE = 0.9999
 
-#: The first step moves no entry by more than this part of its size, or of 1 where it is smaller: the common functions
-#: are analytic as far as that from their argument, and steps that are a quarter of it gain digits from the start.
+#: The first step moves no entry by more than this part of its size, or of 1 where it is smaller:
+#: the common functions are analytic as far as that from their argument, and steps that are a
+#: quarter of it gain digits from the start.
 FIRST = 0.25
 
-#: The noise is measured at points this part of the first step apart: the third difference of a smooth function, of the
-#: order of the cube, is then below float64's rounding; and float32's roundings, of 2^-24, still differ between points.
-#: It is no power of two, so that values in float64 fill their last places, by which those in float32 are recognised.
+#: The noise is measured at points this part of the first step apart: the third difference of a
+#: smooth function, of the order of the cube, is then below float64's rounding; and float32's
+#: roundings, of 2^-24, still differ between points. It is no power of two, so that values in
+#: float64 fill their last places, by which those in float32 are recognised.
 GRID = 3.0 ** -12
 
-#: Noise of more than so many roundings is measured on grids that are finer by `FINER` and `FINER` again, too.
+#: Noise of more than so many roundings is measured on grids that are finer by `FINER` and `FINER`
+#: again, too.
 SEVERAL, FINER = 4, 8
 
 #: A second grid is coarser by this; the fifth differences of a smooth function still vanish on it.
@@ -33,15 +36,17 @@ POINTS = 8
 #: Noise is measured once more this part of the first step away from x.
 AWAY = 1 / 8
 
-#: Entries whose scales are farther apart than this part of the root of 1 / eps cannot move along one line: the smaller
-#: steps would leave no trace in the larger entries.  Each group is differenced alone.
+#: Entries whose scales are farther apart than this part of the root of 1 / eps cannot move along
+#: one line: the smaller steps would leave no trace in the larger entries.  Each group is
+#: differenced alone.
 APART = 0.25
 
 #: In binary fractions: the rounding of a float64, and of a float32; and float64's eps.
 ROUNDING, ROUNDING_OF_SINGLE = 2.0 ** -53, 2.0 ** -24
 EPS = 2 * ROUNDING
 
-#: Noise of more than a thousand roundings is rough: it may be detail that the grid is too coarse for.
+#: Noise of more than a thousand roundings is rough: it may be detail that the grid is too coarse
+#: for.
 ROUGH = 512
 
 #: Steps are no smaller than so many eps of the first: there x + h v is x.
@@ -58,8 +63,9 @@ class Line:
     """t -> f(x + t v), each point evaluated once.
 
     eps       of the format in which f works
-    grid      the distance of the points that noise is measured at, beside the first step; with few bits the root of
-              eps, so that of entries as far apart as may move together those that move least are rounded apart, too
+    grid      the distance of the points that noise is measured at, beside the first step; with few
+              bits the root of eps, so that of entries as far apart as may move together those that
+              move least are rounded apart, too
     smallest  the last step that is looked at, beside the first
     """
 
@@ -76,12 +82,15 @@ class Line:
     def evaluate(self, t, rng=None):
         """f at x + t v; nan where it has no value.  At x itself an error is the caller's to see.
 
-        With rng, every entry that moves is rounded in another way: to the number above, below or at x + t v.
+        With rng, every entry that moves is rounded in another way: to the number above, below or at
+        x + t v.
         """
         self.calls += 1
-        moved = {**self.x, **{k: np.asarray(self.x[k] + t * d) for k, d in self.v.items()}} if t else self.x
+        moved = ({**self.x, **{k: np.asarray(self.x[k] + t * d) for k, d in self.v.items()}} if t
+                 else self.x)
         if t and rng is not None:
-            moved.update({k: np.asarray(moved[k] * (1 + 2 * ROUNDING * (rng.integers(-1, 2, d.shape) * (d != 0))))
+            moved.update({k: np.asarray(
+                moved[k] * (1 + 2 * ROUNDING * (rng.integers(-1, 2, d.shape) * (d != 0))))
                           for k, d in self.v.items()})
         try:
             value = float(self.f(moved))
@@ -103,13 +112,16 @@ def moving(x, v):
 
 
 def _reach(x, v, scale):
-    """How far along v each entry may go until it has moved by its own size, or by `scale` if that is more."""
+    """How far along v each entry may go until it has moved by its own size, or by `scale` if that
+    is more."""
     sizes = {k: np.maximum(np.abs(x[k]), scale) for k in v}
-    return {k: np.where(d != 0, np.minimum(sizes[k] / np.abs(d), FARTHEST), inf) for k, d in v.items()}
+    return {k: np.where(d != 0, np.minimum(sizes[k] / np.abs(d), FARTHEST), inf)
+            for k, d in v.items()}
 
 
 def firsts(x, v):
-    """The first steps to try, falling: by the size of x where that is above 1, by 1, by its smallest entry above 0."""
+    """The first steps to try, falling: by the size of x where that is above 1, by 1, by its
+    smallest entry above 0."""
     whole = min(float(r.min()) for r in _reach(x, v, 1.0).values())
     one = 1 / max(float(np.max(np.abs(d))) for d in v.values())
     own = min(float(np.min(r, where=r > 0, initial=inf)) for r in _reach(x, v, 0.0).values())
@@ -148,13 +160,15 @@ class Noise:
     grid: float      # the distance of the points that it was measured at
 
     def at(self, value, t):
-        """The noise of another value: it grows with the value, as roundings do, and as it was seen to with t."""
+        """The noise of another value: it grows with the value, as roundings do, and as it was seen
+        to with t."""
         return self.deviation * max(1.0, abs(value) / self.size) + self.growth * abs(t)
 
 
 @dataclass
 class _Sample:
-    """Values on a grid, the standard deviation of their noise, and the degrees of freedom that it has."""
+    """Values on a grid, the standard deviation of their noise, and the degrees of freedom that it
+    has."""
 
     values: np.ndarray
     deviation: float
@@ -163,7 +177,8 @@ class _Sample:
 
     @property
     def size(self):
-        """The largest |value|; equal values do not tell what numbers they are differences of: 1 stands in for those."""
+        """The largest |value|; equal values do not tell what numbers they are differences of: 1
+        stands in for those."""
         return float(np.max(np.abs(self.values), initial=0.0 if np.ptp(self.values) else 1.0))
 
     def rough(self, eps):
@@ -176,12 +191,12 @@ def noise_of(line, first, again=False):
 
     J. J. Moré and S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011).
 
-    The grid's points are rounded at random: on a grid of few units in the last place the roundings of x + t v form a
-    line, and would pass for a part of the slope.  A kink at x is no noise: where there seems to be much, or where f
-    ends, each side is measured alone.
+    The grid's points are rounded at random: on a grid of few units in the last place the roundings
+    of x + t v form a line, and would pass for a part of the slope.  A kink at x is no noise: where
+    there seems to be much, or where f ends, each side is measured alone.
 
-    again  larger steps have failed: then a coarser grid must not find more noise, since there are values that are
-           wrong by the same amount at many points next to each other
+    again  larger steps have failed: then a coarser grid must not find more noise, since there are
+           values that are wrong by the same amount at many points next to each other
     """
     rng = np.random.default_rng(0)
     found = _sample(line, line.grid * first, rng)
@@ -193,7 +208,8 @@ def noise_of(line, first, again=False):
     found, grid = _without_detail(line, found, line.grid * first, rng)
     size, deviation, freedom, growth = found.size, found.deviation, found.freedom, 0.0
     if line.leaves(first):
-        # Roundings of sums may be larger than any of x and of the value: they are measured where x has been left.
+        # Roundings of sums may be larger than any of x and of the value: they are measured where x
+        # has been left.
         far = _sample(line, line.grid * first, rng, around=first * AWAY)
         if far is not None:
             growth = max(0.0, far.deviation - deviation) / (first * AWAY)
@@ -206,15 +222,16 @@ def noise_of(line, first, again=False):
     least = max(size * line.eps / 2, single * abs(line(0.0)) * ROUNDING_OF_SINGLE) / sqrt(3)
     twice = abs(line.evaluate(0.0) - line(0.0))
     rough = max(deviation, twice) > ROUGH * line.eps * size or single and np.ptp(found.values) > 0
-    return Noise(max(deviation, least, twice, TINY), student(CONFIDENCE, freedom), size, growth, bool(rough),
-                 grid)
+    return Noise(max(deviation, least, twice, TINY), student(CONFIDENCE, freedom), size, growth,
+                 bool(rough), grid)
 
 
 def _without_detail(line, found, distance, rng):
     """(the `_Sample` on which noise is noise, the distance of its grid).
 
-    Roundings stay what they are as the grid becomes finer, and what f does in detail does not: the first of three
-    grids in a row that agree within a factor of 4 is meant.  With none such, it is the sample that was found.
+    Roundings stay what they are as the grid becomes finer, and what f does in detail does not: the
+    first of three grids in a row that agree within a factor of 4 is meant.  With none such, it is
+    the sample that was found.
     """
     samples, grids = [found], [distance]
     while samples[-1] is not None and np.ptp(samples[-1].values) and grids[-1] > line.smallest:
@@ -236,18 +253,22 @@ def _sample(line, distance, rng, lowest=-(POINTS // 2), around=0.0):
 
 
 def _deviation(values):
-    """(standard deviation of the noise in values on a grid, degrees of freedom, is it sure), by a difference table.
+    """(standard deviation of the noise in values on a grid, degrees of freedom, is it sure), by a
+    difference table.
 
-    The kth differences of independent noise have the variance (2k)! / k!^2 times its own, while those of a smooth
-    function vanish as k rises: the level at which three estimates in a row agree within a factor of 4, with differences
-    of both signs, is the noise.  With none such, the largest of the last three is.
+    The kth differences of independent noise have the variance (2k)! / k!^2 times its own, while
+    those of a smooth function vanish as k rises: the level at which three estimates in a row agree
+    within a factor of 4, with differences of both signs, is the noise.  With none such, the largest
+    of the last three is.
     """
-    size = float(np.max(np.abs(values))) or 1.0  # squares of the differences must neither overflow nor vanish
+    # Squares of the differences must neither overflow nor vanish.
+    size = float(np.max(np.abs(values))) or 1.0
     levels, differences = [], values / size
     for k in range(1, len(values)):
         differences = np.diff(differences)
         variance = factorial(k) ** 2 / factorial(2 * k) * float(np.mean(differences ** 2))
-        levels.append((size * sqrt(variance), differences.min() < 0 < differences.max(), len(differences)))
+        levels.append((size * sqrt(variance), differences.min() < 0 < differences.max(),
+                       len(differences)))
     for i in range(len(levels) - 2):
         three = [level[0] for level in levels[i:i + 3]]
         if levels[i][1] and max(three) <= 4 * min(three):

@@ -130,15 +130,18 @@ def _is_gradient_nearby(beside, gradient, row):
     if near and _between(beside, lambda rises: w @ rises, g, orders, rng):
         return True
     # Of results that are entries of x all orders can be met; of others not all choices go together.
-    # Nor can all gradients be met that turn with the direction, as those of equal eigenvalues of any matrix.
-    certain = np.max(np.count_nonzero(rows, axis=1), initial=0) <= 1 if near else not _turn(beside, w, rng)
+    # Nor can all gradients be met that turn with the direction, as those of equal eigenvalues of
+    # any matrix.
+    certain = (np.max(np.count_nonzero(rows, axis=1), initial=0) <= 1 if near
+               else not _turn(beside, w, rng))
     return False if certain and len(g) <= MANY else None
 
 
 def _put_together(beside, g, w, met, rng):
-    """The direction that has, of each part of the entries that has results of its own, a direction that was met in
-    which the answer is right for that part: the rows of a batch choose independently of each other.  None, where f
-    has no such parts, or no such direction was met for one of them."""
+    """The direction that has, of each part of the entries that has results of its own, a direction
+    that was met in which the answer is right for that part: the rows of a batch choose
+    independently of each other.  None, where f has no such parts, or no such direction was met for
+    one of them."""
     parts, found = _parts_apart(beside, rng), np.zeros(len(g))
     for entries, results in parts if len(parts) > 1 else ():
         for order, d, rises in met:
@@ -153,12 +156,14 @@ def _put_together(beside, g, w, met, rng):
 
 
 def _parts_apart(beside, rng):
-    """(entries, results) of each part of f: the results that change when these entries do, and no others."""
+    """(entries, results) of each part of f: the results that change when these entries do, and no
+    others."""
     n = beside.count
     base = rng.uniform(-1, 1, n)
     here, labels, reach = beside.rises(beside.scaled(base)), np.arange(n), []
     for i in range(n):
-        there = [beside.rises(beside.scaled(np.where(np.arange(n) == i, end, base))) for end in (2.0, -2.0)]
+        there = [beside.rises(beside.scaled(np.where(np.arange(n) == i, end, base)))
+                 for end in (2.0, -2.0)]
         reach.append(np.any([~(np.abs(r - here) <= ASIDE * np.abs(here)) for r in there], axis=0))
     for result in np.transpose(reach):  # entries that share a result are in one part
         shared = np.unique(labels[result])
@@ -169,7 +174,8 @@ def _parts_apart(beside, rng):
 
 
 def _turn(beside, w, rng):
-    """Do the gradients of several results turn with the direction, everywhere, rather than have a few values?"""
+    """Do the gradients of several results turn with the direction, everywhere, rather than have a
+    few values?"""
     def bends(d, on):
         middle, *sides = (beside.rises(beside.scaled(d + t * ON * on)) for t in (0, 1, -1))
         return not beside.known.same(w @ sum(sides), 2 * (w @ middle), np.abs(w * middle).sum())
@@ -282,7 +288,8 @@ def _places(r, rng):
 
 
 def rounded_at_random(x, eps, seed, alike=False):
-    """x, a dict of arrays, with every entry moved by one rounding, equal ones `alike`; with seed 0 x itself."""
+    """x, a dict of arrays, with every entry moved by one rounding, equal ones `alike`; with seed 0
+    x itself."""
     if seed == 0:
         return x
     rng = np.random.default_rng(seed)

@@ -15,11 +15,14 @@ def another_dtype(dtype, mode, name, answers):
     """The dtype nearest in precision in which the same derivative was computed, or None."""
     precision = format_named(dtype).precision
     others = [d for d, by_mode in answers.items()
-              if d != dtype and isinstance(by_mode.get(mode), dict) and (name in by_mode[mode] or name == ALL)]
-    return min(others, key=lambda d: (abs(format_named(d).precision - precision), -format_named(d).precision),
+              if d != dtype and isinstance(by_mode.get(mode), dict)
+              and (name in by_mode[mode] or name == ALL)]
+    return min(others, key=lambda d: (abs(format_named(d).precision - precision),
+                                      -format_named(d).precision),
                default=None)
 
 
 def entry_note(index, given, true, factor):
     """The words about one entry that is off."""
-    return f"; entry {tuple(map(int, index))} is {given:.10g}, the function says {true}{by_the_factor(factor)}"
+    return (f"; entry {tuple(map(int, index))} is {given:.10g}, the function says "
+            f"{true}{by_the_factor(factor)}")

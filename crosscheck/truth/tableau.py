@@ -1,7 +1,8 @@
 """Extrapolation of quotients to step 0, with an error that is read off the tableau.
 
-L. F. Richardson, Phil. Trans. R. Soc. A 210 (1911), for the extrapolation; C. J. F. Ridders, Accurate computation of
-F'(x) and F'(x)F''(x), Adv. Eng. Software 4 (1982), for the tableau and for the error as a difference in it.
+L. F. Richardson, Phil. Trans. R. Soc. A 210 (1911), for the extrapolation; C. J. F. Ridders,
+Accurate computation of F'(x) and F'(x)F''(x), Adv. Eng. Software 4 (1982), for the tableau and for
+the error as a difference in it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: Columns: with steps of ratio 2 the error in column k is about 2^-k(k+1) (largest step / radius)^(2k + 2), and below
-#: float64's rounding in the last one even where the largest step is the radius in which f is analytic.
+#: Columns: with steps of ratio 2 the error in column k is about 2^-k(k+1) (largest step /
+#: radius)^(2k + 2), and below float64's rounding in the last one even where the largest step is the
+#: radius in which f is analytic.
 COLUMNS = 8
 
 
@@ -35,16 +37,19 @@ class Interval(NamedTuple):
 
 
 def _weights(ratio):
-    """For each column of the tableau the weights of the quotients in it, the smallest step's last."""
+    """For each column of the tableau the weights of the quotients in it, the smallest step's
+    last."""
     rows = [np.ones(1)]
     for k in range(1, COLUMNS):
         previous = rows[-1]
-        rows.append((ratio ** k * np.append(0.0, previous) - np.append(previous, 0.0)) / (ratio ** k - 1))
+        rows.append((ratio ** k * np.append(0.0, previous) - np.append(previous, 0.0))
+                    / (ratio ** k - 1))
     return [row.tolist() for row in rows]
 
 
 class Tableau:
-    """Quotients at steps that halve, extrapolated to 0 as polynomials in h (power 1) or in h^2 (power 2)."""
+    """Quotients at steps that halve, extrapolated to 0 as polynomials in h (power 1) or in h^2
+    (power 2)."""
 
     WEIGHTS = {power: _weights(2.0 ** power) for power in (1, 2)}
 
@@ -74,8 +79,9 @@ class Tableau:
     def _apart(self, row, k, spread):
         """The truncation: an extrapolation is at least as good as the two that it is made of.
 
-        Those may agree by chance: so it must also be close to itself from larger steps, and in such a sequence the rest
-        is d r / (1 - r), where the distance d shrinks by r (it is more than d where f is not smooth, as x^1.5 at 0).
+        Those may agree by chance: so it must also be close to itself from larger steps, and in such
+        a sequence the rest is d r / (1 - r), where the distance d shrinks by r (it is more than d
+        where f is not smooth, as x^1.5 at 0).
         """
         above = self.rows[-1]
         apart = max(abs(row[k] - row[k - 1]), abs(row[k] - above[k - 1]))

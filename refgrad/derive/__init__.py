@@ -1,4 +1,5 @@
-"""Derivations: the engine's own rules run on symbols, and give gradients as formulas with the steps that lead there.
+"""Derivations: the engine's own rules run on symbols, and give gradients as formulas with the steps
+that lead there.
 
 The package can be called: ``refgrad.derive(f, "W", X=("m", "n"), ...)`` is its function `derive`.
 """

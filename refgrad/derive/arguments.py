@@ -69,8 +69,9 @@ def variables_of(f, shapes):
         clash = next((n for n in (v.name, *v.shape) if n in RESERVED), None) or next(
             (n for n in v.shape if n in arguments), None)
         if clash:
-            raise ValueError(f"derive: {clash!r} names an argument and a dimension, or is a name that formulas "
-                             f"need ({', '.join(RESERVED)}); rename it in the shape of {v.name}")
+            raise ValueError(f"derive: {clash!r} names an argument and a dimension, or is a name "
+                             f"that formulas need ({', '.join(RESERVED)}); rename it in the shape "
+                             f"of {v.name}")
     return variables
 
 
@@ -79,12 +80,12 @@ def names_of(wrt, f, variables):
     arguments = [v.name for v in variables]
     names = arguments if wrt is None else [wrt] if isinstance(wrt, str) else wrt
     if not isinstance(names, (list, tuple)) or not names:
-        raise ValueError(f"derive: wrt={wrt!r}; expected the name of an argument of {name_of(f)}, or a tuple of one "
-                         f"or more of {', '.join(arguments)}")
+        raise ValueError(f"derive: wrt={wrt!r}; expected the name of an argument of {name_of(f)}, "
+                         f"or a tuple of one or more of {', '.join(arguments)}")
     for name in names:
         if name not in arguments:
-            raise ValueError(f"derive: wrt={name!r} is not an argument of {name_of(f)}; expected one of "
-                             f"{', '.join(arguments)}")
+            raise ValueError(f"derive: wrt={name!r} is not an argument of {name_of(f)}; expected "
+                             f"one of {', '.join(arguments)}")
         if "d" + name in arguments:
             raise ValueError(f"derive: the argument d{name} has the name of the differential of "
                              f"{name}; rename it")
@@ -94,8 +95,8 @@ def names_of(wrt, f, variables):
 def variable(name, shape):
     """A Variable from its name and its shape as `derive` takes it; ValueError for a wrong one."""
     if not isinstance(shape, (str, int, np.integer, tuple, list)):
-        raise ValueError(f"derive: {name}={type(shape).__name__} is not a shape; expected a tuple of sizes, "
-                         f"{name}=(\"m\", 3), or () for a number")
+        raise ValueError(f"derive: {name}={type(shape).__name__} is not a shape; expected a tuple "
+                         f"of sizes, {name}=(\"m\", 3), or () for a number")
     shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     sizes = tuple(_size(name, n) for n in shape if not (isinstance(n, str) and n in PROPERTIES))
     properties = tuple(n for n in shape if isinstance(n, str) and n in PROPERTIES)
@@ -110,12 +111,13 @@ def _size(name, n):
     if isinstance(n, str) and n.isidentifier() and not keyword.iskeyword(n):
         meant = misspelt(n)
         if meant:
-            raise ValueError(f"derive: {name} has {n!r} in its shape; {meant}. A dimension needs another name")
+            raise ValueError(f"derive: {name} has {n!r} in its shape; {meant}. A dimension needs "
+                             "another name")
         return n
     if isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1:
         return operator.index(n)
-    raise ValueError(f"derive: {name} has {n!r} in its shape; expected a size (an integer above 0), the name "
-                     f"of a dimension, or one of {', '.join(PROPERTIES)}")
+    raise ValueError(f"derive: {name} has {n!r} in its shape; expected a size (an integer above "
+                     f"0), the name of a dimension, or one of {', '.join(PROPERTIES)}")
 
 
 def misspelt(word):

@@ -48,7 +48,8 @@ def mm(factors):
         return flat[0]
     left = flat[0].kind == F.ROW
     right = flat[-1].kind == F.COLUMN
-    return F.MatMul(tuple(flat), F.SCALAR if left and right else F.ROW if left else F.COLUMN if right else F.MATRIX)
+    return F.MatMul(tuple(flat), F.SCALAR if left and right else F.ROW if left else F.COLUMN
+                    if right else F.MATRIX)
 
 
 def hadamard(factors):
@@ -120,7 +121,8 @@ def transpose_scalar(x):
 
 def trace(a, b):
     """The circle of a from i to k and b from i to k: sum_ik a_ik b_ik."""
-    as_inner = min((sorted(two, key=d_last) for two in ([a, b], [transpose(a), transpose(b)])), key=transposes_of)
+    as_inner = min((sorted(two, key=d_last) for two in ([a, b], [transpose(a), transpose(b)])),
+                   key=transposes_of)
     circle = mm([a, transpose(b)])
     if type(circle) is not F.MatMul:
         return F.Trace(circle)

@@ -65,18 +65,21 @@ def given_data(array):
 
 
 def differences(s):
-    """I[1:] - I[:-1] or its negative as a name, D where nothing else has it; other sums as they are."""
+    """I[1:] - I[:-1] or its negative as a name, D where nothing else has it; other sums as they
+    are."""
     found = {t.factors[0].atom.name: t for t in s.terms if len(t.factors) == 1
              and getattr(t.factors[0].atom, "role", None) == "rows"}
     if len(s.terms) != 2 or found.keys() != {"1:", ":-1"}:
         return s
     after, before = found["1:"], found[":-1"]
-    if after.coefficient != -before.coefficient or after.factors[0].slots != before.factors[0].slots:
+    if (after.coefficient != -before.coefficient
+            or after.factors[0].slots != before.factors[0].slots):
         return s
     atom, taken = after.factors[0].atom, {} if NAMES.get() is None else NAMES.get()
     names = itertools.chain("D", (f"D_{k}" for k in itertools.count(2)))
     atom = atom._replace(name=next(
-        n for n in names if np.array_equal(taken.setdefault(n, int(atom.sizes[1])), int(atom.sizes[1]))))
+        n for n in names
+        if np.array_equal(taken.setdefault(n, int(atom.sizes[1])), int(atom.sizes[1]))))
     return Sum((Term(after.coefficient, (after.factors[0]._replace(atom=atom),)),), s.free)
 
 

@@ -31,18 +31,22 @@ from .verification import confirm, confirm_jacobian, equal_in_numbers, verify
 def derive(f, /, wrt=None, check=True, **shapes):
     """Derive the gradient of a NumPy program.
 
-    f       a function of arrays, written with NumPy or refgrad.nn; the shapes are given by its arguments' names
-    wrt     the name of the argument to differentiate with respect to, or a tuple of names; all arguments if None
-    check   whether the formulas are compared with the engine's gradient, at random sizes and random numbers
-    shapes  for each argument a tuple of sizes, integers or names of dimensions, ``X=("m", "n")``, () for a number;
-            among them words for what is known of a matrix: "symmetric", "diagonal", "positive definite",
-            "probabilities" (the last axis sums to 1)
+    f       a function of arrays, written with NumPy or refgrad.nn; the shapes are given by its
+            arguments' names
+    wrt     the name of the argument to differentiate with respect to, or a tuple of names; all
+            arguments if None
+    check   whether the formulas are compared with the engine's gradient, at random sizes and random
+            numbers
+    shapes  for each argument a tuple of sizes, integers or names of dimensions, ``X=("m", "n")``,
+            () for a number; among them words for what is known of a matrix: "symmetric",
+            "diagonal", "positive definite", "probabilities" (the last axis sums to 1)
 
-    Returns a Derivation.  The gradient has the shape of its argument; with respect to a symmetric matrix it is the
-    symmetric one, (G + G')/2, and with respect to a diagonal one it is diagonal.
-    Raises TypeError for arguments without a shape, ValueError for a wrong shape or a wrong `wrt`, SizeMismatch (a
-    ValueError) for sizes that do not fit, NoFormula for a program that has no formula (a branch on values, sorting,
-    rounding), and WrongFormula for one that does not stand the comparison.
+    Returns a Derivation.  The gradient has the shape of its argument; with respect to a symmetric
+    matrix it is the symmetric one, (G + G')/2, and with respect to a diagonal one it is diagonal.
+    Raises TypeError for arguments without a shape, ValueError for a wrong shape or a wrong `wrt`,
+    SizeMismatch (a ValueError) for sizes that do not fit, NoFormula for a program that has no
+    formula (a branch on values, sorting, rounding), and WrongFormula for one that does not stand
+    the comparison.
     """
     variables = variables_of(f, shapes)
     return Derivation(f, variables, names_of(wrt, f, variables), check)
@@ -51,21 +55,25 @@ def derive(f, /, wrt=None, check=True, **shapes):
 class Derivation(Run):
     """What `derive` returns.
 
-    gradient      the formula of the gradient (of the vjp with the cotangent G, where the function is not a scalar)
+    gradient      the formula of the gradient (of the vjp with the cotangent G, where the function
+                  is not a scalar)
     gradients     the same for each name of `wrt`
     differential  the formula of the differential
     steps         the steps of the derivation
-    notes         what a reader has to know beside the formulas: conventions at kinks, sizes that are fixed
+    notes         what a reader has to know beside the formulas: conventions at kinks, sizes that
+                  are fixed
     fixed         whether the formulas hold for the sizes `numbers` alone
     fallback      None, or what has no formula in matrix notation and how it is written instead
     """
 
     def __init__(self, f, variables, wrt, check=True, program=None):
-        """`program` is what the engine differentiates for the comparison, where that is not f itself."""
+        """`program` is what the engine differentiates for the comparison, where that is not f
+        itself."""
         self.program = program or f
         self._derive(f, variables, wrt)
         self.checks, self.of_the_second = check, []  # what has to be known of the Hessian beside
-        self.unconfirmed = None if check else "check=False"  # why the formulas were not compared with the engine
+        # why the formulas were not compared with the engine
+        self.unconfirmed = None if check else "check=False"
         if check:
             confirm(self)
 
@@ -87,7 +95,8 @@ class Derivation(Run):
             if v.name in self.wrt:
                 g = self.cotangents.get(x.mark.slot, np.zeros_like(x.value))
                 self.in_names[v.name] = level.tidy(structured(tidied(as_symbol(g)), v.properties))
-        level.forget_unused([self.value, self.change, *self.in_names.values(), *self.cotangents.values()])
+        level.forget_unused([self.value, self.change, *self.in_names.values(),
+                             *self.cotangents.values()])
         everything = self.everything = {d.name: d.definition for d in level.names}
         everything |= {"G_" + name: d.definition for name, d in self.defined.items()}
         everything |= {"d" + name: d.definition for name, d in level.differentials.items()}
@@ -97,9 +106,12 @@ class Derivation(Run):
             with_few_names({"": x}, everything)[""] for x in (self.change, self.value))
         self.fallback = self._fallback()
         formulas = [self.value_formula, self.differential, *self.gradients.values()]
-        shown = [self.value, self.change, *self.in_names.values(), *everything.values(), *(f.symbol for f in formulas)]
-        self.given = list({name: d for x in shown for name, d in data_in(x.expression).items()}.values())
-        self.differences = {name: leaf for x in shown for name, leaf in names_in(x.expression).items()
+        shown = [self.value, self.change, *self.in_names.values(), *everything.values(),
+                 *(f.symbol for f in formulas)]
+        self.given = list(
+            {name: d for x in shown for name, d in data_in(x.expression).items()}.values())
+        self.differences = {name: leaf for x in shown
+                            for name, leaf in names_in(x.expression).items()
                             if leaf.role == "rows" and name.isidentifier()}
         self.fixed = bool(self.numbers and self.given)
 
@@ -108,17 +120,20 @@ class Derivation(Run):
         shown = [f.form for g in self.gradients.values() for f in (g, *(f for _, f in g.where))]
         kinked = dict.fromkeys(p.name for p in (node.primitive for node in self.level.nodes)
                                if p.kind is KINKED and is_seen(p, shown))
-        kinks = [f"where {', '.join(kinked)} has a kink, the engine's convention holds instead"] if kinked else []
+        kinks = ([f"where {', '.join(kinked)} has a kink, the engine's convention holds instead"]
+                 if kinked else [])
         return (*self.limits(), *kinks)
 
     def limits(self):
         """The notes that say for what the formulas hold."""
         yield from getattr(self.f, "notes", ())
         if self.fixed:
-            why = "entries are chosen by their position" if self.given else "numbers are computed from the sizes"
+            why = ("entries are chosen by their position" if self.given
+                   else "numbers are computed from the sizes")
             yield f"{why}, so the formulas hold for {self.own_sizes()} alone"
         elif self.conditions:
-            found = [f"{size_name(c.left)} {c.relation} {size_name(c.right)}" for c in self.conditions.values()]
+            found = [f"{size_name(c.left)} {c.relation} {size_name(c.right)}"
+                     for c in self.conditions.values()]
             yield f"sizes are compared: the formulas hold where {', '.join(found)}"
         if self.unconfirmed:
             yield f"not compared with the engine: {self.unconfirmed}"
@@ -153,21 +168,28 @@ class Derivation(Run):
         named = level.by_slot.get(result.slot)
         lines = [Line((matrix_form(d.symbol), matrix_form(d.definition))) for d in level.names]
         lines.append(Line((label, matrix_form(self.value))))
-        yield Step("The function" + (", with names for its parts" if level.names else ""), tuple(lines))
-        lines = [Line((matrix_form(d.symbol), matrix_form(d.definition))) for d in level.differentials.values()]
-        lines.append(Line((d_label, total_change(self.change) if self.scalar else matrix_form(self.change))))
-        made = dict.fromkeys(p for d in level.differentials.values() for p in d.because) | dict.fromkeys(result.made)
-        made = [(p, varying) for p, varying in made if is_seen(p, [x for line in lines for x in line.formulas])]
+        yield Step("The function" + (", with names for its parts" if level.names else ""),
+                   tuple(lines))
+        lines = [Line((matrix_form(d.symbol), matrix_form(d.definition)))
+                 for d in level.differentials.values()]
+        lines.append(Line((d_label,
+                           total_change(self.change) if self.scalar else matrix_form(self.change))))
+        made = (dict.fromkeys(p for d in level.differentials.values() for p in d.because)
+                | dict.fromkeys(result.made))
+        made = [(p, varying)
+                for p, varying in made if is_seen(p, [x for line in lines for x in line.formulas])]
         yield Step("Differentials", tuple(lines), reasons(made))
         yield from self._back(label, d_label, named)
         sought = "gradient" if self.scalar else "vjp"
         lines, why = [], [f"what stands before a d is the {sought}"]
         for name, formula in self.gradients.items():
-            chain = [F.Name(("G_" if not self.scalar else f"d{label.text}/d") + name, formula.form.kind, "cotangent"),
+            chain = [F.Name(("G_" if not self.scalar else f"d{label.text}/d") + name,
+                            formula.form.kind, "cotangent"),
                      matrix_form(self.in_names[name]), formula.form]
             lines.append(Line(tuple(dict.fromkeys(chain))))
             why += structure_note(self._variable(name))
-        yield Step(f"The {sought} with respect to {', '.join(self.gradients)}", tuple(lines), tuple(why))
+        yield Step(f"The {sought} with respect to {', '.join(self.gradients)}", tuple(lines),
+                   tuple(why))
 
     def _variable(self, name):
         return next(v for v in self.variables if v.name == name)
@@ -176,8 +198,8 @@ class Derivation(Run):
         """The way back: from the result to the names, from each name to those before it."""
         level = self.level
         todo = [(None, self.seed, self.change)]
-        todo += [(d.name, level.by_slot, level.differentials[d.name].definition) for d in reversed(level.names)
-                 if d.name in level.differentials]
+        todo += [(d.name, level.by_slot, level.differentials[d.name].definition)
+                 for d in reversed(level.names) if d.name in level.differentials]
         slot_of = {name: slot for slot, name in level.by_slot.items()}
         for name, g, differential in todo:
             lines = []
@@ -200,19 +222,24 @@ class Derivation(Run):
                 yield Step(rule, tuple(lines), why)
 
     def proof(self):
-        """Whether what is read off the jvp rules is what the vjp rules give: {name: True, False or None}.
+        """Whether what is read off the jvp rules is what the vjp rules give: {name: True, False or
+        None}.
 
-        The two are compared as expressions.  None where a rule has no formula, so that nothing can be read off, and
-        where the two are not brought to one form and yet have the same values at random points.
+        The two are compared as expressions.  None where a rule has no formula, so that nothing can
+        be read off, and where the two are not brought to one form and yet have the same values at
+        random points.
         """
         with told_apart(self.data):
             return self._proof(self.level)
 
     def _proof(self, level):
-        cotangent_of = {name: self.cotangents[slot] for slot, name in level.by_slot.items() if slot in self.cotangents}
+        cotangent_of = {name: self.cotangents[slot] for slot, name in level.by_slot.items()
+                        if slot in self.cotangents}
         read, open_ends = {}, False
-        todo = [(self.seed, self.change)] if level.by_slot.get(self.result.mark.slot) is None else []
-        todo += [(cotangent_of[d.name], level.differentials[d.name].definition) for d in reversed(level.names)
+        todo = ([(self.seed, self.change)]
+                if level.by_slot.get(self.result.mark.slot) is None else [])
+        todo += [(cotangent_of[d.name], level.differentials[d.name].definition)
+                 for d in reversed(level.names)
                  if d.name in level.differentials and d.name in cotangent_of]
         for g, differential in todo:
             _, found = moved(g, differential)
@@ -221,8 +248,8 @@ class Derivation(Run):
                 continue
             for name, c in found.items():
                 read[name] = tidied(read[name] + c) if name in read else c
-        given = {"d" + d.name: self.defined[d.name].definition if d.name in self.defined else cotangent_of[d.name]
-                 for d in level.names if d.name in cotangent_of}
+        given = {"d" + d.name: self.defined[d.name].definition if d.name in self.defined
+                 else cotangent_of[d.name] for d in level.names if d.name in cotangent_of}
         for v, x in zip(self.variables, self.arguments):
             if v.name in self.wrt:
                 given["d" + v.name] = tidied(as_symbol(self.cotangents.get(x.mark.slot, 0)))
@@ -238,13 +265,16 @@ class Derivation(Run):
                 for name, g in given.items()}
 
     def _same(self, a, b):
-        """Whether two expressions are equal; None if that is not shown, and they have the same values."""
+        """Whether two expressions are equal; None if that is not shown, and they have the same
+        values."""
         if are_equal(a, b):
             return True
         a, b = map(without_narrow_axes, (a, b))
-        cotangent = {} if self.scalar else {self.cotangent_name(self.result.ndim): self.result.shape}
+        cotangent = ({} if self.scalar
+                     else {self.cotangent_name(self.result.ndim): self.result.shape})
         try:
-            sides = self._compiled(self._program("sides", {"a": Formula(a), "b": Formula(b)}, cotangent))["sides"]
+            sides = self._compiled(self._program("sides", {"a": Formula(a), "b": Formula(b)},
+                                                 cotangent))["sides"]
         except NoSource:
             return None
         return None if equal_in_numbers(self, sides) else False
@@ -257,7 +287,8 @@ class Derivation(Run):
         for n, step in enumerate(self.steps, 1):
             lines.append(f"{n}. {step.rule}")
             lines += ["     " + " = ".join(text(x) for x in line.formulas) for line in step.lines]
-            lines += [f"   {'because' if k == 0 else '       '} {w}" for k, w in enumerate(step.why)]
+            lines += [f"   {'because' if k == 0 else '       '} {w}"
+                      for k, w in enumerate(step.why)]
             lines.append("")
         lines += self.remarks() + [""] * bool(self.remarks())
         return "\n".join(lines)
@@ -265,10 +296,12 @@ class Derivation(Run):
     __str__ = text
 
     def _described(self, v):
-        return f"{v.name}: {' x '.join(map(str, v.shape)) or 'number'}" + "".join(f", {p}" for p in v.properties)
+        return (f"{v.name}: {' x '.join(map(str, v.shape)) or 'number'}"
+                + "".join(f", {p}" for p in v.properties))
 
     def latex(self):
-        """The derivation as LaTeX, which stands in text as well as in displayed mathematics; needs amsmath."""
+        """The derivation as LaTeX, which stands in text as well as in displayed mathematics; needs
+        amsmath."""
         rows = []
         for n, step in enumerate(self.steps, 1):
             rows.append(f"&{latex_words(f'{n}. {step.rule}')}")
@@ -287,11 +320,14 @@ class Derivation(Run):
     def results(self):
         """Pairs of formulas: the gradients and what they are, then the names in them."""
         of = "G_" if not self.scalar else f"d{self.label()}/d"
-        lines = [(F.Name(of + n, g.form.kind, "cotangent"), g.form) for n, g in self.gradients.items()]
-        return list(dict.fromkeys([*lines, *(d for g in self.gradients.values() for d in g.definitions())]))
+        lines = [(F.Name(of + n, g.form.kind, "cotangent"), g.form)
+                 for n, g in self.gradients.items()]
+        return list(dict.fromkeys([*lines,
+                                   *(d for g in self.gradients.values() for d in g.definitions())]))
 
     def __repr__(self):
-        return f"Derivation({'; '.join(f'{text(name)} = {text(form)}' for name, form in self.results())})"
+        results = "; ".join(f"{text(name)} = {text(form)}" for name, form in self.results())
+        return f"Derivation({results})"
 
     def _repr_latex_(self):
         rows = " \\\\\n".join(f"{latex(name)} &= {latex(form)}" for name, form in self.results())
@@ -301,18 +337,22 @@ class Derivation(Run):
         """The steps as a table: what is done, the formulas, and why."""
         rows = []
         for n, step in enumerate(self.steps, 1):
-            lines = "<br>".join(f"<math>{'<mo>=</mo>'.join(map(mathml, line.formulas))}</math>" for line in step.lines)
+            lines = "<br>".join(f"<math>{'<mo>=</mo>'.join(map(mathml, line.formulas))}</math>"
+                                for line in step.lines)
             rows.append(f"<tr><td>{n}. {escape(step.rule)}</td><td>{lines}</td>"
                         f"<td>{'<br>'.join(map(escape, step.why))}</td></tr>")
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.remarks())
-        return f"<table><tr><th>step</th><th>formulas</th><th>because</th></tr>{''.join(rows)}</table>{notes}"
+        return ("<table><tr><th>step</th><th>formulas</th><th>because</th></tr>"
+                f"{''.join(rows)}</table>{notes}")
 
     # what it computes
 
     @property
     def source(self):
-        """The formulas as the text of a NumPy function of the same arguments (and of G, for a vjp)."""
-        cotangent = {} if self.scalar else {self.cotangent_name(self.result.ndim): self.result.shape}
+        """The formulas as the text of a NumPy function of the same arguments (and of G, for a
+        vjp)."""
+        cotangent = ({} if self.scalar
+                     else {self.cotangent_name(self.result.ndim): self.result.shape})
         return self._program("gradient" if self.scalar else "vjp", self.gradients, cotangent)
 
     def _program(self, name, formulas, more):
@@ -327,17 +367,21 @@ class Derivation(Run):
         names = [d.name for d in self.level.names]
         order = names + ["G_" + n for n in self.defined] + ["d" + n for n in names]
         lines = [(n, where[n].form) for n in order if n in where]
-        forms = {name: with_all_axes(formula.form, formula.symbol.axes) for name, formula in formulas.items()}
+        forms = {name: with_all_axes(formula.form, formula.symbol.axes)
+                 for name, formula in formulas.items()}
         every = [form for _, form in lines] + list(forms.values())
         narrow = [f"{n} = {n}[{', '.join('0' if size == 1 else ':' for size in shape)}]"
-                  for n, shape in arguments.items() if 1 in shape]  # a formula does not know axes of size 1
-        data = [f"{d.name} = np.array({entries(d.array)})" for d in given_in([*where.values(), *formulas.values()])]
+                  # A formula does not know axes of size 1.
+                  for n, shape in arguments.items() if 1 in shape]
+        data = [f"{d.name} = np.array({entries(d.array)})"
+                for d in given_in([*where.values(), *formulas.values()])]
         returned = forms if len(forms) > 1 else next(iter(forms.values()))
         return definition(name, list(arguments), returned, lines=lines,
                           sizes=self._guard() + self._size_statements(every) + narrow + data)
 
     def _guard(self):
-        """Statements that refuse other sizes, where the formulas are known to hold for some alone."""
+        """Statements that refuse other sizes, where the formulas are known to hold for some
+        alone."""
         known = self.fixed and self.checks
         named = [v for v in self.variables if set(v.shape) & set(self.numbers)] if known else []
         own = [tuple(self.numbers.get(n, n) for n in v.shape) for v in named]
@@ -353,22 +397,28 @@ class Derivation(Run):
         statements = []
         for v in self.variables:
             if wanted & {n for n in v.shape if isinstance(n, str)}:
-                names = [n if n in wanted and n not in v.shape[:k] else unused for k, n in enumerate(v.shape)]
-                statements.append(f"{', '.join(names)}{',' if len(names) == 1 else ''} = {v.name}.shape")
+                names = [n if n in wanted and n not in v.shape[:k] else unused
+                         for k, n in enumerate(v.shape)]
+                statements.append(
+                    f"{', '.join(names)}{',' if len(names) == 1 else ''} = {v.name}.shape")
                 wanted -= set(v.shape)
         return statements
 
     def numpy(self, namespace=None):
-        """The function of which `source` is the text: it returns the gradient, or a dict with one for each name.
+        """The function of which `source` is the text: it returns the gradient, or a dict with one
+        for each name.
 
-        namespace  name -> what stands for it in the program, as in ``{"np": module}`` for another array library
+        namespace  name -> what stands for it in the program, as in ``{"np": module}`` for another
+                   array library
         """
         return self._compiled(self.source, namespace)["gradient" if self.scalar else "vjp"]
 
     def tangent_program(self):
-        """A function of the arguments, and of dX for each X of `wrt` in their order, that computes the differential."""
+        """A function of the arguments, and of dX for each X of `wrt` in their order, that computes
+        the differential."""
         more = {"d" + v.name: v.shape for v in self.variables if v.name in self.wrt}
-        return self._compiled(self._program("differential", {"": self.differential}, more))["differential"]
+        return self._compiled(self._program("differential", {"": self.differential},
+                                            more))["differential"]
 
     def _compiled(self, program, namespace=None):
         space = {}
@@ -377,31 +427,36 @@ class Derivation(Run):
         return space
 
     def structured(self, place, g):
-        """A gradient with respect to the argument at that place, in the space of arrays with its properties."""
+        """A gradient with respect to the argument at that place, in the space of arrays with its
+        properties."""
         return structured(g, self.variables[place].properties)
 
     def verify(self, seed=0):
-        """The formula against refgrad's own gradient and against differences, at random inputs: a Verification."""
+        """The formula against refgrad's own gradient and against differences, at random inputs: a
+        Verification."""
         return verify(self, seed)
 
     @functools.cached_property
     def hessian(self):
-        """Of a number with respect to a vector the matrix of second derivatives, to a number the second derivative; to
-        anything else the differential of the gradient, which is linear in dX: the Hessian-vector product."""
+        """Of a number with respect to a vector the matrix of second derivatives, to a number the
+        second derivative; to anything else the differential of the gradient, which is linear in dX:
+        the Hessian-vector product."""
         if not self.scalar:
             raise ValueError(f"hessian: {self.name} does not return a number; expected one")
         of_one = {}
         for name in self.wrt:
             position = [v.name for v in self.variables].index(name)
             engine = self._gradient_program(position, transforms.grad(self.f, position))
-            second = Derivation(self._gradient_formula(name, position) or engine, self.variables, (name,),
-                                self.checks, engine)
-            of_one[name] = second.jacobian if self.inputs[position].ndim < 2 else second.differential
+            second = Derivation(self._gradient_formula(name, position) or engine, self.variables,
+                                (name,), self.checks, engine)
+            of_one[name] = (second.jacobian if self.inputs[position].ndim < 2
+                            else second.differential)
             self.of_the_second += [note for note in second.limits() if note not in self.notes]
         return of_one if len(of_one) > 1 else next(iter(of_one.values()))
 
     def _gradient_formula(self, name, place):
-        """The formula of a gradient as a program, or None where it has none in matrix notation for all sizes."""
+        """The formula of a gradient as a program, or None where it has none in matrix notation for
+        all sizes."""
         leaves = names_in(self.gradients[name].symbol.expression).values()
         if self.fixed or self.fallback or any(leaf.role == "rows" for leaf in leaves):
             return None
@@ -410,7 +465,8 @@ class Derivation(Run):
         except NoSource:
             return None
         one = len(self.wrt) == 1
-        return self._gradient_program(place, gradients if one else lambda *arrays: gradients(*arrays)[name])
+        return self._gradient_program(place, gradients if one
+                                      else lambda *arrays: gradients(*arrays)[name])
 
     def _gradient_program(self, place, gradient):
         """A gradient as a program, in the space of arrays with the argument's properties."""
@@ -420,33 +476,38 @@ class Derivation(Run):
 
     @property
     def jacobian(self):
-        """Of a vector with respect to a vector: the matrix J with dy = J dx; to a number: the derivative.
+        """Of a vector with respect to a vector: the matrix J with dy = J dx; to a number: the
+        derivative.
 
         Raises ValueError for other shapes."""
         (name,) = self.wrt if len(self.wrt) == 1 else (None,)
         x = self.inputs[[v.name for v in self.variables].index(name)] if name else None
         if name is None or x.ndim > 1 or self.result.ndim != 1 and (x.ndim or self.result.ndim):
-            raise ValueError("jacobian: expected a function from one vector to one vector; for others read gradient "
-                             "(the vjp) or differential (the jvp)")
+            raise ValueError("jacobian: expected a function from one vector to one vector; for "
+                             "others read gradient (the vjp) or differential (the jvp)")
         everything = {d.name: d.definition for d in self.level.names}
         everything |= {"d" + n: d.definition for n, d in self.level.differentials.items()}
         with told_apart(self.data):
             dy = tidied(inlined(self.change, everything))
-            found = Formula(tidied(jacobian_of(dy, Symbol.leaf("d" + name, x.shape, "differential"))))
+            found = Formula(
+                tidied(jacobian_of(dy, Symbol.leaf("d" + name, x.shape, "differential"))))
         if self.checks:
-            confirm_jacobian(self, self._compiled(self._program("jacobian", {"": found}, {}))["jacobian"])
+            confirm_jacobian(self,
+                             self._compiled(self._program("jacobian", {"": found}, {}))["jacobian"])
         return found
 
 
 def is_seen(primitive, formulas):
-    """Whether formulas have the kink of a primitive, if it has one: that of a maximum may have cancelled."""
+    """Whether formulas have the kink of a primitive, if it has one: that of a maximum may have
+    cancelled."""
     kink = "root" if traits(primitive).root else "step"
     return primitive.kind is not KINKED or kink in set().union(*map(kinks_in, formulas))
 
 
 def with_signature(f, names):
     """A function that says which arguments it has."""
-    f.__signature__ = inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names])
+    f.__signature__ = inspect.Signature(
+        [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names])
     return f
 
 

@@ -1,8 +1,9 @@
 """Expressions as text: ``0.5*norm(X @ W - Y)**2`` as a program that runs on any array.
 
-The text is Python's, read by Python's own parser, of which only numbers, names, operators, ``.T``, subscripts and calls
-of the functions listed here are let through.  A mistake is shown where it stands, also one that only running can find:
-every character of the text is a line of the compiled program, so a traceback knows which operator failed.
+The text is Python's, read by Python's own parser, of which only numbers, names, operators, ``.T``,
+subscripts and calls of the functions listed here are let through.  A mistake is shown where it
+stands, also one that only running can find: every character of the text is a line of the compiled
+program, so a traceback knows which operator failed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from .symbol import NoFormula
 
 
 class ExpressionError(ValueError):
-    """A wrong expression: what is wrong, and a caret under the character of the text where it is."""
+    """A wrong expression: what is wrong, and a caret under the character of the text where it
+    is."""
 
     def __init__(self, text, column, message, advice=""):
         shown = [message, "    " + text, "    " + " " * column + "^"]
@@ -34,7 +36,8 @@ class ExpressionError(ValueError):
         self.text, self.column, self.message = text, column, message
 
 
-#: What NumPy, refgrad and Symbols raise when a program does not run on the arrays that it was given.
+#: What NumPy, refgrad and Symbols raise when a program does not run on the arrays that it was
+#: given.
 RUNNING_ERRORS = ValueError, TypeError, AttributeError, IndexError, ArithmeticError, NoFormula
 
 
@@ -75,36 +78,42 @@ def _of_last_axis(function):
 FUNCTIONS = {
     **{name: _of_last_axis(f) for name, f in vars(nn).items() if inspect.isfunction(f)},
     **{f.__name__: f for f in (
-        np.sum, np.mean, np.exp, np.log, np.log1p, np.sqrt, np.tanh, np.sinh, np.cosh, np.sin, np.cos, np.tan,
-        np.arctan, np.sign, np.square, np.maximum, np.minimum, np.where, np.dot, np.inner, np.outer, np.kron, np.diag,
-        np.diagonal, transpose, np.cumsum, np.prod, np.var, np.std, np.linalg.det, np.linalg.inv, np.linalg.solve,
-        np.linalg.norm)},
+        np.sum, np.mean, np.exp, np.log, np.log1p, np.sqrt, np.tanh, np.sinh, np.cosh, np.sin,
+        np.cos, np.tan, np.arctan, np.sign, np.square, np.maximum, np.minimum, np.where, np.dot,
+        np.inner, np.outer, np.kron, np.diag, np.diagonal, transpose, np.cumsum, np.prod, np.var,
+        np.std, np.linalg.det, np.linalg.inv, np.linalg.solve, np.linalg.norm)},
     "tr": trace, "trace": trace, "abs": np.abs, "vec": np.ravel, "logdet": log_abs_det, "erf": erf,
     "layer_norm": layer_norm, "softplus": softplus}
 CONSTANTS = {"pi": np.pi}
-_OF_MATRICES = {"sqrtm": "sqrt", "logm": "log", "expm": "exp", "sinm": "sin", "cosm": "cos", "tanhm": "tanh"}
+_OF_MATRICES = {"sqrtm": "sqrt", "logm": "log", "expm": "exp", "sinm": "sin", "cosm": "cos",
+                "tanhm": "tanh"}
 
-_TOKEN = re.compile(r"""\s*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)|(?P<name>[^\W\d]\w*)
-                            |(?P<string>"[^"]*")|(?P<sign>\*\*|[<>=!]=|\S))""", re.VERBOSE)
-_SIGNS = {"+", "-", "*", "/", "@", "**", "<", ">", "<=", ">=", "==", "!=", "(", ")", "[", "]", ",", ".", ":", "="}
-_INSTEAD = {"^": "** for a power", "²": "**2", "³": "**3", "·": "@ (matrix product) or *", "×": "*", "⊙": "*",
-            "∘": "*", "−": "-", "⊗": "kron(A, B)", "′": "' or .T", "ᵀ": "' or .T", "⊤": "' or .T",
-            "|": "abs(x), det(A) or norm(x)", "∑": "sum(x)", "√": "sqrt(x)"}
+_TOKEN = re.compile(r"""\s*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
+                            |(?P<name>[^\W\d]\w*)|(?P<string>"[^"]*")
+                            |(?P<sign>\*\*|[<>=!]=|\S))""", re.VERBOSE)
+_SIGNS = {"+", "-", "*", "/", "@", "**", "<", ">", "<=", ">=", "==", "!=", "(", ")", "[", "]", ",",
+          ".", ":", "="}
+_INSTEAD = {"^": "** for a power", "²": "**2", "³": "**3", "·": "@ (matrix product) or *", "×": "*",
+            "⊙": "*", "∘": "*", "−": "-", "⊗": "kron(A, B)", "′": "' or .T", "ᵀ": "' or .T",
+            "⊤": "' or .T", "|": "abs(x), det(A) or norm(x)", "∑": "sum(x)", "√": "sqrt(x)"}
 _AFTER_CARET = {r"\s*[{(]?\s*(T|top)\b": "X' or X.T for a transpose, x' or x.T of a vector",
                 r"\s*[{(]?\s*-\s*1\b": "inv(X) for an inverse, 1 / x entry by entry",
                 r"\s*[{(]?\s*-\s*T\b": "inv(X)' for the transpose of an inverse"}
-_OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**", ast.Gt: ">",
+_OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/",
+              ast.MatMult: "@", ast.Pow: "**", ast.Gt: ">",
               ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
 _CLOSING = {"(": ")", "[": "]"}
 
 
 class Expression:
-    """A function of arrays that was read from text; its parameters are the names in the order in which they appear.
+    """A function of arrays that was read from text; its parameters are the names in the order in
+    which they appear.
 
     text       as it was given, on one line
     names      of its arrays
     remarks    how names were understood
-    products   products of the last run that are entry by entry and may be meant otherwise: {text: remark}
+    products   products of the last run that are entry by entry and may be meant otherwise: {text:
+               remark}
     """
 
     def __init__(self, text, names, function, inside, products, remarks=(), known=None):
@@ -117,10 +126,11 @@ class Expression:
         self._known = known or {}  # from names to functions of the other arrays, a dict
 
     def knowing(self, name, make):
-        """The same expression, in which one name is no argument: make(arrays) computes it from a dict of the others."""
+        """The same expression, in which one name is no argument: make(arrays) computes it from a
+        dict of the others."""
         names = tuple(n for n in self.names if n != name)
-        return Expression(self.text, names, self._function, self._inside, self.products, self.remarks,
-                          self._known | {name: make})
+        return Expression(self.text, names, self._function, self._inside, self.products,
+                          self.remarks, self._known | {name: make})
 
     @property
     def notes(self):
@@ -130,14 +140,16 @@ class Expression:
     def __call__(self, *arrays, **named):
         self.products.clear()
         given = self.__signature__.bind(*arrays, **named).arguments
-        result = self._function(**given, **{name: make(given) for name, make in self._known.items()})
+        result = self._function(**given,
+                                **{name: make(given) for name, make in self._known.items()})
         return result.column if isinstance(result, Row) else result
 
     def __repr__(self):
         return f"<expression {self.text}>"
 
     def column_of(self, error):
-        """The column of the operation that raised an error as the expression ran; None if it was raised elsewhere."""
+        """The column of the operation that raised an error as the expression ran; None if it was
+        raised elsewhere."""
         trace, column = error.__traceback__, None
         while trace is not None:
             if trace.tb_frame.f_code is self._function.__code__:
@@ -151,7 +163,8 @@ class Expression:
 
     @contextlib.contextmanager
     def pointing(self):
-        """Errors raised in here, while the expression runs, become ExpressionErrors that point at the operation."""
+        """Errors raised in here, while the expression runs, become ExpressionErrors that point at
+        the operation."""
         try:
             yield
         except ExpressionError:
@@ -168,7 +181,8 @@ def parse(text) -> Expression:
 
         parse("tr(A.T @ X @ B @ X.T)").names    # ("A", "X", "B")
 
-    ``X'`` is ``X.T``; vectors are columns, so ``x'`` is a row (see `rows`).  Functions: FUNCTIONS; constants: pi.
+    ``X'`` is ``X.T``; vectors are columns, so ``x'`` is a row (see `rows`).  Functions: FUNCTIONS;
+    constants: pi.
     """
     text = re.sub(r"\s", " ", text).strip()
     if not text:
@@ -185,7 +199,8 @@ def parse(text) -> Expression:
 
 
 def _as_python(text):
-    """The text with .T for each prime, and for each of its characters (and for its end) the column in the text."""
+    """The text with .T for each prime, and for each of its characters (and for its end) the column
+    in the text."""
     program, columns, opened = "", [], []
     position, kind, token, transposed = 0, "sign", "", False
 
@@ -193,10 +208,12 @@ def _as_python(text):
         raise ExpressionError(text, column, message)
 
     while position < len(text):
-        complete = kind != "sign" or token in (")", "]", "'")  # what stands before this is an operand
+        # What stands before this is an operand.
+        complete = kind != "sign" or token in (")", "]", "'")
         callable_ = kind == "name" and not transposed
         match = _TOKEN.match(text, position)
-        before, kind, token, start = token, match.lastgroup, match.group(match.lastgroup), match.start(match.lastgroup)
+        before, kind, token, start = (token, match.lastgroup, match.group(match.lastgroup),
+                                      match.start(match.lastgroup))
         if token == "'" and not complete:
             if text.find("'", start + 1) < 0:
                 fail("a prime stands behind what it transposes", start)
@@ -245,13 +262,15 @@ def _check_sign(sign, start, opened, fail, follows):
 
 
 def _meaningless(character, follows=""):
-    instead = next((advice for begin, advice in _AFTER_CARET.items() if character == "^" and re.match(begin, follows)),
+    instead = next((advice for begin, advice in _AFTER_CARET.items()
+                    if character == "^" and re.match(begin, follows)),
                    _INSTEAD.get(character))
     return f"{character} has no meaning here" + (f"; write {instead}" if instead else "")
 
 
 class _Reader:
-    """Goes through a syntax tree: refuses what an expression does not have, and gives every operation its own line."""
+    """Goes through a syntax tree: refuses what an expression does not have, and gives every
+    operation its own line."""
 
     def __init__(self, text, program, columns):
         self.text, self.program, self.columns = text, program, columns
@@ -264,15 +283,16 @@ class _Reader:
             self.operand(tree.body)
             if not self.names:
                 self.fail(tree.body, "there is no array in this expression")
-            parameters = ast.arguments(posonlyargs=[], args=[ast.arg(n) for n in self.names], kwonlyargs=[],
-                                       kw_defaults=[], defaults=[])
+            parameters = ast.arguments(posonlyargs=[], args=[ast.arg(n) for n in self.names],
+                                       kwonlyargs=[], kw_defaults=[], defaults=[])
             program = ast.Expression(ast.Lambda(parameters, _OnPaper(self).visit(tree.body)))
             compiled = compile(ast.fix_missing_locations(program), "<expression>", "eval")
         except RecursionError:
             raise ExpressionError(self.text, 0, "too deeply nested") from None
         products = {}
         functions = {name: _telling(f) for name, f in FUNCTIONS.items()}
-        functions |= {"_transposed": transposed, "_product": functools.partial(_entrywise, products)}
+        functions |= {"_transposed": transposed,
+                      "_product": functools.partial(_entrywise, products)}
         function = eval(compiled, {"__builtins__": {}, **CONSTANTS, **functions})
         function.__name__ = function.__qualname__ = "expression"
         return Expression(self.text, tuple(self.names), function, self.inside, products)
@@ -289,7 +309,8 @@ class _Reader:
         raise ExpressionError(self.text, self.columns[self.start(node) + offset], message)
 
     def place(self, node, position, *below):
-        """Let the operation stand on the line of its character; return the names that go into it."""
+        """Let the operation stand on the line of its character; return the names that go into
+        it."""
         column = self.columns[position]
         names = tuple(dict.fromkeys(n for group in below for n in group))
         self.inside[column] = names
@@ -324,7 +345,8 @@ class _Reader:
                 position = self.sign_between(left, right, _OPERATORS[type(op)])
                 return self.place(node, position, self.operand(left), self.operand(right))
             case ast.Compare(comparators=[first, second, *_], ops=[_, op, *_]):
-                self.fail(first, "one comparison at a time", self.sign_between(first, second, _OPERATORS[type(op)])
+                self.fail(first, "one comparison at a time",
+                          self.sign_between(first, second, _OPERATORS[type(op)])
                           - self.start(first))
             case ast.Attribute(value=value, attr=name):
                 return self.attribute(node, value, name)
@@ -335,11 +357,14 @@ class _Reader:
                 return self.place(node, position, self.array(value, position))
             case ast.Call():
                 return self.call(node)
-        what = repr(node.value) if isinstance(node, ast.Constant) else f"a {type(node).__name__.lower()}"
-        self.fail(node, f"{what} cannot stand here; expected an array, a number or an operation on them")
+        what = (repr(node.value) if isinstance(node, ast.Constant)
+                else f"a {type(node).__name__.lower()}")
+        self.fail(node,
+                  f"{what} cannot stand here; expected an array, a number or an operation on them")
 
     def as_float(self, node):
-        """Let a whole number that is computed with be a float: Python would work out 9**9**9 with all its digits."""
+        """Let a whole number that is computed with be a float: Python would work out 9**9**9 with
+        all its digits."""
         if isinstance(node, ast.Constant) and isinstance(node.value, int):
             node.value = float(str(node.value))  # infinite where it is too large
 
@@ -350,12 +375,15 @@ class _Reader:
         turned = next((f for f in factors if _is_transpose(f) and self.written(f).endswith("'")
                        and ast.dump(f.value) in of), None)
         if turned is not None:
-            raise ExpressionError(self.text, self.columns[position], f"* is entry by entry, and {self.written(turned)} "
-                                  f"stands beside {self.written(turned.value)}: write @ for a product of matrices")
+            raise ExpressionError(self.text, self.columns[position], "* is entry by entry, "
+                                  f"and {self.written(turned)} "
+                                  f"stands beside {self.written(turned.value)}: write @ for a "
+                                  "product of matrices")
 
     def name(self, node, name):
         if name in FUNCTIONS:
-            self.fail(node, f"{name} is a function: write {name}(...), or give the array another name")
+            self.fail(node,
+                      f"{name} is a function: write {name}(...), or give the array another name")
         if name not in CONSTANTS:
             self.names.setdefault(name)
             return (name,)
@@ -365,7 +393,8 @@ class _Reader:
         position = self.program.index(".", self.end(value))
         if name != "T":
             written = name if name in FUNCTIONS else {"I": "inv"}.get(name)
-            self.fail(node, f".{name} is not known here, only .T is" + (f"; write {written}(...)" if written else ""),
+            self.fail(node, f".{name} is not known here, only .T is"
+                      + (f"; write {written}(...)" if written else ""),
                       position - self.start(node))
         return self.place(node, position, self.array(value, position))
 
@@ -385,13 +414,15 @@ class _Reader:
         name = function.id
         if name not in FUNCTIONS:
             if name in _OF_MATRICES:
-                self.fail(function, f"there is no {name}, the function of a matrix; {_OF_MATRICES[name]}(X) is another "
-                                    f"one, which works entry by entry")
+                self.fail(function, f"there is no {name}, the function of a matrix; "
+                                    f"{_OF_MATRICES[name]}(X) is another "
+                                    "one, which works entry by entry")
             close = difflib.get_close_matches(name, FUNCTIONS, n=3)
             if name in self.arrays or len(name) == 1:
-                self.fail(function, f"{name} is an array and cannot be called; write {name} @ (...) for a matrix "
-                                    f"product, {name} * (...) entry by entry")
-            advice = f"; did you mean {' or '.join(close)}?" if close else f". Known are {', '.join(sorted(FUNCTIONS))}"
+                self.fail(function, f"{name} is an array and cannot be called; write {name} @ "
+                                    f"(...) for a matrix product, {name} * (...) entry by entry")
+            advice = (f"; did you mean {' or '.join(close)}?" if close
+                      else f". Known are {', '.join(sorted(FUNCTIONS))}")
             self.fail(function, f"there is no function {name}{advice}")
         below = [self.argument(a) for a in node.args]
         for k in node.keywords:
@@ -422,13 +453,15 @@ class _Reader:
             self.integer(node)
 
     def integer(self, node):
-        number = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else node
+        number = (node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+                  else node)
         if not isinstance(number, ast.Constant) or type(number.value) is not int:
             self.fail(node, "expected an integer here")
 
 
 class _OnPaper(ast.NodeTransformer):
-    """Where text means what paper means: x.T as a call of `transposed`, A * B as one of `_entrywise`."""
+    """Where text means what paper means: x.T as a call of `transposed`, A * B as one of
+    `_entrywise`."""
 
     def __init__(self, reader):
         self.reader = reader
@@ -447,7 +480,8 @@ class _OnPaper(ast.NodeTransformer):
         return self.called(node, "_product", left, right, turned, *map(ast.Constant, written))
 
     def called(self, node, function, *arguments):
-        return ast.copy_location(ast.Call(ast.Name(function, ast.Load()), list(arguments), []), node)
+        return ast.copy_location(ast.Call(ast.Name(function, ast.Load()), list(arguments), []),
+                                 node)
 
 
 def _is_transpose(node):
@@ -466,8 +500,8 @@ def _entrywise(products, left, right, turned, *written):
     axes = np.ndim(left), np.ndim(right)
     if sorted(axes) == [1, 2] or turned and axes == (2, 2):
         how = "entry by entry" + ", the vector beside each row of the matrix" * (1 in axes)
-        products[" * ".join(written)] = (f"{' * '.join(written)} is {how}; the product of matrices is written "
-                                      f"{' @ '.join(written)}")
+        products[" * ".join(written)] = (f"{' * '.join(written)} is {how}; the product of matrices "
+                                         f"is written {' @ '.join(written)}")
     return left * right
 
 
@@ -487,7 +521,8 @@ def _misfit(function, count, keywords):
 
 
 def _telling(function):
-    """The function; an error that it raises about its arguments has their shapes with it, as `shapes`."""
+    """The function; an error that it raises about its arguments has their shapes with it, as
+    `shapes`."""
     def call(*arguments, **parameters):
         try:
             if any(isinstance(a, Row) for a in (*arguments, *parameters.values())):
@@ -495,6 +530,7 @@ def _telling(function):
             return function(*arguments, **parameters)
         except ValueError as error:
             if not hasattr(error, "shapes"):
-                error.shapes = [x.shape for x in (*arguments, *parameters.values()) if hasattr(x, "shape")]
+                error.shapes = [x.shape for x in (*arguments, *parameters.values())
+                                if hasattr(x, "shape")]
             raise
     return call

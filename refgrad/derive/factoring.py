@@ -8,7 +8,8 @@ from fractions import Fraction
 import numpy as np
 
 from .data import differences
-from .index import Data, Delta, Factor, Group, Index, Leaf, Sum, Term, collected, merged, name_of, scaled
+from .index import (Data, Delta, Factor, Group, Index, Leaf, Sum, Term, collected, merged,
+                    name_of, scaled)
 
 
 def factored(s, label):
@@ -16,7 +17,9 @@ def factored(s, label):
     if len(s.terms) < 2:
         return s
     terms = sorted(s.terms, key=lambda t: (t.key(label), t.coefficient))
-    known = {}  # what two terms have in common, by their identities; the terms are kept, so that these stay unique
+    # What two terms have in common, by their identities; the terms are kept, so that these stay
+    # unique.
+    known = {}
     while len(terms) > 1:
         best = None
         for a, b in itertools.combinations(range(len(terms)), 2):
@@ -32,7 +35,8 @@ def factored(s, label):
         gathered, left = [], []
         for n, t in enumerate(terms):
             rest = without(t, taken, s.free, same=n == a)
-            if rest is None or not _in_one_piece(rest, {i for f in taken for i in f.indices} | s.free, s.free):
+            if rest is None or not _in_one_piece(
+                    rest, {i for f in taken for i in f.indices} | s.free, s.free):
                 left.append(t)
             else:
                 gathered.append(rest)
@@ -51,21 +55,25 @@ def factored(s, label):
         if len(group.terms) > 1 and group.terms[0].coefficient < 0:
             # So that a - b and b - a are known to be of one kind.
             content, group = -content, scaled(group, -1)
-        factors = group.terms[0].factors if len(group.terms) == 1 else (Factor(Group(group), (), Fraction(1)),)
+        factors = (group.terms[0].factors if len(group.terms) == 1
+                   else (Factor(Group(group), (), Fraction(1)),))
         c = content * (group.terms[0].coefficient if len(group.terms) == 1 else 1)
-        terms = sorted([*left, Term(c, (*taken, *sizes, *factors))], key=lambda t: (t.key(label), t.coefficient))
+        terms = sorted([*left, Term(c, (*taken, *sizes, *factors))],
+                       key=lambda t: (t.key(label), t.coefficient))
     return Sum(tuple(terms), s.free) if len(terms) < 2 else under_one_sum(Sum(tuple(terms), s.free))
 
 
 def under_one_sum(s):
-    """A' 1 + B' 1 as (A + B)' 1, where every term is summed over an index of which one factor alone has to know."""
+    """A' 1 + B' 1 as (A + B)' 1, where every term is summed over an index of which one factor alone
+    has to know."""
     shared, parts = None, []
     for t in s.terms:
         bound = [i for i in t.indices if i not in s.free]
         if len(bound) != 1 or len(s.free) > 1:
             return s
         mine = [f for f in t.factors if bound[0] in f.indices]
-        if len(mine) != 1 or mine[0].power != 1 or sum(bound[0] in slot for slot in mine[0].slots) > 1:
+        if (len(mine) != 1 or mine[0].power != 1
+                or sum(bound[0] in slot for slot in mine[0].slots) > 1):
             return s
         shared = shared or Index(bound[0].size)
         if bound[0].size != shared.size:
@@ -88,21 +96,26 @@ def shared_scalars(s):
     c, inside = _content(s)
     sizes = None
     for t in s.terms:
-        mine = {f.atom.name: f for f in t.factors if getattr(f.atom, "role", None) == "size" and f.power < 0}
+        mine = {f.atom.name: f
+                for f in t.factors if getattr(f.atom, "role", None) == "size" and f.power < 0}
         sizes = mine if sizes is None else {
-            name: f._replace(power=max(f.power, mine[name].power)) for name, f in sizes.items() if name in mine}
+            name: f._replace(power=max(f.power, mine[name].power)) for name, f in sizes.items()
+            if name in mine}
     sizes = tuple((sizes or {}).values())
     undo = tuple(f._replace(power=-f.power) for f in sizes)
-    return c, sizes, Sum(tuple(merged(t.coefficient, t.factors + undo, s.free) for t in inside.terms), s.free)
+    return c, sizes, Sum(tuple(merged(t.coefficient, t.factors + undo, s.free)
+                               for t in inside.terms), s.free)
 
 
 def _content(s):
-    """A simple number that all coefficients are integer multiples of (negative, if all are), and the rest."""
+    """A simple number that all coefficients are integer multiples of (negative, if all are), and
+    the rest."""
     numerators = [abs(t.coefficient.numerator) for t in s.terms]
     denominators = [t.coefficient.denominator for t in s.terms]
     if not numerators:
         return Fraction(1), s
-    c = Fraction(int(np.gcd.reduce(np.array(numerators, object))), int(np.lcm.reduce(np.array(denominators, object))))
+    c = Fraction(int(np.gcd.reduce(np.array(numerators, object))),
+                 int(np.lcm.reduce(np.array(denominators, object))))
     if max(c.numerator, c.denominator) > 999:
         return Fraction(1), s
     if all(t.coefficient < 0 for t in s.terms):
@@ -111,8 +124,10 @@ def _content(s):
 
 
 def _matches(f, g, free, known):
-    """How the indices of g have to be called so that g is f, given what is known: a dict, or None."""
-    if f.power != g.power and (f.power.denominator != 1 or g.power.denominator != 1 or (f.power > 0) != (g.power > 0)):
+    """How the indices of g have to be called so that g is f, given what is known: a dict, or
+    None."""
+    if f.power != g.power and (f.power.denominator != 1 or g.power.denominator != 1
+                               or (f.power > 0) != (g.power > 0)):
         return None
     mine, yours = list(f.indices), list(g.indices)
     if len(mine) > 4:
@@ -124,7 +139,8 @@ def _matches(f, g, free, known):
         pairs = list(zip(mine, order))
         if any((i in free or j in free) and i is not j for i, j in pairs):
             continue
-        if any(known.get(j, i) is not i or (j not in known and i in taken and i not in free) for i, j in pairs):
+        if any(known.get(j, i) is not i or (j not in known and i in taken and i not in free)
+               for i, j in pairs):
             continue
         if g._replace(power=one).key({j: f"x{n}" for n, (_, j) in enumerate(pairs)}) == target:
             return {j: i for i, j in pairs}
@@ -141,7 +157,8 @@ def resemblance(f):
     atom = f.atom
     if type(atom) is Group:
         return "()", len(atom.sum.terms), len(atom.sum.free)
-    return (atom.name if type(atom) in (Leaf, Data) else "1=" if type(atom) is Delta else name_of(atom.function),
+    return (atom.name if type(atom) in (Leaf, Data) else "1=" if type(atom) is Delta
+                else name_of(atom.function),
             len(f.slots) or len(f.indices))
 
 
@@ -179,17 +196,19 @@ def _common(s, t, free):
         if best is None or len(taken) > len(best[0]):
             outside = {i for f in taken for i in f.indices} | free
             rests = [without(s, taken, free, same=True), without(t, taken, free)]
-            if None not in rests and len({i for r in rests for i in r.indices if i in outside}) <= 2 \
-                    and all(_in_one_piece(r, outside, free) for r in rests) \
-                    and not (any(f.indices for f in taken) and _leaves_ones(*rests)):
+            if (None not in rests and len({i for r in rests for i in r.indices if i in outside})
+                    <= 2 and all(_in_one_piece(r, outside, free) for r in rests)
+                    and not (any(f.indices for f in taken) and _leaves_ones(*rests))):
                 best = taken, known
-        if len(seeds) > 16:  # from each of them the same would grow; in short products all are tried nevertheless
+        # From each of them the same would grow; in short products all are tried nevertheless.
+        if len(seeds) > 16:
             seen.update((id(f), id(g)) for f, g in pairs)
     return best
 
 
 def _in_one_piece(rest, outside, free):
-    """Whether the factors hang together, if they are to stand in parentheses within a matrix product."""
+    """Whether the factors hang together, if they are to stand in parentheses within a matrix
+    product."""
     if all(i in free for i in rest.indices if i in outside):
         return True
     groups = []
@@ -202,7 +221,8 @@ def _in_one_piece(rest, outside, free):
 
 
 def _leaves_ones(*rests):
-    """Whether the identity is added to a column or row beside itself: diag(s) - s s' has no such part."""
+    """Whether the identity is added to a column or row beside itself: diag(s) - s s' has no such
+    part."""
     return any({*f.indices} - {*other.indices} for r, other in (rests, rests[::-1])
                for f in r.factors if type(f.atom) is Delta)
 
@@ -212,13 +232,15 @@ def _smaller(f, g):
 
 
 def without(term, taken, free, same=False):
-    """The term divided by the factors, its indices called as theirs; None if they do not divide it."""
+    """The term divided by the factors, its indices called as theirs; None if they do not divide
+    it."""
     known, left = {i: i for f in taken for i in f.indices} if same else {}, list(term.factors)
     for f in taken:
         kind = resemblance(f)
         for n, g in enumerate(left):
             found = _matches(f, g, free, known) if resemblance(g) == kind else None
-            if found is not None and abs(g.power) >= abs(f.power) and (g.power > 0) == (f.power > 0):
+            if (found is not None and abs(g.power) >= abs(f.power)
+                    and (g.power > 0) == (f.power > 0)):
                 known |= found
                 rest = g.power - f.power
                 left[n:n + 1] = [g._replace(power=rest)] if rest else []
@@ -226,5 +248,6 @@ def without(term, taken, free, same=False):
         else:
             return None
     new = {j: (i,) for j, i in known.items() if j is not i}
-    private = {i: (Index(i.size),) for g in left for i in g.indices if i not in known and i not in free}
+    private = {i: (Index(i.size),) for g in left for i in g.indices
+               if i not in known and i not in free}
     return Term(term.coefficient, tuple(g.substituted(private | new) for g in left))

@@ -1,7 +1,8 @@
 """Formulas in matrix notation, as trees: what a derivation prints.
 
-A formula is a scalar, a column (an array with one axis), a row (its transpose), a matrix, or an array of more axes,
-which only index notation can write.  The trees know what they are; how they look is the printers' business.
+A formula is a scalar, a column (an array with one axis), a row (its transpose), a matrix, or an
+array of more axes, which only index notation can write.  The trees know what they are; how they
+look is the printers' business.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ class Num(NamedTuple):
 
 
 class Name(NamedTuple):
-    """A variable, an intermediate result, a differential (dX), a cotangent (G_Z), a size (m), or given data.
+    """A variable, an intermediate result, a differential (dX), a cotangent (G_Z), a size (m), or
+    given data.
 
     text    how it is called, an identifier: "X", "Z1", "dZ1", "G_Z1", "m"
     role    "variable", "intermediate", "differential", "cotangent", "size" or "data"
@@ -65,7 +67,8 @@ class Zeros(NamedTuple):
 
 
 class Reshaped(NamedTuple):
-    """The same entries in an array of these sizes, some of them 1, which formulas do not know and programs do."""
+    """The same entries in an array of these sizes, some of them 1, which formulas do not know and
+    programs do."""
 
     body: object
     sizes: tuple
@@ -80,7 +83,8 @@ class Plus(NamedTuple):
 
 
 class Times(NamedTuple):
-    """A formula multiplied by scalars; the first may be a Num, and only the first.  Dividing is a Power of -1."""
+    """A formula multiplied by scalars; the first may be a Num, and only the first.  Dividing is a
+    Power of -1."""
 
     scalars: tuple
     body: object  # None: the product of the scalars alone
@@ -176,11 +180,13 @@ class Vec(NamedTuple):
 
 
 class Apply(NamedTuple):
-    """A function of formulas: elementwise (the result has the argument's kind), or of whole arrays (softmax, det).
+    """A function of formulas: elementwise (the result has the argument's kind), or of whole arrays
+    (softmax, det).
 
-    function  a refgrad Primitive (`.name`, `.function`); "norm" for |x|, the root of <x, x>; or "jvp" or "vjp" for a
-              rule of the engine's that has no matrix form: the arguments are then (v, *arrays), and `params` has
-              "primitive", "argument" (the array's position) and, under "params", the primitive's own
+    function  a refgrad Primitive (`.name`, `.function`); "norm" for |x|, the root of <x, x>; or
+              "jvp" or "vjp" for a rule of the engine's that has no matrix form: the arguments are
+              then (v, *arrays), and `params` has "primitive", "argument" (the array's position)
+              and, under "params", the primitive's own
     """
 
     function: object
@@ -199,10 +205,12 @@ class Compare(NamedTuple):
 
 
 class Indexed(NamedTuple):
-    """Index notation: the product of the factors, each with its subscripts, summed over all subscripts but `free`.
+    """Index notation: the product of the factors, each with its subscripts, summed over all
+    subscripts but `free`.
 
-    factors   pairs (formula, subscripts): a formula with subscripts of its own (() for a scalar); a subscript is a
-              letter, or a tuple of letters for an axis that runs over all their combinations, row by row
+    factors   pairs (formula, subscripts): a formula with subscripts of its own (() for a scalar); a
+              subscript is a letter, or a tuple of letters for an axis that runs over all their
+              combinations, row by row
     free      the subscripts of the result, one for each axis, in the same notation
     sizes     pairs (letter, size)
     """
@@ -214,7 +222,8 @@ class Indexed(NamedTuple):
 
 
 def _told_apart(node):
-    """Equal only to what is of the same class: as tuples, a sum and a product of the same factors would be equal."""
+    """Equal only to what is of the same class: as tuples, a sum and a product of the same factors
+    would be equal."""
     node.__eq__ = lambda self, other: type(self) is type(other) and tuple.__eq__(self, other)
     node.__ne__ = lambda self, other: not self == other
     node.__hash__ = lambda self: hash((type(self).__name__, *self))

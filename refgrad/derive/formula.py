@@ -1,4 +1,5 @@
-"""Formulas that a derivation ends with: written out where that is short, else with names for their parts."""
+"""Formulas that a derivation ends with: written out where that is short, else with names for their
+parts."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from .matrix import has_indices, matrix_form
 from .names import data_in, extent, inlined, named, names_in
 from .printing import latex, text
 
-#: A formula of more characters than this is written with names for its parts: it stands behind dL/dX = on a line.
+#: A formula of more characters than this is written with names for its parts: it stands behind
+#: dL/dX = on a line.
 LINE = 90
 #: An expression of more atoms than this is not tried without names.
 MOST_ATOMS = 96
@@ -24,7 +26,8 @@ WITH = r" \quad\text{where } "
 
 
 class Formula:
-    """An expression and how it looks.  `where` has the names that it uses, as pairs (name, Formula)."""
+    """An expression and how it looks.  `where` has the names that it uses, as pairs (name,
+    Formula)."""
 
     def __init__(self, symbol, where=()):
         self.symbol, self.where = symbol, tuple(where)
@@ -83,25 +86,31 @@ def parts(x):
     """How many parts a formula has, beside signs."""
     if not isinstance(x, tuple) or x == F.Num(-1):
         return 0
-    return (type(x) in (F.Name, F.Apply, F.Num, F.Ones, F.Inverse, F.Compare, F.Rows, F.Total)) + sum(map(parts, x))
+    return ((type(x) in (F.Name, F.Apply, F.Num, F.Ones, F.Inverse, F.Compare, F.Rows, F.Total))
+            + sum(map(parts, x)))
 
 
 def with_few_names(symbols, definitions):
-    """{name: Formula} of {name: symbol}: what is longer than a line keeps the names that it needs."""
+    """{name: Formula} of {name: symbol}: what is longer than a line keeps the names that it
+    needs."""
     short = {n: written_out(s, definitions) for n, s in symbols.items()}
     lines = {n: s for n, s in symbols.items() if short[n] is None}
-    known = {n: definitions[n] for n in definitions if any(n in used(s, definitions) for s in lines.values())}
+    known = {n: definitions[n]
+             for n in definitions if any(n in used(s, definitions) for s in lines.values())}
     names = list(reversed(known))
     for name in names + names:  # what was too long is shorter once others are gone
         if name not in known:
             continue
         mine = {name: known[name]}
-        users = {n: s for n, s in [*lines.items(), *known.items()] if name in names_in(s.expression)}
+        users = {n: s for n, s in [*lines.items(), *known.items()]
+                 if name in names_in(s.expression)}
         found = {n: written_out(s, mine) for n, s in users.items()}
         if None not in found.values():
             lines |= {n: found[n].symbol for n in users if n in lines}
             known = {n: found[n].symbol if n in users else s for n, s in known.items() if n != name}
-    return {n: short[n] or Formula(lines[n], [(d, Formula(known[d])) for d in used(lines[n], known)]) for n in symbols}
+    return {n: short[n]
+            or Formula(lines[n], [(d, Formula(known[d])) for d in used(lines[n], known)])
+            for n in symbols}
 
 
 def used(symbol, definitions):
@@ -124,7 +133,8 @@ def kinks_in(x):
         here = {"step"}
     else:
         divides = type(x) is F.Power and x.exponent < 0
-        rooted = divides and (x.exponent.denominator > 1 or getattr(x.body, "function", "") == "norm")
+        rooted = divides and (x.exponent.denominator > 1
+                              or getattr(x.body, "function", "") == "norm")
         here = {"root"} if rooted else set()
     return here.union(*map(kinks_in, x))
 
@@ -134,7 +144,9 @@ def size_names(x):
     if not isinstance(x, tuple):
         return set()
     here = {x.text} if type(x) is F.Name and x.role == "size" else set()
-    written = ([x.size] if type(x) in (F.Ones, F.Eye, F.Rows) else x.sizes if type(x) in (F.Zeros, F.Reshaped)
+    written = ([x.size] if type(x) in (F.Ones, F.Eye, F.Rows) else x.sizes
+               if type(x) in (F.Zeros, F.Reshaped)
                else [s for _, s in x.sizes] if type(x) is F.Indexed else [])
-    here = here.union(*(re.findall(r"[^\W\d]\w*", size) for size in written if isinstance(size, str)))
+    here = here.union(*(re.findall(r"[^\W\d]\w*", size) for size in written
+                        if isinstance(size, str)))
     return here.union(*map(size_names, x)) if len(x) else here

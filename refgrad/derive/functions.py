@@ -135,7 +135,8 @@ def quotient(term, free):
             if type(g.atom) is Point and g.atom.function is below and (
                     g.power <= -1 and _same_argument(f, g)):
                 p = min(f.power, -g.power)
-                made = [*lowered(p, f), *lowered(-p, g), f._replace(atom=Point(result, f.atom.args), power=p)]
+                made = [*lowered(p, f), *lowered(-p, g),
+                        f._replace(atom=Point(result, f.atom.args), power=p)]
                 return replaced(term, (n, m), made)
     return None
 
@@ -152,12 +153,13 @@ def exponentials(term, free):
             continue
         opposite = labels(f.indices), scaled(f.atom.args[0], -1)
         for m, g in enumerate(term.factors):
-            if type(g.atom) is not Point or g.power < 1 or g.atom.function not in (EXP, logistic) or (
-                    {*g.indices} != {*f.indices} or (
-                        g.atom.args[0].key(opposite[0]) != opposite[1].key(opposite[0]))):
+            if (type(g.atom) is not Point or g.power < 1 or g.atom.function not in (EXP, logistic)
+                    or ({*g.indices} != {*f.indices} or (
+                        g.atom.args[0].key(opposite[0]) != opposite[1].key(opposite[0])))):
                 continue
             p = min(f.power, g.power)
-            sigma = [Factor(Point(logistic, f.atom.args), (), p)] if g.atom.function is logistic else []
+            sigma = ([Factor(Point(logistic, f.atom.args), (), p)]
+                     if g.atom.function is logistic else [])
             made = replaced(term, (n, m), [*lowered(p, f, g), *sigma])
             if {*f.indices} <= {*free, *made.indices}:
                 return made
@@ -180,7 +182,8 @@ def sums_of_exponentials(term, free):
         names = labels(f.indices)
         one, other = sorted(exponents, key=lambda s: len(s.terms))
         if not one.terms and terms[0].coefficient == terms[1].coefficient == 1:
-            return replaced(term, (n,), [Factor(Point(logistic, (scaled(other, -1),)), (), -f.power)])
+            return replaced(term, (n,),
+                            [Factor(Point(logistic, (scaled(other, -1),)), (), -f.power)])
         if one.key(names) == scaled(other, -1).key(names) and (
                 terms[0].coefficient == terms[1].coefficient):
             twice = (2 * terms[0].coefficient) ** int(f.power)
@@ -215,7 +218,8 @@ def softmax_by_hand(term, free):
                 axes = tuple((i,) for i in (*(i for i in g.indices if i is not along[0]), *along))
                 atom = Call(SOFTMAX, ((axes, unshifted(g.atom.args[0], along)),), (("axis", -1),),
                             tuple(i.size for (i,) in axes), ones=(len(axes) - 1,))
-                return replaced(term, (n, m), [*lowered(-p, f), *lowered(p, g), Factor(atom, axes, p)])
+                return replaced(term, (n, m),
+                                [*lowered(-p, f), *lowered(p, g), Factor(atom, axes, p)])
     return None
 
 
@@ -242,7 +246,8 @@ def _is_exp(f):
 
 
 def complements(s):
-    """Sums that are s, with sigma(-x) as 1 - sigma(x) or the other way round, if both stand in it."""
+    """Sums that are s, with sigma(-x) as 1 - sigma(x) or the other way round, if both stand in
+    it."""
     names, known = labels({i for t in s.terms for i in t.indices}), {}
     for f in (f for t in s.terms for f in t.factors if _is_logistic(f)):
         known[f.atom.args[0].key(names)] = f.atom.args[0]

@@ -1,10 +1,12 @@
-"""Expressions in index notation: sums of products of factors, summed over the indices that are bound.
+"""Expressions in index notation: sums of products of factors, summed over the indices that are
+bound.
 
     (X' (X W - Y))_ij  is  X_ki (X W - Y)_kj,  summed over k
 
-Matrix notation is for people; here a product is a set of factors, a transpose is an order of indices, a trace is an
-index that stands twice, and a column of ones is an index that no factor has.  So (X')' = X, tr(A B) = tr(B A) and all
-their kin need no rules: equal expressions have equal keys once they are multiplied out.
+Matrix notation is for people; here a product is a set of factors, a transpose is an order of
+indices, a trace is an index that stands twice, and a column of ones is an index that no factor has.
+So (X')' = X, tr(A B) = tr(B A) and all their kin need no rules: equal expressions have equal keys
+once they are multiplied out.
 
 An expression (`Sum`) says which indices are free; all others are bound, and belong to it alone.
 """
@@ -22,13 +24,14 @@ class SizeMismatch(ValueError):
     """Two axes that have to be of one size are not."""
 
     def __init__(self, first, second):
-        super().__init__(f"an axis of size {first} meets one of size {second}; expected the same size. Give both the "
-                         f"same name or number in the shapes of the arrays")
+        super().__init__(f"an axis of size {first} meets one of size {second}; expected the same "
+                         "size. Give both the same name or number in the shapes of the arrays")
         self.sizes = first, second
 
 
 def sum_of(size):
-    """A size as an expression: an integer, or a number that was computed from sizes and knows how."""
+    """A size as an expression: an integer, or a number that was computed from sizes and knows
+    how."""
     known = getattr(size, "expression", None)
     return Sum.number(int(size)) if known is None else known
 
@@ -50,7 +53,8 @@ class Index:
 
 
 class Leaf(NamedTuple):
-    """Something with a name: a variable, an intermediate result, a differential, a cotangent, a size."""
+    """Something with a name: a variable, an intermediate result, a differential, a cotangent, a
+    size."""
 
     parts = ()  # the expressions inside an atom that have the factor's indices
     name: str
@@ -72,7 +76,8 @@ class Data(NamedTuple):
     truths: bool = False  # whether all entries are 0 or 1
 
     def key(self, label):
-        return f"{self.name}{self.array.shape}{self.array.tobytes().hex()[:64]}{hash(self.array.tobytes())}"
+        return (f"{self.name}{self.array.shape}{self.array.tobytes().hex()[:64]}"
+                f"{hash(self.array.tobytes())}")
 
     def __eq__(self, other):
         return self is other
@@ -110,7 +115,8 @@ class Group(NamedTuple):
 class Point(NamedTuple):
     """A function applied entry by entry; its indices are those of its arguments.
 
-    function  a primitive, or one of the comparisons > >= < <= == != (then 1 where it holds, 0 elsewhere)
+    function  a primitive, or one of the comparisons > >= < <= == != (then 1 where it holds, 0
+              elsewhere)
     params    pairs (name, value)
     """
 
@@ -127,7 +133,8 @@ class Point(NamedTuple):
         return self._replace(args=tuple(map(function, self.args)))
 
     def key(self, label):
-        return f"{name_of(self.function)}[{';'.join(a.key(label) for a in self.args)}{self.params or ''}]"
+        return (f"{name_of(self.function)}[{';'.join(a.key(label) for a in self.args)}"
+                f"{self.params or ''}]")
 
 
 class Call(NamedTuple):
@@ -168,7 +175,8 @@ def numbered(axes):
 
 
 class Factor(NamedTuple):
-    """An atom to a power, with the indices of its axes: each axis a tuple of one index or of several that it merges."""
+    """An atom to a power, with the indices of its axes: each axis a tuple of one index or of
+    several that it merges."""
 
     atom: object
     slots: tuple
@@ -226,7 +234,8 @@ class Sum(NamedTuple):
         return "+".join(sorted(f"{t.coefficient}*{t.key(label)}" for t in self.terms))
 
     def substituted(self, new):
-        """With other free indices: `new` maps an index to a tuple of indices.  Bound indices stay its own."""
+        """With other free indices: `new` maps an index to a tuple of indices.  Bound indices stay
+        its own."""
         new = {i: to for i, to in new.items() if i in self.free}
         if not new:
             return self
@@ -245,8 +254,9 @@ def labels(indices):
 def canonical(factors, label):
     """(text, bound indices in the order in which the text numbers them).
 
-    Each bound index gets a colour: what it sees of the factors that it stands in; the colours are refined until they
-    settle; where some are still equal, all orders of those are tried and the smallest text is taken.
+    Each bound index gets a colour: what it sees of the factors that it stands in; the colours are
+    refined until they settle; where some are still equal, all orders of those are tried and the
+    smallest text is taken.
     """
     bound = list(dict.fromkeys(i for f in factors for i in f.indices if i not in label))
     for f in factors:  # 1_ij A_i is 1_ij A_j
@@ -274,7 +284,8 @@ def canonical(factors, label):
         by_colour.setdefault(colour[i], []).append(i)
     orders = itertools.product(*(itertools.permutations(group) if len(group) < 5 else [tuple(group)]
                                  for group in by_colour.values()))
-    best, taken = None, {*label.values()}  # an index of the sum around has the label that this one gave it
+    # An index of the sum around has the label that this one gave it.
+    best, taken = None, {*label.values()}
     names = [name for n in range(len(bound) + len(taken)) if (name := f"b{n}") not in taken]
     for order in orders:
         order = [i for group in order for i in group]
@@ -315,7 +326,8 @@ def product(a, b):
 def merged(coefficient, factors, free):
     """A term in which equal factors are one, with their powers added."""
     kept = with_powers(factors)
-    lost = {i for f in factors for i in f.indices} - {i for f in kept for i in f.indices} - set(free)
+    lost = ({i for f in factors for i in f.indices} - {i for f in kept for i in f.indices}
+            - set(free))
     return times_sizes(Term(Fraction(coefficient), kept), lost)
 
 
@@ -329,7 +341,8 @@ def as_factor(s):
 
 
 def with_powers(factors):
-    """The factors with equal ones as one, their powers added; an indicator to any power is itself."""
+    """The factors with equal ones as one, their powers added; an indicator to any power is
+    itself."""
     label = labels({i for f in factors for i in f.indices})
     powers, first = {}, {}
     for f in factors:
@@ -343,7 +356,8 @@ def with_powers(factors):
 
 def is_indicator(atom):
     """Whether an atom is 0 or 1 in each entry: a comparison, or given numbers that are."""
-    return type(atom) is Point and isinstance(atom.function, str) or type(atom) is Data and atom.truths
+    return (type(atom) is Point and isinstance(atom.function, str)
+            or type(atom) is Data and atom.truths)
 
 
 def times_sizes(term, indices):
@@ -352,7 +366,8 @@ def times_sizes(term, indices):
     for i in indices:
         size = as_term(sum_of(i.size))
         coefficient, factors = coefficient * size.coefficient, factors + size.factors
-    return Term(coefficient, with_powers(factors)) if len(factors) > len(term.factors) else Term(coefficient, factors)
+    return (Term(coefficient, with_powers(factors)) if len(factors) > len(term.factors)
+            else Term(coefficient, factors))
 
 
 def is_number(s):
@@ -394,17 +409,23 @@ def power(s, p):
         if set(t.indices) <= s.free:
             root = exact_power(t.coefficient, p)
             if p.denominator == 1:
-                return Sum((merged(root, [f._replace(power=f.power * p) for f in t.factors], s.free),), s.free)
-            safe = len(t.factors) <= 1 and all(f.power == 1 or f.power.denominator > 1 for f in t.factors)
+                return Sum((merged(root, [f._replace(power=f.power * p) for f in t.factors],
+                                   s.free),), s.free)
+            safe = len(t.factors) <= 1 and all(f.power == 1 or f.power.denominator > 1
+                                               for f in t.factors)
             if root is not None and (safe or all(is_positive(f) for f in t.factors)):
-                return Sum((Term(root, tuple(f._replace(power=f.power * p) for f in t.factors)),), s.free)
+                return Sum((Term(root, tuple(f._replace(power=f.power * p) for f in t.factors)),),
+                           s.free)
         else:  # a sum over bound indices, times numbers
-            numbers = [f for f in t.factors if not f.indices and (p.denominator == 1 or is_positive(f))]
+            numbers = [f for f in t.factors
+                       if not f.indices and (p.denominator == 1 or is_positive(f))]
             root = exact_power(t.coefficient, p)
             if root is not None and (numbers or t.coefficient != 1):
-                inside = Term(Fraction(1), tuple(f for f in t.factors if not any(f is g for g in numbers)))
+                inside = Term(Fraction(1),
+                              tuple(f for f in t.factors if not any(f is g for g in numbers)))
                 summed_up = Factor(Group(Sum((inside,), s.free)), (), p)
-                return Sum((merged(root, [*(f._replace(power=f.power * p) for f in numbers), summed_up], s.free),),
+                return Sum((merged(root, [*(f._replace(power=f.power * p) for f in numbers),
+                                          summed_up], s.free),),
                            s.free)
     return Sum((Term(Fraction(1), (Factor(Group(s), (), p),)),), s.free)
 

@@ -1,8 +1,9 @@
-"""From a formula's tree to signs on a line: precedence, parentheses and the order of factors, for every notation.
+"""From a formula's tree to signs on a line: precedence, parentheses and the order of factors, for
+every notation.
 
-What binds tighter, from loose to tight: sums and signs, entrywise products and divisions, products written side by
-side, powers and transposes, single signs.  A part gets parentheses where it binds less than its place asks for, and
-nowhere else.
+What binds tighter, from loose to tight: sums and signs, entrywise products and divisions, products
+written side by side, powers and transposes, single signs.  A part gets parentheses where it binds
+less than its place asks for, and nowhere else.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ class Piece(NamedTuple):
 class Layout:
     """The walk over a tree; a notation says how its signs look.
 
-    Below, methods called of_... take a formula and return a Piece.  A notation adds what takes signs and returns signs:
-    its numbers, names and brackets, and how sums, products, quotients, powers and calls are put together.
+    Below, methods called of_... take a formula and return a Piece.  A notation adds what takes
+    signs and returns signs: its numbers, names and brackets, and how sums, products, quotients,
+    powers and calls are put together.
     """
 
     def write(self, form):
@@ -50,7 +52,8 @@ class Layout:
 
     def plus(self, outs):
         (negative, first), *rest = outs
-        return ("-" if negative else "") + first + "".join((" - " if n else " + ") + out for n, out in rest)
+        return ("-" if negative else "") + first + "".join((" - " if n else " + ") + out
+                                                           for n, out in rest)
 
     def minus(self, out):
         return "-" + out
@@ -63,7 +66,8 @@ class Layout:
             return Piece(self.minus(self.write(Num(-value))), SUM)
         if value.denominator == 1 or floating(value):
             return Piece(self.digits(floating(value) or value.numerator), ATOM)
-        return Piece(self.over(self.digits(value.numerator), self.digits(value.denominator)), PRODUCT)
+        return Piece(self.over(self.digits(value.numerator), self.digits(value.denominator)),
+                     PRODUCT)
 
     def of_name(self, form):
         return Piece(self.symbol(form), ATOM)
@@ -111,7 +115,8 @@ class Layout:
             body, turned = (f.body, True) if isinstance(f, T) else (f, False)
             inverse = isinstance(body, Inverse) and not isinstance(body.body, T)
             if n > 1 and (inverse or isinstance(body, Name)):
-                power = self.matrix_power(self.at(body.body if inverse else body, ATOM), -n if inverse else n)
+                power = self.matrix_power(self.at(body.body if inverse else body, ATOM),
+                                          -n if inverse else n)
                 outs.append(self.transposed(self.group(power)) if turned else power)
             else:
                 outs += [self.at(f, TIGHT)] * n
@@ -125,7 +130,8 @@ class Layout:
         denominators = [reciprocal(f) for f in over]
         below = (self.at(denominators[0], TIGHT) if len(denominators) == 1
                  else self.group(self.dots([self.at(f, PRODUCT) for f in denominators])))
-        return Piece(self.divided(self.dots(numerators) if numerators else self.digits(1), below), ENTRYWISE)
+        return Piece(self.divided(self.dots(numerators) if numerators else self.digits(1), below),
+                     ENTRYWISE)
 
     def of_kron(self, form):
         return Piece(self.kron(self.at(form.left, TIGHT), self.at(form.right, TIGHT)), ENTRYWISE)
@@ -147,7 +153,8 @@ class Layout:
             return self.root(form.body)
         if form.exponent < 0:
             return self.one_over(form)
-        return Piece(self.powered(self.at(form.body, ATOM), self.write(Num(form.exponent)), form), TIGHT)
+        return Piece(self.powered(self.at(form.body, ATOM), self.write(Num(form.exponent)), form),
+                     TIGHT)
 
     # functions
 
@@ -155,7 +162,8 @@ class Layout:
         """A function of one formula, by a word."""
         return lambda self, form: Piece(self.call(self.word(word), [self.write(form.body)]), ATOM)
 
-    of_trace, of_total, of_vec, of_diag, of_diagof = map(function, ("tr", "sum", "vec", "diag", "diag"))
+    of_trace, of_total, of_vec, of_diag, of_diagof = map(function,
+                                                         ("tr", "sum", "vec", "diag", "diag"))
 
     def of_inner(self, form):
         return Piece(self.pair(self.write(form.left), self.write(form.right)), ATOM)
@@ -170,7 +178,8 @@ class Layout:
             return Piece(self.bracket(self.write(form.args[0]), "|", "|"), ATOM)
         if isinstance(form.function, str):  # a rule of the engine's: softmax.vjp[0](G, X)
             name = f"{params['primitive'].name}.{form.function}[{params['argument']}]"
-            return Piece(self.call(self.word(name), self.arguments(form.args, params.get("params", ()))), ATOM)
+            return Piece(self.call(self.word(name),
+                                   self.arguments(form.args, params.get("params", ()))), ATOM)
         entry = notation(form.function)
         pattern = getattr(entry, self.field)
         level = PRODUCT if entry.loose else ATOM
@@ -182,21 +191,25 @@ class Layout:
         return Piece(self.call(pattern, self.arguments(form.args, form.params)), ATOM)
 
     def arguments(self, args, params):
-        """Arguments and parameters; that a function works along the last axis or on all entries is not said."""
-        usual = [("axis", -1), ("keepdims", False), ("axis", (-2, -1) if args[-1].kind == MATRIX else (-1,))]
+        """Arguments and parameters; that a function works along the last axis or on all entries is
+        not said."""
+        usual = [("axis", -1), ("keepdims", False),
+                 ("axis", (-2, -1) if args[-1].kind == MATRIX else (-1,))]
         shown = [(k, v) for k, v in dict(params).items() if (k, v) not in usual]
         return [self.write(a) for a in args] + [self.word(f"{k}={v}") for k, v in shown]
 
     # index notation
 
     def of_indexed(self, form):
-        factors = [self.subscripted(self.at(f, TIGHT if not s else ATOM), s) for f, s in form.factors]
+        factors = [self.subscripted(self.at(f, TIGHT if not s else ATOM), s)
+                   for f, s in form.factors]
         free = set(letters_of(form.free))
         used = dict.fromkeys(x for _, s in form.factors for x in letters_of(s))
         bound = [x for x in used if x not in free]
         product = self.side_by_side(factors)
         piece = Piece(self.summed(bound, product) if bound else product, SUM if bound else PRODUCT)
-        return piece if not form.free else Piece(self.subscripted(self.group(piece.out), form.free), TIGHT)
+        return piece if not form.free else Piece(self.subscripted(self.group(piece.out), form.free),
+                                                 TIGHT)
 
 
 def letters_of(subscripts):
@@ -212,7 +225,8 @@ def negated(form):
     """What stands behind the minus sign of a formula that begins with one; None for all others."""
     if isinstance(form, Num) and form.value < 0:
         return Num(-form.value)
-    if isinstance(form, Times) and form.scalars and isinstance(form.scalars[0], Num) and form.scalars[0].value < 0:
+    if (isinstance(form, Times) and form.scalars and isinstance(form.scalars[0], Num)
+            and form.scalars[0].value < 0):
         first, rest = Num(-form.scalars[0].value), form.scalars[1:]
         if first.value != 1:
             return Times((first, *rest), form.body, form.kind)

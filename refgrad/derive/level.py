@@ -1,8 +1,8 @@
 """The level on which a derivation runs: the engine's own rules, forward and backward, on symbols.
 
-As in forward and reverse mode, a primitive's `push` gives the differential of an operation, and its `pull` the
-adjoint.  Intermediate results that a person would name on paper get names: the argument of a nonlinear function, and
-an activation or a sum that enters a product.
+As in forward and reverse mode, a primitive's `push` gives the differential of an operation, and its
+`pull` the adjoint.  Intermediate results that a person would name on paper get names: the argument
+of a nonlinear function, and an activation or a sum that enters a product.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from .symbol import NoFormula, Symbol, as_symbol, size_of
 class Mark:
     """What the level keeps with an array: its slot, its differential, and how it came about.
 
-    made    the primitives that made it since the last name, with the positions of the arguments that vary
+    made    the primitives that made it since the last name, with the positions of the arguments
+            that vary
     value   the array as a symbol: its name, once it has one
     """
 
@@ -41,7 +42,8 @@ class Deriving(Level):
     """Forward and reverse mode at once, on symbols, with names for intermediate results."""
 
     def __init__(self, taken, lettering=None, early=()):
-        """`lettering` and `early` are of a run before: how often each letter is used, and which slots get names."""
+        """`lettering` and `early` are of a run before: how often each letter is used, and which
+        slots get names."""
         super().__init__()
         self.slots = itertools.count()
         self.nodes, self.names, self.differentials, self.by_slot = [], [], {}, {}
@@ -57,7 +59,8 @@ class Deriving(Level):
         return self.variable(as_symbol(value), as_symbol(np.zeros_like(value)))
 
     def process(self, primitive, arrays, params):
-        """Compute an operation, or find what it computed before: equal parts of a program have one name."""
+        """Compute an operation, or find what it computed before: equal parts of a program have one
+        name."""
         for a in arrays:
             if self.traces(a):
                 a.value = a.mark.value
@@ -83,7 +86,8 @@ class Deriving(Level):
                 parts.append(a.mark.slot)
             elif isinstance(a, Symbol):
                 parts.append((a.shape, a.key()))
-            elif type(a) is np.ndarray and a.dtype != object or np.ndim(a) == 0 and not isinstance(a, Tracer):
+            elif (type(a) is np.ndarray and a.dtype != object
+                  or np.ndim(a) == 0 and not isinstance(a, Tracer)):
                 parts.append((np.shape(a), np.asarray(a).tobytes(), str(a)))
             else:
                 return None
@@ -95,7 +99,8 @@ class Deriving(Level):
             if mine[i] and not a.mark.name and self.deserves_name(primitive, i, a.value):
                 self.give_name(a)
         values = [a.value if own else self.define(self.tidy(a), primitive).symbol
-                  if isinstance(a, Symbol) and not primitive.pointwise and self.deserves_name(primitive, i, a) else a
+                  if isinstance(a, Symbol) and not primitive.pointwise
+                  and self.deserves_name(primitive, i, a) else a
                   for i, (a, own) in enumerate(zip(arrays, mine))]
         result, kept = primitive.trace(values, params)
         if not isinstance(result, Symbol):
@@ -115,31 +120,38 @@ class Deriving(Level):
                 raise NoFormula(primitive.name)
             tangent = primitive.push(tangents, kept, values, params, result)
         except (NoFormula, NoRule):
-            tangent = sum(self.left_whole("jvp", primitive, [tangents[i], *values], i, params, result) for i in wanted)
-        linear = len(wanted) == 1 and (primitive.kind is MULTILINEAR or traits(primitive).linear_in == wanted[0])
+            tangent = sum(self.left_whole("jvp", primitive, [tangents[i], *values], i, params,
+                                          result) for i in wanted)
+        linear = len(wanted) == 1 and (primitive.kind is MULTILINEAR
+                                       or traits(primitive).linear_in == wanted[0])
         mine = [] if linear else [(primitive, tuple(wanted))]
         made = tuple(dict.fromkeys([*(p for i in wanted for p in arrays[i].mark.made), *mine]))
         traced = self.variable(result, as_symbol(tangent), made)
         if traced.mark.slot in self.early:
             self.give_name(traced)
-        self.nodes.append(Node(primitive, kept, values, params, wanted, [arrays[i].mark.slot for i in wanted],
-                               traced.mark.slot, None))
+        self.nodes.append(Node(primitive, kept, values, params, wanted,
+                               [arrays[i].mark.slot for i in wanted], traced.mark.slot, None))
         return traced
 
     def made_by(self, x):
-        """The primitive, arguments and parameters that made a traced array; of an argument, and of others, Nones."""
+        """The primitive, arguments and parameters that made a traced array; of an argument, and of
+        others, Nones."""
         return self.operations.get(x.mark.slot if self.traces(x) else None, (None, (None,), {}))
 
     def made_stable(self, primitive, arrays):
-        """A result that is computed by hand in a stable way, as the function that it is; None for others.
+        """A result that is computed by hand in a stable way, as the function that it is; None for
+        others.
 
-        exp(z - c) / sum(exp(z - c)) is softmax(z), and log(sum(exp(z - c))) is log(sum(exp(z))) - c, where c is the
+        exp(z - c) / sum(exp(z - c)) is softmax(z),
+            and log(sum(exp(z - c))) is log(sum(exp(z))) - c, where c is the
         same along the axis of the sum, as its maximum is.
         """
         made, (e, *_), how = self.made_by(arrays[-1])
-        if made is not TABLE[np.sum] or self.made_by(e)[0] is not TABLE[np.exp] or len(how["axis"]) != 1:
+        if (made is not TABLE[np.sum] or self.made_by(e)[0] is not TABLE[np.exp]
+                or len(how["axis"]) != 1):
             return None
-        (z,), c, axis, kept = self.made_by(e)[1], None, how["axis"][0] % e.ndim - e.ndim, how["keepdims"]
+        (z,), c, axis, kept = (self.made_by(e)[1], None, how["axis"][0] % e.ndim - e.ndim,
+                               how["keepdims"])
         made, parts, _ = self.made_by(z)
         if made is TABLE[np.subtract] and self.traces(parts[0]) and parts[0].shape == z.shape and (
                 np.ndim(parts[1]) < -axis or np.shape(parts[1])[axis] == 1):
@@ -147,8 +159,8 @@ class Deriving(Level):
         if primitive is TABLE[np.log] and c is not None:
             return np.log(np.sum(np.exp(z), axis, keepdims=kept)) - (
                 c if kept or np.ndim(c) < -axis else np.squeeze(c, axis))
-        if primitive is TABLE[np.divide] and self.traces(arrays[0]) and arrays[0].mark.slot == e.mark.slot and (
-                kept or z.ndim == 1):
+        if (primitive is TABLE[np.divide] and self.traces(arrays[0])
+                and arrays[0].mark.slot == e.mark.slot and (kept or z.ndim == 1)):
             return softmax(z, dim=axis)
         return None
 
@@ -163,7 +175,8 @@ class Deriving(Level):
         if primitive.kind is MULTILINEAR or traits(primitive).bilinear:
             several = len(value.expression.terms) > 1
             factors = [f for t in value.expression.terms for f in t.factors]
-            return several or any(type(f.atom) in (Point, Call) and self.uses_names(f) for f in factors)
+            return several or any(type(f.atom) in (Point, Call) and self.uses_names(f)
+                                  for f in factors)
         return True
 
     def uses_names(self, f):
@@ -184,17 +197,19 @@ class Deriving(Level):
             a.mark.tangent = np.transpose(of.mark.tangent, **params)
             return
         definition = self.tidy(a.value)
-        known = next((d for d in self.names if d.name not in self.differentials and d.symbol.key() == definition.key()),
+        known = next((d for d in self.names
+                      if d.name not in self.differentials and d.symbol.key() == definition.key()),
                      None)
         if known is None:
             name = self.new_name(definition)
-            known = Defined(name, named(name, definition, symmetric=self.is_symmetric(definition)), definition,
-                            a.mark.made)
+            known = Defined(name, named(name, definition, symmetric=self.is_symmetric(definition)),
+                            definition, a.mark.made)
             self.names.append(known)
         name = a.mark.name = known.name
         a.value = a.mark.value = known.symbol
         differential = named("d" + name, a.value, "differential")
-        self.differentials[name] = Defined(name, differential, self.tidy(a.mark.tangent), a.mark.made)
+        self.differentials[name] = Defined(name, differential, self.tidy(a.mark.tangent),
+                                           a.mark.made)
         a.mark.tangent = differential
         a.mark.made = ()
         self.by_slot[a.mark.slot] = name
@@ -256,7 +271,8 @@ class Deriving(Level):
     def new_name(self, symbol):
         letter = letter_for(symbol)
         self.counts[letter] = self.counts.get(letter, 0) + 1
-        single = self.lettering is not None and self.lettering.get(letter) == 1 and letter not in self.taken
+        single = (self.lettering is not None and self.lettering.get(letter) == 1
+                  and letter not in self.taken)
         name = letter if single else f"{letter}{self.counts[letter]}"
         while name in self.taken:
             self.counts[letter] += 1
@@ -266,16 +282,20 @@ class Deriving(Level):
     # the way back
 
     def left_whole(self, rule, primitive, arrays, argument, params, like):
-        """A jvp or vjp rule that has no formula, as a function with a name of its own, in the shape of `like`."""
+        """A jvp or vjp rule that has no formula, as a function with a name of its own, in the shape
+        of `like`."""
         self.whole.append((rule, primitive))
         symbols = [as_symbol(a) for a in arrays]
         axes = [tuple(Index(i.size) for i in axis) for axis in as_symbol(like).axes]
         about = ("primitive", primitive), ("argument", argument), ("params", tuple(params.items()))
-        atom = Call(rule, tuple((a.axes, a.expression) for a in symbols), about, tuple(size_of(axis) for axis in axes))
-        return Symbol.of_factors(axes, [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
+        atom = Call(rule, tuple((a.axes, a.expression) for a in symbols), about,
+                    tuple(size_of(axis) for axis in axes))
+        return Symbol.of_factors(axes,
+                                 [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
 
     def sweep(self, slot, seed):
-        """(cotangents of all slots, definitions of those with names), walking the operations backwards."""
+        """(cotangents of all slots, definitions of those with names), walking the operations
+        backwards."""
         cotangents, defined = {slot: seed}, {}
         for node in reversed(self.nodes):
             if node.slots not in cotangents:
@@ -302,7 +322,8 @@ class Deriving(Level):
                 raise NoFormula(node.primitive.name)
             return node.primitive.pull(g, node.kept, node.arrays, node.params, node.wanted)
         except (NoFormula, NoRule):
-            return [self.left_whole("vjp", node.primitive, [g, *node.arrays], i, node.params, node.arrays[i])
+            return [self.left_whole("vjp", node.primitive, [g, *node.arrays], i, node.params,
+                                    node.arrays[i])
                     for i in node.wanted]
 
 
@@ -318,7 +339,8 @@ def is_root(symbol):
 
 
 def letter_for(symbol):
-    """Z for what a layer computes, A for an activation, R for a residual; in lower case for vectors, s for numbers."""
+    """Z for what a layer computes, A for an activation, R for a residual; in lower case for
+    vectors, s for numbers."""
     terms = symbol.expression.terms
     if sum(1 for axis in symbol.axes if axis) == 0:
         return "s"

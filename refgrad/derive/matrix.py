@@ -1,11 +1,13 @@
 """From index notation to matrix notation.
 
-The factors of a product are drawn as a graph: an index is a node, a matrix an edge, a column a weight on a node.  Bound
-nodes are then removed one by one, each by the piece of matrix notation that sums over it:
+The factors of a product are drawn as a graph: an index is a node, a matrix an edge, a column a
+weight on a node.  Bound nodes are then removed one by one, each by the piece of matrix notation
+that sums over it:
 
     two matrices meet at k          A_ik B_kj            ->  A B
     with a column between them      A_ik v_k B_kj        ->  A diag(v) B
-    one matrix ends at k            A_ik v_k             ->  A v        (v = 1: the sums of the rows)
+    one matrix ends at k            A_ik v_k             ->  A v
+        (v = 1: the sums of the rows)
     nothing else is at k            u_k v_k              ->  u' v
     two matrices close a circle     A_ik B_ki            ->  tr(A B)
     two matrices side by side       A_ij B_ij            ->  A . B
@@ -18,8 +20,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from . import form as F
-from .build import (d_last, hadamard, is_d, mm, norm_of, pair, plus, scalar_product, times, trace, transpose,
-                    transposes, transposes_of)
+from .build import (d_last, hadamard, is_d, mm, norm_of, pair, plus, scalar_product, times, trace,
+                    transpose, transposes, transposes_of)
 from .index import Data, Delta, Group, Leaf, Point, Sum
 from .notation import traits
 from .numpy_source import source
@@ -40,10 +42,13 @@ def matrix_form(symbol):
 
 
 def to_form(s, axes, loose=False):
-    """An expression as a formula; `loose`: a number may stand for an array all of whose entries it is."""
+    """An expression as a formula; `loose`: a number may stand for an array all of whose entries it
+    is."""
     if not s.terms:
-        return F.Num(Fraction(0)) if loose or not axes else F.Zeros(sizes_of(axes), kind_of(len(axes)))
-    alone = len(s.terms) == 1 or len(axes) == 2 and any(type(f.atom) is Delta for t in s.terms for f in t.factors)
+        return (F.Num(Fraction(0)) if loose or not axes
+                else F.Zeros(sizes_of(axes), kind_of(len(axes))))
+    alone = (len(s.terms) == 1
+             or len(axes) == 2 and any(type(f.atom) is Delta for t in s.terms for f in t.factors))
     terms = [term_form(t, axes, loose or not alone) for t in s.terms]
     return terms[0] if len(terms) == 1 else gathered(terms)
 
@@ -128,7 +133,8 @@ class Graph:
         return e[2] if e[0] is first else e[3]
 
     def form(self, loose):
-        ways = self.alone, self.chain, self.end, self.weighted, self.circle, self.lonely, self.parallel
+        ways = (self.alone, self.chain, self.end, self.weighted, self.circle, self.lonely,
+                self.parallel)
         while self.bound:
             if not any(remove() for remove in ways):
                 raise NoMatrix
@@ -242,7 +248,8 @@ class Graph:
             for d in self.edges[n + 1:]:
                 if {*d[:2]} == {*e[:2]}:
                     self.edges.remove(d)
-                    there, back = (hadamard([self.oriented(x, end) for x in (e, d)]) for end in e[:2])
+                    there, back = (hadamard([self.oriented(x, end) for x in (e, d)])
+                                   for end in e[:2])
                     self.edges[n] = (*e[:2], *(min(x, transpose(y), key=transposes)
                                                for x, y in ((there, back), (back, there))))
                     return True
@@ -260,10 +267,12 @@ class Graph:
             elif loose and columns == [None, None]:
                 body = None
             else:
-                u, v = (c if c is not None else F.Ones(size_name(k.size)) for c, k in zip(columns, self.free))
+                u, v = (c if c is not None else F.Ones(size_name(k.size))
+                        for c, k in zip(columns, self.free))
                 body = mm([u, transpose(v)])
         elif len(self.free) == 1:
-            body = columns[0] if columns[0] is not None or loose else F.Ones(size_name(self.free[0].size))
+            body = (columns[0] if columns[0] is not None or loose
+                    else F.Ones(size_name(self.free[0].size)))
         else:
             body = None
         return times(self.numbers, self.scalars, body)
@@ -293,14 +302,17 @@ def natural_order(f):
                 chain = tuple(chain_order(t, f.indices))
                 if len(chain) == 2 and len(f.indices) == 2:
                     votes[chain] = votes.get(chain, 0) + Fraction(1, 2)
-        return list(max(votes, key=votes.get)) if votes else sorted(f.indices, key=lambda i: i.serial)
+        return (list(max(votes, key=votes.get)) if votes
+                else sorted(f.indices, key=lambda i: i.serial))
     return list(dict.fromkeys(i for slot in f.slots for i in slot))
 
 
 def both_ways(f, order):
-    """A factor as a matrix from the first index to the second, and as one from the second to the first.
+    """A factor as a matrix from the first index to the second, and as one from the second to the
+    first.
 
-    What is in parentheses may be transposed as a whole, or part by part: as it reads with fewer transposes.
+    What is in parentheses may be transposed as a whole, or part by part: as it reads with fewer
+    transposes.
     """
     there, back = atom_form(f, order), transpose(atom_form(f, order))
     if f.atom.parts:
@@ -368,7 +380,8 @@ def whole_form(f):
         return F.Name(atom.name, kind_of(n), "data", "symmetric" in atom.properties)
     if type(atom) is Delta:
         return F.Eye(size_name(size_of(f.slots[0])))
-    args = tuple(with_all_axes(to_form(s, [axis for axis in axes if axis]), axes) for axes, s in atom.args)
+    args = tuple(with_all_axes(to_form(s, [axis for axis in axes if axis]), axes)
+                 for axes, s in atom.args)
     if traits(atom.function).inverts and n == 2:
         return F.Inverse(*args, F.MATRIX, "symmetric" in atom.properties)
     made = F.Apply(atom.function, args, atom.params, kind_of(len(atom.sizes)))
@@ -398,8 +411,10 @@ def special(term, axes):
         if not set(map(id, left)) & set(map(id, right)):
             rest = [f for f in term.factors if not any(f is g for g in left + right)]
             try:
-                a = Graph(term._replace(coefficient=Fraction(1), factors=tuple(left)), [i, j]).form(False)
-                b = Graph(term._replace(coefficient=Fraction(1), factors=tuple(right)), [k, l]).form(False)
+                a = Graph(term._replace(coefficient=Fraction(1),
+                                        factors=tuple(left)), [i, j]).form(False)
+                b = Graph(term._replace(coefficient=Fraction(1),
+                                        factors=tuple(right)), [k, l]).form(False)
                 c = Graph(term._replace(factors=tuple(rest)), []).form(False)
             except NoMatrix:
                 return None
@@ -426,8 +441,10 @@ def indexed(term, axes):
             factors.append((atom_form(f, order), tuple(letters[i] for i in order)))
         else:
             made = whole_form(f)
-            subscripts = tuple(letters[s[0]] if len(s) == 1 else tuple(letters[i] for i in s) for s in f.slots)
-            factors.append((made if f.power == 1 else F.Power(made, f.power, made.kind), subscripts))
+            subscripts = tuple(letters[s[0]] if len(s) == 1 else tuple(letters[i] for i in s)
+                               for s in f.slots)
+            factors.append((made if f.power == 1 else F.Power(made, f.power, made.kind),
+                            subscripts))
     free = tuple(letters[a[0]] if len(a) == 1 else tuple(letters[i] for i in a) for a in axes)
     sizes = tuple((letter, size_name(i.size)) for i, letter in letters.items())
     body = F.Indexed(tuple(factors), free, sizes, kind_of(len(axes)))

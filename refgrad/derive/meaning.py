@@ -15,10 +15,12 @@ from ..rules.determinants import log_abs_det, sign_det
 from ..rules.elementwise import logistic, sech_squared
 from ..rules.linalg import contraction, matmul, solve
 from ..rules.shape import cast, truncate
-from .index import Call, Delta, Factor, Index, Point, Sum, add, as_factor, power, product, scaled, summed
+from .index import (Call, Delta, Factor, Index, Point, Sum, add, as_factor, power, product,
+                    scaled, summed)
 from .simplify import reduced
 from .sizes import OPPOSITE, Size
-from .symbol import MEANING, NoFormula, Symbol, aligned, as_symbol, call, paired, point, same_size, size_of
+from .symbol import (MEANING, NoFormula, Symbol, aligned, as_symbol, call, paired, point,
+                     same_size, size_of)
 
 
 def means(*functions):
@@ -99,7 +101,8 @@ def _power(function):
     def rule(x, p):
         constant = as_symbol(p)
         terms = constant.expression.terms
-        if constant.ndim == 0 and all(not t.factors and t.coefficient.denominator < 1000 for t in terms):
+        if constant.ndim == 0 and all(not t.factors and t.coefficient.denominator < 1000
+                                      for t in terms):
             return to_the(sum(t.coefficient for t in terms))(x)
         return point(TABLE[np.power], x, constant)
     return rule
@@ -129,8 +132,8 @@ def _slope_of_tanh(x):
     return 1 - np.square(np.tanh(x))
 
 
-# Comparisons and choices.  At a place where two formulas are equal by accident a convention holds, which is not a
-# formula's matter.
+# Comparisons and choices.  At a place where two formulas are equal by accident a convention holds,
+# which is not a formula's matter.
 
 def comparison(relation):
     """The meaning of a comparison."""
@@ -140,14 +143,16 @@ def comparison(relation):
     return rule
 
 
-for _function, _relation in [(np.greater, ">"), (np.less, "<"), (np.greater_equal, ">="), (np.less_equal, "<=")]:
+for _function, _relation in [(np.greater, ">"), (np.less, "<"), (np.greater_equal, ">="),
+                             (np.less_equal, "<=")]:
     MEANING[TABLE[_function]] = comparison(_relation)
 
 
 def _extreme(x):
     """Whether the largest or smallest entry of an array stands in an expression."""
-    return isinstance(x, Symbol) and any(type(f.atom) is Call and f.atom.function.kind.value == "kinked"
-                                         for t in x.expression.terms for f in t.factors)
+    return (isinstance(x, Symbol)
+            and any(type(f.atom) is Call and f.atom.function.kind.value == "kinked"
+                    for t in x.expression.terms for f in t.factors))
 
 
 @means(np.equal)
@@ -160,7 +165,8 @@ def _equal(a, b):
 @means(np.not_equal)
 def _not_equal(a, b):
     f = as_factor(as_symbol(a).expression)
-    if type(f.atom) is Point and f.atom.function is rectified:  # 0 on half of all arguments: not by accident
+    # 0 on half of all arguments: not by accident
+    if type(f.atom) is Point and f.atom.function is rectified:
         return comparison(">")(a, b)
     return np.ones(np.broadcast_shapes(np.shape(a), np.shape(b)), bool)
 
@@ -179,7 +185,8 @@ def _or(a, b):
 def _not(a):
     f = as_factor(as_symbol(a).expression)
     if type(f.atom) is Point and f.atom.function in OPPOSITE:
-        return Symbol.of_factors(a.axes, [f._replace(atom=f.atom._replace(function=OPPOSITE[f.atom.function]))])
+        return Symbol.of_factors(
+            a.axes, [f._replace(atom=f.atom._replace(function=OPPOSITE[f.atom.function]))])
     return 1 - as_symbol(a)
 
 
@@ -192,7 +199,8 @@ def _where(c, a, b):
     if not isinstance(c, Symbol):
         c = np.asarray(c)
         if c.all() or not c.any():
-            axes, sums = aligned(a, b, Symbol([() if n == 1 else (Index(n),) for n in c.shape], Sum.number(1)))
+            axes, sums = aligned(a, b, Symbol([() if n == 1 else (Index(n),) for n in c.shape],
+                                              Sum.number(1)))
             return Symbol(axes, sums[0 if c.all() else 1])
     return c * as_symbol(a) + _not(c) * as_symbol(b)
 
@@ -210,7 +218,8 @@ def no_special_values(value):
     return lambda x: np.full(np.shape(x), value)
 
 
-for _function, _value in [(np.isnan, False), (np.isinf, False), (np.isfinite, True), (np.signbit, False)]:
+for _function, _value in [(np.isnan, False), (np.isinf, False), (np.isfinite, True),
+                          (np.signbit, False)]:
     MEANING[TABLE[_function]] = no_special_values(_value)
 
 # Shapes
@@ -240,13 +249,15 @@ def constant(value):
 
 def full(value, a, shape):
     """A number in each entry of an array in that shape, or in the shape of `a`."""
-    axes = [tuple(Index(i.size) for i in axis) for axis in as_symbol(a).axes] if shape is None else axes_of(shape)
+    axes = ([tuple(Index(i.size) for i in axis) for axis in as_symbol(a).axes] if shape is None
+            else axes_of(shape))
     return Symbol(axes, Sum.number(value))
 
 
 def axes_of(shape):
     """New axes for a shape; one of size 1 has no index."""
-    return [() if n == 1 else (Index(n),) for n in (shape if isinstance(shape, tuple) else (shape,))]
+    return [() if n == 1 else (Index(n),)
+            for n in (shape if isinstance(shape, tuple) else (shape,))]
 
 
 for _function, _value in [(np.zeros_like, 0), (np.ones_like, 1), (np.empty_like, 0)]:
@@ -378,12 +389,15 @@ def kronecker(A):
         right |= {x for f in term.factors if set(f.indices) & right for x in f.indices}
     if right & {i, j}:
         return None
-    parts = [tuple(f for f in term.factors if bool(set(f.indices) & right) == second) for second in (False, True)]
-    return (Symbol.of_factors([(i,), (j,)], parts[0], term.coefficient), Symbol.of_factors([(k,), (l,)], parts[1]))
+    parts = [tuple(f for f in term.factors if bool(set(f.indices) & right) == second)
+             for second in (False, True)]
+    return (Symbol.of_factors([(i,), (j,)], parts[0], term.coefficient),
+            Symbol.of_factors([(k,), (l,)], parts[1]))
 
 
 def matrix_function(function, of_kronecker):
-    """det and its logarithm: of a transpose the same; of a Kronecker product by those of its parts and their sizes."""
+    """det and its logarithm: of a transpose the same; of a Kronecker product by those of its parts
+    and their sizes."""
     def rule(A):
         A = _upright(as_symbol(A))
         parts = kronecker(A)
@@ -410,7 +424,8 @@ def _upright(A):
     return Symbol(A.axes[::-1], A.expression) if _is_transposed(f, A.axes) else A
 
 
-MEANING[TABLE[np.linalg.det]] = matrix_function(TABLE[np.linalg.det], lambda a, b, m, n: _no_power_of_a_size())
+MEANING[TABLE[np.linalg.det]] = matrix_function(TABLE[np.linalg.det],
+                                                lambda a, b, m, n: _no_power_of_a_size())
 MEANING[log_abs_det] = matrix_function(log_abs_det, lambda a, b, m, n: n * a + m * b)
 
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..primitive import TABLE
-from .index import Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, as_factor, collected, fresh, scaled
+from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, as_factor,
+                    collected, fresh, scaled)
 from .notation import traits
 from .simplify import expanded, opened
 from .symbol import NoFormula, Symbol
@@ -22,16 +23,19 @@ class Defined(NamedTuple):
     name: str
     symbol: Symbol       # the name, as a symbol
     definition: Symbol   # what it stands for
-    because: tuple = ()  # the primitives that made it, with the positions of the arguments that vary
+    # The primitives that made it, with the positions of the arguments that vary.
+    because: tuple = ()
 
 
 def is_simple(symbol):
-    """Whether an expression is a name (perhaps transposed) or a number: nothing that would deserve a name."""
+    """Whether an expression is a name (perhaps transposed) or a number: nothing that would deserve
+    a name."""
     if len(symbol.expression.terms) != 1:
         return not symbol.expression.terms
     term = symbol.expression.terms[0]
-    return not term.factors or (term.coefficient == 1 and len(term.factors) == 1 and term.factors[0].power == 1
-                                and type(term.factors[0].atom) is Leaf)
+    return (not term.factors
+            or (term.coefficient == 1 and len(term.factors) == 1 and term.factors[0].power == 1
+                and type(term.factors[0].atom) is Leaf))
 
 
 def is_symmetric(symbol):
@@ -40,11 +44,13 @@ def is_symmetric(symbol):
 
 
 def named(name, symbol, role="intermediate", symmetric=False):
-    """A symbol of that name, in the shape of another; symmetric if that one is, or is known to be."""
+    """A symbol of that name, in the shape of another; symmetric if that one is, or is known to
+    be."""
     symmetric = symmetric or is_symmetric(symbol)
     axes = tuple(tuple(Index(i.size) for i in axis) for axis in symbol.axes)
     atom = Leaf(name, symbol.shape, role, frozenset({"symmetric"} if symmetric else ()))
-    return Symbol.of_factors(axes, [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
+    return Symbol.of_factors(axes,
+                             [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
 
 
 def atoms_in(s):
@@ -69,18 +75,22 @@ def data_in(s):
 def extent(s, definitions):
     """How many atoms an expression would have, were all names written out."""
     sizes = {}
-    for name, d in definitions.items():  # in the order in which they use each other, if not so an estimate
-        sizes[name] = sum(sizes.get(a.name, 1) if type(a) is Leaf else 1 for a in atoms_in(d.expression))
+    # In the order in which they use each other, if not so an estimate.
+    for name, d in definitions.items():
+        sizes[name] = sum(sizes.get(a.name, 1) if type(a) is Leaf else 1
+                          for a in atoms_in(d.expression))
     return sum(sizes.get(a.name, 1) if type(a) is Leaf else 1 for a in atoms_in(s))
 
 
 def inlined(symbol, definitions):
-    """The expression with names replaced by what they stand for; `definitions` maps a name to a symbol."""
+    """The expression with names replaced by what they stand for; `definitions` maps a name to a
+    symbol."""
     return Symbol(symbol.axes, _inlined(symbol.expression, definitions))
 
 
 def _inlined(s, definitions):
-    terms = [Term(t.coefficient, tuple(_inlined_factor(f, definitions) for f in t.factors)) for t in s.terms]
+    terms = [Term(t.coefficient, tuple(_inlined_factor(f, definitions) for f in t.factors))
+             for t in s.terms]
     return Sum(tuple(terms), s.free)
 
 
@@ -103,7 +113,8 @@ def _inlined_factor(f, definitions):
 
 
 def coefficient(term, name, free):
-    """What a term linear in a differential multiplies it with: a symbol in the differential's shape, or None."""
+    """What a term linear in a differential multiplies it with: a symbol in the differential's
+    shape, or None."""
     term = fresh(term, free)
     mine = [f for f in term.factors if type(f.atom) is Leaf and f.atom.name == name]
     if len(mine) != 1 or mine[0].power != 1:
@@ -124,7 +135,8 @@ def coefficient(term, name, free):
 
 
 def linear_terms(s):
-    """A sum of products that is linear in differentials, with each differential as a factor of its product."""
+    """A sum of products that is linear in differentials, with each differential as a factor of its
+    product."""
     return opened(collected(expanded(s)), lambda f: any(
         n.role == "differential" for n in names_in(f.atom.sum).values()))
 
@@ -142,7 +154,8 @@ def jacobian_of(dy, dx):
 
 
 def abbreviated(symbol, definitions):
-    """The expression with names for what they stand for, where that is a single factor; the reverse of `inlined`."""
+    """The expression with names for what they stand for, where that is a single factor; the reverse
+    of `inlined`."""
     known = [(d, as_factor(s), sign) for d in definitions for sign in (1, -1)
              for s in [scaled(d.definition.expression, sign)] if sign > 0 or len(s.terms) > 1]
     known = [(d, f, sign) for d, f, sign in known if type(f.atom) is not Leaf]
@@ -164,24 +177,31 @@ def _abbreviated(s, known):
 
 
 def _by_name(f, known):
-    """(the factor by a name, the sign that this leaves) of a factor; itself where it has no name."""
+    """(the factor by a name, the sign that this leaves) of a factor; itself where it has no
+    name."""
     for d, g, sign in known:
         slots = _places(f, g, d)
         if slots is not None:
             power = f.power / g.power
-            return Factor(d.symbol.expression.terms[0].factors[0].atom, slots, power), sign ** int(power)
-        if type(g.atom) is type(f.atom) is Call and traits(f.atom.function).log_of is g.atom.function:
+            return (Factor(d.symbol.expression.terms[0].factors[0].atom, slots, power),
+                    sign ** int(power))
+        if (type(g.atom) is type(f.atom) is Call
+                and traits(f.atom.function).log_of is g.atom.function):
             slots = _places(f._replace(atom=f.atom._replace(function=g.atom.function)), g, d)
             if slots is not None:
                 s = Factor(d.symbol.expression.terms[0].factors[0].atom, slots, Fraction(1))
-                inside = Sum((Term(Fraction(1), (s,)),), frozenset(i for slot in slots for i in slot))
+                inside = Sum((Term(Fraction(1), (s,)),),
+                             frozenset(i for slot in slots for i in slot))
                 return Factor(Point(TABLE[np.log], (inside,)), (), f.power), 1
-    return f._replace(atom=f.atom.with_parts(lambda s: _abbreviated(s, known))) if f.atom.parts else f, 1
+    return (f._replace(atom=f.atom.with_parts(lambda s: _abbreviated(s, known))) if f.atom.parts
+            else f, 1)
 
 
 def _places(f, g, d):
-    """The slots of a name that stands for the factor g, where f is that factor; None if it is not."""
-    if type(f.atom) is not type(g.atom) or len(f.indices) != len(g.indices) or (f.power / g.power).denominator != 1:
+    """The slots of a name that stands for the factor g, where f is that factor; None if it is
+    not."""
+    if (type(f.atom) is not type(g.atom) or len(f.indices) != len(g.indices)
+            or (f.power / g.power).denominator != 1):
         return None
     one, theirs = Fraction(1), list(g.indices)
     target = g._replace(power=one).key({i: f"x{n}" for n, i in enumerate(theirs)})

@@ -1,10 +1,12 @@
-"""How functions are written in text, LaTeX, MathML and NumPy, and the traits by which identities know them.
+"""How functions are written in text, LaTeX, MathML and NumPy, and the traits by which identities
+know them.
 
-Both tables are keyed by primitive.  A function without an entry is written by its own name, ``tanh(X)`` and
-``np.tanh(X)``, with its parameters as keyword arguments.
+Both tables are keyed by primitive.  A function without an entry is written by its own name,
+``tanh(X)`` and ``np.tanh(X)``, with its parameters as keyword arguments.
 
-An entry without ``#`` or ``@`` is a function's name; otherwise it is a pattern: ``#1`` is the first argument where
-brackets or commas hold it, ``@1`` the first argument in parentheses unless it is one sign, ``#axis`` a parameter.
+An entry without ``#`` or ``@`` is a function's name; otherwise it is a pattern: ``#1`` is the first
+argument where brackets or commas hold it, ``@1`` the first argument in parentheses unless it is one
+sign, ``#axis`` a parameter.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ class Notation(NamedTuple):
 
     source   None where users cannot reach the function
     whole    the function stays whole in formulas, though it is not elementwise
-    loose    text, LaTeX and MathML are more than one sign: parentheses keep them from their neighbours
+    loose    text, LaTeX and MathML are more than one sign: parentheses keep them from their
+             neighbours
     """
 
     text: str
@@ -37,12 +40,13 @@ class Notation(NamedTuple):
 
 
 _PRIMITIVES = {rule.name: rule for rule in TABLE.values()}
-_OPERATORS = {"arccos", "arcsin", "arctan", "cos", "cosh", "det", "exp", "log", "max", "min", "sin", "sinh", "tan",
-              "tanh"}
+_OPERATORS = {"arccos", "arcsin", "arctan", "cos", "cosh", "det", "exp", "log", "max", "min", "sin",
+              "sinh", "tan", "tanh"}
 
 
 def _named(name, source, whole=False, latex=None):
-    plain = "\\" + name if name in _OPERATORS else r"\operatorname{{{}}}".format(name.replace("_", r"\_"))
+    plain = ("\\" + name if name in _OPERATORS
+             else r"\operatorname{{{}}}".format(name.replace("_", r"\_")))
     return Notation(name, latex or plain, f"<mi>{name}</mi>", source, whole)
 
 
@@ -57,14 +61,15 @@ NOTATION = {_PRIMITIVES[name]: entry for name, entry in {
     "np.sqrt": Notation("sqrt", r"\sqrt{#1}", "<msqrt>#1</msqrt>", "np.sqrt"),
     "np.maximum": _named("max", "np.maximum"),
     "np.minimum": _named("min", "np.minimum"),
-    "np.power": Notation("@1^(#2)", "{@1}^{#2}", "<msup><mrow>@1</mrow><mrow>#2</mrow></msup>", "np.power",
-                         loose=True),
+    "np.power": Notation("@1^(#2)", "{@1}^{#2}", "<msup><mrow>@1</mrow><mrow>#2</mrow></msup>",
+                         "np.power", loose=True),
     "sech_squared": Notation(
-        "sech^2", r"\operatorname{sech}^{2}", "<msup><mi>sech</mi><mn>2</mn></msup>", "1 / np.cosh(#1) ** 2"),
+        "sech^2", r"\operatorname{sech}^{2}", "<msup><mi>sech</mi><mn>2</mn></msup>",
+        "1 / np.cosh(#1) ** 2"),
     "sigmoid": Notation("sigma", r"\sigma", "<mi>σ</mi>", "nn.sigmoid"),
     "log1pexp": Notation("log(1 + exp(#1))", r"\log(1 + e^{#1})",
-                         "<mi>log</mi><mo>(</mo><mn>1</mn><mo>+</mo><msup><mi>e</mi><mrow>#1</mrow></msup><mo>)</mo>",
-                         "np.logaddexp(0, #1)"),
+                         "<mi>log</mi><mo>(</mo><mn>1</mn><mo>+</mo><msup><mi>e</mi><mrow>#1</mrow>"
+                         "</msup><mo>)</mo>", "np.logaddexp(0, #1)"),
     "relu": _named("relu", "np.maximum(#1, 0)"),
     "leaky_relu": _named("leaky_relu", "nn.leaky_relu"),
     "elu": _named("elu", "nn.elu"),
@@ -82,7 +87,8 @@ NOTATION = {_PRIMITIVES[name]: entry for name, entry in {
     "softmax": _named("softmax", "nn.softmax(#1, dim=#axis)", whole=True),
     "log_softmax": _named("log_softmax", "nn.log_softmax(#1, dim=#axis)", whole=True,
                           latex=r"\operatorname{log\,softmax}"),
-    "np.linalg.inv": Notation("inv", "{@1}^{-1}", "<msup><mrow>@1</mrow><mrow><mo>−</mo><mn>1</mn></mrow></msup>",
+    "np.linalg.inv": Notation("inv", "{@1}^{-1}",
+                              "<msup><mrow>@1</mrow><mrow><mo>−</mo><mn>1</mn></mrow></msup>",
                               "np.linalg.inv", whole=True, loose=True),
     "np.linalg.det": _named("det", "np.linalg.det", whole=True),
     "expm": _named("expm", "rg.expm", whole=True),
@@ -93,10 +99,12 @@ NOTATION = {_PRIMITIVES[name]: entry for name, entry in {
     "np.linalg.cholesky": _named("chol", "np.linalg.cholesky", whole=True),
     **{name: _named(name, f"nn.convolution.{name}(#1, #2, form=nn.convolution.#form)", whole=True)
        for name in ("conv", "conv_input", "conv_weight")},
-    "spectrum": _named("eigh", "np.linalg.eigh", whole=True), "singular": _named("svd", "np.linalg.svd", whole=True),
+    "spectrum": _named("eigh", "np.linalg.eigh", whole=True),
+    "singular": _named("svd", "np.linalg.svd", whole=True),
     "eigenvalues": _named("eigvalsh", "np.linalg.eigvalsh", whole=True),
     "singular_values": _named("svdvals", "np.linalg.svdvals", whole=True),
-    "tall_qr": _named("qr", "np.linalg.qr", whole=True), "pseudoinverse": _named("pinv", "np.linalg.pinv", whole=True),
+    "tall_qr": _named("qr", "np.linalg.qr", whole=True),
+    "pseudoinverse": _named("pinv", "np.linalg.pinv", whole=True),
 }.items()}
 
 
@@ -112,7 +120,8 @@ class Traits(NamedTuple):
     program: bool = False             # its rules loop over entries, which gives no formula
     linear_in: int | None = None      # an argument in which it is linear: no rule reads its value
     bilinear: bool = False            # a product of two arguments, though its kind is another
-    root: bool = False                # the root of a sum of squares: its rule divides by it, and its square has no kink
+    # The root of a sum of squares: its rule divides by it, and its square has no kink.
+    root: bool = False
 
 
 SOFTMAX = _PRIMITIVES["softmax"]
@@ -148,7 +157,8 @@ def notation(primitive) -> Notation:
 
 
 def _reachable(name):
-    """Whether "np.linalg.inv" is what users call: a primitive without a function of NumPy's is not."""
+    """Whether "np.linalg.inv" is what users call: a primitive without a function of NumPy's is
+    not."""
     try:
         return name.startswith("np.") and callable(operator.attrgetter(name[3:])(np))
     except AttributeError:
@@ -156,10 +166,12 @@ def _reachable(name):
 
 
 def fill(pattern, arguments, signs, params):
-    """A pattern with its arguments (`signs` are the same arguments as one sign each) and parameters put in."""
+    """A pattern with its arguments (`signs` are the same arguments as one sign each) and parameters
+    put in."""
     def one(match):
         mark, what = match.groups()
-        return (arguments if mark == "#" else signs)[int(what) - 1] if what.isdigit() else repr(params[what])
+        return ((arguments if mark == "#" else signs)[int(what) - 1] if what.isdigit()
+                else repr(params[what]))
     return re.sub(r"([#@])(\d+|[a-z_]+)", one, pattern)
 
 

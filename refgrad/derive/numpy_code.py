@@ -53,14 +53,16 @@ def level_of(text):
     """How tightly the outermost operation of a text binds."""
     node = ast.parse(text, mode="eval").body
     if isinstance(node, ast.BinOp):
-        return SUM if isinstance(node.op, (ast.Add, ast.Sub)) else POWER if isinstance(node.op, ast.Pow) else PRODUCT
+        return (SUM if isinstance(node.op, (ast.Add, ast.Sub)) else POWER
+                if isinstance(node.op, ast.Pow) else PRODUCT)
     return UNARY if isinstance(node, ast.UnaryOp) else ATOM
 
 
 # Products of matrices
 
 class Factor(NamedTuple):
-    """A part of a product: its code, its kind, and whether it is "ones" (a column or row of them) or "diag"."""
+    """A part of a product: its code, its kind, and whether it is "ones" (a column or row of them)
+    or "diag"."""
 
     code: Code
     kind: str
@@ -88,9 +90,11 @@ def outer(column, row, need):
 
 
 def chain(factors):
-    """A product without outer products: from the right where it ends in a column, so that no two matrices meet."""
+    """A product without outer products: from the right where it ends in a column, so that no two
+    matrices meet."""
     first, last = factors[0], factors[-1]
-    if len(factors) > 2 and first.special == last.special == "ones" and (first.kind, last.kind) == (ROW, COLUMN):
+    if (len(factors) > 2 and first.special == last.special == "ones"
+            and (first.kind, last.kind) == (ROW, COLUMN)):
         return Factor(Code(call("np.sum", alone(chain(factors[1:-1])).text), ATOM, NONE), SCALAR)
     if last.kind == COLUMN and first.kind != ROW:
         result = last
@@ -117,12 +121,14 @@ def product(a, b):
         if other.kind != MATRIX:
             return Factor(Code(call("np.sum", other.code.text), ATOM, axes), kind)
         arguments = other.code.text, f"axis={0 if other is b else 1}"
-        return Factor(Code(call("np.sum", *arguments), ATOM, axes, call("np.sum", *arguments, "keepdims=True")), kind)
+        return Factor(Code(call("np.sum", *arguments), ATOM, axes,
+                           call("np.sum", *arguments, "keepdims=True")), kind)
     left, right = a.code.at(POWER), b.code.at(POWER)
     if a.special == b.special == "diag":
         return Factor(Code(f"{left} * {right}", PRODUCT, VECTOR), MATRIX, "diag")
     if a.special == "diag":
-        return Factor(Code(f"{a.code.at(ATOM)}[:, None] * {right}" if kind == MATRIX else f"{left} * {right}", PRODUCT,
+        return Factor(Code(f"{a.code.at(ATOM)}[:, None] * {right}" if kind == MATRIX
+                           else f"{left} * {right}", PRODUCT,
                            axes), kind)
     if b.special == "diag":
         return Factor(Code(f"{left} * {right}", PRODUCT, axes), kind)

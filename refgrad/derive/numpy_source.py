@@ -1,13 +1,14 @@
 """Formulas as NumPy programs: what a programmer would write for them.
 
-Columns and rows are arrays with one axis, so a transpose matters for matrices alone; ones vectors become sums and
-broadcasting, diagonal matrices become entrywise products.
+Columns and rows are arrays with one axis, so a transpose matters for matrices alone; ones vectors
+become sums and broadcasting, diagonal matrices become entrywise products.
 
     X' (X W - Y)         X.T @ (X @ W - Y)
     1' X,  X W + 1 b'    np.sum(X, axis=0),  X @ W + b
     diag(u) M,  M diag(v)   u[:, None] * M,  M * v
 
-Numbers are not rounded on the way: a third is a division by 3, and it comes after the arrays, which may be balls.
+Numbers are not rounded on the way: a third is a division by 3, and it comes after the arrays, which
+may be balls.
 """
 
 from __future__ import annotations
@@ -18,19 +19,20 @@ from fractions import Fraction
 import numpy as np
 
 from .build import transpose
-from .form import (ARRAY, COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Diag, Hadamard, Name, Num, Ones, Plus,
-                   Power, T, Times)
+from .form import (ARRAY, COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Diag, Hadamard, Name, Num,
+                   Ones, Plus, Power, T, Times)
 from .layout import floating, letters_of, reciprocal
 from .notation import NOTATION, fill, is_pattern, notation
-from .numpy_code import (ATOM, AXES, NONE, POWER, PRODUCT, SUM, UNARY, Code, Factor, alone, atom, call, chain,
-                         level_of, outer, united)
+from .numpy_code import (ATOM, AXES, NONE, POWER, PRODUCT, SUM, UNARY, Code, Factor, alone, atom,
+                         call, chain, level_of, outer, united)
 
 class NoSource(ValueError):
     """A formula with a function that users of NumPy and refgrad cannot call."""
 
 
 def source(form) -> str:
-    """A formula as a NumPy expression; names and sizes are variables.  Raises NoSource where there is none."""
+    """A formula as a NumPy expression; names and sizes are variables.  Raises NoSource where there
+    is none."""
     return full(form).text
 
 
@@ -46,13 +48,15 @@ def definition(name, arguments, result, lines=(), sizes=(), doc=None) -> str:
     if isinstance(result, dict):
         entries = [f"{key!r}: {source(form)}".replace("'", '"', 2) for key, form in result.items()]
         line = "return {" + ", ".join(entries) + "}"
-        body += [line] if len(line) <= 100 else ["return {", *(f"    {entry}," for entry in entries), "}"]
+        body += [line] if len(line) <= 100 else ["return {",
+                                                 *(f"    {entry}," for entry in entries), "}"]
     else:
         body.append(f"return {source(result)}")
     code = f"def {name}({', '.join(arguments)}):\n" + "".join(f"    {line}\n" for line in body)
     used = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
-    imports = [line for alias, line in (("np", "import numpy as np"), ("rg", "import refgrad as rg"),
-                                        ("nn", "from refgrad import nn")) if alias in used]
+    imports = [line
+               for alias, line in (("np", "import numpy as np"), ("rg", "import refgrad as rg"),
+                                   ("nn", "from refgrad import nn")) if alias in used]
     return "\n".join([*imports, "", "", code]) if imports else code
 
 
@@ -62,7 +66,8 @@ def full(form):
 
 
 def spread(form, need=NONE):
-    """Code that spans at least the axes in `need`, and leaves the others to broadcasting where that is shorter."""
+    """Code that spans at least the axes in `need`, and leaves the others to broadcasting where that
+    is shorter."""
     return WRITERS[type(form).__name__](form, need)
 
 
@@ -73,7 +78,8 @@ def _num(form, need):
 
 
 def short(value):
-    """The decimals of a number that is a float, or a sum of floats, and best written as one; else None.
+    """The decimals of a number that is a float, or a sum of floats, and best written as one; else
+    None.
 
     A quotient of moderate integers stays one, which is exact.
     """
@@ -85,7 +91,8 @@ def short(value):
 
 def is_short(decimals, value):
     """Whether these decimals are few, and exactly the value."""
-    return len(decimals) <= 6 and "e" not in decimals and Fraction(decimals) == float(value) == value
+    return (len(decimals) <= 6 and "e" not in decimals
+            and Fraction(decimals) == float(value) == value)
 
 
 def _name(form, need):
@@ -103,7 +110,8 @@ def _eye(form, need):
 def _rows(form, need):
     identity = call("np.eye", str(form.size))
     differences = form.text.isidentifier()
-    return atom(call("np.diff", identity, "axis=0") if differences else f"{identity}[{form.text}]", MATRIX)
+    return atom(call("np.diff", identity, "axis=0") if differences else f"{identity}[{form.text}]",
+                MATRIX)
 
 
 def _zeros(form, need):
@@ -131,7 +139,8 @@ def _plus(form, need):
     if signed[0][0]:  # b - a rather than -a + b
         first = next((i for i, (minus, _) in enumerate(signed) if not minus), 0)
         signed.insert(0, signed.pop(first))
-    outs = [" - " + c.text[1:] if minus else " + " + (f"({c.text})" if c.text.startswith("-") else c.text)
+    outs = [" - " + c.text[1:] if minus
+            else " + " + (f"({c.text})" if c.text.startswith("-") else c.text)
             for minus, c in signed]
     text = "".join(outs)
     return Code("-" + text[3:] if text.startswith(" - ") else text[3:], SUM, united(codes))
@@ -150,9 +159,11 @@ def together(forms, kind, need):
 
 
 def exact_terms(terms):
-    """Terms over a common divisor, if constants among them would be rounded before they meet an array.
+    """Terms over a common divisor, if constants among them would be rounded before they meet an
+    array.
 
-    t + p/q becomes (q t + p) / q.  Returns the terms and the divisor's factors, or (terms, None) where all is exact.
+    t + p/q becomes (q t + p) / q.  Returns the terms and the divisor's factors, or (terms, None)
+    where all is exact.
     """
     divisors = []
     for t in terms:
@@ -163,7 +174,8 @@ def exact_terms(terms):
 
 
 def rounded_divisors(term):
-    """What a constant (of numbers, sizes and ones) is divided by, where the quotient is not exact."""
+    """What a constant (of numbers, sizes and ones) is divided by, where the quotient is not
+    exact."""
     number, above, below = factors_of(term)
     if not all(is_constant(f) for f in above + below):
         return []
@@ -173,7 +185,8 @@ def rounded_divisors(term):
 
 def is_constant(form):
     """Whether a formula is made of numbers, ones and sizes alone."""
-    inner = form.factors if hasattr(form, "factors") else (form.body,) if isinstance(form, (T, Power)) else None
+    inner = (form.factors if hasattr(form, "factors") else (form.body,)
+             if isinstance(form, (T, Power)) else None)
     if inner is None:
         return isinstance(form, (Num, Ones)) or isinstance(form, Name) and form.role == "size"
     return all(map(is_constant, inner))
@@ -200,7 +213,8 @@ def multiplied(term, divisors):
 # Products entry by entry
 
 def factors_of(form):
-    """A formula as (number, numerators, denominators), where products entry by entry and by scalars are taken apart."""
+    """A formula as (number, numerators, denominators), where products entry by entry and by scalars
+    are taken apart."""
     number, above, below = Fraction(1), [], []
     if isinstance(form, Num):
         return Fraction(form.value), above, below
@@ -224,7 +238,8 @@ def _product(form, need):
 
 
 def entrywise(number, above, below, kind, need):
-    """number * above / below.  Divisions come last, so that what is divided is an array and no rounded constant."""
+    """number * above / below.  Divisions come last, so that what is divided is an array and no
+    rounded constant."""
     above = sorted(above, key=lambda f: isinstance(f, Compare))
     codes = together([*above, *below], kind, need)
     over, under = codes[:len(above)], codes[len(above):]
@@ -233,7 +248,8 @@ def entrywise(number, above, below, kind, need):
     times, divisor = coefficient(abs(number), bool(kept), bool(below))
     operands = [*([(times, True)] if times else []),
                 *((truths(c) if isinstance(f, Compare) and (i or times) else c,
-                   not c.axes if isinstance(f, Code) else f.kind == SCALAR) for i, (c, f) in enumerate(kept))]
+                   not c.axes if isinstance(f, Code) else f.kind == SCALAR)
+                  for i, (c, f) in enumerate(kept))]
     operands = operands or [(Code("1", ATOM, NONE), True)]
     under = ([divisor] if divisor else []) + under
     if len(operands) == 1 and not under:
@@ -241,19 +257,24 @@ def entrywise(number, above, below, kind, need):
         if number >= 0:
             return code._replace(axes=united(codes))
         product = code.level == PRODUCT
-        return Code("-" + code.at(PRODUCT if product else POWER), PRODUCT if product else UNARY, united(codes))
+        return Code("-" + code.at(PRODUCT if product else POWER), PRODUCT if product else UNARY,
+                    united(codes))
     # c * X.T @ Y / d: a product of matrices needs no parentheses after scalars, if it comes last
     open_ended = all(s for _, s in operands[:-1])
-    outs = [c.at(POWER) for c, _ in operands[:-1]] + [operands[-1][0].at(PRODUCT if open_ended else POWER)]
+    outs = [c.at(POWER) for c, _ in operands[:-1]] + [
+        operands[-1][0].at(PRODUCT if open_ended else POWER)]
     text = ("-" if number < 0 else "") + " * ".join(outs)
     if under:
-        text += " / " + (under[0].at(POWER) if len(under) == 1 else f"({' * '.join(c.at(POWER) for c in under)})")
+        text += " / " + (under[0].at(POWER) if len(under) == 1
+                         else f"({' * '.join(c.at(POWER) for c in under)})")
     return Code(text, PRODUCT, united(codes))
 
 
 def coefficient(size, multiplies, divides):
-    """A positive number as (factor, divisor), each a Code or None: 0.5 * X, X / 3, 2 * X / 3, X / (2 * n)."""
-    whole = [Code(str(n), ATOM, NONE) if n != 1 else None for n in (size.numerator, size.denominator)]
+    """A positive number as (factor, divisor), each a Code or None: 0.5 * X, X / 3, 2 * X / 3, X /
+    (2 * n)."""
+    whole = [Code(str(n), ATOM, NONE) if n != 1 else None
+             for n in (size.numerator, size.denominator)]
     if size.denominator == 1 or not short(size) or size.numerator == 1 and divides:
         return whole
     return [Code(short(size), ATOM, NONE), None] if multiplies or not divides else whole
@@ -262,12 +283,14 @@ def coefficient(size, multiplies, divides):
 def _compare(form, need):
     """As numbers: NumPy's truths do not add up."""
     left, right = together((form.left, form.right), form.kind, need)
-    return Code(call("np.where", f"{left.text} {form.relation} {right.text}", "1", "0"), ATOM, united((left, right)))
+    return Code(call("np.where", f"{left.text} {form.relation} {right.text}", "1", "0"), ATOM,
+                united((left, right)))
 
 
 def truths(code):
     """A comparison as truths, which in a product are as good as numbers."""
-    return code._replace(text="(" + code.text.removeprefix("np.where(").removesuffix(", 1, 0)") + ")")
+    return code._replace(text="("
+                         + code.text.removeprefix("np.where(").removesuffix(", 1, 0)") + ")")
 
 
 def _power(form, need):
@@ -305,7 +328,8 @@ def _matmul(form, need):
     factors = form.factors
     if form.kind in (ROW, COLUMN):  # one axis either way, so A' x may be written x' A
         turned = [transpose(f) for f in reversed(factors)]
-        factors = min((factors, turned), key=lambda fs: sum(type(f) is T and f.kind == MATRIX for f in fs))
+        factors = min((factors, turned),
+                      key=lambda fs: sum(type(f) is T and f.kind == MATRIX for f in fs))
     segments = [[]]
     for f in map(factor, factors):
         if segments[-1] and segments[-1][-1].kind == COLUMN:
@@ -345,7 +369,8 @@ def _inner(form, need):
     left, right = form.left, form.right
     if left.kind not in (MATRIX, ARRAY):
         return Code(f"{full(left).at(POWER)} @ {full(right).at(POWER)}", PRODUCT, NONE)
-    squared = Power(left, Fraction(2), left.kind) if left == right else Hadamard((left, right), left.kind)
+    squared = (Power(left, Fraction(2), left.kind) if left == right
+               else Hadamard((left, right), left.kind))
     return atom(call("np.sum", full(squared).text), SCALAR)
 
 
@@ -356,8 +381,10 @@ def _apply(form, need):
         return atom(by_the_engine(form), form.kind)
     entry = notation(form.function)
     if entry.source is None:
-        raise NoSource(f"{form.function.name} is not a function that users of NumPy and refgrad can call")
-    entry_by_entry = isinstance(form.function.function, np.ufunc) or form.function in NOTATION and not entry.whole
+        raise NoSource(f"{form.function.name} is not a function that users of NumPy and refgrad "
+                       "can call")
+    entry_by_entry = (isinstance(form.function.function, np.ufunc)
+                      or form.function in NOTATION and not entry.whole)
     codes = together(form.args, form.kind, need) if entry_by_entry else [full(a) for a in form.args]
     texts, params = [c.text for c in codes], dict(form.params)
     if is_pattern(entry.source):
@@ -369,13 +396,15 @@ def _apply(form, need):
 
 
 def by_the_engine(form):
-    """A jvp or vjp of a rule without a matrix form: refgrad computes it, from the function itself."""
+    """A jvp or vjp of a rule without a matrix form: refgrad computes it, from the function
+    itself."""
     params = dict(form.params)
     v, *arrays = form.args
     where = params["argument"]
     at = full(arrays[where]).text
     arrays[where] = Name("_", arrays[where].kind)
-    inner = Apply(params["primitive"], tuple(arrays), tuple(dict(params.get("params", ())).items()), v.kind)
+    inner = Apply(params["primitive"], tuple(arrays),
+                  tuple(dict(params.get("params", ())).items()), v.kind)
     program = f"lambda _: {full(inner).text}"
     if form.function == "jvp":
         return f"rg.jvp({program}, ({at},), ({full(v).text},))[1]"
@@ -385,20 +414,23 @@ def by_the_engine(form):
 # Index notation
 
 def _indexed(form, need):
-    """One einsum of the arrays; an axis that runs over several letters is reshaped before, or after."""
+    """One einsum of the arrays; an axis that runs over several letters is reshaped before, or
+    after."""
     sizes = dict(form.sizes)
     arrays = [(full(f).text, s) for f, s in form.factors if s]
     scalars = [f for f, s in form.factors if not s]
     free = list(letters_of(form.free))
     found = {x for _, s in arrays for x in letters_of(s)}
     arrays += [(call("np.ones", str(sizes[x])), (x,)) for x in free if x not in found]
-    operands = [text if not nested(s) else call("np.reshape", text, sizes_as_tuple(sizes[x] for x in letters_of(s)))
+    operands = [text if not nested(s)
+                else call("np.reshape", text, sizes_as_tuple(sizes[x] for x in letters_of(s)))
                 for text, s in arrays]
     subscripts = ",".join("".join(letters_of(s)) for _, s in arrays) + "->" + "".join(free)
     text = call("np.einsum", f'"{subscripts}"', *operands)
     if nested(form.free):
         text = call("np.reshape", text, sizes_as_tuple([
-            " * ".join(Code(str(sizes[x]), level_of(str(sizes[x])), NONE).at(PRODUCT) for x in letters_of((s,)))
+            " * ".join(Code(str(sizes[x]), level_of(str(sizes[x])), NONE).at(PRODUCT)
+                       for x in letters_of((s,)))
             for s in form.free]))
     code = atom(text, form.kind)
     number, above, below = factors_of(Times(tuple(scalars), None, SCALAR))
@@ -413,7 +445,8 @@ def nested(subscripts):
 WRITERS = {"Num": _num, "Name": _name, "Ones": _ones, "Eye": _eye, "Rows": _rows, "Zeros": _zeros,
            "Reshaped": _reshaped,
            "Plus": _plus, "Times": _product, "MatMul": _matmul,
-           "T": _transpose, "Hadamard": _product, "Power": _power, "Inverse": function("np.linalg.inv"),
-           "Diag": function("np.diag"), "DiagOf": function("np.diagonal"), "Trace": function("np.trace"),
-           "Inner": _inner, "Total": function("np.sum"), "Kron": function("np.kron"), "Vec": function("np.ravel"),
+           "T": _transpose, "Hadamard": _product,
+           "Power": _power, "Inverse": function("np.linalg.inv"), "Diag": function("np.diag"),
+           "DiagOf": function("np.diagonal"), "Trace": function("np.trace"), "Inner": _inner,
+           "Total": function("np.sum"), "Kron": function("np.kron"), "Vec": function("np.ravel"),
            "Apply": _apply, "Compare": _compare, "Indexed": _indexed}

@@ -1,8 +1,10 @@
 """Formulas as text: ``2/n X' (X W - Y)``, and as LaTeX and MathML.
 
-Text knows no letters beyond ASCII.  ``X'`` is the transpose, ``A . B`` the product entry by entry, ``A / B`` the
-quotient entry by entry, ``X.^2`` the square of each entry of a matrix, ``X^2`` is X X, ``1`` a column of ones,
-``[X > 0]`` is 1 where the comparison holds and 0 elsewhere, ``A (x) B`` the Kronecker product, ``A[i,j]`` an entry.
+Text knows no letters beyond ASCII.  ``X'`` is the transpose, ``A . B`` the product entry by entry,
+``A / B`` the quotient entry by entry, ``X.^2`` the square of each entry of a matrix, ``X^2`` is X
+X, ``1`` a column of ones,
+``[X > 0]`` is 1 where the comparison holds and 0 elsewhere, ``A (x) B`` the Kronecker product,
+``A[i,j]`` an entry.
 """
 
 from __future__ import annotations
@@ -64,13 +66,16 @@ class Text(Layout):
         below = self.side_by_side([self.at(f, TIGHT) for f in denominators])
         below = self.group(below) if len(denominators) > 1 else below
         if body is None:
-            return Piece(self.over(above or "1", below), PRODUCT) if below else Piece(above or "1", PRODUCT)
+            return (Piece(self.over(above or "1", below), PRODUCT) if below
+                    else Piece(above or "1", PRODUCT))
         piece = self.piece(body)
         named = any(not isinstance(f, Num) for f in denominators)
-        if named and not above and (piece.level >= TIGHT or isinstance(body, Plus) or body.kind == SCALAR):
+        if named and not above and (piece.level >= TIGHT or isinstance(body, Plus)
+                                    or body.kind == SCALAR):
             return Piece(self.divided(self.factor(body), below), ENTRYWISE)
-        return Piece(self.side_by_side([*filter(None, [self.over(above or "1", below) if below else above]),
-                                        self.factor(body)]), PRODUCT)
+        return Piece(
+            self.side_by_side([*filter(None, [self.over(above or "1", below) if below else above]),
+                               self.factor(body)]), PRODUCT)
 
     def factor(self, body):
         """What scalars multiply: without parentheses where it is a product of matrices."""

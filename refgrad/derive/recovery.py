@@ -1,6 +1,7 @@
 """Recover how plain numbers in formulas were computed from sizes.
 
-len(X), float(m), math.log(m) and np.prod(X.shape) give plain numbers.  The program is run at several
+len(X), float(m), math.log(m) and np.prod(X.shape) give plain numbers.  The program is run at
+several
 sizes; those of its numbers that change are fitted by
 
     c m^p n^q ...                     p, q multiples of 1/2

@@ -12,8 +12,9 @@ import operator
 import numpy as np
 
 #: The operators that work entry by entry.
-SIGNS = {operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.pow: "**",
-         operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=", operator.eq: "==", operator.ne: "!="}
+SIGNS = {operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/",
+         operator.pow: "**", operator.lt: "<", operator.le: "<=", operator.gt: ">",
+         operator.ge: ">=", operator.eq: "==", operator.ne: "!="}
 
 
 class Row:
@@ -63,16 +64,19 @@ class Row:
         if np.ndim(other) == 0:
             return Row(operation(self.column, other))
         if np.ndim(other) == 1:
-            raise ValueError(f"a row and a column meet in {sign}: write both without a prime for entry by entry, "
-                             f"x' @ y for their inner product, x @ y' for the outer one")
-        raise ValueError(f"a matrix and a row meet in {sign}, entry by entry: write @ for a product of matrices; x "
-                         f"without a prime stands beside each row of the matrix, x[:, None] beside each column")
+            raise ValueError(f"a row and a column meet in {sign}: write both without a prime for "
+                             "entry by entry, x' @ y for their inner product, x @ y' for the "
+                             "outer one")
+        raise ValueError(f"a matrix and a row meet in {sign}, entry by entry: write @ for a "
+                         "product of matrices; x without a prime stands beside each row of the "
+                         "matrix, x[:, None] beside each column")
 
 
 def _between(operation, swapped):
     """An operator between a row and something else."""
     if swapped:
-        return lambda self, other: self.entrywise(other, SIGNS[operation], lambda a, b: operation(b, a))
+        return lambda self, other: self.entrywise(other, SIGNS[operation],
+                                                  lambda a, b: operation(b, a))
     return lambda self, other: self.entrywise(other, SIGNS[operation], operation)
 
 

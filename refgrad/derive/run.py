@@ -36,7 +36,8 @@ class Run:
         self.f, self.variables, self.wrt = f, variables, wrt
         self.name = name_of(f) if name_of(f).isidentifier() else "f"
         self.numbers = dimensions(variables) if numbers is None else numbers
-        self.found, self.data = found or {}, dict.fromkeys(self.taken())  # names that no given array may have
+        # Names that no given array may have.
+        self.found, self.data = found or {}, dict.fromkeys(self.taken())
         with told_apart(self.data):
             self._run_until_named()
 
@@ -78,7 +79,8 @@ class Run:
                 constant = as_symbol(result)
                 result = level.variable(constant, np.zeros_like(constant))
             if not level.traces(result):
-                raise NoFormula(f"{self.name}, which returned {describe(result)}; expected one array")
+                raise NoFormula(f"{self.name}, which returned {describe(result)}; "
+                                "expected one array")
             result.value = result.mark.value
             self.level, self.result, self.arguments = level, result, arguments
             self.scalar = result.ndim == 0

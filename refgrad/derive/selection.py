@@ -20,7 +20,8 @@ from .symbol import NoFormula, Symbol, as_symbol, paired, size_of
 
 
 def selection(axes, index):
-    """(axes of x[index], factors that link them to `axes`, indices to put in the place of others)."""
+    """(axes of x[index], factors that link them to `axes`, indices to put in the place of
+    others)."""
     parts = list(index) if isinstance(index, tuple) else [index]
     taking = sum(1 for p in parts if p is not None and p is not Ellipsis)
     if Ellipsis not in [p if isinstance(p, type(Ellipsis)) else None for p in parts]:
@@ -88,7 +89,8 @@ def selection(axes, index):
 
 
 def rows_of_identity(axis, part):
-    """x[a:b] as I[a:b] x for all sizes of an axis that has a name: a factor; None for other axes and slices."""
+    """x[a:b] as I[a:b] x for all sizes of an axis that has a name: a factor; None for other axes
+    and slices."""
     size, first, last = size_of(axis), part.start or 0, part.stop
     inside = first < 0 <= (-1 if last is None else last)
     if type(size) is not Size or len(axis) > 1 or part.step not in (None, 1) or inside:
@@ -121,7 +123,8 @@ def taken(x, index):
     if not factors:
         gone = [i for axis in x.axes for i in axis if i not in {j for a in axes for j in a}]
         return Symbol(axes, summed(x.expression, gone))
-    link = Sum((Term(Fraction(1), tuple(factors)),), frozenset(i for f in factors for i in f.indices))
+    link = Sum((Term(Fraction(1), tuple(factors)),),
+               frozenset(i for f in factors for i in f.indices))
     whole = product(x.expression, link)
     kept = {i for axis in axes for i in axis}
     return Symbol(axes, tidy(summed(whole, [i for i in whole.free if i not in kept])))
@@ -140,7 +143,8 @@ def _scattered(x, index, shape, distinct=False):
             new.update(paired(mine, wanted))
     target = [tuple(j for i in axis for j in merged_axes.get(i, (i,))) for axis in target]
     factors = [f.substituted(merged_axes) for f in factors]
-    link = Sum((Term(Fraction(1), tuple(factors)),), frozenset(i for f in factors for i in f.indices))
+    link = Sum((Term(Fraction(1), tuple(factors)),),
+               frozenset(i for f in factors for i in f.indices))
     whole = product(x.expression.substituted(new), link)
     kept = {i for axis in target for i in axis}
     return Symbol(target, tidy(summed(whole, [i for i in whole.free if i not in kept])))

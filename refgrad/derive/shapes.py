@@ -1,7 +1,8 @@
-"""The shapes of an expression's arrays: what their names suggest, what is given, and what makes the expression run.
+"""The shapes of an expression's arrays: what their names suggest, what is given, and what makes the
+expression run.
 
-Sizes start as unknowns.  The expression runs; where two sizes meet that have to be equal they become one; and again,
-until nothing is left to object.
+Sizes start as unknowns.  The expression runs; where two sizes meet that have to be equal they
+become one; and again, until nothing is left to object.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from .index import SizeMismatch
 from .sizes import Size
 from .symbol import PROPERTIES
 
-_GREEK = set("alpha beta gamma delta epsilon eps zeta eta theta iota kappa lambda lam mu nu xi omicron rho sigma tau "
-             "upsilon phi chi psi omega".split())
+_GREEK = set("alpha beta gamma delta epsilon eps zeta eta theta iota kappa lambda lam mu nu xi "
+             "omicron rho sigma tau upsilon phi chi psi omega".split())
 _SIZES = "mnkpqrstuvw"
 #: The name of the identity matrix.
 IDENTITY = "I"
@@ -30,12 +31,14 @@ _MOST_TRIALS = 400
 def shape_of(text):
     """A name and its shape, as derive takes it, from text such as "X=m,n".
 
-    "A=n,n,symmetric" is ('A', ('n', 'n', 'symmetric')); "a=" and "a=scalar" are ('a', ()); words alone ("A=symmetric")
+    "A=n,n,symmetric" is ('A', ('n', 'n', 'symmetric')); "a=" and "a=scalar" are ('a', ());
+        words alone ("A=symmetric")
     leave the sizes open.
     """
     name, equals, rest = text.partition("=")
     if not equals or not name.strip().isidentifier():
-        raise ExpressionError(text, 0, "--shape: expected NAME=SIZES, as in X=m,n or A=n,n,symmetric or a=scalar")
+        raise ExpressionError(text, 0, "--shape: expected NAME=SIZES, as in X=m,n or "
+                                       "A=n,n,symmetric or a=scalar")
     column, shape = len(name) + 1, []
     for part in rest.split(",") if rest.strip() not in ("", "scalar") else ():
         size = " ".join(part.split())
@@ -43,8 +46,9 @@ def shape_of(text):
             size = int(size)
         elif size not in PROPERTIES and (not size.isidentifier() or misspelt(size)):
             meant = f"{size} is no property; {misspelt(size)} " if size.isidentifier() else ""
-            raise ExpressionError(text, column + len(part) - len(part.lstrip()), f"--shape: {meant}expected a positive "
-                                  f"whole number, the name of a size, or one of {', '.join(PROPERTIES)}")
+            raise ExpressionError(text, column + len(part) - len(part.lstrip()), "--shape: "
+                                  f"{meant}expected a positive whole number, the name of a size, "
+                                  f"or one of {', '.join(PROPERTIES)}")
         shape.append(size)
         column += len(part) + 1
     return name.strip(), tuple(shape)
@@ -56,25 +60,29 @@ def infer(expression: Expression, given, run):
     given   shapes that are known: from names to tuples of sizes (integers, or names) and properties
     run     run(shapes) runs the expression on symbols of these shapes; raises SizeMismatch
 
-    An array whose shape is not given is a scalar if its name is that of a Greek letter (alpha, sigma2), a matrix if it
-    starts with a capital, else a vector.  Unknown sizes are called m, n, k, p, ... in the order of appearance; a lone
-    one n.  Raises ExpressionError where the expression cannot run.
+    An array whose shape is not given is a scalar if its name is that of a Greek letter (alpha,
+    sigma2), a matrix if it starts with a capital, else a vector.  Unknown sizes are called m, n, k,
+    p, ... in the order of appearance; a lone one n.  Raises ExpressionError where the expression
+    cannot run.
     """
     unknown = [name for name in given if name not in expression.names]
     if unknown:
-        raise ExpressionError(expression.text, 0, f"a shape is given for {unknown[0]}, which is not among the arrays "
-                                                  f"{', '.join(expression.names)}")
+        raise ExpressionError(expression.text, 0,
+                              f"a shape is given for {unknown[0]}, which is not among the arrays "
+                              f"{', '.join(expression.names)}")
     search = _Search(expression, given, run)
     search.settle()
     shapes = search.named()
     for name, shape in shapes.items():
         if name in set("mnkd") and name not in given and len(shape) == 1:
-            expression.remarks.append(f"{name} is taken for a vector; for a number write --shape {name}=scalar")
+            expression.remarks.append(f"{name} is taken for a vector; for a number write --shape "
+                                      f"{name}=scalar")
     return shapes
 
 
 def with_identity(expression, shapes, wrt):
-    """(expression, shapes) in which I is the identity matrix, unless it is differentiated or not square.
+    """(expression, shapes) in which I is the identity matrix, unless it is differentiated or not
+    square.
 
     Raises ExpressionError where the size of I does not follow from other arrays.
     """
@@ -85,16 +93,19 @@ def with_identity(expression, shapes, wrt):
     others = {name: shape for name, shape in shapes.items() if name != IDENTITY}
     place = next(((name, shape.index(n)) for name, shape in others.items() if n in shape), None)
     if place is None and not isinstance(n, int):
-        raise ExpressionError(expression.text, 0, "I is the identity matrix, and its size does not follow from the "
-                                                  "other arrays; say it with --shape I=3,3")
-    size = (lambda arrays: n) if isinstance(n, int) else lambda arrays: np.shape(arrays[place[0]])[place[1]]
+        raise ExpressionError(expression.text, 0,
+                              "I is the identity matrix, and its size does not follow from the "
+                              "other arrays; say it with --shape I=3,3")
+    size = ((lambda arrays: n) if isinstance(n, int)
+            else lambda arrays: np.shape(arrays[place[0]])[place[1]])
     return expression.knowing(IDENTITY, lambda arrays: np.eye(size(arrays))), others
 
 
 class _Search:
     """Sizes that are equal, by union-find.
 
-    equal   from each size that is a name (given, or made up for an unknown) to an equal one, at last to itself
+    equal   from each size that is a name (given, or made up for an unknown) to an equal one, at
+            last to itself
     names   how sizes are called: given ones by their own names, unknown ones once all is known
     """
 
@@ -126,10 +137,12 @@ class _Search:
         """The shapes as far as they are known, with values for names."""
         values = values or {}
         roots = {name: map(self.root, shape) for name, shape in self.shapes.items()}
-        return {name: tuple(values.get(size, size) for size in shape) for name, shape in roots.items()}
+        return {name: tuple(values.get(size, size) for size in shape)
+                for name, shape in roots.items()}
 
     def unite(self, first, second):
-        """Make two sizes equal; whether that was news, and possible: two that are given are what they are."""
+        """Make two sizes equal; whether that was news, and possible: two that are given are what
+        they are."""
         low, high = sorted((self.root(first), self.root(second)), key=self.rank)
         if None in (low, high) or low == high or self.rank(low) == self.rank(high) > 0:
             return False
@@ -141,9 +154,11 @@ class _Search:
         return 2 if size not in self.equal else 1 if size in self.names else 0
 
     def attempt(self):
-        """The error of running with the present sizes, made equal wherever they meet; None if it runs.
+        """The error of running with the present sizes, made equal wherever they meet; None if it
+        runs.
 
-        It has to run on sizes with names, and on numbers: some are equal by chance to what is computed from others.
+        It has to run on sizes with names, and on numbers: some are equal by chance to what is
+        computed from others.
         """
         while True:
             numbers = {}
@@ -167,14 +182,17 @@ class _Search:
         return dict(zip(self.equal, (n for n in itertools.count(first, step) if n not in given)))
 
     def known(self, size):
-        """A size that was met, as it was given: a name or a number; None if it was computed from sizes with names."""
+        """A size that was met, as it was given: a name or a number; None if it was computed from
+        sizes with names."""
         size = _plain(size)
-        if isinstance(size, str) or size is None or any(size in shape for shape in self.given.values()):
+        if (isinstance(size, str) or size is None
+                or any(size in shape for shape in self.given.values())):
             return size
         try:
             self.run(self.current(self.numbers(13, 5)))
         except SizeMismatch as error:
-            return size if size in error.sizes else None  # does it stay what it is when the sizes with names change?
+            # Does it stay what it is when the sizes with names change?
+            return size if size in error.sizes else None
         return None
 
     def settle(self):
@@ -189,11 +207,13 @@ class _Search:
             error = remaining
 
     def equalities(self, error):
-        """Make the fewest sizes equal with which a function takes its arguments; the next error, or this one again."""
+        """Make the fewest sizes equal with which a function takes its arguments; the next error, or
+        this one again."""
         column, before = self.expression.column_of(error), dict(self.equal)
         sizes = [self.root(_plain(size)) for shape in getattr(error, "shapes", ()) for size in shape
                  if _plain(size) is not None]
-        pairs = [p for p in itertools.combinations(dict.fromkeys(sizes), 2) if set(p) & set(self.equal)]
+        pairs = [p for p in itertools.combinations(dict.fromkeys(sizes), 2)
+                 if set(p) & set(self.equal)]
         trials = itertools.chain.from_iterable(itertools.combinations(pairs, n) for n in (1, 2, 3))
         for trial in itertools.islice(trials, _MOST_TRIALS):
             for pair in trial:
@@ -212,16 +232,19 @@ class _Search:
         if isinstance(error, OverflowError):
             message = "this number is too large: expected numbers below 1.8e308"
         if isinstance(error, SizeMismatch):
-            told = ["one computed from others" if size is None else str(size) for size in error.roots]
+            told = ["one computed from others" if size is None else str(size)
+                    for size in error.roots]
             message = "two sizes meet that have to be equal: " + " and ".join(told)
             message += "; write them as numbers (--shape X=2,3)" * (None in error.roots)
         for size in sorted(self.names, key=len, reverse=True):
             message = message.replace(size, self.names[size])
         there = expression.names_at(column)
         advice = "; ".join(f"{name} is taken for {_said(shapes[name])}" for name in there)
-        free = min((name for name in there if name not in self.given), key=lambda name: len(shapes[name]), default=None)
+        free = min((name for name in there if name not in self.given),
+                   key=lambda name: len(shapes[name]), default=None)
         if free:
-            other = [shape for n, shape in enumerate(("scalar", "n", "m,n")) if n != len(shapes[free])]
+            other = [shape for n, shape in enumerate(("scalar", "n", "m,n"))
+                     if n != len(shapes[free])]
             advice += f". Say otherwise with --shape {free}={other[0]} or --shape {free}={other[1]}"
         return ExpressionError(expression.text, column, message, advice)
 
@@ -231,20 +254,24 @@ class _Search:
         sizes = list(dict.fromkeys(size for shape in current.values() for size in shape))
         open_ = [size for size in sizes if size in self.equal and size not in self.names]
         taken = {*map(str, sizes), *self.expression.names}
-        letters = (name for n in itertools.count() for name in (f"{c}{n or ''}" for c in _SIZES) if name not in taken)
+        letters = (name for n in itertools.count() for name in (f"{c}{n or ''}" for c in _SIZES)
+                   if name not in taken)
         self.names |= zip(open_, ["n"] if len(open_) == 1 and "n" not in taken else letters)
-        return {name: tuple(self.names.get(size, size) for size in shape) for name, shape in current.items()}
+        return {name: tuple(self.names.get(size, size) for size in shape)
+                for name, shape in current.items()}
 
 
 def _axes(name):
     """How many axes an array has by its name."""
-    if re.sub(r"[_0-9]+$", "", name) in _GREEK or unicodedata.name(name[0], "").startswith("GREEK SMALL"):
+    if (re.sub(r"[_0-9]+$", "", name) in _GREEK
+            or unicodedata.name(name[0], "").startswith("GREEK SMALL")):
         return 0
     return 2 if name[0].isupper() else 1
 
 
 def _plain(size):
-    """A size of a symbol's as text or a plain integer: its name, or its value; None for one computed from names."""
+    """A size of a symbol's as text or a plain integer: its name, or its value; None for one
+    computed from names."""
     if type(size) is not Size:
         return size
     return str(size) if Size.named(str(size), int(size)).expression == size.expression else None
@@ -252,4 +279,5 @@ def _plain(size):
 
 def _said(shape):
     sizes = [str(size) for size in shape if size not in PROPERTIES]
-    return ("a scalar", f"a vector of {''.join(sizes)}", f"a matrix, {' x '.join(sizes)}")[min(len(sizes), 2)]
+    return ("a scalar", f"a vector of {''.join(sizes)}",
+            f"a matrix, {' x '.join(sizes)}")[min(len(sizes), 2)]

@@ -1,7 +1,8 @@
 """Simplify an expression: multiply out, collect like terms, then take common factors out again.
 
-Every step is exact wherever the expression is defined.  Equal products have equal keys (see `index`), and factors are
-taken out in the order of these keys, so that the result does not depend on how the expression was computed.
+Every step is exact wherever the expression is defined.  Equal products have equal keys (see
+`index`), and factors are taken out in the order of these keys, so that the result does not depend
+on how the expression was computed.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from .data import data_product
 from .factoring import factored, in_front, without
 from .functions import (complements, exponentials, indicator, quotient, rectified,
                         softmax_by_hand, sums_of_exponentials, undone, unshifted)
-from .index import (Call, Delta, Factor, Group, Leaf, Point, Sum, Term, add, as_factor, collected, fresh,
-                    labels, merged, power, scaled, times_sizes)
+from .index import (Call, Delta, Factor, Group, Leaf, Point, Sum, Term, add, as_factor, collected,
+                    fresh, labels, merged, power, scaled, times_sizes)
 from .notation import traits
 
 #: An expression of more terms than this stays in parentheses.
@@ -23,10 +24,11 @@ MOST_TERMS = 24
 
 
 def simplified(s, label=None, whole=False):
-    """The simplest known form of an expression; `label` names its free indices (by default canonically).
+    """The simplest known form of an expression; `label` names its free indices (by default
+    canonically).
 
-    whole  sums in parentheses stay together: (X - u v') v rather than X v - (v' v) u, of the two the shorter.  Such
-           forms of equal expressions are not equal.
+    whole  sums in parentheses stay together: (X - u v') v rather than X v - (v' v) u, of the two
+           the shorter.  Such forms of equal expressions are not equal.
     """
     s = collected(expanded(s, whole))
     s = one_fraction(min(map(flat, complements(s)), key=lambda s: len(s.terms), default=s))
@@ -34,7 +36,8 @@ def simplified(s, label=None, whole=False):
     return turned_upright(s)
 
 
-#: The simplest forms of the last sums in parentheses, by their identities; the sums are kept, so these stay unique.
+#: The simplest forms of the last sums in parentheses, by their identities; the sums are kept, so
+#: these stay unique.
 _KNOWN: dict = {}
 
 
@@ -49,7 +52,8 @@ def simplest(s):
 
 
 def turned_upright(s):
-    """A sum with fewer signs: each term as `positive` has it, where no other has the same parentheses."""
+    """A sum with fewer signs: each term as `positive` has it, where no other has the same
+    parentheses."""
     seen = [without_order(f) for t in s.terms for f in t.factors if type(f.atom) is Group]
     return Sum(tuple(positive(t, seen) for t in s.terms), s.free)
 
@@ -88,7 +92,8 @@ def positive(term, seen):
 
 
 def canonical_labels(s):
-    """Labels for the free indices, whatever these are called: of all orders the one of the smallest key."""
+    """Labels for the free indices, whatever these are called: of all orders the one of the smallest
+    key."""
     free = sorted(s.free, key=lambda i: i.serial)
     if len(free) > 3:
         return labels(free)
@@ -104,16 +109,20 @@ def expanded(s, whole=False):
 
     What stands inside functions and parentheses is simplified either way.
     """
-    s = Sum(tuple(Term(t.coefficient, tuple(_inner(f, whole) for f in t.factors)) for t in s.terms), s.free)
+    s = Sum(tuple(Term(t.coefficient, tuple(_inner(f, whole) for f in t.factors)) for t in s.terms),
+            s.free)
     if number_of_terms(s) > MOST_TERMS:
-        return Sum(tuple(t for t in (reduced(merged(*t, s.free), s.free) for t in s.terms) if t.coefficient), s.free)
-    opens = (lambda f: f.power == 1 and len(f.atom.sum.terms) < 2) if whole else lambda f: f.power == 1
+        return Sum(tuple(t for t in (reduced(merged(*t, s.free), s.free) for t in s.terms)
+                         if t.coefficient), s.free)
+    opens = ((lambda f: f.power == 1 and len(f.atom.sum.terms) < 2) if whole
+             else lambda f: f.power == 1)
     return Sum(tuple(made for t in s.terms for made in _expand(t, s.free, opens)), s.free)
 
 
 def opened(s, opens):
     """Multiplied out where parentheses are to be opened, however long it gets."""
-    return collected(Sum(tuple(made for t in s.terms for made in _expand(t, s.free, opens)), s.free))
+    return collected(Sum(tuple(made for t in s.terms for made in _expand(t, s.free, opens)),
+                         s.free))
 
 
 def flat(s):
@@ -122,7 +131,8 @@ def flat(s):
 
 
 def is_zero(s):
-    """Whether an expression is known to be 0: all that can be multiplied out cancels, if that is not too long."""
+    """Whether an expression is known to be 0: all that can be multiplied out cancels, if that is
+    not too long."""
     s = expanded(s)
     if number_of_terms(s, 3) >= MOST_TERMS ** 2:
         return False
@@ -132,13 +142,16 @@ def is_zero(s):
 
 def weight(s):
     """About how many signs it takes to write an expression."""
-    return sum(1 + sum(weight(f.atom.sum) if type(f.atom) is Group else 1 for f in t.factors) for t in s.terms)
+    return sum(1 + sum(weight(f.atom.sum) if type(f.atom) is Group else 1 for f in t.factors)
+               for t in s.terms)
 
 
 def number_of_terms(s, power=1):
-    """How many terms an expression has when it is multiplied out, up to that power of what is in parentheses."""
+    """How many terms an expression has when it is multiplied out, up to that power of what is in
+    parentheses."""
     return sum(math.prod(number_of_terms(f.atom.sum, power) ** int(f.power) for f in t.factors
-                         if type(f.atom) is Group and f.power.denominator == 1 and 0 < f.power <= power)
+                         if type(f.atom) is Group and f.power.denominator == 1
+                         and 0 < f.power <= power)
                for t in s.terms)
 
 
@@ -169,7 +182,8 @@ def _inner(f, whole=False):
         if f.power == 1:
             return f._replace(atom=Group(inside))
         found = power(inside, f.power)
-        if len(found.terms) == 1 and len(found.terms[0].factors) == 1 and found.terms[0].coefficient == 1:
+        if (len(found.terms) == 1 and len(found.terms[0].factors) == 1
+                and found.terms[0].coefficient == 1):
             return found.terms[0].factors[0]
         return Factor(Group(found), (), Fraction(1))
     if type(atom) is Point:
@@ -196,8 +210,9 @@ def one_fraction(s):
                 denominators[key] = min(f, denominators.get(key, f), key=lambda f: f.power)
     for key, f in denominators.items():
         for p in range(1, 1 - int(f.power)) if f.power.denominator == 1 else [-f.power]:
-            above = Sum(tuple(merged(t.coefficient, (*t.factors, f._replace(power=Fraction(p))), s.free)
-                              for t in s.terms), s.free)
+            above = Sum(
+                tuple(merged(t.coefficient, (*t.factors, f._replace(power=Fraction(p))), s.free)
+                      for t in s.terms), s.free)
             above = opened(above, lambda g: g._replace(power=Fraction(1)).key(names) == key)
             if len(above.terms) < len(s.terms):
                 return one_fraction(over(above, f, p))
@@ -212,26 +227,32 @@ def one_fraction(s):
 def over(above, f, p):
     """An expression divided, term by term, by what f is a power of, to the power p."""
     below = (f._replace(power=Fraction(-p)),) if p else ()
-    return Sum(tuple(merged(t.coefficient, (*t.factors, *below), above.free) for t in above.terms), above.free)
+    return Sum(tuple(merged(t.coefficient, (*t.factors, *below), above.free) for t in above.terms),
+               above.free)
 
 
 def divided(above, below):
-    """(quotient, remainder) of two polynomials in factors without bound indices; with others the quotient is 0."""
+    """(quotient, remainder) of two polynomials in factors without bound indices; with others the
+    quotient is 0."""
     names, quotient = labels(above.free), []
-    variable = next((f._replace(power=Fraction(1)).key(names) for t in below.terms for f in t.factors), None)
+    variable = next((f._replace(power=Fraction(1)).key(names) for t in below.terms
+                     for f in t.factors), None)
 
     def degree(t):
-        return sum(f.power for f in t.factors if f._replace(power=Fraction(1)).key(names) == variable)
+        return sum(f.power
+                   for f in t.factors if f._replace(power=Fraction(1)).key(names) == variable)
 
     lead = max(below.terms, key=degree)
     undo = [f._replace(power=-f.power) for f in lead.factors]
-    while above.terms and len(quotient) < MOST_TERMS and all(set(t.indices) <= above.free for t in above.terms):
+    while (above.terms and len(quotient) < MOST_TERMS
+           and all(set(t.indices) <= above.free for t in above.terms)):
         t = max(above.terms, key=degree)
         if degree(t) < degree(lead) or degree(lead) <= 0:
             break
         q = merged(t.coefficient / lead.coefficient, (*t.factors, *undo), above.free)
         quotient.append(q)
-        taken = [merged(-q.coefficient * b.coefficient, (*q.factors, *b.factors), above.free) for b in below.terms]
+        taken = [merged(-q.coefficient * b.coefficient, (*q.factors, *b.factors), above.free)
+                 for b in below.terms]
         above = add(above, Sum(tuple(taken), above.free))
     return Sum(tuple(quotient), above.free), above
 
@@ -274,14 +295,16 @@ def delta(term, free):
             rest = rest.substituted({gone: (kept,)})
             return times_sizes(rest, [] if kept in free or kept in rest.indices else [kept])
         if f.power != 1:
-            return Term(term.coefficient, term.factors[:n] + (f._replace(power=Fraction(1)),) + term.factors[n + 1:])
+            return Term(term.coefficient,
+                        term.factors[:n] + (f._replace(power=Fraction(1)),) + term.factors[n + 1:])
     return None
 
 
 def inverse(term, free):
     """A^-1 A = I = A A^-1"""
     for n, f in enumerate(term.factors):
-        if type(f.atom) is not Call or not traits(f.atom.function).inverts or f.power != 1 or len(f.slots) != 2:
+        if (type(f.atom) is not Call or not traits(f.atom.function).inverts or f.power != 1
+                or len(f.slots) != 2):
             continue
         axes, s = f.atom.args[0]
         if any(len(axis) != 1 for axis in (*axes, *f.slots)):
@@ -298,9 +321,11 @@ def inverse(term, free):
                 if any(meet in h.indices for k, h in enumerate(term.factors) if k not in (n, m)):
                     continue
                 far = next(x for x in g.indices if x is not meet)
-                if g.key({meet: "p", far: "q"} if other == "right" else {far: "p", meet: "q"}) == target:
+                if (g.key({meet: "p", far: "q"} if other == "right" else {far: "p", meet: "q"})
+                        == target):
                     rest = tuple(h for k, h in enumerate(term.factors) if k not in (n, m))
-                    return Term(term.coefficient, rest + (Factor(Delta(), ((end,), (far,)), Fraction(1)),))
+                    return Term(term.coefficient,
+                                rest + (Factor(Delta(), ((end,), (far,)), Fraction(1)),))
     return None
 
 
@@ -308,7 +333,8 @@ def unit_sum(term, free):
     """Entries that sum to 1 along axes, where nothing else stands on those axes."""
     for n, f in enumerate(term.factors):
         ones = f.atom.ones if type(f.atom) is Call else (
-            (len(f.slots) - 1,) if type(f.atom) is Leaf and "probabilities" in f.atom.properties else ())
+            (len(f.slots) - 1,)
+            if type(f.atom) is Leaf and "probabilities" in f.atom.properties else ())
         if not ones or f.power != 1:
             continue
         along = [i for k in ones for i in f.slots[k]]
@@ -316,7 +342,8 @@ def unit_sum(term, free):
         rest = term.factors[:n] + term.factors[n + 1:]
         elsewhere = {i for g in rest for i in g.indices} | set(free)
         if not any(i in elsewhere or i in others for i in along):
-            return times_sizes(Term(term.coefficient, rest), [i for i in others if i not in elsewhere])
+            return times_sizes(Term(term.coefficient, rest),
+                               [i for i in others if i not in elsewhere])
     return None
 
 
@@ -330,7 +357,8 @@ def root(term, free):
             continue
         others = Term(term.coefficient, term.factors[:n] + term.factors[n + 1:])
         rest = without(others, inside.factors, free | f.atom.sum.free)
-        if rest is not None and not any(i in rest.indices for i in inside.indices if i not in f.atom.sum.free):
+        if rest is not None and not any(i in rest.indices for i in inside.indices
+                                        if i not in f.atom.sum.free):
             return Term(rest.coefficient, rest.factors + (f._replace(power=f.power + 1),))
     return None
 

@@ -3,7 +3,8 @@
     X.shape[0] / 2,  1 / m,  m * (m - 1),  np.sqrt(k)
 
 count like the numbers that stand for the sizes, and stay m/2, 1/m, ... in a formula.  A comparison
-of sizes is decided by these numbers, and is noted as a condition of the formula.  Functions that take
+of sizes is decided by these numbers, and is noted as a condition of the formula.  Functions that
+take
 plain numbers alone (len, float, math.log, np.prod) lose the name; `recovery` finds it again.
 """
 
@@ -128,8 +129,10 @@ def _operators():
     """Arithmetic and comparisons, as methods of Size."""
     for operation in EXPRESSIONS:
         name = operation.__name__
-        yield f"__{name}__", lambda self, other, operation=operation: computed(operation, self, other)
-        yield f"__r{name}__", lambda self, other, operation=operation: computed(operation, other, self)
+        yield (f"__{name}__",
+               lambda self, other, operation=operation: computed(operation, self, other))
+        yield (f"__r{name}__",
+               lambda self, other, operation=operation: computed(operation, other, self))
     for sign, relation in RELATIONS.items():
         yield f"__{relation.__name__}__", lambda self, other, sign=sign: compared(self, sign, other)
 

@@ -6,8 +6,9 @@
                      <G_Z, X dW> = tr(G_Z' X dW) = <X' G_Z, dW>
     4  what stands before dW is the gradient
 
-The differentials come from the jvp rules, and d is moved to the right here.  That this leads to exactly what the vjp
-rules give is checked, which proves that the jvp and the vjp of each primitive are adjoint.
+The differentials come from the jvp rules, and d is moved to the right here.  That this leads to
+exactly what the vjp rules give is checked, which proves that the jvp and the vjp of each primitive
+are adjoint.
 """
 
 from __future__ import annotations
@@ -62,9 +63,10 @@ def moved(g, differential):
     for terms in entry_by_entry(d.expression):
         part = Symbol(d.axes, Sum(terms, d.expression.free))
         names = [n for n, leaf in names_in(part.expression).items() if leaf.role == "differential"]
-        scalars = [np.sum(g * Symbol(d.axes, Sum((t,), d.expression.free))).expression for t in terms]
-        found_here = [coefficient(s.terms[0], names[0], s.free) if len(names) == 1 and s.terms else None
-                      for s in scalars]
+        scalars = [np.sum(g * Symbol(d.axes, Sum((t,), d.expression.free))).expression
+                   for t in terms]
+        found_here = [coefficient(s.terms[0], names[0], s.free) if len(names) == 1 and s.terms
+                      else None for s in scalars]
         if any(c is None for c in found_here):
             return lines, None
         c = tidied(functools.reduce(operator.add, found_here))
@@ -72,7 +74,8 @@ def moved(g, differential):
         leaf = names_in(part.expression)[names[0]]
         before, change, after = matrix_form(g), matrix_form(part), matrix_form(c)
         dx = F.Name(names[0], after.kind, "differential", "symmetric" in leaf.properties)
-        chain = dict.fromkeys([inner(before, change), *as_traces(before, change, after, dx), inner(after, dx)])
+        chain = dict.fromkeys([inner(before, change), *as_traces(before, change, after, dx),
+                               inner(after, dx)])
         if len(chain) > 1 and dx.kind != F.SCALAR and not only_scalars(*chain):
             lines.append(Line(tuple(chain)))
         found[names[0]] = found[names[0]] + c if names[0] in found else c
@@ -80,7 +83,8 @@ def moved(g, differential):
 
 
 def entry_by_entry(s):
-    """The terms of a sum that is linear in differentials; together where one is multiplied entry by entry."""
+    """The terms of a sum that is linear in differentials; together where one is multiplied entry by
+    entry."""
     groups = {}
     for n, t in enumerate(s.terms):
         here = [f for f in t.factors if getattr(f.atom, "role", None) == "differential"]
@@ -92,7 +96,8 @@ def entry_by_entry(s):
 def only_scalars(first, *rest):
     """Whether nothing has moved but scalars: s <A, dX> = <s A, dX>."""
     one, other = inner_part(first), inner_part(rest[-1])
-    return one is not None and other is not None and without_scalars(other.left) in (one.left, one.right)
+    return (one is not None and other is not None
+            and without_scalars(other.left) in (one.left, one.right))
 
 
 def inner_part(x):
@@ -111,7 +116,8 @@ def without_scalars(x):
 
 
 def total_change(change):
-    """The differential of a number: each entrywise part as <C, dX>, the others term by term, as in the product rule."""
+    """The differential of a number: each entrywise part as <C, dX>, the others term by term, as in
+    the product rule."""
     d = Symbol(change.axes, linear_terms(change.expression))
     _, found = moved(Symbol((), Sum.number(1)), d)
     if not found:
@@ -119,7 +125,8 @@ def total_change(change):
     terms = {}
     for t in d.expression.terms:
         part = Symbol((), Sum((t,), d.expression.free))
-        (name,) = {n for n, leaf in names_in(part.expression).items() if leaf.role == "differential"}
+        (name,) = {n for n, leaf in names_in(part.expression).items()
+                   if leaf.role == "differential"}
         terms.setdefault(name, []).append(matrix_form(part))
     forms = []
     for name, parts in terms.items():
@@ -162,8 +169,10 @@ def reasons(made):
 
 
 def one_line(derivation, varying):
-    """The differential with respect to the arguments that vary, without the adjoint and the prose."""
-    lines = [line.strip() for line in derivation.strip().splitlines()]
+    """The differential with respect to the arguments that vary, without the adjoint and the
+    prose.  In a derivation, lines that are indented by eight continue those before."""
+    whole = re.sub(r"\n {8}(?=\S)", " ", derivation)
+    lines = [line.strip() for line in whole.strip().splitlines()]
     found = [line for line in lines if re.search(r"\bd\w* = ", line) and not line.startswith("<")]
     return "; ".join(partial(line, varying) for line in found[:3]) or lines[0]
 

@@ -1,9 +1,10 @@
-"""Symbol: an array that derives.  A NumPy program that runs on Symbols gives its result as an expression.
+"""Symbol: an array that derives.  A NumPy program that runs on Symbols gives its result as an
+expression.
 
-A Symbol has axes and an expression in their indices.  An axis is a tuple of indices: of one as a rule, of several
-where axes were merged (the last one runs fastest), of none where its size is 1 and broadcasting may stretch it.
-`meaning` says what each NumPy function does to Symbols; one that has no meaning there becomes a `Call`, a function of
-whole arrays.
+A Symbol has axes and an expression in their indices.  An axis is a tuple of indices: of one as a
+rule, of several where axes were merged (the last one runs fastest), of none where its size is 1 and
+broadcasting may stretch it. `meaning` says what each NumPy function does to Symbols; one that has
+no meaning there becomes a `Call`, a function of whole arrays.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from .index import Call, Data, Delta, Factor, Index, Leaf, Point, SizeMismatch, 
 from .notation import notation, traits
 from .sizes import ENTERING, Size, sized
 
-#: What may be said of an array beside its shape: of a matrix its structure, of any array the domain of its entries.
+#: What may be said of an array beside its shape: of a matrix its structure, of any array the domain
+#: of its entries.
 PROPERTIES = "diagonal", *(name for name in DOMAINS if name)
 STRUCTURES = "symmetric", "diagonal", "positive definite"
 
@@ -87,7 +89,8 @@ class Symbol(Face):
             properties |= {"symmetric"}
         axes = [() if n == 1 else (Index(n),) for n in shape]
         atom = Leaf(name, tuple(shape), role, properties)
-        return cls.of_factors(axes, (Factor(atom, tuple(axis for axis in axes if axis), Fraction(1)),))
+        return cls.of_factors(axes,
+                              (Factor(atom, tuple(axis for axis in axes if axis), Fraction(1)),))
 
     @classmethod
     def of_factors(cls, axes, factors, coefficient=1):
@@ -146,7 +149,8 @@ class Symbol(Face):
 
     def key(self):
         """A text that is equal for equal expressions (of simplified ones)."""
-        return self.expression.key({i: f"{n}.{k}" for n, axis in enumerate(self.axes) for k, i in enumerate(axis)})
+        return self.expression.key({i: f"{n}.{k}" for n, axis in enumerate(self.axes)
+                                    for k, i in enumerate(axis)})
 
 
 def size_of(axis):
@@ -165,12 +169,14 @@ def evaluate(rule, args, kwargs):
     return operate(rule, arrays, params)
 
 
-#: What primitives do to symbols: from a primitive to a function of its arguments.  `meaning` fills it.
+#: What primitives do to symbols: from a primitive to a function of its arguments.  `meaning` fills
+#: it.
 MEANING: dict = {}
 
 
 def operate(primitive, arrays, params):
-    """Apply a primitive to symbols: by its meaning or its formula, entry by entry, by running it, or as a `Call`."""
+    """Apply a primitive to symbols: by its meaning or its formula, entry by entry, by running it,
+    or as a `Call`."""
     if primitive in MEANING:
         return MEANING[primitive](*arrays, **params)
     if notation(primitive).whole:
@@ -195,23 +201,28 @@ def point(function, *arrays, **params):
 
 def call(primitive, arrays, params):
     """A function of whole arrays, with the shape that it has on plain ones."""
-    if primitive.constant or primitive.multiple or any(isinstance(p, (Symbol, np.ndarray)) for p in params.values()):
+    if primitive.constant or primitive.multiple or any(isinstance(p, (Symbol, np.ndarray))
+                                                       for p in params.values()):
         raise NoFormula(notation(primitive).text)
     if params.get("keepdims"):  # a formula does not know axes of size 1
-        return spread(call(primitive, arrays, params | {"keepdims": False}), reduced_axes(arrays[0], params))
+        return spread(call(primitive, arrays, params | {"keepdims": False}),
+                      reduced_axes(arrays[0], params))
     symbols = [as_symbol(a) for a in arrays]
     known = traits(primitive)
     if (known.sums_to_one or known.log_of) and symbols[0].shape[params["axis"]] == 1:
         return Symbol(symbols[0].axes, Sum.number(1 if known.sums_to_one else 0))
-    shape = np.shape(primitive.run([np.ones(a.shape) + np.eye(*a.shape[-2:]) if a.ndim > 1 else np.ones(a.shape)
-                                    for a in symbols], params)[0])
+    shape = np.shape(
+        primitive.run([np.ones(a.shape) + np.eye(*a.shape[-2:]) if a.ndim > 1 else np.ones(a.shape)
+                       for a in symbols], params)[0])
     known = {int(n): n for a in symbols for n in a.shape if type(n) is Size}
     axes = [() if n == 1 else (Index(known.get(n, n)),) for n in shape]
     if shape == symbols[0].shape:
         axes = [tuple(Index(i.size) for i in axis) for axis in symbols[0].axes]
-    atom = Call(primitive, tuple((a.axes, a.expression) for a in symbols), tuple(sorted(params.items())),
-                tuple(map(size_of, axes)), ones=unit_axes(primitive, params, tuple(map(size_of, axes))))
-    return Symbol.of_factors(axes, [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
+    atom = Call(primitive, tuple((a.axes, a.expression) for a in symbols),
+                tuple(sorted(params.items())), tuple(map(size_of, axes)),
+                ones=unit_axes(primitive, params, tuple(map(size_of, axes))))
+    return Symbol.of_factors(axes,
+                             [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
 
 
 def reduced_axes(x, params):
@@ -243,11 +254,13 @@ def as_symbol(x):
     axes = [() if n == 1 else (Index(entering.size(n)),) for n in x.shape]
     if x.size and np.all(x == x.flat[0]):
         return Symbol(axes, entering.expression(exact(x.flat[0])))
-    if x.ndim == 2 and x.shape[0] == x.shape[1] and np.all(x[~np.eye(len(x), dtype=bool)] == x[0, 1]) and np.all(
-            np.diagonal(x) == x[0, 0]):
+    if (x.ndim == 2 and x.shape[0] == x.shape[1]
+            and np.all(x[~np.eye(len(x), dtype=bool)] == x[0, 1]) and np.all(
+                    np.diagonal(x) == x[0, 0])):
         one, rest = exact(x[0, 0]) - exact(x[0, 1]), exact(x[0, 1])
         identity = Symbol.of_factors(axes, [Factor(Delta(), tuple(axes), Fraction(1))])
-        return identity * Symbol((), entering.expression(one)) + Symbol((), entering.expression(rest))
+        return (identity * Symbol((), entering.expression(one))
+                + Symbol((), entering.expression(rest)))
     squeezed = np.array(np.squeeze(x), dtype=float)
     slots = tuple(axis for axis in axes if axis)
     return Symbol.of_factors(axes, [Factor(given_data(squeezed), slots, Fraction(1))])
@@ -278,7 +291,8 @@ def aligned(*arrays):
 def renamed(a):
     """The same array with indices of its own: another may have it along other axes."""
     new = {i: (Index(i.size),) for axis in a.axes for i in axis}
-    return Symbol([tuple(j for i in axis for j in new[i]) for axis in a.axes], a.expression.substituted(new))
+    return Symbol([tuple(j for i in axis for j in new[i]) for axis in a.axes],
+                  a.expression.substituted(new))
 
 
 def paired(axis, chosen):

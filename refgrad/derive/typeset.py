@@ -10,13 +10,14 @@ from .layout import ATOM, PRODUCT, TIGHT, Layout, Piece, reciprocal
 
 APPLIED = "<mo>\u2061</mo>"  # the invisible sign between a function and its argument
 GREEK = dict(zip(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa mu nu xi pi rho sigma tau phi chi psi omega".split()
-    + "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega lam".split(),
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa mu nu xi pi rho sigma tau phi chi "
+    "psi omega".split() + "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega lam".split(),
     "αβγδϵζηθικμνξπρστϕχψωΓΔΘΛΞΠΣΦΨΩλ"))
 
 
 def parts(text, role=None):
-    """What a name is made of: ("sub", "Z", "1") of Z1, ("d", "X") of a differential dX, ("hat", "x") of x_hat."""
+    """What a name is made of: ("sub", "Z", "1") of Z1, ("d", "X") of a differential dX, ("hat",
+    "x") of x_hat."""
     if role == "differential" and len(text) > 1 and text.startswith("d"):
         return "d", parts(text[1:])
     head, _, tail = text.rpartition("_")
@@ -35,7 +36,8 @@ class Typeset(Layout):
     def symbol(self, name):
         of, by, wrt = name.text.partition("/d")
         if by:  # dL/dX
-            return self.over(*(self.assembled(*parts(part, "differential")) for part in (of, "d" + wrt)))
+            return self.over(*(self.assembled(*parts(part, "differential"))
+                               for part in (of, "d" + wrt)))
         return self.assembled(*parts(name.text, name.role))
 
     def scaled(self, numerators, denominators, body):
@@ -44,7 +46,8 @@ class Typeset(Layout):
             return Piece(self.over(above, below) if denominators else above, PRODUCT)
         if denominators and not numerators and body.kind == SCALAR:
             return Piece(self.over(self.write(body), below), PRODUCT)
-        coefficient = [self.over(above, below)] if denominators else [self.at(f, TIGHT) for f in numerators]
+        coefficient = ([self.over(above, below)] if denominators
+                       else [self.at(f, TIGHT) for f in numerators])
         inner = self.group(self.write(body)) if isinstance(body, Times) else self.at(body, PRODUCT)
         return Piece(self.side_by_side([*coefficient, inner]), PRODUCT)
 
@@ -54,12 +57,14 @@ class Typeset(Layout):
     def product(self, factors):
         if not factors:
             return self.digits(1)
-        return self.write(factors[0]) if len(factors) == 1 else self.side_by_side([self.at(f, TIGHT) for f in factors])
+        return (self.write(factors[0]) if len(factors) == 1
+                else self.side_by_side([self.at(f, TIGHT) for f in factors]))
 
     def one_over(self, power):
         if power.kind == SCALAR:
             return Piece(self.over(self.digits(1), self.write(reciprocal(power))), PRODUCT)
-        return Piece(self.powered(self.at(power.body, ATOM), self.write(Num(power.exponent)), power), TIGHT)
+        return Piece(self.powered(self.at(power.body, ATOM), self.write(Num(power.exponent)),
+                                  power), TIGHT)
 
 
 class Latex(Typeset):
@@ -84,13 +89,16 @@ class Latex(Typeset):
     def letters(self, word):
         if word in GREEK:
             return "\\" + ("lambda" if word == "lam" else word)
-        return word if len(word) == 1 or word.isdigit() else r"\mathit{{{}}}".format(word.replace("_", r"\_"))
+        return (word if len(word) == 1 or word.isdigit()
+                else r"\mathit{{{}}}".format(word.replace("_", r"\_")))
 
     def word(self, text):
-        return r"\operatorname{{{}}}".format(re.sub(r"([_&%#$])", r"\\\1", text)) if len(text) > 1 else text
+        return (r"\operatorname{{{}}}".format(re.sub(r"([_&%#$])", r"\\\1", text)) if len(text) > 1
+                else text)
 
     def bracket(self, out, left, right):
-        return rf"\left{left} {out} \right{right}" if r"\frac" in out or r"\sum" in out else left + out + right
+        return (rf"\left{left} {out} \right{right}" if r"\frac" in out or r"\sum" in out
+                else left + out + right)
 
     def relation(self, sign):
         return {">=": r" \ge ", "<=": r" \le ", "==": " = ", "!=": r" \ne "}.get(sign, f" {sign} ")
@@ -101,7 +109,8 @@ class Latex(Typeset):
     dots = r" \odot ".join
 
     def over(self, above, below):
-        return (r"\tfrac{%s}{%s}" if above.isdigit() and below.isdigit() else r"\frac{%s}{%s}") % (above, below)
+        return ((r"\tfrac{%s}{%s}" if above.isdigit() and below.isdigit() else r"\frac{%s}{%s}")
+                % (above, below))
 
     divided = r"{} \oslash {}".format
     kron = r"{} \otimes {}".format
@@ -116,7 +125,8 @@ class Latex(Typeset):
 
     def powered(self, out, exponent, form):
         exponent = exponent.replace("tfrac", "frac")
-        return self.raised(out, exponent if form.kind == SCALAR else rf"\odot {exponent}" if exponent[0] != "-"
+        return self.raised(out, exponent if form.kind == SCALAR else rf"\odot {exponent}"
+                           if exponent[0] != "-"
                            else rf"\odot ({exponent})")
 
     def root(self, body):
@@ -131,7 +141,8 @@ class Latex(Typeset):
         return self.bracket(f"{left}, {right}", r"\langle ", r"\rangle ").strip()
 
     def subscripted(self, out, subscripts):
-        return "{{{}}}_{{{}}}".format(out, " ".join(map(self.subscript, subscripts))) if subscripts else out
+        return ("{{{}}}_{{{}}}".format(out, " ".join(map(self.subscript, subscripts))) if subscripts
+                else out)
 
     def subscript(self, s):
         return f"({' '.join(map(self.subscript, s))})" if isinstance(s, tuple) else s
@@ -151,7 +162,8 @@ class MathML(Typeset):
     def assembled(self, what, *inner):
         if what == "word":
             word = inner[0]
-            return f"<mn>{word}</mn>" if word.isdigit() else f"<mi>{GREEK.get(word, escape(word))}</mi>"
+            return (f"<mn>{word}</mn>" if word.isdigit()
+                    else f"<mi>{GREEK.get(word, escape(word))}</mi>")
         inner = [self.assembled(*i) for i in inner]
         if what == "d":
             return f'<mrow><mi mathvariant="normal">d</mi>{inner[0]}</mrow>'
@@ -160,7 +172,8 @@ class MathML(Typeset):
         return f"<msub>{inner[0]}{inner[1]}</msub>"
 
     def word(self, text):
-        return f"<mi>{escape(text)}</mi>" if len(text) > 1 else f'<mi mathvariant="normal">{escape(text)}</mi>'
+        return (f"<mi>{escape(text)}</mi>" if len(text) > 1
+                else f'<mi mathvariant="normal">{escape(text)}</mi>')
 
     row = "<mrow>{}</mrow>".format
 
@@ -175,7 +188,8 @@ class MathML(Typeset):
 
     def plus(self, outs):
         (negative, first), *rest = outs
-        return (self.minus(first) if negative else first) + "".join(self.sign("−" if n else "+") + o for n, o in rest)
+        return ((self.minus(first) if negative else first)
+                + "".join(self.sign("−" if n else "+") + o for n, o in rest))
 
     minus = '<mo form="prefix">−</mo>{}'.format
     side_by_side = '<mspace width="0.17em"/>'.join
@@ -197,8 +211,9 @@ class MathML(Typeset):
         return self.raised(out, number if n > 0 else self.minus(number))
 
     def powered(self, out, exponent, form):
-        return self.raised(out, exponent if form.kind == SCALAR else '<mo lspace="0" rspace="0">⊙</mo>' + (
-            exponent if form.exponent > 0 else self.group(exponent)))
+        return self.raised(out, exponent if form.kind == SCALAR
+                           else '<mo lspace="0" rspace="0">⊙</mo>' + (
+                               exponent if form.exponent > 0 else self.group(exponent)))
 
     def root(self, body):
         return Piece(f"<msqrt>{self.write(body)}</msqrt>", ATOM)
@@ -214,7 +229,9 @@ class MathML(Typeset):
         return f"<msub>{self.row(out)}{below}</msub>" if subscripts else out
 
     def subscript(self, s):
-        return self.group("".join(map(self.subscript, s))) if isinstance(s, tuple) else f"<mi>{s}</mi>"
+        return (self.group("".join(map(self.subscript, s))) if isinstance(s, tuple)
+                else f"<mi>{s}</mi>")
 
     def summed(self, letters, out):
-        return f"<munder><mo>∑</mo>{self.row(''.join(f'<mi>{x}</mi>' for x in letters))}</munder>{self.row(out)}"
+        return (f"<munder><mo>∑</mo>{self.row(''.join(f'<mi>{x}</mi>' for x in letters))}</munder>"
+                f"{self.row(out)}")

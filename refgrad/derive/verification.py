@@ -17,7 +17,8 @@ from .symbol import STRUCTURES
 #: for which the program is defined is used.
 DRAWN = (DOMAINS[None], DOMAINS["positive"], DOMAINS["unit interval"], DOMAINS["above one"],
          lambda z: z / 16,
-         lambda z: DOMAINS["positive definite" if z.ndim == 2 and z.shape[0] == z.shape[1] else "positive"](z))
+         lambda z: DOMAINS["positive definite" if z.ndim == 2 and z.shape[0] == z.shape[1]
+                           else "positive"](z))
 
 #: Relative differences above this are none of rounding: more than half of float64's digits agree.
 ENOUGH = np.sqrt(np.finfo(float).eps)
@@ -204,8 +205,8 @@ def confirm(derivation):
         derivation.unconfirmed = str(error)
         return
     if wrong:
-        raise WrongFormula(f"derive: of the formulas of {derivation.name} {wrong}, by the engine's own derivative; "
-                           f"gradient: {derivation.gradient}")
+        raise WrongFormula(f"derive: of the formulas of {derivation.name} {wrong}, by the engine's "
+                           f"own derivative; gradient: {derivation.gradient}")
     undefined = "the program is not defined at the random inputs that were tried"
     derivation.unconfirmed = None if points else undefined
 

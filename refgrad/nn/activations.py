@@ -1,15 +1,18 @@
 """Activations: elementwise functions, y_k = phi(x_k).
 
-    dY = phi'(X) . dX,   <G, phi'(X) . dX> = <phi'(X) . G, dX>        (the dot is the elementwise product)
+    dY = phi'(X) . dX,   <G, phi'(X) . dX> = <phi'(X) . G, dX>
+        (the dot is the elementwise product)
 
-so a rule is the slope phi' alone.  The slopes of the smooth ones are written with three functions that are closed under
-differentiation, neither overflow nor cancel in the tails, and have no seam at 0:
+so a rule is the slope phi' alone.  The slopes of the smooth ones are written with three functions
+that are closed under differentiation, neither overflow nor cancel in the tails, and have no seam at
+0:
 
     tanh(x)                              tanh'   = sech^2
     sech^2(x) = 1 / cosh^2 x             sech^2' = -2 tanh sech^2
     sigma(x)  = 1 / (1 + e^-x)           sigma'  = sech^2(x / 2) / 4
 
-(sigma' is also y (1 - y), but 1 - y loses all digits as y tends to 1.)  |x| and max(x, 0) stand only in what is
+(sigma' is also y (1 - y), but 1 - y loses all digits as y tends to 1.)
+    |x| and max(x, 0) stand only in what is
 computed, never in what is differentiated: each of the three is a primitive.
 """
 
@@ -50,16 +53,20 @@ def _normal_density(x):
 # Smooth activations
 
 _softplus = declare(
-    None, "y = log(1 + e^(b x)) / b,  dy = sigma(b x) dx;  beyond the threshold, b x > t, the identity: dy = dx",
-    lambda x, beta, threshold: np.where(beta * x > threshold, 1, logistic(beta * x)), name="softplus", kind=KINKED,
+    None, "y = log(1 + e^(b x)) / b,  dy = sigma(b x) dx;  "
+          "beyond the threshold, b x > t, the identity: dy = dx",
+    lambda x, beta, threshold: np.where(beta * x > threshold, 1, logistic(beta * x)),
+    name="softplus", kind=KINKED,
     forward=lambda x, beta, threshold: np.where(beta * x > threshold, x, log1pexp(beta * x) / beta),
     params=({"beta": 1, "threshold": 20}, {"beta": 0.5, "threshold": 0.25}),
-    kinks=[Kink((20.0,), (1 / (1 + math.exp(-20.0)),), "sigma at the threshold, which the identity then replaces",
+    kinks=[Kink((20.0,), (1 / (1 + math.exp(-20.0)),),
+                "sigma at the threshold, which the identity then replaces",
                 {"beta": 1, "threshold": 20})])
 
 _silu = declare(
-    None, "y = x sigma(x),  dy = (sigma(x) + x sigma'(x)) dx", name="silu", keep=logistic, forward=lambda s, x: x * s,
-    vjp=(lambda g, s, x: g * (s + x * _logistic_slope(x)),), pointwise=True, cases=[Case((3, 4)), Case(())])
+    None, "y = x sigma(x),  dy = (sigma(x) + x sigma'(x)) dx", name="silu", keep=logistic,
+    forward=lambda s, x: x * s, vjp=(lambda g, s, x: g * (s + x * _logistic_slope(x)),),
+    pointwise=True, cases=[Case((3, 4)), Case(())])
 
 
 def _gelu_rule(v, P, x):
@@ -68,14 +75,16 @@ def _gelu_rule(v, P, x):
 
 
 _gelu = declare(
-    None, "y = x P(x) with the normal distribution P,  dy = (P + x p) dx with its density p = e^(-x^2/2) / sqrt(2 pi)",
+    None, "y = x P(x) with the normal distribution P,  "
+          "dy = (P + x p) dx with its density p = e^(-x^2/2) / sqrt(2 pi)",
     name="gelu", keep=_normal_cdf, forward=lambda P, x: x * P, vjp=(_gelu_rule,),
     pointwise=True, cases=[Case((3, 4)), Case(())])
 
 
 near = elementwise(
-    None, "y = x, but not beyond +-100, where sigma(u(y)) below is 0 or 1 and u(y) does not overflow;  dy = dx",
-    lambda: 1, name="near", forward=lambda x: np.clip(x, -100, 100), formula=lambda x: x)
+    None,
+    "y = x, but not beyond +-100, where sigma(u(y)) below is 0 or 1 and u(y) does not overflow;  "
+    "dy = dx", lambda: 1, name="near", forward=lambda x: np.clip(x, -100, 100), formula=lambda x: x)
 
 
 def _gelu_tanh_keep(x):
@@ -104,24 +113,29 @@ _gelu_tanh = declare(
     vjp=(_gelu_tanh_rule,), pointwise=True, cases=[Case((3, 4)), Case(())])
 
 def _beyond_tanh(x):
-    """x - tanh x; where it cancels, sum_{k > 0} 2k x^(2k+1) / (2k+1)! over cosh x: all terms have one sign."""
+    """x - tanh x; where it cancels, sum_{k > 0} 2k x^(2k+1) / (2k+1)! over cosh x: all terms have
+    one sign."""
     dtype, x = x.dtype, widened(x)
     z = np.clip(x, -2, 2)
     s = np.zeros_like(z)
     for k in range(16, 0, -1):
         s = s * (z * z) + 2 * k / math.factorial(2 * k + 1)
-    return np.where(np.abs(x) < 2, s * z * z * z / np.cosh(z), x - np.tanh(x)).astype(dtype, copy=False)
+    return np.where(np.abs(x) < 2, s * z * z * z / np.cosh(z),
+                    x - np.tanh(x)).astype(dtype, copy=False)
 
 
 _tanhshrink = declare(
     None, """y = x - tanh x,  dy = (1 - 1 / cosh^2 x) dx = tanh^2 x dx
-    y = (x cosh x - sinh x) / cosh x = sum_k (1/(2k)! - 1/(2k+1)!) x^(2k+1) / cosh x, computed so for small x""",
-    lambda x: np.square(np.tanh(x)), name="tanhshrink", forward=_beyond_tanh, formula=lambda x: x - np.tanh(x),
-    near=(0.0,), scales=(-60, 300))
+    y = (x cosh x - sinh x) / cosh x = sum_k (1/(2k)! - 1/(2k+1)!) x^(2k+1) / cosh x,
+        computed so for small x""",
+    lambda x: np.square(np.tanh(x)), name="tanhshrink", forward=_beyond_tanh,
+    formula=lambda x: x - np.tanh(x), near=(0.0,), scales=(-60, 300))
 
 _softsign = declare(
-    None, """y = x / (1 + |x|),  dy = (1 / (1 + |x|) - y sign(x) / (1 + |x|)) dx = dx / (1 + |x|)^2, also at 0""",
-    lambda x: np.square(1 / (1 + np.abs(x))), name="softsign", forward=lambda x: x / (1 + np.abs(x)))
+    None, """y = x / (1 + |x|),  dy = (1 / (1 + |x|) - y sign(x) / (1 + |x|)) dx = dx / (1 + |x|)^2,
+        also at 0""",
+    lambda x: np.square(1 / (1 + np.abs(x))), name="softsign",
+    forward=lambda x: x / (1 + np.abs(x)))
 
 # The public functions: any shape, the result has the input's.  All as in torch.nn.functional.
 
@@ -143,12 +157,14 @@ def softplus(input: Array, beta: float = 1, threshold: float = 20) -> Array:
     """
     beta, threshold = plain("softplus", "beta", beta), plain("softplus", "threshold", threshold)
     if beta == 0:
-        raise expected("softplus", "beta", beta, "a number other than 0, by which the logarithm is divided")
+        raise expected("softplus", "beta", beta,
+                       "a number other than 0, by which the logarithm is divided")
     return _softplus(input, beta=beta, threshold=threshold)
 
 
 def silu(input: Array, inplace: bool = False) -> Array:
-    """x sigma(x), also called swish.  Hendrycks and Gimpel (2016), Ramachandran, Zoph and Le (2017)."""
+    """x sigma(x), also called swish.  Hendrycks and Gimpel (2016), Ramachandran, Zoph and Le
+    (2017)."""
     not_in_place("silu", inplace)
     return _silu(input)
 
@@ -180,7 +196,8 @@ def mish(input: Array, inplace: bool = False) -> Array:
 
 
 def softsign(input: Array) -> Array:
-    """x / (1 + |x|); its slope 1 / (1 + |x|)^2 is continuous.  Turian, Bergstra and Bengio (2009)."""
+    """x / (1 + |x|); its slope 1 / (1 + |x|)^2 is continuous.  Turian, Bergstra and Bengio
+    (2009)."""
     return _softsign(input)
 
 
@@ -191,7 +208,8 @@ def tanhshrink(input: Array) -> Array:
 
 @composed(cases=[Case((3, 4)), Case((4, 3), dim=0)])
 def glu(input: Array, dim: int = -1) -> Array:
-    """a sigma(b), where a and b are the first and the second half of the input along the axis `dim`.
+    """a sigma(b), where a and b are the first and the second half of the input along the axis
+    `dim`.
 
     Raises ValueError for an axis that input does not have, or that has an odd number of entries.
     Dauphin, Fan, Auli and Grangier (2017).
@@ -199,6 +217,7 @@ def glu(input: Array, dim: int = -1) -> Array:
     axis = axis_of("glu", input, dim)
     n = input.shape[axis]
     if n % 2:
-        raise ValueError(f"glu: input has shape {input.shape}; expected an even number of entries along dim={dim}")
+        raise ValueError(f"glu: input has shape {input.shape}; expected an even number of entries "
+                         f"along dim={dim}")
     half = lambda part: (..., part, *(slice(None),) * (-1 - axis))
     return input[half(slice(n // 2))] * logistic(input[half(slice(n // 2, None))])

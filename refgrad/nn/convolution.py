@@ -135,7 +135,8 @@ def _weights(w, groups):
 
 
 def _samples_first(y):
-    """(groups, C / groups, ..., N) as (N, C, ...), a view that the next layer finds samples last."""
+    """(groups, C / groups, ..., N) as (N, C, ...), a view that the next layer finds samples
+    last."""
     y = y.reshape(y.shape[0] * y.shape[1], *y.shape[2:])
     return y.transpose(-1, *range(y.ndim - 1))
 

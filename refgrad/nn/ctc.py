@@ -39,7 +39,8 @@ def _log_of_sums(x, among):
     where all are -inf.
     """
     some = np.any(among, axis=0)
-    first = np.take_along_axis(x, np.argmax(among, axis=0)[None], axis=0)  # stands in for the others
+    # Stands in for the others.
+    first = np.take_along_axis(x, np.argmax(among, axis=0)[None], axis=0)
     top = peak(np.where(among, x, first), axis=0)[0]
     gone = top == -np.inf
     top = np.where(gone, 0, top)
@@ -121,7 +122,8 @@ def _ending(a, alive, lengths):
 def _occupancy(a, e, alive, skips, lengths):
     """O, 0 for the states that no path is in, or that have probability 0.
 
-    At each time the paths are in one of the states: O sums to 1, and e^(a + b - e + y) is a softmax.
+    At each time the paths are in one of the states: O sums to 1, and e^(a + b - e + y) is a
+    softmax.
     """
     b = _along(e, alive, skips, (lengths - 1, np.zeros_like(lengths)), -1)
     y = -_ending(a, alive, lengths)

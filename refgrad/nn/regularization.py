@@ -14,7 +14,8 @@ from ..tree import flatten
 from .arguments import expected, generator_of, not_in_place, plain, shape_of
 
 _dropout = declare(
-    None, "y = m . x / (1 - p) with a mask m of zeros and ones;  <g, m . dx / (1 - p)> = <m . g / (1 - p), dx>",
+    None, "y = m . x / (1 - p) with a mask m of zeros and ones;  <g, m . "
+          "dx / (1 - p)> = <m . g / (1 - p), dx>",
     name="dropout", kind=LINEAR, forward=lambda x, mask, p: x * mask / (1 - p * number(1, x)),
     vjp=(lambda g, mask, p: _dropout(g, mask=mask, p=p),), pointwise=True,
     cases=[Case((2, 3), mask=np.array([[True, False, True], [False, True, True]]), p=0.25),
@@ -23,10 +24,11 @@ _dropout = declare(
 
 def dropout(input: Array, p: float = 0.5, training: bool = True, inplace: bool = False, *,
             generator: np.random.Generator | None = None) -> Array:
-    """Each entry 0 with probability p, else divided by 1 - p, so that the expected value is the input.
+    """Each entry 0 with probability p, else divided by 1 - p, so that the expected value is the
+    input.
 
-    generator  a numpy.random.Generator, from which one uniform number is drawn for each entry; needed when training
-               with 0 < p < 1, since refgrad has no hidden state
+    generator  a numpy.random.Generator, from which one uniform number is drawn for each entry;
+               needed when training with 0 < p < 1, since refgrad has no hidden state
     Returns the input's shape; the input itself when not training or for p = 0.
     Raises ValueError for p outside [0, 1], TypeError without a generator.
     Srivastava et al. (2014); as torch.nn.functional.dropout, but for the generator.
@@ -61,10 +63,12 @@ def _kept(function, shape, p, training, generator):
 
 
 def _of_channels(function, input, batched, spatial):
-    """A mask's shape with an entry for each channel, of an input of one of these numbers of axes."""
+    """A mask's shape with an entry for each channel, of an input of one of these numbers of
+    axes."""
     shape = shape_of(function, "input", input)
     if len(shape) not in batched + spatial:
-        forms = ["(N, C" + ", *" * (n - 2) + ")" for n in batched] + ["(C" + ", *" * (n - 1) + ")" for n in spatial]
+        forms = ["(N, C" + ", *" * (n - 2) + ")" for n in batched] + ["(C" + ", *" * (n - 1) + ")"
+                                                                      for n in spatial]
         raise ValueError(f"{function}: input has shape {shape}; expected {' or '.join(forms)}")
     channels = 2 if len(shape) in batched else 1
     return shape[:channels] + (1,) * (len(shape) - channels)
@@ -84,7 +88,8 @@ def dropout1d(input: Array, p: float = 0.5, training: bool = True, inplace: bool
 
     input      (N, C, L) or (C, L)
     generator  as of dropout; one uniform number is drawn for each channel of each sample
-    Result and errors as those of dropout.  Raises ValueError for an input of another number of axes.
+    Result and errors as those of dropout.  Raises ValueError for an input of another number of
+    axes.
     Tompson et al. (2015); as torch.nn.functional.dropout1d, but for the generator.
     """
     shape = _of_channels("dropout1d", input, (3,), (2,))
@@ -120,7 +125,8 @@ SELU_LIMIT = 1.7580993408473766
 
 
 def _alpha_dropped(function, input, shape, p, training, inplace, generator):
-    """a (m x - (1 - m) s + s p)  with the mask m, which broadcasts, and  a^-2 = (1 - p) (1 + s^2 p)."""
+    """a (m x - (1 - m) s + s p)  with the mask m, which broadcasts, and  a^-2 = (1 - p) (1 + s^2
+    p)."""
     p = _probability(function, p, inplace)
     mask = _kept(function, shape, p, training, generator)
     if mask is None:
@@ -141,15 +147,16 @@ def alpha_dropout(input: Array, p: float = 0.5, training: bool = False, inplace:
     A mean of 0 and a variance of 1 are kept.
 
     generator  as of dropout
-    Returns the input's shape: the input itself when not training (the default) or for p = 0, and 0 for p = 1.
-    Errors as those of dropout.
+    Returns the input's shape: the input itself when not training (the default) or for p = 0, and 0
+    for p = 1. Errors as those of dropout.
     Klambauer et al. (2017); as torch.nn.functional.alpha_dropout, but for the generator.
     """
     shape = shape_of("alpha_dropout", "input", input)
     return _alpha_dropped("alpha_dropout", input, shape, p, training, inplace, generator)
 
 
-@composed(cases=[Case((2, 3, 2), call=lambda x: feature_alpha_dropout(x, 0.25, True, generator=_SEEDED())),
+@composed(cases=[Case((2, 3, 2),
+                      call=lambda x: feature_alpha_dropout(x, 0.25, True, generator=_SEEDED())),
                  Case((2, 3), p=0.5)])
 def feature_alpha_dropout(input: Array, p: float = 0.5, training: bool = False,
                           inplace: bool = False, *,
@@ -175,15 +182,16 @@ def _half_squares(*arrays, weight_decay):
 
 
 _l2_penalty = declare(
-    None, "y = k/2 (<W_1, W_1> + <W_2, W_2> + ...),  dy = k (<W_1, dW_1> + ...);  <g, k <W, dW>> = <g k W, dW>",
-    name="l2_penalty", forward=_half_squares,
+    None, "y = k/2 (<W_1, W_1> + <W_2, W_2> + ...),  dy = k (<W_1, dW_1> + ...);  "
+          "<g, k <W, dW>> = <g k W, dW>", name="l2_penalty", forward=_half_squares,
     jvp=Each(lambda i, v, arrays, weight_decay: weight_decay * np.sum(arrays[i] * v)),
     vjp=Each(lambda i, g, arrays, weight_decay: (g * weight_decay) * arrays[i]),
     cases=[Case((2, 3), (3,), weight_decay=0.25), Case((), weight_decay=1.0)])
 
 
 def l2_penalty(parameters: Nest, weight_decay: float) -> Array:
-    """weight_decay / 2 times the sum of the squares of all entries: its gradient is weight_decay times the parameters.
+    """weight_decay / 2 times the sum of the squares of all entries: its gradient is weight_decay
+    times the parameters.
 
     parameters    an array, or any nest of dict, list, tuple and dataclass of arrays
     weight_decay  a number, not negative
@@ -195,5 +203,6 @@ def l2_penalty(parameters: Nest, weight_decay: float) -> Array:
         raise expected("l2_penalty", "weight_decay", weight_decay, "a number that is not negative")
     leaves, _ = flatten(parameters)
     if not leaves:
-        raise ValueError(f"l2_penalty: parameters, a {describe(parameters)}, holds no arrays; expected at least one")
+        raise ValueError(f"l2_penalty: parameters, a {describe(parameters)}, holds no arrays; "
+                         "expected at least one")
     return _l2_penalty(*leaves, weight_decay=weight_decay)

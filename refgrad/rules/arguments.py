@@ -48,7 +48,8 @@ def as_dtype(a, dtype, integers=False):
 
 
 def flag(keepdims):
-    """NumPy's argument keepdims as a bool; NumPy marks an argument that was not given by a special value."""
+    """NumPy's argument keepdims as a bool; NumPy marks an argument that was not given by a special
+    value."""
     return keepdims is not np._NoValue and bool(keepdims)
 
 

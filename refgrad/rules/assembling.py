@@ -14,7 +14,8 @@ from .shape import along, at, setitem
 
 
 def _insert(arr, obj, values, axis=None):
-    """NumPy inserts into an array of positions, and these index the concatenation of both arrays."""
+    """NumPy inserts into an array of positions, and these index the concatenation of both
+    arrays."""
     arr, values = as_array(arr), as_array(values).astype(as_array(arr).dtype)
     positions = np.arange(np.size(arr)).reshape(shape_of(arr))
     new = np.arange(np.size(values)).reshape(shape_of(values)) + np.size(arr)

@@ -1,7 +1,8 @@
 """Constants in the arithmetic of the arrays that they are combined with.
 
-A rule must not round where the arrays would not: `math.pi` has 53 bits, and a ball of 400 bits needs 400 of them.
-So constants are computed from exact small integers, by the arithmetic of the array that they meet.
+A rule must not round where the arrays would not: `math.pi` has 53 bits, and a ball of 400 bits
+needs 400 of them. So constants are computed from exact small integers, by the arithmetic of the
+array that they meet.
 """
 
 import numpy as np

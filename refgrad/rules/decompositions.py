@@ -1,4 +1,5 @@
-"""Decompositions by their differentials: eigenvalues of symmetric matrices, singular values, Q and R.
+"""Decompositions by their differentials: eigenvalues of symmetric matrices, singular values, Q and
+R.
 
 The eigenvectors of equal eigenvalues are any basis of their eigenspace, and have no derivative.  A
 result that depends on the eigenspace alone has one, and a basis that does not turn within the space
@@ -43,18 +44,22 @@ def _on_diagonal(M):
 
 # Equal values
 
-_WHY = ("the program depends on single {vectors} of equal {values}, or on them and their {values}, which has no "
-        "derivative here. Differentiate what depends on the {values} alone by np.linalg.{alone}, a function of their "
-        "space alone (a projection) in reverse mode, and f(A) by products, solutions and inverses of A")
-_EIGEN = "np.linalg.eigh: " + _WHY.format(vectors="eigenvectors", values="eigenvalues", alone="eigvalsh")
-_SINGULAR = "np.linalg.svd: " + _WHY.format(vectors="singular vectors", values="singular values", alone="svdvals")
+_WHY = ("the program depends on single {vectors} of equal {values}, or on them and their {values}, "
+        "which has no derivative here. Differentiate what depends on the {values} alone by "
+        "np.linalg.{alone}, a function of their space alone (a projection) in reverse mode, and "
+        "f(A) by products, solutions and inverses of A")
+_EIGEN = "np.linalg.eigh: " + _WHY.format(vectors="eigenvectors", values="eigenvalues",
+                                          alone="eigvalsh")
+_SINGULAR = "np.linalg.svd: " + _WHY.format(vectors="singular vectors", values="singular values",
+                                            alone="svdvals")
 
 
 def _same(w):
     """Which pairs of values are equal up to rounding, each with itself too."""
     size = np.max(np.abs(w), axis=-1, initial=0)[..., None, None]
     gaps = np.abs(w[..., None, :] - w[..., :, None])
-    return (gaps <= 8 * w.shape[-1] * np.finfo(w.dtype).eps * size) | np.eye(w.shape[-1], dtype=bool)
+    return ((gaps <= 8 * w.shape[-1] * np.finfo(w.dtype).eps * size)
+            | np.eye(w.shape[-1], dtype=bool))
 
 
 def _settled(K, w, *like, both, message):
@@ -67,26 +72,29 @@ def _settled(K, w, *like, both, message):
 
 
 same_values = declare(
-    None, """which pairs of values w are equal; an error where K, made from arrays like these, would turn their
-    vectors""",
+    None, """which pairs of values w are equal; an error where K, made from arrays like these, would
+    turn their vectors""",
     name="same_values",
     kind=CONSTANT, forward=_settled,
     cases=[Case((3, 3), (3,), call=lambda K, w: same_values(K, w, K, both=False, message=_EIGEN))])
 
 
 def _nonzero(s, message):
-    if np.any(s <= s.shape[-1] * np.finfo(s.dtype).eps * np.max(s, axis=-1, keepdims=True, initial=0)):
+    if np.any(s <= s.shape[-1] * np.finfo(s.dtype).eps * np.max(s, axis=-1, keepdims=True,
+                                                                initial=0)):
         raise np.linalg.LinAlgError(message)
     return s > 0
 
 
 all_nonzero = declare(
-    None, "an error where a singular value is 0", name="all_nonzero", kind=CONSTANT, forward=_nonzero,
+    None, "an error where a singular value is 0", name="all_nonzero",
+    kind=CONSTANT, forward=_nonzero,
     cases=[Case((3,), domain="positive", call=lambda s: all_nonzero(s, message=_SINGULAR))])
 
 
 def _over_gaps(K, w, *like, both=False, message):
-    """K_ij / (w_j - w_i), and 0 for equal values; an error where that would be wrong (see `same_values`)."""
+    """K_ij / (w_j - w_i), and 0 for equal values; an error where that would be wrong (see
+    `same_values`)."""
     same = same_values(K, w, *like, both=both, message=message)
     return np.where(same, 0, K / np.where(same, 1, w[..., None, :] - w[..., :, None]))
 
@@ -111,36 +119,43 @@ def _spectrum_vjp(g, y):
 
 def _of_sums(function, **params):
     """The case of a function of symmetric matrices, at A + A'."""
-    return [Case(shape, call=lambda a: function(a + T(a), **params), scales=FOURTH) for shape in ((3, 3), (2, 2, 2))]
+    return [Case(shape, call=lambda a: function(a + T(a), **params), scales=FOURTH)
+            for shape in ((3, 3), (2, 2, 2))]
 
 
 symmetric = declare(
     None, """S = the symmetric matrix with the lower triangle of A,  dS = dA for symmetric dA
-    As A is symmetric, the two entries a_ij and a_ji share a slope evenly, as in torch: dS = (dA + dA') / 2
+    As A is symmetric, the two entries a_ij and a_ji share a slope evenly, as in torch:
+        dS = (dA + dA') / 2
     <G, (dA + dA') / 2> = <(G + G') / 2, dA>""", name="symmetric",
     forward=lambda A: np.tril(A) + T(np.tril(A, -1)), stacked=True,
     jvp=(lambda dA: (dA + T(dA)) / 2,), vjp=(lambda G: (G + T(G)) / 2,),
     cases=[Case((2, 3, 3), call=lambda a: symmetric(a + T(a)))])
 
 spectrum = declare(
-    None, """A = V W V'  with  V' V = I  and diagonal W, for symmetric A:  with  V' dV = O, which is antisymmetric,
-    V' dA V = P = O W + dW - W O,  so  dw_i = p_ii  and  o_ij = p_ij / (w_j - w_i), o_ii = 0;  dV = V O
-    <g, dw> + <G, V O> = <diag g, P> + <V' G, O>  and, with K = V' G, of which O sees (K - K') / 2 = L alone,
+    None, """A = V W V'  with  V' V = I  and diagonal W, for symmetric A:
+        with  V' dV = O, which is antisymmetric,
+    V' dA V = P = O W + dW - W O,  so  dw_i = p_ii  and  o_ij = p_ij / (w_j - w_i), o_ii = 0;
+        dV = V O
+    <g, dw> + <G, V O> = <diag g, P> + <V' G, O>  and, with K = V' G, of which O sees (K - K') / 2
+        = L alone,
     <L, O> = <l_ij / (w_j - w_i), P>,  where  <S, P> = <V S V', dA>""",
-    name="spectrum", forward=lambda A, UPLO="L": tuple(np.linalg.eigh(A, UPLO)), multiple=True, unused=True,
+    name="spectrum",
+    forward=lambda A, UPLO="L": tuple(np.linalg.eigh(A, UPLO)), multiple=True, unused=True,
     stacked=True, takes="A UPLO -> y", jvp=(_spectrum_jvp,), vjp=(_spectrum_vjp,), cases=[
         *(Case((3, 3), call=lambda a, k=k: spectrum(a + T(a))[k], scales=FOURTH) for k in (0, 1)),
-        Case((2, 2, 2), call=lambda a: (lambda w, V: V * w[..., None, :])(*spectrum(a + T(a))), scales=FOURTH)])
+        Case((2, 2, 2), call=lambda a: (lambda w, V: V * w[..., None, :])(*spectrum(a + T(a))),
+             scales=FOURTH)])
 
 eigenvalues = declare(
-    None, "w of A = V W V' as in `spectrum`:  dw = diag(V' dA V),  <g, dw> = <V diag(g) V', dA>", name="eigenvalues",
-    keep=lambda A, UPLO="L": spectrum(A, UPLO=UPLO), forward=lambda parts, A, UPLO="L": parts[0], kind=KINKED,
-    stacked=True,
+    None, "w of A = V W V' as in `spectrum`:  dw = diag(V' dA V),  <g, dw> = <V diag(g) V', dA>",
+    name="eigenvalues", keep=lambda A, UPLO="L": spectrum(A, UPLO=UPLO),
+    forward=lambda parts, A, UPLO="L": parts[0], kind=KINKED, stacked=True,
     jvp=(lambda dA, parts: _on_diagonal(T(parts[1]) @ dA @ parts[1]),),
     vjp=(lambda g, parts: parts[1] @ (g[..., None] * T(parts[1])),),
     cases=_of_sums(lambda a: eigenvalues(a)),
-    kinks=[Kink(([[2.0, 0.0], [0.0, 2.0]],), ([[1.0, 0.0], [0.0, 1.0]],), "of a symmetric function of equal ones",
-                call=lambda a: np.sum(eigenvalues(a)))])
+    kinks=[Kink(([[2.0, 0.0], [0.0, 2.0]],), ([[1.0, 0.0], [0.0, 1.0]],),
+                "of a symmetric function of equal ones", call=lambda a: np.sum(eigenvalues(a)))])
 
 
 def _triangle(name, a, UPLO):
@@ -224,13 +239,19 @@ def _singular_vjp(g, y):
 singular = declare(
     None, """A = U S V'  with  U' U = V' V = I  and diagonal S:
     with  P = U' dA V  and antisymmetric  O = U' dU,  N = V' dV,
-    P = O S + dS - S N,  so  ds_i = p_ii,  and off the diagonal  p_ij + p_ji = (o_ij + n_ij) (s_j - s_i),
-    p_ij - p_ji = (o_ij - n_ij) (s_i + s_j):  O = X + Y, N = X - Y with  x_ij = (p_ij + p_ji) / 2 / (s_j - s_i)
-    and  y_ij = (p_ij - p_ji) / 2 / (s_i + s_j).  What of dU is perpendicular to U, (I - U U') dA V = (I - U U') dU S,
+    P = O S + dS - S N,  so  ds_i = p_ii,
+        and off the diagonal  p_ij + p_ji = (o_ij + n_ij) (s_j - s_i),
+    p_ij - p_ji = (o_ij - n_ij) (s_i + s_j):
+        O = X + Y, N = X - Y with  x_ij = (p_ij + p_ji) / 2 / (s_j - s_i)
+    and  y_ij = (p_ij - p_ji) / 2 / (s_i + s_j).  What of dU is perpendicular to U, (I - U U') dA V
+         = (I - U U') dU S,
     so  dU = U O + (I - U U') dA V S^-1  and  dV = V N + (I - V V') dA' U S^-1
-    <G, U O> + <H, V N> = <K + M, X> + <K - M, Y>  with  K = U' G, M = V' H,  as in `spectrum` turned to P; and
-    <G, (I - U U') dA V S^-1> = <(I - U U') G S^-1 V', dA>.  Where s_i = 0, ds_i is 0 by convention, as of |x| at 0.""",
-    name="singular", forward=lambda A: tuple(np.linalg.svd(A, full_matrices=False)), multiple=True, unused=True,
+    <G, U O> + <H, V N> = <K + M, X> + <K - M, Y>  with  K = U' G, M = V' H,
+        as in `spectrum` turned to P; and
+    <G, (I - U U') dA V S^-1> = <(I - U U') G S^-1 V', dA>.
+        Where s_i = 0, ds_i is 0 by convention, as of |x| at 0.""",
+    name="singular", forward=lambda A: tuple(np.linalg.svd(A, full_matrices=False)), multiple=True,
+    unused=True,
     stacked=True, takes="A", jvp=(_singular_jvp,), vjp=(_singular_vjp,), cases=[
         *(Case(shape, call=lambda a, k=k: singular(a)[k], scales=FOURTH)
           for shape in ((3, 3), (3, 2), (2, 2, 3)) for k in (0, 1, 2)),
@@ -238,8 +259,9 @@ singular = declare(
         Case((2, 3), call=lambda a: (lambda U, s, V: U @ V)(*singular(a)), scales=FOURTH)])
 
 singular_values = declare(
-    None, "s of A = U S V' as in `singular`:  ds = diag(U' dA V),  <g, ds> = <U diag(g) V', dA>;  0 where s = 0",
-    name="singular_values", keep=lambda A: singular(A), forward=lambda parts, A: parts[1], kind=KINKED, stacked=True,
+    None, "s of A = U S V' as in `singular`:  ds = diag(U' dA V),  <g, ds> = <U diag(g) V', dA>;  "
+          "0 where s = 0", name="singular_values", keep=lambda A: singular(A),
+    forward=lambda parts, A: parts[1], kind=KINKED, stacked=True,
     jvp=(lambda dA, parts: np.sign(parts[1]) * _on_diagonal(T(parts[0]) @ dA @ T(parts[2])),),
     vjp=(lambda g, parts: parts[0] @ ((np.sign(parts[1]) * g)[..., None] * parts[2]),),
     cases=[Case(shape, scales=FOURTH) for shape in ((3, 2), (2, 2, 3))],
@@ -253,8 +275,9 @@ def _svd(a, full_matrices=True, compute_uv=True, hermitian=False):
             return -np.sort(-np.abs(np.linalg.eigvalsh(a)), axis=-1)
         return singular_values(a)
     if full_matrices and rows != columns:
-        raise NoRule("np.linalg.svd", f"with full_matrices=True and a= of {rows} x {columns} numbers, whose further "
-                                      f"vectors are any basis (use full_matrices=False),")
+        raise NoRule("np.linalg.svd",
+                     f"with full_matrices=True and a= of {rows} x {columns} numbers, whose further "
+                     "vectors are any basis (use full_matrices=False),")
     if not hermitian:
         return _SVD(*singular(a))
     w, V = np.linalg.eigh(a)
@@ -266,18 +289,20 @@ def _svd(a, full_matrices=True, compute_uv=True, hermitian=False):
 compose(np.linalg.svd, _svd, kind=KINKED, cases=[
     Case((3, 2), call=lambda a: np.linalg.svd(a, full_matrices=False)[0], scales=FOURTH),
     Case((2, 2, 2), call=lambda a: np.linalg.svd(a)[2], scales=FOURTH),
-    Case((2, 3), compute_uv=False, scales=FOURTH), *_of_sums(np.linalg.svd, compute_uv=False, hermitian=True),
+    Case((2, 3), compute_uv=False, scales=FOURTH),
+    *_of_sums(np.linalg.svd, compute_uv=False, hermitian=True),
     Case((3, 3), call=lambda a: np.linalg.svd(a + T(a), hermitian=True)[2], scales=FOURTH)],
     kinks=[Kink(([[0.0, 0.0]],), ([[[0.0, 0.0]]],), "0 at 0", {"compute_uv": False})])
-compose(np.linalg.svdvals, lambda x, /: singular_values(x), kind=KINKED, cases=singular_values.cases,
-        kinks=singular_values.kinks)
+compose(np.linalg.svdvals, lambda x, /: singular_values(x), kind=KINKED,
+        cases=singular_values.cases, kinks=singular_values.kinks)
 
 
 # Q and R
 
 
 def _is_square(Q):
-    """Then the columns of Q span the whole space; what floats compute as perpendicular to them is noise."""
+    """Then the columns of Q span the whole space; what floats compute as perpendicular to them is
+    noise."""
     rows, columns = shape_of(Q)[-2:]
     return rows == columns
 
@@ -307,14 +332,17 @@ def _qr_vjp(g, y):
 tall_qr = declare(
     None, """A = Q R  with  Q' Q = I  and upper R that can be inverted:
     with  M = Q' dA R^-1  and antisymmetric  O = Q' dQ,
-    M = O + dR R^-1, of which the second is upper:  O = L - L'  with L = M below the diagonal,  dR = (M - O) R
+    M = O + dR R^-1, of which the second is upper:  O = L - L'  with L = M below the diagonal,
+        dR = (M - O) R
     dQ = (I - Q Q') dA R^-1 + Q O
-    <G, dQ> + <H, dR> = <(I - Q Q') G R^-T, dA> + <Q' G - H R', O> + <H R', M>, where <Z, O> = <low(Z - Z'), M>:
+    <G, dQ> + <H, dR> = <(I - Q Q') G R^-T, dA> + <Q' G - H R', O> + <H R', M>,
+        where <Z, O> = <low(Z - Z'), M>:
     together  G_A = ((I - Q Q') G + Q sym(R H') + Q low(Q' G - G' Q)) R^-T
     with sym the lower triangle, mirrored""",
-    name="tall_qr", forward=lambda A: tuple(np.linalg.qr(A)), multiple=True, unused=True, stacked=True, takes="A",
-    jvp=(_qr_jvp,), vjp=(_qr_vjp,), cases=[
-        Case(shape, call=lambda a, k=k: tall_qr(a)[k], scales=FOURTH) for shape in ((3, 2), (2, 2, 2)) for k in (0, 1)])
+    name="tall_qr", forward=lambda A: tuple(np.linalg.qr(A)), multiple=True, unused=True,
+    stacked=True, takes="A", jvp=(_qr_jvp,), vjp=(_qr_vjp,), cases=[
+        Case(shape, call=lambda a, k=k: tall_qr(a)[k], scales=FOURTH)
+        for shape in ((3, 2), (2, 2, 2)) for k in (0, 1)])
 
 
 def _qr(a, mode="reduced"):
@@ -323,8 +351,8 @@ def _qr(a, mode="reduced"):
         raise NoRule("np.linalg.qr", f"with mode={mode!r} (use 'reduced' or 'r')")
     rows, columns = shape_of(a)[-2:]
     if mode == "complete" and rows > columns:
-        raise NoRule("np.linalg.qr", f"of {rows} x {columns} matrices with mode='complete', whose further columns are "
-                                     f"any basis (use mode='reduced'),")
+        raise NoRule("np.linalg.qr", f"of {rows} x {columns} matrices with mode='complete', whose "
+                                     "further columns are any basis (use mode='reduced'),")
     Q, R = tall_qr(a[..., :rows])
     if columns > rows:
         R = np.concatenate([R, T(Q) @ a[..., rows:]], axis=-1)
@@ -333,7 +361,8 @@ def _qr(a, mode="reduced"):
 
 compose(np.linalg.qr, _qr, cases=[
     *(Case((2, 3), call=lambda a, k=k: np.linalg.qr(a)[k], scales=FOURTH) for k in (0, 1)),
-    Case((2, 3, 2), mode="r", scales=FOURTH), Case((2, 2), call=lambda a: np.linalg.qr(a, "complete")[0])])
+    Case((2, 3, 2), mode="r", scales=FOURTH),
+    Case((2, 2), call=lambda a: np.linalg.qr(a, "complete")[0])])
 
 
 # Solutions in the sense of least squares
@@ -341,20 +370,25 @@ compose(np.linalg.qr, _qr, cases=[
 
 def _chain(A, B, C):
     """A B C by the smaller intermediate product: that of long and narrow matrices may be huge."""
-    return A @ B @ C if shape_of(A)[-2] * shape_of(B)[-1] <= shape_of(B)[-2] * shape_of(C)[-1] else A @ (B @ C)
+    return (A @ B @ C if shape_of(A)[-2] * shape_of(B)[-1] <= shape_of(B)[-2] * shape_of(C)[-1]
+            else A @ (B @ C))
 
 
 def _pinv_rule(X, A, Z):
-    """The terms of dX that are linear in dA', at Z = dA', each of which is the adjoint of the other."""
+    """The terms of dX that are linear in dA', at Z = dA', each of which is the adjoint of the
+    other."""
     return _chain(X, T(X), Z - _chain(Z, A, X)) + _chain(Z - _chain(X, A, Z), T(X), X)
 
 
 pseudoinverse = declare(
-    None, """X = A^+:  among matrices of one rank  dX = -X dA X + X X' dA' (I - A X) + (I - X A) dA' X' X
+    None, """X = A^+:  among matrices of one rank
+        dX = -X dA X + X X' dA' (I - A X) + (I - X A) dA' X' X
     <G, -X dA X> = <-X' G X', dA>,  <G, X X' dA' (I - A X)> = <(I - A X) G' X X', dA>,
     <G, (I - X A) dA' X' X> = <X' X G' (I - X A), dA>
-    Where the rank is not the largest, X jumps beside A: then this is the slope along matrices of the same rank.""",
-    name="pseudoinverse", forward=lambda A, rtol=1e-15: np.linalg.pinv(A, rtol=rtol), takes="A rtol -> X", kind=KINKED,
+    Where the rank is not the largest, X jumps beside A: then this is the slope along matrices of
+    the same rank.""",
+    name="pseudoinverse", forward=lambda A, rtol=1e-15: np.linalg.pinv(A, rtol=rtol),
+    takes="A rtol -> X", kind=KINKED,
     jvp=(lambda dA, X, A: -_chain(X, dA, X) + _pinv_rule(X, A, T(dA)),),
     vjp=(lambda G, X, A: -_chain(T(X), G, T(X)) + _pinv_rule(T(X), T(A), T(G)),), stacked=True,
     cases=[Case((3, 2), scales=FOURTH), Case((2, 2, 3), scales=FOURTH, rtol=1e-12)],
@@ -365,15 +399,16 @@ def _cut(A, X, *, name):
     size = np.max(np.abs(A), axis=(-2, -1), initial=0)
     left = np.max(np.abs(A - _chain(A, X, A)), axis=(-2, -1), initial=0)
     if np.any(left > np.finfo(A.dtype).eps ** 0.5 * size):
-        raise NoRule(name, "that leaves out singular values that are not 0 (make the matrix of those that remain from "
-                           "np.linalg.svd, and take its pinv)")
+        raise NoRule(name, "that leaves out singular values that are not 0 (make the matrix of "
+                           "those that remain from np.linalg.svd, and take its pinv)")
     return left
 
 
 nothing_is_cut = declare(
-    None, "what of A its pseudoinverse X leaves out: an error if it is more than rounding", name="nothing_is_cut",
-    kind=CONSTANT, forward=_cut,
-    cases=[Case((3, 2), call=lambda a: nothing_is_cut(a, np.linalg.pinv(a), name="np.linalg.pinv"))])
+    None, "what of A its pseudoinverse X leaves out: an error if it is more than rounding",
+    name="nothing_is_cut", kind=CONSTANT, forward=_cut,
+    cases=[Case((3, 2),
+                call=lambda a: nothing_is_cut(a, np.linalg.pinv(a), name="np.linalg.pinv"))])
 
 
 def _inverted(name, A, rtol):
@@ -391,9 +426,11 @@ def _pinv(a, rcond=None, hermitian=False, *, rtol=np._NoValue):
 
 
 def _lstsq(a, b, rcond=None):
-    """x = A^+ b; the sums of squares of what is left, if A has full rank and more rows than columns."""
+    """x = A^+ b; the sums of squares of what is left, if A has full rank and more rows than
+    columns."""
     a, b = as_array(a), as_array(b)
-    common, (rows, columns), is_vector = np.result_type(a.dtype, b.dtype), shape_of(a), len(shape_of(b)) == 1
+    common, (rows, columns), is_vector = (np.result_type(a.dtype, b.dtype), shape_of(a),
+                                          len(shape_of(b)) == 1)
     a, b = (x if x.dtype == common else np.astype(x, common) for x in (a, b))
     if rcond is not None and rcond < 0:  # NumPy's -1 is the precision of the numbers
         rcond = np.finfo(a.dtype).eps
@@ -414,7 +451,8 @@ compose(np.linalg.lstsq, _lstsq, kind=KINKED, cases=[
     *(Case((3, 2), shape, call=lambda a, b, k=k: np.linalg.lstsq(a, b)[k], scales=FOURTH)
       for shape, k in (((3,), 0), ((3, 2), 0), ((3, 2), 1))),
     Case((2, 3), (2,), call=lambda a, b: np.linalg.lstsq(a, b)[0], scales=FOURTH)],
-    kinks=[Kink(([[0.0]], [0.0]), ([[[0.0]]], [[0.0]]), "0 at 0", call=lambda a, b: np.linalg.lstsq(a, b)[0])])
+    kinks=[Kink(([[0.0]], [0.0]), ([[[0.0]]], [[0.0]]), "0 at 0",
+                call=lambda a, b: np.linalg.lstsq(a, b)[0])])
 
 
 def _cond(x, p=None):
@@ -428,9 +466,10 @@ def _cond(x, p=None):
 
 
 compose(np.linalg.cond, _cond, kind=KINKED, cases=[
-    Case((3, 2), scales=FOURTH), Case((2, 2, 2), p=-2, scales=FOURTH), Case((3, 3), p="fro", scales=FOURTH),
-    Case((2, 2), p=1, scales=FOURTH)],
-    kinks=[Kink(([[1.0, 0.0], [0.0, 1.0]],), ([[0.0, 0.0], [0.0, 0.0]],), "equal singular values share a slope")])
+    Case((3, 2), scales=FOURTH), Case((2, 2, 2), p=-2, scales=FOURTH),
+    Case((3, 3), p="fro", scales=FOURTH), Case((2, 2), p=1, scales=FOURTH)],
+    kinks=[Kink(([[1.0, 0.0], [0.0, 1.0]],), ([[0.0, 0.0], [0.0, 0.0]],),
+                "equal singular values share a slope")])
 
 
 def _tensorsolve(a, b, axes=None):
@@ -443,7 +482,8 @@ def _tensorsolve(a, b, axes=None):
     shape = shape_of(a)[len(shape_of(b)):]
     n = int(np.prod(shape))
     if np.size(a) != n * n:
-        raise np.linalg.LinAlgError(f"np.linalg.tensorsolve: {describe(a)} is no square matrix for {describe(b)}")
+        raise np.linalg.LinAlgError(f"np.linalg.tensorsolve: {describe(a)} is no square matrix for "
+                                    f"{describe(b)}")
     return np.reshape(np.linalg.solve(np.reshape(a, (n, n)), np.ravel(b)), shape)
 
 
@@ -458,8 +498,10 @@ def _tensorinv(a, ind=2):
 
 _well = np.eye(4) * 4
 compose(np.linalg.tensorsolve, _tensorsolve, cases=[
-    Case((4, 4), (2, 2), call=lambda a, b: np.linalg.tensorsolve(np.reshape(a + _well, (2, 2, 4)), b)),
-    Case((4, 4), (4,), call=lambda a, b: np.linalg.tensorsolve(np.reshape(a + _well, (2, 4, 2)), b, axes=(0,)))])
+    Case((4, 4), (2, 2),
+         call=lambda a, b: np.linalg.tensorsolve(np.reshape(a + _well, (2, 2, 4)), b)),
+    Case((4, 4), (4,),
+         call=lambda a, b: np.linalg.tensorsolve(np.reshape(a + _well, (2, 4, 2)), b, axes=(0,)))])
 compose(np.linalg.tensorinv, _tensorinv, cases=[
     Case((4, 4), call=lambda a: np.linalg.tensorinv(np.reshape(a + _well, (4, 2, 2)), ind=1)),
     Case((4, 4), call=lambda a: np.linalg.tensorinv(np.reshape(a + _well, (2, 2, 2, 2))))])

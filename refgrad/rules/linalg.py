@@ -1,7 +1,7 @@
 """Linear algebra: products, and the functions of a square matrix.
 
-The method throughout: take the differential, write <G, dY> = tr(G' dY), and turn the trace until dX stands on the
-right; what stands before it is G_X'.
+The method throughout: take the differential, write <G, dY> = tr(G' dY), and turn the trace until dX
+stands on the right; what stands before it is G_X'.
 """
 
 import functools
@@ -32,7 +32,8 @@ matmul = declare(
     <G, A dB> = tr(G' A dB)               = <A' G, dB>    so  G_B = A' G""",
     name="matmul", kind=MULTILINEAR, forward=np.matmul, takes="A B", stacked=True,
     vjp=(lambda G, B: G @ T(B), lambda G, A: T(A) @ G),
-    cases=[Case((2, 3), (3, 4)), Case((5, 2, 3), (3, 4)), Case((5, 1, 2, 3), (4, 3, 1)), Case((2, 0), (0, 3))])
+    cases=[Case((2, 3), (3, 4)), Case((5, 2, 3), (3, 4)), Case((5, 1, 2, 3), (4, 3, 1)),
+           Case((2, 0), (0, 3))])
 
 
 def _matmul(a, b):
@@ -85,8 +86,10 @@ def _tensordot(a, b, axes=2):
     columns = [k for k in range(ndim_of(b)) if k not in right]
     outer = [shape_of(a)[k] for k in rows], [shape_of(b)[k] for k in columns]
     inner = int(np.prod([shape_of(a)[k] for k in left], dtype=int))
-    product = matmul(np.reshape(np.transpose(a, (*rows, *left)), (int(np.prod(outer[0], dtype=int)), inner)),
-                     np.reshape(np.transpose(b, (*right, *columns)), (inner, int(np.prod(outer[1], dtype=int)))))
+    product = matmul(np.reshape(np.transpose(a, (*rows, *left)),
+                                (int(np.prod(outer[0], dtype=int)), inner)),
+                     np.reshape(np.transpose(b, (*right, *columns)),
+                                (inner, int(np.prod(outer[1], dtype=int)))))
     return np.reshape(product, (*outer[0], *outer[1]))
 
 
@@ -104,8 +107,8 @@ def _cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
         axisa = axisb = axisc = operator.index(axis)
     a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
     if (shape_of(a)[-1], shape_of(b)[-1]) != (3, 3):
-        raise NoRule("np.cross", f"with a= and b= of {shape_of(a)[-1]} and {shape_of(b)[-1]} entries "
-                                 f"(expected 3 and 3)")
+        raise NoRule("np.cross", f"with a= and b= of {shape_of(a)[-1]} and {shape_of(b)[-1]} "
+                                 "entries (expected 3 and 3)")
     nxt, last = np.array([1, 2, 0]), np.array([2, 0, 1])
     return np.moveaxis(a[..., nxt] * b[..., last] - a[..., last] * b[..., nxt], -1, axisc)
 
@@ -139,20 +142,25 @@ def _chain(arrays):
 VECTORS = [Case((3,), (3,)), Case((2, 3), (3,)), Case((3,), (3, 2)), Case((2, 3), (3, 4))]
 compose(np.matmul, _matmul, cases=[*VECTORS, Case((4, 2, 3), (3,))], kind=MULTILINEAR)
 compose(np.dot, _dot, cases=[*VECTORS, Case((), (3,)), Case((2, 3), (4, 3, 2))], kind=MULTILINEAR)
-compose(np.vdot, lambda a, b: np.sum(np.ravel(a) * np.ravel(b)), cases=[Case((2, 3), (3, 2))], kind=MULTILINEAR)
-compose(np.inner, _inner, cases=[Case((2, 3), (4, 3)), Case((3,), (3,)), Case((), (3,))], kind=MULTILINEAR)
-compose(np.outer, lambda a, b: np.ravel(a)[:, None] * np.ravel(b), cases=[Case((3,), (4,))], kind=MULTILINEAR)
+compose(np.vdot, lambda a, b: np.sum(np.ravel(a) * np.ravel(b)), cases=[Case((2, 3), (3, 2))],
+        kind=MULTILINEAR)
+compose(np.inner, _inner, cases=[Case((2, 3), (4, 3)), Case((3,), (3,)), Case((), (3,))],
+        kind=MULTILINEAR)
+compose(np.outer, lambda a, b: np.ravel(a)[:, None] * np.ravel(b), cases=[Case((3,), (4,))],
+        kind=MULTILINEAR)
 compose(np.tensordot, _tensordot, kind=MULTILINEAR, cases=[
-    Case((2, 3, 4), (4, 3, 5), axes=([1, 2], [1, 0])), Case((2, 3), (3, 4), axes=1), Case((2,), (3,), axes=0)])
+    Case((2, 3, 4), (4, 3, 5), axes=([1, 2], [1, 0])), Case((2, 3), (3, 4), axes=1),
+    Case((2,), (3,), axes=0)])
 compose(np.kron, _kron, kind=MULTILINEAR,
         cases=[Case((2, 3), (3, 2)), Case((2,), (3,)), Case((2, 3), (2,)), Case((), (3,))])
 compose(np.vecdot, _vecdot_keeping, kind=MULTILINEAR, cases=[Case((3,), (3,)), Case((2, 3), (3,))])
 compose(np.matvec, lambda a, b: matmul(_matrices(a), b[..., None])[..., 0], kind=MULTILINEAR,
         cases=[Case((2, 3), (4, 3))])
-compose(np.vecmat, lambda a, b: matmul(a[..., None, :], _matrices(b))[..., 0, :], cases=[Case((4, 2), (2, 3))],
-        kind=MULTILINEAR)
+compose(np.vecmat, lambda a, b: matmul(a[..., None, :], _matrices(b))[..., 0, :],
+        cases=[Case((4, 2), (2, 3))], kind=MULTILINEAR)
 compose(np.cross, _cross, kind=MULTILINEAR,
-        cases=[Case((3,), (3,)), Case((2, 3), (3,)), Case((3, 4), (3, 4), axisa=0, axisb=0, axisc=0)])
+        cases=[Case((3,), (3,)), Case((2, 3), (3,)),
+               Case((3, 4), (3, 4), axisa=0, axisb=0, axisc=0)])
 compose(np.trace, lambda a, offset=0, axis1=0, axis2=1, dtype=None: np.sum(
     np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype), kind=LINEAR,
     cases=[Case((3, 3)), Case((3, 4), offset=1), Case((2, 3, 3), axis1=1, axis2=2)])
@@ -161,12 +169,13 @@ compose(np.trace, lambda a, offset=0, axis1=0, axis2=1, dtype=None: np.sum(
 
 
 def _contraction_vjp(i, g, operands, subscripts, optimize):
-    """y = sum of products, linear in each operand: the adjoint exchanges the operand's subscripts with the result's."""
+    """y = sum of products, linear in each operand: the adjoint exchanges the operand's subscripts
+    with the result's."""
     inputs, output = subscripts.split("->")
     inputs = inputs.split(",")
     others = [s for k, s in enumerate(inputs) if k != i]
-    return np.einsum(",".join([output, *others]) + "->" + inputs[i], g, *(x for k, x in enumerate(operands) if k != i),
-                     optimize=optimize)
+    return np.einsum(",".join([output, *others]) + "->" + inputs[i], g,
+                     *(x for k, x in enumerate(operands) if k != i), optimize=optimize)
 
 
 def _contraction_jvp(i, v, operands, subscripts, optimize):
@@ -176,32 +185,38 @@ def _contraction_jvp(i, v, operands, subscripts, optimize):
         inputs = inputs.split(",")
         stack = next(c for c in string.ascii_letters if c not in subscripts)
         inputs[i] = stack + inputs[i]
-        v = np.reshape(v, shape_of(v)[:1] + shape_of(operands[i]))  # without axes that were there to broadcast
+        # Without axes that were there to broadcast.
+        v = np.reshape(v, shape_of(v)[:1] + shape_of(operands[i]))
         subscripts = ",".join(inputs) + "->" + stack + output
     return np.einsum(subscripts, *operands[:i], v, *operands[i + 1:], optimize=optimize)
 
 
 contraction = declare(
-    None, "y_o = sum prod_k x^k_(s_k);  <g, dy> = <sum g prod_(k != i) x^k, dx^i>", name="einsum", kind=MULTILINEAR,
-    forward=lambda *operands, subscripts, optimize: np.einsum(subscripts, *operands, optimize=optimize),
+    None, "y_o = sum prod_k x^k_(s_k);  <g, dy> = <sum g prod_(k != i) x^k, dx^i>",
+    name="einsum", kind=MULTILINEAR, forward=lambda *operands, subscripts, optimize: np.einsum(
+        subscripts, *operands, optimize=optimize),
     jvp=Each(_contraction_jvp), vjp=Each(_contraction_vjp), stacked=True,
     cases=[Case((2, 3), (3, 4), subscripts="ij,jk->ki", optimize=False),
            Case((2, 3), (2,), (3, 2), subscripts="ij,i,jk->k", optimize=True)])
 
 
 def _einsum(subscripts, *operands, optimize=False):
-    """Written out so that a subscript stands once in its operand, and elsewhere too: then the adjoint is one einsum."""
+    """Written out so that a subscript stands once in its operand, and elsewhere too: then the
+    adjoint is one einsum."""
     if not isinstance(subscripts, str):
         subscripts, operands = _from_lists(subscripts, *operands)
     inputs, output = _written_out(subscripts.replace(" ", ""), [ndim_of(x) for x in operands])
     for labels, x in zip(inputs, operands):
         if len({*zip(labels, shape_of(x))}) > len({*labels}):
-            raise ValueError(f"np.einsum: {labels} repeats a subscript for axes of different sizes, of "
-                             f"an array of shape {shape_of(x)}")
-    wide = {label for labels, x in zip(inputs, operands) for label, n in zip(labels, shape_of(x)) if n != 1}
+            raise ValueError(f"np.einsum: {labels} repeats a subscript for axes of different "
+                             f"sizes, of an array of shape {shape_of(x)}")
+    wide = {label for labels, x in zip(inputs, operands) for label, n in zip(labels, shape_of(x))
+            if n != 1}
     simple = list(operands)
-    for k, (labels, x) in enumerate(zip(inputs, operands)):  # an axis of size 1 under a longer one need not be there
-        stretched = tuple(j for j, label in enumerate(labels) if label in wide and shape_of(x)[j] == 1)
+    # An axis of size 1 under a longer one need not be there.
+    for k, (labels, x) in enumerate(zip(inputs, operands)):
+        stretched = tuple(j for j, label in enumerate(labels)
+                          if label in wide and shape_of(x)[j] == 1)
         if stretched:
             simple[k] = np.squeeze(x, stretched)
             inputs[k] = "".join(label for j, label in enumerate(labels) if j not in stretched)
@@ -234,15 +249,19 @@ def _from_lists(*operands):
 
 
 def _written_out(subscripts, dimensions):
-    """(operands' subscripts, result's subscripts) with an explicit result and letters in the place of an ellipsis."""
+    """(operands' subscripts, result's subscripts) with an explicit result and letters in the place
+    of an ellipsis."""
     left, arrow, output = subscripts.partition("->")
     inputs = left.split(",")
     if len(inputs) != len(dimensions):
-        raise ValueError(f"np.einsum: subscripts name {len(inputs)} operands, {len(dimensions)} were given")
+        raise ValueError(f"np.einsum: subscripts name {len(inputs)} operands, {len(dimensions)} "
+                         "were given")
     free = [c for c in string.ascii_letters if c not in subscripts]
-    most = max(n - len(s.replace("...", "")) if "..." in s else 0 for s, n in zip(inputs, dimensions))
+    most = max(n - len(s.replace("...", "")) if "..." in s else 0
+               for s, n in zip(inputs, dimensions))
     wide = "".join(free[:most])
-    inputs = [s.replace("...", wide[most - (n - len(s.replace("...", ""))):]) for s, n in zip(inputs, dimensions)]
+    inputs = [s.replace("...", wide[most - (n - len(s.replace("...", ""))):])
+              for s, n in zip(inputs, dimensions)]
     if not arrow:
         letters = "".join(inputs)
         once = sorted(c for c in set(letters) if letters.count(c) == 1 and c not in wide)
@@ -252,7 +271,8 @@ def _written_out(subscripts, dimensions):
 
 compose(np.einsum, _einsum, kind=MULTILINEAR, cases=[
     Case((2, 3), (3, 4), call=lambda a, b: np.einsum("ij,jk->ik", a, b)),
-    Case((3, 3), call=lambda a: np.einsum("ii->i", a)), Case((3, 3), call=lambda a: np.einsum("ii", a)),
+    Case((3, 3), call=lambda a: np.einsum("ii->i", a)),
+    Case((3, 3), call=lambda a: np.einsum("ii", a)),
     Case((2, 3), (3,), call=lambda a, b: np.einsum("ij,j", a, b)),
     Case((2, 3, 4), (5, 4), call=lambda a, b: np.einsum("...j,kj->...k", a, b)),
     Case((2, 3), (4,), (2, 4), call=lambda a, b, c: np.einsum("ij,k,ik->j", a, b, c)),
@@ -268,7 +288,8 @@ inv = declare(
     np.linalg.inv, call=lambda a: ((a,), {}), takes="A -> Y",
     derivation="""Y = A^-1:  A Y = I,  dA Y + A dY = 0,  dY = -Y dA Y
     <G, -Y dA Y> = -tr(G' Y dA Y) = -tr(Y G' Y dA) = <-Y' G Y', dA>""",
-    jvp=(lambda dA, Y: -Y @ dA @ Y,), vjp=(lambda G, Y: -T(Y) @ G @ T(Y),), cases=SQUARE, stacked=True)
+    jvp=(lambda dA, Y: -Y @ dA @ Y,), vjp=(lambda G, Y: -T(Y) @ G @ T(Y),), cases=SQUARE,
+    stacked=True)
 
 solve = declare(
     None, """X = A^-1 B:  A X = B,  dA X + A dX = dB,  dX = A^-1 (dB - dA X)
@@ -279,12 +300,14 @@ solve = declare(
     vjp=(lambda G, X, A: -np.linalg.solve(T(A), G) @ T(X), lambda G, A: np.linalg.solve(T(A), G)),
     cases=[Case((3, 3), (3, 2), domain=("positive definite", None), scales=FOURTH),
            Case((2, 3, 3), (3, 1), domain=("positive definite", None), scales=FOURTH)])
-compose(np.linalg.solve, lambda a, b: solve(a, np.expand_dims(b, 1))[..., 0] if ndim_of(b) == 1 else solve(a, b),
+compose(np.linalg.solve,
+        lambda a, b: solve(a, np.expand_dims(b, 1))[..., 0] if ndim_of(b) == 1 else solve(a, b),
         cases=[Case((3, 3), (3,), domain=("positive definite", None), scales=FOURTH), *solve.cases])
 
 
 def _lower_half(M):
-    """Phi: the lower triangle with half of the diagonal, so that Phi(M) + Phi(M)' = M for symmetric M."""
+    """Phi: the lower triangle with half of the diagonal, so that Phi(M) + Phi(M)' = M for symmetric
+    M."""
     return np.tril(M, -1) + np.tril(np.triu(M)) / 2
 
 
@@ -302,13 +325,15 @@ declare(
     np.linalg.cholesky, """A = L L',  dA = dL L' + L dL',  L^-1 dA L^-T = L^-1 dL + (L^-1 dL)'
     dL = L Phi(L^-1 dA L^-T)
     <G, L Phi(L^-1 dA L^-T)> = <L^-T Phi(L' G) L^-1, dA>, made symmetric as A is
-    So the two entries a_ij and a_ji share a slope evenly, as in torch, though only the lower one is read: of a program
-    that fills the lower triangle alone, each slope off the diagonal is half.  Then write A + A' - diag(diag(A)).
-    With upper=True the result is L'.""",
-    call=lambda a, /, *, upper=False: ((a,), {"upper": bool(upper)}), takes="A upper -> L", stacked=True,
+    So the two entries a_ij and a_ji share a slope evenly, as in torch, though only the lower one is
+    read: of a program that fills the lower triangle alone, each slope off the diagonal is half.
+    Then write A + A' - diag(diag(A)). With upper=True the result is L'.""",
+    call=lambda a, /, *, upper=False: ((a,), {"upper": bool(upper)}),
+    takes="A upper -> L", stacked=True,
     jvp=(lambda dA, L, upper: T(_cholesky_jvp(dA, T(L))) if upper else _cholesky_jvp(dA, L),),
     vjp=(lambda G, L, upper: _cholesky_vjp(T(G), T(L)) if upper else _cholesky_vjp(G, L),),
-    cases=[Case((3, 3), call=lambda a: np.linalg.cholesky(a + T(a)), domain="positive definite", scales=FOURTH),
+    cases=[Case((3, 3), call=lambda a: np.linalg.cholesky(a + T(a)), domain="positive definite",
+                scales=FOURTH),
            Case((2, 2, 2), call=lambda a: np.linalg.cholesky(a + T(a), upper=True),
                 domain="positive definite", scales=FOURTH)])
 
@@ -355,21 +380,23 @@ def _norm(x, ord=None, axis=None, keepdims=False):
     if axis is None and ord is None:
         return norm(x, axis=chosen, keepdims=keepdims)
     if len(chosen) not in (1, 2) or len(set(chosen)) != len(chosen):
-        raise ValueError(f"np.linalg.norm: ord={ord!r} over axis={axis!r} of {describe(x)}; choose one "
-                         f"or two axes")
+        raise ValueError(f"np.linalg.norm: ord={ord!r} over axis={axis!r} of {describe(x)}; choose "
+                         "one or two axes")
     return (_vector_norm if len(chosen) == 1 else _matrix_norm)(x, ord, chosen, keepdims)
 
 
 compose(np.linalg.norm, _norm, kind=KINKED, cases=[
-    Case((3,)), Case((2, 3)), Case((2, 3), axis=1), Case((2, 3), ord=1, axis=0), Case((3,), ord=3), Case((3,), ord=1.5),
+    Case((3,)), Case((2, 3)), Case((2, 3), axis=1), Case((2, 3), ord=1, axis=0),
+    Case((3,), ord=3), Case((3,), ord=1.5),
     Case((2, 3), ord=np.inf, axis=1, keepdims=True), Case((2, 3), ord="fro"), Case((2, 3), ord=1),
     Case((2, 3), ord=np.inf), Case((2, 3), ord="nuc", scales=FOURTH),
     Case((3, 2, 2), ord=2, axis=(2, 0), scales=FOURTH),
     Case((2, 2, 2), ord=-2, axis=(1, 2), keepdims=True, scales=FOURTH)],
-    kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0"), Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0", {"ord": 3}),
+    kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0"),
+           Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0", {"ord": 3}),
            *(Kink(([[0.0, 0.0]],), ([[0.0, 0.0]],), "0 at 0", {"ord": ord}) for ord in ("nuc", 2)),
-           Kink(([[1.0, 0.0], [0.0, 1.0]],), ([[0.5, 0.0], [0.0, 0.5]],), "equal singular values share a slope",
-                {"ord": 2})])
+           Kink(([[1.0, 0.0], [0.0, 1.0]],), ([[0.5, 0.0], [0.0, 0.5]],),
+                "equal singular values share a slope", {"ord": 2})])
 
 
 def _matrix_power(a, n):
@@ -390,7 +417,8 @@ compose(np.linalg.matrix_power, _matrix_power, cases=[
 
 # The names of the array standard: the same functions, of matrices in the last two axes
 
-compose(np.linalg.matmul, lambda x1, x2, /: np.matmul(x1, x2), cases=[Case((2, 3), (3, 4))], kind=MULTILINEAR)
+compose(np.linalg.matmul, lambda x1, x2, /: np.matmul(x1, x2), cases=[Case((2, 3), (3, 4))],
+        kind=MULTILINEAR)
 def _outer(x1, x2, /):
     if ndim_of(x1) != 1 or ndim_of(x2) != 1:
         raise ValueError(f"np.linalg.outer: expected vectors: {describe(x1)}, {describe(x2)}")
@@ -408,11 +436,14 @@ compose(np.linalg.multi_dot, _chain, kind=MULTILINEAR, cases=[
 compose(np.linalg.matrix_transpose, lambda x, /: T(x), cases=[Case((2, 3, 4))], kind=LINEAR)
 compose(np.linalg.diagonal, lambda x, /, *, offset=0: np.diagonal(x, offset, -2, -1), kind=LINEAR,
         cases=[Case((2, 3, 4), offset=1)])
-compose(np.linalg.trace, lambda x, /, *, offset=0, dtype=None: np.trace(x, offset, -2, -1, dtype), kind=LINEAR,
-        cases=[Case((2, 3, 3))])
+compose(np.linalg.trace, lambda x, /, *, offset=0, dtype=None: np.trace(x, offset, -2, -1, dtype),
+        kind=LINEAR, cases=[Case((2, 3, 3))])
 compose(np.linalg.vector_norm, lambda x, /, *, axis=None, keepdims=False, ord=2: _vector_norm(
     x, ord, axes_of(x, axis), bool(keepdims)), kind=KINKED,
     cases=[Case((2, 3)), Case((2, 3), axis=1), Case((2, 3, 4), axis=(0, 2), ord=1),
-           Case((2, 3), ord=np.inf, keepdims=True)], kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0")])
-compose(np.linalg.matrix_norm, lambda x, /, *, keepdims=False, ord="fro": _norm(x, ord, (-2, -1), keepdims),
-        cases=[Case((2, 3, 2)), Case((2, 3), ord=1)], kind=KINKED, kinks=[Kink(([[0.0]],), ([[0.0]],), "0 at 0")])
+           Case((2, 3), ord=np.inf, keepdims=True)],
+    kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0")])
+compose(np.linalg.matrix_norm,
+        lambda x, /, *, keepdims=False, ord="fro": _norm(x, ord, (-2, -1), keepdims),
+        cases=[Case((2, 3, 2)), Case((2, 3), ord=1)], kind=KINKED,
+        kinks=[Kink(([[0.0]],), ([[0.0]],), "0 at 0")])

@@ -1,4 +1,5 @@
-"""Functions of a square matrix that NumPy lacks; arrays may override them as they override NumPy's."""
+"""Functions of a square matrix that NumPy lacks; arrays may override them as they override
+NumPy's."""
 
 import numpy as np
 

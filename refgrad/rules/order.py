@@ -186,8 +186,10 @@ compose(np.nanmedian, _median_of_rest, kind=KINKED, cases=[
     Case((5,)), Case((3, 4), axis=1), Case((2, 3, 4), axis=(0, 2), keepdims=True)],
     kinks=[Kink(([2.0, np.nan, 1.0, 2.0],), ([1.0, 0.0, 0.0, 0.0],), _OF_EQUALS)])
 compose(np.partition, _partition, kind=KINKED, cases=[
-    # positions that determine the order completely: for others NumPy's order depends on the processor
-    Case((5,), kth=(1, 2, 3)), Case((3, 4), kth=1, axis=0), Case((2, 3), kth=(1, 2, 3, 4), axis=None)],
+    # positions that determine the order completely: for others NumPy's order depends on the
+    # processor
+    Case((5,), kth=(1, 2, 3)), Case((3, 4), kth=1, axis=0),
+    Case((2, 3), kth=(1, 2, 3, 4), axis=None)],
     kinks=[Kink(([2.0, 1.0, 1.0],), ([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]],),
                 "equal entries stay where NumPy leaves them", {"kth": 2})])
 compose(np.unique, _unique, kind=KINKED, cases=[

@@ -16,7 +16,8 @@ from .shape import along, at, scatter_add
 
 
 def positions_along(a, axis, rearranged):
-    """Entries of `a` along an axis (None: of the flattened array) at the positions ``rearranged(0, 1, 2, ...)``."""
+    """Entries of `a` along an axis (None: of the flattened array) at the positions
+    ``rearranged(0, 1, 2, ...)``."""
     a, axis = _flat(a, axis)
     return at(a, along(axis, rearranged(np.arange(shape_of(a)[axis])), ndim_of(a)))
 
@@ -52,7 +53,8 @@ def _rotated(m, k=1, axes=(0, 1)):
         return m[...]
     if k % 4 == 2:
         return _flip(m, axes)
-    return np.swapaxes(_flip(m, second), first, second) if k % 4 == 1 else _flip(np.swapaxes(m, first, second), second)
+    return (np.swapaxes(_flip(m, second), first, second) if k % 4 == 1
+            else _flip(np.swapaxes(m, first, second), second))
 
 
 def _tile(A, reps):
@@ -85,8 +87,8 @@ def _take_along_axis(arr, indices, axis=-1):
         arr, axis = np.ravel(arr), 0
     axis = normalize_axis_index(axis, ndim_of(arr))
     if ndim_of(indices) != ndim_of(arr):
-        raise ValueError(f"np.take_along_axis: indices of shape {shape_of(indices)} for an array of shape "
-                         f"{shape_of(arr)}; expected as many axes")
+        raise ValueError(f"np.take_along_axis: indices of shape {shape_of(indices)} for an array "
+                         f"of shape {shape_of(arr)}; expected as many axes")
     grid = [np.reshape(np.arange(n), tuple(n if j == k else 1 for j in range(ndim_of(arr))))
             for k, n in enumerate(shape_of(arr))]
     grid[axis] = indices
@@ -149,22 +151,30 @@ def _sort(a, axis=-1, kind=None, order=None, *, stable=None):
 compose(np.flip, _flip, cases=[Case((2, 3)), Case((2, 3), axis=-1)], kind=LINEAR)
 compose(np.flipud, lambda m: _flip(m, 0), cases=[Case((2, 3))], kind=LINEAR)
 compose(np.fliplr, lambda m: _flip(m, 1), cases=[Case((2, 3))], kind=LINEAR)
-compose(np.roll, _roll, cases=[Case((2, 3), shift=2), Case((2, 3), shift=(1, 2), axis=(0, 1))], kind=LINEAR)
+compose(np.roll, _roll, cases=[Case((2, 3), shift=2), Case((2, 3), shift=(1, 2), axis=(0, 1))],
+        kind=LINEAR)
 compose(np.rot90, _rotated, cases=[Case((2, 3)), Case((2, 3), k=3), Case((2, 3), k=2)], kind=LINEAR)
-compose(np.tile, _tile, cases=[Case((2, 3), reps=(2, 1, 2)), Case((3,), reps=2), Case((2, 3), reps=2)], kind=LINEAR)
-compose(np.repeat, lambda a, repeats, axis=None: positions_along(a, axis, lambda p: np.repeat(p, repeats)),
-        cases=[Case((2, 3), repeats=2), Case((3,), repeats=np.array([0, 2, 1]), axis=0)], kind=LINEAR)
-compose(np.take, _take, cases=[Case((3, 4), indices=[[0, 2], [2, 2]], axis=1), Case((3, 4), indices=5),
-                               Case((3,), indices=[5, -4], mode="wrap")], kind=LINEAR)
+compose(np.tile, _tile,
+        cases=[Case((2, 3), reps=(2, 1, 2)), Case((3,), reps=2), Case((2, 3), reps=2)], kind=LINEAR)
+compose(np.repeat,
+        lambda a, repeats, axis=None: positions_along(a, axis, lambda p: np.repeat(p, repeats)),
+        cases=[Case((2, 3), repeats=2), Case((3,), repeats=np.array([0, 2, 1]), axis=0)],
+        kind=LINEAR)
+compose(np.take, _take,
+        cases=[Case((3, 4), indices=[[0, 2], [2, 2]], axis=1), Case((3, 4), indices=5),
+               Case((3,), indices=[5, -4], mode="wrap")], kind=LINEAR)
 compose(np.take_along_axis, _take_along_axis,
         cases=[Case((3, 4), indices=np.array([[0, 0], [1, 2], [3, 0]]), axis=1)], kind=LINEAR)
-compose(np.sort, _sort, cases=[Case((3, 4)), Case((3, 4), axis=0), Case((2, 3), axis=None)], kind=KINKED,
+compose(np.sort, _sort,
+        cases=[Case((3, 4)), Case((3, 4), axis=0), Case((2, 3), axis=None)], kind=KINKED,
         kinks=[Kink(([2.0, 1.0, 1.0],), ([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]],),
                     "equal entries keep their order")])
 compose(np.delete, lambda arr, obj, axis=None: positions_along(
-    arr, axis if axis is None else normalize_axis_index(axis, ndim_of(arr)), lambda p: np.delete(p, obj)),
+    arr, axis if axis is None else normalize_axis_index(axis, ndim_of(arr)),
+    lambda p: np.delete(p, obj)),
     cases=[Case((2, 3), obj=1, axis=1), Case((2, 3), obj=[0, 4])], kind=LINEAR)
-compose(np.compress, lambda condition, a, axis=None: positions_along(a, axis, lambda p: np.compress(condition, p)),
+compose(np.compress, lambda condition, a, axis=None: positions_along(
+    a, axis, lambda p: np.compress(condition, p)),
         cases=[Case(Fixed(np.array([True, False, True])), (2, 3), axis=1)], kind=LINEAR)
 compose(np.extract, lambda condition, arr: np.compress(np.ravel(condition), arr),
         cases=[Case(Fixed(np.array([[True, False], [False, True]])), (2, 2))], kind=LINEAR)
@@ -182,10 +192,12 @@ def _diag(v, k=0):
     if ndim_of(v) != 1:
         raise ValueError(f"np.diag: an array with {ndim_of(v)} axes; expected one or two")
     n = shape_of(v)[0]
-    return scatter_add(v, index=(np.arange(n) + max(0, -k), np.arange(n) + max(0, k)), shape=(n + abs(k),) * 2)
+    return scatter_add(v, index=(np.arange(n) + max(0, -k), np.arange(n) + max(0, k)),
+                       shape=(n + abs(k),) * 2)
 
 
-compose(np.diagonal, _diagonal, cases=[Case((3, 4)), Case((3, 4), offset=-1), Case((2, 3, 3), axis1=1, axis2=2)],
+compose(np.diagonal, _diagonal,
+        cases=[Case((3, 4)), Case((3, 4), offset=-1), Case((2, 3, 3), axis1=1, axis2=2)],
         kind=LINEAR, shows=True)
 compose(np.diag, _diag, cases=[Case((3,)), Case((2,), k=-1), Case((3, 4), k=1)], kind=LINEAR)
 compose(np.diagflat, lambda v, k=0: _diag(np.ravel(v), k), cases=[Case((2, 2))], kind=LINEAR)
@@ -219,9 +231,11 @@ def _trapezoid(y, x=None, dx=1.0, axis=-1):
         return np.sum(dx * ends, axis=axis)
     widths = np.diff(x, axis=axis if ndim_of(x) > 1 else -1)
     if ndim_of(x) == 1:
-        widths = np.reshape(widths, tuple(-1 if k == normalize_axis_index(axis, n) else 1 for k in range(n)))
+        widths = np.reshape(widths, tuple(-1 if k == normalize_axis_index(axis, n) else 1
+                                          for k in range(n)))
     return np.sum(widths * ends, axis=axis)
 
 
 compose(np.diff, _difference, cases=[Case((2, 4)), Case((4, 2), n=2, axis=0)], kind=LINEAR)
-compose(np.trapezoid, _trapezoid, cases=[Case((2, 4)), Case((4, 2), (4,), axis=0), Case((3,), dx=0.5)])
+compose(np.trapezoid, _trapezoid,
+        cases=[Case((2, 4)), Case((4, 2), (4,), axis=0), Case((3,), dx=0.5)])

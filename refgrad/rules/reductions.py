@@ -1,6 +1,7 @@
 """Sums, products, extremes and statistics along axes.
 
-Axes are counted from the end (-1, -2, ...), so that a rule reads the same when tangents have one more leading axis.
+Axes are counted from the end (-1, -2, ...), so that a rule reads the same when tangents have one
+more leading axis.
 """
 
 import functools
@@ -25,7 +26,8 @@ FEW = 4096
 
 
 def widen(g, axis, keepdims):
-    """An array that has the shape of a reduction's result, with the reduced axes inserted as axes of size 1."""
+    """An array that has the shape of a reduction's result, with the reduced axes inserted as axes
+    of size 1."""
     return g if keepdims or not axis or not ndim_of(g) else np.expand_dims(g, axis)
 
 
@@ -79,8 +81,8 @@ def mean_of(a, axis=None, dtype=None, *, keepdims=False, where=True):
     return (total / n,), {"axis": (), "keepdims": False}
 
 
-REDUCTIONS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, -1), keepdims=True), Case(()),
-              Case((3, 1), axis=1)]
+REDUCTIONS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, -1), keepdims=True),
+              Case(()), Case((3, 1), axis=1)]
 
 
 
@@ -96,14 +98,17 @@ declare(np.sum, "s = <1, x>,  ds = <1, dx>;  <g, <1, dx>> = <g 1, dx>", kind=LIN
         call=reduction(np.sum, 0, np.add), plain=np.add.reduce, takes="x axis keepdims",
         vjp=(lambda g, x_shape, axis, keepdims: repeated(widen(g, axis, keepdims), x_shape),),
         cases=[*REDUCTIONS, Case((0, 3), axis=0)])
-declare(np.mean, "m = <1, x> / n,  dm = <1, dx> / n;  <g, dm> = <g 1 / n, dx>", kind=LINEAR, call=mean_of,
-        plain=_plain_mean, stacked=True, takes="x axis keepdims", vjp=(lambda g, x_shape, axis, keepdims: repeated(
-            widen(g, axis, keepdims) / math.prod(x_shape[k] for k in axis), x_shape),), cases=REDUCTIONS)
+declare(np.mean, "m = <1, x> / n,  dm = <1, dx> / n;  <g, dm> = <g 1 / n, dx>", kind=LINEAR,
+        call=mean_of, plain=_plain_mean, stacked=True, takes="x axis keepdims",
+        vjp=(lambda g, x_shape, axis, keepdims: repeated(
+            widen(g, axis, keepdims) / math.prod(x_shape[k] for k in axis), x_shape),),
+        cases=REDUCTIONS)
 
 
 
 def mean(x, axis):
-    """np.mean with keepdims=True; for a plain array without the overhead of NumPy's Python wrapper."""
+    """np.mean with keepdims=True; for a plain array without the overhead of NumPy's Python
+    wrapper."""
     return (_plain_mean if type(x) is np.ndarray else np.mean)(x, axis=axis, keepdims=True)
 
 
@@ -121,7 +126,8 @@ def largest(x, initial):
 
 
 def _others(x, axis):
-    """For each entry the product of all others along the axes: of those before it times those after it.
+    """For each entry the product of all others along the axes: of those before it times those after
+    it.
 
     It does not divide, so zeros need no special case.
     """
@@ -129,15 +135,18 @@ def _others(x, axis):
     flat = np.reshape(moved, shape_of(moved)[:ndim_of(x) - len(axis)] + (count(x, axis),))
     one = np.ones_like(flat[..., :1])
     before = np.cumprod(np.concatenate([one, flat[..., :-1]], axis=-1), axis=-1)
-    after = np.flip(np.cumprod(np.concatenate([one, np.flip(flat[..., 1:], -1)], axis=-1), axis=-1), -1)
+    after = np.flip(np.cumprod(np.concatenate([one, np.flip(flat[..., 1:], -1)], axis=-1), axis=-1),
+                    -1)
     rest = np.reshape(before * after, shape_of(moved))
     return np.moveaxis(rest, range(-len(axis), 0), axis) if axis else rest
 
 
 declare(np.prod, "p = x_1 ... x_n,  dp = sum_i (prod_{j != i} x_j) dx_i", stacked=True,
         call=reduction(np.prod, 1, np.multiply), takes="x axis keepdims",
-        jvp=(lambda v, x, axis, keepdims: np.sum(v * _others(x, axis), axis=axis, keepdims=keepdims),),
-        vjp=(lambda g, x, axis, keepdims: widen(g, axis, keepdims) * _others(x, axis),), cases=REDUCTIONS)
+        jvp=(lambda v, x, axis, keepdims: np.sum(v * _others(x, axis), axis=axis,
+                                                 keepdims=keepdims),),
+        vjp=(lambda g, x, axis, keepdims: widen(g, axis, keepdims) * _others(x, axis),),
+        cases=REDUCTIONS)
 
 
 def running(a, axis=None, dtype=None):
@@ -147,8 +156,9 @@ def running(a, axis=None, dtype=None):
     return (as_dtype(a, dtype, integers=True),), {"axis": axis}
 
 
-declare(np.cumsum, "y_k = sum_{i <= k} x_i;  <g, dy> = sum_i (sum_{k >= i} g_k) dx_i", kind=LINEAR, call=running,
-        takes="x axis", vjp=(lambda g, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis),), stacked=True,
+declare(np.cumsum, "y_k = sum_{i <= k} x_i;  <g, dy> = sum_i (sum_{k >= i} g_k) dx_i", kind=LINEAR,
+        call=running, takes="x axis",
+        vjp=(lambda g, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis),), stacked=True,
         cases=[Case((3, 4), axis=1), Case((2, 3)), Case((2, 3), axis=0)])
 
 
@@ -171,8 +181,9 @@ def _cumprod_vjp(g, y, x, axis):
     return np.moveaxis(before * np.concatenate(terms[::-1]), 0, axis)
 
 
-declare(np.cumprod, "y_k = prod_{i <= k} x_i,  dy_k = dy_{k-1} x_k + y_{k-1} dx_k", call=running, takes="x axis",
-        jvp=(_cumprod_jvp,), vjp=(_cumprod_vjp,), cases=[Case((3, 4), axis=1), Case((4,)), Case((2, 1), axis=1)])
+declare(np.cumprod, "y_k = prod_{i <= k} x_i,  dy_k = dy_{k-1} x_k + y_{k-1} dx_k", call=running,
+        takes="x axis", jvp=(_cumprod_jvp,), vjp=(_cumprod_vjp,),
+        cases=[Case((3, 4), axis=1), Case((4,)), Case((2, 1), axis=1)])
 
 # Extremes
 
@@ -191,7 +202,8 @@ def extreme_traits(function, combine, rest):
         call=extreme(function, combine), takes="x axis keepdims",
         jvp=(lambda v, y, x, axis, keepdims: np.sum(
             v * _share(x, y, axis, keepdims), axis=axis, keepdims=keepdims),),
-        vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _share(x, y, axis, keepdims),),
+        vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims)
+                 * _share(x, y, axis, keepdims),),
         cases=REDUCTIONS,
         kinks=[Kink(([rest, 2.0, 2.0],), ([0.0, 0.5, 0.5],), "a tie is shared evenly")])
 
@@ -214,7 +226,8 @@ def safe_sums(dtype):
 
 
 def _length(x, p, axis, keepdims):
-    """The p-th root of the sum of |x_i|^p, times a power of two m and of x / m where the sum under- or overflows."""
+    """The p-th root of the sum of |x_i|^p, times a power of two m and of x / m where the sum under-
+    or overflows."""
     dtype, x = x.dtype, widened(x)
     least, most = safe_sums(x.dtype)
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
@@ -222,7 +235,8 @@ def _length(x, p, axis, keepdims):
         n = _root(s, p)
         inside = (s > least) & (s < most)
         if not is_certain(inside.all()):
-            largest = (np.max if p > 0 else np.min)(np.abs(x), axis=axis, keepdims=True, initial=0 if p > 0 else np.inf)
+            largest = (np.max if p > 0 else np.min)(np.abs(x), axis=axis, keepdims=True,
+                                                    initial=0 if p > 0 else np.inf)
             shift = np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
             scaled = _root(_sum_of_powers(np.ldexp(x, -shift), p, axis, keepdims), p)
             n = np.where(inside, n, np.ldexp(scaled, np.reshape(shift, np.shape(s))))[()]
@@ -242,12 +256,17 @@ def _squares(x, axis, keepdims):
 
 
 norm = declare(
-    None, """n = sqrt <x, x>,  dn = <x, dx> / n = <u, dx>  with the direction u = x / n, and u = 0 at x = 0
-    <g, dn> = <g u, dx>.  Squares that under- or overflow are those of x / m, for which n is 1 / m times as large.""",
-    name="norm", kind=KINKED, forward=lambda x, axis, keepdims: _length(x, 2, axis, keepdims), stacked=True,
+    None, """n = sqrt <x, x>,  dn = <x, dx> / n = <u, dx>  with the direction u = x / n,
+        and u = 0 at x = 0
+    <g, dn> = <g u, dx>.  Squares that under- or overflow are those of x / m,
+        for which n is 1 / m times as large.""",
+    name="norm", kind=KINKED,
+    forward=lambda x, axis, keepdims: _length(x, 2, axis, keepdims), stacked=True,
     square=_squares, formula=lambda x, axis, keepdims: np.sqrt(_squares(x, axis, keepdims)),
-    jvp=(lambda v, y, x, axis, keepdims: np.sum(_direction(x, y, axis, keepdims) * v, axis=axis, keepdims=keepdims),),
-    vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims) * _direction(x, y, axis, keepdims),),
+    jvp=(lambda v, y, x, axis, keepdims: np.sum(_direction(x, y, axis, keepdims) * v, axis=axis,
+                                                keepdims=keepdims),),
+    vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims)
+             * _direction(x, y, axis, keepdims),),
     cases=[Case((3,), axis=(-1,), keepdims=False), Case((2, 3), axis=(-2,), keepdims=True)],
     kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0", {"axis": (-1,), "keepdims": False})])
 
@@ -257,16 +276,20 @@ def _direction(x, y, axis, keepdims):
 
 
 p_norm = declare(
-    None, "n^p = sum |x_i|^p,  dn = sum sign x_i (|x_i| / n)^(p-1) dx_i, and 0 at x = 0;  computed as the norm is",
-    name="p_norm", kind=KINKED, forward=lambda x, p, axis, keepdims: _length(x, p, axis, keepdims), stacked=True,
+    None, "n^p = sum |x_i|^p,  dn = sum sign x_i (|x_i| / n)^(p-1) dx_i, and 0 at x = 0;  "
+          "computed as the norm is", name="p_norm", kind=KINKED,
+    forward=lambda x, p, axis, keepdims: _length(x, p, axis, keepdims), stacked=True,
     formula=lambda x, p, axis, keepdims: np.power(
         np.sum(np.power(np.abs(x), p), axis=axis, keepdims=keepdims), 1 / number(p, x)),
     jvp=(lambda v, y, x, p, axis, keepdims: np.sum(
         _p_direction(x, y, p, axis, keepdims) * v, axis=axis, keepdims=keepdims),),
-    vjp=(lambda g, y, x, p, axis, keepdims: widen(g, axis, keepdims) * _p_direction(x, y, p, axis, keepdims),),
-    cases=[Case((3,), p=3, axis=(-1,), keepdims=False), Case((2, 3), p=1.5, axis=(-2,), keepdims=True)],
+    vjp=(lambda g, y, x, p, axis, keepdims: widen(g, axis, keepdims)
+             * _p_direction(x, y, p, axis, keepdims),),
+    cases=[Case((3,), p=3, axis=(-1,), keepdims=False),
+           Case((2, 3), p=1.5, axis=(-2,), keepdims=True)],
     kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0", {"p": 3, "axis": (-1,), "keepdims": False}),
-           Kink(([0.0, 2.0],), ([0.0, 1.0],), "0 at an entry 0", {"p": 0.5, "axis": (-1,), "keepdims": False})])
+           Kink(([0.0, 2.0],), ([0.0, 1.0],), "0 at an entry 0",
+                {"p": 0.5, "axis": (-1,), "keepdims": False})])
 
 
 def _p_direction(x, y, p, axis, keepdims):
@@ -364,16 +387,19 @@ STATISTICS = [Case((3, 4)), Case((3, 4), axis=0), Case((2, 3, 4), axis=(0, 2), k
 compose(np.var, _var, cases=STATISTICS)
 compose(np.std, _std, cases=STATISTICS, kind=KINKED, square=np.var,
         kinks=[Kink(([2.0, 2.0, 2.0],), ([0.0, 0.0, 0.0],), "0 where all entries are equal")])
-compose(np.median, _median, cases=[Case((5,)), Case((3, 4), axis=1), Case((2, 3, 4), axis=(0, 2), keepdims=True)],
-        kind=KINKED, kinks=[Kink(([2.0, 1.0, 2.0],), ([1.0, 0.0, 0.0],), "of equals the first is the smaller")])
-compose(np.average, _average, cases=[Case((3, 4), axis=0), Case((3,), weights=np.array([1.0, 2.0, 1.0]))])
+compose(np.median, _median,
+        cases=[Case((5,)), Case((3, 4), axis=1), Case((2, 3, 4), axis=(0, 2), keepdims=True)],
+        kind=KINKED,
+        kinks=[Kink(([2.0, 1.0, 2.0],), ([1.0, 0.0, 0.0],), "of equals the first is the smaller")])
+compose(np.average, _average,
+        cases=[Case((3, 4), axis=0), Case((3,), weights=np.array([1.0, 2.0, 1.0]))])
 
 # Constant almost everywhere
 
-for _function in (np.argmax, np.argmin, np.argsort, np.count_nonzero, np.nonzero, np.flatnonzero, np.any, np.all,
-                  np.argwhere, np.isreal, np.iscomplex, np.isrealobj, np.iscomplexobj, np.isposinf, np.isneginf,
-                  np.imag, np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.array_str,
-                  np.array_repr):
+for _function in (np.argmax, np.argmin, np.argsort, np.count_nonzero, np.nonzero, np.flatnonzero,
+                  np.any, np.all, np.argwhere, np.isreal, np.iscomplex, np.isrealobj,
+                  np.iscomplexobj, np.isposinf, np.isneginf, np.imag, np.shape, np.ndim, np.size,
+                  np.zeros_like, np.ones_like, np.empty_like, np.array_str, np.array_repr):
     declare(_function, "constant almost everywhere: dy = 0", kind=CONSTANT,
             call=as_called(_function), cases=[Case((3, 4))])
 declare(np.argpartition, "constant almost everywhere: dy = 0", kind=CONSTANT,

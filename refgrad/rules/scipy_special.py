@@ -30,7 +30,8 @@ def _root_of_pi(x, factor=1):
 
 
 def _special(function, derivation, *partials, **traits):
-    return declare(function, derivation, *partials, name=f"scipy.special.{function.__name__.lstrip('_')}", **traits)
+    return declare(function, derivation, *partials,
+                   name=f"scipy.special.{function.__name__.lstrip('_')}", **traits)
 
 
 def in_doubles(forward):
@@ -49,13 +50,17 @@ def in_doubles(forward):
 # The gamma function
 
 polygamma = declare(
-    None, "psi_n = the n-th derivative of psi = (log gamma)',  dy = psi_(n+1) dx", lambda x, n: polygamma(x, n=n + 1),
+    None, "psi_n = the n-th derivative of psi = (log gamma)',  dy = psi_(n+1) dx",
+    lambda x, n: polygamma(x, n=n + 1),
     name="polygamma", forward=lambda x, n: sp.polygamma(n, x).astype(x.dtype), domain="positive",
     params=[{"n": 1}, {"n": 2}], scales=(-50, 50))
-_special(sp.psi, "psi = (log gamma)',  dy = psi_1 dx", lambda x: polygamma(x, n=1), domain="positive", scales=(-50, 50))
+_special(sp.psi, "psi = (log gamma)',  dy = psi_1 dx", lambda x: polygamma(x, n=1),
+         domain="positive", scales=(-50, 50))
 for _function in sp.gammaln, sp.loggamma:
-    _special(_function, "y = log |gamma x|,  dy = psi(x) dx", lambda x: sp.psi(x), domain="positive", scales=(-50, 50))
-_special(sp.gamma, "dy = y psi(x) dx", lambda y, x: y * sp.psi(x), domain="positive", scales=(-50, 1))
+    _special(_function, "y = log |gamma x|,  dy = psi(x) dx", lambda x: sp.psi(x),
+             domain="positive", scales=(-50, 50))
+_special(sp.gamma, "dy = y psi(x) dx", lambda y, x: y * sp.psi(x), domain="positive",
+         scales=(-50, 1))
 
 
 def _derivatives(first, psi, order, sign):
@@ -127,8 +132,10 @@ def _psi_less(a, b):
     return psi_difference(a, b, n=0)
 
 
-_special(sp.betaln, "y = log gamma a + log gamma b - log gamma(a + b),  dy = (psi a - psi(a + b)) da + ...",
-         lambda a, b: _psi_less(a, b), lambda a, b: _psi_less(b, a), domain="positive", scales=NEAR_ONE)
+_special(sp.betaln,
+         "y = log gamma a + log gamma b - log gamma(a + b),  dy = (psi a - psi(a + b)) da + ...",
+         lambda a, b: _psi_less(a, b), lambda a, b: _psi_less(b, a), domain="positive",
+         scales=NEAR_ONE)
 _special(sp.beta, "y = e^betaln(a, b),  dy = y (psi a - psi(a + b)) da + y (psi b - psi(a + b)) db",
          lambda a, b: beta_slope(a, b), lambda a, b: beta_slope(b, a), domain="positive",
          scales=NEAR_ONE)
@@ -164,9 +171,10 @@ def _of_parameters(ufunc, derivation, slope, samples, domain, **traits):
     """A function of parameters and x, by its slope in x."""
     names = "ab"[:ufunc.nin - 1]
     fixed = [Fixed(np.asarray(s, np.float32)) for s in samples]  # so that they widen no x
-    _special(ufunc, derivation, pointwise=True, call=_by_x_alone(ufunc, names), takes=" ".join([*names, "x"]),
-             vjp=(*[None] * len(names), slope),
-             cases=[Case(*fixed, shape, domain=(*[None] * len(names), domain), **traits) for shape in ((3, 4), (4,))])
+    _special(ufunc, derivation, pointwise=True, call=_by_x_alone(ufunc, names),
+             takes=" ".join([*names, "x"]), vjp=(*[None] * len(names), slope),
+             cases=[Case(*fixed, shape, domain=(*[None] * len(names), domain), **traits)
+                    for shape in ((3, 4), (4,))])
 
 
 @in_doubles
@@ -182,8 +190,8 @@ gamma_density = declare(
     None, "y = x^(a-1) e^-x / gamma(a),  dy = y ((a - 1) / x - 1) dx", name="gamma_density",
     vjp=(lambda g, y, x, a: g * y * ((a - 1) / x - 1), None), pointwise=True,
     forward=_density,
-    cases=[Case((3, 4), Fixed(np.array([0.5, 1.0, 2.5, 4.0], np.float32)), domain=("positive", None),
-                scales=(-20, 1))])
+    cases=[Case((3, 4), Fixed(np.array([0.5, 1.0, 2.5, 4.0], np.float32)),
+                domain=("positive", None), scales=(-20, 1))])
 
 
 def _gamma_density(x, a):
@@ -200,16 +208,20 @@ zeta_derivative = declare(
     None, "y = the n-th derivative of zeta(a, x) by x,  dy = the next dx", name="zeta_derivative",
     vjp=(lambda g, x, a, order: g * zeta_derivative(x, a, order=order + 1), None), pointwise=True,
     forward=_zeta,
-    cases=[Case((3, 4), Fixed(np.array([1.5, 2.0, 3.0, 4.0], np.float32)), domain=("positive", None),
-                scales=(-50, 50), order=1)])
+    cases=[Case((3, 4), Fixed(np.array([1.5, 2.0, 3.0, 4.0], np.float32)),
+                domain=("positive", None), scales=(-50, 50), order=1)])
 
 
-_of_parameters(sp.gammainc, "y = int_0^x t^(a-1) e^-t dt / gamma a,  dy = x^(a-1) e^-x / gamma(a) dx",
-               lambda g, x, a: g * _gamma_density(x, a), [[0.5, 1.0, 2.5, 4.0]], "positive", scales=(-20, 1))
+_of_parameters(sp.gammainc,
+               "y = int_0^x t^(a-1) e^-t dt / gamma a,  dy = x^(a-1) e^-x / gamma(a) dx",
+               lambda g, x, a: g * _gamma_density(x, a), [[0.5, 1.0, 2.5, 4.0]], "positive",
+               scales=(-20, 1))
 _of_parameters(sp.gammaincc, "y = 1 - gammainc,  dy = -x^(a-1) e^-x / gamma(a) dx",
-               lambda g, x, a: -g * _gamma_density(x, a), [[0.5, 1.0, 2.5, 4.0]], "positive", scales=(-20, 1))
-_of_parameters(sp.betainc, "y = int_0^x t^(a-1) (1-t)^(b-1) dt / B(a, b),  dy = x^(a-1) (1-x)^(b-1) / B(a, b) dx",
-               lambda g, a, b, x: g * x ** (a - 1) * (1 - x) ** (b - 1) / sp.beta(a + number(0, x), b + number(0, x)),
+               lambda g, x, a: -g * _gamma_density(x, a), [[0.5, 1.0, 2.5, 4.0]], "positive",
+               scales=(-20, 1))
+_of_parameters(sp.betainc, "y = int_0^x t^(a-1) (1-t)^(b-1) dt / B(a, b),  "
+                           "dy = x^(a-1) (1-x)^(b-1) / B(a, b) dx", lambda g, a, b, x: g
+               * x ** (a - 1) * (1 - x) ** (b - 1) / sp.beta(a + number(0, x), b + number(0, x)),
                [[0.5, 1.0, 2.5, 4.0], [1.5, 2.0, 0.5, 3.0]], "unit interval", scales=(-20, 0))
 _of_parameters(sp._ufuncs._zeta, "y = sum_k (k + x)^-a,  dy = -a zeta(a + 1, x) dx",
                lambda g, a, x: g * zeta_derivative(x, a, order=1), [[1.5, 2.0, 3.0, 4.0]],
@@ -220,18 +232,19 @@ _of_parameters(sp._ufuncs._zeta, "y = sum_k (k + x)^-a,  dy = -a zeta(a + 1, x) 
 _bell = lambda x: 2 / _root_of_pi(x) * np.exp(-x * x)
 _special(sp.erf, "dy = 2/sqrt(pi) e^(-x^2) dx", lambda x: _bell(x))
 _special(sp.erfc, "dy = -2/sqrt(pi) e^(-x^2) dx", lambda x: -_bell(x))
-_special(sp.erfinv, "x = erf y,  dy = sqrt(pi)/2 e^(y^2) dx", lambda y: _root_of_pi(y) / 2 * np.exp(y * y),
-         domain="inside one")
-_special(sp.erfcinv, "x = erfc y,  dy = -sqrt(pi)/2 e^(y^2) dx", lambda y: -_root_of_pi(y) / 2 * np.exp(y * y),
-         domain="unit interval", scales=(-50, 0))
+_special(sp.erfinv, "x = erf y,  dy = sqrt(pi)/2 e^(y^2) dx",
+         lambda y: _root_of_pi(y) / 2 * np.exp(y * y), domain="inside one")
+_special(sp.erfcinv, "x = erfc y,  dy = -sqrt(pi)/2 e^(y^2) dx",
+         lambda y: -_root_of_pi(y) / 2 * np.exp(y * y), domain="unit interval", scales=(-50, 0))
 _special(sp.ndtr, "y = (1 + erf(x / sqrt 2)) / 2,  dy = e^(-x^2 / 2) / sqrt(2 pi) dx",
          lambda x: np.exp(-x * x / 2) / _root_of_pi(x, 2))
-_special(sp.ndtri, "x = ndtr y,  dy = sqrt(2 pi) e^(y^2 / 2) dx", lambda y: _root_of_pi(y, 2) * np.exp(y * y / 2),
-         domain="unit interval", scales=(-50, 0))
+_special(sp.ndtri, "x = ndtr y,  dy = sqrt(2 pi) e^(y^2 / 2) dx",
+         lambda y: _root_of_pi(y, 2) * np.exp(y * y / 2), domain="unit interval", scales=(-50, 0))
 
 
 def _hazard(x):
-    """Computed by the scaled function erfcx z = e^(z^2) erfc z: ndtr x = e^(-x^2 / 2) erfcx(-x / sqrt 2) / 2."""
+    """Computed by the scaled function erfcx z = e^(z^2) erfc z: ndtr x = e^(-x^2 / 2) erfcx(-x /
+    sqrt 2) / 2."""
     with np.errstate(over="ignore"):
         return _root_of_pi(x, 2) ** -1 * 2 / sp.erfcx(-x / np.sqrt(number(2, x)))
 
@@ -262,7 +275,8 @@ mills = declare(
     params=[{"k": 1}, {"k": 2}],
     scales=(-300, -2))  # far to the right it is x / k, but for e^(-x^2 / 2)
 hazard = declare(
-    None, "r = phi / Phi, of the normal density and distribution:  dr = (-x r - r^2) dx = -r (x + r) dx",
+    None,
+    "r = phi / Phi, of the normal density and distribution:  dr = (-x r - r^2) dx = -r (x + r) dx",
     lambda y, x: -y * mills(x, k=1), name="hazard", forward=_hazard, scales=(-300, 1))
 
 
@@ -276,16 +290,19 @@ def _erfcx_slope(y, x):
 _special(sp.erfcx, """y = e^(x^2) erfc x = sqrt(2 / pi) e_0(-sqrt(2) x)
     dy = (2 x y - 2 / sqrt(pi)) dx = -sqrt(2) y e_1(-sqrt(2) x) dx""",
         lambda y, x: _erfcx_slope(y, x), scales=(-2, 300))
-_special(sp.log_ndtr, "y = log ndtr x,  dy = phi(x) / Phi(x) dx", lambda x: hazard(x), scales=(-300, 1))
+_special(sp.log_ndtr, "y = log ndtr x,  dy = phi(x) / Phi(x) dx", lambda x: hazard(x),
+         scales=(-300, 1))
 
 # Exponentials and logarithms
 
 _special(sp.exp2, "y = 2^x,  dy = y log 2 dx", lambda y: y * np.log(number(2, y)))
 _special(sp.exp10, "y = 10^x,  dy = y log 10 dx", lambda y: y * np.log(number(10, y)))
 _special(sp.expm1, "y = e^x - 1,  dy = e^x dx", lambda x: np.exp(x))
-_special(sp.log1p, "y = log(1 + x),  dy = dx / (1 + x)", lambda x: 1 / (1 + x), domain="above minus one")
+_special(sp.log1p, "y = log(1 + x),  dy = dx / (1 + x)", lambda x: 1 / (1 + x),
+         domain="above minus one")
 _special(sp.cbrt, "y = cbrt x,  dy = dx / (3 y^2)", lambda y: 1 / (3 * y * y), domain="nonzero")
-_special(sp.expit, "y = 1 / (1 + e^-x),  dy = dx / (4 cosh^2(x / 2))", lambda x: sech_squared(x / 2) / 4)
+_special(sp.expit, "y = 1 / (1 + e^-x),  dy = dx / (4 cosh^2(x / 2))",
+         lambda x: sech_squared(x / 2) / 4)
 
 
 def _logit_slope(x):
@@ -299,17 +316,21 @@ _special(sp.log_expit, "y = -log(1 + e^-x),  dy = dx / (1 + e^x)", lambda x: log
 
 
 def _unless_zero(x, y, end):
-    """y, but end + 1 (of which the logarithm is 0) where the logarithm has no number and x is 0, as torch has it."""
+    """y, but end + 1 (of which the logarithm is 0) where the logarithm has no number and x is 0, as
+    torch has it."""
     return np.where((x == 0) & (y <= end), end + 1, y)
 
 
 _special(sp.xlogy, "y = a log b, 0 at a = 0:  dy = log b da + a / b db",
          lambda a, b: np.log(_unless_zero(a, b, 0)), lambda a, b: quotient(a, b), kind=KINKED,
-         domain=(None, "positive"), scales=(-50, 50), near=(1.0,), kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at 0, 0")])
+         domain=(None, "positive"), scales=(-50, 50), near=(1.0,),
+         kinks=[Kink((0.0, 0.0), (0.0, 0.0), "0 at 0, 0")])
 _special(sp.xlog1py, "y = a log(1 + b), 0 at a = 0:  dy = log(1 + b) da + a / (1 + b) db",
-         lambda a, b: np.log1p(_unless_zero(a, b, -1)), lambda a, b: quotient(a, 1 + b), kind=KINKED,
-         domain=(None, "above minus one"), scales=(-50, 0), kinks=[Kink((0.0, -1.0), (0.0, 0.0), "0 at 0, -1")])
-_special(sp.entr, "y = -x log x,  dy = (-log x - 1) dx", lambda x: -np.log(x) - 1, domain="positive", scales=(-50, 50))
+         lambda a, b: np.log1p(_unless_zero(a, b, -1)), lambda a, b: quotient(a, 1 + b),
+         kind=KINKED, domain=(None, "above minus one"), scales=(-50, 0),
+         kinks=[Kink((0.0, -1.0), (0.0, 0.0), "0 at 0, -1")])
+_special(sp.entr, "y = -x log x,  dy = (-log x - 1) dx", lambda x: -np.log(x) - 1,
+         domain="positive", scales=(-50, 50))
 
 
 @in_doubles
@@ -390,7 +411,8 @@ def _half_sum(function, x, n):
 bessel_j = _family("bessel_j", _wave(sp.jv, True), lambda x, n: _half_difference(bessel_j, x, n),
                    "J_n' = (J_(n-1) - J_(n+1)) / 2,  J_0' = -J_1", scales=(-20, 1))
 bessel_y = _family("bessel_y", _wave(sp.yv, False), lambda x, n: _half_difference(bessel_y, x, n),
-                   "Y_n' = (Y_(n-1) - Y_(n+1)) / 2,  Y_0' = -Y_1", domain="positive", scales=(-20, 1))
+                   "Y_n' = (Y_(n-1) - Y_(n+1)) / 2,  Y_0' = -Y_1", domain="positive",
+                   scales=(-20, 1))
 bessel_i = _family("bessel_i", in_doubles(lambda x, n: sp.iv(n, x)),
                    lambda x, n: _half_sum(bessel_i, x, n),
                    "I_n' = (I_(n-1) + I_(n+1)) / 2,  I_0' = I_1", scales=(-20, 1))
@@ -403,9 +425,10 @@ bessel_ie = declare(
 _at_zero = [Kink((0.0,), (0.0,), "0 at 0, as of e^-|x|")]
 for _order, _functions in enumerate([(sp.j0, sp.y0, sp.i0, sp.i0e), (sp.j1, sp.y1, sp.i1, sp.i1e)]):
     _j, _y, _i, _ie = _functions
-    _special(_j, bessel_j.__doc__, lambda x, _n=_order: _half_difference(bessel_j, x, _n), scales=(-20, 1))
-    _special(_y, bessel_y.__doc__, lambda x, _n=_order: _half_difference(bessel_y, x, _n), domain="positive",
+    _special(_j, bessel_j.__doc__, lambda x, _n=_order: _half_difference(bessel_j, x, _n),
              scales=(-20, 1))
+    _special(_y, bessel_y.__doc__, lambda x, _n=_order: _half_difference(bessel_y, x, _n),
+             domain="positive", scales=(-20, 1))
     _special(_i, bessel_i.__doc__, lambda x, _n=_order: _half_sum(bessel_i, x, _n), scales=(-20, 1))
     _special(_ie, bessel_ie.__doc__, lambda x, _n=_order: bessel_ie(x, n=_n, order=1),
              domain="nonzero", scales=(-20, 1),

@@ -184,7 +184,8 @@ def _unwrap(p, discont=None, axis=-1, *, period=2 * np.pi):
     steps = np.diff(p, axis=axis)
     half = period / 2
     turns = np.floor_divide(steps + half, period)
-    turns = turns - ((turns * period - half == steps) & (steps > 0))  # a jump of half a turn upwards stays upwards
+    # A jump of half a turn upwards stays upwards.
+    turns = turns - ((turns * period - half == steps) & (steps > 0))
     turns = np.where(np.abs(steps) < (half if discont is None else discont), 0, turns)
     shift = period * np.cumsum(turns, axis=axis)
     first = along(axis, slice(0, 1), n)

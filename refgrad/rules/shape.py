@@ -2,9 +2,9 @@
 
     dy = P dx,   <g, P dx> = <P' g, dx>
 
-The jvp is the function itself; the vjp P' puts each entry back where it came from, adding where it was used twice.
-Few of them need a rule: the others are written with these.  Where a jvp stands here nevertheless, it is the function
-itself on tangents that may have one more leading axis.
+The jvp is the function itself; the vjp P' puts each entry back where it came from, adding where it
+was used twice. Few of them need a rule: the others are written with these.  Where a jvp stands here
+nevertheless, it is the function itself on tangents that may have one more leading axis.
 """
 
 import functools
@@ -34,14 +34,17 @@ def _reshape(a, shape, order="C", *, copy=None):
 
 
 def _leading(v, shape):
-    """The shape of the axis that a stack of tangents has before those of the argument: (N,), or () for one tangent."""
+    """The shape of the axis that a stack of tangents has before those of the argument: (N,), or ()
+    for one tangent."""
     return shape_of(v)[:ndim_of(v) - len(shape)]
 
 
-declare(np.reshape, "y = the entries of x in the same order", kind=LINEAR, call=_reshape, stacked=True,
+declare(np.reshape, "y = the entries of x in the same order",
+        kind=LINEAR, call=_reshape, stacked=True,
         jvp=(lambda v, x_shape, y_shape: np.reshape(v, _leading(v, x_shape) + y_shape),),
         vjp=(lambda g, x_shape: np.reshape(g, x_shape),),
-        view=lambda params: (lambda x: np.reshape(x, **params), lambda x, y: np.reshape(y, shape_of(x))),
+        view=lambda params: (lambda x: np.reshape(x, **params),
+                             lambda x, y: np.reshape(y, shape_of(x))),
         cases=[Case((3, 4), shape=(2, 6)), Case((2, 3), shape=-1), Case((), shape=(1, 1)),
                Case((0, 2), shape=(4, 0))])
 
@@ -64,16 +67,19 @@ def _transpose_jvp(v, x_shape, axes):
     return np.transpose(v, (*range(first), *(first + k for k in axes)))
 
 
-declare(np.transpose, "Y = X';  <G, dX'> = <G', dX>: axes permuted back", kind=LINEAR, call=_permutation,
-        takes="x axes", jvp=(_transpose_jvp,), stacked=True, plain=lambda x, axes: x.transpose(axes),
-        vjp=(lambda g, axes: g.transpose(_inverse(axes)),),
+declare(np.transpose, "Y = X';  <G, dX'> = <G', dX>: axes permuted back", kind=LINEAR,
+        call=_permutation, takes="x axes", jvp=(_transpose_jvp,), stacked=True,
+        plain=lambda x, axes: x.transpose(axes), vjp=(lambda g, axes: g.transpose(_inverse(axes)),),
         view=lambda params: (lambda x: np.transpose(x, **params),
                              lambda x, y: np.transpose(y, _inverse(params["axes"]))),
         cases=[Case((3, 4)), Case((2, 3, 4), axes=(1, 2, 0)), Case(())])
 
-declare(np.broadcast_to, "y = x, repeated along new axes and axes of size 1; <g, dy> sums over the repetitions",
-        kind=LINEAR, call=lambda array, shape, subok=False: ((array,), {"shape": shape}), stacked=True,
-        jvp=(lambda v, x_shape, y_shape: align(v, len(y_shape)) if _leading(v, x_shape) else v,),  # broadcasting, too
+declare(np.broadcast_to,
+        "y = x, repeated along new axes and axes of size 1; <g, dy> sums over the repetitions",
+        kind=LINEAR, call=lambda array, shape, subok=False: ((array,), {"shape": shape}),
+        stacked=True,
+        # Broadcasting, too.
+        jvp=(lambda v, x_shape, y_shape: align(v, len(y_shape)) if _leading(v, x_shape) else v,),
         vjp=(lambda g: g,),  # the engine sums over broadcast axes
         view=lambda params: (lambda x: np.broadcast_to(x, **params), None),
         cases=[Case((3, 1), shape=(2, 3, 4)), Case((), shape=(2,)), Case((1,), shape=(0,))])
@@ -97,8 +103,9 @@ def _concatenate(arrays, axis=0, *, dtype=None, casting="same_kind"):
     return tuple(arrays), {"axis": axis}
 
 
-declare(np.concatenate, "y = [a b ...];  <g, dy> = <g_1, da> + <g_2, db> + ...: g is cut at the joints", kind=LINEAR,
-        call=_concatenate, forward=lambda *arrays, axis: np.concatenate(arrays, axis=axis), vjp=Each(_slice_of),
+declare(np.concatenate, "y = [a b ...];  <g, dy> = <g_1, da> + <g_2, db> + ...: "
+                        "g is cut at the joints", kind=LINEAR, call=_concatenate,
+        forward=lambda *arrays, axis: np.concatenate(arrays, axis=axis), vjp=Each(_slice_of),
         cases=[Case((2, 3), (4, 3), call=lambda a, b: np.concatenate([a, b])),
                Case((2, 3), (2, 0), (2, 1), call=lambda *x: np.concatenate(x, axis=-1)),
                Case((2, 2), (3,), call=lambda *x: np.concatenate(x, axis=None))])
@@ -121,19 +128,23 @@ def takes_each_once(index):
 
 
 scatter_add = declare(
-    None, """y = 0 but for y[index], to which x is added, as often as an entry is indexed;  <g, dy> = <g[index], dx>
+    None, """y = 0 but for y[index], to which x is added, as often as an entry is indexed;
+        <g, dy> = <g[index], dx>
     Where it is known that no entry is indexed twice, it may be said (distinct): that is faster.""",
     name="scatter_add", kind=LINEAR, forward=_scatter_add, vjp=(lambda g, index: at(g, index),),
-    cases=[Case((3,), index=np.array([0, 2, 0]), shape=(4,)), Case((2,), index=(slice(0, 2), 1), shape=(3, 2))])
+    cases=[Case((3,), index=np.array([0, 2, 0]), shape=(4,)),
+           Case((2,), index=(slice(0, 2), 1), shape=(3, 2))])
 
 
 def _getitem_jvp(v, x_shape, index):
     if not _leading(v, x_shape):
         return at(v, index)
     parts = index if isinstance(index, tuple) else (index,)
-    if all(i is None or i is Ellipsis or isinstance(i, (int, slice)) and not isinstance(i, bool) for i in parts):
+    if all(i is None or i is Ellipsis or isinstance(i, (int, slice)) and not isinstance(i, bool)
+           for i in parts):
         return v[(slice(None), *parts)]
-    return np.stack([at(d, index) for d in v])  # an array among the indices may move its axis to the front
+    # An array among the indices may move its axis to the front.
+    return np.stack([at(d, index) for d in v])
 
 
 def _chooses(params):
@@ -142,8 +153,9 @@ def _chooses(params):
 
 
 getitem = declare(
-    operator.getitem, "y = x[index];  <g, dx[index]> = <scatter g, dx>: entries used twice receive both",
-    kind=LINEAR, name="getitem", jvp=(_getitem_jvp,), stacked=True, forward=lambda x, index: x[index],
+    operator.getitem,
+    "y = x[index];  <g, dx[index]> = <scatter g, dx>: entries used twice receive both", kind=LINEAR,
+    name="getitem", jvp=(_getitem_jvp,), stacked=True, forward=lambda x, index: x[index],
     vjp=(lambda g, x_shape, index: scatter_add(g, index=index, shape=x_shape),), chooses=_chooses,
     view=lambda params: (lambda x: x[params["index"]],
                        lambda x, y: setitem(x, y, index=params["index"])),
@@ -177,21 +189,25 @@ def _last_writer(g, v_shape, index):
 
 
 setitem = declare(
-    None, """y = x, but y[index] = v (of several values for one entry the last);  dy = dx, but dy[index] = dv
-    <g, dy> = <g with 0 at index, dx> + <g[index], dv>""", name="setitem", kind=LINEAR, forward=_with_item,
+    None, """y = x, but y[index] = v (of several values for one entry the last);
+        dy = dx, but dy[index] = dv
+    <g, dy> = <g with 0 at index, dx> + <g[index], dv>""", name="setitem",
+    kind=LINEAR, forward=_with_item,
     vjp=(lambda g, index: setitem(g, 0, index=index), _last_writer), chooses=_chooses,
-    cases=[Case((3, 4), (4,), index=1), Case((3, 4), (2, 1), index=(slice(None, None, 2), slice(1, 3))),
-           Case((4,), (3,), index=np.array([0, 2, 0])), Case((3,), (), index=np.array([True, False, True])),
-           Case((2, 3), (1, 1, 3), index=0)])
+    cases=[Case((3, 4), (4,), index=1),
+           Case((3, 4), (2, 1), index=(slice(None, None, 2), slice(1, 3))),
+           Case((4,), (3,), index=np.array([0, 2, 0])),
+           Case((3,), (), index=np.array([True, False, True])), Case((2, 3), (1, 1, 3), index=0)])
 
 declare(np.copy, "y = x", kind=LINEAR, call=lambda a, order="K", subok=False: ((a,), {}),
         vjp=(lambda g: g,), stacked=True, cases=[Case((3,))])
 cast = declare(
-    None, "y = x, rounded to another precision; the rounding carries no derivative", name="cast", kind=LINEAR,
-    forward=lambda x, dtype: x.astype(dtype), vjp=(lambda g: g,), stacked=True,
+    None, "y = x, rounded to another precision; the rounding carries no derivative", name="cast",
+    kind=LINEAR, forward=lambda x, dtype: x.astype(dtype), vjp=(lambda g: g,), stacked=True,
     cases=[Case((3,), dtype=np.dtype(float))])
 truncate = declare(
-    None, "integers and truth values are constant almost everywhere: dy = 0", name="truncate", kind=CONSTANT,
+    None, "integers and truth values are constant almost everywhere: dy = 0",
+    name="truncate", kind=CONSTANT,
     forward=lambda x, dtype: x.astype(dtype), cases=[Case((3,), dtype=np.dtype(int))])
 
 
@@ -227,8 +243,8 @@ def full_like(a, fill_value, dtype, shape):
     return np.full_like(a, fill_value, dtype=dtype, shape=shape)
 
 
-declare(np.full_like, "y = c 1, constant in a:  dy = dc 1,  <g, dc 1> = <sum g, dc>", kind=LINEAR, call=_filled,
-        forward=full_like, vjp=(None, lambda g: g),
+declare(np.full_like, "y = c 1, constant in a:  dy = dc 1,  <g, dc 1> = <sum g, dc>", kind=LINEAR,
+        call=_filled, forward=full_like, vjp=(None, lambda g: g),
         cases=[Case((3, 4), ()), Case((3, 4), (4,)), Case((3,), fill_value=2)])
 
 # Compositions: axes
@@ -238,7 +254,8 @@ def _moved(a, source, destination):
     n = ndim_of(a)
     source, destination = normalize_axis_tuple(source, n), normalize_axis_tuple(destination, n)
     if len(source) != len(destination):
-        raise ValueError(f"np.moveaxis: source={source!r} and destination={destination!r} differ in length")
+        raise ValueError(f"np.moveaxis: source={source!r} and destination={destination!r} differ "
+                         "in length")
     order = [k for k in range(n) if k not in source]
     for d, s in sorted(zip(destination, source)):
         order.insert(d, s)
@@ -258,7 +275,8 @@ def _squeezed(a, axis=None):
     ones = [k for k in range(-n, 0) if shape[k] == 1]
     axes = ones if axis is None else axes_of(a, axis, scalar=True)
     if any(shape[k] != 1 for k in axes):
-        raise ValueError(f"np.squeeze: axis={axis!r} chooses an axis that is not of size 1 in the shape {shape}")
+        raise ValueError(f"np.squeeze: axis={axis!r} chooses an axis that is not of size 1 in the "
+                         f"shape {shape}")
     return np.reshape(a, tuple(m for k, m in zip(range(-n, 0), shape) if k not in axes))
 
 
@@ -271,7 +289,8 @@ def _expanded(a, axis):
 
 def _at_least(n, a):
     """NumPy's own placement of the new axes, read off an index array of that shape."""
-    return np.reshape(a, shape_of((np.atleast_1d, np.atleast_2d, np.atleast_3d)[n - 1](np.empty(shape_of(a)))))
+    return np.reshape(
+        a, shape_of((np.atleast_1d, np.atleast_2d, np.atleast_3d)[n - 1](np.empty(shape_of(a)))))
 
 
 def _swapped(a, axis1, axis2):
@@ -285,12 +304,14 @@ compose(np.swapaxes, _swapped,
         cases=[Case((2, 3, 4), axis1=0, axis2=-1), Case((2, 3), axis1=1, axis2=1)], kind=LINEAR)
 compose(np.moveaxis, _moved, cases=[Case((2, 3, 4), source=0, destination=-1)], kind=LINEAR)
 compose(np.matrix_transpose, lambda x, /: _swapped(x, -1, -2), cases=[Case((2, 3, 4))], kind=LINEAR)
-compose(np.rollaxis, _rolled_axis, cases=[Case((2, 3, 4), axis=2), Case((2, 3, 4), axis=0, start=2)], kind=LINEAR)
+compose(np.rollaxis, _rolled_axis,
+        cases=[Case((2, 3, 4), axis=2), Case((2, 3, 4), axis=0, start=2)], kind=LINEAR)
 compose(np.ravel, lambda a, order="C": np.reshape(
     a, -1, order="F" if in_order("np.ravel", a, order, "CFAK") else "C"), cases=[Case((2, 3))],
     kind=LINEAR)
 compose(np.squeeze, _squeezed, cases=[Case((1, 3, 1)), Case((1, 3, 1), axis=0)], kind=LINEAR)
-compose(np.expand_dims, _expanded, cases=[Case((2, 3), axis=1), Case((3,), axis=(0, -1))], kind=LINEAR)
+compose(np.expand_dims, _expanded, cases=[Case((2, 3), axis=1), Case((3,), axis=(0, -1))],
+        kind=LINEAR)
 for _n, _function in enumerate((np.atleast_1d, np.atleast_2d, np.atleast_3d), 1):
     compose(_function, lambda *arrays, _n=_n: _at_least(_n, arrays[0]) if len(arrays) == 1
             else tuple(_at_least(_n, a) for a in arrays), cases=[Case(()), Case((3,))], kind=LINEAR)
@@ -309,8 +330,8 @@ def along(axis, index, ndim):
 def _stack(arrays, axis=0, *, dtype=None, casting="same_kind"):
     arrays = list(arrays)
     if len(set(map(shape_of, arrays))) != 1:
-        raise ValueError(f"np.stack: arrays of the shapes {[shape_of(a) for a in arrays]}; expected one shape, of one "
-                         f"array or more")
+        raise ValueError(f"np.stack: arrays of the shapes {[shape_of(a) for a in arrays]}; "
+                         "expected one shape, of one array or more")
     return np.concatenate([np.expand_dims(a, axis) for a in arrays],
                           axis=normalize_axis_index(axis, ndim_of(arrays[0]) + 1), dtype=dtype,
                           casting=casting)
@@ -325,12 +346,14 @@ def _pieces(ary, indices_or_sections, axis=0, cut=np.split, least=0):
     if ndim_of(ary) < least:
         raise ValueError(f"expected an array with {least} axes or more, got shape {shape_of(ary)}")
     parts = cut(np.arange(shape_of(ary)[axis]), indices_or_sections)
-    return [ary[along(axis, slice(p[0], p[-1] + 1) if len(p) else slice(0, 0), ndim_of(ary))] for p in parts]
+    return [ary[along(axis, slice(p[0], p[-1] + 1) if len(p) else slice(0, 0), ndim_of(ary))]
+            for p in parts]
 
 
 def joined(call):
     """Cases for a function that takes a list of arrays."""
-    return [Case((2, 3), (2, 3), call=lambda a, b: call([a, b])), Case((3,), (3,), call=lambda a, b: call([a, b]))]
+    return [Case((2, 3), (2, 3), call=lambda a, b: call([a, b])),
+            Case((3,), (3,), call=lambda a, b: call([a, b]))]
 
 
 compose(np.stack, _stack, cases=[Case((2, 3), (2, 3), call=lambda a, b: np.stack([a, b], axis=-1)),
@@ -341,8 +364,8 @@ compose(np.vstack, lambda tup, *, dtype=None, casting="same_kind": np.concatenat
 compose(np.hstack, lambda tup, *, dtype=None, casting="same_kind": np.concatenate(
     [np.atleast_1d(a) for a in tup], axis=int(ndim_of(tup[0]) > 1), dtype=dtype, casting=casting),
     cases=joined(np.hstack), kind=LINEAR)
-compose(np.dstack, lambda tup: np.concatenate([np.atleast_3d(a) for a in tup], axis=2), cases=joined(np.dstack),
-        kind=LINEAR)
+compose(np.dstack, lambda tup: np.concatenate([np.atleast_3d(a) for a in tup], axis=2),
+        cases=joined(np.dstack), kind=LINEAR)
 compose(np.column_stack, lambda tup: np.concatenate([_column(a) for a in tup], axis=1),
         cases=joined(np.column_stack), kind=LINEAR)
 compose(np.append, lambda arr, values, axis=None: np.concatenate([arr, values], axis=axis),

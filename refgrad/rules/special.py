@@ -12,7 +12,8 @@ def _each(function):
     """The forward pass of a function of single floats."""
     def forward(x):
         x = np.asarray(x)
-        values = np.fromiter(map(function, x.ravel().tolist()), dtype=float, count=x.size).reshape(x.shape)
+        values = np.fromiter(map(function, x.ravel().tolist()), dtype=float,
+                             count=x.size).reshape(x.shape)
         return values.astype(x.dtype) if x.dtype.kind == "f" else values
     return forward
 

@@ -1,4 +1,5 @@
-"""What the tests of the balls share: the formats, comparing with what NumPy computes, and the samples."""
+"""What the tests of the balls share: the formats, comparing with what NumPy computes, and the
+samples."""
 
 import numpy as np
 from refgrad.primitive import TABLE
@@ -38,7 +39,8 @@ def encloses(balls, values):
     balls, values = leaves(balls), leaves(values)
     if len(balls) != len(values) or any(np.shape(b) != np.shape(v) for b, v in zip(balls, values)):
         return False
-    return all(np.all(b.contains(v) if isinstance(b, Ball) else np.asarray(b) == v) for b, v in zip(balls, values))
+    return all(np.all(b.contains(v) if isinstance(b, Ball) else np.asarray(b) == v)
+               for b, v in zip(balls, values))
 
 
 def radius(balls):
@@ -53,8 +55,9 @@ def check(function, args, kwargs):
             exact = function(*as_balls(args), **as_balls(kwargs))
         assert radius(exact) < 1e-80
         for leaf in leaves(exact):
-            assert not isinstance(leaf, Ball) or (leaf.cells.dtype == object and not leaf.cells.flags.writeable
-                                                  and all(type(c) is arb for c in leaf.cells.flat))
+            assert (not isinstance(leaf, Ball)
+                    or (leaf.cells.dtype == object and not leaf.cells.flags.writeable
+                        and all(type(c) is arb for c in leaf.cells.flat)))
         for dtype in FORMATS:
             floats = function(*in_format(args, dtype), **in_format(kwargs, dtype))
             with arithmetic(dtype):
@@ -90,6 +93,7 @@ ON_TRUTHS = {np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert}
 PRODUCTS = {np.matmul: ((2, 3), (3, 4)), np.vecdot: ((2, 3), (3,)), np.matvec: ((2, 3), (3,)),
             np.vecmat: ((3,), (3, 2))}
 
-A, B, V, W, P = draw(3, 4), draw(4, 5, seed=1), draw(4), draw(4, seed=2), draw(3, 4, low=0.25, high=3)
+A, B, V, W, P = (draw(3, 4), draw(4, 5, seed=1), draw(4), draw(4, seed=2),
+                 draw(3, 4, low=0.25, high=3))
 T, E, S0 = draw(2, 3, 4), draw(0, 3), draw()
 SQUARE = draw(2, 3, 3) + 4 * np.eye(3)

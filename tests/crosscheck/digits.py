@@ -156,7 +156,8 @@ def moved(arrays, which, eps, pointwise, rng):
 
 
 def out_of_range(program, arrays, exact, tiny, largest, pointwise):
-    """For each order where its derivatives leave the range of the format, or what leads to them does.
+    """For each order where its derivatives leave the range of the format, or what leads to them
+    does.
 
     They do where a derivative of that or a lower order, or the natural size order! |y| / |x|^order,
     is beyond the largest number (but for a factor of 16: formulas have several terms); and the

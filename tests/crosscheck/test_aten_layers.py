@@ -22,7 +22,8 @@ MASK = torch.tensor([[False, False, True], [False, True, True]])
 
 
 def module(cls, *args, mode="eval", **kwargs):
-    """A module whose parameters and buffers are drawn by a seed; each call has a fresh copy of it."""
+    """A module whose parameters and buffers are drawn by a seed; each call has a fresh copy of
+    it."""
     torch.manual_seed(1)
     made = getattr(cls(*args, **kwargs), mode)()
     return lambda *x, **more: copy.deepcopy(made).to(x[0].data.dtype)(*x, **more)
@@ -83,25 +84,32 @@ attention = module(nn.MultiheadAttention, 4, 2, batch_first=True)
 
 #: name -> (program, shape of its tensor)
 PROGRAMS = {
-    "an RNN": (lambda x: module(nn.RNN, 3, 2, 2, bidirectional=True, batch_first=True)(x)[0], (2, 3, 3)),
+    "an RNN": (lambda x: module(nn.RNN, 3, 2, 2, bidirectional=True, batch_first=True)(x)[0],
+               (2, 3, 3)),
     "a GRU": (lambda x: module(nn.GRU, 3, 2, bidirectional=True)(x)[0], (2, 3, 3)),
-    "an LSTM": (lambda x: module(nn.LSTM, 3, 2, 2, bidirectional=True, batch_first=True)(x)[0], (2, 3, 3)),
-    "an LSTM's last states": (lambda x: torch.cat(module(nn.LSTM, 3, 2, bias=False)(x)[1]), (2, 3, 3)),
+    "an LSTM": (lambda x: module(nn.LSTM, 3, 2, 2, bidirectional=True, batch_first=True)(x)[0],
+                (2, 3, 3)),
+    "an LSTM's last states": (lambda x: torch.cat(module(nn.LSTM, 3, 2, bias=False)(x)[1]),
+                              (2, 3, 3)),
     "an LSTM that projects": (lambda x: module(nn.LSTM, 3, 4, proj_size=2)(x)[0], (2, 2, 3)),
     "an LSTM on packed sequences": (packed(module(nn.LSTM, 2, 2)), (3, 2, 2)),
-    "dropout between layers": (seeded(lambda x: module(nn.GRU, 3, 2, 2, dropout=0.5, mode="train")(x)[0]), (2, 3, 3)),
+    "dropout between layers": (
+        seeded(lambda x: module(nn.GRU, 3, 2, 2, dropout=0.5, mode="train")(x)[0]), (2, 3, 3)),
     "attention": (lambda x: attention(x, x, x)[0], (2, 3, 4)),
-    "attention without the weights": (lambda x: attention(x, x, x, need_weights=False)[0], (2, 3, 4)),
+    "attention without the weights": (lambda x: attention(x, x, x, need_weights=False)[0],
+                                      (2, 3, 4)),
     "attention with a mask": (lambda x: attention(x, x, x, key_padding_mask=MASK)[0], (2, 3, 4)),
     "attention with fewer heads": (attended_by_few_heads, (2, 3)),
     "a transformer's layer": (encoder, (2, 3, 4)),
-    "a transformer's layer with a mask": (lambda x: encoder(x, src_key_padding_mask=MASK), (2, 3, 4)),
+    "a transformer's layer with a mask": (lambda x: encoder(x, src_key_padding_mask=MASK),
+                                          (2, 3, 4)),
     "a transformer's layer in training": (seeded(module(
         nn.TransformerEncoderLayer, 4, 2, 5, batch_first=True, mode="train")), (2, 3, 4)),
     "dropout": (seeded(lambda x: torch.native_dropout(x, 0.4, True)[0]), (3, 4)),
     "alpha dropout": (seeded(lambda x: F.alpha_dropout(x, 0.4, True)), (3, 4)),
     "slopes that are drawn": (seeded(noisy), (3, 4)),
-    "slopes that are drawn, in place": (seeded(lambda x: F.rrelu(x.clone(), training=True, inplace=True)), (3, 4)),
+    "slopes that are drawn, in place": (
+        seeded(lambda x: F.rrelu(x.clone(), training=True, inplace=True)), (3, 4)),
     "views in place": (in_place, (2, 3)),
     "an operation of one's own": (by_a_custom_operation, (2, 3)),
     "inference mode": (inferring, (2, 3)),
@@ -109,7 +117,8 @@ PROGRAMS = {
         lambda: nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))), (2, 3)),
     "a sampled softmax's loss": (lambda x: module(nn.AdaptiveLogSoftmaxWithLoss, 4, 6, [2, 4])(
         x, torch.tensor([0, 3, 5])).loss, (3, 4)),
-    "positions of maxima": (lambda x: F.max_unpool1d(*F.max_pool1d(x, 2, return_indices=True), 2), (1, 2, 4)),
+    "positions of maxima": (lambda x: F.max_unpool1d(*F.max_pool1d(x, 2, return_indices=True), 2),
+                            (1, 2, 4)),
     "a convolution over time": (lambda x: torch.conv_tbc(x, x[:2].mT, x[0, :, 0], 1), (3, 2, 2)),
     "an affine grid": (lambda x: F.affine_grid(x, (2, 1, 2, 3), align_corners=False), (2, 2, 3)),
 }
@@ -124,9 +133,11 @@ def test_value_and_gradient_are_those_of_torch(name, dtype):
     value = program(x)
     found = on_arrays(program, dtype)(x.detach().double().numpy())
     np.testing.assert_allclose(found, value.detach(), rtol=tolerance, atol=tolerance)
-    if name not in ("inference mode", "an operation of one's own"):  # torch has no gradient of these
+    # Torch has no gradient of these.
+    if name not in ("inference mode", "an operation of one's own"):
         value.square().sum().backward()
-        gradient = refgrad.grad(lambda x: np.sum(np.square(on_arrays(program, dtype)(x))))(x.detach().double().numpy())
+        gradient = refgrad.grad(lambda x: np.sum(np.square(on_arrays(program, dtype)(x))))(
+            x.detach().double().numpy())
         np.testing.assert_allclose(gradient, x.grad, rtol=tolerance, atol=tolerance)
 
 
@@ -156,7 +167,8 @@ def test_running_statistics_move_in_the_program_alone(cls, shape, momentum):
     np.testing.assert_allclose(found, program(torch.tensor(x)).detach(), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("mode, of_the_second", [("linear", Fraction(2, 5)), ("nearest", Fraction(0))])
+@pytest.mark.parametrize("mode, of_the_second",
+                         [("linear", Fraction(2, 5)), ("nearest", Fraction(0))])
 def test_weights_are_rational_numbers(mode, of_the_second):
     """Of 3 entries resampled to 5, the second lies at 2/5."""
     x = np.array([[[0.1, 0.7, -0.3]]])

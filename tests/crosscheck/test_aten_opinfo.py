@@ -59,7 +59,8 @@ def test_a_line_is_the_operation_and_its_gradient_that_of_the_line(name):
 
 
 def gradient_beside_differences(program, x, results):
-    """The digits to which the gradient and a difference agree along a direction; None where it crosses a kink."""
+    """The digits to which the gradient and a difference agree along a direction; None where it
+    crosses a kink."""
     rng = np.random.default_rng(0)
     v, weights = ([rng.choice([-1.0, 1.0], a.shape) * rng.uniform(0.5, 2, a.shape) for a in arrays]
                   for arrays in (x.values(), results))

@@ -17,8 +17,10 @@ PROGRAMS = {
     "index by bytes": lambda x, y: (x * y)[MASK.to(torch.uint8)],
     "index by a mask of the first axis": lambda x, y: (x * y)[MASK[:, 0]],
     "index between whole axes": lambda x, y: (x * y)[None, :, torch.tensor([2, 0, 2])] * 2,
-    "index_put, added up": lambda x, y: x.index_put((torch.tensor([1, 1]),), y[0], accumulate=True) * x,
-    "index_put_ through a view": lambda x, y: x.t().index_put_((torch.tensor([1, 0]),), y[:, 0]).t() * x,
+    "index_put, added up": lambda x, y: x.index_put((torch.tensor([1, 1]),), y[0], accumulate=True)
+        * x,
+    "index_put_ through a view": lambda x, y: x.t().index_put_((torch.tensor([1, 0]),), y[:, 0]).t()
+        * x,
     "put": lambda x, y: x.put(torch.tensor([1, -1]), y[:, 1]) * x,
     "take": lambda x, y: x.take(torch.tensor([[1, -1], [0, 1]])) * y[:, :2],
     "gather without entries": lambda x, y: torch.cat([x.gather(1, NONE), y.ravel()]),
@@ -28,11 +30,13 @@ PROGRAMS = {
     "index_add with alpha": lambda x, y: x.index_add(1, torch.tensor([0, 0, 2]), y, alpha=0.5) * x,
     "index_copy": lambda x, y: x.index_copy(1, torch.tensor([2, 0]), y[:, 1:]) * x,
     "index_fill by a tensor": lambda x, y: x.index_fill(1, torch.tensor([2]), y[0, 0]) * x,
-    "of a number": lambda x, y: x.sum().index_select(0, torch.tensor([0])) * y.sum().gather(0, torch.tensor([0])),
+    "of a number": lambda x, y: x.sum().index_select(0, torch.tensor([0]))
+        * y.sum().gather(0, torch.tensor([0])),
     **{f"scatter_reduce, {how}, {'with' if own else 'without'} its own": (
         lambda x, y, how=how, own=own: x.scatter_reduce(0, REPEATED, y, how, include_self=own) * x)
        for how in ("sum", "mean", "prod", "amax", "amin") for own in (True, False)},
-    **{f"index_reduce, {how}": lambda x, y, how=how: x.index_reduce(1, torch.tensor([0, 0, 2]), y, how) * x
+    **{f"index_reduce, {how}": lambda x, y, how=how:
+       x.index_reduce(1, torch.tensor([0, 0, 2]), y, how) * x
        for how in ("mean", "prod", "amax", "amin")},
 }
 

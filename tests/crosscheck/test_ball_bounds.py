@@ -1,4 +1,5 @@
-"""Bound mode: the balls enclose what floats compute in any order, stay tight, and stay unbounded after overflow."""
+"""Bound mode: the balls enclose what floats compute in any order, stay tight, and stay unbounded
+after overflow."""
 
 import contextlib
 
@@ -17,10 +18,12 @@ def spread_out(rng, n, dtype, exponents):
 
 @pytest.mark.parametrize("dtype,exponents", [(np.float32, (-150, 128)), (np.float64, (-1075, 1020)),
                                              (np.float16, (-25, 16))])
-@pytest.mark.parametrize("ufunc", [np.add, np.subtract, np.multiply, np.divide, np.sqrt, np.square, np.hypot, np.exp,
-                                   np.exp2, np.tanh, np.arctan, np.log1p, np.logaddexp, np.cbrt, np.sinh, np.expm1])
+@pytest.mark.parametrize("ufunc", [np.add, np.subtract, np.multiply, np.divide, np.sqrt, np.square,
+                                   np.hypot, np.exp, np.exp2, np.tanh, np.arctan, np.log1p,
+                                   np.logaddexp, np.cbrt, np.sinh, np.expm1])
 def test_elementwise_over_the_whole_range(ufunc, dtype, exponents):
-    """Every result that is not unbounded is enclosed, subnormal too; by half an ulp and no more (sqrt: one)."""
+    """Every result that is not unbounded is enclosed, subnormal too; by half an ulp and no more
+    (sqrt: one)."""
     rng = np.random.default_rng(1)
     args = [spread_out(rng, 500, dtype, exponents) for _ in range(ufunc.nin)]
     with np.errstate(all="ignore"):
@@ -46,7 +49,8 @@ def network(x, w, b, v):
 
 
 def layers(seed):
-    return [draw(5, 30, seed=seed), draw(30, 20, seed=seed + 1), draw(20, seed=seed + 2), draw(20, 7, seed=seed + 3)]
+    return [draw(5, 30, seed=seed), draw(30, 20, seed=seed + 1), draw(20, seed=seed + 2),
+            draw(20, 7, seed=seed + 3)]
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
@@ -55,8 +59,10 @@ def test_networks_are_bounded(dtype, seed):
     assert bounded(network, layers(10 * seed), dtype)
 
 
-UNARY = [np.tanh, np.exp, np.sin, np.cos, np.arctan, np.negative, np.square, np.log1p, np.sqrt, np.abs]
-BINARY = [np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, np.hypot, np.logaddexp, np.arctan2]
+UNARY = [np.tanh, np.exp, np.sin, np.cos, np.arctan, np.negative, np.square, np.log1p,
+         np.sqrt, np.abs]
+BINARY = [np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, np.hypot,
+          np.logaddexp, np.arctan2]
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
@@ -68,13 +74,16 @@ def test_random_programs_are_bounded(dtype):
         with arithmetic(dtype), np.errstate(all="ignore"):
             balls = [Ball(v) for v in values]
             for _ in range(12):
-                f = [*UNARY, *BINARY, np.matmul, lambda x: np.sum(x, axis=0, keepdims=True) * np.ones((4, 1), dtype)][
-                    rng.integers(len(UNARY) + len(BINARY) + 2)]
-                picks = rng.integers(0, len(floats), 2)[:1 if f in UNARY or not isinstance(f, np.ufunc) else 2]
+                f = [*UNARY, *BINARY, np.matmul,
+                     lambda x: np.sum(x, axis=0, keepdims=True) * np.ones((4, 1), dtype)][
+                         rng.integers(len(UNARY) + len(BINARY) + 2)]
+                picks = rng.integers(0, len(floats),
+                                     2)[:1 if f in UNARY or not isinstance(f, np.ufunc) else 2]
                 balls.append(f(*(balls[i] for i in picks)))
                 floats.append(f(*(floats[i] for i in picks)))
                 assert floats[-1].dtype == dtype
-                assert np.all(balls[-1].contains(floats[-1]) | np.isinf(balls[-1].radius())), (seed, f)
+                assert np.all(balls[-1].contains(floats[-1])
+                              | np.isinf(balls[-1].radius())), (seed, f)
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
@@ -85,7 +94,8 @@ def test_sums_in_any_order(dtype):
         ball, dot = np.sum(Ball(x)), Ball(x) @ Ball(x)
     for y in orders:
         one_by_one = np.cumsum(y)[-1]
-        assert ball.contains(np.sum(y)) and ball.contains(one_by_one) and ball.contains(np.sum(y.astype(float)))
+        assert (ball.contains(np.sum(y)) and ball.contains(one_by_one)
+                and ball.contains(np.sum(y.astype(float))))
         assert dot.contains(y @ y) and dot.contains(np.cumsum(y * y)[-1])
     with arithmetic(400):
         exact = np.sum(Ball(x))
@@ -126,7 +136,8 @@ def test_operands_are_rounded_to_the_format():
     with arithmetic(300):
         exact = Ball(x)
     with arithmetic(np.float32):
-        for ball in (Ball(x), exact * 1, Ball(x[:, None])[:, 0], np.concatenate([exact[:2], x[2:]])):
+        for ball in (Ball(x), exact * 1, Ball(x[:, None])[:, 0],
+                     np.concatenate([exact[:2], x[2:]])):
             assert np.all(ball.contains(x)) and np.all(ball.contains(x.astype(np.float32)))
             assert (ball.radius() == 0).tolist() == [False, False, True, True, False, False]
         with arithmetic(np.float64):
@@ -154,13 +165,16 @@ def test_underflow():
 def test_overflow_is_unbounded_and_stays_so():
     with arithmetic(np.float32):
         big = Ball(3e38)
-        for y in (big + big, big * 2, big * 10, Ball(1e20) * 1e20, np.exp(Ball(90.0)), Ball([3e38, 3e38, -3e38]).sum(),
-                  Ball([1e20]) @ Ball([1e20]), np.prod(Ball([1e30, 1e30, 1e-30])), Ball(1e39), np.square(Ball(1e20)),
-                  np.mean(Ball([3e38, 3e38])), np.linalg.norm(Ball([1e20])), big / 0.5, Ball(1e-5) / 1e-45,
-                  np.sinh(Ball(95.0)),
-                  np.einsum("i,i,i->", Ball([1e30]), Ball([1e30]), Ball([1e-30])), np.sinh(Ball(89.0))):
+        for y in (big + big, big * 2, big * 10, Ball(1e20) * 1e20, np.exp(Ball(90.0)),
+                  Ball([3e38, 3e38, -3e38]).sum(),
+                  Ball([1e20]) @ Ball([1e20]), np.prod(Ball([1e30, 1e30, 1e-30])), Ball(1e39),
+                  np.square(Ball(1e20)), np.mean(Ball([3e38, 3e38])), np.linalg.norm(Ball([1e20])),
+                  big / 0.5, Ball(1e-5) / 1e-45, np.sinh(Ball(95.0)),
+                  np.einsum("i,i,i->", Ball([1e30]), Ball([1e30]), Ball([1e-30])),
+                  np.sinh(Ball(89.0))):
             assert np.all(np.isinf(y.radius()))
-            for after in (np.tanh(y), 0 * y, y - y, np.maximum(y, 0), np.where(y > 0, 1.0, 0.0) * y):
+            for after in (np.tanh(y), 0 * y, y - y, np.maximum(y, 0),
+                          np.where(y > 0, 1.0, 0.0) * y):
                 assert np.all(np.isinf(after.radius()))
         assert np.all(np.isinf(np.sort(np.stack([big * 2, Ball(1.0)])).radius()))
         assert (big + 1).radius() < 1e32 and np.isfinite((big * 1).radius())
@@ -168,7 +182,8 @@ def test_overflow_is_unbounded_and_stays_so():
         assert (Ball(-np.inf) + 1).mid() == -np.inf
 
 
-VALUED = [u for u in UFUNCS if u not in {*ON_TRUTHS, *PRODUCTS, np.ldexp} and not {"d->?", "dd->?"} & set(u.types)]
+VALUED = [u for u in UFUNCS
+          if u not in {*ON_TRUTHS, *PRODUCTS, np.ldexp} and not {"d->?", "dd->?"} & set(u.types)]
 
 
 @pytest.mark.parametrize("ufunc", VALUED, ids=lambda u: u.__name__)
@@ -179,7 +194,8 @@ def test_indeterminate_operands_stay_so(ufunc, dtype):
         nan, one = Ball(np.full(2, np.finfo(dtype).max)) * 4, Ball([0.0, 0.5])
         assert np.all(np.isinf(nan.radius()))
         for args in ([nan, one], [one, nan])[:ufunc.nin]:
-            where_one_decides = {np.power: args[1] is one, np.float_power: args[1] is one,          # NaN ** 0 = 1
+            # NaN ** 0 = 1
+            where_one_decides = {np.power: args[1] is one, np.float_power: args[1] is one,
                                  np.copysign: args[0] is one, np.heaviside: args[0] is one}
             if not where_one_decides.get(ufunc):
                 refused = ufunc is np.frexp  # whose exponent is a whole number, to be decided
@@ -190,13 +206,15 @@ def test_indeterminate_operands_stay_so(ufunc, dtype):
 
 def test_zero_has_two_signs_in_floats():
     with arithmetic(np.float32):
-        assert np.all(np.arctan2(Ball([0.0, 0.0]), -1).contains(np.arctan2(np.float32([0.0, -0.0]), np.float32(-1))))
-        assert np.all(np.copysign(1.0, Ball([0.0, 0.0])).contains([1, -1])) and isinstance(np.signbit(Ball(0.0)), Ball)
+        assert np.all(np.arctan2(Ball([0.0, 0.0]), -1).contains(
+            np.arctan2(np.float32([0.0, -0.0]), np.float32(-1))))
+        assert (np.all(np.copysign(1.0, Ball([0.0, 0.0])).contains([1, -1]))
+                and isinstance(np.signbit(Ball(0.0)), Ball))
     assert np.arctan2(Ball(0.0), -1).mid() == np.pi and not np.signbit(Ball(0.0))
 
 
 def test_invalid_is_indeterminate():
-    for y in (np.log(Ball(-1.0)), np.log(Ball(0.0)), np.sqrt(Ball(-1.0)), 1 / Ball(0.0), Ball(np.nan),
-              np.arcsin(Ball(2.0))):
+    for y in (np.log(Ball(-1.0)), np.log(Ball(0.0)), np.sqrt(Ball(-1.0)), 1 / Ball(0.0),
+              Ball(np.nan), np.arcsin(Ball(2.0))):
         assert np.isinf(y.radius()) and y.contains(np.nan) and y.contains(np.inf) and y.contains(1)
         assert y.lower() == -np.inf and y.upper() == np.inf

@@ -13,12 +13,14 @@ SPECIAL = [(rule, case) for rule, case in CASES
            if rule.name.startswith("scipy.special")]
 
 
-@pytest.mark.parametrize("rule, case", SPECIAL, ids=[f"{rule.name}{case!r}" for rule, case in SPECIAL])
+@pytest.mark.parametrize("rule, case", SPECIAL,
+                         ids=[f"{rule.name}{case!r}" for rule, case in SPECIAL])
 def test_function(rule, case):
     check(case.program(rule.function), case.draw(np.random.default_rng(3)), {})
 
 
-@pytest.mark.parametrize("rule, case", SPECIAL, ids=[f"{rule.name}{case!r}" for rule, case in SPECIAL])
+@pytest.mark.parametrize("rule, case", SPECIAL,
+                         ids=[f"{rule.name}{case!r}" for rule, case in SPECIAL])
 def test_wide_balls_contain_their_parts(rule, case):
     arrays, program = case.draw(np.random.default_rng(3)), case.program(rule.function)
     with arithmetic(300):

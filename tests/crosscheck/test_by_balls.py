@@ -50,7 +50,8 @@ def test_what_is_known_of_a_smooth_function():
 
 def test_a_result_that_depends_on_nothing_is_a_value_all_the_same():
     x, v = {"a": np.asarray(X)}, {"a": np.resize(V, np.shape(X))}
-    known = ByBalls(lambda x: [x["a"] ** 3, np.array([1.0, 0.5])], x, [np.ones(2), np.ones(2)], v, v, 0)
+    known = ByBalls(lambda x: [x["a"] ** 3, np.array([1.0, 0.5])], x,
+                    [np.ones(2), np.ones(2)], v, v, 0)
     assert [b.mid().tolist() for b in known.value] == [[8.0, -27.0], [1.0, 0.5]]
 
 
@@ -152,8 +153,8 @@ def test_an_error_is_lost_beside_the_natural_size_unless_the_verdict_is_strict()
 
 
 @pytest.mark.parametrize("options, first, second", [
-    (dict(), 19.0, 19.0), (dict(another=False), 35.0 / TYPICAL, 35.0), (dict(strict=True), 0.0, 0.0),
-    (dict(on_trial=True), 0.0, 0.0)])
+    (dict(), 19.0, 19.0), (dict(another=False), 35.0 / TYPICAL, 35.0),
+    (dict(strict=True), 0.0, 0.0), (dict(on_trial=True), 0.0, 0.0)])
 def test_what_is_judged_by_bounds_has_no_natural_size(options, first, second):
     known = known_of(**options)
     for mode, natural in ((Mode.REVERSE, first), (Mode.FORWARD_OVER_REVERSE, second)):

@@ -132,7 +132,8 @@ def test_no_number_is_undecided_only_where_it_may_overflow_or_nothing_is_known()
 
 
 def test_no_number_of_second_order_is_a_kink_where_the_slope_jumps_and_is_not_known():
-    for kink, width, verdict in ((False, 3.0, NOT_FINITE), (True, 2.0, NOT_FINITE), (True, 3.0, KINK)):
+    for kink, width, verdict in ((False, 3.0, NOT_FINITE), (True, 2.0, NOT_FINITE),
+                                 (True, 3.0, KINK)):
         known = known_of(Estimate(2.0, width), curvature=Estimate(10.0, 0.0, kink=kink))
         assert judged(known, np.nan, mode=Mode.FORWARD_OVER_FORWARD).verdict == verdict
         assert judged(known, GRADIENT * np.nan).verdict == NOT_FINITE
@@ -166,8 +167,10 @@ def test_where_the_derivative_is_zero_typical_is_eight_times_the_smallest_normal
 
 def test_how_much_worse_in_a_coarser_dtype():
     found = in_float32([(96 + 40) * EPS32, 0.0])
-    assert found.note == "worse by 3.33 times the attainable error, condition number 1"  # by 40 eps, of 96 / 8
-    half = 6 * np.sqrt(EPS32)  # more than half of all digits beside the largest entry is another formula
+    # by 40 eps, of 96 / 8
+    assert found.note == "worse by 3.33 times the attainable error, condition number 1"
+    # More than half of all digits beside the largest entry is another formula.
+    half = 6 * np.sqrt(EPS32)
     assert in_float32([0.9 * half, 0.0]).verdict == LESS_ACCURATE
     assert in_float32([1.1 * half, 0.0]).verdict == WRONG
     found = in_float32([0.0, 0.0625])
@@ -246,7 +249,8 @@ def test_changes_by_one_rounding():
     known = known_of(x=np.array([3.0, -1.0]))
     assert nearby.rounded_at_random(known.x, 0.5, 0) is known.x
     for alike in (False, True):
-        moved = {tuple(nearby.rounded_at_random(known.x, 0.5, seed, alike)["a"]) for seed in range(1, 20)}
+        moved = {tuple(nearby.rounded_at_random(known.x, 0.5, seed, alike)["a"])
+                 for seed in range(1, 20)}
         assert moved == {(a, b) for a in (1.5, 4.5) for b in (-0.5, -1.5)}
     tied = known_of(x=np.array([3.0, 3.0]))
     moved = {tuple(nearby.rounded_at_random(tied.x, 0.5, seed, True)["a"]) for seed in range(1, 20)}

@@ -33,9 +33,10 @@ def checked(network, dtypes, libraries):
         if os.environ["DEADLY"] == "always" or len(list(here.glob("dead-*"))) == 1:
             os.kill(os.getpid(), signal.SIGKILL)
     return [dict.fromkeys(COLUMNS, "") | {
-        "network": network.id, "parameter": f"p{k}", "differentiator": "refgrad", "mode": "reverse", "dtype": dtype,
-        "ulp_max": network.size / 7, "ulp_median": 0.5, "rel_error": 1e-17, "error_over_bound": index % 13 / 100,
-        "digits": 60.0 + index % 5, "verdict": "exact to rounding", "note": "zwölf, \\"ja\\""}
+        "network": network.id, "parameter": f"p{k}", "differentiator": "refgrad", "mode": "reverse",
+        "dtype": dtype, "ulp_max": network.size / 7, "ulp_median": 0.5, "rel_error": 1e-17,
+        "error_over_bound": index % 13 / 100, "digits": 60.0 + index % 5,
+        "verdict": "exact to rounding", "note": "zwölf, \\"ja\\""}
         for dtype in dtypes for k in range(1 + index % 3)]
 campaign.checked = checked
 """
@@ -48,7 +49,8 @@ def start(tmp_path):
     (tmp_path / "fake.py").write_text(FAKE, encoding="utf-8")
 
     def started(out, *options, count=40, **environment):
-        arguments = ["campaign", "--networks", str(count), "--part", "4", "--quick", "--out", str(tmp_path / out)]
+        arguments = ["campaign", "--networks", str(count), "--part", "4",
+                     "--quick", "--out", str(tmp_path / out)]
         path = os.pathsep.join(map(str, (ROOT, tmp_path, *sys.path)))
         return subprocess.Popen(
             [sys.executable, "-c", RUN, *arguments, *options], text=True, stdout=subprocess.PIPE,
@@ -112,16 +114,19 @@ def test_a_network_of_which_every_worker_dies_is_a_row_that_says_so(start, tmp_p
     assert start.finish("out", "--workers", "2", count=8, DEADLY="always")[0] == 0
     rows = pd.read_csv(tmp_path / "out" / "rows" / "000000" / "part-000000001.csv")
     said = rows[rows["network"] == "quick-0-5"]
-    assert list(said["verdict"]) == ["no answer"] and "3 worker processes died" in said["note"].iloc[0]
+    assert (list(said["verdict"]) == ["no answer"]
+            and "3 worker processes died" in said["note"].iloc[0])
     assert set(rows["network"]) == {f"quick-0-{n}" for n in range(4, 8)}
 
 
 def test_the_same_on_a_cluster_and_in_one_process(tmp_path):
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        for name, how in (("here", ("--workers", "1")), ("there", ("--cluster", cluster.scheduler_address))):
-            result = CliRunner().invoke(cli.app, ["campaign", "--networks", "3", "--part", "2", "--quick", "--out",
-                                                  str(tmp_path / name), *how])
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1,
+                                  dashboard_address=None) as cluster:
+        for name, how in (("here", ("--workers", "1")),
+                          ("there", ("--cluster", cluster.scheduler_address))):
+            result = CliRunner().invoke(cli.app, ["campaign", "--networks", "3", "--part", "2",
+                                                  "--quick", "--out", str(tmp_path / name), *how])
             assert result.exit_code == 0, result.output
     assert files(tmp_path / "here") == files(tmp_path / "there")
     counts = pd.read_csv(tmp_path / "here" / "summary.csv")
@@ -134,7 +139,8 @@ def test_a_check_that_fails_is_a_row(monkeypatch):
         raise RuntimeError("no\nluck")
     monkeypatch.setattr(campaign, "check_network", fail)
     row, = campaign.checked(network_of_id("full-0-3"), ("float64",), ("refgrad",))
-    assert (row["network"], row["verdict"]) == ("full-0-3", "no answer") and "RuntimeError: no luck" in row["note"]
+    assert ((row["network"], row["verdict"]) == ("full-0-3", "no answer")
+            and "RuntimeError: no luck" in row["note"])
 
 
 def test_networks_of_a_later_block_are_drawn_without_those_before():

@@ -1,4 +1,5 @@
-"""The checker: right derivatives pass, wrong ones are caught and named, and what it says can be read."""
+"""The checker: right derivatives pass, wrong ones are caught and named, and what it says can be
+read."""
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import crosscheck
 from crosscheck import GradientError, assert_gradient, check
 from crosscheck.verdict import OK, NO_ANSWER, VERDICTS, WRONG
 from refgrad import custom, nn
-from tests.crosscheck.scenarios import SCENARIOS, T, X, function, gelu, gelu_tanh_slope, measured, summed
+from tests.crosscheck.scenarios import (SCENARIOS, T, X, function, gelu, gelu_tanh_slope,
+                                        measured, summed)
 from tests.rules import negative, rule_named
 
 SUMMED_PRODUCT = summed(lambda g, a, b: (g * b, g * a))
@@ -57,7 +59,8 @@ def test_a_report_prints_as_a_table_and_is_a_frame():
 
 def test_assert_gradient_raises_with_the_table():
     assert assert_gradient(np.tanh, X).ok
-    with pytest.raises(GradientError, match="(?s)wrong.*agrees with differences to 9.0 digits") as caught:
+    with pytest.raises(GradientError,
+                       match="(?s)wrong.*agrees with differences to 9.0 digits") as caught:
         assert_gradient(np.sin, X, vjp=lambda g, x: g * np.cos(x) * (1 + 1e-9))
     assert isinstance(caught.value, AssertionError) and not caught.value.report.ok
 
@@ -83,7 +86,8 @@ def test_a_custom_primitive_whose_rule_is_wrong():
     sine.def_vjp(lambda g, y, x: (g * np.cos(x),))
     sine.def_jvp(lambda tangents, y, x: tangents[0] * np.sin(x))
     failures = check(lambda x: sine(x) * x, X).failures
-    assert {f.check for f in failures} >= {"forward"} and not {f.check for f in failures} & {"reverse"}
+    assert ({f.check for f in failures} >= {"forward"}
+            and not {f.check for f in failures} & {"reverse"})
 
 
 @pytest.mark.parametrize("which, kind", [("vjp", "reverse"), ("jvp", "forward")])
@@ -106,7 +110,8 @@ def test_the_primitive_at_fault_is_named(monkeypatch):
     monkeypatch.setattr(tanh, "vjp", negative(tanh.vjp, 0))
     report = check(lambda x: np.sum(np.exp(np.tanh(x) * 2)), X)
     assert report.culprit.primitive == "np.tanh" and report.culprit.rule == "vjp"
-    assert "The vjp of argument 0 of np.tanh is wrong (operation 1 of the program" in " ".join(str(report).split())
+    assert ("The vjp of argument 0 of np.tanh is wrong (operation 1 of the program"
+            in " ".join(str(report).split()))
 
 
 def test_integers_and_options_are_passed_on():
@@ -114,7 +119,8 @@ def test_integers_and_options_are_passed_on():
         report = check(nn.cross_entropy, X, np.array([0, 2], dtype))
         assert report.ok and "repeated indices" in {f.point for f in report.verdicts}
     report = check(F.cross_entropy, T, torch.tensor([0, 2]), reference=nn.cross_entropy)
-    assert report.ok and report.how == "balls" and "repeated indices" in {f.point for f in report.verdicts}
+    assert (report.ok and report.how == "balls"
+            and "repeated indices" in {f.point for f in report.verdicts})
 
 
 def test_a_module_with_its_parameters_against_a_reference():
@@ -134,12 +140,14 @@ def test_running_statistics_of_a_module_are_left_alone():
 
 def test_tensors_that_require_a_gradient_are_those_that_are_differentiated():
     a, b = T.clone().requires_grad_(), T + 1
-    assert {f.argument for f in check(torch.mul, a, b).verdicts} & {"argument 0", "argument 1"} == {"argument 0"}
+    assert ({f.argument for f in check(torch.mul, a, b).verdicts} & {"argument 0", "argument 1"}
+            == {"argument 0"})
 
 
 def test_argnums_choose():
     found = {f.argument for f in check(np.multiply, X, X + 1, argnums=1).verdicts}
-    assert "x2" in found and "x1" not in found or "argument 1" in found and "argument 0" not in found
+    assert ("x2" in found and "x1" not in found
+            or "argument 1" in found and "argument 0" not in found)
 
 
 def test_one_array_for_two_inputs():
@@ -149,7 +157,8 @@ def test_one_array_for_two_inputs():
 
 
 def test_a_function_that_leaves_the_protocols_is_differenced_and_the_report_says_why():
-    report = check(lambda x: np.float64(float(np.sum(x)) ** 2), X, gradient=lambda x: np.full_like(x, 2 * np.sum(x)))
+    report = check(lambda x: np.float64(float(np.sum(x)) ** 2), X,
+                   gradient=lambda x: np.full_like(x, 2 * np.sum(x)))
     assert report.ok and report.how == "differences" and "TypeError" in str(report)
     with pytest.raises(ValueError, match="reference does not run in ball arithmetic"):
         check(torch.sin, T, reference=lambda x: np.float64(float(np.sum(x))))
@@ -178,7 +187,8 @@ def test_a_function_for_one_dtype_alone():
 
 def test_torch_batch_norm_has_wrong_second_derivatives():
     x = torch.tensor(np.random.default_rng(0).standard_normal((5, 3)))
-    checks = {f.check for f in check(lambda x: F.batch_norm(x, None, None, training=True), x).failures}
+    checks = {f.check
+              for f in check(lambda x: F.batch_norm(x, None, None, training=True), x).failures}
     assert checks == {"reverse over forward", "forward over forward"}
 
 
@@ -239,7 +249,8 @@ def test_each_result_alone_and_each_input_alone(monkeypatch):
 def test_a_modules_parameters_keep_their_shapes():
     lstm = torch.nn.LSTM(2, 3)
     state = torch.zeros(1, 1, 3), torch.zeros(1, 1, 3)
-    points = {f.point for f in check(lambda x: lstm(x, state)[0], torch.randn(4, 1, 2), dtypes=("float32",)).verdicts}
+    points = {f.point for f in check(lambda x: lstm(x, state)[0], torch.randn(4, 1, 2),
+                                     dtypes=("float32",)).verdicts}
     assert points
     named = {f.point for f in check(torch.nn.Linear(3, 2), T).verdicts}
     assert not [p for p in named if p.startswith(("weight of", "bias of"))]
@@ -248,7 +259,8 @@ def test_a_modules_parameters_keep_their_shapes():
 def test_an_even_kink_is_seen_by_differences():
     """Of cosh x + |x| the central quotient at 0 is 0 at once; the slopes are -1 and 1."""
     sign = lambda x: torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
-    assert check(function(lambda x: torch.cosh(x) + x.abs(), lambda g, x: g * (torch.sinh(x) + sign(x))), T).ok
+    assert check(function(lambda x: torch.cosh(x) + x.abs(),
+                          lambda g, x: g * (torch.sinh(x) + sign(x))), T).ok
 
 
 def test_gradients_come_in_the_order_of_argnums():
@@ -262,7 +274,8 @@ def test_gradients_come_in_the_order_of_argnums():
 
 @pytest.mark.parametrize("call, error, message", [
     (lambda: check(3, X), TypeError, "f is int; expected a function"),
-    (lambda: check(np.sin, np.arange(3)), TypeError, "no input of sin is an array of floats.*int64"),
+    (lambda: check(np.sin, np.arange(3)), TypeError,
+     "no input of sin is an array of floats.*int64"),
     (lambda: check(np.sin), TypeError, "there is none"),
     (lambda: check(np.sin, X + 1j), TypeError, "complex128.*expected real numbers"),
     (lambda: check(np.log, -np.abs(X)), ValueError, "log is nan or inf at the inputs"),
@@ -276,7 +289,8 @@ def test_gradients_come_in_the_order_of_argnums():
     (lambda: check(torch.sin, T, vjp=lambda g, x: g), TypeError, "belong to a NumPy function"),
     (lambda: check(lambda x: x > 0, X), TypeError, "returns no array of floats"),
     (lambda: check(np.sin, X, dtypes=("int8",)), TypeError, "int8.*not one of float64"),
-    (lambda: check(np.sin, X, gradient=np.cos), ValueError, "gradient= is for a function with one number"),
+    (lambda: check(np.sin, X, gradient=np.cos), ValueError,
+     "gradient= is for a function with one number"),
 ])
 def test_bad_calls_say_what_is_wrong(call, error, message):
     with np.errstate(invalid="ignore"), pytest.raises(error, match=message):

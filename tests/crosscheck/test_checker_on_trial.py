@@ -89,7 +89,8 @@ def every_error_is_typical(patch):
 
 @fault("single precision inside")
 def every_error_behaves_as_rounding(patch):
-    patch.setattr(verdict, "_behaves_as_rounding", lambda error, *rest: (np.ones(error.shape, bool),) * 2)
+    patch.setattr(verdict, "_behaves_as_rounding",
+                  lambda error, *rest: (np.ones(error.shape, bool),) * 2)
 
 
 @fault("gelu's Function", "black box")

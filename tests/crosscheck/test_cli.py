@@ -75,8 +75,8 @@ def test_the_help_names_every_command_and_gives_examples():
 
 
 @pytest.mark.parametrize("command, words", [
-    ("run", ["--networks", "--seed", "[default: 0]", "--out", "[default: reports]", "--dtype", "float32|float64",
-             "--workers", "[default: 2]", "errors.csv.gz", "Example"]),
+    ("run", ["--networks", "--seed", "[default: 0]", "--out", "[default: reports]", "--dtype",
+             "float32|float64", "--workers", "[default: 2]", "errors.csv.gz", "Example"]),
     ("scaling", ["--quick", "scaling.csv", "Example"]),
     ("training", ["handwritten digits", "training.csv", "Example"]),
     ("list", ["--networks", "misses", "Example"]),
@@ -119,7 +119,8 @@ def test_wrong_arguments_are_refused_with_a_reason(arguments, words):
 
 
 @pytest.mark.parametrize("command", ["run", "scaling", "training", None])
-def test_a_file_or_a_forbidden_folder_as_out_is_refused_before_any_work(command, tmp_path, monkeypatch, studies):
+def test_a_file_or_a_forbidden_folder_as_out_is_refused_before_any_work(command, tmp_path,
+                                                                        monkeypatch, studies):
     monkeypatch.setattr(job, "run", lambda *a: pytest.fail("work was begun"))
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "below", "/proc/none"):
@@ -136,7 +137,8 @@ def test_list_names_layers_in_full():
     result = call("list", "--networks", layers, "--seed", 7)
     assert result.exit_code == 0
     assert "full-7-29" in result.said and f"{layers} networks of seed 7" in result.said
-    for layer in ("add[broadcast]", "linear[no bias]", "batch_norm[eval]", "cross_entropy[probabilities]"):
+    for layer in ("add[broadcast]", "linear[no bias]", "batch_norm[eval]",
+                  "cross_entropy[probabilities]"):
         assert layer in result.said
     assert f"{layers} layers and losses, all met" in result.said
 
@@ -144,13 +146,15 @@ def test_list_names_layers_in_full():
 def test_list_says_what_is_not_met():
     said = call("list", "--networks", 1).said
     pairs = len(Coverage.possible()[1])
-    assert re.search(rf"not met: linear\[no bias\], .*; 1 of {pairs} pairs of families in sequence met", said)
+    assert re.search(rf"not met: linear\[no bias\], .*; 1 of {pairs} pairs of families in sequence "
+                     r"met", said)
 
 
 def test_replay_shows_program_truth_and_answers():
     result = call("replay", id_of("batch_norm"))
     assert result.exit_code == 0
-    for words in ("h1 = batch_norm(x, None, None, weight_0, bias_0, training=True)", "ball arithmetic of 400 bits",
+    for words in ("h1 = batch_norm(x, None, None, weight_0, bias_0, training=True)",
+                  "ball arithmetic of 400 bits",
                   "|gradient|", "digits, 1st", "reverse over forward", "exact to rounding",
                   "torch, reverse over forward, float64, x: wrong, entry"):
         assert words in result.said
@@ -166,8 +170,8 @@ def test_replay_shows_one_dtype_alone():
 def test_replay_fits_into_100_columns():
     """All but a program, which is to be pasted."""
     piped = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
-    output = subprocess.run([sys.executable, "-m", "crosscheck", "replay", id_of("batch_norm")], capture_output=True,
-                            text=True, check=True, env=piped).stdout
+    output = subprocess.run([sys.executable, "-m", "crosscheck", "replay", id_of("batch_norm")],
+                            capture_output=True, text=True, check=True, env=piped).stdout
     assert max(len(line) for line in output.splitlines()
                if not line.startswith(("print(", "def f("))) <= 100
     assert "…" not in output
@@ -186,23 +190,28 @@ class Within:
 @pytest.mark.parametrize("columns", [20, 40, 80])
 @pytest.mark.parametrize("wrap", [Group, Within])
 def test_tables_are_whole_in_a_narrow_terminal(wrap, columns, capsys, monkeypatch):
-    """Every number, and every word of the others; what is too wide is left to the terminal to break."""
+    """Every number, and every word of the others; what is too wide is left to the terminal to
+    break."""
     monkeypatch.setattr(console, "_width", columns)
-    table = plain_table("parameter", "role", "ulps", "counts", "note", right=("ulps", "counts"), whole=("parameter",))
+    table = plain_table("parameter", "role", "ulps", "counts", "note", right=("ulps", "counts"),
+                        whole=("parameter",))
     cells = "weight_0 and weight_1", "constant", "1.4e+08", "12345678", "a note of a few words"
     table.add_row(*cells)
-    frame = pd.DataFrame({"differentiator": ["refgrad"], "exact to rounding": [1234567], "largest": [8.25e-17]})
+    frame = pd.DataFrame({"differentiator": ["refgrad"], "exact to rounding": [1234567],
+                          "largest": [8.25e-17]})
     console.print(wrap(table), wrap(table_of(frame, ("differentiator",))))
     said = capsys.readouterr().out
     assert "…" not in said
-    for words in (*cells[:4], *cells[4].split(), "refgrad", "1234567", "8.25e-17", "rounding", "largest"):
+    for words in (*cells[:4], *cells[4].split(), "refgrad", "1234567", "8.25e-17", "rounding",
+                  "largest"):
         assert words in said
 
 
 def test_check_is_whole_in_a_narrow_terminal(monkeypatch):
     monkeypatch.setattr(console, "_width", 40)
     said = call("check", "numpy:tanh", "--shape", "2", "--quick").output
-    assert "…" not in said and re.search(r"^reverse +float32 +\d+ +exact to rounding .*\d$", said, re.M)
+    assert "…" not in said and re.search(r"^reverse +float32 +\d+ +exact to rounding .*\d$",
+                                         said, re.M)
 
 
 def test_list_and_the_first_words_of_replay_wait_for_no_library():
@@ -219,8 +228,10 @@ try:
 except SystemExit:
     print("loaded", sorted(set(heavy) & set(sys.modules)))
 """
-    for arguments, last in ((["list", "--networks", "2"], "loaded []"), (["replay", "full-0-17"], "before []")):
-        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    for arguments, last in ((["list", "--networks", "2"], "loaded []"),
+                            (["replay", "full-0-17"], "before []")):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True,
+                              text=True, check=True)
         assert last in done.stdout and "full-0-1" in done.stdout
 
 
@@ -232,14 +243,16 @@ def test_replay_tells_of_kinks(monkeypatch):
 
 
 def test_run_writes_its_part_of_the_report(tmp_path):
-    result = call("run", "--networks", 3, "--seed", 7, "--dtype", "float32", "--out", tmp_path / "new", "--workers", 1)
+    result = call("run", "--networks", 3, "--seed", 7, "--dtype", "float32",
+                  "--out", tmp_path / "new", "--workers", 1)
     assert result.exit_code == 0, result.output
     assert {p.name for p in (tmp_path / "new").iterdir()} == {
         "errors.csv.gz", "layers.csv", "findings.csv", "torch_findings.csv", "refgrad_findings.csv",
         "coverage.csv", "errors.png", "digits.png", "coverage.png",
         "run.json", "index.html"}
     errors = pd.read_csv(tmp_path / "new" / "errors.csv.gz")
-    assert set(errors["network"]) == {"full-7-0", "full-7-1", "full-7-2"} and set(errors["dtype"]) == {"float32"}
+    assert (set(errors["network"]) == {"full-7-0", "full-7-1", "full-7-2"}
+            and set(errors["dtype"]) == {"float32"})
     html = (tmp_path / "new" / "index.html").read_text()
     assert "3 random networks of seed 7 (full)" in html and "in float32" in html
     assert "index.html" in result.said
@@ -271,7 +284,8 @@ def test_parts_of_the_report_keep_what_the_others_said(tmp_path):
 
 def test_check_takes_the_path_of_a_file(tmp_path):
     path = tmp_path / "of_a_user.py"
-    path.write_text("import numpy as np\ndef doubled(x): return 2 * x\ndef wrong(g, x): return 3 * g\n")
+    path.write_text("import numpy as np\ndef doubled(x): return 2 * x\ndef wrong(g, x): "
+                    "return 3 * g\n")
     options = "--vjp", f"{path}:wrong", "--shape", "2", "--quick"
     assert call("check", f"{path}:doubled", *options[2:]).exit_code == 0
     assert call("check", f"{path}:doubled", *options).exit_code == 1
@@ -281,12 +295,14 @@ def test_check_takes_the_path_of_a_file(tmp_path):
 
 
 def test_check_has_a_table_a_file_and_an_exit_status(tmp_path):
-    right = call("check", "numpy:tanh", "--shape", "2,3", "--dtype", "float64", "--csv", tmp_path / "tanh.csv")
+    right = call("check", "numpy:tanh", "--shape", "2,3", "--dtype", "float64",
+                 "--csv", tmp_path / "tanh.csv")
     assert right.exit_code == 0 and "ok: " in right.said and "float32" not in right.said
     assert set(pd.read_csv(tmp_path / "tanh.csv")["verdict"]) == {"exact to rounding", "ok"}
     wrong = call("check", "numpy:sin", "--vjp", "numpy:multiply", "--shape", "3", "--seed", 5)
     assert wrong.exit_code == 1 and "wrong: reverse" in wrong.said
-    assert wrong.output == call("check", "numpy:sin", "--vjp", "numpy:multiply", "--shape", "3", "--seed", 5).output
+    assert wrong.output == call("check", "numpy:sin", "--vjp", "numpy:multiply", "--shape", "3",
+                                "--seed", 5).output
 
 
 # Interruption
@@ -310,35 +326,45 @@ def test_check_has_an_exit_status_for_each_outcome_and_its_options_reach_it(tmp_
     (tmp_path / "own_functions.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    undecided = call("check", "own_functions:undecided", "--inputs", "own_functions:positive", "--quick")
+    undecided = call("check", "own_functions:undecided", "--inputs", "own_functions:positive",
+                     "--quick")
     assert undecided.exit_code == 3 and "undecided: nothing is known" in undecided.said
-    integers = call("check", "own_functions:total", "--inputs", "own_functions:integers_too", "--argnums", "1",
-                    "--quick")
+    integers = call("check", "own_functions:total", "--inputs", "own_functions:integers_too",
+                    "--argnums", "1", "--quick")
     assert integers.exit_code == 0 and "total(x: 2)" in integers.said
     assert call("check", "own_functions:gelu", "--shape", "3", "--quick").exit_code == 0
     for wrong, words in ((("own_functions:added", "--shape", "4,3", "--shape", "5"), "raises"),
-                         (("own_functions:total", "--inputs", "own_functions:integers_too", "--argnums", "x"),
+                         (("own_functions:total", "--inputs", "own_functions:integers_too",
+                           "--argnums", "x"),
                           "--argnums 'x'"),
-                         (("own_functions:gelu", "--shape", "3", "--mode", "sideways"), "sideways")):
+                         (("own_functions:gelu", "--shape", "3", "--mode", "sideways"),
+                          "sideways")):
         found = call("check", *wrong)
         assert found.exit_code == 2 and words in found.said and len(found.said.splitlines()) == 1
     first = call("check", "numpy:tanh", "--shape", "3", "--order", "1", "--mode", "reverse")
-    assert first.exit_code == 0 and "second" not in first.said and "forward" not in first.said.split("repeated")[0]
-    estimator = ("check", "own_functions:rounded", "--vjp", "own_functions:straight", "--shape", "3", "--quick")
+    assert (first.exit_code == 0 and "second" not in first.said
+            and "forward" not in first.said.split("repeated")[0])
+    estimator = ("check", "own_functions:rounded", "--vjp", "own_functions:straight",
+                 "--shape", "3", "--quick")
     assert call(*estimator).exit_code == 1
     assert call(*estimator, "--surrogate", "own_functions:same").exit_code == 0
 
 
 def test_libraries_are_chosen_by_name(tmp_path):
     refused = call("run", "--library", "flax", "--out", tmp_path)
-    assert refused.exit_code == 2 and "expected one of refgrad, torch, torch-cuda, jax" in refused.said
-    one = call("run", "--networks", "2", "--quick", "--workers", "1", "--library", "refgrad", "--out", tmp_path)
-    assert one.exit_code == 0 and set(pd.read_csv(tmp_path / "errors.csv.gz")["differentiator"]) == {"refgrad"}
+    assert (refused.exit_code == 2
+            and "expected one of refgrad, torch, torch-cuda, jax" in refused.said)
+    one = call("run", "--networks", "2", "--quick", "--workers", "1", "--library", "refgrad",
+               "--out", tmp_path)
+    assert (one.exit_code == 0
+            and set(pd.read_csv(tmp_path / "errors.csv.gz")["differentiator"]) == {"refgrad"})
 
 
 def test_without_a_gpu_cuda_is_refused(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "crosscheck", "run", "--device", "cuda", "--out", tmp_path],
-                          capture_output=True, text=True, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""})
+    done = subprocess.run([sys.executable, "-m", "crosscheck", "run", "--device", "cuda",
+                           "--out", tmp_path],
+                          capture_output=True, text=True,
+                          env=os.environ | {"CUDA_VISIBLE_DEVICES": ""})
     assert done.returncode == 2 and "torch finds no GPU" in done.stderr
 
 
@@ -366,7 +392,8 @@ def test_interrupted_elsewhere_it_says_so(monkeypatch):
         raise KeyboardInterrupt
     monkeypatch.setattr(commands, "draw_networks", interrupt)
     result = call("list")
-    assert result.exit_code == 130 and "interrupted; the files written so far are whole" in result.said
+    assert (result.exit_code == 130
+            and "interrupted; the files written so far are whole" in result.said)
 
 
 ANNOUNCED = """
@@ -379,8 +406,9 @@ cli.main()
 
 
 def test_ctrl_c_reaches_all_processes_and_one_line_comes_of_it(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", ANNOUNCED, "run", "--quick", "--out", tmp_path], text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
+    with subprocess.Popen([sys.executable, "-c", ANNOUNCED, "run", "--quick", "--out", tmp_path],
+                          text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          start_new_session=True) as process:
         try:
             assert process.stdout.readline() == "checked\n"
             os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it
@@ -388,17 +416,19 @@ def test_ctrl_c_reaches_all_processes_and_one_line_comes_of_it(tmp_path):
         finally:
             process.kill()
     assert process.returncode == 130
-    assert re.fullmatch(rf"interrupted: \d+ of {PROFILES['quick'].networks} networks are checked, and in "
-                        r"the report\n", err)
+    assert re.fullmatch(rf"interrupted: \d+ of {PROFILES['quick'].networks} networks are checked, "
+                        r"and in " r"the report\n", err)
     assert "Traceback" not in out
-    assert (tmp_path / "index.html").exists() and not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+    assert ((tmp_path / "index.html").exists()
+            and not [p for p in tmp_path.iterdir() if p.name.startswith(".")])
 
 
 # Pipes
 
 
 def test_piped_output_is_plain(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "crosscheck", "run", "--networks", "2", "--quick", "--workers", "1",
+    done = subprocess.run([sys.executable, "-m", "crosscheck", "run",
+                           "--networks", "2", "--quick", "--workers", "1",
                            "--out", tmp_path], capture_output=True, text=True, check=True)
     assert "\x1b" not in done.stdout + done.stderr and done.stderr == ""
     lines = done.stdout.splitlines()

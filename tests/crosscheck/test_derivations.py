@@ -27,7 +27,8 @@ from refgrad.derive.printing import text
 from refgrad.primitive import CONSTANT, TABLE, Primitive
 from tests.rules import negative, rule_named
 
-LAYERS_CSV = pd.DataFrame({"layer": ["linear", "mse_loss"], "differentiator": "torch", "dtype": "float64",
+LAYERS_CSV = pd.DataFrame({"layer": ["linear", "mse_loss"],
+                           "differentiator": "torch", "dtype": "float64",
                            "digits_min": 50.0, "ulp_median": [1.5, 2.5], "ulp_max": 9.0})
 
 
@@ -67,15 +68,19 @@ def test_all_of_it_is_proved(whole, frame):
     assert {e.id: e.failed for e in whole.failed} == {}
     for column in ("digits", "engine_digits", "book_digits", "rule_digits"):
         assert not (frame[column] < book.REQUIRED).any()
-    assert frame.loc[frame["part"] == book.IDENTITY, ["digits", "engine_digits", "book_digits"]].notna().all(axis=None)
-    assert frame.loc[frame["part"] == book.EXAMPLE, ["digits", "engine_digits"]].notna().all(axis=None)
+    assert frame.loc[frame["part"] == book.IDENTITY, ["digits", "engine_digits",
+                                                      "book_digits"]].notna().all(axis=None)
+    assert frame.loc[frame["part"] == book.EXAMPLE,
+                     ["digits", "engine_digits"]].notna().all(axis=None)
     assert frame.loc[frame["part"].isin([book.RULE, book.COMPOSITION]), "rule_digits"].notna().all()
-    unsaid = frame[frame["digits"].isna() & (frame["fallback"] == "") & (frame["part"] != book.CONSTANT_RULE)]
+    unsaid = frame[frame["digits"].isna() & (frame["fallback"] == "")
+                   & (frame["part"] != book.CONSTANT_RULE)]
     assert unsaid["id"].to_list() == []
 
 
 def test_what_is_read_off_is_what_the_reverse_rules_give(frame):
-    assert set(frame.loc[frame["part"].isin([book.EXAMPLE, book.IDENTITY]), "symbolic"]) == {"equal"}
+    assert (set(frame.loc[frame["part"].isin([book.EXAMPLE, book.IDENTITY]), "symbolic"])
+            == {"equal"})
 
 
 def test_a_quick_book_has_a_few_of_each_family():
@@ -88,7 +93,8 @@ def test_other_points_prove_the_same():
     task = next(t for t in book.contents() if t[2] == "x' A x")
     first, again, other = book.entry(task, 0), book.entry(task, 0), book.entry(task, 1)
     assert first == again
-    assert (first.row["gradient"], other.row["gradient"]) == ("(A + A') x",) * 2 and not other.failed
+    assert ((first.row["gradient"], other.row["gradient"]) == ("(A + A') x",) * 2
+            and not other.failed)
 
 
 # Formulas as books write them
@@ -96,8 +102,9 @@ def test_other_points_prove_the_same():
 
 def test_nothing_is_rearranged():
     shapes = {"X": ("n", "n"), "B": ("n", "n"), "a": ("n",), "b": ("n",)}
-    for line, expected in {"(X @ B + B @ X).T": "(X B + B X)'", "2 * det(X) * inv(X).T": "2 det(X) X^-T",
-                           "a @ X.T @ b": "a' X' b", "outer(a, b) - I_n": "a b' - I", "X * B / n": "1/n (X . B)",
+    for line, expected in {"(X @ B + B @ X).T": "(X B + B X)'",
+                           "2 * det(X) * inv(X).T": "2 det(X) X^-T", "a @ X.T @ b": "a' X' b",
+                           "outer(a, b) - I_n": "a b' - I", "X * B / n": "1/n (X . B)",
                            "-X @ B": "-X B", "diag(a) @ X": "diag(a) X"}.items():
         assert text(written(line, shapes)) == expected
 
@@ -113,14 +120,17 @@ def test_what_is_printed_of_a_book_is_what_it_says():
             except (NotWritten, NoSource):
                 continue
             value = program(line)(arrays)
-            printed = lambda d: {"value": eval(code, {"np": ExactNumPy(), "nn": nn, **d}) + 0 * d["value"]}
+            printed = lambda d: {"value": eval(code, {"np": ExactNumPy(), "nn": nn, **d})
+                                     + 0 * d["value"]}
             said = lambda d: {"value": program(line)(d)}
-            assert agreement(printed, said, arrays | {"value": np.asarray(value, float)}) >= book.REQUIRED, line
+            assert (agreement(printed, said, arrays | {"value": np.asarray(value, float)})
+                    >= book.REQUIRED), line
             compared += 1
     assert compared > 2 * len(IDENTITIES) - 10
 
 
-@pytest.mark.parametrize("line", ["X[0]", "softmax(X, dim=0)", "unknown(X)", "X ** n", "X if n else X"])
+@pytest.mark.parametrize("line",
+                         ["X[0]", "softmax(X, dim=0)", "unknown(X)", "X ** n", "X if n else X"])
 def test_what_cannot_be_written_says_so(line):
     with pytest.raises(NotWritten):
         written(line, {"X": ("n", "n")})
@@ -151,7 +161,8 @@ def test_every_derivation_is_on_the_page(html, whole):
 def test_what_has_no_formula_says_so(html):
     card = html[html.index('id="rule-reductions-np-prod"'):]
     card = card[:card.index("</article>")]
-    assert "Not in matrix notation alone" in card and rule_named("np.prod").derivation.split("\n")[0][:20] in card
+    assert ("Not in matrix notation alone" in card
+            and rule_named("np.prod").derivation.split("\n")[0][:20] in card)
 
 
 def test_the_same_book_makes_the_same_page(whole, frame, html, tmp_path):
@@ -178,7 +189,8 @@ def test_every_layer_is_made_of_primitives(layer):
 
 
 def call(*arguments):
-    result = CliRunner().invoke(cli.app, list(map(str, arguments)), env={"COLUMNS": "200", "TERM": "dumb"})
+    result = CliRunner().invoke(cli.app, list(map(str, arguments)),
+                                env={"COLUMNS": "200", "TERM": "dumb"})
     result.said = " ".join(result.output.split())
     return result
 
@@ -194,15 +206,18 @@ def small(monkeypatch):
 def test_the_command_writes_book_table_and_page(small, tmp_path):
     write_table(LAYERS_CSV, tmp_path / "layers.csv")
     result = call("derivations", "--out", tmp_path, "--workers", 1)
-    assert result.exit_code == 0 and "3 derivations, 3 of them in matrix notation alone" in result.said
+    assert (result.exit_code == 0
+            and "3 derivations, 3 of them in matrix notation alone" in result.said)
     table = read_table(tmp_path, BOOK, "derivations")
-    assert table["id"].to_list() == [t[2] for t in small] and list(table.columns) == list(BOOK.columns)
+    assert (table["id"].to_list() == [t[2] for t in small]
+            and list(table.columns) == list(BOOK.columns))
     index = (tmp_path / "index.html").read_text()
     assert ">Derivations</h2>" in index and '<a href="derivations.html">' in index
     assert "the book of derivations: 3 entries, proved at points of seed 0" in index
     before = [(tmp_path / name).read_bytes() for name in ("derivations.html", "derivations.csv")]
     assert call("derivations", "--out", tmp_path, "--workers", 2).exit_code == 0
-    assert [(tmp_path / name).read_bytes() for name in ("derivations.html", "derivations.csv")] == before
+    assert ([(tmp_path / name).read_bytes() for name in ("derivations.html", "derivations.csv")]
+            == before)
 
 
 @pytest.mark.parametrize("which", ["vjp", "jvp"])
@@ -210,9 +225,11 @@ def test_a_turned_sign_is_reported(which, small, tmp_path, monkeypatch):
     tanh = TABLE[np.tanh]
     monkeypatch.setattr(tanh, which, negative(getattr(tanh, which), 0))
     result = call("derivations", "--out", tmp_path, "--workers", 1)
-    assert result.exit_code == 1 and "not proved: np.tanh" in result.said and "1 is not proved" in result.said
+    assert (result.exit_code == 1 and "not proved: np.tanh" in result.said
+            and "1 is not proved" in result.said)
     html = (tmp_path / "derivations.html").read_text()
-    assert 'class="verdict bad"' in html and re.search(r'class="failed"><a href="#rule-[a-z-]*tanh">np.tanh</a>', html)
+    assert ('class="verdict bad"' in html
+            and re.search(r'class="failed"><a href="#rule-[a-z-]*tanh">np.tanh</a>', html))
     row = read_table(tmp_path, BOOK, "derivations").set_index("id").loc["np.tanh"]
     assert row["failed"] and row["symbolic"] != "equal"
 
@@ -236,7 +253,8 @@ def test_interrupted_it_writes_what_is_finished(small, tmp_path, monkeypatch):
         return {0: function(tasks[0])}, "interrupted"
     monkeypatch.setattr(book, "share_out", interrupted)
     result = call("derivations", "--out", tmp_path)
-    assert result.exit_code == 130 and "interrupted: 1 of 3 derivations are made, and in the report" in result.said
+    assert (result.exit_code == 130
+            and "interrupted: 1 of 3 derivations are made, and in the report" in result.said)
     assert len(read_table(tmp_path, BOOK, "derivations")) == 1
     assert "interrupted, 3 were to be made" in (tmp_path / "index.html").read_text()
 

@@ -25,7 +25,8 @@ sys.meta_path.insert(0, Without())
 """
 
 COMMAND = "sys.argv = ['crosscheck', *{arguments!r}]; from crosscheck.entry import main; main()"
-MODULE = "sys.argv = ['crosscheck']; import runpy; runpy.run_module('crosscheck', run_name='__main__')"
+MODULE = ("sys.argv = ['crosscheck']; import runpy; "
+          "runpy.run_module('crosscheck', run_name='__main__')")
 CHECK = """
 import crosscheck, numpy
 try:
@@ -49,8 +50,8 @@ def run(names, program):
 
 def one_line(done, names):
     lines = done.stderr.splitlines()
-    found = re.fullmatch(r"error: crosscheck needs (\w+), which is not installed: "
-                         r'pip install "refgrad\[crosscheck\]"', lines[0]) if len(lines) == 1 else None
+    found = re.fullmatch(r"error: crosscheck needs (\w+), which is not installed: " r'pip install '
+                         r'"refgrad\[crosscheck\]"', lines[0]) if len(lines) == 1 else None
     return found is not None and found.group(1) in names
 
 
@@ -87,8 +88,8 @@ def test_files_of_the_users_do_not_take_the_place_of_pythons(tmp_path):
     """`python -m` looks into the current folder first."""
     for name in ("contextlib", "json", "typing"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of the user was imported')")
-    done = subprocess.run([sys.executable, "-m", "crosscheck", "--help"], capture_output=True, text=True,
-                          cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run([sys.executable, "-m", "crosscheck", "--help"], capture_output=True,
+                          text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0 and "check" in done.stdout, done.stderr
 
 

@@ -1,4 +1,5 @@
-"""Differences in float64: the truth lies within the uncertainty that they state, and it is small."""
+"""Differences in float64: the truth lies within the uncertainty that they state, and it is
+small."""
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from crosscheck.subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from crosscheck.truth.estimated import blame, curvature, slope
 from refgrad.primitive import CONSTANT, TABLE
 
-CASES = [(rule, case) for rule in TABLE.values() if rule.kind is not CONSTANT for case in rule.cases]
+CASES = [(rule, case) for rule in TABLE.values() if rule.kind is not CONSTANT
+         for case in rule.cases]
 
 
 def trials(scale, seed, order=1):
@@ -34,7 +36,8 @@ def trials(scale, seed, order=1):
 
 
 def has_numbers(n, scale, seed):
-    """Whether the function of a case is defined at its point of that scale, and does not overflow."""
+    """Whether the function of a case is defined at its point of that scale, and does not
+    overflow."""
     rule, case = CASES[n]
     with np.errstate(all="ignore"):
         x = [a * scale for a in case.draw(np.random.default_rng([seed, n]))]
@@ -49,13 +52,14 @@ def derivative(f, x, u, v, order):
     x, u, v = ({k: Ball(a) for k, a in d.items()} for d in (x, u, v))
     try:
         with arithmetic(400):
-            found = REFGRAD.differentiate(Mode.REVERSE if order == 1 else Mode.FORWARD_OVER_REVERSE, f, x, u, v)
+            found = REFGRAD.differentiate(Mode.REVERSE if order == 1 else Mode.FORWARD_OVER_REVERSE,
+                                          f, x, u, v)
             product = REFGRAD.inner(found, v if order == 1 else u)
     except (Undecided, ZeroDivisionError):
         return None
     product = product if isinstance(product, Ball) else Ball(product)
-    return product if np.isfinite(float(product.mid())) and float(product.radius()) < 1e-300 + 1e-30 * abs(
-        float(product.mid())) else None
+    return (product if np.isfinite(float(product.mid()))
+            and float(product.radius()) < 1e-300 + 1e-30 * abs(float(product.mid())) else None)
 
 
 def error(estimate, exact):
@@ -72,7 +76,8 @@ def test_the_exact_slope_lies_within_the_uncertainty(scale):
 
 def test_the_uncertainty_is_small():
     found = list(trials(1.0, seed=2))
-    relative = np.array([e.uncertainty / abs(float(exact.mid())) for e, exact in found if float(exact.mid())])
+    relative = np.array([e.uncertainty / abs(float(exact.mid())) for e, exact in found
+                         if float(exact.mid())])
     assert np.median(relative) < 1e-12
     assert np.quantile(relative, 0.95) < 1e-10
     assert np.mean(relative < 1e-7) > 0.99
@@ -88,7 +93,8 @@ def test_the_exact_curvature_lies_within_the_uncertainty():
 
 
 def misses(scale=1.0):
-    return sum(not error(e, exact) <= e.uncertainty for e, exact in trials(scale, seed=1) if not e.reason)
+    return sum(not error(e, exact) <= e.uncertainty for e, exact in trials(scale, seed=1)
+               if not e.reason)
 
 
 def test_without_the_noise_it_would_be_too_sure(monkeypatch):
@@ -103,7 +109,8 @@ def test_without_the_disagreement_it_would_be_too_sure(monkeypatch):
 
 def at(x, g, v=None):
     x = np.array(x, float, ndmin=1)
-    return slope(lambda x: float(np.sum(g(x["a"]))), {"a": x}, {"a": np.ones(x.shape) if v is None else np.array(v)})
+    return slope(lambda x: float(np.sum(g(x["a"]))), {"a": x},
+                 {"a": np.ones(x.shape) if v is None else np.array(v)})
 
 
 def relu(a):
@@ -122,7 +129,8 @@ def hardshrink(a):
     *((relu, sign * d, float(sign > 0)) for d in (0.1, 1e-3, 1e-6, 1e-9) for sign in (1, -1)),
     (np.abs, -2e-3, -1.0), (huber, 1 + 1e-3, 1.0), (huber, 1 - 1e-3, 1 - 1e-3), (huber, 1.0, 1.0),
     (hardshrink, 0.0, 0.0), (hardshrink, 9.9e-4, 0.0), (hardshrink, 1.1e-3, 1.0),
-    (lambda a: a + relu(a - 1e-2) ** 3, 0.0, 1.0), (lambda a: a * (1 + np.exp(-1e6 * a * a)), 0.0, 2.0)])
+    (lambda a: a + relu(a - 1e-2) ** 3, 0.0, 1.0),
+    (lambda a: a * (1 + np.exp(-1e6 * a * a)), 0.0, 2.0)])
 def test_near_a_kink_it_is_right(g, x, exact):
     found = at(x, g)
     assert not found.kink and not found.reason
@@ -137,13 +145,15 @@ def test_many_kinks_on_all_sides():
 
 
 @pytest.mark.parametrize("g, x, left, right", [
-    (relu, 0.0, 0.0, 1.0), (np.abs, 0.0, -1.0, 1.0), (lambda a: np.maximum(2 * a, 5 * a - 6), 2.0, 2.0, 5.0)])
+    (relu, 0.0, 0.0, 1.0), (np.abs, 0.0, -1.0, 1.0),
+    (lambda a: np.maximum(2 * a, 5 * a - 6), 2.0, 2.0, 5.0)])
 def test_at_a_kink_both_slopes_are_told(g, x, left, right):
     found = at(x, g)
     assert found.kink and not found.reason
     assert abs(found.left.value - left) <= found.left.uncertainty < 1e-6
     assert abs(found.right.value - right) <= found.right.uncertainty < 1e-6
-    assert found.value - found.uncertainty <= min(left, right) <= max(left, right) <= found.value + found.uncertainty
+    assert (found.value - found.uncertainty <= min(left, right) <= max(left, right)
+            <= found.value + found.uncertainty)
 
 
 def test_what_is_at_a_kink_is_not_known_at_a_jump():
@@ -180,9 +190,10 @@ def test_an_error_of_f_is_raised_at_x_and_is_no_value_elsewhere():
         at(2.0, fails)
 
 
-@pytest.mark.parametrize("g, exact", [(lambda a: a, 1.0), (lambda a: 0 * a + 5.0, 0.0), (lambda a: a * a, 2.6),
-                                      (lambda a: 1e8 + a, 1.0), (lambda a: 1e12 + a, 1.0), (lambda a: 1e17 + a, 1.0),
-                                      (lambda a: (100 + 3e-14 + 1e-17 * a) - 100, 1e-17)])
+@pytest.mark.parametrize(
+    "g, exact", [(lambda a: a, 1.0), (lambda a: 0 * a + 5.0, 0.0), (lambda a: a * a, 2.6),
+                 (lambda a: 1e8 + a, 1.0), (lambda a: 1e12 + a, 1.0), (lambda a: 1e17 + a, 1.0),
+                 (lambda a: (100 + 3e-14 + 1e-17 * a) - 100, 1e-17)])
 def test_linear_constant_and_cancelling_functions(g, exact):
     found = at(1.3, g)
     assert abs(found.value - exact) <= found.uncertainty
@@ -218,7 +229,8 @@ def test_extreme_inputs(x):
 
 
 def test_entries_of_very_different_size():
-    found = at([1e200, 1.0, 1e-170], lambda a: a * np.array([1e-200, 1.0, 1e170]), [1e200, 1.0, 1e-170])
+    found = at([1e200, 1.0, 1e-170], lambda a: a * np.array([1e-200, 1.0, 1e170]),
+               [1e200, 1.0, 1e-170])
     assert abs(found.value - 3) <= found.uncertainty < 1e-8
 
 
@@ -231,7 +243,8 @@ def test_integers_and_names_without_a_direction_stay():
     x = {"a": np.array([1.0, 2.0]), "i": np.array([0, 1]), "b": np.array(3.0)}
 
     def f(x):
-        assert x["i"].dtype.kind == "i" and x["b"] == 3.0 and all(isinstance(a, np.ndarray) for a in x.values())
+        assert (x["i"].dtype.kind == "i" and x["b"] == 3.0
+                and all(isinstance(a, np.ndarray) for a in x.values()))
         return np.sum(x["a"][x["i"]]) * x["b"]
 
     found = slope(f, x, {"a": np.array([1.0, 0.0]), "i": np.array([1, 1])})
@@ -248,7 +261,8 @@ def test_curvature_at_and_near_kinks():
     found = bent(lambda a: relu(a) ** 2, 0.0)
     assert found.kink and abs(found.left.value) < 1e-9 and abs(found.right.value - 2) < 1e-9
     assert bent(relu, 0.0).kink and bent(np.log, -1.0).reason == "f is nan or inf at x"
-    for g, x, exact in ((relu, 1e-3, 0.0), (huber, 0.999, 1.0), (lambda a: hardshrink(a) ** 2, 0.0, 0.0)):
+    for g, x, exact in ((relu, 1e-3, 0.0), (huber, 0.999, 1.0),
+                        (lambda a: hardshrink(a) ** 2, 0.0, 0.0)):
         found = bent(g, x)
         assert not found.kink and abs(found.value - exact) <= found.uncertainty < 1e-5
 
@@ -276,14 +290,16 @@ def network():
     return lambda x: float(np.sum(np.sin(x["a"])) * np.sum(x["b"] ** 2)), x, gradient, v
 
 
-@pytest.mark.parametrize("name, entry, factor", [("a", 517, 1 + 1e-6), ("a", 3, 1 + 1e-7), ("b", 7, -1.0),
-                                                 ("a", 999, 0.0), ("b", 0, np.nan)])
+@pytest.mark.parametrize("name, entry, factor",
+                         [("a", 517, 1 + 1e-6), ("a", 3, 1 + 1e-7), ("b", 7, -1.0),
+                          ("a", 999, 0.0), ("b", 0, np.nan)])
 def test_blame_falls_on_the_entry_that_is_wrong(name, entry, factor):
     f, x, gradient, v = network()
     exact = gradient[name].flat[entry]
     gradient[name].flat[entry] *= factor
     found = blame(f, x, gradient, v)
-    assert (found.name, found.index) == (name, np.unravel_index(entry, x[name].shape)) and found.certain
+    assert ((found.name, found.index) == (name, np.unravel_index(entry, x[name].shape))
+            and found.certain)
     assert abs(found.true.value - exact) <= found.true.uncertainty
     assert np.isnan(factor) or abs(found.factor - factor) < 1e-8
 
@@ -312,9 +328,11 @@ def test_blame_needs_a_direction(v):
 
 @pytest.mark.parametrize("seed", [35, 82, 106, 116, 147, 207, 225, 266])
 def test_kinks_beside_small_entries_of_a_large_value_are_not_stepped_over(seed):
-    # The grid of the noise is as coarse as what f does there, and its value a million times what it changes by.
+    # The grid of the noise is as coarse as what f does there, and its value a million times what it
+    # changes by.
     rng = np.random.default_rng(seed)
-    small, far, lean = 10 ** -rng.uniform(6, 8), rng.choice([-0.02, -0.005, 0.005, 0.02]), rng.uniform(-1, 1)
+    small, far, lean = (10 ** -rng.uniform(6, 8), rng.choice([-0.02, -0.005, 0.005, 0.02]),
+                        rng.uniform(-1, 1))
 
     def f(x):
         t = x["a"][0] / small
@@ -328,6 +346,6 @@ def test_kinks_beside_small_entries_of_a_large_value_are_not_stepped_over(seed):
 @pytest.mark.parametrize("deviation", [1e-12, 1e-9])
 def test_noise_that_is_the_same_on_finer_grids_is_noise(deviation):
     rng = np.random.default_rng(0)
-    line = lines.Line(lambda x: float(np.sin(x["a"][0]) + deviation * rng.standard_normal()), {"a": np.ones(1)},
-                      {"a": np.ones(1)})
+    line = lines.Line(lambda x: float(np.sin(x["a"][0]) + deviation * rng.standard_normal()),
+                      {"a": np.ones(1)}, {"a": np.ones(1)})
     assert deviation / 4 < lines.noise_of(line, 0.25).deviation < 4 * deviation

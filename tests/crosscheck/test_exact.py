@@ -1,4 +1,5 @@
-"""The truth: digits of differences, precision that rises, kinks, planted faults, and bounds that hold."""
+"""The truth: digits of differences, precision that rises, kinks, planted faults, and bounds that
+hold."""
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from refgrad import custom
 def truth_of(f, x, dtypes=(), seed=0, v=None, **options):
     x = {k: np.asarray(a, float) for k, a in x.items()}
     rng = np.random.default_rng(seed)
-    u, drawn = ({k: rng.standard_normal(a.shape).astype(np.float32).astype(float) for k, a in x.items()}
+    u, drawn = ({k: rng.standard_normal(a.shape).astype(np.float32).astype(float)
+                 for k, a in x.items()}
                 for _ in range(2))
     return exact.differentiate(f, x, u, v or drawn, seed, dtypes=dtypes, **options)
 
@@ -83,7 +85,8 @@ def test_a_rule_wrong_in_the_thirtieth_digit_is_noticed():
 KINKS = {
     "relu": (lambda x: np.sum(np.maximum(x["a"], 0) * 3), {"a": [0.0]}, (0, 3)),
     "abs": (lambda x: np.sum(np.abs(x["a"])), {"a": [0.0]}, (-1, 1)),
-    "tie": (lambda x: np.max(x["a"]) + np.max(x["b"]), {"a": [2.0, 2.0, 1.0], "b": [1.0, 3.0]}, None),
+    "tie": (lambda x: np.max(x["a"]) + np.max(x["b"]), {"a": [2.0, 2.0, 1.0], "b": [1.0, 3.0]},
+            None),
 }
 
 
@@ -121,13 +124,16 @@ def test_one_difference_proves_all_arrays_and_single_entries():
 
 
 def test_errors_of_two_arrays_do_not_cancel():
-    """The rule adds to one array's gradient what it takes from the other's; along (1, 1) the sum is right."""
+    """The rule adds to one array's gradient what it takes from the other's; along (1, 1) the sum is
+    right."""
     along = {k: np.array(1.0) for k in "ab"}
     for size, right in ((1.0, True), (1.25, False)):
         f = custom(np.subtract)
         f.def_vjp(lambda g, y, a, b, size=size: (g * size, -g * size))
-        found = truth_of(lambda x: f(x["a"], x["b"]), {"a": 2.0, "b": 5.0}, v=along, modes=("reverse",), coordinates=0)
-        assert all((a.digits >= ENOUGH) == right and a.refuted != right for a in found.agreement.values())
+        found = truth_of(lambda x: f(x["a"], x["b"]), {"a": 2.0, "b": 5.0}, v=along,
+                         modes=("reverse",), coordinates=0)
+        assert all((a.digits >= ENOUGH) == right and a.refuted != right
+                   for a in found.agreement.values())
 
 
 def test_a_wrong_array_is_told_from_right_ones_however_small_it_is():
@@ -135,7 +141,8 @@ def test_a_wrong_array_is_told_from_right_ones_however_small_it_is():
     f = custom(np.multiply)
     f.def_vjp(lambda g, y, a, b: (g * b, g * a * (1 + 2.0 ** -52)))
     for seed in range(5):
-        count, truth = evaluations(lambda x: x["a"] * 2 + f(Ball(1e-30), x["b"]), {"a": 3.0, "b": 2.0}, seed=seed)
+        count, truth = evaluations(lambda x: x["a"] * 2 + f(Ball(1e-30), x["b"]),
+                                   {"a": 3.0, "b": 2.0}, seed=seed)
         assert count > 2 and truth.agreement[1, "b"].refuted
         assert truth.agreement[1, "a"].digits >= ENOUGH
 

@@ -76,8 +76,8 @@ def test_a_derivative_without_a_right_digit_is_a_failure():
                  dict(verdict=UNDECIDED, condition=1.0)):
         assert without_a_digit(**what) == (True, "not one digit of it is right; off")
     for but in (dict(verdict=RIGHT), dict(verdict=UNDECIDED), dict(verdict=KINK, condition=1.0),
-                dict(rel_error=0.49), dict(label="there"), dict(dtype="float32"), dict(how="differences"),
-                dict(exact=0.0)):
+                dict(rel_error=0.49), dict(label="there"), dict(dtype="float32"),
+                dict(how="differences"), dict(exact=0.0)):
         assert without_a_digit(**but) == (False, "off")
 
 
@@ -98,9 +98,9 @@ def known_at(monkeypatch, balls, number=0, why="", many=False, own=False, anothe
     monkeypatch.setattr(trial_module, "ByBalls", by_balls)
     monkeypatch.setattr(trial_module, "ByDifferences", lambda *_, **options: SimpleNamespace(
         how="differences", together=options["together"]))
-    examined = examination(program=None, why_floats=why, rounds_in_steps=False, seed=0, many=many, own_rules=own,
-                           measured_by_another=another, natural=0.0, measured="float64",
-                           unexplained=[])
+    examined = examination(program=None, why_floats=why, rounds_in_steps=False, seed=0,
+                           many=many, own_rules=own, measured_by_another=another, natural=0.0,
+                           measured="float64", unexplained=[])
     found = examined.known_at(Point("there", X), [], X, X, number)
     assert next(turns, "none left") == "none left"
     return found.how, asked
@@ -173,7 +173,8 @@ def test_the_precision_is_found_once_for_refgrads_own_rules_too(monkeypatch):
     assert len(asked) == 1 and asked[0][0].tolist() == [1.0, 2.0]
     examined.precisions["float32"] = nominal("float32")
     assert examined.works_in == coarse.text
-    assert examination(subject=Valued(), own_rules=True, precisions={}).precision("float64") is coarse
+    assert (examination(subject=Valued(), own_rules=True, precisions={}).precision("float64")
+            is coarse)
     assert len(asked) == 2
 
 

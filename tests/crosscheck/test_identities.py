@@ -1,4 +1,5 @@
-"""The classical identities: that the books' formulas are right, and that the proofs would notice if they were not."""
+"""The classical identities: that the books' formulas are right, and that the proofs would notice if
+they were not."""
 
 from collections import Counter
 
@@ -25,7 +26,8 @@ def test_the_books_formula_agrees_with_differences_and_with_the_engine(identity)
 
 def derivation_of(identity):
     function = parse(identity.function)
-    return derive(function, identity.wrt, **{n: declared(identity.arrays)[n] for n in function.names})
+    return derive(function, identity.wrt,
+                  **{n: declared(identity.arrays)[n] for n in function.names})
 
 
 @pytest.mark.parametrize("identity", IDENTITIES, ids=lambda i: i.id)
@@ -37,8 +39,10 @@ def test_every_identity_is_derived(identity):
 
 
 def test_matrix_notation_is_enough_for_all_but_traces_of_blocks():
-    """The gradient of log det (A kron X) sums blocks of an inverse, which has no other name in matrix notation."""
-    assert [i.id for i in IDENTITIES if derivation_of(i).fallback] in ([], ["det of a Kronecker product"])
+    """The gradient of log det (A kron X) sums blocks of an inverse, which has no other name in
+    matrix notation."""
+    assert ([i.id for i in IDENTITIES if derivation_of(i).fallback]
+            in ([], ["det of a Kronecker product"]))
 
 
 def test_the_table_is_complete():
@@ -50,7 +54,8 @@ def test_the_table_is_complete():
         assert identity.wrt in names and set(names) <= set(identity.arrays)
         assert set(identity.arrays) - set(names) <= cotangents
         assert identity.source
-    assert {"traces", "determinants", "inverses", "log det", "quadratic forms", "norms", "elementwise functions",
+    assert {"traces", "determinants", "inverses", "log det", "quadratic forms",
+            "norms", "elementwise functions",
             "Kronecker and Hadamard products", "structured matrices"} <= set(FAMILIES)
 
 
@@ -62,9 +67,11 @@ def test_shapes_are_read():
 # The proofs themselves
 
 @pytest.mark.parametrize("change", [
-    lambda g: -g, lambda g: 2 * g, lambda g: g.T, lambda g: g + 1e-30, lambda g: np.where(np.eye(3) > 0, 0, g)])
+    lambda g: -g, lambda g: 2 * g, lambda g: g.T, lambda g: g + 1e-30,
+    lambda g: np.where(np.eye(3) > 0, 0, g)])
 def test_a_wrong_formula_is_noticed(change):
-    arrays = drawn({"A": ("k", "k"), "X": ("k", "k"), "b": (3,), "Z": (3, 3)}, np.random.default_rng(1))
+    arrays = drawn({"A": ("k", "k"), "X": ("k", "k"), "b": (3,), "Z": (3, 3)},
+                   np.random.default_rng(1))
     function = program("tr(sin(Z) @ Z @ Z) + b @ Z @ b")
     right = own_gradient(function, {"Z": ""})
     wrong = lambda arrays: {"Z": change(right(arrays)["Z"])}
@@ -102,10 +109,11 @@ def test_symmetric_variables_vary_among_symmetric_matrices():
 
 
 def test_points_have_their_properties():
-    arrays = drawn({"S": ("n", "n", "positive definite"), "D": ("m", "m", "diagonal"), "p": ("m", "n", "probabilities"),
-                    "c": ()}, np.random.default_rng(0))
+    arrays = drawn({"S": ("n", "n", "positive definite"), "D": ("m", "m", "diagonal"),
+                    "p": ("m", "n", "probabilities"), "c": ()}, np.random.default_rng(0))
     assert (arrays["m"], arrays["n"]) == (2, 3)
-    assert np.all(np.linalg.eigvalsh(arrays["S"]) > 0) and np.array_equal(arrays["S"], arrays["S"].T)
+    assert (np.all(np.linalg.eigvalsh(arrays["S"]) > 0)
+            and np.array_equal(arrays["S"], arrays["S"].T))
     assert np.array_equal(arrays["D"], np.diag(np.diagonal(arrays["D"])))
     assert np.all(arrays["p"] > 0) and np.all(np.sum(arrays["p"], axis=1) == 1)
     assert np.shape(arrays["c"]) == ()

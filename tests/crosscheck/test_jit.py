@@ -43,4 +43,5 @@ def test_no_derivative_is_wrong(network, monkeypatch):
 def test_a_wrong_program_is_called_wrong(monkeypatch):
     monkeypatch.setitem(straight_line.INFIX, np.subtract, "+")
     monkeypatch.setitem(straight_line.IN_PLACE, np.subtract, "+=")
-    assert any(r["verdict"] == WRONG for network in NETWORKS[:4] for r in verdicts(network, monkeypatch))
+    assert any(r["verdict"] == WRONG for network in NETWORKS[:4]
+               for r in verdicts(network, monkeypatch))

@@ -34,7 +34,8 @@ def test_modes_agree_to_a_few_roundings_of_their_terms(off, agree):
     words = "reverse mode gives 2 along a direction, forward mode 2"
     assert notes == ([] if agree else [("a", words)])
     lost = {Mode.REVERSE: {"a": np.array([-np.inf, 1.0])}, Mode.FORWARD: {"a": np.float64(2.0)}}
-    assert len(list(kinks._modes_agree(lost, {"a": 0}, {"a": np.array([2.0, -1.0])}, 2.0 ** -52))) == 1
+    assert (len(list(kinks._modes_agree(lost, {"a": 0}, {"a": np.array([2.0, -1.0])}, 2.0 ** -52)))
+            == 1)
     lost[Mode.FORWARD] = {"a": np.float64(np.inf)}  # in both alike
     assert not list(kinks._modes_agree(lost, {"a": 0}, {"a": np.array([2.0, -1.0])}, 2.0 ** -52))
     assert not list(kinks._modes_agree({**found, Mode.FORWARD: ValueError()}, X, X, 2.0 ** -52))
@@ -118,7 +119,8 @@ def test_along_smooth_directions_the_answer_is_the_slope(monkeypatch):
     assert smooth({ones: np.inf}, {}) == []
 
 
-def lost(one, other, fits=True, opened=False, agree=True, smooth=True, value=True, modes=FIRST_ORDER, **point):
+def lost(one, other, fits=True, opened=False, agree=True, smooth=True, value=True,
+         modes=FIRST_ORDER, **point):
     """What is said of the answers by two modes."""
     knowledge = known(fits=lambda *_: fits, open=lambda: opened, smooth=lambda _: smooth)
     trial = trial_of(knowledge=knowledge, x={"a": X["a"]}, **point)
@@ -130,7 +132,8 @@ def lost(one, other, fits=True, opened=False, agree=True, smooth=True, value=Tru
 def test_what_one_mode_of_first_order_loses_is_a_failure_where_the_value_fits():
     number, nan = {"a": np.array([1.0, 2.0])}, {"a": np.array([1.0, np.nan])}
     assert lost(nan, number) == [(Mode.REVERSE, "a", NOT_FINITE, True)]
-    assert lost(number, nan) == lost(number, nan, opened=True) == [(Mode.FORWARD, "a", NOT_FINITE, True)]
+    assert (lost(number, nan) == lost(number, nan, opened=True)
+            == [(Mode.FORWARD, "a", NOT_FINITE, True)])
     for nothing in (lost(nan, nan), lost(number, number), lost(nan, number, fits=False),
                     lost(nan, number, extreme=True), lost(nan, number, opened=True, agree=False),
                     lost(nan, number, value=False),
@@ -143,8 +146,10 @@ def test_what_one_mode_of_second_order_loses_is_a_failure_where_the_value_fits()
     number, nan = {"a": np.array([1.0, 2.0])}, {"a": np.array([1.0, np.nan])}
     twice = dict(modes=(Mode.REVERSE_OVER_REVERSE, Mode.REVERSE_OVER_FORWARD))
     assert lost(nan, number, **twice) == [(Mode.REVERSE_OVER_REVERSE, ALL, NOT_FINITE, True)]
-    for nothing in (lost(nan, nan, **twice), lost(number, number, **twice), lost(nan, ValueError(), **twice),
-                    lost(nan, number, fits=False, **twice), lost(nan, number, extreme=True, **twice),
-                    lost(nan, number, smooth=False, **twice), lost(nan, number, value=False, **twice),
+    for nothing in (lost(nan, nan, **twice), lost(number, number, **twice),
+                    lost(nan, ValueError(), **twice), lost(nan, number, fits=False, **twice),
+                    lost(nan, number, extreme=True, **twice),
+                    lost(nan, number, smooth=False, **twice),
+                    lost(nan, number, value=False, **twice),
                     lost(nan, number, opened=True, **twice)):
         assert nothing == []

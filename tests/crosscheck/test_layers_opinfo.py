@@ -1,4 +1,5 @@
-"""refgrad.nn against torch at the first samples of torch's op database; the comparison sees what is planted."""
+"""refgrad.nn against torch at the first samples of torch's op database; the comparison sees what is
+planted."""
 
 from types import SimpleNamespace
 
@@ -39,9 +40,11 @@ def test_table_and_section(frame, tmp_path):
     write_table(frame, tmp_path / TABLE.name)
     again = read_table(tmp_path, TABLE, "layers")
     *found, shown = report.sections(tmp_path, again)
-    assert run.sentence(again) == run.sentence(frame) and shown["text"][0].startswith(run.sentence(frame))
+    assert (run.sentence(again) == run.sentence(frame)
+            and shown["text"][0].startswith(run.sentence(frame)))
     assert len(shown["tables"][-1]["rows"]) == (~frame["missing"]).sum()
-    assert sum(len(section["tables"][0]["rows"]) for section in found) == (frame["differ"] > 0).sum()
+    assert (sum(len(section["tables"][0]["rows"]) for section in found)
+            == (frame["differ"] > 0).sum())
 
 
 # What is planted
@@ -65,7 +68,8 @@ def found(theirs, mine, x=X, **options):
 
 
 def cube(jvp=3, vjp=3):
-    return declare(None, "y = x^3, dy = 3 x^2 dx", name="cube", forward=lambda x: x * x * x, pointwise=True,
+    return declare(None, "y = x^3, dy = 3 x^2 dx", name="cube",
+                   forward=lambda x: x * x * x, pointwise=True,
                    jvp=(lambda v, x: jvp * x * x * v,), vjp=(lambda g, x: vjp * x * x * g,))
 
 
@@ -90,7 +94,8 @@ def test_a_wrong_rule_is_found_and_torch_is_right(declared, jvp, vjp, stage):
 
 def test_a_wrong_value_of_torch_is_found():
     wrong = found(lambda x: x ** 2 * (1 + 1e-6), lambda x: x * x)
-    assert wrong.stage == "value" and wrong.right == REFGRAD and wrong.how_far == pytest.approx(1e-6, rel=1e-3)
+    assert (wrong.stage == "value" and wrong.right == REFGRAD
+            and wrong.how_far == pytest.approx(1e-6, rel=1e-3))
 
 
 #: x^3 whose second derivative torch does not get right.
@@ -103,7 +108,8 @@ def test_a_wrong_second_derivative_of_torch_is_found():
 
 
 def test_at_a_kink_both_are_right():
-    wrong = found(torch.relu, lambda x: np.where(x >= 0, x, 0), torch.tensor([0.0, 1.0], dtype=torch.float64))
+    wrong = found(torch.relu, lambda x: np.where(x >= 0, x, 0),
+                  torch.tensor([0.0, 1.0], dtype=torch.float64))
     assert wrong.stage == "gradient" and wrong.right == BOTH
 
 

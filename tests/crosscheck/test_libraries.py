@@ -1,4 +1,5 @@
-"""Libraries in the run of networks: one more is a file and a line; JAX is one that may be installed."""
+"""Libraries in the run of networks: one more is a file and a line; JAX is one that may be
+installed."""
 
 import contextlib
 import io
@@ -38,7 +39,8 @@ def test_an_unknown_library_is_refused_and_a_missing_one_says_what_to_install(mo
 @pytest.mark.parametrize("layer", ["residual", "gelu", "batch_norm[eval]", "nll_loss"])
 def test_jax_is_right(jax, layer):
     rows = check_network(alone(layer), libraries=("jax",))
-    assert {r["differentiator"] for r in rows} == {"jax"} and {r["dtype"] for r in rows} == {"float64", "float32"}
+    assert ({r["differentiator"] for r in rows} == {"jax"}
+            and {r["dtype"] for r in rows} == {"float64", "float32"})
     assert not [r for r in rows if r["verdict"] in (WRONG, NOT_FINITE, NO_ANSWER)]
     assert sum(r["verdict"] == RIGHT for r in rows) > len(rows) / 2
 
@@ -56,13 +58,15 @@ def test_every_layer_and_loss_has_the_same_value(jax):
 
 def _loss(network, by, leaves, constants):
     from crosscheck.networks import interpret
-    return interpret(network, by.function, by.arrays(leaves, "float64"), by.arrays(constants, "float64"))
+    return interpret(network, by.function, by.arrays(leaves, "float64"),
+                     by.arrays(constants, "float64"))
 
 
 def test_a_network_with_a_function_that_a_library_lacks_is_left_out(jax):
     network = alone("conv2d")
     assert jax.lacks(network) == ["conv2d"] and library("torch").lacks(network) == []
-    assert {r["differentiator"] for r in check_network(network, libraries=("refgrad", "jax"))} == {"refgrad"}
+    assert ({r["differentiator"] for r in check_network(network, libraries=("refgrad", "jax"))}
+            == {"refgrad"})
     with pytest.raises(NotImplementedError, match="jax has no function conv2d"):
         jax.function("conv2d")
 
@@ -72,11 +76,13 @@ def test_a_fault_in_jax_is_wrong_in_its_rows_alone(jax, monkeypatch):
 
     def turned(mode, f, x, u, v):
         found = right(mode, f, x, u, v)
-        return {k: -g if k == "x" else g for k, g in found.items()} if mode == Mode.REVERSE else found
+        return ({k: -g if k == "x" else g for k, g in found.items()} if mode == Mode.REVERSE
+                else found)
 
     monkeypatch.setattr(jax, "differentiate", turned)
     rows = check_network(alone("residual"), libraries=("refgrad", "jax"))
-    wrong = {(r["differentiator"], r["mode"], r["parameter"], r["dtype"]) for r in rows if r["verdict"] == WRONG}
+    wrong = {(r["differentiator"], r["mode"], r["parameter"], r["dtype"]) for r in rows
+             if r["verdict"] == WRONG}
     assert wrong == {("jax", "reverse", "x", dtype) for dtype in ("float64", "float32")}
 
 

@@ -1,4 +1,5 @@
-"""Finding the primitive at fault: every planted fault is pinned where it is, and right rules are never accused."""
+"""Finding the primitive at fault: every planted fault is pinned where it is, and right rules are
+never accused."""
 
 from itertools import product
 
@@ -41,7 +42,8 @@ def plant(monkeypatch, name, which, argument, fault):
 def test_right_rules_are_not_accused(rule, full):
     """At the first of its cases; with --full at all."""
     for case in rule.cases if full else rule.cases[:1]:
-        assert pinpoint(case.program(rule.function or rule), *case.draw(np.random.default_rng(1))) is None
+        assert pinpoint(case.program(rule.function or rule),
+                        *case.draw(np.random.default_rng(1))) is None
 
 
 @pytest.mark.parametrize("rule", [r for r in TABLE.values() if r.kinks], ids=lambda r: r.name)
@@ -52,9 +54,10 @@ def test_right_rules_are_not_accused_at_kinks(rule):
 
 
 @pytest.mark.parametrize("name, arrays", [
-    ("np.maximum", ([1.0, 2.0, 0.0], [1.0, 1.0, 0.0])), ("relu", ([0.0, -1.0, 0.0, 3.0],)), ("np.sqrt", ([0.0, 4.0],)),
-    ("np.cbrt", ([0.0, 8.0],)), ("np.hypot", ([0.0, 3.0], [0.0, 4.0])), ("np.arctan2", ([0.0, 1.0], [0.0, 2.0])),
-    ("np.arccos", ([1.0, 0.5],)), ("np.tanh", ([800.0, 1e-170, 1e200],)), ("np.exp", ([-700.0, 700.0],)),
+    ("np.maximum", ([1.0, 2.0, 0.0], [1.0, 1.0, 0.0])), ("relu", ([0.0, -1.0, 0.0, 3.0],)),
+    ("np.sqrt", ([0.0, 4.0],)), ("np.cbrt", ([0.0, 8.0],)), ("np.hypot", ([0.0, 3.0], [0.0, 4.0])),
+    ("np.arctan2", ([0.0, 1.0], [0.0, 2.0])), ("np.arccos", ([1.0, 0.5],)),
+    ("np.tanh", ([800.0, 1e-170, 1e200],)), ("np.exp", ([-700.0, 700.0],)),
     ("np.square", ([1e200, 1e-200],)), ("kl_div", ([-1.0, -2.0], [0.0, 0.5]))])
 def test_right_rules_are_not_accused_where_rules_break(name, arrays):
     rule = rule_named(name)
@@ -74,7 +77,8 @@ def test_a_right_custom_rule_may_hold_rounded_constants():
     assert pinpoint(lambda x: np.sum(gelu(np.sin(x))), x) is None
     gelu.def_vjp(lambda g, y, x: (g * slope(x) * (1 + 1e-12),))
     culprit = pinpoint(lambda x: np.sum(gelu(np.sin(x))), x)
-    assert (culprit.primitive, culprit.rule) == ("gelu", "vjp") and culprit.factor - 1 == pytest.approx(1e-12, rel=1e-3)
+    assert ((culprit.primitive, culprit.rule) == ("gelu", "vjp")
+            and culprit.factor - 1 == pytest.approx(1e-12, rel=1e-3))
 
 
 def test_what_refgrad_lacks_is_not_wrong():
@@ -111,9 +115,11 @@ def test_every_turned_sign_is_pinned(rule, which, argument, monkeypatch):
 @pytest.mark.parametrize("name, which, argument", [
     ("np.tanh", "vjp", 0), ("matmul", "vjp", 1), ("layer_norm", "jvp", 1), ("np.sum", "vjp", 0)])
 def test_a_relative_fault_of_1e_9_is_measured(name, which, argument, monkeypatch):
-    plant(monkeypatch, name, which, argument, lambda rule, *a, **k: rule(*a, **k) * (1 + 2.0 ** -30))
+    plant(monkeypatch, name, which, argument,
+          lambda rule, *a, **k: rule(*a, **k) * (1 + 2.0 ** -30))
     rule = rule_named(name)
-    culprit = pinpoint(in_the_middle(rule, rule.cases[0]), *rule.cases[0].draw(np.random.default_rng(1)))
+    culprit = pinpoint(in_the_middle(rule, rule.cases[0]),
+                       *rule.cases[0].draw(np.random.default_rng(1)))
     assert (culprit.primitive, culprit.rule, culprit.argument) == (name, which, argument)
     assert culprit.factor - 1 == pytest.approx(2.0 ** -30, rel=1e-5) and 8 < culprit.digits < 10
 
@@ -126,11 +132,14 @@ def test_the_one_wrong_entry_is_named(monkeypatch):
         return right + 2 * right * wrong
 
     plant(monkeypatch, "np.sin", "vjp", 0, fault)
-    culprit = pinpoint(lambda x: np.exp(np.sin(x * 1.0)), np.random.default_rng(0).standard_normal((3, 4)))
-    assert (culprit.primitive, culprit.entry, culprit.position) == ("np.sin", (1, 2), "operation 2 of the program")
+    culprit = pinpoint(lambda x: np.exp(np.sin(x * 1.0)),
+                       np.random.default_rng(0).standard_normal((3, 4)))
+    assert (culprit.primitive, culprit.entry, culprit.position) == ("np.sin", (1, 2),
+                                                                    "operation 2 of the program")
     assert culprit.factor == pytest.approx(3) and culprit.shapes == ((3, 4),)
     assert f"{__file__}:" in culprit.line
-    assert all(part in str(culprit) for part in ("vjp of argument 0 of np.sin", "(1, 2)", "factor 3", culprit.line))
+    assert all(part in str(culprit)
+               for part in ("vjp of argument 0 of np.sin", "(1, 2)", "factor 3", culprit.line))
 
 
 @pytest.mark.parametrize("x", [[5.0, 0.5], [0.5, 0.25]])
@@ -144,7 +153,8 @@ def test_a_tie_shared_otherwise_by_one_of_the_rules(monkeypatch):
     plant(monkeypatch, "np.maximum", "vjp", 0, lambda rule, g, y, a, b: np.where(a >= b, g, 0))
     a, b = np.array([1.0, 2.0, 0.0]), np.array([1.0, 1.0, 3.0])
     culprit = pinpoint(np.maximum, a, b)
-    assert (culprit.primitive, culprit.rule) == ("np.maximum", "vjp or jvp") and "kink" in str(culprit)
+    assert ((culprit.primitive, culprit.rule) == ("np.maximum", "vjp or jvp")
+            and "kink" in str(culprit))
     assert pinpoint(np.maximum, a + 0.25, b) is None
 
 
@@ -167,7 +177,8 @@ def test_every_other_entry_at_a_kink_hides_no_fault(monkeypatch):
 
 
 def test_a_fault_inside_the_rules_of_others(monkeypatch):
-    """np.multiply is not in the program, but in the rules, which second derivatives differentiate."""
+    """np.multiply is not in the program, but in the rules, which second derivatives
+    differentiate."""
     plant(monkeypatch, "np.multiply", "jvp", 1, lambda rule, v, y, a, b: -rule(v, y, a, b))
     culprit = pinpoint(lambda x: np.exp(x), np.array([0.5, 1.0]))
     assert (culprit.primitive, culprit.rule, culprit.argument) == ("np.multiply", "jvp", 1)
@@ -186,7 +197,8 @@ def test_a_wrong_custom_primitive():
     square.def_vjp(lambda g, y, x: (g * x,))
     square.def_jvp(lambda tangents, y, x: 2 * x * tangents[0])
     culprit = pinpoint(lambda x: np.sum(square(np.sin(x))), np.array([0.5, 1.0]))
-    assert (culprit.primitive, culprit.rule) == ("square", "vjp") and culprit.factor == pytest.approx(0.5)
+    assert ((culprit.primitive, culprit.rule) == ("square", "vjp")
+            and culprit.factor == pytest.approx(0.5))
 
 
 # Right to first order
@@ -194,7 +206,8 @@ def test_a_wrong_custom_primitive():
 
 @pytest.mark.parametrize("which", ["vjp", "jvp"])
 def test_a_rule_that_is_detached(which, monkeypatch):
-    """The logistic function's slope taken out of the trace: first derivatives are right, second ones are not."""
+    """The logistic function's slope taken out of the trace: first derivatives are right, second
+    ones are not."""
     plant(monkeypatch, "sigmoid", which, 0, lambda rule, v, y, x: v * bare(y * (1 - y)))
     culprit = pinpoint(lambda x: np.sum(rg.nn.sigmoid(np.sin(x))), np.array([0.5, 1.0]))
     assert (culprit.primitive, culprit.rule) == ("sigmoid", f"{which} differentiated again")
@@ -205,7 +218,8 @@ def test_a_rule_that_is_detached(which, monkeypatch):
 
 
 def test_float32_inside_float64(monkeypatch):
-    plant(monkeypatch, "np.tanh", "vjp", 0, lambda rule, g, y, x: g * (1 - y * y).astype(np.float32).astype(x.dtype))
+    plant(monkeypatch, "np.tanh", "vjp", 0,
+          lambda rule, g, y, x: g * (1 - y * y).astype(np.float32).astype(x.dtype))
     culprit = pinpoint(lambda x: np.sum(np.tanh(np.sin(x))), np.array([0.5, 1.0, -2.0]))
     assert (culprit.primitive, culprit.rule, culprit.dtype) == ("np.tanh", "vjp", "float64")
     assert 6 < culprit.digits < 9
@@ -213,15 +227,18 @@ def test_float32_inside_float64(monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_branch_that_one_dtype_takes(dtype, monkeypatch):
-    plant(monkeypatch, "np.exp", "jvp", 0, lambda rule, v, y, x: v * y if x.dtype != dtype else v * (y + 0.25))
+    plant(monkeypatch, "np.exp", "jvp", 0,
+          lambda rule, v, y, x: v * y if x.dtype != dtype else v * (y + 0.25))
     culprit = pinpoint(lambda x: np.exp(x), np.array([0.5, 1.0]))
     assert (culprit.primitive, culprit.rule, culprit.dtype) == ("np.exp", "jvp", dtype)
 
 
 def test_another_formula_is_no_fault_but_a_dropped_entry_is(monkeypatch):
-    plant(monkeypatch, "np.tanh", "vjp", 0, lambda rule, g, y, x: 4 * g * np.exp(2 * x) / (np.exp(2 * x) + 1) ** 2)
+    plant(monkeypatch, "np.tanh", "vjp", 0,
+          lambda rule, g, y, x: 4 * g * np.exp(2 * x) / (np.exp(2 * x) + 1) ** 2)
     assert pinpoint(np.tanh, np.array([0.5, 3.0])) is None
-    plant(monkeypatch, "np.tanh", "vjp", 0, lambda rule, g, y, x: g * (1 - y * y) * np.where(x == 3, x - x, x) / x)
+    plant(monkeypatch, "np.tanh", "vjp", 0,
+          lambda rule, g, y, x: g * (1 - y * y) * np.where(x == 3, x - x, x) / x)
     culprit = pinpoint(np.tanh, np.array([0.5, 3.0]))
     assert (culprit.primitive, culprit.entry) == ("np.tanh", (1,)) and culprit.gives == 0
 
@@ -272,24 +289,29 @@ def test_a_rule_that_does_not_run_on_balls_is_measured_in_floats():
     cube = custom(lambda x: x * x * x)
     cube.name = "cube"
     factor = [3.0]
-    cube.def_vjp(lambda g, y, x: (factor[0] * np.frombuffer((g * x * x).tobytes()).reshape(x.shape),))
+    cube.def_vjp(
+        lambda g, y, x: (factor[0] * np.frombuffer((g * x * x).tobytes()).reshape(x.shape),))
     cube.def_jvp(lambda tangents, y, x: 3 * x * x * tangents[0])
     x = np.array([0.5, 1.0, -2.0])
     program = lambda x: np.sum(np.tanh(cube(np.sin(x))))
     assert pinpoint(program, x) is None
     factor[0] = 3.0 * (1 + 1e-7)
     culprit = pinpoint(program, x)
-    assert (culprit.primitive, culprit.rule) == ("cube", "vjp") and culprit.factor - 1 == pytest.approx(1e-7, rel=1e-3)
+    assert ((culprit.primitive, culprit.rule) == ("cube", "vjp")
+            and culprit.factor - 1 == pytest.approx(1e-7, rel=1e-3))
 
 
 def test_a_rule_that_raises(monkeypatch):
-    plant(monkeypatch, "matmul", "vjp", 0, lambda rule, G, Y, A, B: G @ B)  # the transpose is missing
+    # The transpose is missing.
+    plant(monkeypatch, "matmul", "vjp", 0, lambda rule, G, Y, A, B: G @ B)
     culprit = pinpoint(lambda a, b: np.sum(np.tanh(a @ b)), np.ones((2, 3)), np.ones((3, 4)) / 4)
-    assert (culprit.primitive, culprit.rule) == ("matmul", "vjp") and "raises ValueError" in str(culprit)
+    assert ((culprit.primitive, culprit.rule) == ("matmul", "vjp")
+            and "raises ValueError" in str(culprit))
 
 
 def test_an_error_of_the_checker_s_own_is_raised(monkeypatch):
-    plant(monkeypatch, "np.sin", "vjp", 0, lambda right, v, *rest, **params: 2 * right(v, *rest, **params))
+    plant(monkeypatch, "np.sin", "vjp", 0,
+          lambda right, v, *rest, **params: 2 * right(v, *rest, **params))
     assert pinpoint(np.sin, np.array([0.5, 2.0])) is not None
     monkeypatch.setattr(suspect, "ByBalls", lambda *arguments, **options: 1 / 0)
     with pytest.raises(ZeroDivisionError):

@@ -65,7 +65,8 @@ def elementwise_by_hand(x, layers):
 
 
 def cnn_by_hand(x, layers):
-    """Of each layer its result.  The windows of one image at a time are unfolded, forward and back."""
+    """Of each layer its result.  The windows of one image at a time are unfolded, forward and
+    back."""
     shape, kept = (-1, memory.CHANNELS, memory.SIDE, memory.SIDE), []
 
     def columns(image):
@@ -103,12 +104,14 @@ def classifier_by_hand(problem):
         arrays = [a for layer in layers for a in layer]
         output = [np.ones((CLASSES, x.shape[1]), x.dtype), np.ones(CLASSES, x.dtype)]
         data = Data([*arrays, *output], x, np.arange(len(x)) % CLASSES, [])
-        return numpy_by_hand.prepare(Problem("", "classify", batch_norm=problem is BATCH_NORM), data)()
+        return numpy_by_hand.prepare(Problem("", "classify", batch_norm=problem is BATCH_NORM),
+                                     data)()
 
     return run
 
 
-BY_HAND = {RELU: classifier_by_hand(RELU), TANH: tanh_by_hand, BATCH_NORM: classifier_by_hand(BATCH_NORM),
+BY_HAND = {RELU: classifier_by_hand(RELU), TANH: tanh_by_hand,
+           BATCH_NORM: classifier_by_hand(BATCH_NORM),
            CNN: cnn_by_hand, ELEMENTWISE: elementwise_by_hand}
 
 
@@ -126,11 +129,13 @@ def test_by_hand_it_is_the_same_gradient(problem):
     x, layers = memory.draw(problem, "float64", 3)
     x = x[:64]
     found = rg.grad(memory.program(problem.layer, 0), argnums=1 if problem.shapes else 0)(x, layers)
-    np.testing.assert_allclose(flat(found), flat(BY_HAND[problem](x, layers)), rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(flat(found), flat(BY_HAND[problem](x, layers)), rtol=1e-10,
+                               atol=1e-14)
 
 
 def flat(nest):
-    return np.concatenate([flat(n) for n in nest]) if isinstance(nest, (list, tuple)) else np.ravel(nest)
+    return (np.concatenate([flat(n) for n in nest]) if isinstance(nest, (list, tuple))
+            else np.ravel(nest))
 
 
 @EACH
@@ -139,7 +144,8 @@ def test_gradients_take_less_than_the_activations_that_the_sweep_frees(problem):
 
 
 def test_the_limit_with_checkpoint():
-    """Of 9 layers in 3 segments: two inputs of segments and three layers, when the last segment is swept."""
+    """Of 9 layers in 3 segments: two inputs of segments and three layers, when the last segment is
+    swept."""
     assert memory.must_keep(RELU, 9, 3) == 5 * ENTRIES
     assert memory.must_keep(TANH, 9, 3) == 8 * ENTRIES
     assert memory.must_keep(TANH, 7, 3) == 8 * ENTRIES  # the longest segment has three of the seven
@@ -164,9 +170,11 @@ def test_refgrad_holds_at_least_the_limit_and_checkpoint_less(problem):
 def test_segments_change_nothing_and_the_gradients_are_counted(problem, segments):
     x, layers = memory.draw(problem, "float64", 7)
     argument = 1 if problem.shapes else 0
-    found = [rg.value_and_grad(memory.program(problem.layer, s), argnums=argument)(x, layers) for s in (0, segments)]
+    found = [rg.value_and_grad(memory.program(problem.layer, s), argnums=argument)(x, layers)
+             for s in (0, segments)]
     assert found[0][0] == found[1][0] and np.array_equal(flat(found[0][1]), flat(found[1][1]))
-    assert memory.measured(problem, "float64", 7, segments)["gradient_bytes"] == flat(found[1][1]).nbytes
+    assert (memory.measured(problem, "float64", 7, segments)["gradient_bytes"]
+            == flat(found[1][1]).nbytes)
 
 
 def test_a_leak_is_seen():
@@ -199,12 +207,15 @@ def frame_of(*rows):
 
 
 def grown(problem, exponent, over, wobble=0.0, dtype="float32"):
-    """Rows as if the peak grew as depth^exponent with checkpoint, and were so far over the limit without."""
+    """Rows as if the peak grew as depth^exponent with checkpoint, and were so far over the limit
+    without."""
     for k, depth in enumerate((16, 36, 64, 100)):
         for segments in (0, round(depth ** 0.5)):
             kept = memory.must_keep(problem, depth, segments) * 4
-            peak = over * kept if not segments else 1e6 * depth ** exponent * (1 + wobble * (-1) ** k)
-            yield dict(zip(TABLE.columns, (problem.name, dtype, depth, segments, peak, kept, 1000, peak / kept, depth)))
+            peak = (over * kept if not segments
+                    else 1e6 * depth ** exponent * (1 + wobble * (-1) ** k))
+            yield dict(zip(TABLE.columns, (problem.name, dtype, depth, segments, peak, kept, 1000,
+                                           peak / kept, depth)))
 
 
 @pytest.fixture
@@ -214,7 +225,8 @@ def small(monkeypatch):
 
 
 def test_aims_are_judged_by_their_worst_case():
-    ratio, exponent = memory.judged(frame_of(*grown(RELU, 0.45, 1.5), *grown(TANH, 0.7, 1.1))).to_dict("records")
+    ratio, exponent = memory.judged(frame_of(*grown(RELU, 0.45, 1.5),
+                                             *grown(TANH, 0.7, 1.1))).to_dict("records")
     assert (ratio["the worst"], ratio["of"], ratio["met"]) == (1.5, "relu MLP", "missed")
     assert ratio["by the factor"] == pytest.approx(1.25)
     assert exponent["of"] == "tanh MLP" and exponent["by the factor"] == pytest.approx(1.4)
@@ -224,8 +236,8 @@ def test_aims_are_judged_by_their_worst_case():
 
 def test_the_sentence():
     assert memory.sentence(frame_of(*grown(RELU, 0.45, 1.5), *grown(TANH, 0.7, 1.1))) == (
-        "At its peak the memory of value and gradient is 1.10 to 1.50 times what must be kept (1.2 is the aim, "
-        "1.5 with windows); it grows as depth^1.00; "
+        "At its peak the memory of value and gradient is 1.10 to 1.50 times what must be kept (1.2 "
+        "is the aim, 1.5 with windows); it grows as depth^1.00; "
         "it grows as depth^0.45 to 0.70 with checkpoint in sqrt(depth) segments")
     assert memory.sentence(frame_of()) == "Nothing was measured"
 
@@ -243,11 +255,13 @@ def test_table_plot_and_section(small, tmp_path):
     ticks = []
     write_table(memory.run_memory(0, True, ticks.append).frame, tmp_path / "memory.csv")
     frame = read_table(tmp_path, TABLE, "speed")
-    assert tuple(frame.columns) == TABLE.columns and len(frame) == 2 * len(ticks) == 2 * len(memory.tasks(True))
+    assert (tuple(frame.columns) == TABLE.columns
+            and len(frame) == 2 * len(ticks) == 2 * len(memory.tasks(True)))
     assert all(pd.api.types.is_numeric_dtype(frame[c]) for c in NUMBERS)
     plot_memory(frame, path=tmp_path / "memory.png")
     section, = sections(tmp_path, frame)
-    assert section["title"] == "Memory" and len(section["images"]) == 1 and "depth^" in section["text"][0]
+    assert (section["title"] == "Memory" and len(section["images"]) == 1
+            and "depth^" in section["text"][0])
     assert [len(t["rows"]) for t in section["tables"]] == [1, 2, 8]
 
 

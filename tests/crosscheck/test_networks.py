@@ -1,4 +1,5 @@
-"""Random networks: plain data that replays exactly, covers what it should and means the same in refgrad and torch."""
+"""Random networks: plain data that replays exactly, covers what it should and means the same in
+refgrad and torch."""
 
 import numpy as np
 import pytest
@@ -28,7 +29,8 @@ def test_json_holds_all_of_a_network(drawn):
         assert Network.from_json(n.to_json()) == n
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"id": "", "arrays": {"x": {}}, "calls": [], "depth": 1}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null",
+                                  '{"id": "", "arrays": {"x": {}}, "calls": [], "depth": 1}'])
 def test_json_that_is_no_network_is_refused(text):
     with pytest.raises(ValueError, match="not a network in JSON"):
         Network.from_json(text)
@@ -52,7 +54,8 @@ def test_a_network_depends_on_seed_and_index_alone(drawn):
     assert len({n.id for n in everything(drawn)}) == len(everything(drawn))
 
 
-@pytest.mark.parametrize("id", ["", "full", "full-0", "full-0-x", "full-0--1", "full--1-0", "huge-0-1", "full-1.5-2"])
+@pytest.mark.parametrize("id", ["", "full", "full-0", "full-0-x", "full-0--1", "full--1-0",
+                                "huge-0-1", "full-1.5-2"])
 def test_a_wrong_id_is_refused_with_an_example(id):
     with pytest.raises(ValueError, match="PROFILE-SEED-INDEX.*full-0-17"):
         network_of_id(id)
@@ -89,7 +92,8 @@ def test_coverage_names_what_was_not_met():
 
 
 def test_pairs_follow_the_data_through_plumbing(drawn):
-    """A residual's sum belongs to the layer before it, the losses to the last layer, sums of losses to no one."""
+    """A residual's sum belongs to the layer before it, the losses to the last layer, sums of losses
+    to no one."""
     for n in drawn["full", 0][0][150:160]:
         first = {c.result: c for c in n.calls}
         for c in n.calls:
@@ -112,16 +116,20 @@ FEATURES = {
     "batch of 1": lambda n: n.arrays["x"].shape[0] == 1,
     "a third axis": lambda n: len(n.arrays["x"].shape) == 3,
     "scale below 0.01": lambda n: any(a.scale < 1e-2 for a in n.arrays.values()),
-    "scale above 100": lambda n: any(a.scale > 1e2 and a.law == "normal" for a in n.arrays.values()),
+    "scale above 100": lambda n: any(a.scale > 1e2 and a.law == "normal"
+                                     for a in n.arrays.values()),
     "a shared weight": lambda n: uses(n, "weight", "linear") > 1,
     "a shared bias": lambda n: uses(n, "bias") > 1,
-    "a scalar bias": lambda n: any(a.shape == () and a.role == "parameter" for a in n.arrays.values()),
+    "a scalar bias": lambda n: any(a.shape == () and a.role == "parameter"
+                                   for a in n.arrays.values()),
     "a column bias": lambda n: any(len(a.shape) > 1 and a.shape[-1] == 1 and k.startswith("bias")
                                    for k, a in n.arrays.items()),
     "a residual": lambda n: "residual" in n.layers,
     "a concatenation": lambda n: "concatenate" in n.layers,
-    "batch norm in training": lambda n: any(c.function == "batch_norm" and c.options["training"] for c in n.calls),
-    "batch norm in use": lambda n: any(c.function == "batch_norm" and not c.options["training"] for c in n.calls),
+    "batch norm in training": lambda n: any(c.function == "batch_norm" and c.options["training"]
+                                            for c in n.calls),
+    "batch norm in use": lambda n: any(c.function == "batch_norm" and not c.options["training"]
+                                       for c in n.calls),
     "several losses": lambda n: sum("reduction" in c.options for c in n.calls) > 2,
     "a penalty": lambda n: "l2_penalty" in n.layers,
     **{f"reduction {r}": lambda n, r=r: any(c.options.get("reduction") == r for c in n.calls)
@@ -144,19 +152,23 @@ def test_the_same_value_in_refgrad_and_torch(drawn):
     for n in networks:
         leaves, constants = n.draw()
         here = float(interpret(n, REFGRAD.function, leaves, constants))
-        there = interpret(n, TORCH.function, *(TORCH.arrays(d, "float64") for d in (leaves, constants)))
+        there = interpret(n, TORCH.function,
+                          *(TORCH.arrays(d, "float64") for d in (leaves, constants)))
         try:
             with arithmetic(np.float64):
                 enclosure = interpret(n, REFGRAD.function, {k: Ball(a) for k, a in leaves.items()},
-                                      {k: Ball(a) if a.dtype.kind == "f" else a for k, a in constants.items()})
+                                      {k: Ball(a) if a.dtype.kind == "f" else a
+                                       for k, a in constants.items()})
         except Undecided:
             still_open.append(n.id)
             continue
         assert enclosure.lower() <= here <= enclosure.upper(), n.id
         overflows = "soft_margin_loss" in n.layers and there == np.inf
         # torch gets the factors and offsets of a random function rounded.
-        given = 16 * np.finfo(float).eps * abs(here) * any(name.endswith("alpha_dropout") for name in n.layers)
-        assert overflows or enclosure.lower() - given <= float(there) <= enclosure.upper() + given, n.id
+        given = 16 * np.finfo(float).eps * abs(here) * any(name.endswith("alpha_dropout")
+                                                           for name in n.layers)
+        assert (overflows
+                or enclosure.lower() - given <= float(there) <= enclosure.upper() + given), n.id
     assert len(still_open) < len(networks) / 20
 
 

@@ -49,14 +49,16 @@ def test_it_needs_nothing_but_itself(folder):
     html = text(folder)
     assert not re.search(r"https?:|//cdn|<script |<link|@import|url\(|data:", html)
     sources = re.findall(r'src="([^"]*)"', html)
-    assert set(sources) == {"errors.png", "digits.png", "coverage.png"} <= {p.name for p in folder.iterdir()}
+    assert (set(sources) == {"errors.png", "digits.png", "coverage.png"}
+            <= {p.name for p in folder.iterdir()})
     assert "{{" not in html and "{%" not in html
 
 
 def test_it_says_what_was_run_and_found(folder, result):
     html = text(folder)
     assert "3 random networks of seed 0" in html
-    for title in ("Verdicts", "What went wrong", "Are the rules right?", "How accurate is floating point?", "Coverage"):
+    for title in ("Verdicts", "What went wrong", "Are the rules right?",
+                  "How accurate is floating point?", "Coverage"):
         assert re.search(rf'<h2 id="([^"]*)">{re.escape(title)}</h2>', html)
     assert re.search(r"<code>quick-0-\d</code>", html)
     assert "numpy 2" in html and "python-flint" in html
@@ -65,9 +67,11 @@ def test_it_says_what_was_run_and_found(folder, result):
 def test_the_contents_lead_to_every_section_and_findings_come_first(folder):
     html = text(folder)
     sections = re.findall(r'<h2 id="([^"]*)">', html)
-    assert re.findall(r'<li><a href="#([^"]*)">', html) == sections and len(set(sections)) == len(sections)
+    assert (re.findall(r'<li><a href="#([^"]*)">', html) == sections
+            and len(set(sections)) == len(sections))
     assert html.index('class="verdict') < html.index("<nav>") < html.index('id="What-went-wrong"')
-    assert sections.index("Where-torch-is-wrong") < sections.index("Verdicts") and sections[-1] == "run"
+    assert (sections.index("Where-torch-is-wrong") < sections.index("Verdicts")
+            and sections[-1] == "run")
 
 
 def test_what_was_no_part_of_the_run_is_not_called_missing(folder):
@@ -76,8 +80,8 @@ def test_what_was_no_part_of_the_run_is_not_called_missing(folder):
 
 def test_what_was_made_and_is_missing_says_how_to_make_it_again(folder):
     (folder / "findings.csv").unlink()
-    assert (f"{folder / 'findings.csv'} is missing; make it with: python -m crosscheck run --out {folder}"
-            in text(folder))
+    assert (f"{folder / 'findings.csv'} is missing; make it with: python -m crosscheck run --out "
+            f"{folder}" in text(folder))
 
 
 def test_programs_are_whole(folder, result):
@@ -94,7 +98,8 @@ def test_a_part_that_is_broken_says_so_and_the_rest_stays(folder, name, content)
     if content is not None:
         (folder / name).write_bytes(content)
     html = text(folder)
-    assert re.search(rf'class="missing">{re.escape(str(folder / name))} .*python -m crosscheck', html)
+    assert re.search(rf'class="missing">{re.escape(str(folder / name))} .*python -m crosscheck',
+                     html)
     assert ">Verdicts</h2>" in html or name == "errors.csv.gz"
 
 
@@ -146,25 +151,28 @@ SENTENCES = {
         FIFTY, "refgrad: none wrong of 1 derivatives.", "torch: none wrong of 1 derivatives."]),
     "torch wrong": (
         [row(), row(**TORCH), row(verdict="wrong", **TORCH), row(mode="forward", **TORCH),
-         row(mode="reverse over forward", verdict="not finite", **TORCH), row(mode="forward over forward", **TORCH)],
+         row(mode="reverse over forward", verdict="not finite", **TORCH),
+         row(mode="forward over forward", **TORCH)],
         True, [FIFTY, "refgrad: none wrong of 1 derivatives.",
                "torch, reverse mode: wrong in 1 of 2 derivatives, through l2_penalty.",
                "torch, forward mode: none wrong of 1 derivatives.",
-               "torch, second order through forward mode: wrong in 1 of 2 derivatives, through l2_penalty."]),
+               "torch, second order through forward mode: wrong in 1 of 2 derivatives, "
+               "through l2_penalty."]),
     "refgrad wrong": ([row(verdict="wrong"), row(**TORCH)], False, [
         FIFTY, "refgrad, reverse mode: wrong in 1 of 1 derivatives, through l2_penalty.",
         "torch: none wrong of 1 derivatives."]),
     "a rule wrong in digit 21": ([row(digits=20.7), row()], False, [
-        "The rules are not proved: they agree with differences in ball arithmetic to at least 20 digits; 40 are "
-        "required.", "refgrad: none wrong of 2 derivatives."]),
+        "The rules are not proved: they agree with differences in ball arithmetic to at least 20 "
+        "digits; 40 are required.", "refgrad: none wrong of 2 derivatives."]),
     "a rule that agrees in no digit": ([row(digits=-float("inf"))], False, [
-        "The rules are not proved: they agree with differences in ball arithmetic to at least 0 digits; 40 are "
-        "required.", "refgrad: none wrong of 1 derivatives."]),
+        "The rules are not proved: they agree with differences in ball arithmetic to at least 0 "
+        "digits; 40 are required.", "refgrad: none wrong of 1 derivatives."]),
     "exactly": ([row(digits=float("inf"))], True, [
         PROVED.format("exactly"), "refgrad: none wrong of 1 derivatives."]),
-    "others": ([row(), row(verdict="no answer", **TORCH), row(verdict="kink"), row(verdict="undecided")], True, [
-        FIFTY, "refgrad: none wrong of 2 derivatives; 1 kink; not judged: 1 undecided.",
-        "torch: none wrong of 0 derivatives; not judged: 1 without an answer."]),
+    "others": ([row(), row(verdict="no answer", **TORCH), row(verdict="kink"),
+                row(verdict="undecided")], True, [
+                    FIFTY, "refgrad: none wrong of 2 derivatives; 1 kink; not judged: 1 undecided.",
+                    "torch: none wrong of 0 derivatives; not judged: 1 without an answer."]),
     "refgrad silent": ([row(verdict="no answer")], False, [
         FIFTY, "refgrad: none wrong of 0 derivatives; not judged: 1 without an answer."]),
     "nothing compared": ([row(digits=float("nan"), verdict="undecided")], False, [
@@ -179,7 +187,8 @@ def test_the_sentences(rows, good, said):
     errors = errors_table(rows)
     found = findings_table(errors, [network_of_id("full-0-0")])
     assert verdict(errors, found, None) == (said, good)
-    assert len(verdict(errors, None, None)[0]) == len(said)  # the layers are left out where nobody tells them
+    # The layers are left out where nobody tells them.
+    assert len(verdict(errors, None, None)[0]) == len(said)
 
 
 def test_every_mode_is_among_the_ways():

@@ -1,4 +1,5 @@
-"""Other checkers on refgrad's functions: they see refgrad's derivatives, faults included, and are counted fairly."""
+"""Other checkers on refgrad's functions: they see refgrad's derivatives, faults included, and are
+counted fairly."""
 
 import warnings
 from functools import partial
@@ -23,7 +24,8 @@ from refgrad.primitive import CONSTANT, TABLE
 
 from .figures import labels
 
-X, W = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.5]]), np.array([[1.0, 2.0, -1.0], [0.5, -0.5, 0.25]])
+X, W = (np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.5]]),
+        np.array([[1.0, 2.0, -1.0], [0.5, -0.5, 0.25]]))
 PEERS = [name for name in CHECKERS if name != "crosscheck"]
 FIRST_ORDER = ["torch gradcheck slow", "torch gradcheck fast"]
 
@@ -81,7 +83,8 @@ def test_autograd_sees_refgrads_derivatives():
     from crosscheck.studies.checkers import autograd_peer
     f = autograd_peer.function(total)
     gradient = [autograd.grad(f, k)(X, W) for k in (0, 1)]
-    slope = lambda *xw: sum(autograd.numpy.sum(autograd.grad(f, k)(*xw) * v) for k, v in enumerate((X, W)))
+    slope = lambda *xw: sum(autograd.numpy.sum(autograd.grad(f, k)(*xw) * v)
+                            for k, v in enumerate((X, W)))
     product = [autograd.grad(slope, k)(X, W) for k in (0, 1)]
     tangent = autograd.core.make_jvp(lambda xw: f(*xw), (X, W))((X, W))[1]
     agree((f(X, W), gradient, product, tangent))
@@ -92,7 +95,8 @@ def test_a_program_is_differentiated_any_number_of_times():
     third = p.tangent.tangent.tangent
     one, zero = np.ones(2), np.zeros(2)
     x = np.array([0.3, -1.2])
-    np.testing.assert_allclose(third(x, one, one, zero, one, zero, zero, zero)[0], -np.cos(x), rtol=1e-14)
+    np.testing.assert_allclose(third(x, one, one, zero, one, zero, zero, zero)[0], -np.cos(x),
+                               rtol=1e-14)
     np.testing.assert_allclose(p.adjoint.adjoint(x, one, one)[0], -np.sin(x), rtol=1e-14)
 
 
@@ -129,7 +133,8 @@ def test_faults_of_every_argument_are_looked_for(name):
 def test_another_error_is_no_verdict(name):
     broken = rg.custom(lambda x: x)
     answer = CHECKERS[name](broken, (X,))
-    assert answer.verdict == ERROR and answer.message.startswith("NotImplementedError: custom <lambda>: ")
+    assert (answer.verdict == ERROR
+            and answer.message.startswith("NotImplementedError: custom <lambda>: "))
 
 
 @pytest.mark.parametrize("name", PEERS)
@@ -152,10 +157,12 @@ def test_a_checker_whose_package_is_missing_is_left_out():
 
 def test_a_report_that_is_not_ok_is_a_refusal():
     class Report:
-        ok, failures = False, [type("Finding", (), dict(check="reverse", point="as given", dtype="float64",
-                                                        argument="x", verdict="wrong", note="off"))]
+        ok, failures = False, [type("Finding", (),
+                                    dict(check="reverse", point="as given", dtype="float64",
+                                         argument="x", verdict="wrong", note="off"))]
     answer = ask(lambda: refuse_unless_ok(Report))
-    assert answer.verdict == REJECTED and answer.message == "reverse, as given, float64, x: wrong; off"
+    assert (answer.verdict == REJECTED
+            and answer.message == "reverse, as given, float64, x: wrong; off")
     Report.ok = True
     assert ask(lambda: refuse_unless_ok(Report)).verdict == ACCEPTED
 
@@ -170,10 +177,13 @@ def test_right_cases_are_many_and_leave_nothing_out():
     assert len(CASES) > 1000
     assert len({c.id for c in CASES}) == len(CASES)
     assert {c.family for c in CASES} == set(right.FAMILIES)
-    assert {c.name for c in CASES if c.source == "rule"} == {r.name for r in TABLE.values() if r.kind is not CONSTANT}
+    assert {c.name for c in CASES if c.source == "rule"} == {r.name for r in TABLE.values()
+                                                             if r.kind is not CONSTANT}
     assert {c.name for c in CASES if c.source == "layer"} == {*right.LAYERS, *right.LOSSES}
-    at_numbers = lambda rule: any(all(np.all(np.isfinite(a)) for a in kink.at) for kink in rule.kinks)
-    assert {c.name for c in CASES if c.source == "kink"} == {r.name for r in TABLE.values() if at_numbers(r)}
+    at_numbers = lambda rule: any(all(np.all(np.isfinite(a)) for a in kink.at)
+                                  for kink in rule.kinks)
+    assert {c.name for c in CASES if c.source == "kink"} == {r.name for r in TABLE.values()
+                                                             if at_numbers(r)}
     scales = [c.size for c in CASES if c.family == "scaled"]
     assert 1e-7 < min(scales) < 1e-5 and 1e5 < max(scales) < 1e7
 
@@ -217,7 +227,8 @@ def test_families_are_what_they_say():
 
 
 def test_internal_primitives_are_called_as_their_front_ends_call_them():
-    case = next(c for c in CASES if c.source == "rule" and c.name == "linear" and c.family == "as drawn")
+    case = next(c for c in CASES
+                if c.source == "rule" and c.name == "linear" and c.family == "as drawn")
     f, (x, weight, bias) = right.realize(case)
     assert f(x[:2], weight, bias).shape == (2, 2)
     with pytest.raises(ValueError, match="expected such as"):
@@ -247,17 +258,20 @@ def rows_of(*fault, cases=(0,)):
 
 @pytest.mark.parametrize("fault, shows", [
     (("np.exp", "factor 2", "vjp", 0), "reverse"), (("np.exp", "factor 2", "both", 0), "reverse"),
-    (("np.exp", "factor 2", "jvp", 0), "forward"), (("np.exp", "saved values detached", "vjp", 0), "second order"),
+    (("np.exp", "factor 2", "jvp", 0), "forward"),
+    (("np.exp", "saved values detached", "vjp", 0), "second order"),
     (("np.exp", "wrong in float32 alone", "both", 0), "elsewhere")])
 def test_faults_are_sorted_by_where_they_show(fault, shows):
     found = rows_of(*fault)
     assert {r["shows"] for r in found.values()} == {shows}
-    assert found["torch gradcheck slow"]["verdict"] == (REJECTED if shows == "reverse" else ACCEPTED)
+    assert found["torch gradcheck slow"]["verdict"] == (REJECTED if shows == "reverse"
+                                                        else ACCEPTED)
     assert found["crosscheck"]["verdict"] == REJECTED
 
 
 def test_a_fault_that_changes_nothing_is_not_counted():
-    assert compare.check_faults((Fault("np.negative", "saved values detached", "vjp", 0, cases=(0,)),)) == []
+    assert compare.check_faults((Fault("np.negative", "saved values detached", "vjp", 0,
+                                       cases=(0,)),)) == []
 
 
 def test_a_checker_that_blames_the_right_program_has_no_say(monkeypatch):
@@ -279,7 +293,8 @@ def test_the_rows_do_not_depend_on_the_number_of_workers():
 
 def test_rows_of_faults_and_of_right_gradients_are_kept_apart():
     fault = Fault("np.exp", "factor 2", "jvp", 0, cases=(0,))
-    found = compare.compare([partial(compare.check_faults, (fault,), 0), partial(compare.check_right, CASES[0])], 1)
+    found = compare.compare([partial(compare.check_faults, (fault,), 0),
+                             partial(compare.check_right, CASES[0])], 1)
     assert [r["checker"] for r in found.faults] == list(CHECKERS)
     assert {(r["checker"], r["dtype"]) for r in found.right} == {("crosscheck", "all")} | {
         (name, dtype) for name in PEERS for dtype in compare.DTYPES}
@@ -295,7 +310,8 @@ def test_interrupted_it_keeps_what_is_finished():
             raise KeyboardInterrupt
 
     found = compare.compare(chosen, workers=1, tick=tick)
-    assert found.stopped == "interrupted" and {r["case"] for r in found.right} == {t.args[0].id for t in chosen[:2]}
+    assert (found.stopped == "interrupted"
+            and {r["case"] for r in found.right} == {t.args[0].id for t in chosen[:2]})
 
 
 def test_every_operator_is_among_the_faults():
@@ -310,23 +326,25 @@ def test_every_operator_is_among_the_faults():
 
 
 def fault_rows(checker, **verdicts):
-    return [{"fault": f"f{n}", "operator": "sign turned", "shows": "reverse", "checker": checker, "verdict": v,
-             "seconds": 0.5, "message": ""}
+    return [{"fault": f"f{n}", "operator": "sign turned", "shows": "reverse", "checker": checker,
+             "verdict": v, "seconds": 0.5, "message": ""}
             for n, v in enumerate(v for v, count in verdicts.items() for _ in range(count))]
 
 
 def right_rows(checker, dtype, subject="refgrad", **verdicts):
-    return [{"subject": subject, "case": f"c{n}", "family": "scaled", "dtype": dtype, "scale": 2.0, "checker": checker,
-             "verdict": v, "seconds": 0.25, "message": "because"}
+    return [{"subject": subject, "case": f"c{n}", "family": "scaled", "dtype": dtype, "scale": 2.0,
+             "checker": checker, "verdict": v, "seconds": 0.25, "message": "because"}
             for n, v in enumerate(v for v, count in verdicts.items() for _ in range(count))]
 
 
-FOUND = (right_rows("crosscheck", "all", accepted=4) + right_rows("crosscheck", "all", "torch", rejected=1) +
+FOUND = (right_rows("crosscheck", "all", accepted=4)
+             + right_rows("crosscheck", "all", "torch", rejected=1) +
          right_rows("torch gradcheck slow", "float64", accepted=3, rejected=1, error=1) +
          right_rows("torch gradcheck slow", "float32", accepted=1, rejected=3),
          fault_rows("crosscheck", rejected=5) +
          fault_rows("torch gradcheck slow", accepted=2, rejected=1, error=1) +
-         [{**r, "verdict": compare.NOT_TAKEN} for r in fault_rows("torch gradcheck slow", accepted=1)])
+         [{**r, "verdict": compare.NOT_TAKEN}
+          for r in fault_rows("torch gradcheck slow", accepted=1)])
 
 
 def test_checkers_table_counts():
@@ -335,13 +353,15 @@ def test_checkers_table_counts():
     row = of_torch("faults", "all")
     assert (row["cases"], row["rejected"], row["errors"], row["not_taken"]) == (4, 1, 1, 1)
     assert row["share"] == 0.5 and row["seconds"] == 0.5
-    assert of_torch("operator", "sign turned")["share"] == of_torch("shows in", "reverse")["share"] == 0.5
+    assert (of_torch("operator", "sign turned")["share"]
+            == of_torch("shows in", "reverse")["share"] == 0.5)
     row = of_torch("right, dtype", "float64")
     assert (row["cases"], row["rejected"], row["errors"]) == (4, 1, 1) and row["share"] == 0.25
     assert of_torch("right, dtype", "float32")["share"] == 0.75
     assert of_torch("right, family", "scaled")["cases"] == 4  # float64 alone
     ours = table.loc[("crosscheck", "right, dtype", "all")]
-    assert (ours["cases"], ours["rejected"], ours["share"]) == (4, 0, 0)  # torch's derivatives are not refgrad's
+    # Torch's derivatives are not refgrad's.
+    assert (ours["cases"], ours["rejected"], ours["share"]) == (4, 0, 0)
     assert table.loc[("crosscheck", "faults", "all"), "share"] == 1
 
 
@@ -353,7 +373,8 @@ def test_false_alarms_table_says_who_accepted_what():
 
 
 def test_the_page_tells_torchs_own_faults_from_false_alarms(tmp_path):
-    of_torch, section = sections(tmp_path, frames.checkers_table(*FOUND), frames.false_alarms_table(FOUND[0]), None)
+    of_torch, section = sections(tmp_path, frames.checkers_table(*FOUND),
+                                 frames.false_alarms_table(FOUND[0]), None)
     assert section["text"][-1].endswith("called none of them wrong.")
     assert of_torch["finding"] and of_torch["title"] == "Torch's own faults"
     assert [len(t["rows"]) for t in of_torch["tables"]] == [1]
@@ -364,7 +385,8 @@ def test_side_by_side_has_a_line_for_each_checker():
     assert lines.index.tolist() == list(CHECKERS)
     columns = ["faults noticed", "in reverse", "right called wrong", "in float32", "seconds"]
     assert lines.loc["torch gradcheck slow", columns].tolist() == [50, 50, 25, 75, 0.5]
-    assert lines.loc["crosscheck", columns].tolist() == [100, 100, 0, 0, 0.5]  # in all dtypes at once
+    # In all dtypes at once.
+    assert lines.loc["crosscheck", columns].tolist() == [100, 100, 0, 0, 0.5]
     assert np.isnan(lines.loc["torch gradgradcheck", "faults noticed"])
 
 
@@ -380,7 +402,8 @@ def test_the_plot_is_drawn(found, tmp_path):
     assert labels(noticed.yaxis) == names
 
     def shares(what, group):
-        rows = table[(table["what"] == what) & (table["group"] == group)].set_index("checker")["share"]
+        rows = table[(table["what"] == what)
+                     & (table["group"] == group)].set_index("checker")["share"]
         return 100 * rows.reindex(names).to_numpy(float)
     np.testing.assert_array_equal([b.get_width() for b in noticed.containers[0]],
                                   shares("faults", "all"))

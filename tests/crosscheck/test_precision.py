@@ -312,7 +312,8 @@ def test_a_gradient_that_differs_in_the_last_bits_is_said_to():
 @pytest.mark.parametrize("spoilt, noticed_by", [
     ((trial, "precision_of", lambda values, x, dtype: nominal(dtype)),
      (RIGHT, "float32 inside, against a reference")),
-    ((precision, "_noise", lambda *arguments: 0.0), (RIGHT, "bfloat16 inside, beside what is exact")),
+    ((precision, "_noise", lambda *arguments: 0.0),
+     (RIGHT, "bfloat16 inside, beside what is exact")),
     ((precision, "_steps", lambda *arguments: False), (RIGHT, "tiny steps")),
     ((switches, "jump", lambda *arguments: 0.0), (RIGHT, "sigmoid for softplus's slope")),
     ((by_differences.ByDifferences, "_lost_to_rounding", lambda *arguments: 1.0),

@@ -20,7 +20,8 @@ def test_gradients_agree_with_differences(part):
         rng = np.random.default_rng([0, n])
         expression = draw(rng)
         function = program(expression.text)
-        found = digits(own_gradient(function, {expression.wrt: ""}), function, drawn(expression.shapes, rng))
+        found = digits(own_gradient(function, {expression.wrt: ""}), function,
+                       drawn(expression.shapes, rng))
         assert found >= 40, expression
 
 
@@ -43,9 +44,10 @@ def test_values_are_finite_scalars():
 
 def test_they_are_various():
     expressions = drawn_expressions(1000)
-    used = {word for text, _, _ in expressions for word in re.findall(r"\w+", text)} & set(FUNCTIONS)
-    assert used >= {"tr", "sum", "mean", "norm", "det", "logdet", "inv", "softmax", "kron", "vec", "outer", "diag",
-                    "exp", "log", "sqrt", "tanh", "sin", "cos"}
+    used = ({word for text, _, _ in expressions for word in re.findall(r"\w+", text)}
+            & set(FUNCTIONS))
+    assert used >= {"tr", "sum", "mean", "norm", "det", "logdet", "inv", "softmax", "kron", "vec",
+                    "outer", "diag", "exp", "log", "sqrt", "tanh", "sin", "cos"}
     occurrences = [parse(text).text.count(wrt) for text, wrt, _ in expressions]
     assert min(occurrences) == 1 and max(occurrences) > 3
     assert {len(shapes[wrt]) for _, wrt, shapes in expressions} == {1, 2}

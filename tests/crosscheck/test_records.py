@@ -1,4 +1,5 @@
-"""A study is one record: one made here shows up everywhere, and nothing general knows one by name."""
+"""A study is one record: one made here shows up everywhere, and nothing general knows one by
+name."""
 
 import ast
 import json
@@ -172,7 +173,8 @@ KNOWN = sources()
 
 
 def test_no_file_of_the_report_the_runner_or_the_command_line_names_a_study():
-    """Neither by an import, nor by the name of a study or of a table in the code; what is said is free."""
+    """Neither by an import, nor by the name of a study or of a table in the code; what is said is
+    free."""
     names = {s.name for s in STUDIES} | {t.name for s in STUDIES for t in s.tables}
     rooms = ("runner", "catalogue", "options", "study")
     allowed = {"crosscheck.studies", *(f"crosscheck.studies.{room}" for room in rooms)}

@@ -1,4 +1,5 @@
-"""What a report says: its outcome, what was decided, where the fault is; and what else can be asked for."""
+"""What a report says: its outcome, what was decided, where the fault is; and what else can be asked
+for."""
 
 import numpy as np
 import pytest
@@ -27,9 +28,11 @@ def test_ok_says_what_was_decided_in_which_dtypes_and_how():
     report = check(np.tanh, X)
     assert report.outcome == "ok" and report.ok and not report.undecided
     assert first_line(report).startswith(
-        "tanh(x: 2,3) ok: first and second derivatives are right in float64 and float32, proved in ball arithmetic")
+        "tanh(x: 2,3) ok: first and second derivatives are right in float64 and float32, "
+        "proved in ball arithmetic")
     by_differences = check(measured(torch.tanh), T, order=1, dtypes="float64")
-    assert "ok: first derivatives are right in float64, by differences in floats" in first_line(by_differences)
+    assert ("ok: first derivatives are right in float64, by differences in floats"
+            in first_line(by_differences))
 
 
 def test_nothing_decided_is_not_ok():
@@ -37,8 +40,8 @@ def test_nothing_decided_is_not_ok():
     report = check(lambda x: np.maximum(np.sqrt(x) ** 2, x), np.abs(X))
     assert report.outcome == "undecided" and not report.ok and not report.failures
     assert report.undecided == [("x", "float64"), ("x", "float32")]
-    assert "undecided: nothing is known of the derivative with respect to x in float64; x in float32" in (
-        first_line(report))
+    assert ("undecided: nothing is known of the derivative with respect to x in float64; "
+            "x in float32" in (first_line(report)))
     with pytest.raises(GradientError, match="undecided"):
         assert_gradient(lambda x: np.maximum(np.sqrt(x) ** 2, x), np.abs(X))
 
@@ -55,7 +58,8 @@ def test_each_outcome_has_an_exit_status_of_its_own():
 
 def test_how_code_behaves_is_ok_and_not_exact_to_rounding():
     frame = check(np.tanh, X).to_frame()
-    assert set(frame.loc[frame["check"].isin(["mutation", "repeated calls", "linearity"]), "verdict"]) == {"ok"}
+    assert set(frame.loc[frame["check"].isin(["mutation", "repeated calls", "linearity"]),
+                         "verdict"]) == {"ok"}
     assert "exact to rounding" in set(frame.loc[frame["check"] == "reverse", "verdict"])
 
 
@@ -71,7 +75,8 @@ def backward(g, x, w, b):
 
 
 def says(spoil, *inputs):
-    """name -> the words about the gradient with respect to it, of a linear layer with a spoilt gradient."""
+    """name -> the words about the gradient with respect to it, of a linear layer with a spoilt
+    gradient."""
     inputs = inputs or (X, W, np.array([0.5, -1.0, 2.0]))
 
     def vjp(g, *arrays):
@@ -98,7 +103,8 @@ def column(a, at, value):
 
 
 @pytest.mark.parametrize("spoil, name, words", [
-    (put(1, lambda a: column(a, np.s_[:, -1], 0)), "w", "column 2 (the last) alone is wrong: it is 0"),
+    (put(1, lambda a: column(a, np.s_[:, -1], 0)), "w",
+     "column 2 (the last) alone is wrong: it is 0"),
     (put(1, lambda a: column(a, 0, 2 * a[0])), "w", "row 0 alone is wrong"),
     (put(2, lambda a: 2 * a), "b", "off by the factor 2 everywhere: it is twice as large"),
     (put(2, lambda a: a / 5), "b",
@@ -169,7 +175,8 @@ def test_parameters_in_nests():
     loss = lambda p: np.sum(np.sin(p["a"]) * p["b"])
     gradient = lambda p: {"b": np.sin(p["a"]), "a": np.cos(p["a"]) * p["b"]}
     assert check(loss, {"a": X, "b": X + 1}, gradient=gradient).ok
-    report = check(loss, {"a": X, "b": X + 1}, gradient=lambda p: {**gradient(p), "b": 2 * np.sin(p["a"])})
+    report = check(loss, {"a": X, "b": X + 1},
+                   gradient=lambda p: {**gradient(p), "b": 2 * np.sin(p["a"])})
     assert {f.argument for f in report.failures if f.check == Mode.REVERSE} == {"p['b']"}
     with_other_keys = check(loss, {"a": X, "b": X + 1}, gradient=lambda p: {"a": X})
     assert "misconduct" in str(with_other_keys) and "of ['a']" in str(with_other_keys)
@@ -200,11 +207,14 @@ def test_none_for_a_gradient_is_zeros_and_said_where_they_are_wrong():
 
 
 def test_modes_and_orders():
-    assert {f.check for f in check(np.tanh, X, modes=("reverse",)).verdicts} & set(Mode) == {Mode.REVERSE}
-    assert not {f.check for f in check(np.tanh, X, order=1).verdicts} & {m for m in Mode if m.order == 2}
+    assert ({f.check for f in check(np.tanh, X, modes=("reverse",)).verdicts} & set(Mode)
+            == {Mode.REVERSE})
+    assert not {f.check
+                for f in check(np.tanh, X, order=1).verdicts} & {m for m in Mode if m.order == 2}
     quick = check(np.tanh, X, quick=True)
     assert quick.ok and len({f.point for f in quick.verdicts}) <= 3
-    for options, message in (({"order": 3}, "expected 1 or 2"), ({"modes": "backward"}, "expected some of 'reverse'"),
+    for options, message in (({"order": 3}, "expected 1 or 2"),
+                             ({"modes": "backward"}, "expected some of 'reverse'"),
                              ({"symmetric": "w"}, "names of symmetric matrices"),
                              ({"surrogate": np.sin, "reference": np.sin}, "not both")):
         with pytest.raises(ValueError, match=message):
@@ -246,7 +256,8 @@ def test_a_jax_function_is_checked_through_jax():
 @pytest.mark.parametrize("call, message", [
     (lambda: check(lambda x, b: x + b, X, np.ones(5)),
      "raises ValueError at the inputs: operands could not be broadcast"),
-    (lambda: check(lambda x, b: x + b, T, torch.ones(5)), "raises RuntimeError at the inputs: The size of tensor a"),
+    (lambda: check(lambda x, b: x + b, T, torch.ones(5)),
+     "raises RuntimeError at the inputs: The size of tensor a"),
     (lambda: check(lambda x: 1 / 0, X), "raises ZeroDivisionError at the inputs")])
 def test_a_function_that_raises_at_the_inputs_is_said_in_one_line(call, message):
     with pytest.raises(ValueError, match=message) as caught:

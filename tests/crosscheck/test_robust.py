@@ -1,4 +1,5 @@
-"""What can go wrong around a run: files, outputs, locales, the user's own modules.  One line and exit status 2."""
+"""What can go wrong around a run: files, outputs, locales, the user's own modules.  One line and
+exit status 2."""
 
 import gzip
 import json
@@ -29,15 +30,19 @@ ROOT = Path(page.__file__).parents[2]
 FRAME = pd.DataFrame({"a": [1, 2], "b": ["é", "x"]})
 
 
-def program(*arguments, where=None, limit=None, module="crosscheck", out=subprocess.PIPE, **environment):
-    """The finished process of a command; `limit` is the size in bytes that no file of its may exceed."""
+def program(*arguments, where=None, limit=None, module="crosscheck", out=subprocess.PIPE,
+            **environment):
+    """The finished process of a command; `limit` is the size in bytes that no file of its may
+    exceed."""
     def limited():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     return subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)], stdout=out, stderr=subprocess.PIPE, text=True, cwd=where,
+        [sys.executable, "-m", module, *map(str, arguments)], stdout=out,
+        stderr=subprocess.PIPE, text=True, cwd=where,
         encoding="utf-8", timeout=200, preexec_fn=limited if limit else None, check=False,
-        env={"PYTHONPATH": str(ROOT), **{k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "COLUMNS")},
+        env={"PYTHONPATH": str(ROOT),
+             **{k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "COLUMNS")},
              **environment})
 
 
@@ -92,9 +97,11 @@ def test_a_file_keeps_its_permissions_and_a_new_one_has_those_of_the_umask(tmp_p
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path):
-    code = (f"import os; from crosscheck.report.tables import replacing\n"
-            f"with replacing({str(tmp_path / 'a.csv')!r}) as t: os.kill(os.getpid(), {int(signal.SIGKILL)})")
-    subprocess.run([sys.executable, "-c", code], check=False, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    code = ("import os; from crosscheck.report.tables import replacing\n"
+            f"with replacing({str(tmp_path / 'a.csv')!r}) as t: os.kill(os.getpid(), "
+            f"{int(signal.SIGKILL)})")
+    subprocess.run([sys.executable, "-c", code], check=False,
+                   env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert len(list(tmp_path.iterdir())) == 1
     (tmp_path / ".mine-1.csv").touch()
     with replacing(tmp_path / "b.csv"):
@@ -115,10 +122,12 @@ def test_a_csv_that_cannot_be_written_is_refused_at_once(csv):
 
 
 def test_a_full_disk_leaves_the_old_report(tmp_path):
-    command = ("run", "--quick", "--networks", "2", "--workers", "1", "--library", "refgrad", "--out", tmp_path)
+    command = ("run", "--quick", "--networks", "2", "--workers", "1", "--library", "refgrad",
+               "--out", tmp_path)
     assert program(*command).returncode == 0
     old = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    refused(program(*command[:-2], "--seed", "5", "--out", tmp_path, limit=20_000), "cannot be written")
+    refused(program(*command[:-2], "--seed", "5", "--out", tmp_path, limit=20_000),
+            "cannot be written")
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == old
 
 
@@ -133,8 +142,9 @@ def test_a_full_output_is_told_in_a_line(arguments):
 
 
 def test_a_closed_output_is_refused():
-    done = subprocess.run(f"exec {sys.executable} -m crosscheck list --networks 2 >&-", shell=True, text=True,
-                          stderr=subprocess.PIPE, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(f"exec {sys.executable} -m crosscheck list --networks 2 >&-",
+                          shell=True, text=True, stderr=subprocess.PIPE, check=False,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 2 and done.stderr == "error: standard output is closed\n"
 
 
@@ -147,9 +157,9 @@ def test_a_narrow_terminal_keeps_the_numbers(columns):
 
 
 def test_text_is_utf8_whatever_the_locale(tmp_path):
-    done = program("run", "--quick", "--networks", "1", "--workers", "1", "--library", "refgrad", "--out",
-                   tmp_path / "größe", LC_ALL="POSIX", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0",
-                   PYTHONIOENCODING="ascii")
+    done = program("run", "--quick", "--networks", "1", "--workers", "1", "--library", "refgrad",
+                   "--out", tmp_path / "größe", LC_ALL="POSIX", PYTHONUTF8="0",
+                   PYTHONCOERCECLOCALE="0", PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr
     assert "“exact to rounding”" in (tmp_path / "größe" / "index.html").read_text(encoding="utf-8")
 
@@ -160,8 +170,8 @@ def test_text_is_utf8_whatever_the_locale(tmp_path):
 def test_modules_of_the_user_do_not_take_the_place_of_pythons(tmp_path):
     for name in ("json", "csv", "random", "decimal"):
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('not this one')")
-    done = program("run", "--quick", "--networks", "2", "--workers", "2", "--library", "refgrad", "--out",
-                   tmp_path / "out", where=tmp_path)
+    done = program("run", "--quick", "--networks", "2", "--workers", "2", "--library", "refgrad",
+                   "--out", tmp_path / "out", where=tmp_path)
     assert done.returncode == 0, done.stderr
     refused(program("check", "csv:f", "--shape", "2", where=tmp_path), "csv has no f", "python3")
 
@@ -200,14 +210,15 @@ def test_the_users_code_that_fails_is_told_with_its_place(arguments, words, tmp_
 # Names and numbers that come from outside
 
 
-@pytest.mark.parametrize("id", ["full-0-+17", "full-0-1_7", "full- 0-17", "full-00-17", "full-0-017", "full-0-17\n",
-                                "full-0-٣", "full-0-1000000000000"])
+@pytest.mark.parametrize("id", ["full-0-+17", "full-0-1_7", "full- 0-17", "full-00-17",
+                                "full-0-017", "full-0-17\n", "full-0-٣", "full-0-1000000000000"])
 def test_an_id_that_list_never_prints_is_refused(id):
     with pytest.raises(ValueError, match="PROFILE-SEED-INDEX"):
         network_of_id(id)
 
 
-@pytest.mark.parametrize("function", ["load", "savetxt", "fromfile", "__import__", "lib.format.open_memmap"])
+@pytest.mark.parametrize("function",
+                         ["load", "savetxt", "fromfile", "__import__", "lib.format.open_memmap"])
 def test_a_network_calls_nothing_but_layers(function):
     data = json.loads(network_of_id("full-0-3").to_json())
     data["calls"][0]["function"] = function
@@ -227,7 +238,8 @@ def test_a_number_that_no_float_holds_is_refused(text):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    runner.write(NETWORKS, outcome(run(0, 2, "quick", workers=1), 2, "2 networks"), STUDIES, folder, 0)
+    runner.write(NETWORKS, outcome(run(0, 2, "quick", workers=1), 2, "2 networks"), STUDIES,
+                 folder, 0)
     return folder
 
 
@@ -249,7 +261,8 @@ def spoil(folder, change):
 @pytest.mark.parametrize("change", [
     lambda text: text[:len(text) // 2],
     lambda text: text.replace("exact to rounding", "banana"),
-    lambda text: "".join(line for line in text.splitlines(keepends=True) if ",refgrad," not in line)])
+    lambda text: "".join(line for line in text.splitlines(keepends=True)
+                         if ",refgrad," not in line)])
 def test_a_table_that_was_changed_is_named_and_the_page_is_not_good(folder, change):
     assert 'class="verdict good"' in html(folder)
     spoil(folder, change)
@@ -259,7 +272,8 @@ def test_a_table_that_was_changed_is_named_and_the_page_is_not_good(folder, chan
 
 
 def test_a_table_of_another_run_is_named(folder, tmp_path):
-    runner.write(NETWORKS, outcome(run(1, 1, "quick", workers=1), 1, "1 network"), STUDIES, tmp_path / "other", 1)
+    runner.write(NETWORKS, outcome(run(1, 1, "quick", workers=1), 1, "1 network"), STUDIES,
+                 tmp_path / "other", 1)
     shutil.copy(tmp_path / "other" / "errors.csv.gz", folder)
     shutil.copy(tmp_path / "other" / "digits.png", folder)
     said = html(folder)

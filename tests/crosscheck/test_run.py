@@ -1,4 +1,5 @@
-"""The main job: complete rows, the same whatever the number of workers, and findings that stand on their own."""
+"""The main job: complete rows, the same whatever the number of workers, and findings that stand on
+their own."""
 
 import os
 import signal
@@ -41,7 +42,8 @@ def csv(result, folder):
 
 def test_rows_are_complete(alone):
     expected = [(n.id, name, library, mode, dtype)
-                for n in alone.networks for library in ("refgrad", "torch") for dtype in ("float64", "float32")
+                for n in alone.networks for library in ("refgrad", "torch")
+                for dtype in ("float64", "float32")
                 for mode in Mode for name in mode.names(n.leaves)]
     keys = ("network", "parameter", "differentiator", "mode", "dtype")
     assert [tuple(r[c] for c in keys) for r in alone.rows] == expected
@@ -64,20 +66,23 @@ def test_two_workers_find_the_same_bytes(alone, tmp_path):
 
 
 def test_the_same_seed_finds_the_same_bytes(tmp_path):
-    first, second, other = (csv(job.run(seed, 2, "quick", workers=1), tmp_path) for seed in (5, 5, 6))
+    first, second, other = (csv(job.run(seed, 2, "quick", workers=1), tmp_path)
+                            for seed in (5, 5, 6))
     assert first == second != other
 
 
 def test_one_dtype_alone_is_judged_as_among_both(alone):
     single = job.run(SEED, 3, "quick", dtypes=("float32",), workers=1)
-    assert [repr(r) for r in single.rows] == [repr(r) for r in alone.rows if r["dtype"] == "float32"]
+    assert [repr(r) for r in single.rows] == [repr(r) for r in alone.rows
+                                              if r["dtype"] == "float32"]
 
 
 # Findings and faults
 
 
 def test_torch_in_reverse_over_forward_mode_is_found_wrong_through_batch_norm_and_layer_norm():
-    """And differences of the very function that torch ran, with no rule of refgrad's in them, say the same."""
+    """And differences of the very function that torch ran, with no rule of refgrad's in them, say
+    the same."""
     for layer in ("batch_norm", "layer_norm"):
         network = drawn.alone(layer)
         rows = [r for r in job.check_network(network) if r["verdict"] == WRONG]
@@ -92,7 +97,8 @@ def test_torch_in_reverse_over_forward_mode_is_found_wrong_through_batch_norm_an
         with arithmetic(400):
             h, x = 2.0 ** -100, {k: Ball(a) for k, a in leaves.items()}
             at = {(s, t): interpret(network, REFGRAD.function,
-                                    {k: b + s * h * u[k] + t * h * v[k] for k, b in x.items()}, balls)
+                                    {k: b + s * h * u[k] + t * h * v[k] for k, b in x.items()},
+                                    balls)
                   for s in (1, -1) for t in (1, -1)}
             difference = (at[1, 1] - at[1, -1] - at[-1, 1] + at[-1, -1]) / (2 * h) / (2 * h)
         x, u, v, constants = (TORCH.arrays(d, "float64") for d in (leaves, u, v, constants))
@@ -115,7 +121,8 @@ def test_a_differentiator_that_raises_gives_no_answer_and_the_run_goes_on(monkey
         return right(mode, *arguments)
     monkeypatch.setattr(TORCH, "differentiate", fails)
     result = job.run(3, 2, "quick", workers=1)
-    failed = [r for r in result.rows if r["verdict"] == NO_ANSWER and r["mode"] == "forward over reverse"]
+    failed = [r for r in result.rows
+              if r["verdict"] == NO_ANSWER and r["mode"] == "forward over reverse"]
     assert {r["note"] for r in failed} == {"RuntimeError: no such kernel"}
     assert len(failed) == 2 * sum(len(n.leaves) for n in result.networks)
     assert any(r["verdict"] == RIGHT for r in result.rows if r["network"] == result.networks[-1].id)
@@ -126,8 +133,10 @@ def test_a_planted_fault_is_wrong_in_its_rows_alone(monkeypatch, library):
     def turning(mode, right):
         def turned(f, x, u, v):
             # torch's reverse over forward is wrong of itself in some networks.
-            found = right(Mode.REVERSE_OVER_REVERSE if mode == Mode.REVERSE_OVER_FORWARD else mode, f, x, u, v)
-            if mode == Mode.REVERSE and not isinstance(next(iter(found.values())), Ball):  # the truth stays the truth
+            found = right(Mode.REVERSE_OVER_REVERSE if mode == Mode.REVERSE_OVER_FORWARD else mode,
+                          f, x, u, v)
+            # The truth stays the truth.
+            if mode == Mode.REVERSE and not isinstance(next(iter(found.values())), Ball):
                 found = {k: -g if k == "x" else g for k, g in found.items()}
             return found
         return turned
@@ -138,12 +147,14 @@ def test_a_planted_fault_is_wrong_in_its_rows_alone(monkeypatch, library):
         monkeypatch.setattr(TORCH, "differentiate", lambda mode, *what: of_torch(
             Mode.REVERSE_OVER_REVERSE if mode == Mode.REVERSE_OVER_FORWARD else mode, *what))
     rows = job.check_network(drawn.alone("linear[no bias]", 3))
-    wrong = {(r["differentiator"], r["mode"], r["parameter"], r["dtype"]) for r in rows if r["verdict"] == WRONG}
+    wrong = {(r["differentiator"], r["mode"], r["parameter"], r["dtype"]) for r in rows
+             if r["verdict"] == WRONG}
     assert wrong == {(library.name, "reverse", "x", dtype) for dtype in job.DTYPES}
 
 
 def test_a_wrong_rule_of_refgrad_is_noticed_by_differences(monkeypatch):
-    """The exact value is refgrad's own, so a wrong rule makes that wrong too: only the digits can tell."""
+    """The exact value is refgrad's own, so a wrong rule makes that wrong too: only the digits can
+    tell."""
     network = drawn.alone("relu")
     right = REFGRAD.function
 
@@ -155,12 +166,14 @@ def test_a_wrong_rule_of_refgrad_is_noticed_by_differences(monkeypatch):
         relu.def_vjp(lambda g, y, x: (g * np.where(x > 0, 1 + 2.0 ** -50, 0.0),))
         return relu
     monkeypatch.setattr(REFGRAD, "function", faulty)
-    digits = {r["parameter"]: r["digits"] for r in job.check_network(network) if r["mode"] == "reverse"}
+    digits = {r["parameter"]: r["digits"] for r in job.check_network(network)
+              if r["mode"] == "reverse"}
     assert 14 < digits["x"] < 17
 
 
 def test_what_is_undecided_is_so_in_every_row(monkeypatch):
-    monkeypatch.setattr(exact, "differentiate", lambda *a, **k: exact.Truth(bits=3200, undecided="greater: open"))
+    monkeypatch.setattr(exact, "differentiate",
+                        lambda *a, **k: exact.Truth(bits=3200, undecided="greater: open"))
     rows = job.check_network(drawn.alone("linear[no bias]", 3))
     assert {(r["verdict"], r["note"]) for r in rows} == {("undecided", "greater: open")}
     assert all(np.isnan(r["digits"]) for r in rows)
@@ -225,5 +238,6 @@ def test_a_refuted_rule_is_named_and_torch_is_not_measured_by_it(monkeypatch):
     assert set(refuted["mode"]) >= {"reverse", "forward over reverse"}
     assert not ((wrong["differentiator"] == "torch") & wrong["mode"].eq("reverse")).any()
     found = frames.findings_table(errors, networks)
-    assert set(found.loc[(found["differentiator"] == "refgrad") & (found["verdict"] == "wrong"), "layer"]) == {
-        "layer_norm"}
+    assert set(found.loc[(found["differentiator"] == "refgrad") & (found["verdict"] == "wrong"),
+                         "layer"]) == {
+                             "layer_norm"}

@@ -1,4 +1,5 @@
-"""The checker does not break what it checks: state, processes, domains; and it takes no longer than it must."""
+"""The checker does not break what it checks: state, processes, domains; and it takes no longer than
+it must."""
 
 import functools
 import io
@@ -53,7 +54,8 @@ def test_what_is_counted_by_a_mask_is_a_whole_number(f):
 def test_an_open_mask_is_said_to_be_open_however_it_is_used():
     with arithmetic("float32"):
         x = Ball(np.array([1.0, 0.0, 2.0])) * 1.1 - 1.1
-        for use in (np.count_nonzero, np.nonzero, np.argwhere, lambda m: x[m], lambda m: x[np.sum(m)],
+        for use in (np.count_nonzero, np.nonzero, np.argwhere,
+                    lambda m: x[m], lambda m: x[np.sum(m)],
                     lambda m: int(np.sum(m)), lambda m: range(np.sum(m)), lambda m: x[:np.sum(m)],
                     lambda m: np.take(x, np.sum(m)), lambda m: np.where(m)):
             with pytest.raises(Undecided):
@@ -127,7 +129,8 @@ def counting(x, log=[0]):
 @pytest.mark.parametrize("options", [{}, {"vjp": lambda g, x: g * np.cos(x)}])
 def test_variables_defaults_and_attributes_of_functions_are_as_before(options):
     assert check(counting, X, **options).ok
-    assert COUNT == 0 and LOG == {"calls": 0} and counting.__defaults__ == ([0],) and not vars(counting)
+    assert (COUNT == 0 and LOG == {"calls": 0} and counting.__defaults__ == ([0],)
+            and not vars(counting))
 
 
 def test_random_generators_are_where_they_were():
@@ -138,18 +141,21 @@ def test_random_generators_are_where_they_were():
     shared = np.random.get_state()[1].copy(), random.getstate(), torch.get_rng_state()
 
     def f(x):
-        own.random(), twister.rand(), python.random(), np.random.rand(), random.random(), torch.rand(1)
+        (own.random(), twister.rand(), python.random(), np.random.rand(), random.random(),
+         torch.rand(1))
         torch.rand(1, generator=torches)
         return np.sin(x)
 
     assert check(f, X).ok
     assert (own.bit_generator.state, twister.get_state()[2], python.getstate()) == kept
     assert np.array_equal(np.random.get_state()[1], shared[0]) and random.getstate() == shared[1]
-    assert torch.equal(torch.get_rng_state(), shared[2]) and torch.equal(torches.get_state(), theirs)
+    assert (torch.equal(torch.get_rng_state(), shared[2])
+            and torch.equal(torches.get_state(), theirs))
 
 
 def test_tensors_modules_and_buffers_that_are_closed_over_are_as_before():
-    norm, weight, counter = torch.nn.BatchNorm1d(3).double(), torch.ones(3, dtype=torch.float64), torch.zeros(())
+    norm, weight, counter = (torch.nn.BatchNorm1d(3).double(), torch.ones(3, dtype=torch.float64),
+                             torch.zeros(()))
     weight.requires_grad_()
     weight.grad = torch.full((3,), 2.0, dtype=torch.float64)
 
@@ -179,7 +185,8 @@ def test_state_puts_back_containers_arrays_and_slots():
     held.parts[2][:] = 7
     held.new = 1
     state.put_back()
-    assert slots.a == 1 and held.parts[0] == {"k": [1, 2]} and held.parts[1] == {3} and not hasattr(held, "new")
+    assert (slots.a == 1 and held.parts[0] == {"k": [1, 2]} and held.parts[1] == {3}
+            and not hasattr(held, "new"))
     assert np.array_equal(held.parts[2], [0, 1, 2])
 
 
@@ -200,7 +207,8 @@ def dying(how):
 
 def test_shapes_that_nobody_gave_may_end_their_own_process_alone():
     report = check(dying(lambda: os.kill(os.getpid(), signal.SIGSEGV)), T)
-    assert report.ok and any("SIGSEGV" in f.note and f.point == "a batch of one" for f in report.verdicts)
+    assert report.ok and any("SIGSEGV" in f.note and f.point == "a batch of one"
+                             for f in report.verdicts)
     assert check(dying(lambda: os._exit(3)), T).ok
 
 
@@ -319,7 +327,8 @@ def test_blame_finds_the_entry_among_many(frequency):
     gradient = {"x": np.cos(frequency * x["x"])}
     gradient["x"][300] *= 1.0001
     v = {"x": np.random.default_rng(0).uniform(0.5, 2, 5000)}
-    found = estimated.blame(lambda x: float(np.sum(np.sin(frequency * x["x"]))) / frequency, x, gradient, v)
+    found = estimated.blame(lambda x: float(np.sum(np.sin(frequency * x["x"]))) / frequency, x,
+                            gradient, v)
     assert found.index == (300,) and found.certain and abs(found.factor - 1.0001) < 1e-7
 
 
@@ -352,7 +361,8 @@ def test_a_fault_that_shows_for_a_batch_of_one_or_two_alone():
     two = check(np.sin, X[:1], vjp=lambda g, x: g * np.cos(x) * (1 if len(x) == 1 else 2))
     assert {f.point for f in one.failures} == {"a batch of one"}
     assert {f.point for f in two.failures} == {"a batch of two"}
-    squeezed = function(torch.sin, lambda g, x: torch.squeeze(g * torch.cos(x)).expand_as(x) * (2 - (len(x) > 1)))
+    squeezed = function(
+        torch.sin, lambda g, x: torch.squeeze(g * torch.cos(x)).expand_as(x) * (2 - (len(x) > 1)))
     assert {f.point for f in check(squeezed, T).failures} == {"a batch of one"}
 
 
@@ -411,10 +421,12 @@ def test_indices_at_both_ends():
         return found,
 
     def failing():
-        report = check(lambda w, i: w[i], np.arange(12.0).reshape(4, 3), np.array([1, 2, 2]), vjp=vjp)
+        report = check(lambda w, i: w[i], np.arange(12.0).reshape(4, 3),
+                       np.array([1, 2, 2]), vjp=vjp)
         return {f.point for f in report.failures}
     first = 2
     assert failing() == {"indices at both ends"}
     first = 0  # it may stand for padding
     assert not failing()
-    assert check(lambda w, i: F.embedding(i, w, padding_idx=0), T.repeat(2, 1), torch.tensor([1, 2, 2])).ok
+    assert check(lambda w, i: F.embedding(i, w, padding_idx=0), T.repeat(2, 1),
+                 torch.tensor([1, 2, 2])).ok

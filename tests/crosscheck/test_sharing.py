@@ -1,4 +1,5 @@
-"""Work is shared out: the same results whatever does it, and a worker that is lost takes its task alone with it."""
+"""Work is shared out: the same results whatever does it, and a worker that is lost takes its task
+alone with it."""
 
 import os
 import signal
@@ -43,7 +44,8 @@ def dying(n):
 @pytest.fixture(scope="module")
 def cluster():
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as found:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=2,
+                                  dashboard_address=None) as found:
         yield found.scheduler_address
 
 
@@ -54,7 +56,8 @@ def nothing(task):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_errors_and_ticks(workers):
     ticks = []
-    assert share_out(square, range(20), workers, ticks.append) == ({n: n * n for n in range(20)}, "")
+    assert (share_out(square, range(20), workers, ticks.append)
+            == ({n: n * n for n in range(20)}, ""))
     assert sorted(ticks) == list(range(20))
     assert share_out(square, [], workers, nothing) == ({}, "")
     with pytest.raises(OSError, match="no 7"):
@@ -64,7 +67,8 @@ def test_results_errors_and_ticks(workers):
 def test_a_worker_that_is_lost_is_replaced_and_its_task_alone_is_repeated(tmp_path):
     found, stopped = share_out(partial(dying_once, folder=tmp_path), range(12), 2, nothing)
     assert found == {n: n * n for n in range(12)} and not stopped
-    assert {n: len(list(tmp_path.glob(f"{n}-*"))) for n in range(12)} == {**dict.fromkeys(range(12), 1), 3: 2}
+    assert ({n: len(list(tmp_path.glob(f"{n}-*"))) for n in range(12)}
+            == {**dict.fromkeys(range(12), 1), 3: 2})
 
 
 def test_a_task_of_which_every_worker_dies_is_given_up():
@@ -73,7 +77,8 @@ def test_a_task_of_which_every_worker_dies_is_given_up():
 
 
 def test_the_same_rows_on_a_cluster(cluster):
-    tables = [errors_table(job.run(0, 3, "quick", workers=w).rows).to_csv() for w in (1, 2, cluster)]
+    tables = [errors_table(job.run(0, 3, "quick", workers=w).rows).to_csv()
+              for w in (1, 2, cluster)]
     assert tables[0] == tables[1] == tables[2]
 
 
@@ -110,8 +115,8 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_their_parent(tmp_path, end):
     (tmp_path / "forever.py").write_text(FOREVER)
-    with subprocess.Popen([sys.executable, tmp_path / "forever.py"], stdout=subprocess.PIPE, text=True,
-                          env=ENVIRONMENT) as parent:
+    with subprocess.Popen([sys.executable, tmp_path / "forever.py"], stdout=subprocess.PIPE,
+                          text=True, env=ENVIRONMENT) as parent:
         workers = [int(parent.stdout.readline()) for _ in range(2)]
         assert all(map(_runs, workers))
         parent.send_signal(end)

@@ -40,10 +40,12 @@ def printed(program):
 
 
 def test_the_smallest_network_with_a_layer():
-    for network in (NORMED, chain("linear", "layer_norm", "residual", "gelu", "layer_norm", "mse_loss")):
+    for network in (NORMED,
+                    chain("linear", "layer_norm", "residual", "gelu", "layer_norm", "mse_loss")):
         small = shrink(network, lambda n: "layer_norm" in n.layers)
         assert small.layers == ["layer_norm"] and len(small.leaves) == 1 and small.id == network.id
-        assert small.size <= 2 and all(a.scale == 1 and a.law == "normal" for a in small.arrays.values())
+        assert (small.size <= 2
+                and all(a.scale == 1 and a.law == "normal" for a in small.arrays.values()))
         x = small.draw()[0]["x"]
         assert np.array_equal(x, np.round(x)) and np.all(x != 0)
 
@@ -52,7 +54,8 @@ def test_what_the_failure_needs_is_kept():
     network = NORMED
     leaves = {"x", "weight_0"} & set(network.leaves)
     wide = lambda n: max((a.shape[-1] for a in n.arrays.values() if a.shape), default=0)
-    small = shrink(network, lambda n: leaves <= set(n.leaves) and n.calls[-1].layer is not None and wide(n) >= 2)
+    small = shrink(network, lambda n: leaves <= set(n.leaves) and n.calls[-1].layer is not None
+                   and wide(n) >= 2)
     assert leaves <= set(small.leaves) and small.calls[-1].layer is not None and wide(small) == 2
 
 
@@ -96,8 +99,9 @@ def test_a_program_prints_what_the_library_gives(library):
         u, v = directions(network)
         leaves, constants = network.draw()
         try:
-            answer = NetworkSubject(network, library_named(library), leaves, constants, (dtype,)).answer(
-                mode, leaves, None, u, v, dtype)
+            answer = NetworkSubject(network, library_named(library), leaves, constants,
+                                    (dtype,)).answer(
+                                        mode, leaves, None, u, v, dtype)
         except Exception:
             continue
         name = list(answer)[n % len(answer)]
@@ -105,7 +109,8 @@ def test_a_program_prints_what_the_library_gives(library):
         expected = np.asarray(answer[name])
         error = np.abs(printed(program) - expected)
         assert np.all(error <= 1000 * np.finfo(dtype).eps * np.max(np.abs(expected))), program
-        assert f"crosscheck replay {network.id}" in program and f"# exact: {expected.tolist()}" in program
+        assert (f"crosscheck replay {network.id}" in program
+                and f"# exact: {expected.tolist()}" in program)
 
 
 def test_the_differences_that_stand_in_for_refuted_rules():
@@ -131,14 +136,18 @@ def rows_of(*networks):
 
 
 def test_the_wrong_second_derivatives_of_torch():
-    found = torch_findings(*rows_of(alone("linear"), alone("relu"), alone("batch_norm"), alone("layer_norm")))
+    found = torch_findings(*rows_of(alone("linear"), alone("relu"), alone("batch_norm"),
+                                    alone("layer_norm")))
     assert tuple(found.columns) == TORCH_FINDINGS.columns
     assert {"reverse over forward", "forward over forward"} == set(found["mode"])
-    assert sorted(zip(found["layer"], found["mode"])) == sorted(set(zip(found["layer"], found["mode"])))
+    assert sorted(zip(found["layer"], found["mode"])) == sorted(
+        set(zip(found["layer"], found["mode"])))
     assert {"layer_norm", "batch_norm"} == set(found["layer"])
     for row in found.itertuples():
-        assert row.program.count("\n") <= 10 and row.network in row.program and row.verdict == "wrong"
-        wrong, exact = printed(row.program), np.array(ast.literal_eval(row.program.rsplit("# exact: ", 1)[1]))
+        assert (row.program.count("\n") <= 10 and row.network in row.program
+                and row.verdict == "wrong")
+        wrong, exact = (printed(row.program),
+                        np.array(ast.literal_eval(row.program.rsplit("# exact: ", 1)[1])))
         entry = np.unravel_index(np.argmax(np.abs(wrong - exact)), wrong.shape)
         assert wrong[entry] == pytest.approx(row.torch, rel=1e-9) and exact[entry] == row.exact
         assert row.ulps > 1e6
@@ -148,11 +157,13 @@ def test_a_network_is_explained(monkeypatch):
     network = alone("batch_norm")
     said = list(findings.explained(network, check_network(network)))
     assert [text.split(":")[0] for text, _ in said] == [
-        "torch is wrong in reverse over forward, float64", "torch is wrong in forward over forward, float64"]
+        "torch is wrong in reverse over forward, float64",
+        "torch is wrong in forward over forward, float64"]
     assert all(program.startswith("import torch") for _, program in said)
     plant(monkeypatch, "batch_norm", "vjp", 0, lambda rule, *a, **k: -rule(*a, **k))
     said = list(findings.explained(network, check_network(network)))
-    assert said[0][0].startswith("The vjp of argument 0 of batch_norm is wrong (operation 1 of the program")
+    assert said[0][0].startswith("The vjp of argument 0 of batch_norm is wrong (operation 1 of the "
+                                 "program")
     assert len(said) > 1 and all(text.startswith("refgrad is wrong in ") for text, _ in said[1:])
 
 
@@ -172,14 +183,16 @@ def test_nothing_is_found_where_nothing_is_wrong():
     ("sigmoid", "vjp", lambda rule, g, *a: 2 * rule(g, *a), ("vjp", "factor 2")),
     ("sigmoid", "jvp", lambda rule, v, *a: rule(v, *a) * (1 + 2.0 ** -30), ("jvp", "9.0 digits")),
     ("sigmoid", "vjp", lambda rule, g, y, x: g * bare(y * (1 - y)), ("differentiated again",)),
-    ("sigmoid", "vjp", lambda rule, g, y, x: rule(g, y, x).astype(np.float32).astype(x.dtype), ("In float64",))])
+    ("sigmoid", "vjp", lambda rule, g, y, x: rule(g, y, x).astype(np.float32).astype(x.dtype),
+     ("In float64",))])
 def test_a_fault_of_refgrad_is_pinned_and_reproduced(name, which, fault, says, monkeypatch):
     plant(monkeypatch, name, which, 0, fault)
     found = refgrad_findings(*rows_of(alone("sigmoid"), alone("relu")))
     assert len(found) and set(found["primitive"]) == {name} and set(found["layer"]) == {"sigmoid"}
     for row in found.itertuples():
         assert row.rule.startswith(which) and all(part in row.says for part in says)
-        assert row.program.count("\n") <= 10 and f"crosscheck replay {id_of('sigmoid')}" in row.program
+        assert (row.program.count("\n") <= 10
+                and f"crosscheck replay {id_of('sigmoid')}" in row.program)
         value = printed(row.program)
         assert np.min(np.abs(value - row.refgrad)) <= 1e-12 * abs(row.refgrad)
         assert row.refgrad != row.exact

@@ -14,8 +14,8 @@ import pytest
 
 from crosscheck.report.tables import read_table
 from crosscheck.studies import runner
-from crosscheck.studies.speed import (PROFILE, SPEED, TABLE, aims, contenders, measure, numpy_by_hand,
-                                      profile, refgrad_side)
+from crosscheck.studies.speed import (PROFILE, SPEED, TABLE, aims, contenders, measure,
+                                      numpy_by_hand, profile, refgrad_side)
 from crosscheck.studies.speed.contenders import CONTENDERS, HAND, OURS, WRITTEN, Contender, Worker
 from crosscheck.studies.speed.networks import APART, NETWORKS
 from crosscheck.studies.speed.plots import OF, plot_speed
@@ -48,14 +48,16 @@ def test_contenders_agree():
             for dtype in DTYPES:
                 for worker in (w for w in workers if w.contender.takes(problem)):
                     found = worker.ask("prepare", problem, exact.astype(dtype))
-                    assert measure.apart(found, expected, dtype) < rounding(problem, dtype), worker.contender.name
+                    assert (measure.apart(found, expected, dtype)
+                            < rounding(problem, dtype)), worker.contender.name
 
 
 def test_of_equal_entries_in_a_pooling_window_one_has_the_gradient():
     """Of whole numbers many are equal, and nothing is rounded before the output layer."""
     problem = next(p for p in PROBLEMS if p.kind == "images")
     data = draw(problem, 0)
-    data = replace(data, x=np.sign(data.x), parameters=[np.round(2 * a) for a in data.parameters[:4]]
+    data = replace(data, x=np.sign(data.x),
+                   parameters=[np.round(2 * a) for a in data.parameters[:4]]
                    + [a / 8 for a in data.parameters[4:]])
     found = refgrad_side.arrays(refgrad_side.prepare_jit(problem, data)())
     assert measure.apart(found, by_hand(problem, data), "float64") < rounding(problem, "float64")
@@ -68,7 +70,8 @@ def test_by_hand_at_other_sizes(kind, depth):
         problem = replace(TINY, kind=kind, depth=depth, batch_norm=batch_norm)
         data = draw(problem, 3)
         found = refgrad_side.arrays(refgrad_side.prepare(problem, data)())
-        assert measure.apart(found, by_hand(problem, data), "float64") < rounding(problem, "float64")
+        assert (measure.apart(found, by_hand(problem, data), "float64")
+                < rounding(problem, "float64"))
 
 
 @IN_PARTS
@@ -86,8 +89,10 @@ def test_by_hand_repeats_itself_and_leaves_its_arguments(problem):
 def test_the_data_are_exact_in_float32_and_away_from_kinks(problem):
     data = draw(problem, 2)
     again = data.astype("float32").astype("float64")
-    assert all(map(np.array_equal, (*data.parameters, data.x, data.y), (*again.parameters, again.x, again.y)))
-    if problem.activation == "relu" and problem.kind not in ("chain", *NETWORKS) and not problem.batch_norm:
+    assert all(map(np.array_equal, (*data.parameters, data.x, data.y),
+                   (*again.parameters, again.x, again.y)))
+    if (problem.activation == "relu" and problem.kind not in ("chain", *NETWORKS)
+            and not problem.batch_norm):
         h = data.x
         for W, b in zip(data.parameters[:-2:2], data.parameters[1:-2:2]):
             z = h @ W.T + b
@@ -96,11 +101,13 @@ def test_the_data_are_exact_in_float32_and_away_from_kinks(problem):
 
 
 def test_no_image_is_near_a_kink():
-    """Of the first convolution: neither where relu bends, nor where another entry of a window is the largest."""
+    """Of the first convolution: neither where relu bends, nor where another entry of a window is
+    the largest."""
     problem = next(p for p in PROBLEMS if p.kind == "images")
     data = draw(problem, 3)
     W, b = data.parameters[:2]
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(data.x, [(0, 0)] * 2 + [(1, 1)] * 2), W.shape[2:], (2, 3))
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(data.x, [(0, 0)] * 2 + [(1, 1)] * 2),
+                                                       W.shape[2:], (2, 3))
     z = np.einsum("nchwij,qcij->nqhw", windows, W) + b[:, None, None]
     assert np.min(np.abs(z)) > 1e2 * np.finfo(np.float32).eps * np.max(np.abs(z))
     n, c, h, w = z.shape
@@ -177,7 +184,8 @@ def test_disturbed_blocks_are_thrown_away_and_asked_for_again(monkeypatch):
     rounds = measure.Rounds({HAND: hand, OURS: ours}, {HAND: 1, OURS: 1}, np.random.default_rng(0))
     rounds.run(0)
     found = rounds.columns(OURS)
-    assert found["ratio"] == 2.5 and (found["low"], found["high"]) == (2, 3) and found["rounds"] == 2
+    assert (found["ratio"] == 2.5 and (found["low"], found["high"]) == (2, 3)
+            and found["rounds"] == 2)
     assert found["thrown_away"] == 1 + measure.AGAIN and rounds.columns(HAND)["thrown_away"] == 1
     assert found["over_refgrad"] == 1
 
@@ -222,8 +230,10 @@ def small(monkeypatch):
     monkeypatch.setattr(measure, "PAUSE", 0)
     monkeypatch.setattr(measure, "QUICK", NO_TIME)
     monkeypatch.setattr(measure, "thread_counts", lambda: (1, 3))
-    monkeypatch.setattr(measure, "chosen", lambda quick: [replace(TINY, name="MLP 8"), PROBLEMS[-1]])
-    monkeypatch.setattr(measure, "present", lambda quick: [BY_NAME[HAND], BY_NAME[OURS], BY_NAME[WRITTEN]])
+    monkeypatch.setattr(measure, "chosen",
+                        lambda quick: [replace(TINY, name="MLP 8"), PROBLEMS[-1]])
+    monkeypatch.setattr(measure, "present",
+                        lambda quick: [BY_NAME[HAND], BY_NAME[OURS], BY_NAME[WRITTEN]])
 
 
 def test_the_part_writes_table_plot_and_page(small, tmp_path, capsys):
@@ -235,7 +245,8 @@ def test_the_part_writes_table_plot_and_page(small, tmp_path, capsys):
     assert frame["version"].str.match(r"(numpy|refgrad) \d").all() and (frame["off"] <= 1).all()
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
     html = (tmp_path / "index.html").read_text()
-    assert ">Speed</h2>" in html and "NumPy by hand" in html and "with one thread and 3 threads, seed 0, on " in html
+    assert (">Speed</h2>" in html and "NumPy by hand" in html
+            and "with one thread and 3 threads, seed 0, on " in html)
     assert " ".join(capsys.readouterr().out.split()).count("of 1 aims") == 2
 
 
@@ -247,7 +258,8 @@ def test_a_profile_says_where_the_time_goes(small, tmp_path):
     assert profile.PROGRAM in set(frame.loc[frame["way"] == WRITTEN, "part"])
     assert {"tape and sweep", "tracing: dispatch"} <= set(frame.loc[frame["way"] == OURS, "part"])
     lines = profile.side_by_side(frame)
-    assert len(lines) == frame["part"].nunique() and len(lines.columns) == 1 + 2 * len(profile.SHOWN)
+    assert (len(lines) == frame["part"].nunique()
+            and len(lines.columns) == 1 + 2 * len(profile.SHOWN))
 
 
 def test_every_room_of_the_engine_has_a_part():
@@ -262,25 +274,31 @@ def test_interrupted_it_keeps_what_is_finished(small):
         if "Hessian" in description:
             raise KeyboardInterrupt
     result = measure.run_speed(0, True, tick)
-    assert result.stopped == "interrupted" and set(result.frame["problem"]) == {"MLP 8", "Hessian-vector 32"}
+    assert (result.stopped == "interrupted"
+            and set(result.frame["problem"]) == {"MLP 8", "Hessian-vector 32"})
 
 
 def rows(**ratios):
-    return [{"problem": problem.replace("_", " "), "dtype": "float64", "contender": who, "ratio": ratio,
-             "over_refgrad": over, "over_jit": 2 * over, "low": ratio, "high": ratio, "seconds": 1e-4, "threads": 1,
+    return [{"problem": problem.replace("_", " "), "dtype": "float64", "contender": who,
+             "ratio": ratio, "over_refgrad": over, "over_jit": 2 * over, "low": ratio,
+             "high": ratio, "seconds": 1e-4, "threads": 1,
              "version": "x 1", "thrown_away": 0, "note": np.nan}
             for problem, of in ratios.items() for who, (ratio, over) in of.items()]
 
 
 def test_aims_are_judged_by_their_worst_case():
-    frame = pd.DataFrame(rows(MLP_8={HAND: (1, 1), OURS: (2.8, 1), WRITTEN: (1.1, 1), "torch": (2.6, 1.0)},
-                              MLP_32={HAND: (1, 1), OURS: (4.2, 1), WRITTEN: (2.1, 1), "torch": (6.3, 3.0)}))
+    frame = pd.DataFrame(
+        rows(MLP_8={HAND: (1, 1), OURS: (2.8, 1), WRITTEN: (1.1, 1), "torch": (2.6, 1.0)},
+             MLP_32={HAND: (1, 1), OURS: (4.2, 1), WRITTEN: (2.1, 1), "torch": (6.3, 3.0)}))
     ours, torch = aims.judged(frame).to_dict("records")
     assert (ours[OURS], ours[f"{OURS}: the worst of"]) == (4.2, "MLP 32, float64")
-    assert (ours[WRITTEN], ours["met by"]) == (2.1, "none") and ours["missed by the factor"] == pytest.approx(1.5)
-    assert (torch[OURS], torch[WRITTEN], torch[f"{WRITTEN}: the worst of"]) == (1.0, 2.0, "MLP 8, float64")
+    assert ((ours[WRITTEN], ours["met by"]) == (2.1, "none")
+            and ours["missed by the factor"] == pytest.approx(1.5))
+    assert ((torch[OURS], torch[WRITTEN], torch[f"{WRITTEN}: the worst of"])
+            == (1.0, 2.0, "MLP 8, float64"))
     assert torch["missed by the factor"] == pytest.approx(1.25)
-    assert aims.sentence(frame).endswith("of 2 aims 0 are met, the others missed by factors of 1.25 to 1.50")
+    assert aims.sentence(frame).endswith("of 2 aims 0 are met, the others missed by factors of "
+                                         "1.25 to 1.50")
     met = aims.judged(pd.DataFrame(rows(MLP_8={OURS: (1.5, 1), WRITTEN: (1.2, 1)})))
     assert met["met by"].to_list() == [WRITTEN] and met["missed by the factor"].isna().all()
     assert aims.sentence(frame.head(0)) == "Nothing was measured"
@@ -296,10 +314,11 @@ def test_who_was_not_timed_is_on_the_page(tmp_path):
     frame = pd.DataFrame(rows(MLP_8={HAND: (1, 1), OURS: (1.3, 1), "torch": (np.nan, np.nan)}))
     frame["note"] = [np.nan, np.nan, "refused: its answer is off"]
     section, = sections(tmp_path, frame, None)
-    assert section["tables"][-1]["rows"] == [["torch", "MLP 8", "float64", "refused: its answer is off"]]
+    assert section["tables"][-1]["rows"] == [["torch", "MLP 8", "float64",
+                                              "refused: its answer is off"]]
     lines = measure.side_by_side(frame)
-    assert lines.iloc[0].to_dict() == {"threads": 1, "problem": "MLP 8", "dtype": "float64", f"{HAND}, µs": 100,
-                                       OURS: "1.30 (1.30–1.30)", "torch": ""}
+    assert lines.iloc[0].to_dict() == {"threads": 1, "problem": "MLP 8", "dtype": "float64",
+                                       f"{HAND}, µs": 100, OURS: "1.30 (1.30–1.30)", "torch": ""}
     figure = plot_speed(frame, path=tmp_path / "speed.png")
     ax, = figure.axes
     assert labels(ax.yaxis) == ["MLP 8"] and ax.get_title() == "float64, one thread"

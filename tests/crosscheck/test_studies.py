@@ -22,7 +22,8 @@ from refgrad.primitive import TABLE
 
 from .figures import dots, labels, texts
 
-MODULES = pytest.mark.parametrize("module", [refgrad_programs, torch_programs], ids=["refgrad", "torch"])
+MODULES = pytest.mark.parametrize("module", [refgrad_programs, torch_programs],
+                                  ids=["refgrad", "torch"])
 METHODS = {"reverse", "forward", "forward batched", "differences"}
 
 
@@ -38,7 +39,8 @@ def frame():
     """A whole scaling study of small nets."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gradient, "sizes", lambda quick: [1, 2, 4, 8])
-        patch.setattr(jacobian, "sizes", lambda quick: [(n, m) for n in (1, 4, 16) for m in (1, 4, 16)])
+        patch.setattr(jacobian, "sizes",
+                      lambda quick: [(n, m) for n in (1, 4, 16) for m in (1, 4, 16)])
         patch.setattr(cheap_gradient, "sizes", lambda quick: [4, 8])
         ticks = []
         found = scaling.run_scaling(seed=3, quick=True, tick=ticks.append)
@@ -49,8 +51,9 @@ def frame():
 # Slopes
 
 
-@pytest.mark.parametrize("freedom, t", [(1, np.tan(0.475 * np.pi)), (2, 0.95 * np.sqrt(2 / (1 - 0.95 ** 2))),
-                                        (10_000, NormalDist().inv_cdf(0.975))])
+@pytest.mark.parametrize("freedom, t",
+                         [(1, np.tan(0.475 * np.pi)), (2, 0.95 * np.sqrt(2 / (1 - 0.95 ** 2))),
+                          (10_000, NormalDist().inv_cdf(0.975))])
 def test_student_quantiles(freedom, t):
     assert slope.student(0.95, freedom) == pytest.approx(t, rel=1e-3)
 
@@ -79,10 +82,12 @@ def test_slope_that_points_do_not_determine():
 
 def test_slopes_are_fitted_to_the_upper_sizes_and_prefer_measurements():
     n = np.array([1, 4, 16, 64, 256, 1024])
-    rows = pd.DataFrame({"study": "gradient", "library": "refgrad", "method": "forward", "parameters": n,
+    rows = pd.DataFrame({"study": "gradient", "library": "refgrad",
+                         "method": "forward", "parameters": n,
                          "seconds": np.maximum(1e-9 * n ** 2.0, 1e-7), "projected": True})
     twice = rows.tail(3).assign(projected=False)
-    rows.loc[rows.tail(3).index, "seconds"] *= 100  # worthless projections, where there are measurements
+    # Worthless projections, where there are measurements.
+    rows.loc[rows.tail(3).index, "seconds"] *= 100
     found = gradient.with_slopes(pd.concat([rows, twice], ignore_index=True))
     assert np.allclose(found[["slope", "slope_low", "slope_high"]], 2)
     assert len(gradient.curve(found)) == len(n)
@@ -146,14 +151,16 @@ def test_threads_without_threadpoolctl(monkeypatch):
 
 @MODULES
 def test_peak_bytes(module):
-    make = {refgrad_programs: np.ones, torch_programs: lambda n: torch.ones(n, dtype=torch.float64)}[module]
+    make = {refgrad_programs: np.ones,
+            torch_programs: lambda n: torch.ones(n, dtype=torch.float64)}[module]
 
     def one_after_the_other():
         for _ in range(3):
             make(100_000)
 
     assert module.peak_bytes(one_after_the_other) == pytest.approx(8e5, rel=0.02)
-    assert module.peak_bytes(lambda: [make(100_000), make(100_000)]) == pytest.approx(16e5, rel=0.02)
+    assert (module.peak_bytes(lambda: [make(100_000), make(100_000)])
+            == pytest.approx(16e5, rel=0.02))
 
 
 # Gradients in passes
@@ -162,14 +169,16 @@ def test_peak_bytes(module):
 @MODULES
 @pytest.mark.parametrize("method", gradient.IN_PASSES, ids=lambda m: m.name)
 def test_passes_make_the_gradient(module, method, monkeypatch):
-    monkeypatch.setattr(gradient, "TANGENTS", 7)  # 32 entries for each leaf: the last pass is a short one
+    # 32 entries for each leaf: the last pass is a short one
+    monkeypatch.setattr(gradient, "TANGENTS", 7)
     net = next(n for n in gradient.nets(0, width=1) if n.library == module.WideNet.library)
     way = gradient.InPasses(net, method)
     assert way.passes == (2 * 5 if method.batched else 2 * 32)
     for found, expected in zip(way.whole(), net.reverse(), strict=True):
         timing.agree(method.name, found, np.ravel(expected), method.limit)
-    assert [(k, d.shape if method.batched else d.size if hasattr(d, "size") else 1) for k, _, d in way.sample()] == [
-        (0, (7,) if method.batched else 1), (1, (7,) if method.batched else 1)]
+    assert [(k, d.shape if method.batched else d.size if hasattr(d, "size") else 1)
+            for k, _, d in way.sample()] == [
+                (0, (7,) if method.batched else 1), (1, (7,) if method.batched else 1)]
 
 
 def test_projection_is_the_time_of_a_pass_times_passes():
@@ -183,7 +192,8 @@ def test_batches_of_tangents_fit_into_memory():
     batched = gradient.Method("forward batched", batched=True)
     for parameters in (128, 10_000, 2 ** 20, 2 ** 30):
         chunk = batched.chunk(parameters)
-        assert 1 <= chunk <= gradient.TANGENTS and (chunk == 1 or chunk * parameters <= gradient.STACK)
+        assert (1 <= chunk <= gradient.TANGENTS
+                and (chunk == 1 or chunk * parameters <= gradient.STACK))
     assert gradient.Method("forward").chunk(128) == 1
 
 
@@ -203,7 +213,8 @@ def test_every_part_is_there(frame):
     assert tuple(frame.columns) == SCALING.columns
     assert set(frame["study"]) == {"gradient", "jacobian", "cheap gradient"}
     for study, rows in frame.groupby("study"):
-        assert set(rows["library"]) == {"refgrad", "torch", *["refgrad.jit"] * (study == "cheap gradient")}, study
+        assert set(rows["library"]) == {"refgrad", "torch",
+                                        *["refgrad.jit"] * (study == "cheap gradient")}, study
     of_gradient = frame[frame["study"] == "gradient"]
     for _, rows in of_gradient.groupby("library"):
         assert set(rows["method"]) == METHODS
@@ -215,7 +226,8 @@ def test_every_part_is_there(frame):
 
 def test_numbers_make_sense(frame):
     assert (frame["seconds"] > 0).all()
-    assert (frame["seconds_low"] <= frame["seconds"]).all() and (frame["seconds"] <= frame["seconds_high"]).all()
+    assert ((frame["seconds_low"] <= frame["seconds"]).all()
+            and (frame["seconds"] <= frame["seconds_high"]).all())
     of_gradient = frame[frame["study"] == "gradient"]
     assert (of_gradient["peak_bytes"] >= 8 * of_gradient["parameters"]).all()
     assert not of_gradient.loc[of_gradient["method"] == "reverse", "projected"].any()
@@ -231,7 +243,8 @@ def test_the_ratio_compares_like_with_like(frame):
     rows = frame[(frame["study"] == "jacobian") & (frame["inputs"] == 4) & (frame["outputs"] == 16)]
     seconds = rows.set_index(["library", "method"])["seconds"]
     ratio = rows.set_index(["library", "method"])["ratio"]
-    assert ratio["torch", "forward"] == pytest.approx(seconds["torch", "forward"] / seconds["torch", "reverse"])
+    assert (ratio["torch", "forward"]
+            == pytest.approx(seconds["torch", "forward"] / seconds["torch", "reverse"]))
     assert ratio["torch", "forward batched"] == pytest.approx(
         seconds["torch", "forward batched"] / seconds["torch", "reverse batched"])
     assert ratio["refgrad", "forward batched"] == pytest.approx(
@@ -263,7 +276,8 @@ def test_a_wrong_gradient_is_noticed(module, method, monkeypatch):
 
     monkeypatch.setattr(module.WideNet, method, wrong)
     # If the reference itself is wrong, all others disagree with it.
-    culprit = module.WideNet.library if (method, module) != ("reverse", refgrad_programs) else "torch"
+    culprit = (module.WideNet.library if (method, module) != ("reverse", refgrad_programs)
+               else "torch")
     with pytest.raises(Disagreement, match=culprit):
         list(gradient.measure(0, 2, quick=True))
 
@@ -282,7 +296,8 @@ def test_a_wrong_rule_is_noticed(rule, monkeypatch):
 def test_a_wrong_jacobian_is_noticed(module, monkeypatch):
     right = module.JACOBIANS["forward batched"]
     monkeypatch.setitem(module.JACOBIANS, "forward batched", lambda f: lambda x: 2 * right(f)(x))
-    with pytest.raises(Disagreement, match=f"{module.WideNet.library}, Jacobian by forward batched"):
+    with pytest.raises(Disagreement,
+                       match=f"{module.WideNet.library}, Jacobian by forward batched"):
         list(jacobian.measure(0, 4, 4, quick=True))
 
 
@@ -351,7 +366,8 @@ def test_plot_of_cheap_gradients(frame, closed):
 def test_labels_keep_their_distance():
     figure, ax = plots.plt.subplots()
     ax.set(xlim=(0, 1), ylim=(0, 100))
-    plots._label_ends(ax, 1, [(50, "a", "k"), (51, "b", "k"), (99, "c", "k"), (10, "d", "k")], apart=20)
+    plots._label_ends(ax, 1, [(50, "a", "k"), (51, "b", "k"), (99, "c", "k"), (10, "d", "k")],
+                      apart=20)
     scale = 72 / figure.dpi
     heights = {t.get_text(): ax.transData.transform(t.xy)[1] * scale + t.xyann[1] for t in ax.texts}
     plots.plt.close(figure)

@@ -23,8 +23,9 @@ NETWORKS, COVERAGE = draw_networks(0, 40)
 
 
 def row(network="full-0-0", verdict="exact to rounding", **values):
-    return {**dict(network=network, parameter="x", differentiator="refgrad", mode="reverse", dtype="float64",
-                   ulp_max=1.0, ulp_median=0.5, rel_error=1e-16, error_over_bound=0.1, bound="proven", digits=50.0,
+    return {**dict(network=network, parameter="x", differentiator="refgrad", mode="reverse",
+                   dtype="float64", ulp_max=1.0, ulp_median=0.5, rel_error=1e-16,
+                   error_over_bound=0.1, bound="proven", digits=50.0,
                    verdict=verdict, note=""), **values}
 
 
@@ -36,7 +37,8 @@ def errors(*rows):
 
 
 def test_a_table_comes_back_as_it_went(tmp_path):
-    frame = errors(row(), row(note="a, \"quoted\" note\nin two lines"), row(digits=np.inf), row(ulp_max=np.nan))
+    frame = errors(row(), row(note="a, \"quoted\" note\nin two lines"), row(digits=np.inf),
+                   row(ulp_max=np.nan))
     write_table(frame, tmp_path / "new" / ERRORS.name)
     again = read_table(tmp_path / "new", ERRORS, "run")
     assert list(again.columns) == list(COLUMNS)
@@ -45,7 +47,8 @@ def test_a_table_comes_back_as_it_went(tmp_path):
     assert np.isnan(again["ulp_max"][3])
 
 
-def test_the_same_table_gives_the_same_bytes_whenever_and_wherever_it_is_written(tmp_path, monkeypatch):
+def test_the_same_table_gives_the_same_bytes_whenever_and_wherever_it_is_written(
+        tmp_path, monkeypatch):
     for name, now in (("a.csv.gz", 1e9), ("b.csv.gz", 2e9)):
         monkeypatch.setattr("time.time", lambda: now)
         write_table(errors(row()), tmp_path / name)
@@ -79,7 +82,8 @@ def test_the_new_file_takes_the_old_ones_place(tmp_path):
     path = tmp_path / "a" / "errors.csv"
     for text in ("old", "new"):
         with replacing(path) as temporary:
-            assert os.path.dirname(temporary) == str(path.parent)  # the same file system, or replacing is not atomic
+            # The same file system, or replacing is not atomic.
+            assert os.path.dirname(temporary) == str(path.parent)
             with open(temporary, "w") as file:
                 file.write(text)
     assert path.read_text() == "new" and os.listdir(path.parent) == ["errors.csv"]
@@ -100,7 +104,8 @@ BROKEN = {
     "binary": (compress(b"\x89PNG\r\n\x1a\n\xff\xfe"), "cannot be read"),
     "another table": (compress(b"when,who\n1,2\n"), "lacks the columns network, parameter"),
     "cut within a row": (compress(f'{HEADER}\nquick-0-0,x,"refgr'.encode()), "cannot be read"),
-    "text for numbers": (compress(f"{HEADER}\na,b,c,d,e,f,g,h,i,j,k,l,m\n".encode()), "text in the columns of"),
+    "text for numbers": (compress(f"{HEADER}\na,b,c,d,e,f,g,h,i,j,k,l,m\n".encode()),
+                         "text in the columns of"),
 }
 
 
@@ -133,18 +138,21 @@ def test_a_folder_in_the_place_of_a_table(tmp_path):
 
 
 def test_layers_count_every_network_that_has_them():
-    found = frames.layers_table(errors(row("full-0-0"), row("full-0-1", digits=45.0, ulp_max=3.0)), NETWORKS)
+    found = frames.layers_table(errors(row("full-0-0"), row("full-0-1", digits=45.0, ulp_max=3.0)),
+                                NETWORKS)
     mse = found[found["layer"] == "mse_loss"].iloc[0]
     assert (mse["networks"], mse["rows"], mse["digits_min"], mse["ulp_max"]) == (2, 2, 45.0, 3.0)
     assert found[found["layer"] == "linear"].iloc[0]["networks"] == 1
 
 
 def test_findings_name_the_layer_that_explains_most():
-    """Wrong are all networks with dropout, and one of several with softmax: which it is not is told by the rest."""
+    """Wrong are all networks with dropout, and one of several with softmax: which it is not is told
+    by the rest."""
     networks = draw_networks(0, 160)[0]
     bad = [n for n in networks if "dropout" in n.layers]
     other = next(n for n in networks if "softmax" in n.layers and n not in bad)
-    rows = [row(n.id, "wrong", differentiator="torch", note=f"off in {n.id}") for n in [*bad, other]]
+    rows = [row(n.id, "wrong", differentiator="torch", note=f"off in {n.id}")
+            for n in [*bad, other]]
     found = frames.findings_table(errors(*(row(n.id) for n in networks), *rows), networks)
     first, *others = found.itertuples()
     assert (first.layer, first.networks, first.with_layer) == ("dropout", len(bad), len(bad))
@@ -161,7 +169,8 @@ def test_the_worst_findings_come_first():
 
 def test_coverage_holds_what_was_never_met():
     found = frames.coverage_table(COVERAGE)
-    assert [(found["kind"] == k).sum() for k in ("layer", "pair")] == list(map(len, COVERAGE.possible()))
+    assert ([(found["kind"] == k).sum() for k in ("layer", "pair")]
+            == list(map(len, COVERAGE.possible())))
     assert found["met"].sum() == sum(COVERAGE.layers.values()) + sum(COVERAGE.pairs.values())
     assert (found["met"] == 0).any()
 
@@ -175,7 +184,8 @@ def test_tables_of_nothing_have_their_columns(tmp_path):
 
 
 def test_verdicts_are_counted():
-    counts = frames.verdict_counts(errors(row(), row(), row(verdict="wrong"), row(dtype="float32", verdict="kink")))
+    counts = frames.verdict_counts(errors(row(), row(), row(verdict="wrong"),
+                                          row(dtype="float32", verdict="kink")))
     assert list(counts.columns) == ["exact to rounding", "wrong", "kink"]
     assert counts.loc[("refgrad", "float64", "reverse")].to_list() == [2, 1, 0]
 
@@ -226,11 +236,14 @@ def test_errors_are_shown_by_layer_and_library():
     names = labels(double.yaxis)
     assert set(names) == {*a.layers, *b.layers}
 
-    of = {name: [u for n, u in ((a, 1.0), (a, 3.0), (b, 0.5)) if name in n.layers] for name in names}
+    of = {name: [u for n, u in ((a, 1.0), (a, 3.0), (b, 0.5)) if name in n.layers]
+          for name in names}
     x, y = dots(double, COLORS["refgrad"])
     assert dict(zip((names[round(k)] for k in y), x)) == {n: np.median(us) for n, us in of.items()}
-    lines = {names[round(y)]: (low, high) for (low, y), (high, _) in double.collections[0].get_segments()}
-    assert lines == {n: (min(us), max(us)) for n, us in of.items()}  # of so few, 5 % and 95 % are the ends
+    lines = {names[round(y)]: (low, high)
+             for (low, y), (high, _) in double.collections[0].get_segments()}
+    # Of so few, 5 % and 95 % are the ends.
+    assert lines == {n: (min(us), max(us)) for n, us in of.items()}
     x, y = dots(double, COLORS["torch"])  # an error of nothing is drawn at the least
     assert set(x) <= {50.0, plots.LEAST_ULPS, (50 + plots.LEAST_ULPS) / 2} and len(x) == len(names)
     assert set(dots(single)[0]) == {7.0} and len(dots(single)[0]) == len(set(a.layers))

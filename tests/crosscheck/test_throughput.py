@@ -1,4 +1,5 @@
-"""How many networks the harness checks: what is compared is right, and a fault on either side shows in the table.
+"""How many networks the harness checks: what is compared is right, and a fault on either side shows
+in the table.
 
 Nothing here depends on how long things take.
 """
@@ -56,12 +57,15 @@ def measured(network=SMALL):
 def test_a_row_has_what_its_columns_say(alone):
     frame = throughput.run_throughput().frame
     assert tuple(frame.columns) == TABLE.columns
-    assert frame["network"].to_list() == [n.id for n in alone] and frame["numbers"].to_list() == [n.size for n in alone]
+    assert (frame["network"].to_list() == [n.id for n in alone]
+            and frame["numbers"].to_list() == [n.size for n in alone])
     assert (frame[list(SECONDS)] > 0).all(axis=None)
     assert (frame["ratio"] == frame["gradcheck"] / frame["proof"]).all()
-    assert (frame["ratio_both"] == (frame["gradcheck"] + frame["gradgradcheck"]) / frame["both"]).all()
+    assert (frame["ratio_both"]
+            == (frame["gradcheck"] + frame["gradgradcheck"]) / frame["both"]).all()
     assert (frame["ratio_check"] == frame["gradcheck"] / frame["check"]).all()
-    assert (frame["said"] == ACCEPTED).all() and (frame["said_twice"] == ACCEPTED).all() and (frame["note"] == "").all()
+    assert ((frame["said"] == ACCEPTED).all() and (frame["said_twice"] == ACCEPTED).all()
+            and (frame["note"] == "").all())
     assert (frame["digits"] >= 40).all() and frame["digits_gradcheck"].between(3, 14).all()
 
 
@@ -74,7 +78,8 @@ def test_the_rows_of_the_check_are_those_of_a_run_whatever_the_number_of_workers
     measured = {n.id: throughput.measure(n, Clock())[1] for n in networks}
     assert written(measured) == written({n.id: job.check_network(n) for n in networks})
     found, stopped = job.check_networks(networks, workers=3)
-    assert not stopped and written(found) == written(measured) == throughput._written(networks, found)
+    assert (not stopped
+            and written(found) == written(measured) == throughput._written(networks, found))
 
 
 def test_the_proof_is_the_one_of_the_run():
@@ -90,7 +95,8 @@ def test_torch_checks_the_numbers_that_the_harness_differentiates():
     before = [t.detach().clone() for t in subject.inputs]
     assert sum(t.numel() for t in subject.inputs) == SMALL.size
     assert all(t.requires_grad and t.dtype == torch.float64 for t in subject.inputs)
-    assert all(np.array_equal(t.detach().numpy(), a) for t, a in zip(subject.inputs, leaves.values()))
+    assert all(np.array_equal(t.detach().numpy(), a)
+               for t, a in zip(subject.inputs, leaves.values()))
     assert subject.digits([1.0] * len(leaves)) > 5
     assert all(map(torch.equal, before, subject.inputs))  # the differences put back what they moved
 
@@ -108,9 +114,11 @@ def test_digits_are_those_of_central_differences():
 def test_quick_takes_a_few_of_all_sizes():
     few, every = throughput.chosen(0, True), throughput.chosen(0, False)
     assert len(few) == throughput.QUICK_NETWORKS == len({n.id for n in few})
-    assert [n.id for n in every] == [n.id for n in draw_networks(0, PROFILES["full"].networks, "full")[0]]
+    assert ([n.id for n in every]
+            == [n.id for n in draw_networks(0, PROFILES["full"].networks, "full")[0]])
     sizes = sorted(n.size for n in every)
-    assert {n.id for n in few} <= {n.id for n in every} and few[0].size <= sizes[20] and few[-1].size >= sizes[-20]
+    assert ({n.id for n in few} <= {n.id for n in every} and few[0].size <= sizes[20]
+            and few[-1].size >= sizes[-20])
     assert throughput.count(True) == 2 * len(few) and throughput.count(False) == 2 * len(every)
 
 
@@ -123,7 +131,8 @@ def test_a_harness_that_skips_the_balls_is_noticed(monkeypatch):
     row = measured()
     assert not row["digits"] >= 40
     verdict = throughput.judged(pd.DataFrame([row], columns=TABLE.columns)).iloc[-1]
-    assert verdict["aim"].startswith("digits") and verdict["met"] == "missed" and verdict["of"] == SMALL.id
+    assert (verdict["aim"].startswith("digits") and verdict["met"] == "missed"
+            and verdict["of"] == SMALL.id)
 
 
 def spoiled(monkeypatch, factor):
@@ -131,16 +140,19 @@ def spoiled(monkeypatch, factor):
     wrong = function(torch.clone, lambda g, x: g * factor)
     right = TORCH.function
     monkeypatch.setattr(TORCH, "function",
-                        lambda name: lambda x, *a, **k: right(name)(wrong.apply(x) if x.requires_grad else x, *a, **k))
+                        lambda name: lambda x, *a, **k: right(name)(
+                            wrong.apply(x) if x.requires_grad else x, *a, **k))
 
 
 def test_gradcheck_saying_no_on_a_wrong_gradient_is_noticed(monkeypatch):
     spoiled(monkeypatch, 1.5)
     row = measured(drawn.alone("concatenate"))
-    assert row["said"] == REJECTED and "Jacobian mismatch" in row["note"] and row["digits_gradcheck"] < 1
+    assert (row["said"] == REJECTED and "Jacobian mismatch" in row["note"]
+            and row["digits_gradcheck"] < 1)
     assert row["digits"] >= 40  # the harness's own are another's
     frame = pd.DataFrame([row], columns=TABLE.columns)
-    assert "gradcheck does not accept 1 of" in throughput.sentence(frame, throughput.Result().time_frame)
+    assert "gradcheck does not accept 1 of" in throughput.sentence(frame,
+                                                                   throughput.Result().time_frame)
 
 
 def test_what_gradcheck_cannot_run_is_an_error(monkeypatch):
@@ -177,7 +189,8 @@ def test_a_phase_within_another_stops_its_time(monkeypatch):
 def test_shares_add_up_to_one_and_every_phase_is_met(alone):
     time = throughput.run_throughput().time_frame
     rows = time[time["what"] == "phase"]
-    assert tuple(rows["which"]) == PHASES and rows["share"].sum() == pytest.approx(1) and (rows["share"] > 0).all()
+    assert (tuple(rows["which"]) == PHASES and rows["share"].sum() == pytest.approx(1)
+            and (rows["share"] > 0).all())
     assert (rows["share"] == rows["seconds"] / rows["seconds"].sum()).all()
 
 
@@ -185,8 +198,8 @@ def test_the_clock_leaves_the_harness_as_it_was_and_runs_in_the_check_alone():
     before = phases.Tape.sweep
     clock = Clock()
     with clock.watching():
-        throughput.exact.differentiate(lambda x: np.sum(x["x"] ** 2), {"x": np.ones(2)}, {"x": np.ones(2)},
-                                       {"x": np.ones(2)}, 0, ("reverse",), ())
+        throughput.exact.differentiate(lambda x: np.sum(x["x"] ** 2), {"x": np.ones(2)},
+                                       {"x": np.ones(2)}, {"x": np.ones(2)}, 0, ("reverse",), ())
         assert not clock.seconds
         with clock.phase(DRAWING):
             job.check_network(SMALL)
@@ -205,7 +218,8 @@ def test_interrupted_it_returns_what_is_finished(small):
         raise KeyboardInterrupt
     result = throughput.run_throughput(tick=tick)
     assert result.stopped == "interrupted" and result.frame["network"].to_list() == [small[0].id]
-    assert set(result.time_frame["which"]) >= {BOUNDS, "1"} and "2" not in set(result.time_frame["which"])
+    assert (set(result.time_frame["which"]) >= {BOUNDS, "1"}
+            and "2" not in set(result.time_frame["which"]))
 
 
 def test_interrupted_in_the_pool_it_keeps_the_networks(small, monkeypatch):
@@ -230,15 +244,18 @@ def test_another_file_from_several_processes_is_noticed(small, monkeypatch):
     for answer, same in ((found, True), (other, False)):
         monkeypatch.setattr(throughput.run, "check_networks", lambda *a, **k: (answer, ""))
         result = throughput.Result()
-        throughput._among_workers(result, small, throughput._written(small, found), lambda description: None)
+        throughput._among_workers(result, small, throughput._written(small, found),
+                                  lambda description: None)
         assert result.time_frame["same"].to_list() == [same]
 
 
 def row(numbers, proof, gradcheck, digits=75.0, **more):
     values = {"network": f"full-0-{numbers}", "numbers": numbers, "proof": proof, "both": 2 * proof,
-              "check": 10 * proof, "gradcheck": gradcheck, "gradgradcheck": 3 * gradcheck, "digits": digits,
-              "digits_gradcheck": 8.0, "said": ACCEPTED, "said_twice": ACCEPTED, "note": np.nan, **more}
-    ratios = {"ratio": gradcheck / proof, "ratio_both": 2 * gradcheck / proof, "ratio_check": gradcheck / proof / 10}
+              "check": 10 * proof, "gradcheck": gradcheck, "gradgradcheck": 3 * gradcheck,
+              "digits": digits, "digits_gradcheck": 8.0, "said": ACCEPTED, "said_twice": ACCEPTED,
+              "note": np.nan, **more}
+    ratios = {"ratio": gradcheck / proof, "ratio_both": 2 * gradcheck / proof,
+              "ratio_check": gradcheck / proof / 10}
     return {c: {**values, **ratios}[c] for c in TABLE.columns}
 
 
@@ -255,7 +272,8 @@ def test_aims_are_judged_by_all_networks_together_and_by_the_median():
 
 
 def test_the_section_and_the_plot_render(tmp_path):
-    frame = pd.DataFrame([row(5, 1.0, 0.5), row(50, 0.5, 1.0, said=REJECTED, note="Jacobian mismatch")])
+    frame = pd.DataFrame([row(5, 1.0, 0.5),
+                          row(50, 0.5, 1.0, said=REJECTED, note="Jacobian mismatch")])
     time = pd.DataFrame([("phase", p, 1.0, 1 / len(PHASES), np.nan, np.nan, np.nan) for p in PHASES]
                         + [("workers", "1", 4.0, np.nan, 0.5, 1.0, True),
                            ("workers", "2", 2.0, np.nan, 1.0, 0.8, True)], columns=TIME.columns)
@@ -268,9 +286,12 @@ def test_the_section_and_the_plot_render(tmp_path):
     assert labels(right.yaxis) == list(PHASES)[::-1]
     assert list(bars(right).values()) == [[100 / len(PHASES)] * len(PHASES)]
     section, = sections(tmp_path, frame, time)
-    assert section["title"] == "Throughput" and len(section["images"]) == 1 and len(section["tables"]) == 5
-    assert "0.5 in a second by one process and 1.0 by 2, their start included, which had 80 %" in section["text"][0]
-    assert section["tables"][-1]["rows"] == [["full-0-50", "50", REJECTED, ACCEPTED, "Jacobian mismatch"]]
+    assert (section["title"] == "Throughput" and len(section["images"]) == 1
+            and len(section["tables"]) == 5)
+    assert ("0.5 in a second by one process and 1.0 by 2, their start included, which had 80 %"
+            in section["text"][0])
+    assert section["tables"][-1]["rows"] == [["full-0-50", "50", REJECTED, ACCEPTED,
+                                              "Jacobian mismatch"]]
     write_table(frame, tmp_path / "throughput.csv")
     write_table(time, tmp_path / "throughput_time.csv")
     again = [read_table(tmp_path, table, "speed") for table in (TABLE, TIME)]

@@ -1,4 +1,5 @@
-"""The study of torch's operations: what is wrong is listed with a program that shows it, and a killed run goes on."""
+"""The study of torch's operations: what is wrong is listed with a program that shows it, and a
+killed run goes on."""
 
 import json
 import os
@@ -32,8 +33,8 @@ SECOND_FORWARD = {"reverse over forward", "forward over forward"}
 
 
 def outcome_of(folder, *names, **options):
-    given = {"names": names, "few": False, "samples": 1, "seed": 0, "out": folder, "workers": 1, "device": "cpu",
-             "resume": False} | options
+    given = {"names": names, "few": False, "samples": 1, "seed": 0, "out": folder, "workers": 1,
+             "device": "cpu", "resume": False} | options
     return report.run(SimpleNamespace(**given), lambda *_: nullcontext(lambda *_: None))
 
 
@@ -48,8 +49,10 @@ def tables(tmp_path_factory):
 
 def test_what_is_wrong_is_told_by_mode(tables):
     operations, findings = tables
-    assert tuple(operations.columns) == OPERATIONS.columns and tuple(findings.columns) == FINDINGS.columns
-    assert set(findings["operation"]) == {"linalg.slogdet"} and set(findings["mode"]) == SECOND_FORWARD
+    assert (tuple(operations.columns) == OPERATIONS.columns
+            and tuple(findings.columns) == FINDINGS.columns)
+    assert (set(findings["operation"]) == {"linalg.slogdet"}
+            and set(findings["mode"]) == SECOND_FORWARD)
     assert findings["issue"].notna().all()
     standing = report.standing(operations)
     assert standing["linalg.slogdet"] == WRONG and standing["sin"] not in (WRONG, NOT_FINITE)
@@ -58,8 +61,10 @@ def test_what_is_wrong_is_told_by_mode(tables):
 
 def test_the_program_prints_what_it_says(tables):
     for row in tables[1].itertuples():
-        comments = dict(line[2:].split(": ", 1) for line in row.program.splitlines() if line.startswith("# "))
-        run = subprocess.run([sys.executable, "-c", row.program], capture_output=True, text=True, timeout=100)
+        comments = dict(line[2:].split(": ", 1) for line in row.program.splitlines()
+                        if line.startswith("# "))
+        run = subprocess.run([sys.executable, "-c", row.program], capture_output=True, text=True,
+                             timeout=100)
         said, torch_s, exact = (np.asarray(json.loads(text)) for text in (
             run.stdout, comments["torch"], comments["exact"]))
         np.testing.assert_array_equal(said, torch_s)
@@ -76,8 +81,10 @@ def test_the_page_groups_operations_by_what_was_found(tables, tmp_path):
     first, second = report.sections(tmp_path, *tables)
     titles = [t["title"] for t in first["tables"]]
     assert any(t.startswith("Wrong: 1 operations") for t in titles)
-    assert second["finding"] and [p for _, p in second["programs"]] == tables[1]["program"].to_list()
-    assert any(t.startswith("linalg.slogdet, reverse over forward, float64: ") for t, _ in second["programs"])
+    assert (second["finding"]
+            and [p for _, p in second["programs"]] == tables[1]["program"].to_list())
+    assert any(t.startswith("linalg.slogdet, reverse over forward, float64: ")
+               for t, _ in second["programs"])
     assert report.verdict(None, None) == ([], True)
 
 
@@ -103,8 +110,9 @@ class Op:
 
     def sample_inputs(self, device, dtype, requires_grad):
         for x, options in self.inputs:
-            yield SimpleNamespace(input=torch.tensor(x, dtype=dtype, device=device).requires_grad_(), args=(),
-                                  kwargs=options, output_process_fn_grad=lambda y: y)
+            yield SimpleNamespace(
+                input=torch.tensor(x, dtype=dtype, device=device).requires_grad_(), args=(),
+                kwargs=options, output_process_fn_grad=lambda y: y)
 
 
 X = [[0.5, -1.25, 2.0], [0.75, 3.5, -0.25]]
@@ -199,10 +207,12 @@ def rows_of(task):
     time.sleep(float(os.environ.get("SLOW", 0)))
     size = len(task.name)
     wrong = size % 3 == 0
-    yield examine._row(operation=task.name, mode="reverse", dtype="float64", verdict="wrong" if wrong else
-        "exact to rounding", failed=int(wrong), points=size, samples=task.samples, digits=size / 7, ulps=size / 3,
-        how="balls", point="as given", note="zwei\\nZeilen, \\"ja\\"", **({"torch": 1 / size, "program": "x\\n"} if
-        wrong else {}))
+    yield examine._row(
+        operation=task.name, mode="reverse", dtype="float64",
+        verdict="wrong" if wrong else "exact to rounding", failed=int(wrong), points=size,
+        samples=task.samples, digits=size / 7, ulps=size / 3, how="balls", point="as given",
+        note="zwei\\nZeilen, \\"ja\\"",
+        **({"torch": 1 / size, "program": "x\\n"} if wrong else {}))
 report.rows_of = lambda task: list(rows_of(task))
 """
 NAMES = ("sin", "cos", "tanh", "exp", "linalg.det", "linalg.solve", "matmul", "softmax")
@@ -213,7 +223,8 @@ def start(folder, out, *options, **environment):
     (folder / "fake.py").write_text(FAKE, encoding="utf-8")
     path = os.pathsep.join(map(str, (ROOT, folder, *sys.path)))
     return subprocess.Popen(
-        [sys.executable, "-c", RUN, "torch", *NAMES, "--workers", "1", "--out", str(folder / out), *options],
+        [sys.executable, "-c", RUN, "torch", *NAMES, "--workers", "1", "--out", str(folder / out),
+         *options],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "PYTHONPATH": path, **environment})
 
@@ -244,7 +255,8 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(tmp_path):
     assert 3 <= len(half) < len(NAMES) and not written(tmp_path / "killed")
 
     code, said = finish(tmp_path, "killed", "--resume", "--seed", "1")
-    assert code == 2 and "its seed is 0, not 1" in said and {p: p.stat().st_mtime_ns for p in half} == half
+    assert (code == 2 and "its seed is 0, not 1" in said
+            and {p: p.stat().st_mtime_ns for p in half} == half)
     code, said = finish(tmp_path, "killed", "--resume")
     assert code == 0 and written(tmp_path / "killed") == whole, said
     frame = pd.read_csv(tmp_path / "killed" / OPERATIONS.name)

@@ -24,7 +24,8 @@ ANSWER = {"a": np.array([5.0, 6.0]), "b": np.array(7.0)}
 class Stub(Subject):
     """A subject whose answers are put in: mode -> the answer, or an error."""
 
-    def __init__(self, answers=None, on_balls=None, by_refgrad=False, declines=False, has_a_value=True):
+    def __init__(self, answers=None, on_balls=None, by_refgrad=False, declines=False,
+                 has_a_value=True):
         arguments = SimpleNamespace(constants={}, names=list(X), chosen=list(X), values=X.values())
         super().__init__(lambda a, b: a * b, arguments, ("float32", "float64"), "f")
         self.answers, self.balls = answers or {}, on_balls
@@ -54,11 +55,13 @@ class Stub(Subject):
 
 def known(verdict=None, **changed):
     """What is known, with one verdict for all answers."""
-    stub = dict(how="balls", on_trial=False, strict=False, another=True, weights=[np.array([2.0, 3.0])], u=X, v=X,
+    stub = dict(how="balls", on_trial=False, strict=False, another=True,
+                weights=[np.array([2.0, 3.0])], u=X, v=X,
                 covers=lambda mode: True, names=lambda mode: X, refuted=lambda mode, name: False,
                 open=lambda: False, in_dtype=lambda dtype: None,
                 truth=SimpleNamespace(bits=400), judge=lambda *arguments: verdict,
-                judge_on_balls=lambda mode, name, ball: (verdict, 41.0), eps=lambda dtype: 2.0 ** -52)
+                judge_on_balls=lambda mode, name, ball: (verdict, 41.0),
+                eps=lambda dtype: 2.0 ** -52)
     return SimpleNamespace(**{**stub, **changed})
 
 

@@ -15,7 +15,8 @@ from crosscheck.verdict import KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, UNDECIDED
 from crosscheck.verdict import figures, judge, telling
 
 X = {"a": np.array([[0.5, -2.0, 1.25], [3.0, 0.75, -0.5]]), "b": np.array([1.5, -0.25, 2.0])}
-U, V = ({k: np.random.default_rng(i).standard_normal(a.shape).astype(np.float32).astype(float) for k, a in X.items()}
+U, V = ({k: np.random.default_rng(i).standard_normal(a.shape).astype(np.float32).astype(float)
+         for k, a in X.items()}
         for i in (1, 2))
 
 
@@ -44,7 +45,8 @@ def judged(result, truth, dtype="float64", mode="reverse", name="a", other=None,
     """The verdict about a result, beside the one in the other dtype if there is one."""
     twin_dtype = beside.pop("twin_dtype", "float32" if dtype == "float64" else "float64")
     context = truth.context(mode, name, dtype, twin=other, twin_dtype=twin_dtype, **beside)
-    return judge(result, truth.derivatives[mode][name], lambda: truth.bound(mode, dtype, name), context)
+    return judge(result, truth.derivatives[mode][name],
+                 lambda: truth.bound(mode, dtype, name), context)
 
 
 MODES_AND_NAMES = [(mode, name) for mode in Mode for name in mode.names(X)]
@@ -61,7 +63,8 @@ def test_right_results_are_right(case, mode, name, dtype):
 @pytest.mark.parametrize("mode, name", MODES_AND_NAMES)
 def test_one_ulp_more_or_less_is_still_right(case, mode, name, dtype):
     for towards in (np.inf, -np.inf):
-        found = verdict(case, lambda y: np.nextafter(y, np.asarray(towards, y.dtype)), mode, name, dtype)
+        found = verdict(case, lambda y: np.nextafter(y, np.asarray(towards, y.dtype)), mode,
+                        name, dtype)
         assert found.verdict == RIGHT
 
 
@@ -103,9 +106,11 @@ def test_two_entries_exchanged_are_wrong(case):
 
 
 def test_an_error_that_shrinks_with_the_precision_is_less_accurate(case):
-    """As of an algorithm that cancels: a thousand times the rounding error, in each precision its own."""
+    """As of an algorithm that cancels: a thousand times the rounding error, in each precision its
+    own."""
     truth, exact_value = case.truth, case.truth.derivatives["reverse"]["a"].mid()
-    results = {d: (exact_value * (1 + 1000 * np.finfo(d).eps)).astype(d) for d in ("float64", "float32")}
+    results = {d: (exact_value * (1 + 1000 * np.finfo(d).eps)).astype(d)
+               for d in ("float64", "float32")}
     for dtype, twin in (("float64", "float32"), ("float32", "float64")):
         found = judged(results[dtype], truth, dtype, other=results[twin])
         assert found.verdict == LESS_ACCURATE and "times the bound" in found.note
@@ -114,10 +119,12 @@ def test_an_error_that_shrinks_with_the_precision_is_less_accurate(case):
 
 
 def test_a_formula_wrong_by_much_is_not_less_accurate_however_wide_the_bound(case):
-    """In an ill-conditioned network float32's rounding could explain anything, but the error does not shrink."""
+    """In an ill-conditioned network float32's rounding could explain anything, but the error does
+    not shrink."""
     truth = hand_made([1.0, 2.0], limit=1e-9)
     found = judged(np.array([1.01, 2.0]), truth, other=np.array([1.5, 2.0], np.float32))
-    assert found.verdict == WRONG and found.note == "entry (0,) is 1.01, exact 1 (by the factor 1.01)"
+    assert (found.verdict == WRONG
+            and found.note == "entry (0,) is 1.01, exact 1 (by the factor 1.01)")
 
 
 def hand_made(value, limit, scale=None, dtype="float64", digits=50.0, kink="", slopes=(),
@@ -141,9 +148,11 @@ def test_what_is_lost_beside_the_largest_entry_is_less_accurate():
 
 
 def test_a_kink_has_its_slopes_and_says_whether_the_answer_is_between():
-    truth = hand_made(0.0, limit=1e-16, scale=1.0, kink="left slope 0, right slope 3", slopes=(3.0, 0.0))
+    truth = hand_made(0.0, limit=1e-16, scale=1.0, kink="left slope 0, right slope 3",
+                      slopes=(3.0, 0.0))
     assert judged(0.5, truth).verdict == KINK
-    assert judged(0.5, truth, mode="forward").note == "left slope 0, right slope 3, the answer is between them"
+    assert (judged(0.5, truth, mode="forward").note
+            == "left slope 0, right slope 3, the answer is between them")
     assert judged(3.5, truth, mode="forward").note.endswith("the answer is not between them")
     assert judged(np.nan, truth, mode="forward").verdict == NOT_FINITE
 
@@ -162,15 +171,18 @@ def test_an_infinity_is_undecided_only_where_overflow_is_possible():
 def test_arrays_without_entries_are_right():
     found = judged(np.zeros((0, 3)), hand_made(np.zeros((0, 3)), limit=0.0, scale=1.0))
     assert (found.verdict, found.ulp_max, found.rel_error) == (RIGHT, 0.0, 0.0)
-    assert judged(np.zeros((3, 0)), hand_made(np.zeros((0, 3)), limit=0.0, scale=1.0)).verdict == WRONG
+    assert (judged(np.zeros((3, 0)), hand_made(np.zeros((0, 3)), limit=0.0, scale=1.0)).verdict
+            == WRONG)
 
 
 def test_derivatives_that_are_zero_by_structure():
     truth = exact.differentiate(lambda x: np.sum(x["a"] * 2.0), X, U, V, 0)
     for mode in Mode:
         for dtype in ("float64", "float32"):
-            for name, found in REFGRAD.differentiate(mode, lambda x: np.sum(x["a"] * 2.0), X, U, V).items():
-                assert judged(np.asarray(found, dtype), truth, dtype, mode, name).verdict == RIGHT, (mode, name, dtype)
+            for name, found in REFGRAD.differentiate(mode, lambda x: np.sum(x["a"] * 2.0), X, U,
+                                                     V).items():
+                assert (judged(np.asarray(found, dtype), truth, dtype, mode, name).verdict
+                        == RIGHT), (mode, name, dtype)
     off = np.array([0.0, 1e-3, 0.0])
     assert judged(off, truth, name="b", other=off).verdict == WRONG
 
@@ -203,7 +215,8 @@ def test_typical_is_eight_times_the_references_error_and_one_rounding(own):
     truth = hand_made([1.0, 2.0], limit=0.0)
     limit = 8 * (own + 1)
     for units, bound in ((limit, "typical"), (limit + 1, "proven")):
-        found = judged([1 + units * EPS, 2.0], truth, typical=lambda: np.array([1 + own * EPS, 2.0]))
+        found = judged([1 + units * EPS, 2.0], truth,
+                       typical=lambda: np.array([1 + own * EPS, 2.0]))
         assert found.bound == bound and found.verdict == (RIGHT if bound == "typical" else WRONG)
         assert found.ulp_max == units
 
@@ -249,7 +262,8 @@ def test_the_error_over_the_bound_is_of_the_worst_entry_and_a_bound_of_zero_hold
 
 def test_an_entry_is_wrong_by_what_it_is_and_should_be():
     found = judged([[1.0, 2.0], [3.0, 4.5]], hand_made([[1.0, 2.0], [3.0, 4.0]], limit=EPS))
-    assert (found.verdict, found.note) == (WRONG, "entry (1, 1) is 4.5, exact 4 (by the factor 1.125)")
+    assert (found.verdict, found.note) == (WRONG,
+                                           "entry (1, 1) is 4.5, exact 4 (by the factor 1.125)")
     assert judged([1.0], hand_made([[1.0]], limit=EPS)).note == "shape (1,), expected (1, 1)"
 
 

@@ -36,8 +36,8 @@ def test_the_op_table_on_cupy():
 
 
 def test_networks_on_a_gpu(tmp_path):
-    subprocess.run([sys.executable, "-m", "crosscheck", "run", "--networks", "6", "--device", "cuda",
-                    "--out", tmp_path], check=True)
+    subprocess.run([sys.executable, "-m", "crosscheck", "run", "--networks", "6",
+                    "--device", "cuda", "--out", tmp_path], check=True)
     errors = pd.read_csv(tmp_path / "errors.csv.gz")
     assert set(errors["differentiator"]) == {"refgrad", "torch-cuda"}
     assert not ((errors["verdict"] == WRONG) & (errors["mode"] == "reverse")).any()

@@ -60,18 +60,21 @@ def agrees_with_numpy(program, arrays, rtol=ROUNDING):
     assert str(structure) == str(traced_structure)
     for a, e in zip(actual, expected, strict=True):
         close(a, e, "value", rtol)
-        assert np.asarray(a).dtype == np.asarray(e).dtype, f"value is {np.asarray(a).dtype}, NumPy's {e.dtype}"
+        assert (np.asarray(a).dtype
+                == np.asarray(e).dtype), f"value is {np.asarray(a).dtype}, NumPy's {e.dtype}"
 
 
 def is_dual(program, arrays, rng, rtol=ROUNDING):
-    """<g, f'(x)[v]> = <f'(x)*[g], v>, and both modes give gradients of the arguments' shape and dtype."""
+    """<g, f'(x)[v]> = <f'(x)*[g], v>, and both modes give gradients of the arguments' shape and
+    dtype."""
     tangents = [like(rng, x) for x in arrays]
     value, pushed = rg.jvp(program, arrays, tangents)
     again, pull = rg.vjp(program, *arrays)
     g = rg.tree_map(lambda y: like(rng, y), value)
     pulled = pull(g)
     for c, x in zip(pulled, arrays, strict=True):
-        assert (np.shape(c), c.dtype) == (np.shape(x), np.asarray(x).dtype), f"cotangent {c.dtype}{np.shape(c)}"
+        assert (np.shape(c), c.dtype) == (np.shape(x),
+                                          np.asarray(x).dtype), f"cotangent {c.dtype}{np.shape(c)}"
     results = zip(*(flatten(x)[0] for x in (pushed, value, again)), strict=True)
     for t, y, z in results:
         assert (np.shape(t), t.dtype) == (np.shape(y), y.dtype), f"tangent {t.dtype}{np.shape(t)}"
@@ -84,8 +87,9 @@ def is_dual(program, arrays, rng, rtol=ROUNDING):
 def jacobians_agree(program, arrays):
     """Reverse, forward with all tangents at once, forward one by one."""
     everything = tuple(range(len(arrays)))
-    reverse, forward, loop = (flatten(rg.jacobian(program, everything, **how)(*arrays))[0] for how in (
-        {"mode": "reverse"}, {"mode": "forward"}, {"mode": "forward", "batched": False}))
+    reverse, forward, loop = (
+        flatten(rg.jacobian(program, everything, **how)(*arrays))[0] for how in (
+            {"mode": "reverse"}, {"mode": "forward"}, {"mode": "forward", "batched": False}))
     for r, f, l in zip(reverse, forward, loop, strict=True):
         close(f, r, "forward against reverse")
         close(l, f, "one by one against all at once")
@@ -97,7 +101,8 @@ def matches_differences(program, arrays, rng):
     v = [like(rng, x) for x in arrays]
     tangent = flatten(rg.jvp(program, arrays, v)[1])[0]
     ahead, behind, far_ahead, far_behind = (
-        flatten(program(*(x + step * d for x, d in zip(arrays, v))))[0] for step in (h, -h, 2 * h, -2 * h))
+        flatten(program(*(x + step * d for x, d in zip(arrays, v))))[0]
+        for step in (h, -h, 2 * h, -2 * h))
     for t, a, b, aa, bb in zip(tangent, ahead, behind, far_ahead, far_behind, strict=True):
         slope = (8 * (a - b) - (aa - bb)) / (12 * h)
         least = 2.0 ** -12 * np.max(np.abs(a), initial=0)  # what rounding makes of a slope of 0
@@ -106,7 +111,8 @@ def matches_differences(program, arrays, rng):
 
 
 def second_derivatives_agree(program, arrays, rng):
-    """u' H v by forward over reverse, reverse over reverse, reverse over forward, forward over forward, differences."""
+    """u' H v by forward over reverse, reverse over reverse, reverse over forward, forward over
+    forward, differences."""
     value = program(*arrays)
     w = [like(rng, y) for y in flatten(value)[0]]
 
@@ -119,7 +125,8 @@ def second_derivatives_agree(program, arrays, rng):
     gradient = rg.grad(scalar, everything)
     slope = lambda *x: rg.jvp(scalar, x, v)[1]
     hv = rg.hvp(scalar, arrays, v)
-    for name, other in [("reverse over reverse", rg.grad(lambda *x: inner(gradient(*x), v), everything)(*arrays)),
+    for name, other in [("reverse over reverse",
+                         rg.grad(lambda *x: inner(gradient(*x), v), everything)(*arrays)),
                         ("reverse over forward", rg.grad(slope, everything)(*arrays))]:
         for a, b in zip(other, hv, strict=True):
             close(a, b, f"Hessian-vector product, {name} against forward over reverse", 1e-8)
@@ -138,9 +145,11 @@ def follows_the_convention(rule, kink, mode):
 
 
 def owns_its_results(program, arrays, rng):
-    """No input is written to; what comes back shares memory with nothing; overwriting it changes no later result."""
+    """No input is written to; what comes back shares memory with nothing; overwriting it changes no
+    later result."""
     _owns(program, arrays, rng)
-    _owns(lambda *x: rg.tree_map(lambda y: y * y, program(*x)), arrays, rng)  # here the result is an argument, too
+    # Here the result is an argument, too.
+    _owns(lambda *x: rg.tree_map(lambda y: y * y, program(*x)), arrays, rng)
 
 
 def _owns(program, arrays, rng):
@@ -158,7 +167,8 @@ def _owns(program, arrays, rng):
     results = [*first, *flatten(pushed)[0], *flatten(value)[0]]
     others = [*arrays, *flatten(g)[0], *tangents]
     for k, r in enumerate(results):
-        assert not any(np.may_share_memory(r, o) for o in [*others, *results[:k]]), "a result shares memory"
+        assert not any(np.may_share_memory(r, o)
+                       for o in [*others, *results[:k]]), "a result shares memory"
     for x, b in zip([*arrays, *flatten(g)[0]], [*before, *flatten(g_before)[0]]):
         np.testing.assert_array_equal(x, b, "an input was written to")
     for r in [*results, *flatten(g)[0]]:
@@ -169,7 +179,8 @@ def _owns(program, arrays, rng):
 
 
 class Spy(Level):
-    """A level below all others that notes each operation and the dtype of its result: what the rules really compute."""
+    """A level below all others that notes each operation and the dtype of its result: what the
+    rules really compute."""
 
     def __init__(self):
         super().__init__()
@@ -194,5 +205,6 @@ def stays_in_float32(program, arrays, rng):
         value, pull = rg.vjp(program, *watched)
         pull(rg.tree_map(lambda y: spy.watch(like(rng, y)), rg.tree_map(spy.strip, value)))
         rg.jvp(program, watched, [spy.watch(like(rng, x)) for x in small])
-    other = {f"{name} gives {dtype}" for name, dtype in spy.seen if dtype.kind == "f" and dtype != np.float32}
+    other = {f"{name} gives {dtype}" for name, dtype in spy.seen
+             if dtype.kind == "f" and dtype != np.float32}
     assert not other, f"in a float32 program: {sorted(other)}"

@@ -1,7 +1,8 @@
-"""Random programs that overwrite their arrays: buffers used again, views, masks, out=, lists as indices.
+"""Random programs that overwrite their arrays: buffers used again, views, masks, out=, lists as
+indices.
 
-A program is a list of steps, drawn from a seed; `run` interprets it on whatever array comes, plain or traced, so that
-the plain run says what the traced one must give.
+A program is a list of steps, drawn from a seed; `run` interprets it on whatever array comes, plain
+or traced, so that the plain run says what the traced one must give.
 """
 
 import numpy as np
@@ -28,7 +29,8 @@ class Program:
             step = STEPS[rng.integers(len(STEPS))]
             total += step(rng, arrays, plain, index, chosen)
         for a in arrays:
-            total = total + np.sum(a * a) + np.sum(np.sin(a) * (weights if a.shape == SHAPE else 0.5))
+            total = total + np.sum(a * a) + np.sum(
+                np.sin(a) * (weights if a.shape == SHAPE else 0.5))
         return total
 
 
@@ -50,7 +52,8 @@ def fill_buffer(rng, arrays, plain, index, chosen):
 
 
 def use_buffer(rng, arrays, plain, index, chosen):
-    return np.sum(_pick(rng, arrays) * (rng.random() < 2)) + np.sum(_same(rng, arrays, SHAPE) * _pick(rng, plain))
+    return (np.sum(_pick(rng, arrays) * (rng.random() < 2))
+            + np.sum(_same(rng, arrays, SHAPE) * _pick(rng, plain)))
 
 
 def use_out(rng, arrays, plain, index, chosen):
@@ -175,6 +178,7 @@ def in_place_functions(rng, arrays, plain, index, chosen):
     return 0.0
 
 
-STEPS = [fill_buffer, use_buffer, use_out, use_index, use_list, use_mask, view_slice, view_row, view_transpose,
-         view_reshape, view_diagonal, copied, write_entry, write_view, write_rows, write_mask, write_slice, augment,
+STEPS = [fill_buffer, use_buffer, use_out, use_index, use_list, use_mask, view_slice, view_row,
+         view_transpose, view_reshape, view_diagonal, copied, write_entry, write_view, write_rows,
+         write_mask, write_slice, augment,
          augment_other, augment_number, augment_plain, in_place_functions]

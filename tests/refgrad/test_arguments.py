@@ -24,7 +24,8 @@ from .arguments import ENTRIES, OUT, drawn, each, seed_of
 SAMPLE, MANY = 12, 200
 
 OF_CLIP_AND_EINSUM = ("np.clip", "np.einsum")
-FOLDED = (".reduce", ".accumulate", ".reduceat")  # of ufuncs whose reduction is no function of its own
+# Of ufuncs whose reduction is no function of its own.
+FOLDED = (".reduce", ".accumulate", ".reduceat")
 
 #: What is refused: from an argument to whether it is, given the function's name and the value.
 REFUSED = {

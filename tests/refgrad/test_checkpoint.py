@@ -79,9 +79,11 @@ def test_closing_over_arrays_of_an_outer_transform_is_allowed():
     np.testing.assert_allclose(untraced, X ** 3)
 
 
-@pytest.mark.parametrize("transform", [lambda f: rg.grad(f), lambda f: lambda x: rg.jvp(f, (x,), (x,))])
+@pytest.mark.parametrize("transform",
+                         [lambda f: rg.grad(f), lambda f: lambda x: rg.jvp(f, (x,), (x,))])
 def test_closing_over_arrays_of_the_same_transform_is_an_error(transform):
     with pytest.raises(TypeError, match="closes over a traced array.*pass it as an argument"):
         transform(lambda x: np.sum(rg.checkpoint(lambda y: x * y)(x * 2)))(X)
     with pytest.raises(TypeError, match="closes over a traced array.*pass it as an argument"):
-        transform(lambda x: np.sum(rg.grad(lambda z: np.sum(rg.checkpoint(lambda y: x * y)(x * z)))(X)))(X)
+        transform(lambda x: np.sum(
+            rg.grad(lambda z: np.sum(rg.checkpoint(lambda y: x * y)(x * z)))(X)))(X)

@@ -57,12 +57,14 @@ def test_a_fault_in_both_modes_is_seen_by_differences(rule, mode, argument, monk
 
 
 @pytest.mark.parametrize("composition", [
-    r for r in RULES if isinstance(r, Composition) and r.call is not r.function], ids=lambda r: r.name)
+    r for r in RULES if isinstance(r, Composition) and r.call is not r.function],
+                         ids=lambda r: r.name)
 def test_a_fault_in_a_composition_is_seen(composition, monkeypatch):
     program = composition.call
     monkeypatch.setattr(composition, "call", lambda *args, **kwargs: rg.tree_map(
         lambda y: y * 1.00001, program(*args, **kwargs)))
-    assert noticed(composition, lambda program, arrays, rng: checks.agrees_with_numpy(program, arrays))
+    assert noticed(composition,
+                   lambda program, arrays, rng: checks.agrees_with_numpy(program, arrays))
 
 
 # Faults of other kinds, each in a primitive made for it
@@ -72,16 +74,17 @@ X = np.array([0.5, -1.5, 2.0])
 
 def square(vjp=None, jvp=None, forward=np.square):
     right = lambda v, x: v * 2 * x
-    return Primitive(None, "y = x^2", name="square", forward=forward, jvp=(jvp or right,), vjp=(vjp or right,),
-                     cases=[Case((3,))])
+    return Primitive(None, "y = x^2", name="square", forward=forward, jvp=(jvp or right,),
+                     vjp=(vjp or right,), cases=[Case((3,))])
 
 
 def rng():
     return np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("check", [checks.is_dual, checks.second_derivatives_agree, checks.owns_its_results,
-                                   checks.stays_in_float32])
+@pytest.mark.parametrize("check",
+                         [checks.is_dual, checks.second_derivatives_agree, checks.owns_its_results,
+                          checks.stays_in_float32])
 def test_the_right_primitive_passes(check):
     check(square(), [X.copy()], rng())
 
@@ -101,14 +104,16 @@ def overwrites_the_result(g, y, x):
     return g * 2 * x
 
 
-@pytest.mark.parametrize("vjp", [overwrites_its_cotangent, overwrites_its_argument, overwrites_the_result])
+@pytest.mark.parametrize("vjp",
+                         [overwrites_its_cotangent, overwrites_its_argument, overwrites_the_result])
 def test_a_rule_that_overwrites_is_seen(vjp):
     with pytest.raises(AssertionError, match="written to|changed the next"):
         checks.owns_its_results(square(vjp=vjp), [X.copy()], rng())
 
 
 def test_an_engine_that_hands_out_what_it_keeps_is_seen(monkeypatch):
-    keeps = Primitive(None, "y = x", name="keeps", forward=np.copy, vjp=(lambda g, y: y,), jvp=(lambda v: v,))
+    keeps = Primitive(None, "y = x", name="keeps", forward=np.copy, vjp=(lambda g, y: y,),
+                      jvp=(lambda v: v,))
     checks.owns_its_results(keeps, [X.copy()], rng())
     with monkeypatch.context() as patch:
         patch.setattr(reverse, "is_only_holder", lambda cotangents, slot: True)
@@ -143,7 +148,8 @@ def test_a_wrong_second_derivative_is_seen():
 
 def test_a_wrong_value_shape_dtype_or_nest_is_seen():
     plain = lambda x: x if type(x) is np.ndarray else None
-    for wrong in (lambda x: x * 1.0001, lambda x: x[:, None], lambda x: x.astype(np.float32), lambda x: [x]):
+    for wrong in (lambda x: x * 1.0001, lambda x: x[:, None], lambda x: x.astype(np.float32),
+                  lambda x: [x]):
         with pytest.raises(AssertionError):
             checks.agrees_with_numpy(lambda x: wrong(x) if plain(x) is None else x, [X])
 
@@ -157,7 +163,8 @@ def test_a_jacobian_with_a_wrong_row_is_seen():
 def test_a_wrong_stack_of_tangents_is_seen():
     faulty = elementwise(None, "", lambda x: 2 * x, name="faulty", forward=np.square)
     checks.jacobians_agree(faulty, [X])
-    faulty.push_stack = lambda tangents, kept, arrays, params, result, count: 2 * arrays[0] * tangents[0][::-1]
+    faulty.push_stack = lambda tangents, kept, arrays, params, result, count: (
+        2 * arrays[0] * tangents[0][::-1])
     with pytest.raises(AssertionError, match="forward against reverse"):
         checks.jacobians_agree(faulty, [X])
 
@@ -167,7 +174,8 @@ def test_a_wrong_convention_at_a_kink_is_seen(mode, monkeypatch):
     rule = TABLE[np.absolute]
     monkeypatch.setattr(rule, mode, rule.named((lambda x: np.where(x >= 0, 1, -1),)))
     with pytest.raises(AssertionError, match="0 at 0"):
-        checks.follows_the_convention(rule, rule.kinks[0], {"vjp": "reverse", "jvp": "forward"}[mode])
+        checks.follows_the_convention(rule, rule.kinks[0],
+                                      {"vjp": "reverse", "jvp": "forward"}[mode])
 
 
 def test_levels_that_are_not_told_apart_are_seen(monkeypatch):

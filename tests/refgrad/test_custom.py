@@ -72,7 +72,8 @@ def test_parameters_are_keywords_and_none_is_zero():
 
     np.testing.assert_array_equal(rg.grad(lambda x: scaled(x, 1, factor=3.0))(X), [0, 3, 0])
     assert scaled(X, 1, factor=3.0) == X[1] * 3
-    np.testing.assert_array_equal(rg.grad(lambda s: np.sum(scaled(X * s, 1, factor=3.0) * 0 + s))(2.0), 1)
+    np.testing.assert_array_equal(
+        rg.grad(lambda s: np.sum(scaled(X * s, 1, factor=3.0) * 0 + s))(2.0), 1)
 
 
 def test_broadcast_cotangents_are_summed():
@@ -135,15 +136,20 @@ def test_wrong_rules():
         c.def_jvp(jvp)
         return lambda x: np.sum(c(x, X))
 
-    with pytest.raises(ValueError, match=r"custom product: its vjp returned 1 cotangents; expected 2"):
+    with pytest.raises(ValueError,
+                       match=r"custom product: its vjp returned 1 cotangents; expected 2"):
         rg.grad(with_rules(vjp=lambda g, y, *arrays: g))(X)
-    with pytest.raises(ValueError, match=r"the vjp of product gave a cotangent of shape \(2,\) for argument 0.*\(3,\)"):
+    with pytest.raises(ValueError, match=r"the vjp of product gave a cotangent of shape \(2,\) for "
+                                         r"argument 0.*\(3,\)"):
         rg.grad(with_rules(vjp=lambda g, y, *arrays: (g[:2], g)))(X)
-    with pytest.raises(ValueError, match=r"custom product: its jvp returned shape \(2,\); expected \(3,\)"):
+    with pytest.raises(ValueError,
+                       match=r"custom product: its jvp returned shape \(2,\); expected \(3,\)"):
         rg.jvp(with_rules(jvp=lambda v, y, *arrays: v[0][:2]), (X,), (X,))
-    with pytest.raises(TypeError, match=r"custom product: a rule is called as vjp\(g, y, \*arrays.* the 2 that"):
+    with pytest.raises(TypeError, match=r"custom product: a rule is called as vjp\(g, y, "
+                                        r"\*arrays.* the 2 that"):
         rg.grad(with_rules(vjp=lambda g, x, y: (g, g)))(X)
-    with pytest.raises(TypeError, match=r"custom product: a rule is called as jvp\(tangents, y, \*arrays.* the 2 that"):
+    with pytest.raises(TypeError, match=r"custom product: a rule is called as jvp\(tangents, y, "
+                                        r"\*arrays.* the 2 that"):
         rg.jvp(with_rules(jvp=lambda v, x, y: v[0]), (X,), (X,))
     with pytest.raises(TypeError, match="^unsupported operand"):
         rg.grad(with_rules(vjp=lambda g, y, *arrays: None + 1))(X)

@@ -1,4 +1,5 @@
-"""Decompositions at equal eigenvalues and singular values, and in NumPy's other ways to call them."""
+"""Decompositions at equal eigenvalues and singular values, and in NumPy's other ways to call
+them."""
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from . import checks
 
 RNG = np.random.default_rng(3)
 BASIS = np.linalg.qr(RNG.standard_normal((4, 4)))[0]
-EQUAL = {"exactly": np.diag([1.0, 1.0, 2.0, 3.0]), "up to rounding": BASIS * [1.0, 1.0, 2.0, 3.0] @ BASIS.T}
+EQUAL = {"exactly": np.diag([1.0, 1.0, 2.0, 3.0]),
+         "up to rounding": BASIS * [1.0, 1.0, 2.0, 3.0] @ BASIS.T}
 EQUAL["up to rounding"] = (EQUAL["up to rounding"] + EQUAL["up to rounding"].T) / 2
 G, DIRECTION = RNG.standard_normal((2, 4, 4))
 DIRECTION = DIRECTION + DIRECTION.T
@@ -40,9 +42,11 @@ def left_space(A):
 
 
 SPACES = [projection, polar, left_space]
-SYMMETRIC = [lambda A: np.sum(np.linalg.eigvalsh(A) ** 3), lambda A: np.sum(np.sin(np.linalg.svdvals(A))),
+SYMMETRIC = [lambda A: np.sum(np.linalg.eigvalsh(A) ** 3),
+             lambda A: np.sum(np.sin(np.linalg.svdvals(A))),
              lambda A: np.linalg.norm(A, "nuc"), lambda A: np.linalg.norm(A, 2)]
-SINGLE = [lambda A: np.sum(G[0] * np.linalg.eigh(A)[1][:, 0]), lambda A: np.sum(G[0] * np.linalg.svd(A)[0][:, 3]),
+SINGLE = [lambda A: np.sum(G[0] * np.linalg.eigh(A)[1][:, 0]),
+          lambda A: np.sum(G[0] * np.linalg.svd(A)[0][:, 3]),
           lambda A: np.sum(G * np.linalg.svd(A)[2])]
 
 
@@ -83,7 +87,8 @@ def test_what_does_not_exist_is_an_error(f, A):
 
 
 def test_the_square_at_the_unit_matrix_is_no_silent_zero():
-    """Each entry off the diagonal has a cotangent of the values that is 0, as if they were not used."""
+    """Each entry off the diagonal has a cotangent of the values that is 0, as if they were not
+    used."""
     def entry(A):
         w, V = np.linalg.eigh(A)
         return (V * w ** 2 @ V.T)[0, 1]
@@ -120,9 +125,11 @@ def test_refused(call, message):
 
 
 @pytest.mark.parametrize("call", [
-    lambda A: np.linalg.eigh(A, "U"), lambda A: np.linalg.eigh(A, UPLO="l"), np.linalg.svd, np.linalg.qr,
-    lambda A: np.linalg.svd(A[:3], False), lambda A: np.linalg.svd(A + A.T, hermitian=True), np.linalg.eigvalsh,
-    lambda A: np.linalg.lstsq(A[:, :2], A[:, 2:]), lambda A: np.linalg.lstsq(A[:, :2], A[0], rcond=-1),
+    lambda A: np.linalg.eigh(A, "U"),
+    lambda A: np.linalg.eigh(A, UPLO="l"), np.linalg.svd, np.linalg.qr,
+    lambda A: np.linalg.svd(A[:3], False), lambda A: np.linalg.svd(A + A.T, hermitian=True),
+    np.linalg.eigvalsh, lambda A: np.linalg.lstsq(A[:, :2], A[:, 2:]),
+    lambda A: np.linalg.lstsq(A[:, :2], A[0], rcond=-1),
     lambda A: np.linalg.pinv(A, 1e-6), lambda A: np.linalg.pinv(A, rtol=None),
     lambda A: np.linalg.cholesky(A @ A.T + 4 * np.eye(4), upper=True), np.linalg.matrix_rank])
 def test_values_are_numpys(call):
@@ -136,6 +143,7 @@ def test_values_are_numpys(call):
     rg.grad(spied)(G)
     many = expected if isinstance(expected, tuple) else (expected,)
     assert type(found[0]) is type(expected) or not isinstance(expected, tuple)
-    values = rg.vjp(lambda A: [np.asarray(y, like=A) for y in (call(A) if len(many) > 1 else [call(A)])], G)[0]
+    values = rg.vjp(lambda A: [np.asarray(y, like=A)
+                               for y in (call(A) if len(many) > 1 else [call(A)])], G)[0]
     for y, e in zip(values, many, strict=True):
         checks.close(y, e, rtol=1e-12)

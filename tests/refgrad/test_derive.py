@@ -1,4 +1,5 @@
-"""Derivations: the formulas are those of the textbooks, right, and the same whatever way leads to them."""
+"""Derivations: the formulas are those of the textbooks, right, and the same whatever way leads to
+them."""
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from refgrad.derive import NoFormula, SizeMismatch, derive
 from refgrad.primitive import TABLE
 
 MATRICES = {"X": ("m", "n"), "W": ("n", "k"), "Y": ("m", "k"), "A": ("n", "n"), "B": ("n", "n"),
-            "S": ("n", "n", "symmetric"), "P": ("m", "k", "probabilities"), "D": ("n", "n", "diagonal"),
+            "S": ("n", "n", "symmetric"),
+            "P": ("m", "k", "probabilities"), "D": ("n", "n", "diagonal"),
             "x": ("n",), "y": ("n",), "b": ("k",), "c": (), "p": ("n", "positive")}
 
 
@@ -122,8 +124,9 @@ def test_the_source_is_a_program_of_the_same_arguments():
 
 
 HESSIANS = [
-    (lambda x, A: x @ A @ x, "A + A'"), (lambda x: np.sum(np.exp(x)), "diag(exp(x))"), (lambda x: x @ x, "2 I"),
-    (lambda x: np.linalg.norm(x), "I / |x| - 1/|x|^3 x x'"), (lambda x, A: np.linalg.norm(A @ x) ** 2 / 2, "A' A")]
+    (lambda x, A: x @ A @ x, "A + A'"), (lambda x: np.sum(np.exp(x)), "diag(exp(x))"),
+    (lambda x: x @ x, "2 I"), (lambda x: np.linalg.norm(x), "I / |x| - 1/|x|^3 x x'"),
+    (lambda x, A: np.linalg.norm(A @ x) ** 2 / 2, "A' A")]
 
 
 @pytest.mark.parametrize("program, second", HESSIANS, ids=[h for _, h in HESSIANS])
@@ -139,7 +142,8 @@ def test_second_derivatives_by_a_matrix_are_a_map():
 def test_an_array_has_a_vjp_and_a_differential():
     d = of(lambda A, B: A @ B, ("A", "B"))
     assert str(d.gradients["A"]) == "G B'" and str(d.differential) == "A dB + dA B"
-    assert str(of(lambda x: nn.softmax(x, -1), "x").jacobian) == "diag(softmax(x)) - softmax(x) softmax(x)'"
+    assert (str(of(lambda x: nn.softmax(x, -1), "x").jacobian)
+            == "diag(softmax(x)) - softmax(x) softmax(x)'")
 
 
 def test_given_arrays_of_two_lengths_have_two_names():

@@ -24,12 +24,14 @@ def test_it_prints_the_derivation_and_at_its_end_the_gradient(capsys):
     shown = out(capsys, "x' @ A @ x", "--wrt", "x", "--shape", "A=symmetric")
     assert "A: n x n, symmetric" in shown and "Differentials" in shown and "dL/dx = 2 A x" in shown
     assert "\x1b" not in shown
-    assert shown == out(capsys, "x.T @ A @ x", "--wrt", "x", "--shape", "A=symmetric", "--steps", "--text")
+    assert shown == out(capsys, "x.T @ A @ x", "--wrt", "x", "--shape", "A=symmetric",
+                        "--steps", "--text")
 
 
 def test_without_steps_it_prints_the_formulas_alone(capsys):
     assert out(capsys, "tr(A' @ X)", "--wrt", "X", "--no-steps") == "dL/dX = A\n"
-    assert out(capsys, "x @ y", "--no-steps") == "dL/dx = y\ndL/dy = x\n"  # with respect to all arrays
+    # With respect to all arrays.
+    assert out(capsys, "x @ y", "--no-steps") == "dL/dx = y\ndL/dy = x\n"
     assert out(capsys, "x @ y", "--wrt", "y", "--wrt", "x", "--wrt", "y", "--no-steps") == out(
         capsys, "x @ y", "--wrt", "y", "--wrt", "x", "--no-steps")
     assert out(capsys, "-y@x", "--wrt", "x", "--no-steps") == "dL/dx = -y\n"
@@ -43,9 +45,11 @@ def test_an_array_has_its_vjp_and_its_differential(capsys):
 
 
 def test_parts_that_have_names_are_told(capsys):
-    shown = out(capsys, "sum(cross_entropy(tanh(tanh(X @ W + b) @ V + c) @ U, Y))", "--wrt", "W", "--no-steps")
+    shown = out(capsys, "sum(cross_entropy(tanh(tanh(X @ W + b) @ V + c) @ U, Y))", "--wrt", "W",
+                "--no-steps")
     first, *parts = shown.splitlines()
-    assert first.startswith("dL/dW = 1/m X' ") and len(parts) > 1 and all(part.startswith("  with ") for part in parts)
+    assert (first.startswith("dL/dW = 1/m X' ") and len(parts) > 1
+            and all(part.startswith("  with ") for part in parts))
 
 
 def test_numpy_source_computes_the_gradient(capsys):
@@ -54,7 +58,8 @@ def test_numpy_source_computes_the_gradient(capsys):
     exec(out(capsys, text, "--wrt", "w", "--numpy"), space)
     rng = np.random.default_rng(0)
     arrays = rng.standard_normal(4), rng.standard_normal((4, 3)), rng.standard_normal(3)
-    np.testing.assert_allclose(space["gradient"](*arrays), rg.grad(parse(text), 2)(*arrays), rtol=1e-12)
+    np.testing.assert_allclose(space["gradient"](*arrays), rg.grad(parse(text), 2)(*arrays),
+                               rtol=1e-12)
 
 
 def test_latex(capsys):
@@ -65,7 +70,8 @@ def test_latex(capsys):
 
 def test_the_hessian(capsys):
     shown = out(capsys, "x' @ A @ x", "--wrt", "x", "--hessian", "--no-steps").splitlines()
-    assert shown[0].startswith("dL/dx = ") and shown[1:] == ["second derivative with respect to x: A + A'"]
+    assert (shown[0].startswith("dL/dx = ")
+            and shown[1:] == ["second derivative with respect to x: A + A'"])
 
 
 def test_verification_depends_on_the_seed_alone(capsys):
@@ -76,7 +82,8 @@ def test_verification_depends_on_the_seed_alone(capsys):
 
 
 @pytest.mark.parametrize("terminal, environment, coloured", [
-    (True, {}, True), (False, {}, False), (True, {"NO_COLOR": "1"}, False), (True, {"NO_COLOR": ""}, True)])
+    (True, {}, True), (False, {}, False), (True, {"NO_COLOR": "1"}, False),
+    (True, {"NO_COLOR": ""}, True)])
 def test_colours_are_for_terminals(capsys, monkeypatch, terminal, environment, coloured):
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in environment.items():
@@ -98,9 +105,11 @@ def test_colours_are_for_terminals(capsys, monkeypatch, terminal, environment, c
 @pytest.mark.parametrize("arguments, says", [
     (["tr(A @ foo(B))"], "there is no function foo"), (["tr(A"], "never closed"), ([" "], "empty"),
     (["tr(A @ B)", "--shape", "A=2,3", "--shape", "B=4,2"], "equal: 3 and 4"),
-    (["tr(A)", "--shape", "A=2,-3"], "--shape: expected"), (["tr(A)", "--shape", "B=2,3"], "given for B"),
+    (["tr(A)", "--shape", "A=2,-3"], "--shape: expected"),
+    (["tr(A)", "--shape", "B=2,3"], "given for B"),
     (["tr(A)", "--wrt", "B"], "--wrt B: there is no such array"),
-    (["A @ x", "--hessian"], "--hessian: the expression is an array"), (["logdet(x)"], "x is taken for a vector")])
+    (["A @ x", "--hessian"], "--hessian: the expression is an array"),
+    (["logdet(x)"], "x is taken for a vector")])
 def test_a_mistake_is_shown_with_a_caret(capsys, arguments, says):
     assert main(arguments) == 2
     message = capsys.readouterr().err
@@ -130,17 +139,19 @@ def test_help_teaches(capsys):
 @pytest.mark.parametrize("module", [["refgrad.derive"], ["refgrad", "derive"]])
 def test_the_module_runs(module):
     def run(*arguments):
-        return subprocess.run([sys.executable, "-m", *module, *arguments], capture_output=True, text=True,
-                              cwd=pathlib.Path(rg.__file__).parent.parent)
+        return subprocess.run([sys.executable, "-m", *module, *arguments], capture_output=True,
+                              text=True, cwd=pathlib.Path(rg.__file__).parent.parent)
 
     done = run("tr(A' @ X)", "--wrt", "X", "--no-steps")
     assert (done.returncode, done.stdout, done.stderr) == (0, "dL/dX = A\n", "")
     done = run("A + foo(X)")
-    assert (done.returncode, done.stdout) == (2, "") and done.stderr.endswith("A + foo(X)\n        ^\n")
+    assert ((done.returncode, done.stdout) == (2, "")
+            and done.stderr.endswith("A + foo(X)\n        ^\n"))
 
 
 def test_every_example_of_the_help_runs(capsys):
-    examples = [line.split("refgrad.derive ")[1] for line in EXAMPLES.splitlines() if "-m refgrad.derive" in line]
+    examples = [line.split("refgrad.derive ")[1] for line in EXAMPLES.splitlines()
+                if "-m refgrad.derive" in line]
     assert len(examples) > 4
     for example in examples:
         assert out(capsys, *shlex.split(example))

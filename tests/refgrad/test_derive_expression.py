@@ -35,7 +35,8 @@ SAME = [
      lambda X, x, y: nn.batch_norm(X, None, None, x, y, training=True)),
     ("mse_loss(X, Y, reduction='sum')", lambda X, Y: np.sum((X - Y) ** 2)),
     ('norm(X, "fro", (0, 1))', lambda X: np.linalg.norm(X, "fro", (0, 1))),
-    ("logdet(A @ A') + vec(X) @ vec(Y)", lambda A, X, Y: np.linalg.slogdet(A @ A.T)[1] + X.ravel() @ Y.ravel()),
+    ("logdet(A @ A') + vec(X) @ vec(Y)",
+     lambda A, X, Y: np.linalg.slogdet(A @ A.T)[1] + X.ravel() @ Y.ravel()),
     ("where(X > 0, X, -a)", lambda X, a: np.where(X > 0, X, -a)),
     ("X[0] + X[:, -1] - X[None, 1:, 2][0, 0]", lambda X: X[0] + X[:, -1] - X[1, 2]),
     ("(X + Y)'[0] / 2e-1 + +x", lambda X, Y, x: (X + Y).T[0] / 0.2 + x),
@@ -50,7 +51,8 @@ def test_an_expression_is_the_program_that_it_says(text, program):
     expression = parse(text)
     values = [ARRAYS[name] for name in expression.names]
     np.testing.assert_array_equal(expression(*values), program(*values))
-    np.testing.assert_array_equal(expression(**dict(zip(expression.names, values))), program(*values))
+    np.testing.assert_array_equal(expression(**dict(zip(expression.names, values))),
+                                  program(*values))
 
 
 def test_the_signature_has_the_names_in_order():
@@ -70,7 +72,8 @@ def test_all_of_refgrad_nn_is_known():
     public = {name for name in dir(nn) if inspect.isfunction(getattr(nn, name))}
     assert {"softmax", "cross_entropy", "gelu", "softplus"} <= public <= set(FUNCTIONS)
     for name in public:
-        assert inspect.signature(FUNCTIONS[name]).parameters.get("dim", inspect.Parameter).default is not None, name
+        assert (inspect.signature(FUNCTIONS[name]).parameters.get("dim", inspect.Parameter).default
+                is not None), name
 
 
 # Random expressions
@@ -79,9 +82,12 @@ LEAVES = st.sampled_from(["A", "B", "X", "Y", "2", "0.25", "(x @ y)", "pi"])
 
 
 def grown(smaller):
-    binary = st.tuples(smaller, st.sampled_from(["+", "-", "*", " @ ", "  *"]), smaller).map("".join)
-    return st.one_of(binary.map("({})".format), binary.map("tanh({})".format), smaller.map("-{}".format),
-                     smaller.map("sum( {}, axis =0, keepdims=True)".format), smaller.map("({} + X)'".format))
+    binary = st.tuples(smaller, st.sampled_from(["+", "-", "*", " @ ", "  *"]),
+                       smaller).map("".join)
+    return st.one_of(binary.map("({})".format),
+                     binary.map("tanh({})".format), smaller.map("-{}".format),
+                     smaller.map("sum( {}, axis =0, keepdims=True)".format),
+                     smaller.map("({} + X)'".format))
 
 
 @settings(max_examples=60, deadline=None)
@@ -107,7 +113,8 @@ def test_python_computes_the_same(text):
 
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.text(max_size=12), st.lists(st.sampled_from(
-    "A x 2 .5 + - * / @ ** ( ) [ ] , . : = ' \" sum( exp( .T lambda if _ ² α ^ < == None axis= \\ # \n".split(" ")),
+    "A x 2 .5 + - * / @ ** ( ) [ ] , . : "
+    "= ' \" sum( exp( .T lambda if _ ² α ^ < == None axis= \\ # \n".split(" ")),
     max_size=9).map("".join)))
 def test_any_text_is_read_or_refused_at_a_character(text):
     try:
@@ -179,7 +186,8 @@ def test_a_mistake_is_shown_where_it_is(text, caret, says):
 
 
 @pytest.mark.parametrize("text, caret", [
-    ("A' @ (X + B[:, :2] @ y) * 3", "                   ^"), ("A + X'[7]", "      ^"), ("a + sum(X, axis=5)", "    ^"),
+    ("A' @ (X + B[:, :2] @ y) * 3", "                   ^"), ("A + X'[7]", "      ^"),
+    ("a + sum(X, axis=5)", "    ^"),
     ("A - (B) @ ((X)[:2])", "        ^"), ("inv(A) @ inv(x)", "         ^")])
 def test_what_does_not_run_is_shown_where_it_is(text, caret):
     expression = parse(text)
@@ -218,7 +226,8 @@ SHAPES = [
     ("norm(x) + norm(y) + norm(z)", (), "x=m y=n z=k"),
     ("sum(X * x + y)", (), "X=m,n x=n y=n"),
     ("x @ m + n @ z", (), "x=k m=k n=p z=p"),  # sizes are called by letters that name no array
-    ("mse_loss(X @ W, Y) + lam*norm(W)**2 + sigma2 + eps*α", (), "X=m,n W=n,k Y=m,k lam= sigma2= eps= α="),
+    ("mse_loss(X @ W, Y) + lam*norm(W)**2 + sigma2 + eps*α", (),
+     "X=m,n W=n,k Y=m,k lam= sigma2= eps= α="),
     ("cross_entropy(X @ W + b, Y)", (), "X=m,n W=n,k b=k Y=m,k"),
     ("cross_entropy(X @ W, Y, weight=w)", (), "X=m,n W=n,k Y=m,k w=k"),
     ("cross_entropy(relu(X @ W1 + b1) @ W2 + b2, Y)", (), "X=m,n W1=n,k b1=k W2=k,p b2=p Y=m,p"),
@@ -242,13 +251,15 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize("text, given, expected", SHAPES, ids=[" ".join([text, *more]) for text, more, _ in SHAPES])
+@pytest.mark.parametrize("text, given, expected", SHAPES,
+                         ids=[" ".join([text, *more]) for text, more, _ in SHAPES])
 def test_shapes_are_what_makes_it_run(text, given, expected):
     shapes = shapes_of(text, *given)
     assert written(shapes) == expected
     sizes = dict.fromkeys(n for shape in shapes.values() for n in shape if n not in PROPERTIES)
     sizes = {n: n if isinstance(n, int) else 5 + k for k, n in enumerate(sizes)}
-    parse(text)(*(RNG.standard_normal([sizes[n] for n in shape if n in sizes]) for shape in shapes.values()))
+    parse(text)(*(RNG.standard_normal([sizes[n] for n in shape if n in sizes])
+                  for shape in shapes.values()))
 
 
 UNFIT = [
@@ -256,18 +267,21 @@ UNFIT = [
     ("tr(A) + tr(X)", ("X=3,4",), "        ^", r"shape \(3, 4\); expected a square matrix"),
     ("tr(A @ X)", ("A=m,n", "X=p,m"), "     ^", "equal: n and p"),
     ("logdet(x)", (), "^", r"(?s)x is taken for a vector of n.*--shape x=scalar or --shape x=m,n"),
-    ("x + alpha @ y", (), "          ^", r"(?s)no axes.*alpha is taken for a scalar.*--shape alpha=n"),
+    ("x + alpha @ y", (), "          ^",
+     r"(?s)no axes.*alpha is taken for a scalar.*--shape alpha=n"),
     ("cross_entropy(X, y)", (), "^", r"(?s)target is .*\(m, n\).*--shape y=scalar"),
     ("vec(X) + y", (), "       ^", "equal: .*one computed from others.* as numbers"),
     ("y @ x[1:]", ("y=m", "x=n"), "  ^", "equal: .*one computed from others.* as numbers"),
-    ("cumsum(x)[1:] @ y", ("x=n",), "              ^", "equal: .*one computed from others.* as numbers"),
+    ("cumsum(x)[1:] @ y", ("x=n",), "              ^",
+     "equal: .*one computed from others.* as numbers"),
     ("X[5] @ y", ("X=3,n",), " ^", "out of bounds"),
     ("norm(A)", ("A=m,n,symmetric",), "^", "expected a square matrix"),
     ("norm(A)", ("B=3",), "^", "given for B, which is not among the arrays A"),
 ]
 
 
-@pytest.mark.parametrize("text, given, caret, says", UNFIT, ids=[" ".join([text, *more]) for text, more, *_ in UNFIT])
+@pytest.mark.parametrize("text, given, caret, says", UNFIT,
+                         ids=[" ".join([text, *more]) for text, more, *_ in UNFIT])
 def test_shapes_that_do_not_fit_are_shown_where_they_meet(text, given, caret, says):
     with pytest.raises(ExpressionError, match=says) as caught:
         shapes_of(text, *given)
@@ -275,8 +289,9 @@ def test_shapes_that_do_not_fit_are_shown_where_they_meet(text, given, caret, sa
     assert "size_" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text, column", [("X", 0), ("=3", 0), ("X=3,-4", 4), ("X=3,,4", 4), ("X=0", 2),
-                                          ("X=3, a b", 5)])
+@pytest.mark.parametrize("text, column",
+                         [("X", 0), ("=3", 0), ("X=3,-4", 4), ("X=3,,4", 4), ("X=0", 2),
+                          ("X=3, a b", 5)])
 def test_a_wrong_shape_is_shown_where_it_is(text, column):
     with pytest.raises(ExpressionError, match="--shape: expected") as caught:
         shape_of(text)

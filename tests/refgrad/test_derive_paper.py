@@ -316,19 +316,24 @@ def test_every_name_that_is_shown_is_defined():
 
 
 #: The commands that amsmath and LaTeX know, of those that formulas use.
-MACROS = {*"""ensuremath begin end text quad displaystyle mathrm mathbf mathit operatorname frac tfrac
-    sqrt sum left right langle rangle lvert rvert odot oslash otimes top le ge ne hat exp log sin cos
+MACROS = {*"""ensuremath begin end text quad displaystyle mathrm mathbf mathit operatorname frac
+    tfrac
+    sqrt sum left right langle rangle lvert rvert odot oslash otimes top le ge ne hat exp log sin
+    cos
     tan tanh sinh cosh det max min alpha beta gamma sigma lambda mu pi theta""".split()}
 
 
 @pytest.mark.parametrize("d", [LONG, *(derive(program, wrt, **shapes)
-                                       for program, wrt, shapes, _ in SHORT[:6])], ids=lambda d: str(d.gradient)[:20])
+                                       for program, wrt, shapes, _ in SHORT[:6])],
+                         ids=lambda d: str(d.gradient)[:20])
 def test_latex_compiles_as_it_stands(d, tmp_path):
     for body in (d.latex(), d._repr_latex_().strip("$").join(["$"] * 2)):
         if shutil.which("pdflatex"):
             (tmp_path / "shown.tex").write_text(
-                "\\documentclass{article}\\usepackage{amsmath}\\begin{document}" + body + "\\end{document}")
-            done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "shown.tex"],
+                "\\documentclass{article}\\usepackage{amsmath}\\begin{document}" + body
+                + "\\end{document}")
+            done = subprocess.run(["pdflatex",
+                                   "-interaction=nonstopmode", "-halt-on-error", "shown.tex"],
                                   cwd=tmp_path, capture_output=True, text=True)
             assert done.returncode == 0, done.stdout[-2000:]
         bare = re.sub(r"\\[_&%#${}\\]", "", body)

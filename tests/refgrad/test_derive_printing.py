@@ -1,4 +1,5 @@
-"""Formulas as text, LaTeX, MathML and NumPy: random trees, evaluated from their source and entry by entry."""
+"""Formulas as text, LaTeX, MathML and NumPy: random trees, evaluated from their source and entry by
+entry."""
 
 import itertools
 import random
@@ -11,9 +12,9 @@ import pytest
 
 import refgrad as rg
 from refgrad import nn
-from refgrad.derive.form import (COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Diag, DiagOf, Eye, Hadamard, Indexed,
-                                 Inner, Inverse, Kron, MatMul, Name, Num, Ones, Plus, Power, T, Times, Total, Trace,
-                                 Vec)
+from refgrad.derive.form import (COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Diag, DiagOf, Eye,
+                                 Hadamard, Indexed, Inner, Inverse, Kron, MatMul, Name, Num, Ones,
+                                 Plus, Power, T, Times, Total, Trace, Vec)
 from refgrad.derive.notation import NOTATION, TRAITS, is_pattern, notation
 from refgrad.derive.numpy_source import NoSource, definition, source
 from refgrad.derive.printing import latex, mathml, text
@@ -57,7 +58,8 @@ softmax = apply("softmax", X, axis=-1)
 @pytest.mark.parametrize("form, plain, numpy", [
     (gradient, "X' (X W - Y)", "X.T @ (X @ W - Y)"),
     (Times((num(2), over(n)), gradient, MATRIX), "2/n X' (X W - Y)", "2 * X.T @ (X @ W - Y) / n"),
-    (Times((num(1, 2), over(n)), gradient, MATRIX), "1/(2 n) X' (X W - Y)", "X.T @ (X @ W - Y) / (2 * n)"),
+    (Times((num(1, 2), over(n)), gradient, MATRIX), "1/(2 n) X' (X W - Y)",
+     "X.T @ (X @ W - Y) / (2 * n)"),
     (Times((over(n),), X, MATRIX), "X / n", "X / n"),
     (Times((num(1, 3),), X, MATRIX), "1/3 X", "X / 3"),
     (Times((num(1, 2),), X, MATRIX), "1/2 X", "0.5 * X"),
@@ -68,7 +70,8 @@ softmax = apply("softmax", X, axis=-1)
     (minus(MatMul((X, Y), MATRIX)), "-X Y", "-X @ Y"),
     (Trace(MatMul((t(A), X), MATRIX)), "tr(A' X)", "np.trace(A.T @ X)"),
     (Inner(A, B), "<A, B>", "np.sum(A * B)"),
-    (Inner(Hadamard((A, A), MATRIX), Plus((A, A), MATRIX)), "<A . A, A + A>", "np.sum(A * A * (A + A))"),
+    (Inner(Hadamard((A, A), MATRIX), Plus((A, A), MATRIX)), "<A . A, A + A>",
+     "np.sum(A * A * (A + A))"),
     (Inner(A, A), "<A, A>", "np.sum(A ** 2)"),
     (t(Inverse(A)), "A^-T", "np.linalg.inv(A).T"),
     (Inverse(A), "A^-1", "np.linalg.inv(A)"),
@@ -79,9 +82,11 @@ softmax = apply("softmax", X, axis=-1)
     (MatMul((X, Ones("n")), COLUMN), "X 1", "np.sum(X, axis=1)"),
     (MatMul((t(Ones("m")), X, Ones("n")), SCALAR), "1' X 1", "np.sum(X)"),
     (MatMul((t(Ones("m")), Ones("m")), SCALAR), "1' 1", "m"),
-    (Plus((MatMul((X, W), MATRIX), MatMul((Ones("m"), t(y)), MATRIX)), MATRIX), "X W + 1 y'", "X @ W + y"),
+    (Plus((MatMul((X, W), MATRIX), MatMul((Ones("m"), t(y)), MATRIX)), MATRIX), "X W + 1 y'",
+     "X @ W + y"),
     (Plus((X, minus(MatMul((y, t(Ones("n"))), MATRIX))), MATRIX), "X - y 1'", "X - y[:, None]"),
-    (Hadamard((apply("np.exp", X), over(MatMul((apply("np.exp", X), Ones("n"), t(Ones("n"))), MATRIX))), MATRIX),
+    (Hadamard((apply("np.exp", X),
+               over(MatMul((apply("np.exp", X), Ones("n"), t(Ones("n"))), MATRIX))), MATRIX),
      "exp(X) / (exp(X) 1 1')", "np.exp(X) / np.sum(np.exp(X), axis=1, keepdims=True)"),
     (MatMul((Diag(u), X), MATRIX), "diag(u) X", "u[:, None] * X"),
     (MatMul((X, Diag(v)), MATRIX), "X diag(v)", "X * v"),
@@ -95,21 +100,27 @@ softmax = apply("softmax", X, axis=-1)
     (over(x, Fraction(-1, 2)), "1 / sqrt(x)", "1 / np.sqrt(x)"),
     (over(x, Fraction(2, 3)), "x^(2/3)", "np.cbrt(x) ** 2"),
     (Plus((x, num(1, 3)), COLUMN), "x + 1/3", "(3 * x + 1) / 3"),
-    (Plus((X, Times((num(-1), over(n)), MatMul((Ones("m"), t(Ones("n"))), MATRIX), MATRIX)), MATRIX), "X - 1/n 1 1'",
+    (Plus((X, Times((num(-1), over(n)), MatMul((Ones("m"), t(Ones("n"))), MATRIX), MATRIX)),
+          MATRIX), "X - 1/n 1 1'",
      "(n * X - 1) / n"),
-    (Times((over(MatMul((t(x), x), SCALAR)),), MatMul((t(x), A, x), SCALAR), SCALAR), "x' A x / (x' x)",
-     "x @ A @ x / (x @ x)"),
-    (apply("np.log", apply("np.linalg.det", A, kind=SCALAR)), "log det(A)", "np.log(np.linalg.det(A))"),
+    (Times((over(MatMul((t(x), x), SCALAR)),), MatMul((t(x), A, x), SCALAR), SCALAR),
+     "x' A x / (x' x)", "x @ A @ x / (x @ x)"),
+    (apply("np.log", apply("np.linalg.det", A, kind=SCALAR)), "log det(A)",
+     "np.log(np.linalg.det(A))"),
     (apply("log_abs_det", A, kind=SCALAR), "log |det A|", "np.linalg.slogdet(A)[1]"),
     (apply("sech_squared", X), "sech^2(X)", "1 / np.cosh(X) ** 2"),
     (apply("softmax", X, axis=-2), "softmax(X, axis=-2)", "nn.softmax(X, dim=-2)"),
     (Vec(X), "vec(X)", "np.ravel(X)"),
     (Kron(A, MatMul((A, B), MATRIX)), "A (x) (A B)", "np.kron(A, A @ B)"),
-    (Indexed(((A, ("i", "j")), (B, ("j", "k")), (a, ())), ("i", "k"), (("i", 3), ("j", 3), ("k", 3)), MATRIX),
+    (Indexed(((A, ("i", "j")), (B, ("j", "k")), (a, ())), ("i", "k"),
+             (("i", 3), ("j", 3), ("k", 3)), MATRIX),
      "(sum_j A[i,j] B[j,k] a)[i,k]", 'a * np.einsum("ij,jk->ik", A, B)'),
-    (Indexed(((X, (("i", "j"), "k")),), ("k", ("j", "i")), (("i", 3), ("j", "n"), ("k", 2)), MATRIX),
-     "(X[(i,j),k])[k,(j,i)]", 'np.reshape(np.einsum("ijk->kji", np.reshape(X, (3, n, 2))), (2, n * 3))'),
-    (Apply("vjp", (Y, X), (("primitive", PRIMITIVES["softmax"]), ("argument", 0), ("params", (("axis", -1),))), MATRIX),
+    (Indexed(((X, (("i", "j"), "k")),), ("k", ("j", "i")), (("i", 3), ("j", "n"), ("k", 2)),
+             MATRIX),
+     "(X[(i,j),k])[k,(j,i)]",
+     'np.reshape(np.einsum("ijk->kji", np.reshape(X, (3, n, 2))), (2, n * 3))'),
+    (Apply("vjp", (Y, X), (("primitive", PRIMITIVES["softmax"]), ("argument", 0),
+                           ("params", (("axis", -1),))), MATRIX),
      "softmax.vjp[0](Y, X)", "rg.vjp(lambda _: nn.softmax(_, dim=-1), X)[1](Y)[0]"),
 ])
 def test_examples(form, plain, numpy):
@@ -118,9 +129,10 @@ def test_examples(form, plain, numpy):
 
 
 @pytest.mark.parametrize("form, expected", [
-    (gradient, r"X^{\top} (X W - Y)"), (Inner(A, B), r"\langle A, B\rangle"), (t(Inverse(A)), r"A^{-\top}"),
-    (Hadamard((A, B), MATRIX), r"A \odot B"), (Kron(A, B), r"A \otimes B"), (over(X, 2), r"X^{\odot 2}"),
-    (over(a, 2), r"a^{2}"), (num(1, 2), r"\tfrac{1}{2}"), (Times((num(2), over(n)), X, MATRIX), r"\frac{2}{n} X"),
+    (gradient, r"X^{\top} (X W - Y)"), (Inner(A, B), r"\langle A, B\rangle"),
+    (t(Inverse(A)), r"A^{-\top}"), (Hadamard((A, B), MATRIX), r"A \odot B"),
+    (Kron(A, B), r"A \otimes B"), (over(X, 2), r"X^{\odot 2}"), (over(a, 2), r"a^{2}"),
+    (num(1, 2), r"\tfrac{1}{2}"), (Times((num(2), over(n)), X, MATRIX), r"\frac{2}{n} X"),
     (Name("Z1", MATRIX), "Z_{1}"), (Name("G_Z1", MATRIX, "cotangent"), "G_{Z_{1}}"),
     (Name("x_hat", COLUMN), r"\hat{x}"),
     (Name("dX", MATRIX, "differential"), r"\mathrm{d}X"), (Name("lam", SCALAR), r"\lambda"),
@@ -150,7 +162,8 @@ def well_formed(form):
 # Random trees, evaluated twice
 
 class Trees:
-    """Random formulas: `shape` is a pair of sizes, 1 for a column's, row's or scalar's missing axis."""
+    """Random formulas: `shape` is a pair of sizes, 1 for a column's, row's or scalar's missing
+    axis."""
 
     def __init__(self, seed):
         self.rng = random.Random(seed)
@@ -158,8 +171,9 @@ class Trees:
 
     def name(self, rows, columns):
         kind = kind_of(rows, columns)
-        stem = "s" if kind == SCALAR else f"{'v' if 1 in (rows, columns) else 'M'}_{max(rows, columns, key=str)}" if (
-            kind != MATRIX) else f"M_{rows}{columns}"
+        stem = ("s" if kind == SCALAR
+                else f"{'v' if 1 in (rows, columns) else 'M'}_{max(rows, columns, key=str)}" if (
+                    kind != MATRIX) else f"M_{rows}{columns}")
         one = Name(f"{stem}{self.rng.choice('ab')}", COLUMN if kind == ROW else kind)
         self.names[one.text] = one, (rows, columns) if kind != ROW else (columns, rows)
         return t(one) if kind == ROW else one
@@ -178,8 +192,10 @@ class Trees:
             return self.name(rows, columns)
         again = lambda r=rows, c=columns: self.draw(r, c, depth - 1)
         scalar = lambda: self.draw(1, 1, depth - 2)
-        choices = ["plus", "plus", "times", "matmul", "matmul", "hadamard", "power", "apply", "compare"]
-        choices += {SCALAR: ["inner", "trace", "total"], MATRIX: ["t", "diag", "ones", "ones", "inverse", "indexed"],
+        choices = ["plus", "plus", "times", "matmul", "matmul", "hadamard", "power", "apply",
+                   "compare"]
+        choices += {SCALAR: ["inner", "trace", "total"],
+                    MATRIX: ["t", "diag", "ones", "ones", "inverse", "indexed"],
                     ROW: ["t"], COLUMN: ["diagof", "indexed"]}[kind]
         what = self.rng.choice(choices)
         if what == "plus":
@@ -191,28 +207,34 @@ class Trees:
             scalars = [scalar() for _ in range(self.rng.choice([0, 1, 1]))]
             scalars = [f for f in scalars if not isinstance(f, Num)]
             scalars += [over(self.positive(1, 1, depth - 2))] if self.rng.random() < 0.4 else []
-            first = self.rng.choice([[], [num(-1)], [num(2)], [num(-1, 3)], [num(1, 2)], [num(3, 4)]])
+            first = self.rng.choice([[], [num(-1)], [num(2)], [num(-1, 3)], [num(1, 2)],
+                                     [num(3, 4)]])
             return Times((*(first if scalars else first or [num(-2)]), *scalars), again(), kind)
         if what == "matmul":
-            inner = [self.rng.choice([1, "m", "n", "k"]) for _ in range(self.rng.choice([1, 1, 2, 3]))]
+            inner = [self.rng.choice([1, "m", "n", "k"])
+                     for _ in range(self.rng.choice([1, 1, 2, 3]))]
             dims = [rows, *inner, columns]
             if all(1 in d for d in zip(dims, dims[1:])) and set(dims) == {1}:
                 dims = [1, "m", 1]
-            factors = [self.factor(r, q, depth - 2) for r, q in zip(dims, dims[1:]) if (r, q) != (1, 1)]
+            factors = [self.factor(r, q, depth - 2) for r, q in zip(dims, dims[1:])
+                       if (r, q) != (1, 1)]
             return MatMul(tuple(factors), kind)
         if what == "hadamard":
             factors = [again() for _ in range(2)]
             if self.rng.random() < 0.3:
-                factors.append(over(self.positive(rows, columns, depth - 1), self.rng.choice([-1, -2])))
+                factors.append(over(self.positive(rows, columns, depth - 1),
+                                    self.rng.choice([-1, -2])))
             self.rng.shuffle(factors)
             return Hadamard(tuple(factors), kind)
         if what == "power":
             e = Fraction(self.rng.choice(["2", "3", "1/2", "-1", "-1/2", "3/2", "2/3", "2/5"]))
-            return over(again(), e) if e in (2, 3) else over(self.positive(rows, columns, depth - 1), e)
+            return (over(again(), e) if e in (2, 3)
+                    else over(self.positive(rows, columns, depth - 1), e))
         if what == "apply":
             return apply(self.rng.choice(["np.tanh", "np.sin", "sech_squared", "sigmoid"]), again())
         if what == "compare":
-            return Compare(self.rng.choice([">", "<="]), again(), self.rng.choice([num(0), again()]), kind)
+            return Compare(self.rng.choice([">", "<="]), again(),
+                           self.rng.choice([num(0), again()]), kind)
         if what == "inner":
             shape = self.rng.choice([("m", "n"), ("n", 1), ("k", "k")])
             return Inner(again(*shape), again(*shape))
@@ -225,15 +247,18 @@ class Trees:
         if what == "diag" and rows == columns:
             return Diag(again(rows, 1))
         if what == "inverse" and rows == columns:
-            return Inverse(Plus((Times((num(9),), Eye(rows), MATRIX), apply("np.tanh", again())), MATRIX))
+            return Inverse(Plus((Times((num(9),), Eye(rows), MATRIX), apply("np.tanh", again())),
+                                MATRIX))
         if what == "ones":
             left, right = Ones(rows), t(Ones(columns))
-            return MatMul(self.rng.choice([(left, again(1, columns)), (again(rows, 1), right), (left, right),
-                                           (left, t(left), again()), (again(), t(right), right)]), MATRIX)
+            return MatMul(
+                self.rng.choice([(left, again(1, columns)), (again(rows, 1), right), (left, right),
+                                 (left, t(left), again()), (again(), t(right), right)]), MATRIX)
         if what == "diagof":
             return DiagOf(again(rows, rows))
         if what == "indexed":
-            f = [(again("k", rows), ("j", "i")), (again("k", "n"), ("j", "l")), (self.draw(1, 1, 0), ())]
+            f = [(again("k", rows), ("j", "i")), (again("k", "n"), ("j", "l")),
+                 (self.draw(1, 1, 0), ())]
             free, sizes = ("i",), (("i", rows), ("j", "k"), ("l", "n"), ("p", columns))
             if kind == MATRIX:
                 f.append((again("n", columns), ("l", "p")))
@@ -260,14 +285,16 @@ def kind_of(rows, columns):
     return (SCALAR if columns == 1 else ROW) if rows == 1 else COLUMN if columns == 1 else MATRIX
 
 
-FUNCTIONS = {"np.tanh": np.tanh, "np.sin": np.sin, "np.exp": np.exp, "sech_squared": lambda x: 1 / np.cosh(x) ** 2,
+FUNCTIONS = {"np.tanh": np.tanh, "np.sin": np.sin, "np.exp": np.exp,
+             "sech_squared": lambda x: 1 / np.cosh(x) ** 2,
              "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "np.absolute": np.abs,
              "log1pexp": lambda x: np.log(1 + np.exp(x))}
 RELATIONS = {">": np.greater, "<=": np.less_equal}
 
 
 def value(form, env, seen=lambda form, value: None):
-    """The formula's value as a matrix, whatever it is: columns have one column, rows one row, scalars both.
+    """The formula's value as a matrix, whatever it is: columns have one column, rows one row,
+    scalars both.
 
     Ones are written out, and nothing broadcasts but scalars.
     """
@@ -303,12 +330,15 @@ def evaluate(form, go, env):
         case Inverse(): return np.linalg.solve(go(form.body), np.eye(len(go(form.body))))
         case Diag(): return np.eye(len(go(form.body))) * go(form.body)
         case DiagOf(): return np.array([[go(form.body)[i, i]] for i in range(len(go(form.body)))])
-        case Trace(): return np.array([[sum(go(form.body)[i, i] for i in range(len(go(form.body))))]])
-        case Inner(): return np.array([[np.sum(go(form.left) * same(go(form.right), go(form.left).shape))]])
+        case Trace():
+            return np.array([[sum(go(form.body)[i, i] for i in range(len(go(form.body))))]])
+        case Inner():
+            return np.array([[np.sum(go(form.left) * same(go(form.right), go(form.left).shape))]])
         case Total(): return np.array([[np.sum(go(form.body))]])
         case Kron(): return np.kron(go(form.left), go(form.right))
         case Apply(): return FUNCTIONS[form.function.name](*map(go, form.args))
-        case Compare(): return np.where(RELATIONS[form.relation](go(form.left), go(form.right)), 1.0, 0.0)
+        case Compare():
+            return np.where(RELATIONS[form.relation](go(form.left), go(form.right)), 1.0, 0.0)
         case Indexed(): return indexed(form, go)
 
 
@@ -341,17 +371,20 @@ def drawn(seed):
     """A random formula, and its names' values as matrices."""
     rng = random.Random(seed)
     trees = Trees(seed)
-    form = trees.draw(*rng.choice([("m", "n"), ("n", "n"), ("n", 1), (1, 1), (1, "k")]), rng.choice([2, 3, 4]))
+    form = trees.draw(*rng.choice([("m", "n"), ("n", "n"), ("n", 1), (1, 1), (1, "k")]),
+                      rng.choice([2, 3, 4]))
     numbers = np.random.default_rng(seed)
-    env = {name: numbers.uniform(0.25, 1.5, [SIZES.get(d, d) for d in shape]) * numbers.choice([-1, 1], size=[
-        SIZES.get(d, d) for d in shape]) for name, (_, shape) in sorted(trees.names.items())}
+    env = {name: numbers.uniform(0.25, 1.5, [SIZES.get(d, d) for d in shape])
+           * numbers.choice([-1, 1], size=[
+               SIZES.get(d, d) for d in shape]) for name, (_, shape) in sorted(trees.names.items())}
     env |= {size: np.array([[float(n)]]) for size, n in SIZES.items()}
     return form, env
 
 
 def arrays(env):
     """What a user passes: columns with one axis, scalars with none, sizes as integers."""
-    return {k: SIZES[k] if k in SIZES else v[0, 0] if v.shape == (1, 1) else v[:, 0] if v.shape[1] == 1 else v
+    return {k: SIZES[k] if k in SIZES else v[0, 0] if v.shape == (1, 1) else v[:, 0]
+            if v.shape[1] == 1 else v
             for k, v in env.items()}
 
 
@@ -365,7 +398,8 @@ def in_kind(matrix, kind):
 
 def agrees(got, want, magnitude):
     """To rounding: `magnitude` bounds what was added up on the way."""
-    return np.shape(got) == np.shape(want) and np.max(np.abs(got - want), initial=0) <= 1e-11 * magnitude
+    return (np.shape(got) == np.shape(want)
+            and np.max(np.abs(got - want), initial=0) <= 1e-11 * magnitude)
 
 
 def evaluated(form, env):
@@ -406,9 +440,11 @@ def test_random_formulas_are_well_formed(seed):
 
 
 def test_sources_run_on_balls_and_stay_exact():
-    """A third is a division by 3, not a float: 80 digits of the formula from its source and from integers."""
+    """A third is a division by 3, not a float: 80 digits of the formula from its source and from
+    integers."""
     from crosscheck.ball import Ball, arithmetic
-    form = Plus((Times((num(1, 3), over(n)), X, MATRIX), num(1, 7), Times((num(2), over(m)), None, SCALAR)), MATRIX)
+    form = Plus((Times((num(1, 3), over(n)), X, MATRIX), num(1, 7),
+                 Times((num(2), over(m)), None, SCALAR)), MATRIX)
     with arithmetic(300):
         got = eval(source(form), {"np": np, "X": Ball([[1.0, 2.0]]), "n": 7, "m": 3})
         want = (Ball([[1.0, 2.0]]) + 3 + 14) / 21
@@ -419,7 +455,8 @@ def test_sources_run_on_tracers():
     form = Times((num(1, 2),), Inner(residual, residual), SCALAR)
     rng = np.random.default_rng(0)
     env = {"X": rng.standard_normal((4, 3)), "Y": rng.standard_normal((4, 2))}
-    got = rg.grad(lambda W: eval(source(form), {"np": np, **env, "W": W}))(w := rng.standard_normal((3, 2)))
+    got = rg.grad(lambda W: eval(source(form), {"np": np, **env, "W": W}))(
+        w := rng.standard_normal((3, 2)))
     assert np.allclose(got, run_plain(source(gradient), W=w, **env))
 
 
@@ -437,13 +474,16 @@ def small_formulas(kind=MATRIX, depth=2):
     pairs = [p for f in matrices for g in few for p in ((f, g), (g, f))]
     found = list(matrices)
     for f, g in pairs:
-        found += [Plus((f, g), MATRIX), Plus((f, minus(g)), MATRIX), MatMul((f, g), MATRIX), Hadamard((f, g), MATRIX),
+        found += [Plus((f, g), MATRIX), Plus((f, minus(g)), MATRIX),
+                  MatMul((f, g), MATRIX), Hadamard((f, g), MATRIX),
                   Hadamard((f, over(g)), MATRIX), Kron(f, g), Compare(">", f, g, MATRIX)]
     for f in matrices:
-        found += [minus(f), Times((num(2),), f, MATRIX), Times((num(1, 2),), f, MATRIX), Times((a,), f, MATRIX),
-                  Times((over(a),), f, MATRIX), Times((num(2), over(a)), f, MATRIX), t(f), Inverse(f), over(f, 2),
-                  over(f), over(f, Fraction(-2)), over(apply("np.absolute", f), Fraction(1, 2)), apply("np.tanh", f),
-                  apply("log1pexp", f), Times((Trace(f),), A, MATRIX), Times((over(Trace(f)),), A, MATRIX),
+        found += [minus(f), Times((num(2),), f, MATRIX), Times((num(1, 2),), f, MATRIX),
+                  Times((a,), f, MATRIX), Times((over(a),), f, MATRIX),
+                  Times((num(2), over(a)), f, MATRIX), t(f), Inverse(f), over(f, 2),
+                  over(f), over(f, Fraction(-2)), over(apply("np.absolute", f), Fraction(1, 2)),
+                  apply("np.tanh", f), apply("log1pexp", f), Times((Trace(f),), A, MATRIX),
+                  Times((over(Trace(f)),), A, MATRIX),
                   Times((Inner(f, B), b), A, MATRIX), Times((Total(f),), B, MATRIX)]
     return found
 
@@ -451,8 +491,8 @@ def small_formulas(kind=MATRIX, depth=2):
 def written_alike(printer, depth=2):
     """Pairs of formulas that `printer` writes alike though their values differ."""
     numbers = np.random.default_rng(1)
-    env = {"A": numbers.uniform(0.5, 2, (2, 2)), "B": numbers.uniform(0.5, 2, (2, 2)), "a": np.array([[0.75]]),
-           "b": np.array([[3.25]])}
+    env = {"A": numbers.uniform(0.5, 2, (2, 2)), "B": numbers.uniform(0.5, 2, (2, 2)),
+           "a": np.array([[0.75]]), "b": np.array([[3.25]])}
     memo, first, pairs = {}, {}, []
 
     def known(form):
@@ -486,7 +526,8 @@ def test_a_missing_parenthesis_is_seen(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(numpy_code.Code, "at", lambda self, level: self.text)
         assert wrong_sources(range(100))[0]
-    for backend, printer in ((printing.Text, text), (typeset.Latex, latex), (typeset.MathML, mathml)):
+    for backend, printer in ((printing.Text, text), (typeset.Latex, latex),
+                             (typeset.MathML, mathml)):
         with monkeypatch.context() as patch:
             patch.setattr(backend, "at", lambda self, form, level: self.write(form))
             assert written_alike(printer)[0]
@@ -500,14 +541,17 @@ def test_a_missing_parenthesis_is_seen(monkeypatch):
 def test_a_planted_fault_is_seen(monkeypatch, fault):
     from refgrad.derive import numpy_code, numpy_source
     if fault == "transpose":
-        monkeypatch.setitem(numpy_source.WRITERS, "T", lambda form, need: numpy_source.spread(form.body, need))
+        monkeypatch.setitem(numpy_source.WRITERS, "T",
+                            lambda form, need: numpy_source.spread(form.body, need))
     elif fault == "outer":
         outer = numpy_source.outer
-        monkeypatch.setattr(numpy_source, "outer", lambda column, row, need: outer(row, column, need))
+        monkeypatch.setattr(numpy_source, "outer",
+                            lambda column, row, need: outer(row, column, need))
     elif fault == "axis":
         call = numpy_code.call
         monkeypatch.setattr(numpy_code, "call",
-                            lambda f, *args: call(f, *(a.replace("axis=1", "axis=0") for a in args)))
+                            lambda f, *args: call(f,
+                                                  *(a.replace("axis=1", "axis=0") for a in args)))
     else:
         monkeypatch.setattr(numpy_source, "reciprocal", lambda power: power.body)
     assert wrong_sources(range(300))[0]
@@ -524,7 +568,8 @@ def test_notation_computes_its_primitive(name):
     z = z @ z.T if square else z
     params = {"axis": -1} if "softmax" in name else {
         "negative_slope": 0.25, "alpha": 0.5, "beta": 2, "threshold": 20, "low": 0.75, "high": 1.25}
-    accepted = {k: v for k, v in params.items() if k in (primitive.cases[0].params if primitive.cases else {})}
+    accepted = {k: v for k, v in params.items()
+                if k in (primitive.cases[0].params if primitive.cases else {})}
     if convolves:
         accepted = {"form": nn.convolution.Form((2,), ((1, 1),), (1,))}
     of_two = convolves or name in ("np.maximum", "np.minimum", "np.power", "excess")
@@ -545,21 +590,23 @@ def test_traits_hold(name):
     known, params = TRAITS[primitive], {"axis": -1} if "softmax" in name else {}
     of = lambda p, *arrays: p.evaluate(*arrays, **params)
     same = lambda a, b: np.allclose(a, b, rtol=1e-12, atol=0)
-    assert not known.undoes or same(of(primitive, of(known.undoes, x)), x) and TRAITS[known.undoes].undoes is primitive
+    assert (not known.undoes or same(of(primitive, of(known.undoes, x)), x)
+            and TRAITS[known.undoes].undoes is primitive)
     assert not known.log_of or same(np.exp(of(primitive, x)), of(known.log_of, x))
     assert not known.over or same(of(primitive, x) / of(known.over[0], x), of(known.over[1], x))
     assert not known.sums_to_one or same(np.sum(of(primitive, x), axis=-1), 1)
     assert not known.inverts or same(x @ of(primitive, x) + 1, np.eye(3) + 1)
     assert not known.rectifies or np.array_equal(of(primitive, x - 0.5) > 0, x > 0.5)
     assert known.linear_in is None or same(of(primitive, 2 * x, x + 1), 2 * of(primitive, x, x + 1))
-    assert not known.bilinear or same(of(primitive, 2 * x, 3 * x, None), 6 * of(primitive, x, x, None))
+    assert not known.bilinear or same(of(primitive, 2 * x, 3 * x, None),
+                                      6 * of(primitive, x, x, None))
 
 
 def test_functions_that_stay_whole():
     assert {p.name for p, entry in NOTATION.items() if entry.whole} == {
         "softmax", "log_softmax", "np.linalg.inv", "np.linalg.det", "log_abs_det",
-        "np.linalg.cholesky", "expm", "conv", "conv_input", "conv_weight", "spectrum", "eigenvalues",
-        "singular", "singular_values", "tall_qr", "pseudoinverse"}
+        "np.linalg.cholesky", "expm", "conv", "conv_input", "conv_weight", "spectrum",
+        "eigenvalues", "singular", "singular_values", "tall_qr", "pseudoinverse"}
 
 
 def test_a_function_that_users_cannot_call_has_no_source():
@@ -574,7 +621,8 @@ def test_a_function_that_users_cannot_call_has_no_source():
 def test_definition():
     weights = Times((over(m),), MatMul((t(X), Name("R", MATRIX)), MATRIX), MATRIX)
     result = {"W": weights, "Y": apply("softmax", Y, axis=-1)}
-    code = definition("gradient", ["X", "W", "Y"], result, [("R", residual)], ["m, n = X.shape"], "The gradient.")
+    code = definition("gradient", ["X", "W", "Y"], result, [("R", residual)], ["m, n = X.shape"],
+                      "The gradient.")
     assert code == '''from refgrad import nn
 
 

@@ -13,7 +13,8 @@ from refgrad.errors import ClosedLevel, InPlaceWrite, LostTrace, NoRule
 X = np.array([0.5, -1.5, 2.0])
 M = np.outer(X, X) + np.eye(3)
 
-TRANSFORMS = {"grad": lambda f: rg.grad(f), "jvp": lambda f: lambda x: rg.jvp(f, (x,), (np.ones_like(x),)),
+TRANSFORMS = {"grad": lambda f: rg.grad(f),
+              "jvp": lambda f: lambda x: rg.jvp(f, (x,), (np.ones_like(x),)),
               "second": lambda f: rg.hessian(f)}
 
 
@@ -22,7 +23,8 @@ def raises(error, message, f, x=X):
     for transform in TRANSFORMS.values():
         with pytest.raises(error) as caught:
             transform(f)(x)
-        assert re.search(message, str(caught.value), re.DOTALL), f"{caught.value}\nhas no\n{message}"
+        assert re.search(message, str(caught.value),
+                         re.DOTALL), f"{caught.value}\nhas no\n{message}"
 
 
 # No rule
@@ -39,7 +41,8 @@ WAY_OUT = r"has no differentiation rule.*refgrad\.functions\(\).*refgrad\.custom
     (lambda x: np.pad(x, 1, mode="empty"), r"np\.pad with mode='empty'"),
     (lambda x: np.pad(x, 1, mode="reflect", reflect_type="odd"),
      r"np\.pad with reflect_type='odd'"),
-    (lambda x: np.linalg.svd(np.diag(x)[:2]), r"np\.linalg\.svd with full_matrices=True and a= of 2 x 3 numbers"),
+    (lambda x: np.linalg.svd(np.diag(x)[:2]),
+     r"np\.linalg\.svd with full_matrices=True and a= of 2 x 3 numbers"),
     (lambda x: np.reshape(x[:, None], (3, 1), order="A"),
      r"np\.reshape with order='A', which depends on the memory"),
     (lambda x: np.reshape(x, (3, 1), copy=False), r"np\.reshape with copy=False"),
@@ -71,8 +74,10 @@ def test_unsupported_arguments(f, call):
     (np.lib.scimath.sqrt, r"np\.lib\.scimath\.sqrt .*write np\.sqrt"),
     (lambda x: np.add(x, 1, where=x > 0), r"np\.add with where=.*Write np\.where\(where, "),
     (lambda x: np.less.outer(x, x, where=x > 0), r"np\.less with where=.*Write np\.where\(where, "),
-    (lambda x: np.full((2, 3), x[0]), r"np\.full\(fill_value=float64\[\]\).*np\.full\(shape, x, like=x\)"),
-    (lambda x: np.full_like(np.zeros(3), x[0]), r"np\.full_like\(.*np\.full\(np\.shape\(a\), x, like=x\)"),
+    (lambda x: np.full((2, 3), x[0]),
+     r"np\.full\(fill_value=float64\[\]\).*np\.full\(shape, x, like=x\)"),
+    (lambda x: np.full_like(np.zeros(3), x[0]),
+     r"np\.full_like\(.*np\.full\(np\.shape\(a\), x, like=x\)"),
     (lambda x: np.r_[x, x], r"np\.r_\(.*Write np\.concatenate"),
     (lambda x: np.c_[x, x], r"np\.c_\(.*Write np\.column_stack"),
     (lambda x: np.vectorize(np.sin)(x), r"np\.vectorize\(.*Call the function itself on the array"),
@@ -94,28 +99,32 @@ def test_a_mistake_of_the_program_is_not_taken_for_a_missing_rule():
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'b'") as caught:
         rg.grad(lambda x: np.sum(helper(x)))(X)
     assert not isinstance(caught.value, NoRule)
-    for f, error in [(lambda x: np.sum(x, axis=3), np.exceptions.AxisError), (lambda x: x @ np.ones(4), ValueError),
-                     (lambda x: x + np.ones(4), ValueError), (lambda x: np.reshape(x, (2, 2)), ValueError),
-                     (lambda x: x[7], IndexError), (lambda x: np.concatenate([x, np.ones((2, 2))]), ValueError),
-                     (lambda x: np.stack([x, x[:2]]), ValueError), (lambda x: np.linalg.inv(x * 0 + np.zeros((3, 3))),
-                                                                     np.linalg.LinAlgError)]:
+    for f, error in [(lambda x: np.sum(x, axis=3), np.exceptions.AxisError),
+                     (lambda x: x @ np.ones(4), ValueError), (lambda x: x + np.ones(4), ValueError),
+                     (lambda x: np.reshape(x, (2, 2)), ValueError), (lambda x: x[7], IndexError),
+                     (lambda x: np.concatenate([x, np.ones((2, 2))]), ValueError),
+                     (lambda x: np.stack([x, x[:2]]), ValueError),
+                     (lambda x: np.linalg.inv(x * 0 + np.zeros((3, 3))), np.linalg.LinAlgError)]:
         raises(error, "", f)
 
 
 AXES = {
     "stack": lambda x: np.stack([x, x], axis=4), "moveaxis": lambda x: np.moveaxis(x, 0, 3),
     "swapaxes": lambda x: np.swapaxes(x, 0, 2),
-    "transpose": lambda x: np.transpose(x, (0, 2)), "transpose twice": lambda x: np.transpose(x, (0, 0)),
+    "transpose": lambda x: np.transpose(x, (0, 2)),
+    "transpose twice": lambda x: np.transpose(x, (0, 0)),
     "transpose short": lambda x: np.transpose(x, (0,)), "squeeze": lambda x: np.squeeze(x, axis=2),
     "flip": lambda x: np.flip(x, 2),
     "squeeze wide": lambda x: np.squeeze(x, axis=0), "expand_dims": lambda x: np.expand_dims(x, 4),
     "sum": lambda x: np.sum(x, -3),
     "take": lambda x: np.take(x, [0], axis=2), "cumsum": lambda x: np.cumsum(x, 2),
     "repeat": lambda x: np.repeat(x, 2, axis=-3),
-    "take_along_axis": lambda x: np.take_along_axis(x, np.zeros((3, 1), int), 2), "diff": lambda x: np.diff(x, axis=2),
+    "take_along_axis": lambda x: np.take_along_axis(x, np.zeros((3, 1), int), 2),
+    "diff": lambda x: np.diff(x, axis=2),
     "rollaxis": lambda x: np.rollaxis(x, 2), "rollaxis start": lambda x: np.rollaxis(x, 0, 4),
     "roll": lambda x: np.roll(x, 1, 2),
-    "moveaxis lengths": lambda x: np.moveaxis(x, (0, 1), 0), "concatenate": lambda x: np.concatenate([x, x], axis=2),
+    "moveaxis lengths": lambda x: np.moveaxis(x, (0, 1), 0),
+    "concatenate": lambda x: np.concatenate([x, x], axis=2),
     "sort": lambda x: np.sort(x, axis=2), "split": lambda x: np.split(x, 3, axis=2),
     "norm": lambda x: np.linalg.norm(x, axis=2),
     "empty stack": lambda x: np.stack([]), "sum twice": lambda x: np.sum(x, (0, 0)),
@@ -143,17 +152,21 @@ def add_to_plain(x):
 
 
 @pytest.mark.parametrize("f, message", [
-    (lambda x: np.add(x, 1, out=np.zeros(3)), r"np\.add writes in place \(the argument out=float64\[3\], which is not"),
-    (lambda x: np.sum(x, out=np.zeros(())), r"np\.sum writes in place \(the argument out=float64\[\], which is not"),
+    (lambda x: np.add(x, 1, out=np.zeros(3)),
+     r"np\.add writes in place \(the argument out=float64\[3\], which is not"),
+    (lambda x: np.sum(x, out=np.zeros(())),
+     r"np\.sum writes in place \(the argument out=float64\[\], which is not"),
     (lambda x: np.clip(x, 0, 1, out=np.zeros(3)), r"np\.clip writes in place \(the argument out="),
     (lambda x: np.add.at(np.zeros(3), [0], x[:1]), r"np\.add\.at writes in place"),
-    (lambda x: np.copyto(np.zeros(3), x), r"np\.copyto writes in place \(into float64\[3\], which is not traced"),
+    (lambda x: np.copyto(np.zeros(3), x),
+     r"np\.copyto writes in place \(into float64\[3\], which is not traced"),
     (lambda x: np.put(x * 1, 0, 1.0), r"np\.put writes in place"),
     (lambda x: np.fill_diagonal(np.diag(x), 0), r"np\.fill_diagonal writes in place"),
     (lambda x: np.nan_to_num(x, copy=False), r"np\.nan_to_num writes in place \(copy=False\)"),
     (lambda x: x.put(0, 1), r"x\.put\(\)"), (lambda x: x.resize(2), r"x\.resize\(\)"),
     (lambda x: x.partition(1), r"x\.partition\(\)"),
-    (add_to_plain, r"np\.add writes in place \(the argument out=float64\[3\], which is not traced")])
+    (add_to_plain,
+     r"np\.add writes in place \(the argument out=float64\[3\], which is not traced")])
 def test_in_place_writes(f, message):
     raises(InPlaceWrite, f"{message}.*(Make a new array|Write x|np\\.zeros\\(shape, like=x\\))", f)
 
@@ -178,7 +191,8 @@ def test_a_traced_value_into_a_plain_array():
             return np.sum(x)
 
     for f in (all_of_it, by_mask, one_entry, caught):
-        raises(LostTrace, r"a\[index\] = x.*float64\[3?\].*np\.zeros\(shape, like=x\).*np\.where\(mask, x, a\)", f)
+        raises(LostTrace, r"a\[index\] = x.*float64\[3?\].*np\.zeros\(shape, "
+                          r"like=x\).*np\.where\(mask, x, a\)", f)
 
 
 # Lost traces
@@ -195,8 +209,10 @@ def test_a_traced_value_into_a_plain_array():
     (lambda x: [1, 2][x[0]], r"an index or a size was given float64\[\].*x\.astype\(int\)"),
     (lambda x: x[0].item(), r"\.item\(\) was given float64\[\]"),
     (lambda x: x.tolist(), r"\.tolist\(\) was given float64\[3\]"),
-    (lambda x: np.array([x[0], x[1]]), r"np\.array.*float64\[\].*np\.stack\(\[x, y\]\).* for np\.array\(\[x, y\]\)"),
-    (lambda x: np.asarray(x), r"np\.asarray.*float64\[3\]"), (lambda x: np.float64(x[0]), r"plain array.*float64\[\]"),
+    (lambda x: np.array([x[0], x[1]]),
+     r"np\.array.*float64\[\].*np\.stack\(\[x, y\]\).* for np\.array\(\[x, y\]\)"),
+    (lambda x: np.asarray(x), r"np\.asarray.*float64\[3\]"),
+    (lambda x: np.float64(x[0]), r"plain array.*float64\[\]"),
     (lambda x: np.sum([x[0], 1.0]), r"np\.array.*float64\[\].*np\.stack"),
     (lambda x: pickle.dumps(x), r"pickle was given float64\[3\]"),
     (lambda x: np.random.default_rng(0).normal(x), r"plain array.*float64\[3\]"),
@@ -213,9 +229,11 @@ def test_lost_traces(f, message):
     (lambda x: np.roll(x, x[0]), r"np\.roll\(a=float64\[3\], shift=float64\[\]\): "),
     (lambda x: np.take(x, x), r"np\.take\(a=float64\[3\], indices=float64\[3\]\): "),
     (lambda x: np.repeat(x, x[0]), r"np\.repeat\(repeats=float64\[\]\): "),
-    (lambda x: np.reshape(x, (x[2], 1)), r"the parameter shape= of np\.reshape was given float64\[\]"),
+    (lambda x: np.reshape(x, (x[2], 1)),
+     r"the parameter shape= of np\.reshape was given float64\[\]"),
     (lambda x: np.sum(x, axis=x[0]), r"the parameter axis= of np\.sum was given float64\[\]"),
-    (lambda x: np.linalg.norm(x, ord=x[0]), r"np\.linalg\.norm\(x=float64\[3\], ord=float64\[\]\): the parameter p="),
+    (lambda x: np.linalg.norm(x, ord=x[0]),
+     r"np\.linalg\.norm\(x=float64\[3\], ord=float64\[\]\): the parameter p="),
     (lambda x: np.pad(x, x[0]), r"np\.pad\(array=float64\[3\], pad_width=float64\[\]\): "),
     (lambda x: np.pad(X, 1, constant_values=x[0]), r"np\.pad\(constant_values=float64\[\]\): "),
     (lambda x: np.full_like(X, x[0]), r"np\.full_like\(fill_value=float64\[\]\)"),
@@ -229,8 +247,10 @@ def test_a_traced_parameter(f, message):
     ("flat", r"np\.ravel"), ("data", "memory"), ("strides", "memory"), ("tobytes", "memory"),
     ("base", "memory")])
 def test_attributes_that_a_trace_does_not_have(name, way_out):
-    raises(AttributeError, rf"a traced array \(float64\[3\]\) has no \.{name}: .*{way_out}", lambda x: getattr(x, name))
-    raises(AttributeError, r"a traced array \(float64\[3\]\) has no attribute 'nonsense'", lambda x: x.nonsense)
+    raises(AttributeError, rf"a traced array \(float64\[3\]\) has no \.{name}: .*{way_out}",
+           lambda x: getattr(x, name))
+    raises(AttributeError, r"a traced array \(float64\[3\]\) has no attribute 'nonsense'",
+           lambda x: x.nonsense)
 
 
 # Arguments
@@ -239,16 +259,20 @@ def test_attributes_that_a_trace_does_not_have(name, way_out):
 @pytest.mark.parametrize("x, message", [
     (np.arange(3), r"argument 0 is int64\[3\].*x\.astype\(float\), 3\.0 for 3"),
     (3, r"argument 0 is int64\[\].*3\.0 for 3"),
-    (np.array([True]), r"argument 0 is bool\[1\]"), (True, "argument 0 is bool; expected an array or a float"),
-    (np.ones(2, complex), r"argument 0 is complex128\[2\]; complex arrays are not supported.*real and imaginary"),
+    (np.array([True]), r"argument 0 is bool\[1\]"),
+    (True, "argument 0 is bool; expected an array or a float"),
+    (np.ones(2, complex),
+     r"argument 0 is complex128\[2\]; complex arrays are not supported.*real and imaginary"),
     (1j, r"argument 0 is complex128\[\]"),
     ("text", "argument 0 is str; expected an array or a float.*closure.*argnums"),
     (np.array(["a"]), r"argument 0 is <U1\[1\]; expected floating point"),
     (np.array([1.0, None], dtype=object), r"argument 0 is object\[2\]; expected floating point"),
-    (np.array(["2020-01-01"], dtype="M8[D]"), r"argument 0 is datetime64\[D\]\[1\]; expected floating point"),
+    (np.array(["2020-01-01"], dtype="M8[D]"),
+     r"argument 0 is datetime64\[D\]\[1\]; expected floating point"),
     (np.ma.masked_array([1.0]), "argument 0 is MaskedArray, whose operators are not"),
     (object(), "argument 0 is object"),
-    ({"w": [1.0, np.arange(2)]}, r"argument 0\['w'\]\[1\] is int64\[2\]"), (lambda x: x, "argument 0 is function")])
+    ({"w": [1.0, np.arange(2)]}, r"argument 0\['w'\]\[1\] is int64\[2\]"),
+    (lambda x: x, "argument 0 is function")])
 @pytest.mark.parametrize("transform", ["grad", "value_and_grad", "jacobian", "vjp", "jvp"])
 def test_arguments_that_cannot_be_differentiated(x, message, transform):
     f = lambda x: 1.0
@@ -281,7 +305,8 @@ def test_argnums(argnums, message, transform):
 
 
 def test_argnums_with_an_argument_given_by_name():
-    with pytest.raises(ValueError, match="argnums=0, but f was called with 0 positional arguments.*counts positional"):
+    with pytest.raises(ValueError, match="argnums=0, but f was called with 0 positional "
+                                         "arguments.*counts positional"):
         def f(a):
             return a
         rg.grad(f)(a=1.0)
@@ -295,7 +320,8 @@ def model(x):
 
 
 @pytest.mark.parametrize("f, message", [
-    (lambda x: x, r"returned float64\[3\]; expected a scalar.*np\.sum.*has_aux=True.*vjp or jacobian"),
+    (lambda x: x,
+     r"returned float64\[3\]; expected a scalar.*np\.sum.*has_aux=True.*vjp or jacobian"),
     (lambda x: (np.sum(x), 1.0), "returned tuple; expected a scalar"),
     (lambda x: {"loss": np.sum(x)}, "returned dict; expected a scalar"),
     (lambda x: [np.sum(x)], "returned list; expected a scalar"),
@@ -320,7 +346,8 @@ def test_results_that_cannot_be_differentiated(result, message):
     def model(x):
         return {"a": x, "b": result}
 
-    for call in (lambda: rg.vjp(model, X), lambda: rg.jvp(model, (X,), (X,)), lambda: rg.jacobian(model)(X)):
+    for call in (lambda: rg.vjp(model, X), lambda: rg.jvp(model, (X,), (X,)),
+                 lambda: rg.jacobian(model)(X)):
         with pytest.raises(TypeError, match=f"model {message}"):
             call()
 
@@ -330,7 +357,8 @@ def test_has_aux_without_a_pair():
         f.__name__ = "model"
         for call in (lambda: rg.grad(f, has_aux=True)(X), lambda: rg.vjp(f, X, has_aux=True),
                      lambda: rg.jvp(f, (X,), (X,), has_aux=True)):
-            with pytest.raises(TypeError, match=r"has_aux=True: model returned .*; expected a pair \(value, aux\)"):
+            with pytest.raises(TypeError, match=r"has_aux=True: model returned .*; expected a pair "
+                                                r"\(value, aux\)"):
                 call()
 
 
@@ -338,8 +366,9 @@ def test_has_aux_without_a_pair():
 
 
 @pytest.mark.parametrize("g, message", [
-    (np.ones(2), r"the cotangent has shape \(2,\); expected \(3,\), the shape of what it belongs to, float64\[3\]"),
-    (1.0, r"the cotangent has shape \(\); expected \(3,\)"), (np.ones((1, 3)), r"the cotangent has shape \(1, 3\)"),
+    (np.ones(2), r"the cotangent has shape \(2,\); expected \(3,\), the shape of what it belongs "
+                 r"to, float64\[3\]"), (1.0, r"the cotangent has shape \(\); expected \(3,\)"),
+    (np.ones((1, 3)), r"the cotangent has shape \(1, 3\)"),
     ([1.0, 1.0, 1.0], r"the cotangent has the structure list.*expected \*"),
     (None, "the cotangent has the structure None"),
     ({"y": np.ones(3)}, r"the cotangent has the structure dict\(y: \*\); expected \*")])
@@ -359,7 +388,8 @@ def test_cotangents_of_a_wrong_type(g, message):
 
 def test_wrong_cotangents_in_a_nest():
     _, pull = rg.vjp(lambda x: {"a": [x, x], "b": x[0]}, X)
-    with pytest.raises(ValueError, match=r"the cotangent\['a'\]\[1\] has shape \(2,\); expected \(3,\)"):
+    with pytest.raises(ValueError,
+                       match=r"the cotangent\['a'\]\[1\] has shape \(2,\); expected \(3,\)"):
         pull({"a": [X, X[:2]], "b": 1.0})
     with pytest.raises(ValueError, match=r"the cotangent\['a'\] has the structure tuple"):
         pull({"a": (X, X), "b": 1.0})
@@ -369,18 +399,22 @@ def test_wrong_cotangents_in_a_nest():
 
 def test_wrong_tangents():
     f = lambda p, y: p["x"] * y
-    with pytest.raises(ValueError, match=r"^jvp: tangents\[0\]\['x'\] has shape \(2,\); expected \(3,\)"):
+    with pytest.raises(ValueError,
+                       match=r"^jvp: tangents\[0\]\['x'\] has shape \(2,\); expected \(3,\)"):
         rg.jvp(f, ({"x": X}, 1.0), ({"x": X[:2]}, 1.0))
-    with pytest.raises(ValueError, match=r"^jvp: tangents has the structure tuple\(0: \*\); expected tuple\(0: \*, "):
+    with pytest.raises(ValueError, match=r"^jvp: tangents has the structure tuple\(0: \*\); "
+                                         r"expected tuple\(0: \*, "):
         rg.jvp(lambda x, y: x, (X, X), (X,))
-    with pytest.raises(ValueError, match=r"^jvp: tangents\[0\] has the structure \*; expected dict"):
+    with pytest.raises(ValueError,
+                       match=r"^jvp: tangents\[0\] has the structure \*; expected dict"):
         rg.jvp(f, ({"x": X}, 1.0), (X, 1.0))
     with pytest.raises(ValueError, match="^jvp: tangents"):
         rg.hvp(lambda x: np.sum(x), (X,), (X[:2],))
 
 
 def test_an_unknown_mode():
-    with pytest.raises(ValueError, match="jacobian: mode is 'backward'; expected 'reverse' or 'forward'"):
+    with pytest.raises(ValueError,
+                       match="jacobian: mode is 'backward'; expected 'reverse' or 'forward'"):
         rg.jacobian(np.sin, mode="backward")
 
 
@@ -394,7 +428,8 @@ def test_a_leaked_array():
         kept.clear()
         transform(keep)(X)
         for use in (lambda x: kept[0] + x, lambda x: kept[0][0], lambda x: np.sum(kept[0]) * x[0]):
-            with pytest.raises(ClosedLevel, match="of a transform that has already returned.*has_aux=True"):
+            with pytest.raises(ClosedLevel,
+                               match="of a transform that has already returned.*has_aux=True"):
                 rg.grad(use)(X)
         with pytest.raises(ClosedLevel, match="the result of <lambda>.*already returned"):
             rg.grad(lambda x: kept[0])(X)
@@ -403,4 +438,5 @@ def test_a_leaked_array():
 
 
 def test_a_matmul_with_a_number():
-    raises(ValueError, "np.matmul: an operand has no axes; multiply by a scalar with *", lambda x: x @ x[0])
+    raises(ValueError, "np.matmul: an operand has no axes; multiply by a scalar with *",
+           lambda x: x @ x[0])

@@ -1,4 +1,5 @@
-"""Inputs of every sort: nan and inf, no entries, every layout and precision, Python floats, huge and tiny numbers."""
+"""Inputs of every sort: nan and inf, no entries, every layout and precision, Python floats, huge
+and tiny numbers."""
 
 import warnings
 
@@ -21,10 +22,10 @@ def layer(w, x):
 
 
 @pytest.mark.parametrize("f, x, expected", [
-    (lambda x: x * 2, nan, 2), (lambda x: x * x, nan, nan), (lambda x: x * x, inf, inf), (np.exp, inf, inf),
-    (np.exp, -inf, 0),
-    (np.exp, nan, nan), (np.log, inf, 0), (np.log, 0.0, inf), (np.sqrt, 0.0, inf), (np.sqrt, nan, nan),
-    (np.tanh, inf, 0),
+    (lambda x: x * 2, nan, 2), (lambda x: x * x, nan, nan), (lambda x: x * x, inf, inf),
+    (np.exp, inf, inf), (np.exp, -inf, 0),
+    (np.exp, nan, nan), (np.log, inf, 0), (np.log, 0.0, inf), (np.sqrt, 0.0, inf),
+    (np.sqrt, nan, nan), (np.tanh, inf, 0),
     (np.tanh, nan, nan), (np.abs, nan, nan), (np.abs, -inf, -1), (lambda x: 1 / x, inf, 0),
     (lambda x: 1 / x, 0.0, -inf),
     (np.arctan, -inf, 0), (rg.erf, inf, 0), (lambda x: np.maximum(x, 0.0), nan, 1),
@@ -37,7 +38,8 @@ def layer(w, x):
     (lambda x: np.logaddexp(x, 0.0), nan, nan),
     (lambda x: np.logaddexp(x, -inf), 1.0, 1), (lambda x: np.hypot(x, 1.0), inf, nan),
     (lambda x: np.nan_to_num(x), nan, 0),
-    (lambda x: np.nan_to_num(x), inf, 0), (lambda x: x ** 0, nan, 0), (lambda x: x ** 2, -inf, -inf)])
+    (lambda x: np.nan_to_num(x), inf, 0), (lambda x: x ** 0, nan, 0),
+    (lambda x: x ** 2, -inf, -inf)])
 def test_nan_and_inf(f, x, expected):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -56,14 +58,16 @@ def test_nan_stays_in_its_place():
         g = rg.grad(lambda x: np.sum(x * x) + np.sum(np.sin(x[[0, 3]])))(x)
     np.testing.assert_array_equal(g[1:3], [nan, -inf])
     np.testing.assert_allclose(g[[0, 3]], 2 * x[[0, 3]] + np.cos(x[[0, 3]]))
-    np.testing.assert_array_equal(rg.grad(lambda x: np.sum(np.where(np.isfinite(x), x, 0)))(x), [1, 0, 0, 1])
+    np.testing.assert_array_equal(rg.grad(lambda x: np.sum(np.where(np.isfinite(x), x, 0)))(x),
+                                  [1, 0, 0, 1])
     np.testing.assert_array_equal(np.isnan(rg.grad(np.max)(x)), [True] * 4)
     np.testing.assert_array_equal(rg.grad(lambda x: np.max(x[[0, 2, 3]]))(x), [0, 0, 0, 1])
     np.testing.assert_array_equal(rg.grad(np.max)(np.array([inf, inf, 0.0])), [0.5, 0.5, 0])
     np.testing.assert_array_equal(rg.grad(np.median)(np.array([3.0, nan, 1.0])), [0, 1, 0])
 
 
-@pytest.mark.parametrize("f", [np.tanh, np.arctan, lambda x: np.logaddexp(x, 1.0), lambda x: np.hypot(x, 1.0)],
+@pytest.mark.parametrize("f", [np.tanh, np.arctan, lambda x: np.logaddexp(x, 1.0),
+                               lambda x: np.hypot(x, 1.0)],
                          ids=["tanh", "arctan", "logaddexp", "hypot"])
 def test_a_derivative_warns_only_where_the_value_warns(f):
     with np.errstate(all="raise", under="ignore"):
@@ -80,7 +84,8 @@ def test_empty_and_single(shape):
     rng = np.random.default_rng(0)
     for f in (lambda x: np.sum(np.exp(x) * x), lambda x: x.reshape(-1)[::-1],
               lambda x: np.concatenate([x, x * 2], axis=-1),
-              lambda x: x[..., None] @ x[..., None, :] if x.ndim == 1 else np.swapaxes(x, -1, -2) @ x,
+              lambda x: x[..., None] @ x[..., None, :] if x.ndim == 1
+                  else np.swapaxes(x, -1, -2) @ x,
               lambda x: np.sort(x),
               lambda x: np.tile(x, 2), lambda x: np.pad(x, 1), lambda x: np.cumsum(x),
               lambda x: np.where(x > 0, x, -x)):
@@ -173,7 +178,8 @@ def test_a_float32_network_stays_in_float32():
     checks.is_dual(network, [a.astype(float) for a in arrays], rng)
 
 
-@pytest.mark.parametrize("how", [{"mode": "reverse"}, {"mode": "forward"}, {"mode": "forward", "batched": False}])
+@pytest.mark.parametrize("how", [{"mode": "reverse"}, {"mode": "forward"},
+                                 {"mode": "forward", "batched": False}])
 def test_a_float32_jacobian_is_computed_in_float32(how):
     with checks.Spy() as spy:
         x = spy.watch(np.ones((2, 3), np.float32))
@@ -202,8 +208,8 @@ def test_mixed_precisions():
 # Scalars
 
 
-@pytest.mark.parametrize("x", [3.0, np.float64(3), np.float32(3), np.array(3.0), np.array(3.0, np.float32),
-                               np.array([3.0])], ids=repr)
+@pytest.mark.parametrize("x", [3.0, np.float64(3), np.float32(3), np.array(3.0),
+                               np.array(3.0, np.float32), np.array([3.0])], ids=repr)
 def test_scalars(x):
     f = lambda x: np.sum(x * x * x)
     g = rg.grad(f)(x)
@@ -224,13 +230,17 @@ def test_python_numbers_as_tangents_and_cotangents():
 
 POWERS_OF_TEN = [m * 10.0 ** e for e in range(-36, 38) for m in (1, 3.7)]
 NEAR_THE_EDGES = [0.5, 0.99, 1.0, 1.01, 2, 20, 50, 87, 88, 89, 90, 100, 200]
-SCALES = np.array([0.0] + [s * v for v in POWERS_OF_TEN + NEAR_THE_EDGES for s in (1, -1)]).astype(np.float32)
+SCALES = np.array([0.0] + [s * v for v in POWERS_OF_TEN + NEAR_THE_EDGES
+                           for s in (1, -1)]).astype(np.float32)
 
 
 def elementwise_rules(inputs):
-    return [rule for rule in TABLE.values() if isinstance(rule.function, np.ufunc) and rule.function.signature is None
-            and (rule.function.nin, rule.function.nout) == (inputs, 1) and rule.kind is not Kind.CONSTANT
-            and rule.function not in (np.ldexp, np.power, np.float_power)]  # integers; x^(p-1) rounds p - 1
+    return [rule for rule in TABLE.values()
+            if isinstance(rule.function, np.ufunc) and rule.function.signature is None
+            and (rule.function.nin, rule.function.nout) == (inputs, 1)
+            and rule.kind is not Kind.CONSTANT
+            # Integers; x^(p-1) rounds p - 1.
+            and rule.function not in (np.ldexp, np.power, np.float_power)]
 
 
 def along_ones(f):
@@ -248,7 +258,8 @@ def same_in_both_precisions(f, *arrays, rtol):
 @pytest.mark.parametrize("rule", elementwise_rules(1), ids=lambda rule: rule.name)
 def test_huge_and_tiny(rule):
     same_in_both_precisions(along_ones(rule.function), SCALES, rtol=1e-4)
-    # The second derivative of these cancels near 0, where it is far smaller than the first: 1e-7 of that may remain.
+    # The second derivative of these cancels near 0, where it is far smaller than the first: 1e-7 of
+    # that may remain.
     cancels = rule.function in (np.arcsin, np.arccos, np.arctanh)
     points = SCALES[np.abs(SCALES) > 0.1] if cancels else SCALES[np.abs(SCALES) < 1e9]
     same_in_both_precisions(along_ones(along_ones(rule.function)), points, rtol=1e-4)
@@ -257,7 +268,8 @@ def test_huge_and_tiny(rule):
 @pytest.mark.parametrize("rule", elementwise_rules(2), ids=lambda rule: rule.name)
 def test_huge_and_tiny_of_two(rule):
     a, b = (x.ravel() for x in np.meshgrid(SCALES[::3], SCALES[::3]))
-    if rule.function in (np.remainder, np.fmod):  # where the quotient has no more digits than float32
+    # Where the quotient has no more digits than float32.
+    if rule.function in (np.remainder, np.fmod):
         with np.errstate(all="ignore"):
             a, b = a[np.abs(a / b) < 1e6], b[np.abs(a / b) < 1e6]
     for k in range(2):

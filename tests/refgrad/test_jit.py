@@ -1,4 +1,5 @@
-"""Functions written down: the same values and derivatives, on other numbers too, and nothing shared with anybody."""
+"""Functions written down: the same values and derivatives, on other numbers too, and nothing shared
+with anybody."""
 
 import random
 import weakref
@@ -19,7 +20,8 @@ from .checks import close, curved
 
 def drawn(rule, case):
     """The program of a case, and numbers for it: those that it is written down with, and others."""
-    return case.program(callable_of(rule)), *(case.draw(np.random.default_rng(seed)) for seed in (1, 2))
+    return (case.program(callable_of(rule)),
+            *(case.draw(np.random.default_rng(seed)) for seed in (1, 2)))
 
 
 def floating(arrays):
@@ -41,7 +43,8 @@ def agrees(f, *calls):
                 assert repr(a) == repr(e)
         for a, b in zip(flatten(args)[0], flatten(before)[0]):
             np.testing.assert_array_equal(a, b)
-        mine, theirs = ([a for a in leaves if isinstance(a, np.ndarray)] for leaves in (found, flatten(args)[0]))
+        mine, theirs = ([a for a in leaves if isinstance(a, np.ndarray)]
+                        for leaves in (found, flatten(args)[0]))
         for i, a in enumerate(mine):
             assert not any(np.shares_memory(a, b) for b in [*mine[i + 1:], *theirs])
             a[...] = 7  # the next call must not see it
@@ -50,7 +53,8 @@ def agrees(f, *calls):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@each([(r, c) for r, c in CASES if r.name not in ("np.array_str", "np.array_repr", "np.empty_like")])
+@each(
+    [(r, c) for r, c in CASES if r.name not in ("np.array_str", "np.array_repr", "np.empty_like")])
 def test_values(rule, case):
     agrees(*drawn(rule, case))
 
@@ -70,7 +74,8 @@ def test_derivatives(rule, case):
             return curved(program)(*full)
         return rg.hvp(of_chosen, tuple(arrays[i] for i in chosen), direction)
 
-    direction = tuple(np.random.default_rng(3).standard_normal(np.shape(calls[0][i])) for i in chosen)
+    direction = tuple(np.random.default_rng(3).standard_normal(np.shape(calls[0][i]))
+                      for i in chosen)
     agrees(product, *((tuple(arrays), direction) for arrays in calls))
 
 
@@ -116,7 +121,8 @@ def test_the_source_is_backpropagation_as_one_writes_it():
     source = rg.jit(rg.grad(loss)).program(*network()).source
     for line in ("v0 = x4 @ x0.T", "v0 += x1", "maximum(v0, 0, out=v0)", "v1 = v0 @ x2.T"):
         assert line in source
-    assert source.count("@") == 3 + 1 + 2 + 2 - 1  # two layers forward, two weights, one input; ones for two biases
+    # Two layers forward, two weights, one input; ones for two biases.
+    assert source.count("@") == 3 + 1 + 2 + 2 - 1
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -153,7 +159,8 @@ def test_branches_and_numbers_are_checked():
         return np.sum(x * x) * n if x[0] > 0 else np.sum(x) * float(np.floor(x[1]))
 
     fast = rg.jit(rg.value_and_grad(f))
-    for x, times in (([1.0, 2.0, 0.5], 1), ([2.0, 3.0, 1.0], 1), ([2.0, 1.0, 3.0], 2), ([-1.0, 1.5, 0.0], 3),
+    for x, times in (([1.0, 2.0, 0.5], 1), ([2.0, 3.0, 1.0], 1),
+                     ([2.0, 1.0, 3.0], 2), ([-1.0, 1.5, 0.0], 3),
                      ([-2.0, 1.25, 0.0], 3), ([-1.0, 2.5, 0.0], 4), ([1.0, 2.0, 0.5], 4)):
         ran.clear()
         x = np.array(x)
@@ -161,14 +168,16 @@ def test_branches_and_numbers_are_checked():
         count = len(ran)
         expected = rg.value_and_grad(f)(x)
         assert value == expected[0] and (gradient == expected[1]).all()
-        assert count == (1 if times > getattr(test_branches_and_numbers_are_checked, "seen", 0) else 0)
+        assert count == (1 if times > getattr(test_branches_and_numbers_are_checked, "seen", 0)
+                         else 0)
         test_branches_and_numbers_are_checked.seen = times
     test_branches_and_numbers_are_checked.seen = 0
 
 
 def test_how_many_entries_there_are_may_depend_on_the_numbers():
     f = rg.value_and_grad(lambda x: np.mean(x[x > 0] ** 2))
-    agrees(f, (np.array([1.0, -1.0, 2.0]),), (np.array([-3.0, -1.0, 2.0]),), (np.array([4.0, 1.0, 2.0]),))
+    agrees(f, (np.array([1.0, -1.0, 2.0]),), (np.array([-3.0, -1.0, 2.0]),),
+           (np.array([4.0, 1.0, 2.0]),))
     g = rg.value_and_grad(lambda x: np.mean(x[np.flatnonzero(x > 0)] ** 3))
     agrees(g, (np.array([1.0, -1.0, 2.0]),), (np.array([-3.0, -1.0, 2.0]),))
 
@@ -183,8 +192,8 @@ def test_other_shapes_dtypes_and_arguments_make_other_programs():
     f = lambda x, how, scale=1.0: np.sum(x) * scale if how == "sum" else np.max(x) * scale
     fast = rg.jit(f)
     x = np.arange(6.0)
-    for y, how, kwargs in ((x, "sum", {}), (x, "max", {}), (x.reshape(2, 3), "sum", {"scale": 2.0}), (x, "sum", {}),
-                           (x.astype(np.float32), "sum", {"scale": -0.0}),
+    for y, how, kwargs in ((x, "sum", {}), (x, "max", {}), (x.reshape(2, 3), "sum", {"scale": 2.0}),
+                           (x, "sum", {}), (x.astype(np.float32), "sum", {"scale": -0.0}),
                            (x.astype(np.float32), "sum", {"scale": 0.0})):
         found, expected = fast(y, how, **kwargs), f(y, how, **kwargs)
         assert repr(found) == repr(expected)
@@ -208,8 +217,8 @@ def test_random_numbers_are_drawn_at_each_call(draw):
 
 def test_results_that_are_no_arrays_of_the_program():
     constant = np.arange(3.0)
-    fast = rg.jit(lambda x: {"x": x, "again": x, "constant": constant, "view": x[1:], "name": "f", "none": None,
-                             "one": 1})
+    fast = rg.jit(lambda x: {"x": x, "again": x, "constant": constant, "view": x[1:], "name": "f",
+                             "none": None, "one": 1})
     x = np.ones(3)
     for _ in range(2):
         found = fast(x)
@@ -235,7 +244,8 @@ def test_a_turned_result_is_copied_only_if_something_else_shows_its_memory():
 def test_what_cannot_be_written_down_says_so():
     with pytest.raises(LostTrace, match="may change from call to call of a jitted function"):
         rg.jit(lambda x: np.sum(np.asarray(x)))(np.ones(3))
-    with pytest.raises(TypeError, match=r"jit: argument\[1\] of <lambda> is a MaskedArray; expected a plain array"):
+    with pytest.raises(TypeError, match=r"jit: argument\[1\] of <lambda> is a MaskedArray; "
+                                        r"expected a plain array"):
         rg.jit(lambda x, s: x)(np.ones(3), np.ma.ones(3))
 
 
@@ -264,11 +274,13 @@ def reciprocal_or_zero(x):
 
 
 @pytest.mark.parametrize("f", [
-    steps_of_one, factor_or_zero, reciprocal_or_zero, lambda x: x[:np.argmax(x)] * 2, lambda x: x[np.argmax(x), None],
+    steps_of_one, factor_or_zero, reciprocal_or_zero, lambda x: x[:np.argmax(x)] * 2,
+    lambda x: x[np.argmax(x), None],
     lambda x: (-2.0) ** np.round(x), lambda x: np.mean(np.array([2**62] * 3) + x.astype(int)),
     lambda x: rg.jit(lambda y: x * y)(np.ones(3))])
 def test_other_numbers_and_other_errors(f):
-    agrees(f, *((np.array(x),) for x in ([1.0, 2.0, 3.0], [1.0, -2.0, 0.0], [0.0, 5.0, 1.0], [2.0, 1.0, 1.5])))
+    agrees(f, *((np.array(x),)
+                for x in ([1.0, 2.0, 3.0], [1.0, -2.0, 0.0], [0.0, 5.0, 1.0], [2.0, 1.0, 1.5])))
 
 
 def test_arrays_it_closes_over_are_used_as_they_are():
@@ -281,7 +293,8 @@ def test_arrays_it_closes_over_are_used_as_they_are():
 
 def test_a_closure_over_what_another_transform_traces():
     x, held = np.arange(3.0), []
-    for inner, expected in ((lambda x: np.sum(held[-1] * x), x), (lambda x: np.sum(x) * held[-1][0], [3, 0, 0])):
+    for inner, expected in ((lambda x: np.sum(held[-1] * x), x),
+                            (lambda x: np.sum(x) * held[-1][0], [3, 0, 0])):
         inner = rg.jit(inner)
 
         def f(w):
@@ -335,8 +348,9 @@ def test_forgotten_programs_leave_nothing_behind():
     assert sum(k() is not None for k in kept) == programs.MOST
 
 
-@pytest.mark.parametrize("step", [lambda x, k: np.where(x > k, x, 0.5 * x + 1), lambda x, k: x * 0.5 + 1,
-                                  lambda x, k: np.cumsum(x)[::-1] / 2])
+@pytest.mark.parametrize("step",
+                         [lambda x, k: np.where(x > k, x, 0.5 * x + 1), lambda x, k: x * 0.5 + 1,
+                          lambda x, k: np.cumsum(x)[::-1] / 2])
 @pytest.mark.parametrize("shape", [(), (3,)])
 def test_long_programs(step, shape):
     def f(x):
@@ -375,7 +389,8 @@ def test_old_programs_make_room():
 def test_checkpoint_and_custom_primitives():
     @rg.custom
     def cube(x):
-        return np.array([float(v) ** 3 for v in np.ravel(x)]).reshape(np.shape(x))  # not NumPy alone
+        # Not NumPy alone.
+        return np.array([float(v) ** 3 for v in np.ravel(x)]).reshape(np.shape(x))
 
     cube.def_vjp(lambda g, y, x: g * 3 * x * x)
     cube.def_jvp(lambda v, y, x: 3 * x * x * v[0])
@@ -398,7 +413,8 @@ def spoilt(monkeypatch, name, instead):
 
 
 FAULTS = {
-    "memory that is still needed is overwritten": ("is_done_with", lambda self, n, position: n in self.owners),
+    "memory that is still needed is overwritten": ("is_done_with",
+                                                   lambda self, n, position: n in self.owners),
     "a view does not keep its memory": ("memory_of", lambda self, n: {n}),
     "results are not copied": ("output", lambda self, x, seen: self.text(x)),
 }

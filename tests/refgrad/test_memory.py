@@ -72,7 +72,8 @@ def test_rules_read_what_they_say(rule, case, monkeypatch):
 
 
 def test_a_rule_that_reads_more_than_it_says_is_seen(monkeypatch):
-    square = Primitive(None, "y = x^2", name="square", forward=np.square, vjp=(lambda g, x: 2 * g * x,))
+    square = Primitive(None, "y = x^2", name="square", forward=np.square,
+                       vjp=(lambda g, x: 2 * g * x,))
     square.vjp[0].reads = set()
     monkeypatch.setattr(reverse, "LARGE", 0)
     assert np.isnan(rg.grad(lambda x: np.sum(square(x)))(np.ones(3))).all()

@@ -1,4 +1,5 @@
-"""Activations in pieces, margins, likelihoods, distances and ctc: against torch, loops, and at their kinks."""
+"""Activations in pieces, margins, likelihoods, distances and ctc: against torch, loops, and at
+their kinks."""
 
 import itertools
 
@@ -27,51 +28,62 @@ def rng():
 
 
 CALLS = [
-    *((name, (x,)) for name in ("celu", "hardshrink", "hardswish", "hardtanh", "logsigmoid", "mish", "relu6",
-                                "rrelu", "selu", "softshrink", "softsign", "tanhshrink")
+    *((name, (x,))
+      for name in ("celu", "hardshrink", "hardswish", "hardtanh", "logsigmoid", "mish", "relu6",
+                   "rrelu", "selu", "softshrink", "softsign", "tanhshrink")
       for x in (3 * X, X3, drawn(()))),
-    ("glu", (X4,)), ("glu", (X, 0)), ("celu", (X, -0.5)), ("hardshrink", (X, 0.25)), ("softshrink", (X, 0.25)),
-    ("hardtanh", (X, -0.25, 0.5)), ("threshold", (X, 0.25, -3)), ("rrelu", (X, 0.0, 0.5)), ("softmin", (X, 0)),
+    ("glu", (X4,)), ("glu", (X, 0)), ("celu", (X, -0.5)), ("hardshrink", (X, 0.25)),
+    ("softshrink", (X, 0.25)), ("hardtanh", (X, -0.25, 0.5)), ("threshold", (X, 0.25, -3)),
+    ("rrelu", (X, 0.0, 0.5)), ("softmin", (X, 0)),
     ("prelu", (X, POSITIVE3)), ("prelu", (X3, drawn((1,)))), ("prelu", (drawn((3,)), drawn((1,)))),
     ("binary_cross_entropy", (UNIT, drawn((4, 3), "unit interval", seed=8))),
     ("binary_cross_entropy", (UNIT, drawn((4, 3), "unit interval", seed=8), Constant(POSITIVE3))),
-    ("cosine_embedding_loss", (X, Y, SIGNS[:, 0])), ("cosine_embedding_loss", (X, Y, SIGNS[:, 0], -0.75)),
+    ("cosine_embedding_loss", (X, Y, SIGNS[:, 0])),
+    ("cosine_embedding_loss", (X, Y, SIGNS[:, 0], -0.75)),
     ("cosine_embedding_loss", (X[0], Y[0], np.array(-1), -0.75)),
     ("gaussian_nll_loss", (X, Y, POSITIVE)), ("gaussian_nll_loss", (X, Y, POSITIVE[:, 0], True)),
     ("gaussian_nll_loss", (X, Y, POSITIVE[:, :1])), ("gaussian_nll_loss", (X, Y, 0.5)),
     ("hinge_embedding_loss", (X, SIGNS)), ("hinge_embedding_loss", (X, SIGNS, 0.25)),
     ("linear_cross_entropy", (X, drawn((5, 3)), CLASSES)),
     ("linear_cross_entropy", (X, drawn((5, 3)), CLASSES),
-     {"linear_bias": drawn((5,)), "weight": Constant(drawn((5,), "positive")), "label_smoothing": 0.25,
-      "ignore_index": 1}),
+     {"linear_bias": drawn((5,)), "weight": Constant(drawn((5,), "positive")),
+      "label_smoothing": 0.25, "ignore_index": 1}),
     ("linear_cross_entropy", (X, drawn((5, 2, 3)), np.stack([CLASSES, CLASSES[::-1]], 1))),
     ("margin_ranking_loss", (X, Y, SIGNS)), ("margin_ranking_loss", (X, Y, SIGNS, 0.5)),
     ("multi_margin_loss", (X, CLASSES)), ("multi_margin_loss", (X, CLASSES, 2, 0.5)),
-    ("multi_margin_loss", (X, CLASSES), {"weight": Constant(POSITIVE3)}), ("multi_margin_loss", (X[0], np.array(2))),
+    ("multi_margin_loss", (X, CLASSES), {"weight": Constant(POSITIVE3)}),
+    ("multi_margin_loss", (X[0], np.array(2))),
     ("multilabel_margin_loss", (X, LABELS)), ("multilabel_margin_loss", (X[0], LABELS[0])),
-    ("multilabel_soft_margin_loss", (X, UNIT)), ("multilabel_soft_margin_loss", (X, UNIT, POSITIVE3)),
+    ("multilabel_soft_margin_loss", (X, UNIT)),
+    ("multilabel_soft_margin_loss", (X, UNIT, POSITIVE3)),
     ("poisson_nll_loss", (X, POSITIVE)), ("poisson_nll_loss", (X, 2 * POSITIVE, True, True)),
     ("poisson_nll_loss", (POSITIVE, UNIT, False)), ("smooth_l1_loss", (X, Y)),
     ("smooth_l1_loss", (X, Y), {"beta": 0.25}), ("smooth_l1_loss", (X, Y), {"beta": 0}),
-    ("soft_margin_loss", (X, SIGNS)), ("triplet_margin_loss", TRIPLET), ("triplet_margin_loss", (*TRIPLET, 3.0, 3)),
-    ("triplet_margin_loss", TRIPLET, {"margin": 3.0, "swap": True}), ("triplet_margin_with_distance_loss", TRIPLET),
+    ("soft_margin_loss", (X, SIGNS)), ("triplet_margin_loss", TRIPLET),
+    ("triplet_margin_loss", (*TRIPLET, 3.0, 3)),
+    ("triplet_margin_loss", TRIPLET, {"margin": 3.0, "swap": True}),
+    ("triplet_margin_with_distance_loss", TRIPLET),
     ("triplet_margin_with_distance_loss", TRIPLET, {"margin": 3.0, "swap": True}),
 ]
 MEASURES = [
-    ("cosine_similarity", (X, Y)), ("cosine_similarity", (X, Y[0], -1)), ("cosine_similarity", (X3, X3[:1], 1, 0.5)),
+    ("cosine_similarity", (X, Y)), ("cosine_similarity", (X, Y[0], -1)),
+    ("cosine_similarity", (X3, X3[:1], 1, 0.5)),
     ("pairwise_distance", (X, Y)), ("pairwise_distance", (X, Y[0], 3.0)),
     ("pairwise_distance", (X, Y, 1.0, 0.5, True)), ("pairwise_distance", (X, Y, float("inf"))),
-    *((name, (*x, p)) for name, x in (("pdist", (X,)), ("cdist", (X, Y)), ("cdist", (X3[:, :2], X3)))
+    *((name, (*x, p))
+      for name, x in (("pdist", (X,)), ("cdist", (X, Y)), ("cdist", (X3[:, :2], X3)))
       for p in (0.0, 1.0, 1.5, 2.0, 3.0, float("inf"))),
 ]
 
 
 def calls():
     for i, (name, args, *options) in enumerate([*CALLS, *MEASURES]):
-        reductions = ("mean", "sum", "none") if name.endswith("_loss") or "entropy" in name else (None,)
+        reductions = (("mean", "sum", "none") if name.endswith("_loss") or "entropy" in name
+                      else (None,))
         for reduction in reductions:
             extra = {} if reduction is None else {"reduction": reduction}
-            yield pytest.param(name, args, {**(options[0] if options else {}), **extra}, id=f"{name}-{i}-{reduction}")
+            yield pytest.param(name, args, {**(options[0] if options else {}), **extra},
+                               id=f"{name}-{i}-{reduction}")
 
 
 @pytest.mark.parametrize("name, args, options", list(calls()))
@@ -86,11 +98,13 @@ def test_signatures_are_those_of_torch(name):
 
 
 @pytest.mark.parametrize("name, options, at", [
-    ("celu", {"alpha": 0.5}, 0.0), ("selu", {}, 0.0), ("hardtanh", {}, 1.0), ("hardtanh", {}, -1.0), ("relu6", {}, 0.0),
+    ("celu", {"alpha": 0.5}, 0.0), ("selu", {}, 0.0), ("hardtanh", {}, 1.0),
+    ("hardtanh", {}, -1.0), ("relu6", {}, 0.0),
     ("relu6", {}, 6.0), ("hardsigmoid", {}, 3.0), ("hardsigmoid", {}, -3.0), ("hardswish", {}, 3.0),
-    ("hardswish", {}, -3.0), ("hardshrink", {}, 0.5), ("hardshrink", {}, -0.5), ("softshrink", {}, 0.5),
-    ("softshrink", {}, -0.5), ("threshold", {"threshold": 2.0, "value": 1.0}, 2.0), ("rrelu", {}, 0.0),
-    ("softsign", {}, 0.0)])
+    ("hardswish", {}, -3.0), ("hardshrink", {}, 0.5),
+    ("hardshrink", {}, -0.5), ("softshrink", {}, 0.5),
+    ("softshrink", {}, -0.5), ("threshold", {"threshold": 2.0, "value": 1.0}, 2.0),
+    ("rrelu", {}, 0.0), ("softsign", {}, 0.0)])
 def test_conventions_at_kinks_are_those_of_torch(name, options, at):
     x = torch.tensor(at, dtype=torch.float64, requires_grad=True)
     slope, = torch.autograd.grad(getattr(F, name)(x, **options), x)
@@ -125,7 +139,8 @@ def test_tanhshrink_keeps_its_digits(x):
 def test_certain_probabilities_have_a_loss_of_at_most_100():
     p, t = np.array([0.0, 1.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0, 1.0])
     with np.errstate(all="raise"):
-        value, slope = rg.value_and_grad(lambda p: nn.binary_cross_entropy(p, t, reduction="sum"))(p)
+        value, slope = (
+            rg.value_and_grad(lambda p: nn.binary_cross_entropy(p, t, reduction="sum"))(p))
     assert value == 200 and slope.tolist() == [0, 0, 1, -1]
 
 
@@ -160,21 +175,25 @@ def test_equal_rows_have_distance_and_slope_0(p):
 
 def test_random_slopes_and_noise_follow_their_generator():
     x = -np.ones(10_000)
-    draw = lambda seed, dtype=float: nn.rrelu(x.astype(dtype), training=True, generator=np.random.default_rng(seed))
+    draw = lambda seed, dtype=float: nn.rrelu(x.astype(dtype), training=True,
+                                              generator=np.random.default_rng(seed))
     np.testing.assert_array_equal(draw(3), draw(3))
     assert np.any(draw(3) != draw(4)) and draw(3, np.float32).dtype == np.float32
-    assert np.all((-1 / 3 <= draw(3)) & (draw(3) <= -1 / 8)) and abs(np.mean(draw(3)) + 11 / 48) < 0.005
+    assert (np.all((-1 / 3 <= draw(3)) & (draw(3) <= -1 / 8))
+            and abs(np.mean(draw(3)) + 11 / 48) < 0.005)
     assert np.array_equal(nn.rrelu(-x, training=True, generator=np.random.default_rng(3)), -x)
 
 
 def test_gumbel_softmax_draws_classes_by_their_probabilities():
     p = np.array([0.5, 0.3, 0.2])
     logits = np.tile(np.log(p), (40_000, 1))
-    sample = lambda **options: nn.gumbel_softmax(logits, generator=np.random.default_rng(0), **options)
+    sample = lambda **options: nn.gumbel_softmax(logits, generator=np.random.default_rng(0),
+                                                 **options)
     close(np.sum(sample(tau=0.5), -1), np.ones(40_000))
     hard = sample(hard=True)
     assert np.all(np.sort(hard, -1) == [0, 0, 1]) and np.max(np.abs(np.mean(hard, 0) - p)) < 0.01
-    f = lambda hard: lambda x: np.sum(X * nn.gumbel_softmax(x, hard=hard, generator=np.random.default_rng(1)))
+    f = lambda hard: lambda x: np.sum(X * nn.gumbel_softmax(x, hard=hard,
+                                                            generator=np.random.default_rng(1)))
     close(rg.grad(f(True))(X), rg.grad(f(False))(X))
     close(rg.jvp(f(True), (X,), (Y,))[1], rg.jvp(f(False), (X,), (Y,))[1])
 
@@ -195,30 +214,36 @@ def by_paths(x, target, blank):
 @pytest.mark.parametrize("target", [[], [1], [1, 1], [1, 1, 1], [1, 1, 1, 1]], ids=len)
 def test_ctc_sums_over_all_paths(target, blank):
     x, target = drawn((5, 3)), np.array(target, int)
-    f = lambda x: nn.ctc_loss(x, target, np.array(5), np.array(len(target)), blank, reduction="none")
+    f = lambda x: nn.ctc_loss(x, target, np.array(5), np.array(len(target)), blank,
+                              reduction="none")
     close(f(x), by_paths(x, target, blank))
     slope = rg.grad(f)(x)
-    close(np.sum(slope, axis=1), -np.ones(5) * (len(target) < 4))  # at each time some state is occupied
+    # At each time some state is occupied.
+    close(np.sum(slope, axis=1), -np.ones(5) * (len(target) < 4))
     for i in np.ndindex(x.shape if len(target) < 4 else ()):
         if i:
             d = np.zeros_like(x)
             d[i] = 1e-5
-            assert abs(slope[i] - (by_paths(x + d, target, blank) - by_paths(x - d, target, blank)) / 2e-5) < 1e-8
+            assert abs(slope[i] - (by_paths(x + d, target, blank)
+                                   - by_paths(x - d, target, blank)) / 2e-5) < 1e-8
 
 
 @pytest.mark.parametrize("flat", [True, False])
 @pytest.mark.parametrize("zero_infinity", [True, False])
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_ctc_after_log_softmax_is_that_of_torch(reduction, zero_infinity, flat, rng):
-    """The last but one sequence fits nowhere: torch's gradient is nan there, unless the loss is made 0."""
+    """The last but one sequence fits nowhere: torch's gradient is nan there, unless the loss is
+    made 0."""
     x, targets = rng.standard_normal((7, 5, 4)), rng.integers(1, 4, (5, 3))
     targets[3] = 1
     lengths, sizes = np.array([7, 6, 3, 3, 5]), np.array([3, 2, 2, 3, 0])
     if flat:
         targets = np.concatenate([t[:n] for t, n in zip(targets, sizes)])
-    f = lambda x: nn.ctc_loss(nn.log_softmax(x, -1), targets, lengths, sizes, 0, reduction, zero_infinity)
+    f = lambda x: nn.ctc_loss(nn.log_softmax(x, -1), targets, lengths, sizes, 0, reduction,
+                              zero_infinity)
     t = torch.tensor(x, requires_grad=True)
-    y = F.ctc_loss(F.log_softmax(t, -1), *map(torch.tensor, (targets, lengths, sizes)), 0, reduction, zero_infinity)
+    y = F.ctc_loss(F.log_softmax(t, -1), *map(torch.tensor, (targets, lengths, sizes)), 0,
+                   reduction, zero_infinity)
     close(f(x), y.detach().numpy())
     theirs, = torch.autograd.grad(y.sum(), t)
     fits = np.array([True, True, True, zero_infinity, True])
@@ -241,8 +266,10 @@ def test_ctc_of_impossible_classes():
 
 WRONG = [
     *((lambda f=f: f(X, inplace=True), TypeError, "inplace=True is not supported")
-      for f in (nn.celu, nn.selu, nn.relu6, nn.rrelu, nn.hardtanh, nn.hardsigmoid, nn.hardswish, nn.mish)),
-    (lambda: nn.celu(X, 0), ValueError, "celu: alpha is 0"), (lambda: nn.glu(X), ValueError, "glu: .*even number"),
+      for f in (nn.celu, nn.selu, nn.relu6, nn.rrelu, nn.hardtanh, nn.hardsigmoid, nn.hardswish,
+                nn.mish)),
+    (lambda: nn.celu(X, 0), ValueError, "celu: alpha is 0"),
+    (lambda: nn.glu(X), ValueError, "glu: .*even number"),
     (lambda: nn.prelu(X, drawn((4,))), ValueError, r"prelu: weight has shape \(4,\); expected"),
     (lambda: nn.rrelu(X, training=True), TypeError, "rrelu: generator is NoneType.*default_rng"),
     (lambda: nn.rrelu(X, 1, 0), ValueError, "rrelu: lower is 1"),
@@ -250,31 +277,45 @@ WRONG = [
     (lambda: nn.softshrink(X, -1), ValueError, "softshrink: lambd is -1"),
     (lambda: nn.gumbel_softmax(X), TypeError, "gumbel_softmax: generator is NoneType"),
     (lambda: nn.gumbel_softmax(X, 0), ValueError, "gumbel_softmax: tau is 0"),
-    (lambda: nn.binary_cross_entropy(X, UNIT), ValueError, "binary_cross_entropy: input .*between 0 and 1"),
-    (lambda: nn.gaussian_nll_loss(X, Y, POSITIVE3), ValueError, r"gaussian_nll_loss: var has shape \(3,\)"),
+    (lambda: nn.binary_cross_entropy(X, UNIT), ValueError,
+     "binary_cross_entropy: input .*between 0 and 1"),
+    (lambda: nn.gaussian_nll_loss(X, Y, POSITIVE3), ValueError,
+     r"gaussian_nll_loss: var has shape \(3,\)"),
     (lambda: nn.gaussian_nll_loss(X, Y, -1.0), ValueError, "var holds a negative"),
-    (lambda: nn.linear_cross_entropy(X, X.T, CLASSES), ValueError, r"linear_weight has shape \(3, 4\)"),
-    (lambda: nn.linear_cross_entropy(X, X, UNIT, ignore_index=1), ValueError, "ignore_index is 1 for a target of"),
+    (lambda: nn.linear_cross_entropy(X, X.T, CLASSES), ValueError,
+     r"linear_weight has shape \(3, 4\)"),
+    (lambda: nn.linear_cross_entropy(X, X, UNIT, ignore_index=1), ValueError,
+     "ignore_index is 1 for a target of"),
     (lambda: nn.smooth_l1_loss(X, Y, beta=-1), ValueError, "smooth_l1_loss: beta is -1"),
-    (lambda: nn.margin_ranking_loss(X, Y[0], SIGNS), ValueError, r"input2 has shape \(3,\) and input1 has shape"),
-    (lambda: nn.cosine_embedding_loss(X, Y, SIGNS), ValueError, r"target has shape \(4, 3\) and input1"),
-    (lambda: nn.multi_margin_loss(X, CLASSES, 3), ValueError, "multi_margin_loss: p is 3; expected 1 or 2"),
-    (lambda: nn.multi_margin_loss(X, CLASSES + 1), ValueError, "target holds the class 3; expected 0 <= class < 3"),
+    (lambda: nn.margin_ranking_loss(X, Y[0], SIGNS), ValueError,
+     r"input2 has shape \(3,\) and input1 has shape"),
+    (lambda: nn.cosine_embedding_loss(X, Y, SIGNS), ValueError,
+     r"target has shape \(4, 3\) and input1"),
+    (lambda: nn.multi_margin_loss(X, CLASSES, 3), ValueError,
+     "multi_margin_loss: p is 3; expected 1 or 2"),
+    (lambda: nn.multi_margin_loss(X, CLASSES + 1), ValueError,
+     "target holds the class 3; expected 0 <= class < 3"),
     (lambda: nn.multilabel_margin_loss(X, LABELS - 1), ValueError, "target holds the class -2"),
-    (lambda: nn.multilabel_margin_loss(X, Y), TypeError, r"target is float64\[4,3\]; expected integers"),
-    (lambda: nn.triplet_margin_loss(*TRIPLET, margin=0), ValueError, "triplet_margin_loss: margin is 0"),
-    (lambda: nn.triplet_margin_loss(X, X, X[0]), ValueError, r"negative has shape \(3,\) and anchor has shape"),
+    (lambda: nn.multilabel_margin_loss(X, Y), TypeError,
+     r"target is float64\[4,3\]; expected integers"),
+    (lambda: nn.triplet_margin_loss(*TRIPLET, margin=0), ValueError,
+     "triplet_margin_loss: margin is 0"),
+    (lambda: nn.triplet_margin_loss(X, X, X[0]), ValueError,
+     r"negative has shape \(3,\) and anchor has shape"),
     (lambda: nn.cosine_similarity(X, Y, 2), ValueError, "cosine_similarity: dim is 2"),
     (lambda: nn.pairwise_distance(X, X.T), ValueError, "expected shapes that broadcast"),
     (lambda: nn.pdist(X3), ValueError, r"pdist: input has shape \(2, 3, 4\); expected \(N, M\)"),
     (lambda: nn.pdist(X, -1), ValueError, "pdist: p is -1"),
     (lambda: nn.cdist(X, X3), ValueError, r"cdist: x1 has shape \(4, 3\) and x2 \(2, 3, 4\)"),
     (lambda: nn.cdist(X, X, compute_mode="mm"), ValueError, "cdist: compute_mode is 'mm'"),
-    (lambda: nn.ctc_loss(X, [1], [5], [1]), ValueError, "input_lengths is .5.; expected lengths from 0 to 4"),
-    (lambda: nn.ctc_loss(X, [3], [4], [1]), ValueError, "targets holds a class that is not from 0 to 2"),
+    (lambda: nn.ctc_loss(X, [1], [5], [1]), ValueError,
+     "input_lengths is .5.; expected lengths from 0 to 4"),
+    (lambda: nn.ctc_loss(X, [3], [4], [1]), ValueError,
+     "targets holds a class that is not from 0 to 2"),
     (lambda: nn.ctc_loss(X, [1], [4], [1], blank=3), ValueError, "ctc_loss: blank is 3"),
     (lambda: nn.ctc_loss(X3, [1], [2, 2, 2], [1, 1, 1]), ValueError, r"targets has shape \(1,\)"),
-    (lambda: nn.ctc_loss(X3, [[1]], [2, 2], [1, 1, 1]), ValueError, r"input_lengths has shape \(2,\); expected \(3,\)"),
+    (lambda: nn.ctc_loss(X3, [[1]], [2, 2], [1, 1, 1]), ValueError,
+     r"input_lengths has shape \(2,\); expected \(3,\)"),
 ]
 
 

@@ -1,4 +1,5 @@
-"""Operands beside a traced array: right, or refused with a TypeError that says what came and the way out."""
+"""Operands beside a traced array: right, or refused with a TypeError that says what came and the
+way out."""
 
 from fractions import Fraction
 
@@ -37,8 +38,9 @@ def test_refused(f, message, transform):
 
 
 @pytest.mark.parametrize("operand", [
-    [1.0, 2.0, 3.0], (1, 2, 3), np.array([1, 2, 3], object), np.arange(1, 4, dtype=np.uint8), np.float32(2), True,
-    np.array([True, False, True]), np.ascontiguousarray(X[::-1])[::-1]], ids=lambda a: f"{type(a).__name__}")
+    [1.0, 2.0, 3.0], (1, 2, 3), np.array([1, 2, 3], object), np.arange(1, 4, dtype=np.uint8),
+    np.float32(2), True, np.array([True, False, True]), np.ascontiguousarray(X[::-1])[::-1]],
+                         ids=lambda a: f"{type(a).__name__}")
 def test_taken_as_numbers(operand):
     expected = np.broadcast_to(np.asarray(operand, float), (3,))
     np.testing.assert_array_equal(rg.grad(lambda x: np.sum(x * operand))(X), expected)
@@ -61,13 +63,15 @@ def test_the_other_class_may_answer():
         __radd__ = __rmatmul__ = __rmul__
 
     found = []
-    rg.grad(lambda x: np.sum(x) * (found.extend([x * Wrapper(), x + Wrapper(), x @ Wrapper()]) or 1))(X)
+    rg.grad(lambda x: np.sum(x) * (found.extend([x * Wrapper(), x + Wrapper(), x @ Wrapper()])
+                                   or 1))(X)
     assert found == ["taken over"] * 3
     with pytest.raises(TypeError):  # SciPy turns it into a plain array, which is refused
         rg.grad(lambda x: np.sum(x @ sparse.eye_array(3)))(X)
 
 
-@pytest.mark.parametrize("argument", [torch.tensor(X), pd.Series(X), np.array([1, "a"], object), np.ma.array(X)])
+@pytest.mark.parametrize("argument", [torch.tensor(X), pd.Series(X), np.array([1, "a"], object),
+                                      np.ma.array(X)])
 def test_arguments_are_refused_by_name(argument):
     with pytest.raises(TypeError, match="argument 0.*(Tensor|Series|object|MaskedArray)"):
         rg.grad(lambda x: np.sum(x * x))(argument)
@@ -76,9 +80,11 @@ def test_arguments_are_refused_by_name(argument):
 def test_a_traced_array_is_an_ndarray_and_a_number_a_float():
     for transform in (rg.value_and_grad, lambda f: lambda x: rg.jvp(f, (x,), (x,)),
                       lambda f: lambda x: (rg.jit(f)(x),)):
-        assert transform(lambda x: np.sum(x) if isinstance(x, np.ndarray) else -np.sum(x))(X)[0] == 6
+        assert (transform(lambda x: np.sum(x) if isinstance(x, np.ndarray) else -np.sum(x))(X)[0]
+                == 6)
         assert transform(lambda x: np.sum(x) if isinstance(x[0], float) else -np.sum(x))(X)[0] == 6
-        assert transform(lambda x: x * x if isinstance(x, float) and np.isscalar(x) else -x)(2.0)[0] == 4
+        assert transform(lambda x: x * x if isinstance(x, float) and np.isscalar(x)
+                         else -x)(2.0)[0] == 4
 
 
 def test_a_lost_trace_is_not_hidden_by_the_program():

@@ -1,4 +1,5 @@
-"""Points where a formula could go wrong although the function does not: 0, ties, branches, removable singularities."""
+"""Points where a formula could go wrong although the function does not: 0, ties, branches,
+removable singularities."""
 
 import math
 import tracemalloc
@@ -15,7 +16,8 @@ def derivatives(f, x, modes="rrrr"):
     """The first, second, ... derivative at x."""
     found = []
     for mode in modes:
-        f = rg.grad(f) if mode == "r" else (lambda f: lambda x: rg.jvp(f, (x,), (np.ones_like(x),))[1])(f)
+        f = (rg.grad(f) if mode == "r"
+             else (lambda f: lambda x: rg.jvp(f, (x,), (np.ones_like(x),))[1])(f))
         found.append(float(f(x)))
     return found
 
@@ -26,10 +28,12 @@ def derivatives(f, x, modes="rrrr"):
     (lambda x: x ** 3.0, 0.0, [0, 0, 6, 0]),
     (lambda x: x ** 1, 0.0, [1, 0, 0, 0]), (lambda x: x ** 0, 0.0, [0, 0, 0, 0]),
     (lambda x: x ** np.array(2.0), 0.0, [0, 2, 0, 0]),
-    (lambda x: np.power(x, 3), -2.0, [12, -12, 6, 0]), (lambda x: np.float_power(x, 2), 0.0, [0, 2, 0, 0]),
+    (lambda x: np.power(x, 3), -2.0, [12, -12, 6, 0]),
+    (lambda x: np.float_power(x, 2), 0.0, [0, 2, 0, 0]),
     (lambda x: np.sqrt(x ** 2 + 1), 0.0, [0, 1, 0, -3]), (np.tanh, 0.0, [1, 0, -2, 0]),
     (np.arcsinh, 0.0, [1, 0, -1, 0]),
-    (lambda x: np.hypot(x, 1.0), 0.0, [0, 1, 0, -3]), (lambda x: np.arctan2(x, 1.0), 0.0, [1, 0, -2, 0]),
+    (lambda x: np.hypot(x, 1.0), 0.0, [0, 1, 0, -3]),
+    (lambda x: np.arctan2(x, 1.0), 0.0, [1, 0, -2, 0]),
     (lambda x: np.logaddexp(x, 0.0), 0.0, [1 / 2, 1 / 4, 0, -1 / 8]), (np.expm1, 0.0, [1, 1, 1, 1]),
     (np.log1p, 0.0, [1, -1, 2, -6]),
     (lambda x: np.prod(np.stack([x, x, np.cos(x)])), 0.0, [0, 2, 0, -12]),
@@ -43,12 +47,15 @@ def test_derivatives_to_fourth_order(f, x, expected, modes):
 
 
 def test_products_with_zeros():
-    for x, expected in [([0.0, 2.0, 3.0], [6, 0, 0]), ([0.0, 0.0, 3.0], [0, 0, 0]), ([2.0], [1]), ([], [])]:
+    for x, expected in [([0.0, 2.0, 3.0], [6, 0, 0]), ([0.0, 0.0, 3.0], [0, 0, 0]), ([2.0], [1]),
+                        ([], [])]:
         np.testing.assert_array_equal(rg.grad(np.prod)(np.array(x)), expected)
-    np.testing.assert_array_equal(rg.hessian(np.prod)(np.array([0.0, 0.0, 3.0])), [[0, 3, 0], [3, 0, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(rg.hessian(np.prod)(np.array([0.0, 0.0, 3.0])),
+                                  [[0, 3, 0], [3, 0, 0], [0, 0, 0]])
     x = np.array([2.0, 0.0, 3.0])
     np.testing.assert_array_equal(rg.jacobian(np.cumprod)(x), [[1, 0, 0], [0, 2, 0], [0, 6, 0]])
-    np.testing.assert_array_equal(rg.jacobian(np.cumprod, mode="forward")(x), [[1, 0, 0], [0, 2, 0], [0, 6, 0]])
+    np.testing.assert_array_equal(rg.jacobian(np.cumprod, mode="forward")(x),
+                                  [[1, 0, 0], [0, 2, 0], [0, 6, 0]])
 
 
 def test_exponents():
@@ -57,7 +64,8 @@ def test_exponents():
     assert slope(0.0, 2.0) == 0 and slope(0.0, 0.0) == 0
     assert float(rg.grad(lambda p: 2 ** p)(3.0)) == pytest.approx(8 * math.log(2))
     assert float(rg.grad(lambda p: np.float64(2) ** p)(3.0)) == pytest.approx(8 * math.log(2))
-    gx, gp = rg.grad(lambda x, p: np.sum(x ** p), (0, 1))(np.array([0.0, 0.0, 2.0]), np.array([0.0, 1.0, -1.0]))
+    gx, gp = rg.grad(lambda x, p: np.sum(x ** p), (0, 1))(np.array([0.0, 0.0, 2.0]),
+                                                          np.array([0.0, 1.0, -1.0]))
     np.testing.assert_allclose(gx, [0, 1, -0.25])
     np.testing.assert_allclose(gp, [0, 0, math.log(2) / 2])
 
@@ -66,7 +74,8 @@ def test_ties():
     x = np.array([[1.0, 3.0, 3.0, 3.0], [2.0, 2.0, 0.0, 1.0]])
     found = rg.grad(lambda x: np.sum(np.max(x, axis=1)))(x)
     np.testing.assert_allclose(found, [[0, 1 / 3, 1 / 3, 1 / 3], [0.5, 0.5, 0, 0]])
-    np.testing.assert_allclose(rg.grad(lambda x: np.max(x))(np.zeros((2, 2))), np.full((2, 2), 0.25))
+    np.testing.assert_allclose(rg.grad(lambda x: np.max(x))(np.zeros((2, 2))),
+                               np.full((2, 2), 0.25))
     a, b = rg.grad(lambda a, b: np.sum(np.maximum(a, b)), (0, 1))(np.array([1.0, 2.0, 3.0]), 2.0)
     np.testing.assert_array_equal(a, [0, 0.5, 1])
     assert b == 1.5
@@ -82,12 +91,14 @@ def test_at_the_bounds_of_clip():
     assert (low, high) == (1, 1)
     crossed = rg.grad(lambda x, a, b: np.clip(x, a, b), (0, 1, 2))(0.5, 2.0, 1.0)
     assert crossed == (0, 0, 1)  # the upper bound wins
-    assert rg.grad(lambda x: np.clip(x, None, 1.0))(2.0) == 0 and rg.grad(lambda x: np.clip(x, 0.0, None))(2.0) == 1
+    assert (rg.grad(lambda x: np.clip(x, None, 1.0))(2.0) == 0
+            and rg.grad(lambda x: np.clip(x, 0.0, None))(2.0) == 1)
 
 
 def test_norms_at_zero():
     for ord in (None, 2, 1, 3, 1.5, np.inf):
-        for f in (lambda x: np.linalg.norm(x, ord), lambda x: np.sum(np.linalg.norm(x[None], ord, axis=1))):
+        for f in (lambda x: np.linalg.norm(x, ord),
+                  lambda x: np.sum(np.linalg.norm(x[None], ord, axis=1))):
             np.testing.assert_array_equal(rg.grad(f)(np.zeros(3)), np.zeros(3))
             assert rg.jvp(f, (np.zeros(3),), (np.ones(3),))[1] == 0
     np.testing.assert_array_equal(rg.grad(np.std)(np.full(3, 7.0)), np.zeros(3))
@@ -97,7 +108,8 @@ def test_the_determinant_of_a_stack_and_its_logarithm():
     a = np.stack([np.diag([1.0, -2.0]), np.eye(2)])
     sign, log = rg.jvp(lambda a: np.linalg.slogdet(a)[1], (a,), (a,))
     np.testing.assert_allclose(log, [2, 2])
-    np.testing.assert_allclose(rg.grad(lambda a: np.sum(np.linalg.det(a)))(a), [np.diag([-2.0, 1.0]), np.eye(2)])
+    np.testing.assert_allclose(rg.grad(lambda a: np.sum(np.linalg.det(a)))(a),
+                               [np.diag([-2.0, 1.0]), np.eye(2)])
     pair = rg.vjp(np.linalg.slogdet, a)[0]
     np.testing.assert_array_equal(pair.sign, [-1, 1])
 
@@ -107,26 +119,30 @@ def test_the_gradient_of_cholesky_is_symmetric():
     g = rg.grad(lambda a: np.sum(np.linalg.cholesky(a)))(a)
     np.testing.assert_array_equal(g, g.T)
     # L = [[2, 0], [1/2, sqrt 11 / 2]]
-    assert float(rg.jvp(lambda a: np.linalg.cholesky(a)[0, 0], (a,), (np.diag([1.0, 0.0]),))[1]) == pytest.approx(0.25)
+    assert (float(rg.jvp(lambda a: np.linalg.cholesky(a)[0, 0], (a,), (np.diag([1.0, 0.0]),))[1])
+            == pytest.approx(0.25))
 
 
 def test_einsum_in_all_its_forms():
     rng = np.random.default_rng(0)
-    a, b, c = rng.standard_normal((3, 3)), rng.standard_normal((3, 4)), rng.standard_normal((2, 3, 4))
+    a, b, c = (rng.standard_normal((3, 3)), rng.standard_normal((3, 4)),
+               rng.standard_normal((2, 3, 4)))
     forms = {
-        "ii": (a,), "ii->i": (a,), "ij->": (b,), "ij->ji": (b,), "ij": (b,), "ji": (b,), "ij,jk": (a, b),
-        "ij,ij->": (a, a), "i...,i...->...": (b, b), "...ij->...ji": (c,), "...ij,jk->...ik": (c, b.T),
-        "bij,ij,jj->b": (c[..., :3], a, a), "i,j": (a[0], b[0]), "ij , jk -> ki": (a, b), "iij->j": (c[:, :2, :3],),
-        "i->": (a[0],), ",i->i": (np.array(2.0), a[0]), "ij,ik,il->jkl": (a, b, b), "...,...": (a, a)}
+        "ii": (a,), "ii->i": (a,), "ij->": (b,), "ij->ji": (b,), "ij": (b,), "ji": (b,),
+        "ij,jk": (a, b), "ij,ij->": (a, a), "i...,i...->...": (b, b), "...ij->...ji": (c,),
+        "...ij,jk->...ik": (c, b.T), "bij,ij,jj->b": (c[..., :3], a, a), "i,j": (a[0], b[0]),
+        "ij , jk -> ki": (a, b), "iij->j": (c[:, :2, :3],), "i->": (a[0],),
+        ",i->i": (np.array(2.0), a[0]), "ij,ik,il->jkl": (a, b, b), "...,...": (a, a)}
     for subscripts, arrays in forms.items():
         for optimize in (False, True):
             f = lambda *x: np.einsum(subscripts, *x, optimize=optimize)
-            np.testing.assert_allclose(rg.vjp(f, *arrays)[0], f(*arrays), rtol=1e-12, atol=1e-14, err_msg=subscripts)
+            np.testing.assert_allclose(rg.vjp(f, *arrays)[0], f(*arrays), rtol=1e-12, atol=1e-14,
+                                       err_msg=subscripts)
             j = rg.jacobian(f, tuple(range(len(arrays))))(*arrays)
             for slope, x in zip(j, arrays):
                 # f is linear in each array: its Jacobian, applied to the array itself, is f
-                np.testing.assert_allclose(np.tensordot(slope, x, np.ndim(x)), f(*arrays), rtol=1e-11, atol=1e-13,
-                                           err_msg=subscripts)
+                np.testing.assert_allclose(np.tensordot(slope, x, np.ndim(x)), f(*arrays),
+                                           rtol=1e-11, atol=1e-13, err_msg=subscripts)
 
 
 def test_the_slope_of_a_power_changes_with_the_exponent_also_at_0():
@@ -139,7 +155,8 @@ def test_the_slope_of_a_power_changes_with_the_exponent_also_at_0():
 @pytest.mark.parametrize("x, slopes", [(-1.0, (0, 1, 0)), (0.0, (1, 0, 0)), (1.0, (0, 0, 1))])
 def test_between_equal_bounds_one_argument_alone_is_followed(x, slopes):
     """All three moved together, the result moves with them: the slopes add up to 1."""
-    found = rg.grad(lambda x, low, high: np.clip(x, low, high), (0, 1, 2))(np.array(x), np.array(0.0), np.array(0.0))
+    found = rg.grad(lambda x, low, high: np.clip(x, low, high),
+                    (0, 1, 2))(np.array(x), np.array(0.0), np.array(0.0))
     assert tuple(map(float, found)) == slopes
 
 
@@ -162,7 +179,8 @@ def test_the_determinant_of_a_singular_matrix_has_its_cofactors_as_slopes(mode):
 
 
 SQUARES = {
-    "norm ** 2": lambda x: np.linalg.norm(x) ** 2, "np.square(norm)": lambda x: np.square(np.linalg.norm(x)),
+    "norm ** 2": lambda x: np.linalg.norm(x) ** 2,
+    "np.square(norm)": lambda x: np.square(np.linalg.norm(x)),
     "norm * norm": lambda x: (lambda n: n * n)(np.linalg.norm(x)),
     "np.power(norm, 2.0)": lambda x: np.power(np.linalg.norm(x), 2.0),
     "norms of rows": lambda x: np.sum(np.linalg.norm(x[None], axis=1, keepdims=True) ** 2),
@@ -214,11 +232,13 @@ def test_a_root_keeps_its_square_when_its_argument_is_overwritten():
 @pytest.mark.parametrize("f", [np.linalg.norm, lambda x: np.hypot(x[0], x[1]),
                                lambda x: np.linalg.norm(x[None], axis=1)[0]])
 def test_a_root_itself_is_infinitely_curved_at_its_kink(f):
-    """Not 0, which would be a wrong number without a warning; what does not move has no slope there all the same."""
+    """Not 0, which would be a wrong number without a warning; what does not move has no slope there
+    all the same."""
     with np.errstate(all="ignore"):
         np.testing.assert_array_equal(rg.hessian(f)(np.zeros(2)), np.diag([np.inf, np.inf]))
         assert rg.hvp(f, (np.zeros(2),), (np.zeros(2),))[0].tolist() == [0, 0]
-        rows = rg.hvp(lambda w: np.sum(np.linalg.norm(np.array([[0.0, 0.0], [3.0, 4.0]]) * w, axis=1)),
+        rows = rg.hvp(lambda w: np.sum(np.linalg.norm(np.array([[0.0, 0.0], [3.0, 4.0]]) * w,
+                                                      axis=1)),
                       (np.ones(2),), (np.array([1.0, 0.0]),))[0]
     np.testing.assert_allclose(rows, [9 / 5 - 81 / 125, -9 * 16 / 125])
 
@@ -234,9 +254,11 @@ def test_cofactors_to_any_order_of_matrices_that_are_nearly_singular():
             wanted = sign * U @ np.diag([*(least * np.prod(s) / s), np.prod(s)]) @ V.T
             found = np.ldexp(rg.grad(np.linalg.det)(A * scale), -4 * int(np.log2(scale)))
             np.testing.assert_allclose(found, wanted, atol=1e-13)
-        # A straight line through matrices: the determinant along it is a polynomial, known by its values elsewhere.
+        # A straight line through matrices: the determinant along it is a polynomial, known by its
+        # values elsewhere.
         t = np.linspace(-1, 1, 12)
-        line = np.polynomial.Polynomial.fit(t, [np.linalg.det(A + x * a) for x in t], 5, domain=[-1, 1])
+        line = np.polynomial.Polynomial.fit(t, [np.linalg.det(A + x * a) for x in t], 5,
+                                            domain=[-1, 1])
         f = lambda x: np.linalg.det(A + x * a)
         for order in range(1, 5):
             f = rg.grad(f) if order % 2 else (lambda f: lambda x: rg.jvp(f, (x,), (1.0,))[1])(f)

@@ -1,4 +1,5 @@
-"""Random programs, drawn from the table of rules: what holds for each function must hold for what is made of them."""
+"""Random programs, drawn from the table of rules: what holds for each function must hold for what
+is made of them."""
 
 import numpy as np
 import pytest
@@ -20,20 +21,23 @@ run = settings(max_examples=50, deadline=None, derandomize=True, database=None,
 
 
 def shaped(x, shape, domain):
-    """The entries of x, as often as needed, in another shape and a domain of cases.py: plain NumPy on traced arrays."""
+    """The entries of x, as often as needed, in another shape and a domain of cases.py: plain NumPy
+    on traced arrays."""
     size = int(np.prod(shape, dtype=int))
     entries = np.ravel(x)[np.arange(size) % np.size(x)]
     return DOMAINS[domain](np.reshape(1.5 * np.sin(entries + np.linspace(0, 2, size)), shape))
 
 
 class Program:
-    """A sequence of calls; each takes its arguments from what the earlier ones gave, and all of it is the result."""
+    """A sequence of calls; each takes its arguments from what the earlier ones gave, and all of it
+    is the result."""
 
     def __init__(self, steps):
         self.steps = steps
 
     def __repr__(self):
-        return " ; ".join(f"{VARYING[k][0].name}{VARYING[k][1]}<-{sources}" for k, sources in self.steps)
+        return " ; ".join(f"{VARYING[k][0].name}{VARYING[k][1]}<-{sources}"
+                          for k, sources in self.steps)
 
     def __call__(self, *inputs):
         pool = list(inputs)
@@ -50,7 +54,8 @@ class Program:
 #: So many arrays has the case with most of them.
 MOST = max(len(case.arrays) for _, case in VARYING)
 programs = st.builds(Program, st.lists(
-    st.tuples(st.integers(0, len(VARYING) - 1), st.tuples(*[st.integers(0, 7)] * MOST)), min_size=1, max_size=6))
+    st.tuples(st.integers(0, len(VARYING) - 1), st.tuples(*[st.integers(0, 7)] * MOST)), min_size=1,
+    max_size=6))
 numbers = st.integers(0, 2 ** 32 - 1)
 
 
@@ -97,7 +102,8 @@ def test_second_derivatives_agree_in_all_modes(program, seed):
     hv = rg.hvp(f, x, v)
     for a, b in zip(rg.grad(lambda *x: rg.jvp(f, x, v)[1], (0, 1))(*x), hv):
         checks.close(a, b, "reverse over forward", 1e-7)
-    checks.close(checks.inner(rg.hvp(f, x, u), v), checks.inner(hv, u), "symmetry of the Hessian", 1e-6)
+    checks.close(checks.inner(rg.hvp(f, x, u), v), checks.inner(hv, u),
+                 "symmetry of the Hessian", 1e-6)
 
 
 @run
@@ -123,7 +129,8 @@ def test_the_programs_reach_a_large_part_of_the_table():
 
 def test_a_fault_in_one_rule_is_found(monkeypatch):
     """The search itself, attacked: a wrong factor in the vjp of one of many functions."""
-    plant(monkeypatch, "np.sum", "vjp", 0, lambda rule, *args, **params: 1.001 * rule(*args, **params))
+    plant(monkeypatch, "np.sum", "vjp", 0,
+          lambda rule, *args, **params: 1.001 * rule(*args, **params))
     search = given(programs, numbers)(test_reverse_and_forward_agree.hypothesis.inner_test)
     with pytest.raises(AssertionError):
         settings(run, phases=[Phase.generate])(search)()  # the first program that shows it will do

@@ -76,8 +76,9 @@ def levels(monkeypatch):
 
 
 @pytest.mark.parametrize("transform", [
-    lambda f: rg.grad(f), lambda f: rg.hessian(f), lambda f: rg.jacobian(f), lambda f: rg.jacobian(f, mode="forward"),
-    lambda f: lambda x: rg.jvp(f, (x,), (x,)), lambda f: lambda x: rg.vjp(f, x), lambda f: rg.grad(rg.checkpoint(f))],
+    lambda f: rg.grad(f), lambda f: rg.hessian(f), lambda f: rg.jacobian(f),
+    lambda f: rg.jacobian(f, mode="forward"), lambda f: lambda x: rg.jvp(f, (x,), (x,)),
+    lambda f: lambda x: rg.vjp(f, x), lambda f: rg.grad(rg.checkpoint(f))],
     ids=["grad", "hessian", "reverse", "forward", "jvp", "vjp", "checkpoint"])
 def test_an_exception_leaves_nothing_behind(transform, levels):
     kept = []
@@ -132,7 +133,8 @@ def test_pull_may_be_called_again_and_within_itself():
 
 def test_gradients_do_not_alias_each_other():
     x, y = np.ones(3), np.full(3, 2.0)
-    for f in (lambda a, b: a + b, lambda a, b: (a + b) + (a + b), lambda a, b: np.concatenate([a, b])):
+    for f in (lambda a, b: a + b, lambda a, b: (a + b) + (a + b),
+              lambda a, b: np.concatenate([a, b])):
         value, pull = rg.vjp(f, x, y)
         g = np.ones_like(value)
         a, b = pull(g)
@@ -166,10 +168,12 @@ KEPT = np.array([1.0, 2.0, 3.0])
     ids=["cotangent", "argument", "kept", "parameter", "view"])
 def test_a_rule_may_return_what_it_was_handed(vjp):
     """The caller gets a copy: what he does to it must not reach the tape."""
-    handing = Primitive(None, "", name="handing", keep=lambda x, table: {"inside": (np.array(KEPT),)},
+    handing = Primitive(None, "", name="handing",
+                        keep=lambda x, table: {"inside": (np.array(KEPT),)},
                         forward=lambda kept, x, table: x * 2, vjp=(vjp,), jvp=(lambda v: v,))
     table = np.array(KEPT)
-    checks.owns_its_results(lambda x: handing(x, table=table), (np.ones(3),), np.random.default_rng(0))
+    checks.owns_its_results(lambda x: handing(x, table=table), (np.ones(3),),
+                            np.random.default_rng(0))
     rg.vjp(lambda x: handing(x, table=table), np.ones(3))[1](np.ones(3))[0][:] = 0
     np.testing.assert_array_equal(table, KEPT)
 
@@ -181,7 +185,8 @@ class Shared(Primitive):
         return [g * 2] * len(wanted)
 
 
-@pytest.mark.parametrize("f", [lambda both, a, b: both(a, b), lambda both, a, b: both(a, b) + both(b, a)],
+@pytest.mark.parametrize("f", [lambda both, a, b: both(a, b),
+                               lambda both, a, b: both(a, b) + both(b, a)],
                          ids=["once", "twice"])
 def test_a_rule_may_return_the_same_array_for_two_arguments(f):
     both = Shared(None, "", name="both", forward=lambda a, b: 2 * (a + b), vjp=EVERY)
@@ -219,7 +224,8 @@ def network(seed):
 
 def test_threads_do_not_disturb_each_other():
     programs = [network(seed) for seed in range(8)]
-    work = lambda p: (rg.grad(p[0])(p[1]), rg.hvp(p[0], (p[1],), (p[1],))[0], rg.jvp(p[0], (p[1],), (p[1],))[1])
+    work = lambda p: (rg.grad(p[0])(p[1]), rg.hvp(p[0], (p[1],), (p[1],))[0],
+                      rg.jvp(p[0], (p[1],), (p[1],))[1])
     alone = [work(p) for p in programs]
     with ThreadPoolExecutor(8) as pool:
         for expected, found in zip(alone * 3, pool.map(work, programs * 3)):

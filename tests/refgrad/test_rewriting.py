@@ -44,7 +44,8 @@ def test_a_slice_that_is_written_and_not_added_is_noticed(monkeypatch):
 
 
 @pytest.mark.parametrize("i", [0, 2, -1, slice(None), slice(3), slice(1, 4), slice(4, None),
-                               slice(0, 5, 2), slice(1, 5, 2), slice(-3, None), slice(None, None, -1)])
+                               slice(0, 5, 2), slice(1, 5, 2), slice(-3, None),
+                               slice(None, None, -1)])
 def test_indices_that_are_apart_meet_no_entry_twice(i):
     for j in (1, slice(0, 2), slice(2, 3), slice(-2, None), slice(4, 1, -1), slice(5, 6)):
         for a, b in ((i, j), ((..., i), (..., j)), ((slice(None), i), (slice(None), j)), (i, (j,))):

@@ -90,7 +90,8 @@ def test_declaring_and_making_are_two_things():
 @pytest.mark.parametrize("varying", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)])
 def test_what_a_rule_reads_is_as_it_was_whichever_arguments_vary(varying):
     product = Primitive(None, "y = a b c", name="product", forward=lambda a, b, c: a * b * c,
-                        vjp=(lambda g, b, c: g * b * c, lambda g, a, c: g * a * c, lambda g, a, b: g * a * b))
+                        vjp=(lambda g, b, c: g * b * c, lambda g, a, c: g * a * c,
+                             lambda g, a, b: g * a * b))
     arrays = [X, X + 1, X + 2]
     expected = [np.prod([a for k, a in enumerate(arrays) if k != i], axis=0) for i in varying]
 

@@ -1,4 +1,5 @@
-"""The table of functions is the table of tests: each case of each rule, in both modes and to second order."""
+"""The table of functions is the table of tests: each case of each rule, in both modes and to second
+order."""
 
 import inspect
 import itertools
@@ -23,9 +24,11 @@ def test_every_rule_has_cases(rule):
     assert rule.cases, f"{rule.name} declares no sample calls, so nothing tests it"
 
 
-@pytest.mark.parametrize("rule", [r for r in RULES if r.kind is Kind.KINKED], ids=lambda rule: rule.name)
+@pytest.mark.parametrize("rule", [r for r in RULES if r.kind is Kind.KINKED],
+                         ids=lambda rule: rule.name)
 def test_every_kinked_rule_says_where(rule):
-    assert rule.kinks, f"{rule.name} is kinked, but declares no point where it is, nor the convention there"
+    assert rule.kinks, (f"{rule.name} is kinked, but declares no point where it is, "
+                        "nor the convention there")
 
 
 @each(VARYING)
@@ -126,16 +129,17 @@ def variants():
             continue
         case = rule.cases[0]
         shapes = [a for a in case.arrays if isinstance(a, tuple)]
-        if len(shapes) == len(case.arrays) and case.call is None and isinstance(rule.function, np.ufunc) \
-                and rule.function.signature is None:
+        if (len(shapes) == len(case.arrays) and case.call is None
+                and isinstance(rule.function, np.ufunc) and rule.function.signature is None):
             for shape in [(0,), (0, 3), (1,), (1, 1), ()]:
                 yield rule, {}, (shape,) * len(shapes), case.domains
-    for function in (np.sum, np.mean, np.prod, np.max, np.min, np.var, np.std, np.ptp, np.cumsum, np.cumprod,
-                     np.linalg.norm, np.sort, np.median):
+    for function in (np.sum, np.mean, np.prod, np.max, np.min, np.var, np.std, np.ptp, np.cumsum,
+                     np.cumprod, np.linalg.norm, np.sort, np.median):
         for shape, axis in itertools.product([(0, 3), (3, 0), (1,), (1, 1), (4, 1)], [0, -1]):
             plain = np.zeros(shape)
             if plain.size == 0 and (plain.shape[axis] == 0 or function is np.median):
-                if function not in (np.sum, np.prod, np.cumsum, np.cumprod, np.linalg.norm, np.sort):
+                if function not in (np.sum, np.prod, np.cumsum, np.cumprod, np.linalg.norm,
+                                    np.sort):
                     continue
             yield TABLE[function], {"axis": axis}, (shape,), (None,)
 
@@ -144,7 +148,8 @@ VARIANTS = list(variants())
 
 
 @pytest.mark.parametrize("rule, params, shapes, domains", VARIANTS,
-                         ids=[f"{rule.name}{shapes}{params}" for rule, params, shapes, _ in VARIANTS])
+                         ids=[f"{rule.name}{shapes}{params}"
+                              for rule, params, shapes, _ in VARIANTS])
 def test_empty_and_single(rule, params, shapes, domains):
     rng = np.random.default_rng(3)
     arrays = tuple(sample(rng, shape, domain) for shape, domain in zip(shapes, domains))
@@ -164,14 +169,16 @@ def test_empty_and_single(rule, params, shapes, domains):
 def signed():
     for rule in RULES:
         call = rule.call
-        if rule.function is not None and rule.name.startswith("np.") and rule.kind is not Kind.CONSTANT:
+        if (rule.function is not None and rule.name.startswith("np.")
+                and rule.kind is not Kind.CONSTANT):
             try:
                 yield rule, inspect.signature(call), inspect.signature(rule.function)
             except ValueError:  # a ufunc of an older NumPy tells no signature
                 continue
 
 
-SIGNED = [s for s in signed() if not any(p.kind is p.VAR_POSITIONAL for p in s[1].parameters.values())]
+SIGNED = [s for s in signed()
+          if not any(p.kind is p.VAR_POSITIONAL for p in s[1].parameters.values())]
 
 
 @pytest.mark.parametrize("rule, ours, numpys", SIGNED, ids=[rule.name for rule, _, _ in SIGNED])
@@ -184,7 +191,8 @@ def test_argument_names_are_numpys(rule, ours, numpys):
     assert [p.name for p in ours_positional] == positional[:len(ours_positional)]
     for p in ours.parameters.values():
         if p.name not in numpys.parameters:
-            assert any(q.kind is q.VAR_KEYWORD for q in numpys.parameters.values()), f"NumPy has no argument {p.name}"
+            assert any(q.kind is q.VAR_KEYWORD
+                       for q in numpys.parameters.values()), f"NumPy has no argument {p.name}"
             continue
         default = numpys.parameters[p.name].default
         if default is not inspect.Parameter.empty and not repr(default).startswith("<no value"):
@@ -194,5 +202,6 @@ def test_argument_names_are_numpys(rule, ours, numpys):
 def test_every_smooth_ufunc_has_a_rule():
     """What NumPy computes from floats to floats can be differentiated, or is declared constant."""
     for function in vars(np).values():
-        if isinstance(function, np.ufunc) and any(t.replace("d", "") == "->" for t in function.types):
+        if isinstance(function, np.ufunc) and any(t.replace("d", "") == "->"
+                                                  for t in function.types):
             assert function in TABLE, f"np.{function.__name__} has no rule"

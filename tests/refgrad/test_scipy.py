@@ -17,18 +17,21 @@ ONES = np.ones(3)
 
 
 def test_refgrad_does_not_import_scipy():
-    program = ("import sys, numpy as np, refgrad as rg; rg.grad(lambda x: np.sum(np.sin(x)))(np.ones(3)); "
+    program = ("import "
+               "sys, numpy as np, refgrad as rg; rg.grad(lambda x: np.sum(np.sin(x)))(np.ones(3)); "
                "assert not any(name.partition('.')[0] == 'scipy' for name in sys.modules)")
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-@pytest.mark.parametrize("how", ["rg.grad(f)(x)", "rg.hvp(f, (x,), (x,))[0]", "rg.grad(rg.jit(f))(x)",
-                                 "rg.jit(rg.grad(f))(x)"])
+@pytest.mark.parametrize("how",
+                         ["rg.grad(f)(x)", "rg.hvp(f, (x,), (x,))[0]", "rg.grad(rg.jit(f))(x)",
+                          "rg.jit(rg.grad(f))(x)"])
 def test_the_first_function_is_found(how):
     """In a process that has met none of them."""
     program = ("import numpy as np, refgrad as rg, scipy.special as sp; x = np.ones(3); "
                f"f = lambda x: np.sum(sp.gammaln(x) + sp.expit(x)); print({how}.tolist())")
-    found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True,
+                           text=True).stdout
     slope = sp.psi(1) + sp.expit(1) * (1 - sp.expit(1))
     curvature = sp.polygamma(1, 1) + sp.expit(1) * (1 - sp.expit(1)) * (1 - 2 * sp.expit(1))
     np.testing.assert_allclose(eval(found), curvature if "hvp" in how else slope, rtol=1e-12)
@@ -50,7 +53,8 @@ def test_parameters_are_refused(name, parameters):
     assert np.all(by_x != 0)
 
 
-@pytest.mark.parametrize("name, count", [("gammainc", 1), ("gammaincc", 1), ("betainc", 2), ("zeta", 1)])
+@pytest.mark.parametrize("name, count",
+                         [("gammainc", 1), ("gammaincc", 1), ("betainc", 2), ("zeta", 1)])
 def test_a_parameter_of_another_dtype_costs_no_digits(name, count):
     function = getattr(sp, name)
     a = [np.full(3, 2.5)] * count
@@ -80,7 +84,8 @@ def test_python_functions_point_at_refgrads(name):
     with pytest.raises(LostTrace, match=rf"scipy.special.{name}: .*Use refgrad.special.{name}"):
         rg.grad(lambda x: np.sum(getattr(sp, name)(*before, x)))(X)
     for args in [(X,), (np.arange(6.0).reshape(2, 3) + 0.5,), (np.float64(2.0),)]:
-        checks.close(getattr(rg.special, name)(*before, *args), getattr(sp, name)(*before, *args), rtol=1e-14)
+        checks.close(getattr(rg.special, name)(*before, *args), getattr(sp, name)(*before, *args),
+                     rtol=1e-14)
     rg.grad(lambda x: np.sum(getattr(rg.special, name)(*before, x)))(X)
 
 

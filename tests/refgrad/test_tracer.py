@@ -1,4 +1,5 @@
-"""Plain NumPy on traced arrays: operators, indexing, methods and attributes mean what they mean on an ndarray."""
+"""Plain NumPy on traced arrays: operators, indexing, methods and attributes mean what they mean on
+an ndarray."""
 
 import copy
 import operator
@@ -24,9 +25,10 @@ def check(program, *arrays):
     checks.matches_differences(program, arrays, rng)
 
 
-OPERANDS = {"array": V, "matrix": POSITIVE, "float": 2.5, "int": 2, "list": [1.5, 2.5, 0.5], "nested": [[1.5], [2]],
-            "tuple": (1.0, 2.0, 3.0), "float64": np.float64(1.5), "float32": np.float32(1.5), "int64": np.int64(2),
-            "0-d": np.array(1.5), "integers": np.array([1, 2, 3]), "row": V[None], "one": np.array([2.0]), "bool": True}
+OPERANDS = {"array": V, "matrix": POSITIVE, "float": 2.5, "int": 2, "list": [1.5, 2.5, 0.5],
+            "nested": [[1.5], [2]], "tuple": (1.0, 2.0, 3.0), "float64": np.float64(1.5),
+            "float32": np.float32(1.5), "int64": np.int64(2), "0-d": np.array(1.5),
+            "integers": np.array([1, 2, 3]), "row": V[None], "one": np.array([2.0]), "bool": True}
 OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.mod]
 
 
@@ -46,8 +48,8 @@ def test_binary_operators_on_two_traced_arrays(op):
     check(op, np.array(1.5), POSITIVE)
 
 
-@pytest.mark.parametrize("op", [operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne,
-                                operator.floordiv], ids=lambda op: op.__name__)
+@pytest.mark.parametrize("op", [operator.lt, operator.le, operator.gt, operator.ge, operator.eq,
+                                operator.ne, operator.floordiv], ids=lambda op: op.__name__)
 @pytest.mark.parametrize("operand", ["array", "float", "list", "float64", "0-d"])
 def test_operators_that_are_constant(op, operand):
     other = OPERANDS[operand]
@@ -110,16 +112,21 @@ def test_matmul_with_arrays_and_lists():
 
 
 INDICES = {
-    "integer": 1, "negative": -1, "slice": slice(None, None, -1), "pair": (1, 2), "row of a column": (slice(None), 1),
-    "newaxis": (None, slice(None), None), "ellipsis": (Ellipsis, 0), "only ellipsis": Ellipsis, "empty tuple": (),
-    "ellipsis and newaxis": (Ellipsis, None, slice(1, 3)), "step": (slice(None), slice(None, None, 2)),
+    "integer": 1, "negative": -1, "slice": slice(None, None, -1), "pair": (1, 2),
+    "row of a column": (slice(None), 1),
+    "newaxis": (None, slice(None), None), "ellipsis": (Ellipsis, 0), "only ellipsis": Ellipsis,
+    "empty tuple": (), "ellipsis and newaxis": (Ellipsis, None, slice(1, 3)),
+    "step": (slice(None), slice(None, None, 2)),
     "array": np.array([0, 1, 0, 0]), "list": [1, 1], "negative array": np.array([-1, -1]),
     "matrix": np.array([[0, 1], [1, 1]]),
-    "pair of arrays": (np.array([0, 1, 1]), np.array([2, 0, 0])), "outer": (np.array([[0], [1]]), np.array([0, 0, 2])),
-    "mask": M > 0, "row mask": np.array([True, False]), "list mask": [False, True], "no mask": np.zeros((2, 3), bool),
-    "mask and integer": (np.array([True, True]), 1), "mask and array": (np.array([True, True]), np.array([0, 0])),
-    "array after slice": (slice(None), np.array([2, 2, 0])), "integer and array": (0, np.array([0, 0, 1])),
-    "array, newaxis": (np.array([1, 0, 1]), None), "empty slice": slice(0, 0), "empty list": [], "scalar": np.int64(1),
+    "pair of arrays": (np.array([0, 1, 1]), np.array([2, 0, 0])),
+    "outer": (np.array([[0], [1]]), np.array([0, 0, 2])),
+    "mask": M > 0, "row mask": np.array([True, False]), "list mask": [False, True],
+    "no mask": np.zeros((2, 3), bool), "mask and integer": (np.array([True, True]), 1),
+    "mask and array": (np.array([True, True]), np.array([0, 0])),
+    "array after slice": (slice(None), np.array([2, 2, 0])),
+    "integer and array": (0, np.array([0, 0, 1])), "array, newaxis": (np.array([1, 0, 1]), None),
+    "empty slice": slice(0, 0), "empty list": [], "scalar": np.int64(1),
     "0-d array": np.array(1), "0-d mask": np.array(True), "true": True,
 }
 
@@ -132,7 +139,8 @@ def test_indexing(index):
 
 def test_separated_advanced_indices_put_their_axis_first():
     x = np.arange(24.0).reshape(2, 3, 4)
-    for index in [(0, slice(None), np.array([1, 1])), (np.array([0, 1, 1]), slice(None), np.array([0, 3, 3])),
+    for index in [(0, slice(None), np.array([1, 1])),
+                  (np.array([0, 1, 1]), slice(None), np.array([0, 3, 3])),
                   (slice(None), np.array([0, 0]), np.array([[1], [2]])),
                   (Ellipsis, np.array([True, False, True, True]))]:
         check(lambda x: x[index] * 2, x)
@@ -176,8 +184,10 @@ def test_bits_of_integers_are_shifted():
 
 def test_attributes():
     def f(x):
-        assert (x.shape, x.ndim, x.size, x.dtype, x.itemsize, x.nbytes) == ((2, 3), 2, 6, np.dtype(float), 8, 48)
-        assert (np.shape(x), np.ndim(x), np.size(x), np.result_type(x, np.float32)) == ((2, 3), 2, 6, np.dtype(float))
+        assert (x.shape, x.ndim, x.size, x.dtype, x.itemsize, x.nbytes) == ((2, 3), 2, 6,
+                                                                            np.dtype(float), 8, 48)
+        assert ((np.shape(x), np.ndim(x), np.size(x), np.result_type(x, np.float32))
+                == ((2, 3), 2, 6, np.dtype(float)))
         return np.sum(x)
 
     rg.grad(f)(M)
@@ -253,7 +263,8 @@ def test_object_arrays_of_traced_arrays():
         many[0], many[1], many[2] = x[0], x[1] * x[2], 2.0
         return np.sum(many * many)
 
-    np.testing.assert_allclose(rg.grad(f)(V), [2 * V[0], 2 * V[1] * V[2] ** 2, 2 * V[2] * V[1] ** 2])
+    np.testing.assert_allclose(rg.grad(f)(V),
+                               [2 * V[0], 2 * V[1] * V[2] ** 2, 2 * V[2] * V[1] ** 2])
 
 
 def test_functions_with_all_arguments_by_name():
@@ -270,7 +281,8 @@ def test_a_filled_array_depends_on_its_filling():
     check(lambda x: np.full_like(x, x[0] * 2), M)
     check(lambda x: np.full_like(x, fill_value=3.0) * x, M)
     check(lambda x: np.full_like(x, x[0, 0], shape=(2,), dtype=float), M)
-    assert rg.jvp(lambda x: np.full_like(x, x[0], dtype=np.float32), (V,), (V,))[1].dtype == np.float32
+    assert (rg.jvp(lambda x: np.full_like(x, x[0], dtype=np.float32), (V,), (V,))[1].dtype
+            == np.float32)
 
 
 def test_levels_are_told_apart_in_the_text():

@@ -1,4 +1,5 @@
-"""grad, value_and_grad, vjp, jvp, jacobian, hessian, hvp: what they return, and that they nest in every order."""
+"""grad, value_and_grad, vjp, jvp, jacobian, hessian, hvp: what they return, and that they nest in
+every order."""
 
 import itertools
 import math
@@ -63,7 +64,8 @@ def test_value_and_grad_in_one_pass():
 
 
 def test_keyword_arguments_are_passed_on():
-    np.testing.assert_array_equal(rg.grad(loss)(W, b=B, y=Y * 2), rg.grad(lambda w: loss(w, B, y=Y * 2))(W))
+    np.testing.assert_array_equal(rg.grad(loss)(W, b=B, y=Y * 2),
+                                  rg.grad(lambda w: loss(w, B, y=Y * 2))(W))
 
 
 def with_aux(x):
@@ -115,7 +117,8 @@ class Layer:
 
 
 def test_nests_of_arguments_and_results():
-    params = {"layers": [Layer(W, [B, 2.0]), (np.ones(2), None)], "point": Point(np.array(1.5), np.array([2.0, 3.0]))}
+    params = {"layers": [Layer(W, [B, 2.0]), (np.ones(2), None)],
+              "point": Point(np.array(1.5), np.array([2.0, 3.0]))}
 
     def f(p):
         layer, (scale, nothing) = p["layers"]
@@ -128,7 +131,8 @@ def test_nests_of_arguments_and_results():
         return np.sum(y["h"] ** 2) + np.sum(y["rest"].x ** 3) + y["rest"].y[0]
 
     g = rg.grad(scalar)(params)
-    assert isinstance(g["layers"][0], Layer) and isinstance(g["point"], Point) and g["layers"][1][1] is None
+    assert (isinstance(g["layers"][0], Layer) and isinstance(g["point"], Point)
+            and g["layers"][1][1] is None)
     np.testing.assert_allclose(g["point"].x, 3 * 1.5 ** 2 * np.sum(np.array([2.0, 3.0]) ** 3))
     assert g["layers"][0].bias[1].shape == ()
 
@@ -161,7 +165,8 @@ def test_a_result_that_does_not_depend_on_the_argument():
     value, tangent = rg.jvp(lambda x: (constant, x), (x,), (x,))
     np.testing.assert_array_equal(tangent[0], [0, 0])
     np.testing.assert_array_equal(rg.jacobian(lambda x: constant)(x), np.zeros((2, 2)))
-    np.testing.assert_array_equal(rg.jacobian(lambda x: constant, mode="forward")(x), np.zeros((2, 2)))
+    np.testing.assert_array_equal(rg.jacobian(lambda x: constant, mode="forward")(x),
+                                  np.zeros((2, 2)))
 
 
 def test_the_identity():
@@ -188,7 +193,8 @@ def test_jacobian_and_hessian_of_known_functions():
         np.testing.assert_allclose(j[1], np.diag(x))
         assert rg.jacobian(lambda x: np.sum(x), **how)(x).shape == (3,)
         assert rg.jacobian(lambda x: x[:0], **how)(x).shape == (0, 3)
-        assert rg.jacobian(lambda x: np.sum(x) * np.ones(2), **how)(np.ones((0, 4))).shape == (2, 0, 4)
+        assert (rg.jacobian(lambda x: np.sum(x) * np.ones(2), **how)(np.ones((0, 4))).shape
+                == (2, 0, 4))
     np.testing.assert_allclose(rg.hessian(lambda x: x @ a @ x)(x), a + a.T, rtol=1e-13)
     h = rg.hessian(lambda p: p["x"] @ a @ p["x"] * p["s"])({"x": x, "s": 2.0})
     np.testing.assert_allclose(h["x"]["s"], (a + a.T) @ x, rtol=1e-13)
@@ -200,7 +206,8 @@ def test_jacobian_and_hessian_of_known_functions():
 def test_hvp():
     a = RNG.standard_normal((3, 3))
     x, v = RNG.standard_normal((2, 3))
-    np.testing.assert_allclose(rg.hvp(lambda x: x @ a @ x, (x,), (v,))[0], (a + a.T) @ v, rtol=1e-13)
+    np.testing.assert_allclose(rg.hvp(lambda x: x @ a @ x, (x,), (v,))[0], (a + a.T) @ v,
+                               rtol=1e-13)
     hx, hy = rg.hvp(lambda x, y: np.sum(x * y), (x, x), (v, 2 * v))
     np.testing.assert_allclose(hx, 2 * v)
     np.testing.assert_allclose(hy, v)
@@ -243,7 +250,8 @@ DERIVATIVES = [d_reverse, d_forward, d_pull, d_jacobian, d_checkpoint]
 named = lambda d: "".join(x.__name__[2] for x in (d if isinstance(d, tuple) else (d,)))
 
 
-@pytest.mark.parametrize("modes", [m for n in (1, 2, 3) for m in itertools.product(DERIVATIVES, repeat=n)]
+@pytest.mark.parametrize("modes",
+                         [m for n in (1, 2, 3) for m in itertools.product(DERIVATIVES, repeat=n)]
                          + list(itertools.product([d_reverse, d_forward], repeat=4)), ids=named)
 def test_derivatives_of_all_orders_in_all_mixtures(modes):
     def nth(f):
@@ -252,18 +260,25 @@ def test_derivatives_of_all_orders_in_all_mixtures(modes):
         return f
 
     n, x = len(modes), 0.75
-    assert float(nth(lambda x: np.exp(2 * x))(x)) == pytest.approx(2 ** n * math.exp(1.5), rel=1e-13)
-    assert float(nth(lambda x: x ** 5)(x)) == pytest.approx(math.perm(5, n) * x ** (5 - n), rel=1e-13)
+    assert float(nth(lambda x: np.exp(2 * x))(x)) == pytest.approx(2 ** n * math.exp(1.5),
+                                                                   rel=1e-13)
+    assert float(nth(lambda x: x ** 5)(x)) == pytest.approx(math.perm(5, n) * x ** (5 - n),
+                                                            rel=1e-13)
     assert float(nth(np.sin)(x)) == pytest.approx(math.sin(x + n * math.pi / 2), rel=1e-13)
-    assert float(nth(lambda x: 1 / x)(x)) == pytest.approx((-1) ** n * math.factorial(n) / x ** (n + 1), rel=1e-13)
+    assert float(nth(lambda x: 1 / x)(x)) == pytest.approx(
+        (-1) ** n * math.factorial(n) / x ** (n + 1), rel=1e-13)
     assert float(nth(lambda x: x * np.log(x))(x)) == pytest.approx(
-        {1: math.log(x) + 1}.get(n, (-1) ** n * math.factorial(max(n - 2, 0)) / x ** (n - 1)), rel=1e-13)
+        {1: math.log(x) + 1}.get(n, (-1) ** n * math.factorial(max(n - 2, 0)) / x ** (n - 1)),
+        rel=1e-13)
 
 
-# The inner functions below close over the outer variable, which checkpoint forbids in the inner place.
-@pytest.mark.parametrize("outer, inner", list(itertools.product(DERIVATIVES, DERIVATIVES[:-1])), ids=named)
+# The inner functions below close over the outer variable, which checkpoint forbids in the inner
+# place.
+@pytest.mark.parametrize("outer, inner", list(itertools.product(DERIVATIVES, DERIVATIVES[:-1])),
+                         ids=named)
 class TestPerturbationConfusion:
-    """Siskind and Pearlmutter's traps: the inner derivative must not see the outer one's perturbation."""
+    """Siskind and Pearlmutter's traps: the inner derivative must not see the outer one's
+    perturbation."""
 
     def test_product_with_the_derivative_of_a_sum(self, outer, inner):
         # d/dx x (d/dy (x + y)) = d/dx x = 1; confusion gives 2
@@ -302,7 +317,8 @@ class TestPerturbationConfusion:
     def test_pull_inside_another_transform(self, outer, inner):
         def f(x):
             _, pull = rg.vjp(lambda y: y * y * x, x)   # pull(g) = 2 x y g = 2 x^2 g
-            return inner(lambda g: pull(g * g)[0] * x)(x)  # d/dg 2 x^3 g^2 = 4 x^3 g at g = x: 4 x^4
+            # d/dg 2 x^3 g^2 = 4 x^3 g at g = x: 4 x^4
+            return inner(lambda g: pull(g * g)[0] * x)(x)
 
         assert float(outer(f)(2.0)) == 16 * 2 ** 3
 
@@ -310,10 +326,12 @@ class TestPerturbationConfusion:
         def f(x):
             return inner(lambda y: rg.vjp(lambda z: np.sin(z) * x * y, y)[1](x)[0])(x)
 
-        # x^2 d/dy (y cos y) ... with y the parameter and z the variable: d/dz = cos(z) x y, times x, at z = y
+        # x^2 d/dy (y cos y) ... with y the parameter and z the variable:
+        #     d/dz = cos(z) x y, times x, at z = y
         x = 0.7
         expected = lambda x: x * x * (math.cos(x) - x * math.sin(x))
-        derivative = 2 * x * (math.cos(x) - x * math.sin(x)) + x * x * (-2 * math.sin(x) - x * math.cos(x))
+        derivative = 2 * x * (math.cos(x) - x * math.sin(x)) + x * x * (
+            -2 * math.sin(x) - x * math.cos(x))
         assert float(f(x)) == pytest.approx(expected(x), rel=1e-13)
         assert float(outer(f)(x)) == pytest.approx(derivative, rel=1e-13)
 
@@ -344,7 +362,8 @@ def test_third_derivative_as_a_tensor():
 
 
 def test_a_fixed_point_differentiated_through_its_own_gradient_steps():
-    """A gradient inside a loop inside a gradient: one step of descent on (w - s)^2 / 2 with rate r, three times."""
+    """A gradient inside a loop inside a gradient: one step of descent on (w - s)^2 / 2 with rate r,
+    three times."""
     def train(r):
         w = np.array(4.0)
         for _ in range(3):

@@ -32,7 +32,8 @@ class Converting:
         self.w = np.asarray(self.w, dtype=float)
 
 
-NESTS = [1.0, None, [], {}, (), [1.0, [2.0, (3.0, None)]], {"b": 1.0, "a": {"c": 2.0}}, Pair(1.0, [2.0]),
+NESTS = [1.0, None, [], {}, (), [1.0, [2.0, (3.0, None)]],
+         {"b": 1.0, "a": {"c": 2.0}}, Pair(1.0, [2.0]),
          Frozen(1.0, {"x": 2.0}), Converting([1.0, 2.0]), collections.OrderedDict(z=1.0, a=2.0),
          collections.defaultdict(list, a=1.0), [Pair(None, ())]]
 
@@ -45,15 +46,17 @@ def test_apart_and_together(nest):
     assert again == nest or isinstance(nest, Converting) and np.array_equal(again.w, nest.w)
     assert flatten(again)[1] == structure
     assert len(paths(structure)) == len(leaves)
-    assert [x is y for x, y in zip(flatten_like(structure, nest, "nest"), leaves, strict=True)].count(False) == 0
+    assert [x is y for x, y in zip(flatten_like(structure, nest, "nest"), leaves,
+                                   strict=True)].count(False) == 0
 
 
 def test_leaves_come_in_the_order_of_the_nest():
     leaves, structure = flatten({"b": 1, "a": [2, Pair(3, Frozen(4, None))], "c": (5,)})
     assert leaves == [1, 2, 3, 4, 5]
-    assert paths(structure) == ["['b']", "['a'][0]", "['a'][1].first", "['a'][1].second.w", "['c'][0]"]
-    assert repr(structure) == ("dict(b: *, a: list(0: *, 1: Pair(first: *, second: Frozen(w: *, b: None))), "
-                               "c: tuple(0: *))")
+    assert paths(structure) == ["['b']", "['a'][0]", "['a'][1].first", "['a'][1].second.w",
+                                "['c'][0]"]
+    assert repr(structure) == ("dict(b: *, a: list(0: *, 1: Pair(first: *, second: Frozen(w: *, b: "
+                               "None))), c: tuple(0: *))")
 
 
 def test_a_class_is_a_leaf_and_so_is_an_array():
@@ -77,9 +80,11 @@ def test_tree_map():
 
 
 @pytest.mark.parametrize("other, where", [
-    ({"x": [1], "y": 2}, r"argument 2\['x'\] has the structure list\(0: \*\); expected list\(0: \*, 1: \*\)"),
+    ({"x": [1], "y": 2},
+     r"argument 2\['x'\] has the structure list\(0: \*\); expected list\(0: \*, 1: \*\)"),
     ({"x": (1, 2), "y": 2}, r"argument 2\['x'\] has the structure tuple"),
-    ({"x": [1, 2], "z": 2}, r"argument 2 has the structure dict\(x: .*z: \*\); expected dict\(x: .*y: \*\)"),
+    ({"x": [1, 2], "z": 2},
+     r"argument 2 has the structure dict\(x: .*z: \*\); expected dict\(x: .*y: \*\)"),
     ({"x": [1, 2], "y": [2]}, r"argument 2\['y'\] has the structure list\(0: \*\); expected \*"),
     ({"x": [1, None], "y": 2}, r"argument 2\['x'\]\[1\] has the structure None; expected \*"),
     (3, r"argument 2 has the structure \*; expected dict")])

@@ -1,4 +1,5 @@
-"""In-place writes: traced arrays are overwritten as plain ones are, and buffers may be used again."""
+"""In-place writes: traced arrays are overwritten as plain ones are, and buffers may be used
+again."""
 
 import numpy as np
 import pytest
@@ -25,11 +26,14 @@ def test_random_programs(full):
         value, g = rg.value_and_grad(f)(x)
         size = max(1, np.abs(g).max())
         np.testing.assert_allclose(value, f(x.copy()), rtol=1e-10, err_msg=repr(f))
-        np.testing.assert_allclose(np.sum(g * v), slope(f, x, v), rtol=1e-5, atol=1e-5 * size, err_msg=repr(f))
-        np.testing.assert_allclose(rg.jvp(f, (x,), (v,))[1], np.sum(g * v), rtol=1e-9, atol=1e-9, err_msg=repr(f))
+        np.testing.assert_allclose(np.sum(g * v), slope(f, x, v), rtol=1e-5, atol=1e-5 * size,
+                                   err_msg=repr(f))
+        np.testing.assert_allclose(rg.jvp(f, (x,), (v,))[1], np.sum(g * v), rtol=1e-9, atol=1e-9,
+                                   err_msg=repr(f))
         if seed % 5 == 0:
             found, expected = rg.hvp(f, (x,), (v,))[0], slope(rg.grad(f), x, v, 1e-5)
-            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * max(1, np.abs(found).max()))
+            np.testing.assert_allclose(found, expected, rtol=1e-4,
+                                       atol=1e-4 * max(1, np.abs(found).max()))
 
 
 def test_the_programs_find_what_is_kept_by_reference(monkeypatch):
@@ -84,7 +88,8 @@ def test_numbers_are_never_overwritten():
     (lambda h: h.__iadd__(np.ones((2, 3))), ValueError),        # does not fit
     (lambda h: np.broadcast_to(h, (2, 3)).__setitem__(0, 1.0), ValueError),  # read-only
     (lambda h: np.diagonal(np.outer(h, h)).__setitem__(0, 1.0), ValueError),
-    (lambda h: h.__setitem__(7, 1.0), IndexError), (lambda h: h.__setitem__(0, [1.0, 2.0]), ValueError)])
+    (lambda h: h.__setitem__(7, 1.0), IndexError),
+    (lambda h: h.__setitem__(0, [1.0, 2.0]), ValueError)])
 def test_what_numpy_refuses_is_refused(write, error):
     with pytest.raises(error):
         write(np.ones(3))
@@ -103,9 +108,11 @@ def test_several_values_for_one_entry():
 
 
 @pytest.mark.parametrize("make", [
-    lambda x: np.zeros((2, 2), like=x), lambda x: np.ones((2, 2), like=x), lambda x: np.empty((2, 2), like=x),
+    lambda x: np.zeros((2, 2), like=x), lambda x: np.ones((2, 2), like=x),
+    lambda x: np.empty((2, 2), like=x),
     lambda x: np.full((2, 2), x[0], like=x), lambda x: np.eye(2, like=x),
-    lambda x: np.array([[x[0], 1.0], [2.0, x[1]]], like=x), lambda x: np.array(np.ones((2, 2)), like=x)])
+    lambda x: np.array([[x[0], 1.0], [2.0, x[1]]], like=x),
+    lambda x: np.array(np.ones((2, 2)), like=x)])
 def test_arrays_to_write_into(make):
     def f(x):
         y = make(x)
@@ -203,7 +210,8 @@ def test_a_large_array_that_is_overwritten_is_an_error():
         a[5] += 9.0
         return y
 
-    for transform in (rg.grad(itself), rg.jacobian(itself), lambda a: rg.hvp(itself, (a,), (LONG,))):
+    for transform in (rg.grad(itself), rg.jacobian(itself),
+                      lambda a: rg.hvp(itself, (a,), (LONG,))):
         with pytest.raises(Overwritten, match="read float64"):
             transform(a)
 
@@ -249,10 +257,12 @@ def test_checkpoint_runs_again_in_the_same_state():
 
     np.random.seed(0)
     value, pull = rg.vjp(twice, X)
-    before = count[0], state["k"], buffer.copy(), layer.scale, rng.bit_generator.state, np.random.get_state()[1].copy()
+    before = (count[0], state["k"], buffer.copy(), layer.scale, rng.bit_generator.state,
+              np.random.get_state()[1].copy())
     for _ in range(2):
         np.testing.assert_allclose(pull(np.ones(3))[0], value / X)
-    after = count[0], state["k"], buffer, layer.scale, rng.bit_generator.state, np.random.get_state()[1]
+    after = (count[0], state["k"], buffer, layer.scale, rng.bit_generator.state,
+             np.random.get_state()[1])
     for a, b in zip(before, after):
         np.testing.assert_equal(a, b)
     value, tangent = rg.jvp(rg.checkpoint(f), (X,), (X,))
@@ -262,7 +272,8 @@ def test_checkpoint_runs_again_in_the_same_state():
 def test_checkpoint_of_a_dropout_in_a_module():
     np.random.seed(1)
     generator = np.random.default_rng(5)
-    value, pull = rg.vjp(rg.checkpoint(lambda z: nn.dropout(z, 0.5, generator=generator)), np.ones(20))
+    value, pull = rg.vjp(rg.checkpoint(lambda z: nn.dropout(z, 0.5, generator=generator)),
+                         np.ones(20))
     np.testing.assert_array_equal(pull(np.ones(20))[0], value)
 
 

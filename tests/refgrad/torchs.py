@@ -84,7 +84,8 @@ def agrees_with_torch(name, args, options, rng):
 
 def has_the_signature_of_torch(name):
     """Names, order and defaults of the arguments; refgrad's own `generator` is by keyword alone."""
-    mine = [p.replace(annotation=p.empty) for p in inspect.signature(getattr(nn, name)).parameters.values()
+    mine = [p.replace(annotation=p.empty)
+            for p in inspect.signature(getattr(nn, name)).parameters.values()
             if p.name != "generator"]
     function = getattr(F, f"{name}_with_indices", of_torch(name))  # which the name dispatches to
     if inspect.isfunction(function):
@@ -94,4 +95,5 @@ def has_the_signature_of_torch(name):
     documented = " ".join(function.__doc__.replace(" = ", "=").split())
     written = re.match(r"\w+(\(.*?\)) -> Tensor", documented)
     text = f"({', '.join(map(str, mine))})"
-    assert text == BUILTINS.get(name, written and written[1]) and text.replace("e-0", "e-") in documented
+    assert (text == BUILTINS.get(name, written and written[1])
+            and text.replace("e-0", "e-") in documented)

@@ -41,7 +41,8 @@ def _(b):
 
 @layer("threshold", "activation")
 def _(b):
-    b.call("threshold", layer="threshold", threshold=b.one_of(0.25, -0.5), value=b.one_of(-1.0, 0.5))
+    b.call("threshold", layer="threshold", threshold=b.one_of(0.25, -0.5),
+           value=b.one_of(-1.0, 0.5))
 
 
 @layer("prelu", "activation")

@@ -58,7 +58,8 @@ def _(b):
 
 @layer("concatenate", "join", fits=lambda b: anywhere(b) and b.shape[1 if b.channels else -1] <= 8)
 def _(b):
-    """Features, or channels: then a skip of a U-shaped net, from before to after what was between."""
+    """Features, or channels: then a skip of a U-shaped net, from before to after what was
+    between."""
     axis = 1 if b.channels else -1
     axis %= len(b.shape)
     alike = b.earlier(lambda shape: len(shape) == len(b.shape) and all(

@@ -4,7 +4,8 @@ from ..builder import features, loss
 from .affine import weight
 
 
-def _reduced(b, function, *others, layer, reductions=("mean", "sum", "none"), named=None, **options):
+def _reduced(b, function, *others, layer, reductions=("mean", "sum", "none"), named=None,
+             **options):
     """A loss with any reduction; what is left unreduced is averaged."""
     reduction = b.one_of(*reductions)
     b.call(function, *others, layer=layer, shape=(), named=named, reduction=reduction, **options)

@@ -24,7 +24,8 @@ def _(b):
 def _(b):
     shape = b.shape[-1:] if b.chance(0.7) else b.shape[1:]
     named = {"weight": b.parameter("weight", shape)} if b.chance(0.8) else {}
-    b.call("rms_norm", layer="rms_norm", normalized_shape=shape, named=named, eps=b.one_of(1e-5, 0.5))
+    b.call("rms_norm", layer="rms_norm", normalized_shape=shape, named=named,
+           eps=b.one_of(1e-5, 0.5))
 
 
 @layer("batch_norm", "norm", fits=lambda b: anywhere(b) and np.prod(b.shape) > b.shape[1])

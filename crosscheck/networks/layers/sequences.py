@@ -34,7 +34,8 @@ def _(b):
     inwards = b.parameter("weight", (3 * width, width), scale=1 / np.sqrt(width))
     outwards = b.parameter("weight", (width, width), scale=1 / np.sqrt(width))
     arguments = (b.h, b.h, b.h)
-    named = {"in_proj_weight": inwards, "in_proj_bias": b.parameter("bias", (3 * width,), scale=0.5),
+    named = {"in_proj_weight": inwards,
+             "in_proj_bias": b.parameter("bias", (3 * width,), scale=0.5),
              "out_proj_weight": outwards, "out_proj_bias": b.parameter("bias", (width,), scale=0.5)}
     options = {"embed_dim_to_check": width, "num_heads": heads, "bias_k": None, "bias_v": None,
                "add_zero_attn": False, "dropout_p": 0.0, "training": False, "need_weights": False}
@@ -69,7 +70,8 @@ def _recurrent(name, gates, states=1):
     def _(b):
         steps, samples, width = b.shape
         hidden = int(b.rng.choice([2, 3]))
-        shapes = ((gates * hidden, width), (gates * hidden, hidden), (gates * hidden,), (gates * hidden,))
+        shapes = ((gates * hidden, width), (gates * hidden, hidden), (gates * hidden,),
+                  (gates * hidden,))
         names = [b.parameter("weight" if len(s) == 2 else "bias", s, scale=0.5) for s in shapes]
         first = [b.constant("state", (samples, hidden)) for _ in range(states)]
         source, results = b.h, []

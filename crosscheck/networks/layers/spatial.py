@@ -21,7 +21,8 @@ def _convolution(d):
         kernels = b.parameter("weight", (width, channels // groups, *[kernel] * d),
                               scale=1 / np.sqrt(channels // groups * kernel**d))
         bias = (b.parameter("bias", (width,), scale=0.5),) if b.chance(0.7) else ()
-        shape = (b.shape[0], width, *(_convolved(n, kernel, stride, padding, dilation) for n in sizes))
+        shape = (b.shape[0], width,
+                 *(_convolved(n, kernel, stride, padding, dilation) for n in sizes))
         b.call(f"conv{d}d", kernels, *bias, layer=f"conv{d}d", shape=shape, stride=stride,
                padding=padding, dilation=dilation, groups=groups)
 
@@ -36,7 +37,8 @@ def _convolution(d):
         output_padding = 1 if stride == 2 and b.chance(0.5) else 0
         padding = 1 if kernel == 3 else 0
         width = b.one_of(1, 2)
-        kernels = b.parameter("weight", (channels, width, *[kernel] * d), scale=1 / np.sqrt(channels))
+        kernels = b.parameter("weight", (channels, width, *[kernel] * d),
+                              scale=1 / np.sqrt(channels))
         bias = (b.parameter("bias", (width * groups,), scale=0.5),) if b.chance(0.7) else ()
         shape = (b.shape[0], width * groups,
                  *((n - 1) * stride - 2 * padding + kernel + output_padding for n in sizes))
@@ -61,7 +63,8 @@ def _pooling(d):
             stride, options = b.one_of(1, 2), {}
             if name.startswith("lp"):
                 options["norm_type"] = 2.0
-            b.call(name, layer=name, shape=pooled(b, 2, stride), **options, kernel_size=2, stride=stride)
+            b.call(name, layer=name, shape=pooled(b, 2, stride), **options, kernel_size=2,
+                   stride=stride)
 
     for name in (f"adaptive_avg_pool{d}d", f"adaptive_max_pool{d}d"):
         @layer(name, "pooling", fits=space(d))
@@ -125,7 +128,8 @@ def _(b):
 @layer("interpolate", "resampling", fits=space(1, 2, 3))
 def _(b):
     d = len(b.shape) - 2
-    modes = {1: ("nearest", "linear", "area"), 2: ("nearest", "nearest-exact", "bilinear", "bicubic", "area"),
+    modes = {1: ("nearest", "linear", "area"), 2: ("nearest", "nearest-exact", "bilinear",
+                                                   "bicubic", "area"),
              3: ("nearest", "trilinear")}[d]
     mode = b.one_of(*modes)
     size = tuple(int(b.rng.integers(1, 5 if d < 3 else 4)) for _ in range(d))
@@ -134,7 +138,8 @@ def _(b):
         options["align_corners"] = b.chance(0.5)
         if d == 2 and not options["align_corners"] and b.chance(0.5):
             options["antialias"] = True
-    b.call("interpolate", layer="interpolate", shape=(*b.shape[:2], *size), size=size, mode=mode, **options)
+    b.call("interpolate", layer="interpolate", shape=(*b.shape[:2], *size), size=size, mode=mode,
+           **options)
 
 
 @layer("pixel_shuffle", "resampling", fits=lambda b: space(2)(b) and b.shape[1] % 4 == 0)

@@ -53,8 +53,8 @@ def sentence(frame):
         works = rows[rows["found"] == "works"].groupby("way").size()
         worst, cases = int(works.min()), len(rows) // rows["way"].nunique()
         bad = int(rows["found"].isin(BAD).sum())
-        parts.append(f"on {library}'s arrays at least {worst} of {cases} cases of "
-                     f"the op table work in each way, {bad} are wrong, converted or end in an error")
+        parts.append(f"on {library}'s arrays at least {worst} of {cases} cases of the op table "
+                     f"work in each way, {bad} are wrong, converted or end in an error")
     return "; ".join(parts)
 
 
@@ -62,10 +62,10 @@ def sections(folder, frame):
     """What works, what is lazy, and what is refused and why."""
     text = [sentence(frame) + ".",
             "Each case of the op table, with arrays of another library in the place of NumPy's: "
-            "the value, the vjp, the jvp, a Hessian times a vector, forward over reverse, and value "
-            "and gradient replayed by jit, against the same on NumPy's arrays. Lazy: nothing was "
-            "computed before the result was asked for (jit is not for lazy arrays). What a library "
-            "cannot do is refused, never converted."]
+            "the value, the vjp, the jvp, a Hessian times a vector, forward over reverse, and "
+            "value and gradient replayed by jit, against the same on NumPy's arrays. Lazy: nothing "
+            "was computed before the result was asked for (jit is not for lazy arrays). What a "
+            "library cannot do is refused, never converted."]
     shown = [table(counts(frame), "How the cases end")]
     refused = frame[frame["found"] == "refused"].drop_duplicates(["function", "library"])
     if len(refused):

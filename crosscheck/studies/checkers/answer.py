@@ -12,7 +12,8 @@ ACCEPTED, REJECTED, ERROR = "accepted", "rejected", "error"
 
 
 class Answer(NamedTuple):
-    """accepted; rejected: the checker's own word that a derivative is wrong; or error: it raised something else."""
+    """accepted; rejected: the checker's own word that a derivative is wrong; or error: it raised
+    something else."""
 
     verdict: str
     seconds: float
@@ -24,7 +25,8 @@ class Refused(Exception):
 
 
 def ask(run, seed=0):
-    """The `Answer` of a function without arguments that raises `Refused`, something else, or nothing."""
+    """The `Answer` of a function without arguments that raises `Refused`, something else, or
+    nothing."""
     state = np.random.get_state()
     np.random.seed(seed)  # HIPS autograd and JAX draw from the global generator
     start = process_time()
@@ -51,4 +53,5 @@ def refuse_unless_ok(report):
     """Raise `Refused` where a report calls something wrong, which undecided is not."""
     if not report.ok and report.failures:
         first = report.failures[0]
-        raise Refused(f"{first.check}, {first.point}, {first.dtype}, {first.argument}: {first.verdict}; {first.note}")
+        raise Refused(f"{first.check}, {first.point}, {first.dtype}, {first.argument}: "
+                      f"{first.verdict}; {first.note}")

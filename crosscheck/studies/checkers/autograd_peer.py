@@ -13,7 +13,8 @@ from .program import Program
 
 
 def check(program, arrays):
-    """Raise Refused if HIPS autograd's checker calls a derivative of the program wrong, by any argument."""
+    """Raise Refused if HIPS autograd's checker calls a derivative of the program wrong, by any
+    argument."""
     try:
         check_grads(function(program), tuple(range(len(arrays))))(*arrays)
     except AssertionError as error:
@@ -43,7 +44,8 @@ def _primitive(program):
 
     def jvp(argnums, tangents, y, x, options):
         v = dict(zip(argnums, tangents))
-        return _primitive(program.tangent)(*x, *(v.get(i, np.zeros(np.shape(x[i]))) for i in range(n)))
+        return _primitive(program.tangent)(*x,
+                                           *(v.get(i, np.zeros(np.shape(x[i]))) for i in range(n)))
 
     defvjp_argnums(call, vjp)
     defjvp_argnums(call, jvp)

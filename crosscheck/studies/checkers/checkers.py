@@ -1,9 +1,10 @@
-"""The checkers that are compared, each called as its users call it, with its own settings and tolerances.
+"""The checkers that are compared, each called as its users call it, with its own settings and
+tolerances.
 
     answer = CHECKERS["torch gradcheck slow"](program, arrays)
 
-`program` is a function of NumPy arrays that refgrad can differentiate; every checker is asked about its derivatives as
-refgrad has them.
+`program` is a function of NumPy arrays that refgrad can differentiate; every checker is asked about
+its derivatives as refgrad has them.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ from importlib.util import find_spec
 
 from .answer import ask, refuse_unless_ok
 
-#: name -> function ``(program, arrays, seed=0) -> Answer``; the peers that are not installed are left out.
+#: name -> function ``(program, arrays, seed=0) -> Answer``; the peers that are not installed are
+#: left out.
 CHECKERS: dict = {}
 
 
 def checker(name, needs=None):
-    """Declare a checker: a function ``(program, arrays, seed)`` that raises `Refused`; `needs` is a package."""
+    """Declare a checker: a function ``(program, arrays, seed)`` that raises `Refused`; `needs` is a
+    package."""
     def register(run):
         if needs is None or find_spec(needs):
-            CHECKERS[name] = lambda program, arrays, seed=0: ask(lambda: run(program, arrays, seed), seed)
+            CHECKERS[name] = lambda program, arrays, seed=0: ask(lambda: run(program, arrays, seed),
+                                                                 seed)
         return run
     return register
 

@@ -1,7 +1,7 @@
 """The comparison: every checker on the same right gradients, and on the same planted faults.
 
-Rows are plain dicts; worker processes share the work out, and the rows come back in the order of the cases, whatever
-the number of workers.
+Rows are plain dicts; worker processes share the work out, and the rows come back in the order of
+the cases, whatever the number of workers.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Comparison:
 
 
 def compare(tasks, workers=2, tick=lambda task: None):
-    """All checkers on right gradients and on planted faults.  Interrupted (Ctrl-C), it returns what is finished."""
+    """All checkers on right gradients and on planted faults.  Interrupted (Ctrl-C), it returns what
+    is finished."""
     found, stopped = share_out(run_task, tasks, workers, tick)
     result = Comparison(stopped=stopped)
     for n in sorted(found):
@@ -89,7 +90,8 @@ def some_faults(seed, quick):
 
 def spread(things, count):
     """`count` of a list, evenly."""
-    return [things[i] for i in np.linspace(0, len(things) - 1, min(count, len(things))).round().astype(int)]
+    return [things[i]
+            for i in np.linspace(0, len(things) - 1, min(count, len(things))).round().astype(int)]
 
 
 # What a worker does
@@ -102,18 +104,21 @@ def run_task(task):
 
 
 def check_right(case, peers=True):
-    """A row for each checker and dtype; without `peers` for crosscheck alone, which tries all dtypes at once."""
+    """A row for each checker and dtype; without `peers` for crosscheck alone, which tries all
+    dtypes at once."""
     program, arrays = realize(case)
     rows = []
     for name, checker in CHECKERS.items():
         for dtype in ("all",) if name == "crosscheck" else DTYPES if peers else ():
             given = arrays if dtype == "all" else tuple(a.astype(dtype) for a in arrays)
-            rows.append(_right_row("refgrad", case, dtype, name, checker(program, given, case.seed)))
+            rows.append(_right_row("refgrad", case, dtype, name,
+                                   checker(program, given, case.seed)))
     return rows
 
 
 def check_torch(case):
-    """The row of torch's own derivatives of a layer, in all dtypes that it has: right as far as torch is."""
+    """The row of torch's own derivatives of a layer, in all dtypes that it has: right as far as
+    torch is."""
     from .torch_peer import check_layer
     return [_right_row("torch", case, "all", "crosscheck", check_layer(case))]
 
@@ -135,14 +140,15 @@ def check_torch_function(case):
 
 
 def _right_row(subject, case, dtype, checker, answer):
-    return {"subject": subject, "case": case.id, "family": case.family, "dtype": dtype, "scale": case.size,
-            "checker": checker, **answer._asdict()}
+    return {"subject": subject, "case": case.id, "family": case.family, "dtype": dtype,
+            "scale": case.size, "checker": checker, **answer._asdict()}
 
 
 def check_faults(faults, seed=0):
     """A row for each fault of a primitive and checker; none for a fault that changes nothing.
 
-    A fault is planted in three programs: the primitive alone, between smooth functions, and used twice.
+    A fault is planted in three programs: the primitive alone, between smooth functions, and used
+    twice.
     """
     rows = []
     for fault in faults:
@@ -153,13 +159,15 @@ def check_faults(faults, seed=0):
         shows = min((_shows(fault, place) for place in places), key=SHOWS.index)
         for name in CHECKERS:
             verdict, seconds, message = _noticed(fault, name, places)
-            rows.append({"fault": str(fault), "operator": fault.operator, "shows": shows, "checker": name,
+            rows.append({"fault": str(fault), "operator": fault.operator,
+                         "shows": shows, "checker": name,
                          "verdict": verdict, "seconds": seconds, "message": message})
     return rows
 
 
 def _noticed(fault, checker, places):
-    """The first answer by which the checker notices the fault, else the last; with the seconds of one check."""
+    """The first answer by which the checker notices the fault, else the last; with the seconds of
+    one check."""
     answers = []
     for place in places:
         if _right_answer(checker, place).verdict == ACCEPTED:
@@ -183,8 +191,8 @@ def _shows(fault, place):
     """By which derivatives the fault shows first at the inputs of that place."""
     right, faulty = _right_derivatives(place), _derivatives(place, fault.planted)
     differs = {mode: not _same(right[mode], faulty[mode]) for mode in right}
-    return REVERSE if differs[Mode.REVERSE] else FORWARD if differs[Mode.FORWARD] else SECOND if any(differs.values()) \
-        else ELSEWHERE
+    return (REVERSE if differs[Mode.REVERSE] else FORWARD if differs[Mode.FORWARD] else SECOND
+            if any(differs.values()) else ELSEWHERE)
 
 
 @lru_cache(maxsize=512)
@@ -193,7 +201,8 @@ def _right_derivatives(place):
 
 
 def _derivatives(place, planting):
-    """mode -> derivatives of <G, program>, or the error that came; each mode with a planting of its own."""
+    """mode -> derivatives of <G, program>, or the error that came; each mode with a planting of its
+    own."""
     here = experiment(*place)
     rng = np.random.default_rng(0)
     weights = rng.standard_normal(np.shape(here.program(*here.inputs)))
@@ -203,8 +212,9 @@ def _derivatives(place, planting):
     for mode in Mode:
         try:
             with planting(), np.errstate(all="ignore"):
-                found[mode] = REFGRAD.differentiate(mode, lambda x: np.sum(here.program(*x.values()) * weights),
-                                                    *({k: np.copy(a) for k, a in d.items()} for d in (x, u, v)))
+                found[mode] = REFGRAD.differentiate(
+                    mode, lambda x: np.sum(here.program(*x.values()) * weights),
+                    *({k: np.copy(a) for k, a in d.items()} for d in (x, u, v)))
         except Exception as error:
             found[mode] = type(error)
     return found

@@ -14,7 +14,8 @@ from .program import Program
 
 
 def check(program, arrays, order=2):
-    """Raise Refused if JAX's checker calls a derivative of the program wrong, in either mode, up to `order`."""
+    """Raise Refused if JAX's checker calls a derivative of the program wrong, in either mode, up to
+    `order`."""
     with jax.enable_x64():
         try:
             check_grads(function(program, arrays), tuple(map(jnp.asarray, arrays)), order=order)
@@ -23,7 +24,8 @@ def check(program, arrays, order=2):
 
 
 def function(program, example):
-    """The program as a JAX function, for arrays like those of the example; derivatives of every order by refgrad."""
+    """The program as a JAX function, for arrays like those of the example; derivatives of every
+    order by refgrad."""
     whole = Program.of(program, len(example), np.asarray(program(*example)))
     return lambda *arrays: _numpy.bind(*arrays, program=whole)[0]
 
@@ -52,7 +54,8 @@ def _transpose(g, *arguments, program):
     """f'(x)[.] turned into f'(x)*[.]; only tangents are unknown in what is transposed."""
     n = program.base.arguments
     found = _numpy.bind(*arguments[:n], *map(ad.instantiate_zeros, g), program=program.base.adjoint)
-    return [None] * n + [c if ad.is_undefined_primal(v) else None for v, c in zip(arguments[n:], found)]
+    return [None] * n + [c if ad.is_undefined_primal(v) else None
+                         for v, c in zip(arguments[n:], found)]
 
 
 ad.primitive_jvps[_numpy] = _jvp

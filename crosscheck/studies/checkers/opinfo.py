@@ -132,7 +132,8 @@ def check_op(case):
 
 
 def refuted(report):
-    """Why torch is wrong, by plain means, in all modes and dtypes that failed; "" if one is left."""
+    """Why torch is wrong, by plain means, in all modes and dtypes that failed; "" if one is
+    left."""
     reasons = {}
     for failure in report.failures:
         place = failure.check, failure.dtype
@@ -172,10 +173,13 @@ def _refuted(report, failure):
 
 
 def _proved(trial, mode, failure):
-    """The words where differences on balls, which use nobody's rules, refute it by more than many roundings."""
+    """The words where differences on balls, which use nobody's rules, refute it by more than many
+    roundings."""
     known, name = trial.known, failure.argument
-    proved = known.how == "balls" and not known.open() and known.agreement(mode, name).digits >= REQUIRED
-    many = failure.rel_error > MANY_ROUNDINGS * np.finfo(float).eps or failure.error_over_bound > MANY_ROUNDINGS
+    proved = (known.how == "balls" and not known.open()
+              and known.agreement(mode, name).digits >= REQUIRED)
+    many = (failure.rel_error > MANY_ROUNDINGS * np.finfo(float).eps
+            or failure.error_over_bound > MANY_ROUNDINGS)
     return f"{mode} is refuted by differences in ball arithmetic" if proved and many else ""
 
 
@@ -193,7 +197,8 @@ def _plain(trial, mode, name):
     for h in (2e-3, 1e-3, 2e-4, 1e-4, 2e-5, 1e-5):
         def at(t, r=0.0, h=h):
             moved = {k: a + r * h * known.u[k] for k, a in known.x.items()}
-            ys = trial.subject.value({**moved, **{k: moved[k] + t * h * d for k, d in v.items()}}, widest)
+            ys = trial.subject.value({**moved, **{k: moved[k] + t * h * d for k, d in v.items()}},
+                                     widest)
             return sum(float(np.sum(y * w)) for y, w in zip(ys, known.weights))
         ways = [lambda: (at(-2) - 8 * at(-1) + 8 * at(1) - at(2)) / (12 * h),
                 lambda: (4 * at(1) - at(2) - 3 * at(0)) / (2 * h),
@@ -221,7 +226,8 @@ def _tried(way):
 
 
 def _steadily_apart(trial, mode, other, failure):
-    """Do two modes of torch differ by the same part at points nearby, as by rounding they do not?"""
+    """Do two modes of torch differ by the same part at points nearby, as by rounding they do
+    not?"""
     known, parts = trial.known, []
     for seed in range(1, 1 + BESIDE):
         x = rounded_at_random(known.x, STEP, seed)
@@ -262,7 +268,8 @@ def _fits(function, tensors):
     except Exception:
         return False
     dense = all(t.layout == torch.strided for t in flatten([returned])[0] if torch.is_tensor(t))
-    return dense and any(y.requires_grad for y in ys) and all(bool(torch.isfinite(y).all()) for y in ys)
+    return (dense and any(y.requires_grad for y in ys)
+            and all(bool(torch.isfinite(y).all()) for y in ys))
 
 
 def _split(op, sample):

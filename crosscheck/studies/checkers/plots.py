@@ -1,4 +1,5 @@
-"""The checkers side by side: which faults they notice, which right gradients they call wrong, how long they take."""
+"""The checkers side by side: which faults they notice, which right gradients they call wrong, how
+long they take."""
 
 from __future__ import annotations
 
@@ -13,11 +14,14 @@ MARKS = {"reverse": "o", "forward": "s", "second order": "^", "elsewhere": "x"}
 
 @plot()
 def plot_checkers(table):
-    """From checkers.csv: a line for each checker; below, the share of noticed faults by kind of mistake."""
+    """From checkers.csv: a line for each checker; below, the share of noticed faults by kind of
+    mistake."""
     checkers = list(dict.fromkeys(table["checker"]))[::-1]
     operators = list(dict.fromkeys(table.loc[table["what"] == "operator", "group"]))
-    figure = plt.figure(figsize=(10, 0.3 * len(checkers) + 0.2 * len(operators) + 3.4), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=(0.3 * len(checkers) + 1.5, 0.2 * len(operators) + 1.6))
+    figure = plt.figure(figsize=(10, 0.3 * len(checkers) + 0.2 * len(operators) + 3.4),
+                        layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=(0.3 * len(checkers) + 1.5,
+                                                          0.2 * len(operators) + 1.6))
     noticed, blamed, slow = above.subplots(1, 3, sharey=True)
     _noticed(noticed, table, checkers)
     _blamed(blamed, table, checkers)
@@ -42,18 +46,23 @@ def _shares(table, checkers, what, group):
 
 def _noticed(ax, table, checkers):
     y = np.arange(len(checkers))
-    ax.barh(y, _shares(table, checkers, "faults", "all"), height=0.6, color=_colors(checkers), alpha=0.35)
+    ax.barh(y, _shares(table, checkers, "faults", "all"), height=0.6, color=_colors(checkers),
+            alpha=0.35)
     for group, mark in MARKS.items():
-        ax.plot(_shares(table, checkers, "shows in", group), y, mark, ms=4.5, color="black", mfc="none",
-                label=f"shows in {group}" if group != "elsewhere" else "shows elsewhere", clip_on=False)
+        ax.plot(_shares(table, checkers, "shows in", group), y, mark,
+                ms=4.5, color="black", mfc="none",
+                label=f"shows in {group}" if group != "elsewhere" else "shows elsewhere",
+                clip_on=False)
     ax.set(xlim=(0, 101), xlabel="%", title="planted faults noticed")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, frameon=False, fontsize=7, handletextpad=0.1)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, frameon=False, fontsize=7,
+              handletextpad=0.1)
 
 
 def _blamed(ax, table, checkers):
     y = np.arange(len(checkers))
     for dtype, shift, alpha in (("float64", 0.17, 0.9), ("float32", -0.17, 0.4)):
-        both = _shares(table, checkers, "right, dtype", "all")  # a checker that tries all dtypes at once has one figure
+        # A checker that tries all dtypes at once has one figure.
+        both = _shares(table, checkers, "right, dtype", "all")
         share = np.where(np.isnan(both), _shares(table, checkers, "right, dtype", dtype), both)
         ax.barh(y + shift, share, height=0.3, color=_colors(checkers), alpha=alpha, label=dtype)
         for at, s in zip(y + shift, share):
@@ -63,22 +72,27 @@ def _blamed(ax, table, checkers):
     ax.set(xlim=(0, 112), xlabel="%", title="right gradients called wrong")
     keys = [plt.Rectangle((0, 0), 1, 1, color="gray", alpha=alpha, label=dtype)
             for dtype, alpha in (("float64", 0.9), ("float32", 0.4))]
-    ax.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, frameon=False, fontsize=7)
+    ax.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, frameon=False,
+              fontsize=7)
 
 
 def _slow(ax, table, checkers):
-    seconds = table[(table["what"] == "faults")].set_index("checker")["seconds"].reindex(checkers).to_numpy(float)
+    seconds = table[(table["what"]
+                     == "faults")].set_index("checker")["seconds"].reindex(checkers).to_numpy(float)
     ax.scatter(1e3 * seconds, np.arange(len(checkers)), color=_colors(checkers), s=28, zorder=3)
-    ax.set(xscale="log", xlim=(0.5, 2000), xlabel="milliseconds, median", title="time to check a small function")
+    ax.set(xscale="log", xlim=(0.5, 2000), xlabel="milliseconds, median",
+           title="time to check a small function")
     ax.xaxis.set_major_formatter("{x:g}")
 
 
 def _by_operator(figure, table, checkers, operators):
     rows = table[table["what"] == "operator"]
-    grid = rows.pivot(index="checker", columns="group", values="share").reindex(index=checkers, columns=operators)
+    grid = rows.pivot(index="checker", columns="group",
+                      values="share").reindex(index=checkers, columns=operators)
     shares = 100 * grid.to_numpy(float).T
     ax = figure.subplots()
-    ax.imshow(shares, cmap=plt.get_cmap("YlGnBu").with_extremes(bad="#dddddd"), vmin=0, vmax=100, aspect="auto")
+    ax.imshow(shares, cmap=plt.get_cmap("YlGnBu").with_extremes(bad="#dddddd"), vmin=0, vmax=100,
+              aspect="auto")
     for (i, j), s in np.ndenumerate(shares):
         ax.text(j, i, "" if np.isnan(s) else f"{s:.0f}", ha="center", va="center", fontsize=7,
                 color="white" if s > 55 else "black")

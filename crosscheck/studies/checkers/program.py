@@ -2,8 +2,9 @@
 
     f: x -> y        tangent: (x, v) -> f'(x)[v]        adjoint: (x, g) -> f'(x)*[g]
 
-Both are programs again, with tangents and adjoints of their own, so that a framework sees derivatives of any order as
-refgrad computes them: a fault in one of refgrad's rules is a fault in the framework's function.
+Both are programs again, with tangents and adjoints of their own, so that a framework sees
+derivatives of any order as refgrad computes them: a fault in one of refgrad's rules is a fault in
+the framework's function.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ class Program:
     function   of arrays (traced ones too), returning a tuple of `results` of them
     arguments  how many arrays it takes
     shapes     of the arguments (or all that has shape and dtype) to those of the results
-    base       the program whose tangent this is; it is linear in the latter half of its arguments then
+    base       the program whose tangent this is; it is linear in the latter half of its arguments
+               then
     """
 
     def __init__(self, function, arguments, results, shapes, base=None):
@@ -30,7 +32,8 @@ class Program:
 
     @classmethod
     def of(cls, function, arguments, result=None):
-        """The program of a NumPy function that returns one array; `result` is one such, if shapes are asked for."""
+        """The program of a NumPy function that returns one array; `result` is one such, if shapes
+        are asked for."""
         return cls(lambda *arrays: (function(*arrays),), arguments, 1, lambda *like: (result,))
 
     def __call__(self, *arrays):
@@ -49,4 +52,5 @@ class Program:
     @cached_property
     def adjoint(self):
         n = self.arguments
-        return Program(lambda *xg: self.pull(*xg[:n])(xg[n:]), n + self.results, n, lambda *xg: xg[:n])
+        return Program(lambda *xg: self.pull(*xg[:n])(xg[n:]), n + self.results, n,
+                       lambda *xg: xg[:n])

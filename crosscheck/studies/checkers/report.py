@@ -26,8 +26,8 @@ def run(options, watch):
         [frame, frames.false_alarms_table(result.right),
          pd.DataFrame(seconds) if seconds else None],
         {"checkers.png": partial(plot_checkers, frame)},
-        f"{len(right):,} right gradients and {len(planted):,} planted faults of seed {options.seed} "
-        f"put to {frame['checker'].nunique()} checkers" +
+        f"{len(right):,} right gradients and {len(planted):,} planted faults of seed "
+        f"{options.seed} put to {frame['checker'].nunique()} checkers" +
         ("" if find_spec(NEEDS) else f"; without torch's own functions, which need {NEEDS}"),
         lambda: table_of(frames.side_by_side(frame), ("checker",)),
         stopped=result.stopped)
@@ -35,30 +35,35 @@ def run(options, watch):
 
 def sections(folder, checkers, alarms, seconds):
     """Detection, false alarms and time of each checker."""
-    text = ["Each checker is given the same function with the same faulty rule of refgrad, as a function of its own "
-            "framework: an autograd.Function of torch, a primitive of JAX or of HIPS autograd, whose derivatives of "
-            "every order are refgrad's. In per cent: the faults that it notices, by the derivatives in which they show "
-            "at the inputs given (elsewhere: only at other points, dtypes or memory layouts, or in repeated calls), "
-            "and the right gradients that it calls wrong: scaled, saturated, nearly constant or singular, near kinks. "
-            "Settings are each checker's own. torch's gradcheck claims reverse mode in float64 alone, "
-            "gradgradcheck the derivative of reverse mode."]
+    text = ["Each checker is given the same function with the same faulty rule of refgrad, as "
+            "a function of its own framework: an autograd.Function of torch, a primitive of JAX or "
+            "of HIPS autograd, whose derivatives of every order are refgrad's. In per cent: the "
+            "faults that it notices, by the derivatives in which they show at the inputs given "
+            "(elsewhere: only at other points, dtypes or memory layouts, or in repeated calls), "
+            "and the right gradients that it calls wrong: scaled, saturated, nearly constant or "
+            "singular, near kinks. Settings are each checker's own. torch's gradcheck claims "
+            "reverse mode in float64 alone, gradgradcheck the derivative of reverse mode."]
     found, shown = [], [table(frames.side_by_side(checkers),
                    "In per cent; seconds for one check of a small function")]
     if alarms is not None:
         ours = alarms[(alarms["checker"] == "crosscheck") & alarms["subject"].isin(compare.COUNTED)]
         wrong = ours[ours["verdict"] != "accepted"]
-        text.append(f"crosscheck was given {len(ours):,} right gradients, all dtypes of each, and called "
-                    f"{len(wrong) or 'none'} of them wrong.")
+        text.append(f"crosscheck was given {len(ours):,} right gradients, all dtypes of each, and "
+                    f"called {len(wrong) or 'none'} of them wrong.")
         if len(wrong):
             shown.append(table(wrong[["case", "family", "scale", "message"]], "Called wrong",
                                long=("message",)))
         torch = alarms[(alarms["subject"] == "torch") & (alarms["verdict"] != "accepted")]
         if len(torch):
             found.append(section(
-                "Torch's own faults", ["Layers and functions of torch whose derivatives are refuted, with the reason "
-                                       "that comes first; they are no false alarms."],
-                tables=[table(torch[["case", "scale", "message"]], long=("message",))], finding=True))
+                "Torch's own faults",
+                ["Layers and functions of torch whose derivatives are refuted, with the reason "
+                 "that comes first; they are no false alarms."],
+                tables=[table(torch[["case", "scale", "message"]], long=("message",))],
+                finding=True))
     if seconds is not None:
-        wide = seconds.pivot_table(index=["layer", "numbers"], columns="checker", values="seconds", sort=False)
-        shown.append(table(wide.reset_index(), "Seconds to check torch layers of about a thousand numbers"))
+        wide = seconds.pivot_table(index=["layer", "numbers"], columns="checker", values="seconds",
+                                   sort=False)
+        shown.append(table(wide.reset_index(),
+                           "Seconds to check torch layers of about a thousand numbers"))
     return [*found, section("The checkers on trial", text, images(folder, "checkers.png"), shown)]

@@ -1,7 +1,8 @@
-"""Right gradients, which no checker may call wrong: every rule, every layer and loss, at the points where checkers err.
+"""Right gradients, which no checker may call wrong: every rule, every layer and loss, at the points
+where checkers err.
 
-A case is data, drawn by seed and name alone: what is differentiated (a sample call of a rule, a call beside one of its
-kinks, a layer or a loss) and the family of points where it stands.
+A case is data, drawn by seed and name alone: what is differentiated (a sample call of a rule, a
+call beside one of its kinks, a layer or a loss) and the family of points where it stands.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ MATRICES = {"symmetric", "positive definite"}
 #: Domains that a factor does not leave; where it does, the result is multiplied instead.
 CONES = {None, "positive", "nonzero", *MATRICES}
 
-#: family -> function ``(rng, program, arrays, domains, strength) -> (program, arrays, size)``; it returns None where it
-#: does not apply.
+#: family -> function ``(rng, program, arrays, domains, strength) -> (program, arrays, size)``; it
+#: returns None where it does not apply.
 FAMILIES: dict = {}
 
 #: How many numbers a large sum has, and how many results at most.
@@ -49,7 +50,8 @@ SAMPLES = 2
 class RightCase:
     """A function and a point at which its gradient is right.
 
-    source  "rule": a sample call of a rule; "kink": beside a declared kink; "layer": a layer or a loss, alone
+    source  "rule": a sample call of a rule; "kink": beside a declared kink; "layer": a layer or a
+            loss, alone
     name    of the rule, layer or loss
     number  which sample call, which kink, which draw
     family  the name of one of FAMILIES
@@ -91,7 +93,8 @@ def _subjects():
             continue
         curved = rule.kind in (SMOOTH, KINKED)
         for number in range(min(len(rule.cases), SAMPLES)):
-            yield "rule", rule.name, number, [f for f in FAMILIES if f != NEAR_A_KINK and (curved or f in AFFINE)]
+            yield ("rule", rule.name, number,
+                   [f for f in FAMILIES if f != NEAR_A_KINK and (curved or f in AFFINE)])
         for number in range(3 * len(rule.kinks)):
             yield "kink", rule.name, number, [NEAR_A_KINK]
     for name in (*LAYERS, *LOSSES):
@@ -111,7 +114,8 @@ def _draw(case):
         program, arrays, size = moved
         arrays = tuple(np.asarray(a, np.float32).astype(np.float64) for a in arrays)
         with np.errstate(all="ignore"):
-            if all(_is_finite(program, tuple(a.astype(dtype) for a in arrays)) for dtype in ("float64", "float32")):
+            if all(_is_finite(program, tuple(a.astype(dtype) for a in arrays))
+                   for dtype in ("float64", "float32")):
                 return program, arrays, size
     return None
 
@@ -127,7 +131,8 @@ def _is_finite(program, arrays):
     try:
         value, pull = vjp(program, *arrays)
         ones = tuple(map(np.ones_like, arrays))
-        found = [value, *pull(np.ones_like(value)), *hvp(lambda *x: np.sum(program(*x)), arrays, ones)]
+        found = [value, *pull(np.ones_like(value)),
+                 *hvp(lambda *x: np.sum(program(*x)), arrays, ones)]
     except (np.linalg.LinAlgError, NoRule):  # refused at this point
         return False
     return all(np.all(np.isfinite(a)) for a in found)
@@ -161,14 +166,16 @@ def _layer(case, rng):
 
     def program(*arrays):
         dtype = bare(arrays[0]).dtype
-        held = {k: a.astype(dtype) if a.dtype.kind == dtype.kind == "f" else a for k, a in constants.items()}
+        held = {k: a.astype(dtype) if a.dtype.kind == dtype.kind == "f" else a
+                for k, a in constants.items()}
         return interpret(network, REFGRAD.function, dict(zip(leaves, arrays)), held)
 
     return program, tuple(leaves.values()), [None] * len(leaves)
 
 
 def layer_drawn(case, rng):
-    """(network, leaves, constants): the layer of a case alone, as a network whose result is the layer's."""
+    """(network, leaves, constants): the layer of a case alone, as a network whose result is the
+    layer's."""
     b = stand_alone(case.name, rng, (2, 3, 5), int(rng.integers(2, 5)), rng.permutation(KINDS))
     network = b.network(case.id, 1)
     return network, *network.draw()
@@ -235,7 +242,8 @@ def _(rng, program, arrays, domains, strength):
 def _(rng, program, arrays, domains, strength):
     """Beside it in every entry: closer than the steps of most differences, but not on it."""
     distance = 10 ** -rng.uniform(1, 12)
-    close = lambda a: np.where(a == 0, distance, max(distance, 1e-5))  # float32 has nothing closer beside a number
+    # float32 has nothing closer beside a number
+    close = lambda a: np.where(a == 0, distance, max(distance, 1e-5))
     return program, [a + close(a) * _away(rng, a.shape) for a in arrays], distance
 
 
@@ -248,8 +256,8 @@ def _away(rng, shape):
 @family(LARGE_SUM)
 def _(rng, program, arrays, domains, strength):
     """The same call on ten thousand numbers, where it makes few of them."""
-    if not all(a.ndim and a.size and a.shape[0] > 1 for a in arrays) or not set(domains) <= {None, "nonzero"} \
-            or np.size(program(*arrays)) > FEW:
+    if (not all(a.ndim and a.size and a.shape[0] > 1 for a in arrays)
+            or not set(domains) <= {None, "nonzero"} or np.size(program(*arrays)) > FEW):
         return None
     rows = [(MANY * a.shape[0] // a.size, *a.shape[1:]) for a in arrays]
     large = [rng.standard_normal(shape) for shape in rows]

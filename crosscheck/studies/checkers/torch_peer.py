@@ -36,11 +36,13 @@ def function(program):
 
 
 def layer(case):
-    """The layer of a `RightCase` as torch has it: a function of tensors in the place of the case's arrays."""
+    """The layer of a `RightCase` as torch has it: a function of tensors in the place of the case's
+    arrays."""
     network, leaves, constants = layer_drawn(case, generator(case))
 
     def call(*inputs):
-        held = {k: torch.as_tensor(a).to(inputs[0].dtype) if a.dtype.kind == "f" else torch.as_tensor(a)
+        held = {k: torch.as_tensor(a).to(inputs[0].dtype) if a.dtype.kind == "f"
+                else torch.as_tensor(a)
                 for k, a in constants.items()}
         return interpret(network, TORCH.function, dict(zip(leaves, inputs)), held)
 
@@ -48,7 +50,8 @@ def layer(case):
 
 
 def check_layer(case):
-    """crosscheck's `Answer` about torch's own derivatives of a layer, in all dtypes, by the case's NumPy program."""
+    """crosscheck's `Answer` about torch's own derivatives of a layer, in all dtypes, by the case's
+    NumPy program."""
     program, arrays = realize(case)
     tensors = [_tensor(a).requires_grad_() for a in arrays]
     return ask(lambda: refuse_unless_ok(check_gradient(
@@ -83,7 +86,8 @@ class _Function(torch.autograd.Function):
 
 
 def _tensor(array):
-    """A tensor of its own; torch takes neither negative strides nor, of arrays without entries, strides of zero."""
+    """A tensor of its own; torch takes neither negative strides nor, of arrays without entries,
+    strides of zero."""
     return torch.from_numpy(np.array(array, order="C")).clone(memory_format=torch.contiguous_format)
 
 

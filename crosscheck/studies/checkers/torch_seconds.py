@@ -1,4 +1,5 @@
-"""How long a check takes: typical torch layers of a thousand numbers, by crosscheck and by torch's own checkers."""
+"""How long a check takes: typical torch layers of a thousand numbers, by crosscheck and by torch's
+own checkers."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ def _block(f):
 LAYERS = {
     "linear": (lambda f: f.linear, [(8, 30), (25, 30), (25,)]),
     "gelu": (lambda f: f.gelu, [(32, 32)]),
-    "layer_norm": (lambda f: lambda x, w, b: f.layer_norm(x, (32,), w, b), [(30, 32), (32,), (32,)]),
+    "layer_norm": (lambda f: lambda x, w, b: f.layer_norm(x, (32,), w, b),
+                   [(30, 32), (32,), (32,)]),
     "softmax": (lambda f: lambda x: f.softmax(x, -1), [(32, 32)]),
     "batch_norm": (lambda f: lambda x, w, b: f.batch_norm(x, None, None, w, b, training=True),
                    [(30, 32), (32,), (32,)]),
@@ -34,7 +36,8 @@ LAYERS = {
 
 
 def measure(seed=0, quick=False, tick=lambda: None):
-    """Rows of checker_seconds.csv.  The checkers take turns; gradgradcheck, which takes longest, has fewer of them."""
+    """Rows of checker_seconds.csv.  The checkers take turns; gradgradcheck, which takes longest,
+    has fewer of them."""
     rows = []
     with equal_threads():
         for name, (layer, shapes) in LAYERS.items():
@@ -50,17 +53,22 @@ def _rows(name, layer, shapes, seed, quick):
     gradcheck, gradgradcheck = torch.autograd.gradcheck, torch.autograd.gradgradcheck
     contenders = {
         YARDSTICK: lambda: gradcheck(function, inputs, raise_exception=False),
-        "torch gradcheck fast": lambda: gradcheck(function, inputs, fast_mode=True, raise_exception=False),
+        "torch gradcheck fast": lambda: gradcheck(function, inputs, fast_mode=True,
+                                                  raise_exception=False),
         "crosscheck": lambda: check(function, *inputs, seed=seed).ok,
-        "crosscheck with reference": lambda: check(function, *inputs, reference=reference, seed=seed).ok,
+        "crosscheck with reference": lambda:
+            check(function, *inputs, reference=reference, seed=seed).ok,
     }
     if not quick:
-        contenders["torch gradgradcheck"] = lambda: gradgradcheck(function, inputs, raise_exception=False)
+        contenders["torch gradgradcheck"] = lambda: gradgradcheck(function, inputs,
+                                                                  raise_exception=False)
     accepted = {}
     if quick:
-        contenders["crosscheck"]()  # what is set up once does not count; with more turns the median leaves it out
+        # What is set up once does not count; with more turns the median leaves it out.
+        contenders["crosscheck"]()
     seconds = take_turns(contenders, budget=0 if quick else 4, least=1 if quick else 3, most=9,
                          check=lambda who, answer: accepted.update({who: answer}))
-    return [dict(zip(SECONDS.columns, (name, sum(map(torch.numel, inputs)), who, accepted[who], *spread(taken).values(),
+    return [dict(zip(SECONDS.columns, (name, sum(map(torch.numel, inputs)), who,
+                               accepted[who], *spread(taken).values(),
                                float(np.median(taken / seconds[YARDSTICK])))))
             for who, taken in seconds.items()]

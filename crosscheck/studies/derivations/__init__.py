@@ -1,4 +1,5 @@
-"""The book of derivations: worked examples, classical identities and random expressions, derived and proved."""
+"""The book of derivations: worked examples, classical identities and random expressions, derived
+and proved."""
 
 from ..options import CLUSTER, OUT, QUICK, SEED, WORKERS, option
 from ..study import Command, Study, Table
@@ -15,10 +16,12 @@ RANDOM = option("random", int | None, None, min=0, show_default="100, 10 if quic
                 help="How many random expressions are derived, too.")
 
 COMMAND = Command("derivations", """
-Derive the gradients of worked examples, of every rule, of classical and of random expressions, and prove them.
+Derive the gradients of worked examples, of every rule, of classical and of random expressions, and
+prove them.
 
-Writes **derivations.html**, the book of derivations, and derivations.csv; exit status 1 if anything in it is not
-proved. The errors of torch are read from layers.csv, if that is in the folder. It takes two minutes of
+Writes **derivations.html**, the book of derivations, and derivations.csv; exit status 1 if anything
+in it is not proved. The errors of torch are read from layers.csv, if that is in the folder. It
+takes two minutes of
 processor time, --quick half a minute, which the processes share.
 
 Example: `python -m crosscheck derivations --quick --out /tmp/try`

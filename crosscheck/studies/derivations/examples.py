@@ -1,4 +1,5 @@
-"""Worked examples, from the first differential to normalized layers, as data: programs as a user writes them.
+"""Worked examples, from the first differential to normalized layers, as data: programs as a user
+writes them.
 
 Where a section has several examples they build on each other; the order is that of a lecture.
 """
@@ -89,8 +90,8 @@ def layer_norm(X, gamma, beta, G):
 
 
 ACTIVATIONS = {
-    "tanh": np.tanh, "sigmoid": nn.sigmoid, "exp": np.exp, "relu": nn.relu, "softplus": nn.softplus, "gelu": nn.gelu,
-    "silu": nn.silu,
+    "tanh": np.tanh, "sigmoid": nn.sigmoid, "exp": np.exp, "relu": nn.relu, "softplus": nn.softplus,
+    "gelu": nn.gelu, "silu": nn.silu,
 }
 
 _LAYERS = {"X": ("m", "n"), "W1": ("n", "p"), "b1": ("p",), "W2": ("p", "k"), "b2": ("k",),
@@ -99,29 +100,34 @@ _NORM = {"X": ("m", "n"), "gamma": ("n",), "beta": ("n",), "G": ("m", "n")}
 
 EXAMPLES = [
     Example("Differentials", "A linear function",
-            "The differential of a linear function is the function itself; what stands before dx is the gradient.",
-            lambda a, x: a @ x, ("x",), {"a": ("n",), "x": ("n",)}),
+            "The differential of a linear function is the function itself; what stands before dx "
+            "is the gradient.", lambda a, x: a @ x, ("x",), {"a": ("n",), "x": ("n",)}),
     Example("Differentials", "The product rule",
             "d(AB) = dA B + A dB, in this order, since matrices do not commute.",
             lambda X: np.trace(X @ X), ("X",), {"X": ("n", "n")}),
     Example("Differentials", "The differential of an inverse",
             "From X X^-1 = I follows dX X^-1 + X d(X^-1) = 0, without a single entry written out.",
-            lambda a, X, b: a @ np.linalg.inv(X) @ b, ("X",), {"a": ("n",), "X": ("n", "n"), "b": ("n",)}),
+            lambda a, X, b: a @ np.linalg.inv(X) @ b, ("X",),
+            {"a": ("n",), "X": ("n", "n"), "b": ("n",)}),
     Example("Differentials", "The logarithm of a determinant",
-            "d log det X = tr(X^-1 dX): the trace comes by itself, and the gradient is the transposed inverse.",
+            "d log det X = tr(X^-1 dX): "
+            "the trace comes by itself, and the gradient is the transposed inverse.",
             lambda X: np.linalg.slogdet(X)[1], ("X",), {"X": ("n", "n")}),
     Example("The trace trick", "tr(A' X)",
             "tr(A' dX) = <A, dX>: a scalar differential in this form has the gradient A.",
             lambda A, X: np.trace(A.T @ X), ("X",), {"A": ("m", "n"), "X": ("m", "n")}),
     Example("The trace trick", "tr(A X B)",
             "The cyclic property turns the product until dX stands last.",
-            lambda A, X, B: np.trace(A @ X @ B), ("X",), {"A": ("k", "m"), "X": ("m", "n"), "B": ("n", "k")}),
+            lambda A, X, B: np.trace(A @ X @ B), ("X",),
+            {"A": ("k", "m"), "X": ("m", "n"), "B": ("n", "k")}),
     Example("The trace trick", "tr(X' A X B)",
-            "Each occurrence of X has its term; a transpose of the whole brings dX' into the form of dX.",
-            lambda X, A, B: np.trace(X.T @ A @ X @ B), ("X",), {"X": ("m", "n"), "A": ("m", "m"), "B": ("n", "n")}),
+            "Each occurrence of X has its term; a transpose of the whole brings dX' into the form "
+            "of dX.", lambda X, A, B: np.trace(X.T @ A @ X @ B), ("X",),
+            {"X": ("m", "n"), "A": ("m", "m"), "B": ("n", "n")}),
     Example("Quadratic forms", "x' A y",
             "A bilinear form is linear in each argument: three gradients of one function.",
-            lambda x, A, y: x @ A @ y, ("x", "A", "y"), {"x": ("m",), "A": ("m", "n"), "y": ("n",)}),
+            lambda x, A, y: x @ A @ y, ("x", "A", "y"),
+            {"x": ("m",), "A": ("m", "n"), "y": ("n",)}),
     Example("Quadratic forms", "x' A x",
             "Both places of x count: (A + A') x.",
             lambda x, A: x @ A @ x, ("x",), {"x": ("n",), "A": ("n", "n")}),
@@ -130,7 +136,8 @@ EXAMPLES = [
             lambda x, A: x @ A @ x, ("x",), {"x": ("n",), "A": ("n", "n", "symmetric")}),
     Example("Quadratic forms", "The squared norm of a residual",
             "|A x - b|^2 is <r, r>, and its differential 2 <r, dr>.",
-            lambda A, x, b: np.linalg.norm(A @ x - b) ** 2, ("x",), {"A": ("m", "n"), "x": ("n",), "b": ("m",)}),
+            lambda A, x, b: np.linalg.norm(A @ x - b) ** 2, ("x",),
+            {"A": ("m", "n"), "x": ("n",), "b": ("m",)}),
     Example("Least squares", "1/2 |X W - Y|^2",
             "One residual, and three gradients: of the parameters, of the input, of the target.",
             squared_error, ("X", "W", "Y"), {"X": ("m", "n"), "W": ("n", "k"), "Y": ("m", "k")}),
@@ -138,25 +145,27 @@ EXAMPLES = [
             "Gradients add: that of the loss, with its mean, and that of the penalty.",
             ridge_regression, ("w",), {"X": ("m", "n"), "w": ("n",), "y": ("m",), "lam": ()}),
     *(Example("Elementwise functions", f"{name}, entry by entry",
-              "dA = phi'(Z) . dZ, and the same product takes a cotangent back: no Jacobian matrix is formed.",
+              "dA = phi'(Z) . dZ, and the same product takes a cotangent back: "
+              "no Jacobian matrix is formed.",
               weighted_sum_of(phi), ("X",), {"X": ("m", "n"), "G": ("m", "n")})
       for name, phi in ACTIVATIONS.items()),
     Example("Chain rule", "A matrix product inside tanh",
-            "Each intermediate result has a cotangent; the rule of each step takes it one step back.",
-            chain, ("X", "A", "B"), {"X": ("n", "p"), "A": ("m", "n"), "B": ("p", "k")}),
+            "Each intermediate result has a cotangent; the rule of each step takes it one step "
+            "back.", chain, ("X", "A", "B"), {"X": ("n", "p"), "A": ("m", "n"), "B": ("p", "k")}),
     Example("Chain rule", "The vjp without the Jacobian",
-            "The Jacobian of A X B is the Kronecker product of A and B'; the vjp is two matrix products.",
-            lambda A, X, B, G: np.sum(G * (A @ X @ B)), ("X",),
+            "The Jacobian of A X B is the Kronecker product of A and B'; the vjp is two matrix "
+            "products.", lambda A, X, B, G: np.sum(G * (A @ X @ B)), ("X",),
             {"A": ("k", "m"), "X": ("m", "n"), "B": ("n", "p"), "G": ("k", "p")}),
     Example("Softmax and cross-entropy", "The vjp of softmax",
-            "The Jacobian is diag(s) - s s', symmetric; its product with g needs s and one inner product.",
-            lambda x, g: g @ nn.softmax(x, 0), ("x",), {"x": ("n",), "g": ("n",)}),
+            "The Jacobian is diag(s) - s s', symmetric; its product with g needs s and one inner "
+            "product.", lambda x, g: g @ nn.softmax(x, 0), ("x",), {"x": ("n",), "g": ("n",)}),
     Example("Softmax and cross-entropy", "Log sum exp",
             "The gradient of log sum exp is softmax.",
             lambda x: np.log(np.sum(np.exp(x))), ("x",), {"x": ("n",)}),
     Example("Softmax and cross-entropy", "Cross-entropy of one sample",
             "What softmax and the logarithm do to each other: s - y remains.",
-            lambda z, y: -(y @ nn.log_softmax(z, 0)), ("z",), {"z": ("k",), "y": ("k", "probabilities")}),
+            lambda z, y: -(y @ nn.log_softmax(z, 0)), ("z",),
+            {"z": ("k",), "y": ("k", "probabilities")}),
     Example("Softmax and cross-entropy", "Cross-entropy of the rows of a batch",
             "The same for each row, divided by their number: (S - Y) / m.",
             softmax_cross_entropy, ("Z",), {"Z": ("m", "k"), "Y": ("m", "k", "probabilities")}),
@@ -172,7 +181,8 @@ EXAMPLES = [
             relu_network, ("W1", "b1", "W2", "b2"), _LAYERS),
     Example("Networks", "Linear layers with their weights as (out, in)",
             "With Y = X W' + 1 b' the transposes change sides: G_W = G' X.",
-            linear_layers, ("X", "W1", "b1", "W2", "b2"), _LAYERS | {"W1": ("p", "n"), "W2": ("k", "p")}),
+            linear_layers, ("X", "W1", "b1", "W2", "b2"),
+            _LAYERS | {"W1": ("p", "n"), "W2": ("k", "p")}),
     Example("Normalization", "Batch norm written out",
             "Mean and variance depend on every sample of the batch: the gradient has three terms.",
             normalized_by_hand, ("X", "gamma", "beta"), _NORM),

@@ -1,4 +1,5 @@
-"""Which primitives a layer of the random networks is made of, and so how large torch's error in them is."""
+"""Which primitives a layer of the random networks is made of, and so how large torch's error in
+them is."""
 
 from __future__ import annotations
 
@@ -33,10 +34,11 @@ def primitives_of(layer):
 
 
 def ulps_of_primitives(layers):
-    """{(primitive, dtype): torch's error in ulps} from layers.csv: the median over networks with the layer.
+    """{(primitive, dtype): torch's error in ulps} from layers.csv: the median over networks with
+    the layer.
 
-    A layer tells of a primitive if it has its name, or is made of it alone (beside NumPy's); where several do, the
-    first.
+    A layer tells of a primitive if it has its name, or is made of it alone (beside NumPy's); where
+    several do, the first.
     """
     own = {r.name for r in TABLE.values() if r.function is None}
     found = {}

@@ -1,8 +1,9 @@
 """Random scalar expressions of matrices and vectors, as text, differentiable at almost every point.
 
-A drawn expression is typed as it grows: a scalar, a column of a named size, a matrix of two.  What could leave the
-domain of a function is kept inside it: logarithms and roots are of 1 + something squared, inverses and determinants of
-a positive definite array plus E' E, norms are of the distance to an array that occurs nowhere else.
+A drawn expression is typed as it grows: a scalar, a column of a named size, a matrix of two.  What
+could leave the domain of a function is kept inside it: logarithms and roots are of 1 + something
+squared, inverses and determinants of a positive definite array plus E' E, norms are of the distance
+to an array that occurs nowhere else.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from typing import NamedTuple
 
 NAMES = {0: "stpqz", 1: "abcdeghruvwy", 2: "ABCDEFGHKLMNQRSTUVWYZ"}
 DIMENSIONS = ("k", "m", "n")
-ELEMENTWISE = ("tanh({})", "sin({})", "cos({})", "exp(sin({}))", "sigmoid({})", "softplus({})", "{} ** 2", "{} ** 3",
+ELEMENTWISE = ("tanh({})", "sin({})", "cos({})", "exp(sin({}))", "sigmoid({})",
+               "softplus({})", "{} ** 2", "{} ** 3",
                "log(1 + {} ** 2)", "sqrt(1 + {} ** 2)", "{} / (1 + {} ** 2)", "exp(-{} ** 2)")
 NUMBERS = ("2", "3", "0.5", "-1.5", "4")
 
 
 class RandomExpression(NamedTuple):
-    """text in the language of `refgrad.derive.expression`; shapes: name -> (*dimensions, property)."""
+    """text in the language of `refgrad.derive.expression`; shapes: name -> (*dimensions,
+    property)."""
 
     text: str
     wrt: str
@@ -25,7 +28,8 @@ class RandomExpression(NamedTuple):
 
 
 def draw(rng) -> RandomExpression:
-    """An expression that has the variable in it, of depth 2 to 5: the same for the same state of the generator."""
+    """An expression that has the variable in it, of depth 2 to 5: the same for the same state of
+    the generator."""
     while True:
         shape = tuple(map(str, rng.choice(DIMENSIONS, 1 if rng.random() < 0.3 else 2)))
         drawing = _Drawing(rng, shape)
@@ -64,7 +68,8 @@ class _Drawing:
         count = len([d for d in shape if d in DIMENSIONS])
         name = next((n for n in NAMES[count] if n not in self.shapes), None)
         if name is None:
-            name = next(f"{NAMES[count][0]}{i}" for i in range(1, 1000) if f"{NAMES[count][0]}{i}" not in self.shapes)
+            name = next(f"{NAMES[count][0]}{i}" for i in range(1, 1000)
+                        if f"{NAMES[count][0]}{i}" not in self.shapes)
         self.shapes[name] = shape
         return name
 
@@ -105,7 +110,8 @@ class _Drawing:
             case 7:
                 return f"norm({self.column(d, down)} - {self.fresh(d)})"
             case 8 | 9:
-                return f"({self.column(d, down)} @ {self.matrix(d, e, down)} @ {self.column(e, down)})"
+                return (f"({self.column(d, down)} @ {self.matrix(d, e, down)} @ "
+                        f"{self.column(e, down)})")
             case 10:
                 return f"({self.column(d, down)} @ {self.column(d, down)})"
             case 11:
@@ -116,8 +122,8 @@ class _Drawing:
                 return f"log(sum(exp({self.column(d, down)})))"
             case 14:
                 f, g = self.dimension(), self.dimension()
-                return (f"(vec({self.leaf(d, e)}) @ kron({self.matrix(d, f, min(down, 1))}, {self.leaf(e, g)})"
-                        f" @ vec({self.leaf(f, g)}))")
+                return (f"(vec({self.leaf(d, e)}) @ kron({self.matrix(d, f, min(down, 1))}, "
+                        f"{self.leaf(e, g)}) @ vec({self.leaf(f, g)}))")
             case 15:
                 return f"tr(kron({self.matrix(d, d, min(down, 1))}, {self.leaf(e, e)}))"
             case 16:

@@ -32,10 +32,12 @@ def run(options, watch):
 
 
 def sections(folder, derivations):
-    link = Markup('All of them, step by step: <a href="derivations.html">the book of derivations</a>.')
+    link = Markup('All of them, step by step: <a href="derivations.html">the book of '
+                  'derivations</a>.')
     derived = derivations[derivations["part"] != book.CONSTANT_RULE]
     counts = derived.groupby("part", sort=False).agg(**{
-        "derivations": ("id", "count"), "in matrix notation": ("fallback", lambda c: int((~book.filled(c)).sum())),
+        "derivations": ("id", "count"),
+        "in matrix notation": ("fallback", lambda c: int((~book.filled(c)).sum())),
         "digits": ("digits", "min"), "digits, engine": ("engine_digits", "min"),
         "digits, books": ("book_digits", "min")})
     return [section("Derivations", [book.sentence(derivations) + ".", link],

@@ -1,6 +1,8 @@
-"""A formula as it is written: text in the language of `refgrad.derive.expression` as a tree for the printers.
+"""A formula as it is written: text in the language of `refgrad.derive.expression` as a tree for the
+printers.
 
-Nothing is simplified or put into another order, unlike in what `derive` prints: a book's formula stays the book's.
+Nothing is simplified or put into another order, unlike in what `derive` prints: a book's formula
+stays the book's.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ RELATIONS = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<="}
 
 
 class NotWritten(ValueError):
-    """A text that has no form as it stands: index expressions, functions of keyword arguments ..."""
+    """A text that has no form as it stands: index expressions, functions of keyword arguments
+    ..."""
 
 
 def written(text, shapes):
@@ -72,13 +75,15 @@ class _Writer:
         if name in CALLS:
             return CALLS[name](*args)
         params = (("axis", -1),) if name.endswith("softmax") else ()
-        return F.Apply(primitive(name), tuple(args), params, F.SCALAR if name in SCALARS else wider(*args))
+        return F.Apply(primitive(name), tuple(args), params,
+                       F.SCALAR if name in SCALARS else wider(*args))
 
 
 def primitive(name):
     """What refgrad knows under the name of a function of expressions."""
     function = FUNCTIONS[name]
-    return TABLE[function] if function in TABLE else next(p for p in TABLE.values() if p.name == NAMES.get(name, name))
+    return (TABLE[function] if function in TABLE
+            else next(p for p in TABLE.values() if p.name == NAMES.get(name, name)))
 
 
 def wider(*forms):
@@ -90,7 +95,8 @@ def transposed(x):
 
 
 def plus(left, right):
-    terms = [t for x in (left, right) for t in (x.terms if type(x) is F.Plus and x is left else [x])]
+    terms = [t for x in (left, right)
+             for t in (x.terms if type(x) is F.Plus and x is left else [x])]
     return F.Plus(tuple(terms), wider(left, right))
 
 
@@ -102,7 +108,8 @@ def scaled(scalars, body):
     """scalars times body, with numbers as one number in front."""
     if type(body) is F.Num and not any(type(s) is not F.Num for s in scalars):
         scalars, body = [*scalars, body], None
-    scalars = [t for s in scalars for t in (s.scalars if type(s) is F.Times and s.body is None else [s])]
+    scalars = [t for s in scalars
+               for t in (s.scalars if type(s) is F.Times and s.body is None else [s])]
     if type(body) is F.Times:
         scalars, body = [*scalars, *body.scalars], body.body
     if body is not None and body.kind == F.SCALAR:
@@ -132,7 +139,8 @@ def product(left, right):
     first, last = factors[0].kind, factors[-1].kind
     kinds = {(F.ROW, F.COLUMN): F.SCALAR, (F.MATRIX, F.COLUMN): F.COLUMN, (F.ROW, F.MATRIX): F.ROW}
     kind = kinds.get((first, last), F.MATRIX)
-    return scaled(scalars, F.MatMul(tuple(factors), kind)) if scalars else F.MatMul(tuple(factors), kind)
+    return (scaled(scalars, F.MatMul(tuple(factors), kind)) if scalars
+            else F.MatMul(tuple(factors), kind))
 
 
 def entrywise(left, right):
@@ -156,12 +164,13 @@ def power(left, right):
     return F.Power(left, right.value, left.kind)
 
 
-OPERATORS = {ast.Add: plus, ast.Sub: minus, ast.Mult: entrywise, ast.Div: quotient, ast.MatMult: product,
-             ast.Pow: power}
+OPERATORS = {ast.Add: plus, ast.Sub: minus, ast.Mult: entrywise, ast.Div: quotient,
+             ast.MatMult: product, ast.Pow: power}
 CALLS = {
     "tr": F.Trace, "inv": F.Inverse, "sum": F.Total, "vec": F.Vec, "kron": F.Kron,
     "diag": lambda x: F.Diag(x) if x.kind == F.COLUMN else F.DiagOf(x), "inner": F.Inner,
-    "outer": lambda a, b: F.MatMul((a, transposed(b)), F.MATRIX), "sqrt": lambda x: F.Power(x, Fraction(1, 2), x.kind),
+    "outer": lambda a, b: F.MatMul((a, transposed(b)), F.MATRIX),
+    "sqrt": lambda x: F.Power(x, Fraction(1, 2), x.kind),
     "norm": lambda x: F.Apply("norm", (x,), (), F.SCALAR)}
 #: Functions of whole arrays with a number as their result, and where the table has another name.
 SCALARS = {"det", "logdet", "mean"}

@@ -1,11 +1,13 @@
-"""Mutants that change nothing, proved: the faulty rule against the right one, on balls and on floats.
+"""Mutants that change nothing, proved: the faulty rule against the right one, on balls and on
+floats.
 
-A rule is a function R(v, x).  If the faulty one has the same value and the same derivative, then so have all first and
-second derivatives that are made with it, in every mode.  Both are compared where the programs of
-the primitive's cases put it, on arrays as drawn and moved to where rules break; at each along a
-random v and a random direction of v and of the program's arrays.  So of a part of another function
-only what reaches it there counts: probabilities that sum to one, say.  In floats both must give the
-same numbers, or such as rounding alone, in another order, can lead the right one to.
+A rule is a function R(v, x).  If the faulty one has the same value and the same derivative, then so
+have all first and second derivatives that are made with it, in every mode.  Both are compared where
+the programs of the primitive's cases put it, on arrays as drawn and moved to where rules break; at
+each along a random v and a random direction of v and of the program's arrays.  So of a part of
+another function only what reaches it there counts: probabilities that sum to one, say.  In floats
+both must give the same numbers, or such as rounding alone, in another order, can lead the right one
+to.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from .planting import SIDES, Fault, faulty_rule, primitive_named, rules_of, site
 #: How far from a point to look for a kink or a jump.
 STEP = 2.0 ** -125
 
-#: How arguments drawn by a case are varied: as for every check; whole numbers, and another order in memory.
+#: How arguments drawn by a case are varied: as for every check; whole numbers, and another order in
+#: memory.
 MOVES = {label: move for label, move, _ in AROUND} | {
     "rounded": lambda x, rng: np.round(x),
     "transposed in memory": lambda x, rng: np.array(x, order="F"),
@@ -54,12 +57,14 @@ def points(arrays, moved=True):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Where the faulty rule was compared with the right one, and the first place where it differs."""
+    """Where the faulty rule was compared with the right one, and the first place where it
+    differs."""
 
     points: int            # at which both could be compared on balls to the required digits
     difference: str = ""   # empty if there is none
     case: int = 0          # of the primitive, at which it was found
-    ends: frozenset = frozenset()  # points where they differ, but the function jumps or ends: a check need not tell
+    # Points where they differ, but the function jumps or ends: a check need not tell.
+    ends: frozenset = frozenset()
 
     @property
     def equivalent(self):
@@ -67,7 +72,8 @@ class Comparison:
 
 
 def compare(fault: Fault, seeds=(0, 1, 2)):
-    """The `Comparison` of a fault with the right rules, until they differ; arrays of the first seed are moved, too."""
+    """The `Comparison` of a fault with the right rules, until they differ; arrays of the first seed
+    are moved, too."""
     primitive = primitive_named(fault.primitive)
     same, ends = 0, set()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -107,22 +113,25 @@ def _places(primitive, fault, seeds):
 
 
 def _differs_at_kinks(primitive, side, argument, faulty, site, seed):
-    """Whether the declared convention is another one: it holds where no difference can tell, at borders too."""
+    """Whether the declared convention is another one: it holds where no difference can tell, at
+    borders too."""
     reals = [i for i, x in enumerate(site.arrays) if is_real(x)]
     for kink in primitive.kinks:
-        if len(kink.at) != len(reals) or any(map(np.ndim, kink.at)) or kink.params.items() - site.params.items():
+        if (len(kink.at) != len(reals) or any(map(np.ndim, kink.at))
+                or kink.params.items() - site.params.items()):
             continue
         at = dict(zip(reals, kink.at))
         arrays = tuple(np.full_like(x, at[i]) if i in at else x for i, x in enumerate(site.arrays))
         v = site.direction(side, argument, np.random.default_rng(seed))
-        if _differs_in_floats(primitive, side, argument, rules_of(primitive, side)[argument], faulty, site, arrays, v):
+        if _differs_in_floats(primitive, side, argument, rules_of(primitive, side)[argument],
+                              faulty, site, arrays, v):
             return True
     return False
 
 
 def _compare_at(primitive, side, argument, faulty, site, seed, transposed):
-    """How the rules differ at a point; else how many times they were found the same there (0 or 1); None where they
-    give other numbers, but the function jumps or ends."""
+    """How the rules differ at a point; else how many times they were found the same there (0 or 1);
+    None where they give other numbers, but the function jumps or ends."""
     arrays = site.arrays
     results = site.result if isinstance(site.result, tuple) else (site.result,)
     if not all(np.all(np.isfinite(y)) for y in results):
@@ -166,7 +175,8 @@ def _varying(primitive, arrays):
 
 
 def _rule_as_function(primitive, side, argument, rule, site, arrays):
-    """R(v, *reals), in the shape that the engine gives it; what the forward pass keeps is computed, and traced, too."""
+    """R(v, *reals), in the shape that the engine gives it; what the forward pass keeps is computed,
+    and traced, too."""
     def function(v, *reals):
         given = dict(zip(_varying(primitive, arrays), reals))
         full = tuple(given.get(k, x) for k, x in enumerate(arrays))
@@ -195,7 +205,8 @@ def _differs_in_floats(primitive, side, argument, right, faulty, site, arrays, v
     for dtype in ("float64", "float32"):
         cast = lambda x: x.astype(dtype) + 0 if is_real(x) else x  # + 0, since balls know no -0
         given = tuple(map(cast, arrays))
-        if not all(np.array_equal(np.isfinite(a), np.isfinite(x)) for a, x in zip(given, arrays) if is_real(x)):
+        if not all(np.array_equal(np.isfinite(a), np.isfinite(x)) for a, x in zip(given, arrays)
+                   if is_real(x)):
             continue  # too large for this format
         reals, results = [given[k] for k in _varying(primitive, arrays)], []
         for rule in (right, faulty):
@@ -207,7 +218,8 @@ def _differs_in_floats(primitive, side, argument, right, faulty, site, arrays, v
                 return None if rule is right else f"in {dtype}: {type(error).__name__}"
             if not np.array_equal(handed, np.asarray(v, dtype)):
                 return f"in {dtype}: it writes into its argument"
-        known = np.isfinite(results[0])  # where the right one is not, there is nothing to be wrong about
+        # Where the right one is not, there is nothing to be wrong about.
+        known = np.isfinite(results[0])
         if np.shape(results[0]) != np.shape(results[1]):
             return f"in {dtype}: its shape"
         if not np.array_equal(*(r[known] for r in results)):
@@ -219,7 +231,8 @@ def _differs_in_floats(primitive, side, argument, right, faulty, site, arrays, v
 
 
 def _by_rounding(function, dtype, v, reals, result, known):
-    """Can rounding alone, in another order of summation for one, have led the right rule to that result?"""
+    """Can rounding alone, in another order of summation for one, have led the right rule to that
+    result?"""
     try:
         with arithmetic(np.dtype(dtype).type):
             reach = function(Ball(np.asarray(v, dtype)), *map(Ball, reals))
@@ -241,14 +254,15 @@ def _differs_on_balls(primitive, side, argument, right, faulty, site, arrays, v,
             try:
                 found.append(jvp(function, at, along))
                 if rule is right:
-                    smooth = Difference(lambda x: function(*x.values()), *(dict(enumerate(d)) for d in (at, along)),
-                                        h=STEP).smooth
+                    smooth = Difference(lambda x: function(*x.values()),
+                                        *(dict(enumerate(d)) for d in (at, along)), h=STEP).smooth
             except (Undecided, ZeroDivisionError) as error:
                 if rule is right or isinstance(error, Undecided):
                     return 0  # beyond the domain of the derivative, or nothing was found out
                 return f"on balls: {type(error).__name__}"
         # At a kink there is no second derivative to be wrong about.
-        for what, a, b in zip(("value", "derivative"), *found) if smooth else [("value", found[0][0], found[1][0])]:
+        for what, a, b in zip(("value", "derivative"), *found) if smooth else [
+                ("value", found[0][0], found[1][0])]:
             same = _same_balls(*(x if isinstance(x, Ball) else Ball(x) for x in (a, b)))
             if same is None:
                 return 0
@@ -258,7 +272,8 @@ def _differs_on_balls(primitive, side, argument, right, faulty, site, arrays, v,
 
 
 def _same_balls(right, other):
-    """Whether all entries agree to the required digits; None where the right ones are not known so well."""
+    """Whether all entries agree to the required digits; None where the right ones are not known so
+    well."""
     known = np.isfinite(right.abs_upper())
     if not known.all():
         return None

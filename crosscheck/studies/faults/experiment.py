@@ -1,4 +1,5 @@
-"""Programs around a primitive, and what the checker says of them with right rules and with wrong ones."""
+"""Programs around a primitive, and what the checker says of them with right rules and with wrong
+ones."""
 
 from __future__ import annotations
 
@@ -26,14 +27,16 @@ def bare(program, inputs, primitive):
 
 
 def between(program, inputs, primitive):
-    """Between two smooth functions; the first leaves the inputs where they are, but it has a curvature there."""
+    """Between two smooth functions; the first leaves the inputs where they are, but it has a
+    curvature there."""
     here = [x.astype(np.float32) for x in inputs]  # without loss, and what is float32 stays so
     return lambda *xs: np.arcsinh(program(*(x + (x - a) * (x - a) / 4 for x, a in zip(xs, here))))
 
 
 def twice(program, inputs, primitive):
-    """Each use of the primitive is two, of which the mean is taken: what one of them does to its arguments' tangents,
-    or to the cotangent that a sum hands to both of its terms, the other one sees."""
+    """Each use of the primitive is two, of which the mean is taken: what one of them does to its
+    arguments' tangents, or to the cotangent that a sum hands to both of its terms, the other one
+    sees."""
     def doubled(*xs):
         with Doubling(primitive) as level:
             return level.strip(program(*map(level.constant, xs)))
@@ -41,14 +44,16 @@ def twice(program, inputs, primitive):
 
 
 class Doubling(Level):
-    """The level, above all that differentiate, at which a primitive is used twice on the same arguments."""
+    """The level, above all that differentiate, at which a primitive is used twice on the same
+    arguments."""
 
     def __init__(self, primitive):
         super().__init__()
         self.primitive = primitive
 
     def constant(self, value):
-        return tuple(map(self.constant, value)) if isinstance(value, tuple) else Tracer(value, self, None)
+        return (tuple(map(self.constant, value)) if isinstance(value, tuple)
+                else Tracer(value, self, None))
 
     def process(self, primitive, arrays, params):
         values = [self.strip(a) for a in arrays]
@@ -59,7 +64,8 @@ class Doubling(Level):
 
 
 def of_such_shapes(program, sample):
-    """A primitive of refgrad's own is called with shapes that its front end has made: no others are calls of it."""
+    """A primitive of refgrad's own is called with shapes that its front end has made: no others are
+    calls of it."""
     expected = [a for a in sample.arrays if isinstance(a, tuple)]
 
     def checked(*arrays):
@@ -86,21 +92,26 @@ class Experiment:
         case = primitive.cases[n]
         self.inputs = case.draw(np.random.default_rng([seed, n]))
         program = case.program(primitive.function or primitive)
-        self.program = setting(program if primitive.function else of_such_shapes(program, case), self.inputs, primitive)
+        self.program = setting(program if primitive.function else of_such_shapes(program, case),
+                               self.inputs, primitive)
         self.seed = seed
-        self.rest = self.findings()         # of the right program, as far as nobody has asked for them
+        # Of the right program, as far as nobody has asked for them.
+        self.rest = self.findings()
         self.points, self.alarms = [], set()
 
     def findings(self):
-        """What ``check(program, *inputs, seed=seed)`` finds, one by one; an error that it raises is a finding, too."""
+        """What ``check(program, *inputs, seed=seed)`` finds, one by one; an error that it raises is
+        a finding, too."""
         try:
-            yield from Examination(subject_of(self.program, self.inputs), seed=self.seed, thorough=True).findings()
+            yield from Examination(subject_of(self.program, self.inputs), seed=self.seed,
+                                   thorough=True).findings()
         except Exception as error:
             name = f"raises {type(error).__name__}"
             yield Finding(name, "anywhere", "*", "", NO_ANSWER, note=str(error), failed=True)
 
     def first_failure(self, fault: Fault):
-        """The first failure with the fault planted that the right program has not; None if there is none."""
+        """The first failure with the fault planted that the right program has not; None if there is
+        none."""
         findings = self.findings()
         while True:
             with fault.planted():

@@ -1,8 +1,9 @@
 """Mutation operators: the mistakes that people make when they write derivatives by hand.
 
-An operator is a function of one `Call` of a rule and returns what the faulty rule returns; or None where the mistake
-cannot be made, for want of a second argument, a square shape, an axis.  Then the rule stays right.  It is written in
-NumPy functions, as rules are, so that it runs on floats, balls and traced arrays alike.
+An operator is a function of one `Call` of a rule and returns what the faulty rule returns; or None
+where the mistake cannot be made, for want of a second argument, a square shape, an axis.  Then the
+rule stays right.  It is written in NumPy functions, as rules are, so that it runs on floats, balls
+and traced arrays alike.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from refgrad.tracer import bare
 
 @dataclass
 class Call:
-    """One call of a rule, ``rules[argument](v, kept, arrays, params)``, with what a fault needs to know of it."""
+    """One call of a rule, ``rules[argument](v, kept, arrays, params)``, with what a fault needs to
+    know of it."""
 
     primitive: Primitive
     which: str        # "vjp" or "jvp"
@@ -32,13 +34,16 @@ class Call:
     params: dict
 
     def right(self, **changes):
-        """The right rule's result, or what it gives for other values: ``right(v=..., kept=..., arrays=...)``."""
-        c = {"argument": self.argument, "v": self.v, "kept": self.kept, "arrays": self.arrays, "params": self.params}
+        """The right rule's result, or what it gives for other values:
+        ``right(v=..., kept=..., arrays=...)``."""
+        c = {"argument": self.argument, "v": self.v, "kept": self.kept, "arrays": self.arrays,
+             "params": self.params}
         c |= changes
         return self.rules[c["argument"]](c["v"], c["kept"], c["arrays"], c["params"])
 
     def at(self, change):
-        """The right rule at other arguments, where `change` maps each floating point array to another."""
+        """The right rule at other arguments, where `change` maps each floating point array to
+        another."""
         arrays = tuple(change(x) if is_real(x) else x for x in self.arrays)
         return self.right(arrays=arrays, kept=self.primitive.trace(arrays, self.params)[1])
 
@@ -53,12 +58,15 @@ class Call:
 
     @property
     def axis(self):
-        """(the parameter's name, its axes as negative numbers) if the primitive works along axes, else (None, ())."""
+        """(the parameter's name, its axes as negative numbers) if the primitive works along axes,
+        else (None, ())."""
         for name in ("axis", "axes"):
             if name in self.params:
                 axes = self.params[name]
                 n = max((np.ndim(x) for x in self.reals), default=0)
-                return name, tuple(k % n - n for k in (axes if isinstance(axes, tuple) else (axes,))) if n else ()
+                return (name,
+                        tuple(k % n - n for k in (axes if isinstance(axes, tuple) else (axes,)))
+                        if n else ())
         return None, ()
 
 
@@ -172,7 +180,8 @@ def _(r, call):
 
 
 def _stretched(r, call):
-    """(how many axes broadcasting put in front, which others it stretched), of a cotangent; None if it did nothing."""
+    """(how many axes broadcasting put in front, which others it stretched), of a cotangent; None if
+    it did nothing."""
     shape = np.shape(call.own)
     extra = np.ndim(r) - len(shape)
     if call.which != "vjp" or np.shape(r) == shape or extra < 0:
@@ -197,12 +206,14 @@ def _(r, call):
 @of_result("broadcast averaged")
 def _(r, call):
     """The cotangent of a bias averaged over the samples that share it, not summed."""
-    return None if _stretched(r, call) is None or not np.size(r) else r * np.size(call.own) / np.size(r)
+    return (None if _stretched(r, call) is None or not np.size(r)
+            else r * np.size(call.own) / np.size(r))
 
 
 @operator("accumulation overwritten")
 def _(call):
-    """x[index] = g where x[index] += g is meant: an entry used twice keeps the last of its contributions."""
+    """x[index] = g where x[index] += g is meant: an entry used twice keeps the last of its
+    contributions."""
     result = call.right()
     if isinstance(result, tuple):
         return None
@@ -245,7 +256,8 @@ def _(call):
     before = call.params[name]
     if isinstance(before, tuple) and min(before, default=-1) >= 0:
         moved = tuple(k % n for k in moved)
-    return call.right(params={**call.params, name: moved if isinstance(before, tuple) else moved[0]})
+    return call.right(params={**call.params,
+                              name: moved if isinstance(before, tuple) else moved[0]})
 
 
 # Values
@@ -262,7 +274,8 @@ def _(call):
 
 @operator("wrong beyond 3")
 def _(call):
-    """A branch for large inputs, |x| > 3, that is constant there: a table that ends, a clamp before the formula."""
+    """A branch for large inputs, |x| > 3, that is constant there: a table that ends, a clamp before
+    the formula."""
     return call.at(lambda x: np.clip(x, -3, 3)) if call.reals else None
 
 
@@ -305,7 +318,8 @@ def _(call):
 
 
 def _ties(call):
-    """Where entries are equal that the primitive declares to kink there; None for one that does not."""
+    """Where entries are equal that the primitive declares to kink there; None for one that does
+    not."""
     declared = [np.concatenate([np.ravel(a) for a in kink.at]) for kink in call.primitive.kinks]
     if not any(len(set(at[at != 0])) < np.count_nonzero(at) for at in declared):
         return None
@@ -323,14 +337,16 @@ def _zeros(call):
         for x, at in zip(call.arrays, kink.at):
             if is_real(x) and not np.any(at):
                 zero = bare(x) == 0
-                zero = np.all(zero, axis=call.axis[1], keepdims=True) & zero if call.axis[1] else zero
+                zero = (np.all(zero, axis=call.axis[1], keepdims=True) & zero if call.axis[1]
+                        else zero)
                 where = zero if where is None else where & zero
     return where
 
 
 @operator("tie to one", alone=True)
 def _(call):
-    """At a tie or another kink one mode takes the slope on one side, the other shares evenly: they disagree."""
+    """At a tie or another kink one mode takes the slope on one side, the other shares evenly: they
+    disagree."""
     if call.primitive.kind is not KINKED:
         return None
     where = _ties(call)
@@ -338,7 +354,8 @@ def _(call):
     if where is None:
         return None
     # A little more for each of the equals than for the next.
-    more = 2.0 ** -40 * (2 - np.arange(np.size(where)).reshape(np.shape(where)) / max(np.size(where), 1))
+    more = 2.0 ** -40 * (
+        2 - np.arange(np.size(where)).reshape(np.shape(where)) / max(np.size(where), 1))
     first = call.reals[0]
     more = more if bare(first).dtype == object else more.astype(bare(first).dtype)
     return call.at(lambda x: np.where(where, x + more, x) if x is first else x)
@@ -353,7 +370,8 @@ def _(call):
         return None
     if len(call.reals) == 2:
         return np.where(where, result * 2, result)
-    equals = np.sum(where, axis=call.axis[1], keepdims=call.which == "vjp" or call.params["keepdims"])
+    equals = np.sum(where, axis=call.axis[1],
+                    keepdims=call.which == "vjp" or call.params["keepdims"])
     return result * np.maximum(equals, 1)
 
 
@@ -362,7 +380,8 @@ def _(call):
 
 @operator("saved values detached")
 def _(call):
-    """What was saved for the backward pass carries no trace: the first derivative is right, the second is not."""
+    """What was saved for the backward pass carries no trace: the first derivative is right, the
+    second is not."""
     return call.right(kept=bare(call.kept), arrays=tuple(map(bare, call.arrays)))
 
 
@@ -406,7 +425,8 @@ def _(call):
 
 @of_result("float32 inside float64")
 def _(r, call):
-    """A temporary in float32: a buffer allocated without its dtype, a constant that is a float32 tensor."""
+    """A temporary in float32: a buffer allocated without its dtype, a constant that is a float32
+    tensor."""
     return r.astype(np.float32).astype(r.dtype) if bare(r).dtype.kind == "f" else r
 
 

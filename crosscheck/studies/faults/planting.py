@@ -18,19 +18,22 @@ from refgrad.tracer import bare
 
 from .operators import OPERATORS, Call, is_real
 
-#: Which rules of an argument are wrong: one of them, or both alike, as where both are written as one.
+#: Which rules of an argument are wrong: one of them, or both alike, as where both are written as
+#: one.
 SIDES = ("vjp", "jvp", "both")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A mistake in a primitive's rules for one argument.  Plain data: it names what `planted` looks up."""
+    """A mistake in a primitive's rules for one argument.  Plain data: it names what `planted` looks
+    up."""
 
     primitive: str
     operator: str
     which: str         # one of SIDES
     argument: int
-    cases: tuple = ()  # positions of the primitive's cases in which the mistake can be made, the best to try first
+    # Positions of the primitive's cases in which the mistake can be made, the best to try first.
+    cases: tuple = ()
 
     def __str__(self):
         return f"{self.primitive} {self.which} {self.argument}: {self.operator}"
@@ -41,7 +44,8 @@ class Fault:
 
 @contextmanager
 def planted(primitive, operator, which, argument):
-    """Inside, the rules of `primitive` (a `Primitive` or its name) for `argument` are wrong as `operator` says."""
+    """Inside, the rules of `primitive` (a `Primitive` or its name) for `argument` are wrong as
+    `operator` says."""
     primitive = primitive_named(primitive) if isinstance(primitive, str) else primitive
     sides = _sides(which)
     before = {side: getattr(primitive, side) for side in sides}
@@ -83,7 +87,8 @@ def faulty_rule(primitive, operator, side, argument, memory=None):
 
 
 def rules_of(primitive, side):
-    """The rules of that side; for linear kinds, which need no jvp, those that the engine takes from the function."""
+    """The rules of that side; for linear kinds, which need no jvp, those that the engine takes from
+    the function."""
     rules = getattr(primitive, side)
     return Each(_derived(primitive)) if rules is None else rules
 
@@ -92,7 +97,8 @@ def _derived(primitive):
     def rule(i, v, kept, arrays, params):
         filled = list(arrays)
         if primitive.kind is not MULTILINEAR:
-            filled = [np.zeros_like(a) if primitive.differentiable(k) else a for k, a in enumerate(arrays)]
+            filled = [np.zeros_like(a) if primitive.differentiable(k) else a
+                      for k, a in enumerate(arrays)]
         filled[i] = v
         return primitive.evaluate(*filled, **params)
     return rule
@@ -110,7 +116,8 @@ def primitives():
 def primitive_named(name):
     found = [p for p in primitives() if p.name == name]
     if len(found) != 1:
-        raise ValueError(f"planted: {len(found)} primitives are named {name!r}; refgrad.functions() lists them")
+        raise ValueError(f"planted: {len(found)} primitives are named {name!r}; "
+                         "refgrad.functions() lists them")
     return found[0]
 
 
@@ -175,7 +182,8 @@ def faults():
             arguments = sorted({i for here in places for site in here for i in site.wanted})
             for operator in OPERATORS:
                 for argument in arguments:
-                    can = {side: _cases(primitive, operator, side, argument, places) for side in SIDES[:2]}
+                    can = {side: _cases(primitive, operator, side, argument, places)
+                           for side in SIDES[:2]}
                     can["both"] = tuple(c for c in can["vjp"] if c in can["jvp"])
                     if OPERATORS[operator].alone:
                         del can["both"]
@@ -185,8 +193,8 @@ def faults():
 
 
 def chosen(profile):
-    """The faults that a profile tries: "all"; "full", every primitive and operator together, over rules and arguments
-    in turn; or "quick", every primitive and every operator, once at least."""
+    """The faults that a profile tries: "all"; "full", every primitive and operator together, over
+    rules and arguments in turn; or "quick", every primitive and every operator, once at least."""
     pairs = {}
     for fault in faults():
         pairs.setdefault((fault.primitive, fault.operator), []).append(fault)
@@ -206,7 +214,8 @@ def chosen(profile):
 
 
 def _cases(primitive, operator, side, argument, places):
-    """The cases in which the mistake can be made; those first where it shows at once, and of these the smallest."""
+    """The cases in which the mistake can be made; those first where it shows at once, and of these
+    the smallest."""
     ranks = {}
     for n, here in enumerate(places):
         for site in here:
@@ -218,7 +227,8 @@ def _cases(primitive, operator, side, argument, places):
 
 
 def _shows(primitive, operator, side, argument, site):
-    """Whether the faulty rule gives another result than the right one; None where the mistake cannot be made."""
+    """Whether the faulty rule gives another result than the right one; None where the mistake
+    cannot be made."""
     rules = rules_of(primitive, side)
     v = site.direction(side, argument, np.random.default_rng(1))
     kept = primitive.trace(site.arrays, site.params)[1]
@@ -230,9 +240,11 @@ def _shows(primitive, operator, side, argument, site):
         if result is None or not all(np.size(x) for x in (*site.arrays, *results)):
             return None
         result = site.fitted(primitive, side, argument, result)
-    except Exception:  # the mistake needs other shapes, or another matrix: no program with it would run
+    except Exception:
+        # The mistake needs other shapes, or another matrix: no program with it would run.
         return None
-    right = site.fitted(primitive, side, argument, rules[argument](v, kept, site.arrays, site.params))
+    right = site.fitted(primitive, side, argument,
+                        rules[argument](v, kept, site.arrays, site.params))
     return not _same(result, right)
 
 

@@ -23,15 +23,17 @@ def run(options, watch):
 
 
 def sections(folder, faults):
-    """What became of the planted mistakes; those that were missed, or pinned on another primitive, one by one."""
+    """What became of the planted mistakes; those that were missed, or pinned on another primitive,
+    one by one."""
     text = [trial.sentence(faults) + ".",
-            "Each mistake is put into one rule of one primitive, and the checker is asked about a small program that "
-            "uses it, then the locator. That a mutant changes nothing is proved: on balls to second order, and entry "
-            "by entry in floats."]
+            "Each mistake is put into one rule of one primitive, and the checker is asked about a "
+            "small program that uses it, then the locator. That a mutant changes nothing is "
+            "proved: on balls to second order, and entry by entry in floats."]
     pinned = faults["pinned"].astype(str) == "True"
     failed = faults["caught"].isin([trial.MISSED, trial.FALSE_ALARM])
     left = faults[failed | (faults["caught"] == trial.CAUGHT) & ~pinned]
-    columns = ["primitive", "operator", "rule", "argument", "caught", "by", "point", "pinned_on", "note"]
+    columns = ["primitive", "operator", "rule", "argument", "caught", "by", "point",
+               "pinned_on", "note"]
     shown = [table(left[columns], f"Missed, or not pinned on the right primitive: {len(left)}",
                    long=("note",))] if len(left) else []
     return [section("Planted faults", text, images(folder, "faults.png"), shown)]

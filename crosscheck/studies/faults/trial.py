@@ -1,7 +1,8 @@
 """The trial: every fault is planted, the checker is asked, and then the locator.
 
-A fault is tried in the smallest program that uses the rule, then between smooth functions, where the rule's own
-derivative counts, then where the result is used twice, and in the primitive's other cases: until it is noticed.
+A fault is tried in the smallest program that uses the rule, then between smooth functions, where
+the rule's own derivative counts, then where the result is used twice, and in the primitive's other
+cases: until it is noticed.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ def try_fault(fault: Fault, seed=0):
     start = time.perf_counter()
     comparison = compare(fault)
     row = dict.fromkeys(TABLE.columns, "") | {
-        "primitive": fault.primitive, "family": family(primitive_named(fault.primitive)), "operator": fault.operator,
-        "rule": fault.which, "argument": fault.argument, "caught": MISSED, "note": comparison.difference}
+        "primitive": fault.primitive, "family": family(primitive_named(fault.primitive)),
+        "operator": fault.operator, "rule": fault.which, "argument": fault.argument,
+        "caught": MISSED, "note": comparison.difference}
     if comparison.equivalent:
         row |= {"caught": EQUIVALENT, "note": f"proved on balls at {comparison.points} points"}
     tried = experiments(fault, seed)
@@ -83,7 +85,8 @@ def faults_table(rows):
 
 
 def summary(frame):
-    """Numbers for a sentence: how many were planted, equivalent, missed, caught, pinned on the right primitive."""
+    """Numbers for a sentence: how many were planted, equivalent, missed, caught, pinned on the
+    right primitive."""
     counts = frame["caught"].value_counts()
     caught = frame[frame["caught"] == CAUGHT]
     return {"planted": len(frame), "equivalent": int(counts.get(EQUIVALENT, 0)),
@@ -95,6 +98,6 @@ def sentence(frame):
     """What became of the faults, in one sentence."""
     n = summary(frame)
     alarms = f" ({n['false alarms']:,} of them were called wrong)" if n["false alarms"] else ""
-    return (f"{n['planted']:,} faults planted, {n['equivalent'] + n['false alarms']:,} proved to change nothing"
-            f"{alarms}; of the other {n['caught'] + n['missed']:,} caught {n['caught']:,}, pinned on the right "
-            f"primitive {n['pinned']:,}")
+    return (f"{n['planted']:,} faults planted, {n['equivalent'] + n['false alarms']:,} proved to "
+            f"change nothing{alarms}; of the other {n['caught'] + n['missed']:,} caught "
+            f"{n['caught']:,}, pinned on the right primitive {n['pinned']:,}")

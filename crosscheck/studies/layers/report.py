@@ -40,8 +40,8 @@ def sections(folder, frame):
         found.append(section(
             "Where refgrad.nn and torch differ",
             ["At these samples, with the exact value or derivative to tell who is right."],
-            tables=[table(differ[["name", "variant", "differ", "stage", "how_far", "right"]], code=("name",),
-                          long=("right",))], finding=True))
+            tables=[table(differ[["name", "variant", "differ", "stage", "how_far", "right"]],
+                          code=("name",), long=("right",))], finding=True))
     for column, title, columns in (
             ("refused", "What refgrad refuses", ("reason",)),
             ("missed", "What torch refuses and refgrad does not", ("accepted",))):

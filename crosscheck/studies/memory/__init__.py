@@ -4,7 +4,8 @@ from ..speed import COMMAND
 from ..study import Study, Table
 
 #: memory.csv: a row for each problem, dtype, depth, and number of segments.
-#: checkpoint      segments of the depth, each of which keeps its input alone and is computed again in the sweep, or 0
+#: checkpoint      segments of the depth, each of which keeps its input alone and is computed again
+#:                 in the sweep, or 0
 #: peak_bytes      the most that was held at a time
 #: kept_bytes      the limit, counted by hand: see `run.must_keep`
 #: gradient_bytes  of the gradients returned

@@ -23,10 +23,11 @@ def run(options, watch):
 def sections(folder, frame):
     """What was found, the aims, what must be kept and why, and the peaks at the greatest depth."""
     text = [memory.sentence(frame) + ".",
-            "The most that value and gradient hold at a time, arrays and Python objects, beyond what was there before; "
-            f"programs of equal layers on {memory.BATCH:,} samples of {memory.WIDTH} numbers. What must be kept is "
-            "counted by hand: the arrays that the rules read in the sweep. The gradients are not in it, since each "
-            "takes the place of arrays that the sweep frees; they and what the sweep works with are in the peak. With "
+            "The most that value and gradient hold at a time, arrays and Python objects, "
+            f"beyond what was there before; programs of equal layers on {memory.BATCH:,} samples "
+            f"of {memory.WIDTH} numbers. What must be kept is counted by hand: the arrays that the "
+            "rules read in the sweep. The gradients are not in it, since each takes the place of "
+            "arrays that the sweep frees; they and what the sweep works with are in the peak. With "
             "checkpoint each segment of the depth keeps its input, and is computed a second time."]
     shown = [table(judged, "What the project set out to reach, and the worst case of each")
              ] if len(judged := memory.judged(frame)) else []

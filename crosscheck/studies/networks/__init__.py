@@ -9,8 +9,8 @@ from ..options import CLUSTER, DEVICE, OUT, QUICK, SEED, WORKERS, option, parame
 from ..study import Command, Study, Table
 
 #: Columns of errors.csv.gz: a row for each network, parameter, differentiator, mode and dtype.
-COLUMNS = ("network", "parameter", "differentiator", "mode", "dtype", "ulp_max", "ulp_median", "rel_error",
-           "error_over_bound", "bound", "digits", "verdict", "note")
+COLUMNS = ("network", "parameter", "differentiator", "mode", "dtype", "ulp_max", "ulp_median",
+           "rel_error", "error_over_bound", "bound", "digits", "verdict", "note")
 
 ERRORS = Table("errors.csv.gz", COLUMNS, (
     "ulp_max", "ulp_median", "rel_error", "error_over_bound", "digits"), needed=False)
@@ -24,8 +24,8 @@ TORCH_FINDINGS = Table("torch_findings.csv", (
     "layer", "mode", "dtype", "network", "program", "torch", "exact", "ulps", "verdict"),
     ("torch", "exact", "ulps"), needed=False)
 REFGRAD_FINDINGS = Table("refgrad_findings.csv", (
-    "layer", "mode", "dtype", "network", "program", "refgrad", "exact", "ulps", "verdict", "primitive",
-    "rule", "factor", "says"), ("refgrad", "exact", "ulps", "factor"), needed=False)
+    "layer", "mode", "dtype", "network", "program", "refgrad", "exact", "ulps", "verdict",
+    "primitive", "rule", "factor", "says"), ("refgrad", "exact", "ulps", "factor"), needed=False)
 COVERAGE = Table("coverage.csv", ("kind", "first", "second", "met"), ("met",), needed=False)
 
 
@@ -34,18 +34,21 @@ class Dtype(StrEnum):
     float64 = "float64"
 
 
-COUNT = option("networks", int | None, None, "--networks", min=1, max=1000, help="How many networks.",
-               show_default="240, which meet every layer and every pair of families; 60 with --quick")
+COUNT = option("networks", int | None, None, "--networks", min=1,
+               max=1000, help="How many networks.",
+               show_default="240, which meet every layer and every pair of families; "
+                            "60 with --quick")
 DTYPE = option("dtype", list[Dtype] | None, None, "--dtype", help="Give it twice for both.",
                show_default="both")
 LIBRARY = option("library", list[str] | None, None, "--library", metavar="NAME",
-                 help="Whose derivatives are checked; may be repeated. JAX takes part as jax, if it is installed.",
-                 show_default="refgrad and torch")
+                 help="Whose derivatives are checked; may be repeated. JAX takes part as jax, "
+                      "if it is installed.", show_default="refgrad and torch")
 ID = parameter("id", Annotated[str, typer.Argument(
     metavar="ID", help="A network's id, as in errors.csv.gz: full-0-17.")])
 
 RUN = Command("run", """
-Check the derivatives of random networks. Writes errors.csv.gz, layers.csv, findings.csv, coverage.csv and plots.
+Check the derivatives of random networks. Writes errors.csv.gz, layers.csv, findings.csv,
+coverage.csv and plots.
 
 Examples:
 
@@ -57,29 +60,34 @@ Examples:
 """, (COUNT, SEED, OUT, DTYPE, LIBRARY, DEVICE, QUICK, WORKERS, CLUSTER))
 
 CAMPAIGN = Command("campaign", """
-Check very many networks. The results are written part by part, so that a run that is stopped can go on; see
-docs/campaigns.md, which also says how long it takes.
+Check very many networks. The results are written part by part, so that a run that is stopped can go
+on; see docs/campaigns.md, which also says how long it takes.
 
 Examples:
 
 - `python -m crosscheck campaign --networks 100000 --quick --out /data/campaign --workers 32`
 
-- `python -m crosscheck campaign --networks 100000 --quick --out /data/campaign --resume --cluster tcp://10.0.0.1:8786`
-""", (option("networks", int | None, None, "--networks", min=1, max=10 ** 12, help="How many networks.",
-             show_default="240; 60 with --quick"),
+- `python -m crosscheck campaign --networks 100000 --quick --out /data/campaign --resume
+  --cluster tcp://10.0.0.1:8786`
+""", (option("networks", int | None, None, "--networks", min=1, max=10 ** 12,
+             help="How many networks.", show_default="240; 60 with --quick"),
       SEED, OUT, DTYPE, LIBRARY, DEVICE, QUICK, WORKERS, CLUSTER,
-      option("part", int, 100, "--part", min=1, max=100_000, help="How many networks go into one file."),
-      option("resume", bool, False, "--resume", help="Continue the campaign that is in the folder.")),
+      option("part", int, 100, "--part", min=1, max=100_000,
+             help="How many networks go into one file."),
+      option("resume", bool, False,
+             "--resume", help="Continue the campaign that is in the folder.")),
     f"{__name__}.campaign:run")
 
 LIST = Command("list", """
-List the networks that a run of this seed checks, and the layers and pairs of families that it misses.
+List the networks that a run of this seed checks, and the layers and pairs of families that it
+misses.
 
 Example: `python -m crosscheck list --networks 40 --seed 7`
 """, (COUNT, SEED, QUICK), f"{__name__}.commands:list_networks")
 
 REPLAY = Command("replay", """
-Check one network again and show everything: program, arrays, exact derivatives, all verdicts. It takes seconds.
+Check one network again and show everything: program, arrays, exact derivatives, all verdicts. It
+takes seconds.
 
 Example: `python -m crosscheck replay full-0-17 --dtype float64`
 """, (ID, DTYPE, LIBRARY, DEVICE), f"{__name__}.commands:replay")

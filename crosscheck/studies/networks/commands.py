@@ -25,12 +25,14 @@ def dtypes_of(options):
 
 
 def libraries_of(options):
-    """The names of the libraries; a message and exit status 2 for one that is not known or not installed."""
+    """The names of the libraries; a message and exit status 2 for one that is not known or not
+    installed."""
     named, device = getattr(options, "library", None) or USUAL, getattr(options, "device", "cpu")
     if device != "cpu":
         named = [f"{name}-{device}" if name == "torch" else name for name in named]
     try:
-        return USUAL if named is USUAL else tuple(dict.fromkeys(library(name).name for name in named))
+        return (USUAL if named is USUAL
+                else tuple(dict.fromkeys(library(name).name for name in named)))
     except (ValueError, ImportError) as error:
         complain(f"error: --{error}")
         raise typer.Exit(2) from None
@@ -46,7 +48,8 @@ def list_networks(options):
     layers, pairs = coverage.missing()
     missed = f"not met: {', '.join(layers)}" if layers else "all met"
     possible = coverage.possible()
-    console.print(f"{len(possible[0])} layers and losses, {missed}; {len(possible[1]) - len(pairs)} of "
+    console.print(f"{len(possible[0])} "
+                  f"layers and losses, {missed}; {len(possible[1]) - len(pairs)} of "
                   f"{len(possible[1])} pairs of families in sequence met", markup=False)
 
 
@@ -74,7 +77,8 @@ def description(network):
     arrays = plain_table("array", "shape", "role", "law", "scale", "seed", right=("scale", "seed"))
     for name, a in network.arrays.items():
         arrays.add_row(name, str(a.shape), a.role, a.law, f"{a.scale:.4g}", str(a.seed))
-    return Group(Text(f"{network.id}: depth {network.depth}, {network.size} numbers to differentiate", style="bold"),
+    return Group(Text(f"{network.id}: depth {network.depth}, {network.size} numbers to "
+                      "differentiate", style="bold"),
                  Text(), arrays, Text(), *(Text("  " + line) for line in network.program()), Text())
 
 
@@ -82,21 +86,25 @@ def answers(network, truth, rows):
     """The exact derivatives with their agreement with differences, then every answer."""
     if truth.undecided:
         return Text(f"undecided at {truth.bits} bits: {truth.undecided}")
-    kinks = sorted({f"{name}: kink, {a.kink}" for (_, name), a in truth.agreement.items() if a.kink})
+    kinks = sorted({f"{name}: kink, {a.kink}" for (_, name), a in truth.agreement.items()
+                    if a.kink})
     return Group(
-        Text(f"Exact, in ball arithmetic of {truth.bits} bits; the loss has the size {truth.value:.6g}", style="bold"),
+        Text(f"Exact, in ball arithmetic of {truth.bits} bits; the loss has the size "
+             f"{truth.value:.6g}", style="bold"),
         _exact(network, truth), *map(Text, kinks), Text(),
-        Text("Answers: the largest error in ulps, relative in the norm, as part of the bound (~: to first order)",
-             style="bold"),
+        Text("Answers: the largest error in ulps, relative in the norm, as part of the bound (~: "
+             "to first order)", style="bold"),
         _answers(rows), *_notes(rows))
 
 
 def _exact(network, truth):
-    table = plain_table("parameter", "|gradient|", "largest entry", "|Hessian v|", "digits, 1st", "digits, 2nd",
-                        right=("|gradient|", "largest entry", "|Hessian v|", "digits, 1st", "digits, 2nd"))
+    table = plain_table("parameter", "|gradient|", "largest entry", "|Hessian v|", "digits, 1st",
+                        "digits, 2nd", right=("|gradient|", "largest entry", "|Hessian v|",
+                                              "digits, 1st", "digits, 2nd"))
     for name in network.leaves:
         gradient, product = (d[name].mid() for d in (truth.gradient, truth.product))
-        table.add_row(name, f"{np.linalg.norm(gradient):.6g}", f"{np.max(np.abs(gradient), initial=0.0):.6g}",
+        table.add_row(name, f"{np.linalg.norm(gradient):.6g}",
+                      f"{np.max(np.abs(gradient), initial=0.0):.6g}",
                       f"{np.linalg.norm(product):.6g}",
                       *(f"{truth.agreement[order, name].digits:.1f}" for order in (1, 2)))
     return table
@@ -110,9 +118,10 @@ def _answers(rows):
         if previous not in (None, r["mode"]):
             table.add_section()
         about = "~" if r["bound"] == "first order" else ""
-        table.add_row(r["mode"] if r["mode"] != previous else "", r["parameter"], r["differentiator"], r["dtype"],
-                      f"{r['ulp_max']:.2g}", f"{r['rel_error']:.1e}", f"{about}{r['error_over_bound']:.2g}",
-                      r["verdict"], style={"wrong": "red", "less accurate": "yellow"}.get(r["verdict"]))
+        table.add_row(r["mode"] if r["mode"] != previous else "", r["parameter"],
+                      r["differentiator"], r["dtype"], f"{r['ulp_max']:.2g}",
+                      f"{r['rel_error']:.1e}", f"{about}{r['error_over_bound']:.2g}", r["verdict"],
+                      style={"wrong": "red", "less accurate": "yellow"}.get(r["verdict"]))
         previous = r["mode"]
     return table
 

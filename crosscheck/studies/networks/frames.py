@@ -30,34 +30,42 @@ def layers_table(errors, networks):
     """The errors by layer: every row of a network counts for each layer that the network has."""
     table = []
     spread = by_layer(errors, networks)
-    for (layer, who, dtype), rows in spread.groupby(["layer", "differentiator", "dtype"], sort=True):
+    for (layer, who, dtype), rows in spread.groupby(["layer", "differentiator", "dtype"],
+                                                    sort=True):
         ulps = rows["ulp_max"]
         counts = rows["verdict"].value_counts()
-        worst = rows.loc[rows["error_over_bound"].idxmax(), "network"] if rows["error_over_bound"].notna().any() else ""
+        worst = (rows.loc[rows["error_over_bound"].idxmax(), "network"]
+                 if rows["error_over_bound"].notna().any() else "")
         table.append((
-            layer, who, dtype, rows["network"].nunique(), len(rows), rows["digits"].min(), rows["ulp_median"].median(),
-            ulps.quantile(0.95, interpolation="nearest"), ulps.max(),
-            rows["rel_error"].median(), rows["rel_error"].max(), *(int(counts.get(v, 0)) for v in VERDICTS), worst))
+            layer, who, dtype, rows["network"].nunique(), len(rows), rows["digits"].min(),
+            rows["ulp_median"].median(), ulps.quantile(0.95, interpolation="nearest"), ulps.max(),
+            rows["rel_error"].median(), rows["rel_error"].max(),
+            *(int(counts.get(v, 0)) for v in VERDICTS), worst))
     return pd.DataFrame(table, columns=[
-        "layer", "differentiator", "dtype", "networks", "rows", "digits_min", "ulp_median", "ulp_p95", "ulp_max",
-        "rel_error_median", "rel_error_max", *VERDICTS, "closest_to_bound"])
+        "layer", "differentiator", "dtype", "networks", "rows", "digits_min", "ulp_median",
+        "ulp_p95", "ulp_max", "rel_error_median", "rel_error_max", *VERDICTS, "closest_to_bound"])
 
 
 def findings_table(errors, networks):
-    """What is not right, and through which layers: a row for each differentiator, verdict, mode and layer to suspect.
+    """What is not right, and through which layers: a row for each differentiator, verdict, mode and
+    layer to suspect.
 
-    The layer to suspect is the one with which most of its networks are affected; the networks that it explains are set
-    aside, and so on until all are explained.  The simplest of them is the one to replay.
+    The layer to suspect is the one with which most of its networks are affected; the networks that
+    it explains are set aside, and so on until all are explained.  The simplest of them is the one
+    to replay.
     """
     by_id = {n.id: n for n in networks}
     table = []
     affected = errors[errors["verdict"].isin(LOOKED_INTO)]
-    affected = affected.sort_values("verdict", key=lambda v: v.map(LOOKED_INTO.index), kind="stable")
-    for (who, verdict, mode), rows in affected.groupby(["differentiator", "verdict", "mode"], sort=False):
+    affected = affected.sort_values("verdict", key=lambda v: v.map(LOOKED_INTO.index),
+                                    kind="stable")
+    for (who, verdict, mode), rows in affected.groupby(["differentiator", "verdict", "mode"],
+                                                       sort=False):
         found = {i: by_id[i] for i in rows["network"]}
         for layer, group in _suspects(found, by_id):
             simplest = min(group, key=lambda n: (len(n.calls), n.size))
-            table.append((who, verdict, mode, layer, len(group), sum(layer in n.layers for n in networks), simplest.id,
+            table.append((who, verdict, mode, layer, len(group),
+                          sum(layer in n.layers for n in networks), simplest.id,
                           rows.loc[rows["network"] == simplest.id, "note"].iloc[0]))
     return pd.DataFrame(table, columns=FINDINGS.columns)
 
@@ -66,7 +74,8 @@ def _suspects(found, by_id):
     """(layer, affected networks that it explains), the strongest suspicion first."""
     left = dict(found)
     while left:
-        having = Counter(a for n in by_id.values() for a in set(n.layers) if n.id in left or n.id not in found)
+        having = Counter(a for n in by_id.values() for a in set(n.layers)
+                         if n.id in left or n.id not in found)
         affected = Counter(a for n in left.values() for a in set(n.layers))
         layer = max(sorted(affected), key=lambda a: (affected[a] / having[a], affected[a]))
         group = [n for n in left.values() if layer in n.layers]
@@ -76,7 +85,8 @@ def _suspects(found, by_id):
 
 
 def torch_findings(errors, networks):
-    """Torch's wrong derivatives, a row for each mode and layer, with the smallest program that shows it.
+    """Torch's wrong derivatives, a row for each mode and layer, with the smallest program that
+    shows it.
 
     errors    the frame of errors.csv.gz
     networks  those that it is about
@@ -90,23 +100,25 @@ def refgrad_findings(errors, networks):
     rows = []
     for layer, found in _smallest(errors, networks, "refgrad"):
         culprit = culprit_of(found.network)
-        who = (culprit.primitive, culprit.rule, culprit.factor, str(culprit)) if culprit else ("", "", np.nan, "")
+        who = ((culprit.primitive, culprit.rule, culprit.factor, str(culprit)) if culprit
+               else ("", "", np.nan, ""))
         rows.append((*_about(layer, found), *who))
     return pd.DataFrame(rows, columns=REFGRAD_FINDINGS.columns)
 
 
 def _about(layer, found):
-    return (layer, found.mode, found.dtype, found.network.id, found.program, found.gives, found.exact, found.ulps,
-            found.verdict)
+    return (layer, found.mode, found.dtype, found.network.id, found.program, found.gives,
+            found.exact, found.ulps, found.verdict)
 
 
 def _smallest(errors, networks, library):
-    """(layer, `Failure` of the smallest network) for each finding of a library; what the shrinking shows to be the same
-    finding only once."""
+    """(layer, `Failure` of the smallest network) for each finding of a library; what the shrinking
+    shows to be the same finding only once."""
     by_id, met = {n.id: n for n in networks}, set()
     mine = errors[(errors["differentiator"] == library) & errors["verdict"].isin(BAD)]
     for row in findings_table(mine, networks).itertuples():
-        dtypes = set(mine.loc[(mine["network"] == row.simplest) & (mine["mode"] == row.mode), "dtype"])
+        dtypes = set(
+            mine.loc[(mine["network"] == row.simplest) & (mine["mode"] == row.mode), "dtype"])
         found = smallest_failure(by_id[row.simplest], library, row.mode, max(dtypes))
         if found is None:
             continue
@@ -118,15 +130,17 @@ def _smallest(errors, networks, library):
 
 
 def coverage_table(coverage: Coverage):
-    """How often each layer and each pair of families in sequence was met, those never met included."""
+    """How often each layer and each pair of families in sequence was met, those never met
+    included."""
     layers, pairs = coverage.possible()
     rows = [{"kind": "layer", "first": a, "second": "", "met": coverage.layers[a]} for a in layers]
-    rows += [{"kind": "pair", "first": a, "second": b, "met": coverage.pairs[a, b]} for a, b in pairs]
+    rows += [{"kind": "pair", "first": a, "second": b, "met": coverage.pairs[a, b]}
+             for a, b in pairs]
     return pd.DataFrame(rows)
 
 
 def verdict_counts(errors):
     """A row for each differentiator, dtype and mode; a column for each verdict that occurs."""
-    counts = errors.pivot_table(index=["differentiator", "dtype", "mode"], columns="verdict", values="network",
-                                aggfunc="count", fill_value=0)
+    counts = errors.pivot_table(index=["differentiator", "dtype", "mode"], columns="verdict",
+                                values="network", aggfunc="count", fill_value=0)
     return counts[[v for v in VERDICTS if v in counts.columns]]

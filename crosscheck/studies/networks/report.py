@@ -75,12 +75,14 @@ def verdict(errors, findings, *others):
         said += _lines(who, rows, of_this)
     if (coverage := others[-1]) is not None and (unmet := int((coverage["met"] == 0).sum())):
         said.append(f"{unmet:,} layers or pairs of families were not met.")
-    refgrad_wrong = ((errors["differentiator"] == "refgrad") & errors["verdict"].isin([*BAD, NO_ANSWER])).any()
+    refgrad_wrong = (
+        ((errors["differentiator"] == "refgrad") & errors["verdict"].isin([*BAD, NO_ANSWER])).any())
     return said, proved and not refgrad_wrong
 
 
 def _lines(who, rows, findings):
-    """How right a library is, a sentence for all ways to its derivatives, or for each if any is wrong."""
+    """How right a library is, a sentence for all ways to its derivatives, or for each if any is
+    wrong."""
     if not rows["verdict"].isin(BAD).any():
         return [_line(who, rows)]
     said = []
@@ -92,7 +94,8 @@ def _lines(who, rows, findings):
 
 
 def _line(subject, rows, findings=None):
-    """How many derivatives are wrong, of how many that could be judged, and through which layers."""
+    """How many derivatives are wrong, of how many that could be judged, and through which
+    layers."""
     counts = rows["verdict"].value_counts()
     bad, judged = rows["verdict"].isin(BAD).sum(), (~rows["verdict"].isin(UNJUDGED)).sum()
     through = []
@@ -107,7 +110,8 @@ def _line(subject, rows, findings=None):
 
 
 def sections(folder, errors, findings, of_torch, of_refgrad, coverage):
-    """Verdicts, what went wrong, the rules, the accuracy, what was met: as far as the tables are there."""
+    """Verdicts, what went wrong, the rules, the accuracy, what was met: as far as the tables are
+    there."""
     found = [] if errors is None else [_verdicts(errors)]
     if findings is not None:
         found.append(_findings(findings))
@@ -117,36 +121,38 @@ def sections(folder, errors, findings, of_torch, of_refgrad, coverage):
     if errors is not None:
         found += [section(
             "Are the rules right?",
-            ["Finite differences at 400 bits and more know nothing of the rules, and agree with them to this many "
-             "digits."], images(folder, "digits.png")), section(
+            ["Finite differences at 400 bits and more know nothing of the rules, and agree with "
+             "them to this many digits."], images(folder, "digits.png")), section(
             "How accurate is floating point?",
-            ["An ulp is the distance between neighbouring numbers at the exact value. Dot: the median of all "
-             "arrays in networks that have the layer; line: 5 % to 95 %."], images(folder, "errors.png"),
-            [_worst(errors)])]
+            ["An ulp is the distance between neighbouring numbers at the exact value. Dot: "
+             "the median of all arrays in networks that have the layer; line: 5 % to 95 %."],
+            images(folder, "errors.png"), [_worst(errors)])]
     return found + ([] if coverage is None else [_coverage(folder, coverage)])
 
 
 def _verdicts(errors):
     return section(
         "Verdicts",
-        ["Each derivative is compared with its exact value. It is “exact to rounding” if the error is within what "
-         "rounding alone can do to the computation, as ball arithmetic of that precision bounds it. It is “wrong” if "
-         "more precision does not make the error smaller. No tolerances.",
-         "“Undecided” says that the network is too ill-conditioned for the dtype: by the bound, rounding alone could "
-         "explain any value. “No answer”: the library raised an error instead."],
+        ["Each derivative is compared with its exact value. It is “exact to rounding” if the error "
+         "is within what rounding alone can do to the computation, as ball arithmetic of that "
+         "precision bounds it. It is “wrong” if more precision does not make the error smaller. "
+         "No tolerances.", "“Undecided” says that the network is too ill-conditioned for the "
+                           "dtype: by the bound, rounding alone could "
+                           "explain any value. “No answer”: the library raised an error instead."],
         tables=[table(frames.verdict_counts(errors).reset_index())])
 
 
 def _findings(findings):
     if not len(findings):
-        return section("What went wrong", ["Nothing: every answer is exact to rounding."], finding=True)
+        return section("What went wrong", ["Nothing: every answer is exact to rounding."],
+                       finding=True)
     columns = ["layer", "verdict", "mode", "differentiator", "networks", "of", "simplest", "note"]
     shown = findings.rename(columns={"with_layer": "of"})[columns]
     return section(
         "What went wrong",
-        ["Through which layers: how many networks are affected, of how many that have the layer, and the simplest of "
-         "them (see it with: crosscheck replay ...)."], tables=[table(shown, code=("simplest",), long=("note",))],
-        finding=True)
+        ["Through which layers: how many networks are affected, of how many that have the layer, "
+         "and the simplest of them (see it with: crosscheck replay ...)."],
+        tables=[table(shown, code=("simplest",), long=("note",))], finding=True)
 
 
 def _programs(who, findings):
@@ -159,24 +165,27 @@ def _programs(who, findings):
 def _program_title(who, finding):
     """What a program shows; of a derivative of refgrad also the primitive that is at fault."""
     ulps, says = finding["ulps"], finding.get("says")
-    return (f"{finding['layer']}, {finding['mode']}, {finding['dtype']}: {who} gives {finding[who]:.4g}, "
-            f"exact {finding['exact']:.4g}" + (f", {ulps:.2g} ulps apart" if np.isfinite(ulps) else "") +
+    return (f"{finding['layer']}, "
+            f"{finding['mode']}, {finding['dtype']}: {who} gives {finding[who]:.4g}, exact "
+            f"{finding['exact']:.4g}" + (f", {ulps:.2g} ulps apart" if np.isfinite(ulps) else "") +
             (f"; {says}" if isinstance(says, str) and says else ""))
 
 
 def _coverage(folder, coverage):
     layers, pairs = (coverage.loc[coverage["kind"] == kind, "met"] for kind in ("layer", "pair"))
-    text = (f"{int((layers > 0).sum())} of {len(layers)} layers and losses and {int((pairs > 0).sum())} of "
-            f"{len(pairs)} pairs of families in sequence were met.")
+    text = (f"{int((layers > 0).sum())} of {len(layers)} layers and losses and "
+            f"{int((pairs > 0).sum())} of {len(pairs)} pairs of families in sequence were met.")
     return section("Coverage", [text], images(folder, "coverage.png"))
 
 
 def _worst(errors):
     """For each differentiator and dtype the answers that come closest to their bound."""
-    ranked = errors[errors["verdict"] != KINK].sort_values(["error_over_bound", "network", "parameter"],
+    ranked = errors[errors["verdict"] != KINK].sort_values(["error_over_bound", "network",
+                                                            "parameter"],
                                                            ascending=[False, True, True])
-    worst = ranked.groupby(["differentiator", "dtype"], sort=True).head(3).sort_values(["differentiator", "dtype"])
-    shown = worst[["differentiator", "dtype", "mode", "network", "parameter", "ulp_max", "rel_error",
-                   "error_over_bound", "verdict"]]
-    return table(shown, "The worst cases (an error over bound of 1 is the most that rounding can do; see one with: "
-                  "crosscheck replay ...)", code=("network",))
+    worst = ranked.groupby(["differentiator", "dtype"],
+                           sort=True).head(3).sort_values(["differentiator", "dtype"])
+    shown = worst[["differentiator", "dtype", "mode", "network", "parameter", "ulp_max",
+                   "rel_error", "error_over_bound", "verdict"]]
+    return table(shown, "The worst cases (an error over bound of 1 is the most that rounding can "
+                 "do; see one with: crosscheck replay ...)", code=("network",))

@@ -1,7 +1,7 @@
 """The main job: draw networks, differentiate each in every way, judge every answer.
 
-Networks are independent, so worker processes share them out; the rows come back in the order of the networks, whatever
-the number of workers.
+Networks are independent, so worker processes share them out; the rows come back in the order of the
+networks, whatever the number of workers.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Run:
     stopped: str = ""   # why the run ended before all networks were checked
 
 
-def run(seed=0, count=100, profile="full", dtypes=DTYPES, workers=2, tick=lambda network: None, libraries=USUAL):
+def run(seed=0, count=100, profile="full", dtypes=DTYPES, workers=2, tick=lambda network: None,
+        libraries=USUAL):
     """Check `count` networks of `seed`.  Interrupted (Ctrl-C), it returns what is finished."""
     networks, coverage = draw_networks(seed, count, profile)
     found, stopped = check_networks(networks, dtypes, workers, tick, libraries)
@@ -48,7 +49,8 @@ def check_networks(networks, dtypes=DTYPES, workers=2, tick=lambda network: None
     """(id -> rows of each network that is finished, why it stopped or "")."""
     # The largest first, so that no worker is left alone with one at the end.
     order = sorted(networks, key=lambda n: (-n.size * len(n.calls), n.id))
-    done, stopped = share_out(partial(check_network, dtypes=dtypes, libraries=libraries), order, workers, tick)
+    done, stopped = share_out(partial(check_network, dtypes=dtypes, libraries=libraries), order,
+                              workers, tick)
     return {order[k].id: rows for k, rows in done.items()}, stopped
 
 
@@ -58,14 +60,16 @@ def check_network(network: Network, dtypes=DTYPES, libraries=USUAL):
 
 
 def examine(network: Network, dtypes=DTYPES, libraries=USUAL):
-    """(the `Truth` about one network, its rows); a library that lacks one of its functions has none."""
+    """(the `Truth` about one network, its rows); a library that lacks one of its functions has
+    none."""
     from ...modes import Mode  # not above: help and errors shall come at once
     from ...subjects.libraries import library
     from ...subjects.network import known_of
     leaves, constants = network.draw()
     thorough = PROFILES[network.profile].thorough
     known = known_of(network, leaves, constants, *directions(network, leaves), dtypes=dtypes,
-                     coordinates=3 if thorough else 1, proven=tuple(Mode) if thorough else (Mode.REVERSE,))
+                     coordinates=3 if thorough else 1,
+                     proven=tuple(Mode) if thorough else (Mode.REVERSE,))
     rows = []
     for name in libraries:
         if library(name).lacks(network):
@@ -98,7 +102,8 @@ def trial_of(network, library, leaves, constants, known, modes=None):
 def directions(network, leaves):
     """(u, v), the same for the same network: normal numbers, exactly representable in float32."""
     rng = np.random.default_rng([len(network.calls), network.size])
-    return [{k: rng.standard_normal(a.shape).astype(np.float32).astype(np.float64) for k, a in leaves.items()}
+    return [{k: rng.standard_normal(a.shape).astype(np.float32).astype(np.float64)
+             for k, a in leaves.items()}
             for _ in range(2)]
 
 
@@ -108,6 +113,7 @@ def _rows(network, trial, dtype):
     for mode, found, verdict, _ in trial.verdicts(dtype, prove=tuple(Mode)):
         for name in mode.names(network.leaves) if found == ALL else [found]:
             agreement = trial.known.truth.agreement.get((mode.order, name))
-            values = {**vars(verdict), "network": network.id, "parameter": name, "mode": str(mode), "dtype": dtype,
-                      "differentiator": trial.subject.library.name, "digits": agreement.digits if agreement else np.nan}
+            values = {**vars(verdict), "network": network.id, "parameter": name, "mode": str(mode),
+                      "dtype": dtype, "differentiator": trial.subject.library.name,
+                      "digits": agreement.digits if agreement else np.nan}
             yield {c: values[c] for c in COLUMNS}

@@ -1,4 +1,5 @@
-"""The summary of a campaign, from its parts one after the other: its size does not grow with theirs."""
+"""The summary of a campaign, from its parts one after the other: its size does not grow with
+theirs."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ KEYS = ["differentiator", "dtype", "mode"]
 
 
 class Summary:
-    """A row for each differentiator, dtype and mode: how many rows, how many of each verdict, the extremes."""
+    """A row for each differentiator, dtype and mode: how many rows, how many of each verdict, the
+    extremes."""
 
     def __init__(self):
         self.verdicts, self.digits, self.ulps, self.closest = {}, {}, {}, {}
@@ -29,7 +31,8 @@ class Summary:
             if over.notna().any():
                 nearest = over.max(), rows.loc[over.idxmax(), "network"]
                 # Of equals the first stays.
-                self.closest[key] = max(self.closest.get(key, nearest), nearest, key=lambda found: found[0])
+                self.closest[key] = max(self.closest.get(key, nearest), nearest,
+                                        key=lambda found: found[0])
 
     def frame(self):
         """The table; a column for each verdict that occurs."""

@@ -1,8 +1,10 @@
-"""The cheap gradient principle: value and gradient together cost a small constant times the value, whatever the size.
+"""The cheap gradient principle: value and gradient together cost a small constant times the value,
+whatever the size.
 
-For L affine layers the value takes a matrix product for each layer.  The gradient takes two more for each, one for the
-weights and one for what flows on to the layer below; the first layer has none below.  So the constant is (3 L - 1) / L
-in the limit of wide layers, where products are all that counts.
+For L affine layers the value takes a matrix product for each layer.  The gradient takes two more
+for each, one for the weights and one for what flows on to the layer below; the first layer has none
+below.  So the constant is (3 L - 1) / L in the limit of wide layers, where products are all that
+counts.
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ def measure(seed, width, quick):
         runs |= {(net.library, VALUE): net.value, (net.library, BOTH): net.value_and_gradient}
     seconds = take_turns(runs, 0.08 if quick else 0.8, least=5)
     for (library, method), turns in seconds.items():
-        yield {"study": "cheap gradient", "library": library, "method": method, "parameters": LAYERS * width ** 2,
-               "inputs": LAYERS * width ** 2, "outputs": 1, "width": width, **spread(turns), "projected": False,
+        yield {"study": "cheap gradient", "library": library, "method": method,
+               "parameters": LAYERS * width ** 2, "inputs": LAYERS * width ** 2, "outputs": 1,
+               "width": width, **spread(turns), "projected": False,
                "ratio": np.median(turns / seconds[library, VALUE])}

@@ -1,7 +1,8 @@
 """The cost of a whole gradient against the number of parameters, by every way there is to one.
 
-Reverse mode takes one pass; the other ways take passes in proportion to the number of parameters, and each pass costs
-in proportion to it as well.  Where that takes too long, a few passes are measured and multiplied: a projection.
+Reverse mode takes one pass; the other ways take passes in proportion to the number of parameters,
+and each pass costs in proportion to it as well.  Where that takes too long, a few passes are
+measured and multiplied: a projection.
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ from . import refgrad_programs, torch_programs
 from ..slope import fit
 from ..timing import DIFFERENCES, ROUNDING, agree, spread, take_turns
 
-FEATURES, BATCH = 32, 128  # numbers in and out for each sample; samples.  A unit of width has 2 * FEATURES parameters
+# Numbers in and out for each sample; samples.  A unit of width has 2 * FEATURES parameters.
+FEATURES, BATCH = 32, 128
 TANGENTS = 256             # at most so many in one batched pass
 STACK = 2 ** 21            # and at most so many numbers in all of them together: 16 MiB
-ASYMPTOTIC = 16            # slopes are fitted to sizes within this factor of the largest: overheads matter least there
+# Slopes are fitted to sizes within this factor of the largest: overheads matter least there.
+ASYMPTOTIC = 16
 MODULES = {"refgrad": refgrad_programs, "torch": torch_programs}
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to a gradient in passes; `name` is both the column's entry and, with underscores, the nets' method."""
+    """A way to a gradient in passes; `name` is both the column's entry and, with underscores, the
+    nets' method."""
 
     name: str
     batched: bool = False
@@ -36,7 +40,8 @@ class Method:
 
 
 REVERSE = Method("reverse")
-IN_PASSES = (Method("forward"), Method("forward batched", batched=True), Method("differences", limit=DIFFERENCES))
+IN_PASSES = (Method("forward"), Method("forward batched", batched=True),
+             Method("differences", limit=DIFFERENCES))
 
 
 class InPasses:
@@ -59,7 +64,8 @@ class InPasses:
 
     def sample(self):
         """One pass over the middle of each leaf: (leaf, part, derivatives) of each."""
-        parts = [(k, self._part(k, n // 2 // self.chunk * self.chunk)) for k, n in enumerate(self.sizes)]
+        parts = [(k, self._part(k, n // 2 // self.chunk * self.chunk))
+                 for k, n in enumerate(self.sizes)]
         return [(k, part, self.one(k, part.start, part.stop)) for k, part in parts]
 
     def _part(self, k, start):
@@ -75,7 +81,8 @@ class InPasses:
 
 
 def sizes(quick):
-    """Widths of the hidden layer; a hundred parameters to two million, in the quick study to ten thousand."""
+    """Widths of the hidden layer; a hundred parameters to two million, in the quick study to ten
+    thousand."""
     return [2 ** k for k in ((1, 4, 7) if quick else (1, 3, 5, 7, *range(8, 16)))]
 
 
@@ -99,22 +106,25 @@ def ways_of(nets):
 
 
 def check(nets, ways):
-    """All ways must lead to refgrad's gradient by reverse mode, wherever a sample of their passes looks."""
+    """All ways must lead to refgrad's gradient by reverse mode, wherever a sample of their passes
+    looks."""
     expected = [np.ravel(g) for g in nets[0].reverse()]
     for net in nets:
         for k, g in enumerate(net.reverse()):
             agree(f"{net.library}, reverse, weight {k}", np.ravel(g), expected[k])
     for (library, method), way in ways.items():
         for k, part, found in way.sample():
-            # Measured by the largest entry of the leaf: a difference of values can be no better than that allows.
+            # Measured by the largest entry of the leaf: a difference of values can be no better
+            # than that allows.
             whole = expected[k].copy()
             whole[part] = found
-            agree(f"{library}, {method.name}, weight {k}, entries {part.start} to {part.stop}", whole, expected[k],
-                  method.limit)
+            agree(f"{library}, {method.name}, weight {k}, entries {part.start} to {part.stop}",
+                  whole, expected[k], method.limit)
 
 
 def measure(seed, width, quick):
-    """Rows for one width.  What can be measured in full has two, so that its projection can be checked against it."""
+    """Rows for one width.  What can be measured in full has two, so that its projection can be
+    checked against it."""
     budget, affordable = (0.06, 0.02) if quick else (1.0, 0.1)
     both = nets(seed, width)
     ways = ways_of(both)
@@ -122,20 +132,23 @@ def measure(seed, width, quick):
     runs = {(net.library, REVERSE, False): net.reverse for net in both}
     runs |= {(*key, True): way.sample for key, way in ways.items()}
     once = take_turns(runs, 0, least=1)
-    runs |= {(*key, False): way.whole for key, way in ways.items() if way.projected(once[*key, True][0]) <= affordable}
+    runs |= {(*key, False): way.whole for key, way in ways.items()
+             if way.projected(once[*key, True][0]) <= affordable}
     peaks = {(net.library, REVERSE): MODULES[net.library].peak_bytes(net.reverse) for net in both}
     peaks |= {key: way.peak_bytes(MODULES[key[0]]) for key, way in ways.items()}
     parameters = sum(both[0].sizes)
     for (library, method, projected), seconds in take_turns(runs, budget).items():
         way = ways.get((library, method))
-        yield {"study": "gradient", "library": library, "method": method.name, "parameters": parameters,
-               "inputs": parameters, "outputs": 1, "width": width, "passes": way.passes if way else 1,
+        yield {"study": "gradient", "library": library, "method": method.name,
+               "parameters": parameters, "inputs": parameters, "outputs": 1, "width": width,
+               "passes": way.passes if way else 1,
                **spread(way.projected(seconds) if projected else seconds),
                "peak_bytes": peaks[library, method], "projected": projected}
 
 
 def curve(rows):
-    """One row for each size: the measured one if there is one, else the projected.  `rows`: a frame of one method."""
+    """One row for each size: the measured one if there is one, else the projected.  `rows`: a frame
+    of one method."""
     return rows.sort_values(["parameters", "projected"]).drop_duplicates("parameters")
 
 

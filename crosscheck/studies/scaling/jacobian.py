@@ -1,4 +1,5 @@
-"""Reverse against forward for whole Jacobians: a sweep for each output against a tangent for each input.
+"""Reverse against forward for whole Jacobians: a sweep for each output against a tangent for each
+input.
 
 Which wins depends on the shape; the map over (inputs, outputs) shows where they break even.
 """
@@ -37,26 +38,32 @@ def warm_up(seed):
 
 
 def measure(seed, inputs, outputs, quick):
-    """Rows for one cell.  `ratio`: forward over reverse, batched over batched where the library has it."""
+    """Rows for one cell.  `ratio`: forward over reverse, batched over batched where the library has
+    it."""
     runs = {(net.library, method): lambda net=net, method=method: net.jacobian(method)
             for net in nets(seed, inputs, outputs) for method in net.methods}
     expected = runs["refgrad", "reverse"]()
 
     def check(who, found):
-        agree(f"{who[0]}, Jacobian by {who[1]}, {inputs} inputs and {outputs} outputs", found, expected)
+        agree(f"{who[0]}, Jacobian by {who[1]}, {inputs} inputs and {outputs} outputs", found,
+              expected)
 
-    seconds = take_turns(runs, 0.02 if quick else 0.15, least=1 if quick else 2, most=15, check=check)
+    seconds = take_turns(runs, 0.02 if quick else 0.15, least=1 if quick else 2, most=15,
+                         check=check)
     for (library, method), turns in seconds.items():
         rival = seconds.get((library, RIVAL.get(method, method)), seconds[library, "reverse"])
-        yield {"study": "jacobian", "library": library, "method": method, "parameters": HIDDEN * (inputs + outputs),
-               "inputs": inputs, "outputs": outputs, "width": HIDDEN, **spread(turns), "projected": False,
+        yield {"study": "jacobian", "library": library, "method": method,
+               "parameters": HIDDEN * (inputs + outputs), "inputs": inputs, "outputs": outputs,
+               "width": HIDDEN, **spread(turns), "projected": False,
                "ratio": np.median(turns) / np.median(rival)}
 
 
 def crossover(rows):
-    """(c, p): forward and reverse break even near outputs / inputs = c; the ratio falls as (outputs / inputs)^-p.
+    """(c, p): forward and reverse break even near outputs / inputs = c; the ratio falls as (outputs
+    / inputs)^-p.
 
-    `rows`: a frame of one forward method.  Least squares on log ratio = p (log c - log(outputs / inputs)).
+    `rows`: a frame of one forward method.  Least squares on log ratio = p (log c - log(outputs /
+    inputs)).
     """
     slope, at_one = np.polyfit(np.log(rows["outputs"] / rows["inputs"]), np.log(rows["ratio"]), 1)
     return float(np.exp(-at_one / slope)), float(-slope)

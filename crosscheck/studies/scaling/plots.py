@@ -7,19 +7,22 @@ from . import cheap_gradient
 from .gradient import ASYMPTOTIC, curve
 from .jacobian import crossover
 
-METHODS = {"reverse": "#0072B2", "forward": "#D55E00", "forward batched": "#E69F00", "differences": "#777777"}
+METHODS = {"reverse": "#0072B2", "forward": "#D55E00", "forward batched": "#E69F00",
+           "differences": "#777777"}
 TIMES = {1e-6: "1 µs", 1e-3: "1 ms", 1: "1 s", 60: "1 min", 3600: "1 h", 86400: "1 day"}
 BYTES = {1e4: "10 kB", 1e5: "100 kB", 1e6: "1 MB", 1e7: "10 MB", 1e8: "100 MB", 1e9: "1 GB"}
 
 
 @plot()
 def plot_gradient(frame):
-    """Time and memory of a whole gradient against the number of parameters, by library and method."""
+    """Time and memory of a whole gradient against the number of parameters, by library and
+    method."""
     frame = frame[frame["study"] == "gradient"]
     libraries = list(dict.fromkeys(frame["library"]))
-    figure, axes = plt.subplots(2, len(libraries), figsize=(11.5, 7.4), sharex=True, sharey="row", squeeze=False,
-                                height_ratios=(1.6, 1))
-    # Fixed margins rather than an automatic layout: the labels beside the curves are placed by where the axes are.
+    figure, axes = plt.subplots(2, len(libraries), figsize=(11.5, 7.4), sharex=True, sharey="row",
+                                squeeze=False, height_ratios=(1.6, 1))
+    # Fixed margins rather than an automatic layout: the labels beside the curves are placed by
+    # where the axes are.
     figure.subplots_adjust(left=0.075, right=0.855, bottom=0.07, top=0.86, wspace=0.42, hspace=0.1)
     labels = []
     for column, library in zip(axes.T, libraries):
@@ -34,17 +37,21 @@ def plot_gradient(frame):
     _ticks(axes[1, 0], BYTES)
     for ax, ends, apart in sum(labels, []):  # once the axes' limits are settled
         _label_ends(ax, frame["parameters"].max() * 1.25, ends, apart)
-    figure.suptitle(_gradient_title(frame) + "\nfilled: measured; hollow, dashed: projected from a few passes; "
-                    "slopes: 95 % intervals, fitted where it is grey", x=0.015, y=0.98, ha="left", fontsize=11)
+    figure.suptitle(_gradient_title(frame) + "\nfilled: measured; hollow, dashed: projected from a "
+                    "few passes; slopes: 95 % intervals, fitted where it is grey", x=0.015, y=0.98,
+                    ha="left", fontsize=11)
     return figure
 
 
 def _gradient_title(frame):
     """The largest size in a sentence."""
-    last = frame[(frame["parameters"] == frame["parameters"].max()) & (frame["library"] == "refgrad")]
-    seconds = {m: float(curve(last[last["method"] == m])["seconds"].iloc[0]) for m in ("reverse", "forward")}
-    return (f"The gradient for {int(last['parameters'].iloc[0]):,} parameters: {_duration(seconds['reverse'])} in "
-            f"reverse, {_duration(seconds['forward'])} forward (refgrad)")
+    last = (
+        frame[(frame["parameters"] == frame["parameters"].max()) & (frame["library"] == "refgrad")])
+    seconds = {m: float(curve(last[last["method"] == m])["seconds"].iloc[0])
+               for m in ("reverse", "forward")}
+    return (f"The gradient for {int(last['parameters'].iloc[0]):,} parameters: "
+            f"{_duration(seconds['reverse'])} in reverse, {_duration(seconds['forward'])} forward "
+            "(refgrad)")
 
 
 def _duration(seconds):
@@ -69,7 +76,8 @@ def _times(ax, rows):
         everywhere = rows[method][rows[method]["projected"].astype(bool)]
         ax.plot(x, y, "--", color=color, lw=1.3)
         ax.plot(x[measured], y[measured], "-o", color=color, lw=1.8, ms=4)
-        ax.plot(everywhere["parameters"], everywhere["seconds"], "o", mfc="none", mec=color, ms=5.5, mew=1)
+        ax.plot(everywhere["parameters"], everywhere["seconds"], "o", mfc="none", mec=color,
+                ms=5.5, mew=1)
         slope, low, high = points[["slope", "slope_low", "slope_high"]].iloc[0]
         labels.append((y[-1], f"{method}\nslope {slope:.2f}  [{low:.2f}, {high:.2f}]", color))
     ax.set(xscale="log", yscale="log")
@@ -100,20 +108,22 @@ def _ticks(ax, names):
 
 
 def _label_ends(ax, x, labels, apart):
-    """Labels (y, text, colour) beside the ends of curves, at least `apart` points from each other."""
+    """Labels (y, text, colour) beside the ends of curves, at least `apart` points from each
+    other."""
     scale = ax.figure.dpi / 72
     labels = sorted(labels)
     heights = [ax.transData.transform((x, y))[1] / scale for y, _, _ in labels]
     top = ax.bbox.y1 / scale - apart / 2 - (len(labels) - 1) * apart
     places = [min(h - n * apart, top) for n, h in enumerate(heights)]
-    for i in range(1, len(places)):  # neighbours that are too near move apart around their mean: least squares
+    # Neighbours that are too near move apart around their mean: least squares.
+    for i in range(1, len(places)):
         j = i
         while j and np.mean(places[j:i + 1]) < places[j - 1]:
             j -= 1
         places[j:i + 1] = [np.mean(places[j:i + 1])] * (i + 1 - j)
     for n, ((y, text, color), height) in enumerate(zip(labels, heights)):
-        ax.annotate(text, (x, y), (4, places[n] + n * apart - height), textcoords="offset points", va="center",
-                    color=color, fontsize=8.5, annotation_clip=False)
+        ax.annotate(text, (x, y), (4, places[n] + n * apart - height), textcoords="offset points",
+                    va="center", color=color, fontsize=8.5, annotation_clip=False)
 
 
 @plot(**{"axes.spines.left": False, "axes.spines.bottom": False})
@@ -124,7 +134,8 @@ def plot_jacobian(frame):
               ("torch", "forward"): "a pass per input, a sweep per output",
               ("refgrad", "forward batched"): "one pass for all, a sweep per output",
               ("torch", "forward batched"): "one pass for all, one sweep for all"}
-    figure, axes = plt.subplots(2, 2, figsize=(8.3, 9.4), sharex=True, sharey=True, layout="constrained")
+    figure, axes = plt.subplots(2, 2, figsize=(8.3, 9.4), sharex=True, sharey=True,
+                                layout="constrained")
     for ax, ((library, method), what) in zip(axes.flat, panels.items()):
         rows = frame[(frame["library"] == library) & (frame["method"] == method)]
         image = _map(ax, rows.pivot(index="outputs", columns="inputs", values="ratio"))
@@ -133,12 +144,13 @@ def plot_jacobian(frame):
         ax.set_xlabel("inputs")
     for ax in axes[:, 0]:
         ax.set_ylabel("outputs")
-    bar = figure.colorbar(image, ax=axes, shrink=0.5, aspect=30, location="bottom", ticks=[-2, -1, 0, 1, 2])
+    bar = figure.colorbar(image, ax=axes, shrink=0.5, aspect=30, location="bottom",
+                          ticks=[-2, -1, 0, 1, 2])
     bar.ax.set_xticklabels(["forward\n100x faster", "10x", "equal", "10x", "reverse\n100x faster"])
     bar.outline.set_visible(False)
-    figure.suptitle("Jacobians: forward mode wins where there are more outputs than inputs, else reverse mode\n"
-                    "number: how many times faster; solid: break-even; dashed: as many inputs as outputs",
-                    x=0.01, ha="left", fontsize=10)
+    figure.suptitle("Jacobians: forward mode wins where there are more outputs than inputs, else "
+                    "reverse mode\nnumber: how many times faster; solid: break-even; dashed: as "
+                    "many inputs as outputs", x=0.01, ha="left", fontsize=10)
     return figure
 
 
@@ -163,7 +175,8 @@ def _map(ax, ratio):
 def _verdict(rows, method):
     if method == "forward":
         return f"break-even near outputs = {crossover(rows)[0]:.2g} x inputs"
-    # Batched passes do not cost in proportion to their number: no single ratio tells where they break even.
+    # Batched passes do not cost in proportion to their number: no single ratio tells where they
+    # break even.
     return f"forward wins {int((rows['ratio'] < 1).sum())} of {len(rows)} shapes"
 
 
@@ -184,9 +197,11 @@ def plot_cheap_gradient(frame):
     ax.set_xticks(widths, widths)
     ax.hlines(constant, widths[0], widths[-1], color="#555555", lw=1, ls="--")
     ax.minorticks_off()
-    ax.text(widths[0], 0.3, f"dashed: {constant:.2f} = {3 * cheap_gradient.LAYERS - 1} matrix products for value "
-            f"and gradient / {cheap_gradient.LAYERS} for the value", fontsize=8.5, color="#555555")
+    ax.text(widths[0], 0.3, f"dashed: {constant:.2f} = {3 * cheap_gradient.LAYERS - 1} matrix "
+            f"products for value and gradient / {cheap_gradient.LAYERS} for the value",
+            fontsize=8.5, color="#555555")
     ax.grid(axis="y", lw=0.4, alpha=0.6)
     _label_ends(ax, widths[-1] * 1.05, labels, apart=13)
-    ax.set_title("A gradient costs a few values, however many parameters there are", loc="left", fontsize=11)
+    ax.set_title("A gradient costs a few values, however many parameters there are", loc="left",
+                 fontsize=11)
     return figure

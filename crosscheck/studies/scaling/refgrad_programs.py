@@ -1,4 +1,5 @@
-"""The programs that the studies measure, by refgrad; `torch_programs` has the same, under the same names, by torch."""
+"""The programs that the studies measure, by refgrad; `torch_programs` has the same, under the same
+names, by torch."""
 
 from __future__ import annotations
 
@@ -8,11 +9,13 @@ import numpy as np
 
 from refgrad import grad, jacobian, jit, jvp, nn, value_and_grad
 
-STEP = 2.0 ** -17  # of central differences: a power of two near eps^(1/3), where truncation and rounding balance
+# Of central differences: a power of two near eps^(1/3), where truncation and rounding balance.
+STEP = 2.0 ** -17
 
 
 def peak_bytes(run):
-    """The most memory that ``run()`` holds at a time, beyond what was held before: arrays and Python objects."""
+    """The most memory that ``run()`` holds at a time, beyond what was held before: arrays and
+    Python objects."""
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
@@ -23,9 +26,11 @@ def peak_bytes(run):
 
 
 class WideNet:
-    """f(W1, W2) = mean((tanh(x W1') W2' - y)^2), one hidden layer.  x, y: (batch, d); W1: (width, d); W2: (d, width).
+    """f(W1, W2) = mean((tanh(x W1') W2' - y)^2), one hidden layer.  x, y: (batch, d); W1: (width,
+    d); W2: (d, width).
 
-    A *pass* gives the derivatives with respect to the entries start ... stop of one weight matrix, in C order.
+    A *pass* gives the derivatives with respect to the entries start ... stop of one weight matrix,
+    in C order.
     """
 
     library = "refgrad"
@@ -55,7 +60,8 @@ class WideNet:
             entry[start] = 0
 
     def forward_batched(self, leaf, start, stop):
-        """One pass with stop - start tangents: the Jacobian with respect to a block of the matrix."""
+        """One pass with stop - start tangents: the Jacobian with respect to a block of the
+        matrix."""
         W = self.weights[leaf]
         flat = W.reshape(-1)
 
@@ -107,7 +113,8 @@ class VectorNet:
 
 
 class DeepNet:
-    """f(W...) = mean((W_L relu(... W_2 relu(W_1 x)))^2).  x: (batch, width); every W: (width, width)."""
+    """f(W...) = mean((W_L relu(... W_2 relu(W_1 x)))^2).  x: (batch, width); every W: (width,
+    width)."""
 
     library = "refgrad"
 

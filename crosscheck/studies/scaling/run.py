@@ -1,7 +1,9 @@
 """How the cost of derivatives grows: reverse mode against forward mode, by refgrad and by torch.
 
-    gradient        time and memory of a whole gradient against the number of parameters, and the slope of the growth
-    jacobian        reverse against forward over the shape of the Jacobian, and where they break even
+    gradient        time and memory of a whole gradient against the number of parameters, and the
+                    slope of the growth
+    jacobian        reverse against forward over the shape of the Jacobian, and where they break
+                    even
     cheap gradient  value and gradient over value, against width
 
 Contenders must agree before they are timed; `timing` says how, `gradient` what is a projection.
@@ -18,11 +20,13 @@ from . import TABLE
 
 def count(quick):
     """How many measurements there are: how often `run_scaling` calls `tick`."""
-    return len(gradient.sizes(quick)) + len(jacobian.sizes(quick)) + len(cheap_gradient.sizes(quick))
+    return (len(gradient.sizes(quick)) + len(jacobian.sizes(quick))
+            + len(cheap_gradient.sizes(quick)))
 
 
 def run_scaling(seed=0, quick=False, tick=lambda description: None):
-    """Measure everything: the frame of scaling.csv.  Contenders that disagree raise `Disagreement`."""
+    """Measure everything: the frame of scaling.csv.  Contenders that disagree raise
+    `Disagreement`."""
     rows = []
     with equal_threads() as threads:
         gradient.warm_up(seed)

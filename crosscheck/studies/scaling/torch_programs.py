@@ -1,4 +1,5 @@
-"""The programs that the studies measure, by torch; NumPy arrays go in and come out.  See `refgrad_programs`."""
+"""The programs that the studies measure, by torch; NumPy arrays go in and come out.  See
+`refgrad_programs`."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ def peak_bytes(run):
 
     It counts the storage of tensors, by the allocator's own record of every allocation and release.
     """
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler writes its starts and stops to the terminal
+    # Else the profiler writes its starts and stops to the terminal.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     with torch.autograd.profiler.profile(profile_memory=True) as profile:
         run()
     events = [e for e in profile.kineto_results.events() if e.name() == "[memory]"]
@@ -99,7 +101,8 @@ def _basis(x):
     return torch.eye(x.numel(), dtype=x.dtype).view(-1, *x.shape)
 
 
-JACOBIANS = {"reverse": _by_sweeps, "reverse batched": jacrev, "forward": _by_tangents, "forward batched": jacfwd}
+JACOBIANS = {"reverse": _by_sweeps, "reverse batched": jacrev, "forward": _by_tangents,
+             "forward batched": jacfwd}
 
 
 class VectorNet:

@@ -8,8 +8,8 @@ import pandas as pd
 
 from .contenders import OURS, WRITTEN, in_words
 
-SMALL = ("MLP 8", "MLP 32", "tanh MLP 32", "64 tanh layers of 32", "batch norm 32", "MSE with L2 32",
-         "SGD step, digits")
+SMALL = ("MLP 8", "MLP 32", "tanh MLP 32", "64 tanh layers of 32", "batch norm 32",
+         "MSE with L2 32", "SGD step, digits")
 #: Widths of the MLPs -> problems.
 NARROW, MIDDLE, WIDE = ("MLP 8", "MLP 32", "tanh MLP 32"), ("MLP 128", "MLP 512", "tanh MLP 128"), (
     "MLP 1024", "MLP 2048")
@@ -20,8 +20,9 @@ WAYS = {OURS: "over_refgrad", WRITTEN: "over_jit"}
 
 @dataclass(frozen=True)
 class Aim:
-    """A limit for the worst of all problems and dtypes: for `contender`'s time in parts of refgrad's, at least; for
-    refgrad's own in parts of the hand-written version's, at most.  Judged for refgrad as it is, and written down."""
+    """A limit for the worst of all problems and dtypes: for `contender`'s time in parts of
+    refgrad's, at least; for refgrad's own in parts of the hand-written version's, at most.  Judged
+    for refgrad as it is, and written down."""
 
     what: str
     limit: float
@@ -33,11 +34,15 @@ class Aim:
         row, by = {"aim": self.what, "limit": self.limit}, {}
         for way, column in WAYS.items():
             who, column = (way, "ratio") if self.contender == OURS else (self.contender, column)
-            rows = frame[(frame["contender"] == who) & frame["problem"].isin(self.problems) & frame[column].notna()]
+            rows = frame[(frame["contender"] == who) & frame["problem"].isin(self.problems)
+                         & frame[column].notna()]
             if len(rows):
-                worst = rows.loc[rows[column].idxmax() if self.contender == OURS else rows[column].idxmin()]
-                by[way] = worst[column] / self.limit if self.contender == OURS else self.limit / worst[column]
-                row[way], row[f"{way}: the worst of"] = worst[column], f"{worst['problem']}, {worst['dtype']}"
+                worst = rows.loc[rows[column].idxmax() if self.contender == OURS
+                                 else rows[column].idxmin()]
+                by[way] = (worst[column] / self.limit if self.contender == OURS
+                           else self.limit / worst[column])
+                row[way], row[f"{way}: the worst of"] = (worst[column],
+                                                         f"{worst['problem']}, {worst['dtype']}")
         if not by:
             return None
         best = min(by, key=by.get)
@@ -52,10 +57,12 @@ AIMS = (
     Aim("refgrad over NumPy by hand, CNN, transformer block, LSTM: at most", 1.3, NETS),
     Aim("torch over refgrad, small nets: at least", 2.5, SMALL, "torch"),
     Aim("torch over refgrad, wider nets: at least", 1.0, MIDDLE + WIDE, "torch"),
-    Aim("jax.jit over refgrad, MLPs up to width 128: at least", 1.0, (*NARROW, "MLP 128"), "jax.jit"),
+    Aim("jax.jit over refgrad, MLPs up to width 128: at least", 1.0, (*NARROW, "MLP 128"),
+        "jax.jit"),
     Aim("HIPS autograd over refgrad, small nets: at least", 5.0, SMALL, "HIPS autograd"),
     Aim("MyGrad over refgrad, small nets: at least", 2.5, SMALL, "MyGrad"),
-    Aim("torch over refgrad, 200 elementwise operations: at least", 2.0, ("200 elementwise",), "torch"),
+    Aim("torch over refgrad, 200 elementwise operations: at least", 2.0, ("200 elementwise",),
+        "torch"),
 )
 
 
@@ -65,14 +72,16 @@ COLUMNS = ("aim", "threads", "limit", "met by", "missed by the factor",
 
 def judged(frame):
     """A row for each aim that the measurements speak of, and each number of threads."""
-    found = [{"threads": threads, **row} for aim in AIMS for threads, rows in frame.groupby("threads")
+    found = [{"threads": threads, **row} for aim in AIMS
+             for threads, rows in frame.groupby("threads")
              if (row := aim.judged(rows))]
     return pd.DataFrame(found, columns=COLUMNS).astype({"missed by the factor": float})
 
 
 def sentence(frame):
     """What was found, in a few words for each number of threads."""
-    said = [f"With {in_words(threads)} {_of_equal_threads(rows)}" for threads, rows in frame.groupby("threads")]
+    said = [f"With {in_words(threads)} {_of_equal_threads(rows)}"
+            for threads, rows in frame.groupby("threads")]
     return ". ".join(said) or "Nothing was measured"
 
 
@@ -84,15 +93,17 @@ def _of_equal_threads(frame):
             parts.append(f"{spans[0]} at width {name} ({spans[1]} written down by jit)")
     said = []
     if parts:
-        said.append(f"for value and gradient of an MLP refgrad takes, in parts of NumPy by hand, {', '.join(parts)}")
+        said.append("for value and gradient of an MLP refgrad takes, in parts of NumPy by hand, "
+                    f"{', '.join(parts)}")
     spans = [_span(frame, NETS, way, "ratio") for way in WAYS]
     if all(spans):
         said.append(f"for a CNN, a transformer block and an LSTM it takes {spans[0]} "
                     f"({spans[1]} written down by jit)")
     spans = [_span(frame, SMALL, "torch", column) for column in WAYS.values()]
     if all(spans):
-        said.append(f"on small nets torch takes {spans[0]} times as long as refgrad, {spans[1]} times as long as "
-                    f"refgrad.jit, and {_span(frame, SMALL, 'torch', 'ratio')} times as long as NumPy by hand")
+        said.append(f"on small nets torch takes {spans[0]} times as long as refgrad, {spans[1]} "
+                    f"times as long as refgrad.jit, and {_span(frame, SMALL, 'torch', 'ratio')} "
+                    "times as long as NumPy by hand")
     table = judged(frame)
     missed = table[table["met by"] == "none"]
     if len(table):
@@ -103,7 +114,8 @@ def _of_equal_threads(frame):
 
 
 def _span(frame, problems, contender, column):
-    found = frame.loc[(frame["contender"] == contender) & frame["problem"].isin(problems), column].dropna()
+    found = frame.loc[(frame["contender"] == contender) & frame["problem"].isin(problems),
+                      column].dropna()
     if not len(found):
         return ""
     low, high = f"{found.min():.2f}", f"{found.max():.2f}"

@@ -20,7 +20,8 @@ VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUME
 
 def thread_counts():
     """One thread, and what libraries start if nobody tells them: one for each processor."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    processors = (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
+                  else os.cpu_count())
     return tuple(dict.fromkeys((1, processors)))
 
 
@@ -70,8 +71,8 @@ CONTENDERS = (
     Contender(OURS, "crosscheck.studies.speed.refgrad_side", "refgrad"),
     Contender(WRITTEN, "crosscheck.studies.speed.refgrad_side", "refgrad", function="prepare_jit"),
     Contender("torch", "crosscheck.studies.speed.peers.torch_speed", "torch"),
-    Contender("torch.compile", "crosscheck.studies.speed.peers.torch_speed", "torch", function="prepare_compiled",
-              full_only=True, lacks=("hvp", "steps"),
+    Contender("torch.compile", "crosscheck.studies.speed.peers.torch_speed", "torch",
+              function="prepare_compiled", full_only=True, lacks=("hvp", "steps"),
               needs=(os.environ.get("CXX", "g++"), "clang++")),
     Contender("jax.jit", "crosscheck.studies.speed.peers.jax_speed", "jax"),
     Contender("HIPS autograd", "crosscheck.studies.speed.peers.autograd_speed", "autograd",
@@ -96,10 +97,10 @@ class Worker:
     def __init__(self, contender, threads=1):
         self.contender, self.threads = contender, threads
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "crosscheck.studies.speed.worker", contender.module, contender.function,
-             str(threads)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-            env=environment(threads))
+            [sys.executable, "-m", "crosscheck.studies.speed.worker", contender.module,
+             contender.function, str(threads)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            start_new_session=True, env=environment(threads))
 
     def ask(self, request, *arguments):
         """What the worker answers; raises Failed."""

@@ -1,9 +1,11 @@
-"""The benchmark: contenders that agree take turns, in rounds and in random order, each in its own process.
+"""The benchmark: contenders that agree take turns, in rounds and in random order, each in its own
+process.
 
-A block is as many calls as take BLOCK seconds, after a pause in which the processor comes to rest.  A block during
-which the process did not have a processor to itself is thrown away and asked for again.  All are measured with one
-thread, and with as many as libraries start if nobody tells them.  The figure of a contender
-is the median, over the rounds, of its time in parts of the hand-written version's time in the same round.
+A block is as many calls as take BLOCK seconds, after a pause in which the processor comes to rest.
+A block during which the process did not have a processor to itself is thrown away and asked for
+again.  All are measured with one thread, and with as many as libraries start if nobody tells them.
+The figure of a contender is the median, over the rounds, of its time in parts of the hand-written
+version's time in the same round.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from .problems import DTYPES, chosen, draw, rounding
 from . import TABLE
 
 PAUSE = 3e-3             # seconds, before a block
-QUIET = 0.98             # of the wall time a process must have had its processor, or the block is thrown away
+# Of the wall time a process must have had its processor, or the block is thrown away.
+QUIET = 0.98
 AGAIN = 2                # how often a block is asked for again
 LEAST, MOST = 7, 101     # rounds
 
@@ -90,7 +93,8 @@ def measure(workers, problem, dtype, seed, effort):
                 calls[who] = max(1, ceil(effort.block / worker.ask("warm_up", effort.warm_up)))
                 taking_part[who] = worker
             else:
-                notes[who] = f"refused: its answer is off by {off[who]:.3g} times what rounding explains"
+                notes[who] = (f"refused: its answer is off by {off[who]:.3g} times what rounding "
+                              "explains")
         except Failed as failure:
             notes[who] = str(failure)
     rounds = Rounds(taking_part, calls, np.random.default_rng([seed, 1]))
@@ -100,16 +104,19 @@ def measure(workers, problem, dtype, seed, effort):
         notes = {who: note or f"not timed: {failure}" for who, note in notes.items()}
     by_name = {w.contender.name: w for w in workers}
     return [{"problem": problem.name, "dtype": dtype, "contender": who, "off": off[who],
-             "threads": by_name[who].threads, "version": by_name[who].contender.version, "note": note,
-             **(rounds.columns(who) if not note else {"rounds": 0, "thrown_away": 0})} for who, note in notes.items()]
+             "threads": by_name[who].threads, "version": by_name[who].contender.version,
+             "note": note, **(rounds.columns(who) if not note else {"rounds": 0, "thrown_away": 0})}
+            for who, note in notes.items()]
 
 
 def apart(found, expected, dtype):
-    """The largest error of the value and of any array, in parts of its largest entry; inf for what is not alike."""
+    """The largest error of the value and of any array, in parts of its largest entry; inf for what
+    is not alike."""
     (value, gradients), (right, leaves) = found, expected
     pairs = [*zip(gradients, leaves), *([] if value is None else [(value, right)])]
     if len(gradients) != len(leaves) or any(
-            np.shape(g) != np.shape(e) or isinstance(g, np.ndarray) and g.dtype != dtype for g, e in pairs):
+            np.shape(g) != np.shape(e) or isinstance(g, np.ndarray) and g.dtype != dtype
+            for g, e in pairs):
         return np.inf
     errors = [np.max(np.abs(np.asarray(g, float) - e)) / np.max(np.abs(e)) for g, e in pairs]
     return np.inf if np.isnan(errors).any() else float(max(errors))
@@ -129,7 +136,8 @@ class Rounds:
         start = perf_counter()
         for n in range(MOST):
             spent = perf_counter() - start
-            if n >= LEAST and spent > budget and (spent > 2 * budget or min(map(len, self.busy.values())) >= LEAST):
+            if n >= LEAST and spent > budget and (spent > 2 * budget
+                                                  or min(map(len, self.busy.values())) >= LEAST):
                 break
             for who in self.rng.permutation(list(self.workers)):
                 self.seconds[who].append(self._block(who))
@@ -155,10 +163,12 @@ class Rounds:
 
 
 def machine():
-    """The processor, and for which kind of it BLAS has its kernels: all that NumPy multiplies depends on them."""
+    """The processor, and for which kind of it BLAS has its kernels: all that NumPy multiplies
+    depends on them."""
     try:
         with open("/proc/cpuinfo") as lines:
-            name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+            name = next(line.partition(":")[2].strip() for line in lines
+                        if line.startswith("model name"))
     except (OSError, StopIteration):
         name = platform.processor() or platform.machine()
     return f"{name}, {os.cpu_count()} cores{_blas()}"
@@ -169,8 +179,8 @@ def _blas():
         from threadpoolctl import threadpool_info
     except ImportError:
         return ""
-    kinds = [f"{b['internal_api']} {b['version']} for {b['architecture']}" for b in threadpool_info()
-             if b["user_api"] == "blas" and b.get("architecture")]
+    kinds = [f"{b['internal_api']} {b['version']} for {b['architecture']}"
+             for b in threadpool_info() if b["user_api"] == "blas" and b.get("architecture")]
     return "".join(f", NumPy with {kind}" for kind in kinds[:1])
 
 
@@ -180,10 +190,11 @@ def _median(a):
 
 
 def median_interval(values, confidence=0.95):
-    """(median, low, high, how many values) of those that are finite, with no assumption about their distribution.
+    """(median, low, high, how many values) of those that are finite, with no assumption about their
+    distribution.
 
-    Of n values the number below the true median is binomial(n, 1/2); so it lies between the k-th smallest and the k-th
-    largest but for twice the probability that fewer than k are below it.
+    Of n values the number below the true median is binomial(n, 1/2); so it lies between the k-th
+    smallest and the k-th largest but for twice the probability that fewer than k are below it.
     """
     values = np.sort(values[np.isfinite(values)])
     n = len(values)
@@ -198,10 +209,11 @@ def median_interval(values, confidence=0.95):
 
 
 def side_by_side(speed):
-    """A line for each number of threads, problem and dtype: microseconds by hand, and each contender's ratio with its
-    interval."""
+    """A line for each number of threads, problem and dtype: microseconds by hand, and each
+    contender's ratio with its interval."""
     lines = []
-    for (threads, problem, dtype), rows in speed.groupby(["threads", "problem", "dtype"], sort=False):
+    for (threads, problem, dtype), rows in speed.groupby(["threads", "problem", "dtype"],
+                                                         sort=False):
         rows = rows.set_index("contender")
         line = {"threads": threads, "problem": problem, "dtype": dtype}
         for who in speed["contender"].unique():

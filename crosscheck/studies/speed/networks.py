@@ -21,7 +21,8 @@ APART = 5e-6
 class Network(NamedTuple):
     """draw(problem, rng) -> (parameters, x, y) in float64; loss(F, problem, parameters, x, y).
 
-    sums(problem): the lengths of the sums on the longest way from a parameter to the value and back.
+    sums(problem): the lengths of the sums on the longest way from a parameter to the value and
+    back.
     """
 
     draw: Callable

@@ -1,7 +1,7 @@
 """The limit: value and gradient in closed matrix form, written by hand in NumPy for each problem.
 
-Nothing is computed twice or kept without need, and what can be done in place is.  Like all contenders it returns new
-arrays at every call.  With G = dL/dZ for Z = H W' + 1 b':
+Nothing is computed twice or kept without need, and what can be done in place is.  Like all
+contenders it returns new arrays at every call.  With G = dL/dZ for Z = H W' + 1 b':
 
     dL/dW = G' H,    dL/db = G' 1,    dL/dH = G W
 """
@@ -27,8 +27,10 @@ def prepare(problem, data):
     if problem.batch_norm:
         return lambda: batch_normalized(data.parameters, data.x, data.y, ones)
     if problem.kind == "train":
-        return lambda: descent(data.parameters, *perceptron(data.parameters, data.x, data.y, ones, problem.activation))
-    return lambda: perceptron(data.parameters, data.x, data.y, ones, problem.activation, problem.kind == "regress")
+        return lambda: descent(data.parameters, *perceptron(data.parameters, data.x, data.y, ones,
+                                                            problem.activation))
+    return lambda: perceptron(data.parameters, data.x, data.y, ones, problem.activation,
+                              problem.kind == "regress")
 
 
 def arrays(result):
@@ -73,8 +75,10 @@ def descent(p, value, gradients):
 
 
 def batch_normalized(p, x, y, ones):
-    """Z = (A - mean A) / s, H = relu(scale Z + shift).  With P = G scale, the gradient of the projection is
-    dL/dA = (P - mean P - Z mean(Z P)) / s, and its means are sums that the gradients of shift and scale need anyway."""
+    """Z = (A - mean A) / s, H = relu(scale Z + shift).  With P = G scale, the gradient of the
+    projection is
+    dL/dA = (P - mean P - Z mean(Z P)) / s, and its means are sums that the gradients of shift and
+    scale need anyway."""
     n, kept, h, last = len(x), [], x, len(p) - 2
     for k in range(0, last, 3):
         Z = h @ p[k].T
@@ -103,7 +107,8 @@ def batch_normalized(p, x, y, ones):
 
 
 def chain(z, factor, shift):
-    """z = tanh(factor sin z + shift), again and again: the gradient is the product of all slopes, taken at once."""
+    """z = tanh(factor sin z + shift), again and again: the gradient is the product of all slopes,
+    taken at once."""
     states = np.empty((STEPS + 1, len(z)), z.dtype)
     states[0] = z
     for before, after in zip(states, states[1:]):
@@ -121,7 +126,8 @@ def chain(z, factor, shift):
 
 
 def hessian_vector(p, v, x, y, ones):
-    """R forward and backward (Pearlmutter 1994): every line of `perceptron` differentiated along v.  R relu'(Z) = 0.
+    """R forward and backward (Pearlmutter 1994): every line of `perceptron` differentiated along v.
+    R relu'(Z) = 0.
 
     The value is no part of it; its place is taken by the slope of the loss along v.
     """
@@ -144,7 +150,8 @@ def hessian_vector(p, v, x, y, ones):
     softmax_cross_entropy(S, y)
     slope, n = np.vdot(S, dS), len(y)
     softmax = S.copy()
-    softmax.ravel()[y * n + np.arange(n)] += 1 / n  # it is softmax / n; d softmax = softmax . (dS - <softmax, dS>)
+    # It is softmax / n; d softmax = softmax . (dS - <softmax, dS>).
+    softmax.ravel()[y * n + np.arange(n)] += 1 / n
     dS -= np.einsum("cn,cn->n", softmax, dS) * n
     dS *= softmax
     products = [None] * len(p)

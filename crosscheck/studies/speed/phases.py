@@ -1,4 +1,5 @@
-"""Where the harness's time goes: a clock that stands beside it, and is told when a phase begins and ends."""
+"""Where the harness's time goes: a clock that stands beside it, and is told when a phase begins and
+ends."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ from ...subjects.libraries import USUAL
 
 #: What the harness does beside, and, within what runs on balls, the sweep back.
 DRAWING, WRITING, BACK = "drawing", "writing", "going back"
-PHASES = (DRAWING, GRADIENTS, f"{GRADIENTS}, {BACK}", DIFFERENCES, BOUNDS, f"{BOUNDS}, {BACK}", *map(floats, USUAL),
-          VERDICTS, WRITING)
+PHASES = (DRAWING, GRADIENTS, f"{GRADIENTS}, {BACK}", DIFFERENCES, BOUNDS, f"{BOUNDS}, {BACK}",
+          *map(floats, USUAL), VERDICTS, WRITING)
 
 
 class Clock:

@@ -1,4 +1,5 @@
-"""What is timed: small programs as data, and the one interpreter that runs them in any framework's functions.
+"""What is timed: small programs as data, and the one interpreter that runs them in any framework's
+functions.
 
 The arrays are the same in float32 and float64, bit for bit.
 """
@@ -14,14 +15,16 @@ from .networks import CLASSES, NETWORKS, exact, gaps
 BATCH = 128
 DTYPES = ("float32", "float64")
 WEIGHT_DECAY = 1e-3
-RATE = 1.0  # of a step of gradient descent: so large that an error of the gradient shows in the new parameters
+# Of a step of gradient descent: so large that an error of the gradient shows in the new parameters.
+RATE = 1.0
 NUMBERS, STEPS = 10, 50  # of the chain, each step of which has four operations
 
 
 @dataclass(frozen=True)
 class Problem:
-    """`kind`: classify (softmax cross-entropy), train (the same, and the new parameters in place of the gradient),
-    regress (mean square and L2), chain, hvp (a Hessian times a vector), or one of NETWORKS."""
+    """`kind`: classify (softmax cross-entropy), train (the same, and the new parameters in place of
+    the gradient), regress (mean square and L2), chain, hvp (a Hessian times a vector), or one of
+    NETWORKS."""
 
     name: str
     kind: str
@@ -34,7 +37,8 @@ class Problem:
 
     @property
     def per_layer(self):
-        """Arrays of a hidden layer: weight and bias; or weight, scale and shift, since batch norm removes a bias."""
+        """Arrays of a hidden layer: weight and bias; or weight, scale and shift, since batch norm
+        removes a bias."""
         return 3 if self.batch_norm else 2
 
 
@@ -81,11 +85,13 @@ class Data:
 
 def draw(problem, seed=0):
     """The data in float64, every number of which float32 has too."""
-    rng = np.random.default_rng([seed, PROBLEMS.index(problem) if problem in PROBLEMS else len(PROBLEMS)])
+    rng = np.random.default_rng([seed,
+                                 PROBLEMS.index(problem) if problem in PROBLEMS else len(PROBLEMS)])
     if problem.kind in NETWORKS:
         return Data(*NETWORKS[problem.kind].draw(problem, rng), [])
     if problem.kind == "chain":
-        start, factor, shift = (exact(rng.uniform(*span, NUMBERS)) for span in ((-1, 1), (0.9, 1.6), (-0.2, 0.2)))
+        start, factor, shift = (exact(rng.uniform(*span, NUMBERS))
+                                for span in ((-1, 1), (0.9, 1.6), (-0.2, 0.2)))
         return Data([start], factor, shift, [])
     x = exact(rng.standard_normal((BATCH, problem.inputs or problem.width)))
     y = rng.integers(CLASSES, size=BATCH) if problem.kind != "regress" else \
@@ -103,13 +109,15 @@ def draw(problem, seed=0):
         parameters += [W, *scale, shift]
     parameters += [exact(rng.standard_normal((CLASSES, problem.width)) / np.sqrt(problem.width)),
                    exact(rng.standard_normal(CLASSES))]
-    along = [exact(rng.standard_normal(a.shape)) for a in parameters] if problem.kind == "hvp" else []
+    along = ([exact(rng.standard_normal(a.shape)) for a in parameters]
+             if problem.kind == "hvp" else [])
     return Data(parameters, x, y, along)
 
 
 def loss(F, problem, parameters, x, y):
-    """The program.  F: a namespace with linear, relu, tanh, sin, sum, batch_norm, cross_entropy, mse_loss, l2_penalty
-    as in torch.nn.functional or refgrad.nn; for NETWORKS their layers too, lstm_cell and zeros_like."""
+    """The program.  F: a namespace with linear, relu, tanh, sin, sum, batch_norm, cross_entropy,
+    mse_loss, l2_penalty as in torch.nn.functional or refgrad.nn; for NETWORKS their layers too,
+    lstm_cell and zeros_like."""
     if problem.kind in NETWORKS:
         return NETWORKS[problem.kind].loss(F, problem, parameters, x, y)
     if problem.kind == "chain":
@@ -138,11 +146,13 @@ def stepped(parameters, gradients):
 
 
 def rounding(problem, dtype):
-    """How far a right gradient may be from the exact one, in parts of the largest entry of each array.
+    """How far a right gradient may be from the exact one, in parts of the largest entry of each
+    array.
 
-    A sum of n products is off by at most n eps of the sum of their sizes.  The longest way from a parameter through the
-    value and back passes a sum for each layer forward, one for each backward, and one over the batch; every other
-    operation on it adds a few eps.  Ten times that leaves room for sums whose terms cancel.
+    A sum of n products is off by at most n eps of the sum of their sizes.  The longest way from a
+    parameter through the value and back passes a sum for each layer forward, one for each backward,
+    and one over the batch; every other operation on it adds a few eps.  Ten times that leaves room
+    for sums whose terms cancel.
     """
     eps = float(np.finfo(dtype).eps)
     if problem.kind in NETWORKS:

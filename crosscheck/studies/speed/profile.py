@@ -16,8 +16,9 @@ from . import PROFILE
 SHOWN = ("MLP 8", "MLP 32", "MLP 512")
 #: A file, or folder, of refgrad -> what it does in this time.
 PARTS = {"rules": "NumPy, called by rules and layers", "nn": "NumPy, called by rules and layers",
-         "primitive.py": "tracing: primitives", "tracer.py": "tracing: dispatch", "reverse.py": "tape and sweep",
-         "transforms.py": "transforms: arguments and results", "tree.py": "transforms: arguments and results",
+         "primitive.py": "tracing: primitives", "tracer.py": "tracing: dispatch",
+         "reverse.py": "tape and sweep", "transforms.py": "transforms: arguments and results",
+         "tree.py": "transforms: arguments and results",
          "recording.py": "transforms: arguments and results"}
 PROGRAM, OTHERS = "NumPy, called by the program", "NumPy's own Python, and built-in functions"
 ROOT = Path(refgrad.__file__).parent
@@ -33,8 +34,9 @@ def run_profile(seed=0, seconds=0.5):
                 fastest = worker.ask("warm_up", seconds)
                 calls = max(1, int(seconds / fastest))
                 each = worker.ask("block", calls)[0]
-                rows += [{"problem": problem.name, "way": contender.name, "microseconds": 1e6 * each, "part": part,
-                          "share": share} for part, share in shares(worker.ask("profile", calls)).items()]
+                rows += [{"problem": problem.name, "way": contender.name,
+                          "microseconds": 1e6 * each, "part": part, "share": share}
+                         for part, share in shares(worker.ask("profile", calls)).items()]
     return pd.DataFrame(rows, columns=PROFILE.columns)
 
 

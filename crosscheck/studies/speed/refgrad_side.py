@@ -1,4 +1,5 @@
-"""refgrad: the transform of a program that its user would write, run as it is and written down (jit)."""
+"""refgrad: the transform of a program that its user would write, run as it is and written down
+(jit)."""
 
 from __future__ import annotations
 

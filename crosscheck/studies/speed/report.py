@@ -31,22 +31,27 @@ def _threads(frame):
 
 
 def sections(folder, speed, times):
-    """What was found, the aims, every ratio with its interval, where the time goes, and who was refused or failed."""
+    """What was found, the aims, every ratio with its interval, where the time goes, and who was
+    refused or failed."""
     versions = ", ".join(dict.fromkeys(speed["version"]))
     text = [aims.sentence(speed) + ".",
-            "The time of value and gradient in parts of that of NumPy written by hand: medians over rounds in random "
-            "order, in brackets their 95 % confidence interval. Before anything is timed its answers are compared "
-            "with the exact ones. Each contender has a process of its own, in which every library may start "
-            f"{_threads(speed)}; with one thread they all have the same processor in turn. Blocks of calls during "
-            "which something else had the processor are thrown away: "
+            "The time of value and gradient in parts of that of NumPy written by hand: medians "
+            "over rounds in random order, in brackets their 95 % confidence interval. "
+            "Before anything is timed its answers are compared with the "
+            "exact ones. Each contender has a process of its own, in which every library may start "
+            f"{_threads(speed)}; with one thread they all have the same processor in "
+            "turn. Blocks of calls during which something else had the processor are thrown away: "
             f"{int(speed['thrown_away'].sum()):,} were. {versions}."]
     judged = aims.judged(speed)
-    shown = [table(judged, "What the project set out to reach, and the worst case of each")] if len(judged) else []
+    shown = ([table(judged, "What the project set out to reach, and the worst case of each")]
+             if len(judged) else [])
     shown.append(table(measure.side_by_side(speed), "Time in parts of NumPy by hand"))
     if times is not None:
         shown.append(table(profile.side_by_side(times),
-                           "Where refgrad's time goes, float32 (a profile, to which calls look dearer than they are)"))
+                           "Where refgrad's time goes, float32 (a profile, to which calls look "
+                           "dearer than they are)"))
     noted = speed[speed["note"].notna()]
     if len(noted):
-        shown.append(table(noted[["contender", "problem", "dtype", "note"]], "Not timed", long=("note",)))
+        shown.append(table(noted[["contender", "problem", "dtype", "note"]], "Not timed",
+                           long=("note",)))
     return [section("Speed", text, images(folder, "speed.png"), shown)]

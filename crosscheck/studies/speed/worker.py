@@ -2,8 +2,9 @@
 
     python -m crosscheck.studies.speed.worker MODULE FUNCTION THREADS
 
-It knows nothing of the other contenders, so that no thread pool of theirs runs here.  Workers with one thread are all
-kept on the same processor where the system allows it: there each has one, however many threads it starts.
+It knows nothing of the other contenders, so that no thread pool of theirs runs here.  Workers with
+one thread are all kept on the same processor where the system allows it: there each has one,
+however many threads it starts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from time import perf_counter, process_time
 
 
 #: Bytes of a block whose release makes the C library keep the memory of smaller arrays: else it
-#: returns it to the system at some calls, which then take twice as long, depending on what ran before.
+#: returns it to the system at some calls, which then take twice as long, depending on what ran
+#: before.
 LARGE = 2 ** 24
 
 
@@ -45,7 +47,8 @@ class Contender:
         return fastest
 
     def block(self, calls):
-        """(seconds of a call, processor time in parts of it), after a call that refills the caches."""
+        """(seconds of a call, processor time in parts of it), after a call that refills the
+        caches."""
         gc.collect(0)
         gc.disable()
         self.run()

@@ -9,21 +9,25 @@ from ..study import Study, Table
 #: both            of the gradient's and of the second order's
 #: check           of the whole check, as `crosscheck run` makes it
 #: gradcheck, gradgradcheck  seconds of torch's, slow mode, defaults
-#: ratio           gradcheck in parts of proof; ratio_both: both of torch's in parts of both; ratio_check: gradcheck in
-#:                 parts of check
-#: digits          to which the gradient on balls and differences agree, in the array where they are fewest;
-#:                 digits_gradcheck: the same of torch's gradient and gradcheck's differences, in float64
+#: ratio           gradcheck in parts of proof; ratio_both: both of torch's in parts of both;
+#:                 ratio_check: gradcheck in parts of check
+#: digits          to which the gradient on balls and differences agree, in the array where they are
+#:                 fewest; digits_gradcheck: the same of torch's gradient and gradcheck's
+#:                 differences, in float64
 #: said, said_twice  the verdicts of gradcheck and gradgradcheck, whose message is the note
 SECONDS = ("proof", "both", "check", "gradcheck", "gradgradcheck")
 NUMBERS = ("numbers", *SECONDS, "ratio", "ratio_both", "ratio_check", "digits", "digits_gradcheck")
 TABLE = Table("throughput.csv", ("network", *NUMBERS, "said", "said_twice", "note"), NUMBERS)
 
-#: throughput_time.csv: where the time of the whole check goes, and the checks of all networks by several processes.
+#: throughput_time.csv: where the time of the whole check goes, and the checks of all networks by
+#: several processes.
 #: what, which     "phase", its name; "workers", how many
-#: seconds         processor time of a phase; of workers, the time until all is done, their start included
+#: seconds         processor time of a phase; of workers, the time until all is done, their start
+#:                 included
 #: share           of all phases
 #: per_second      networks
-#: busy            processor time over wall time and workers; less than 1 where they wait, or something else runs
+#: busy            processor time over wall time and workers; less than 1 where they wait, or
+#:                 something else runs
 #: same            whether errors.csv.gz has the same bytes as one process gives
 TIME_NUMBERS = ("seconds", "share", "per_second", "busy")
 TIME = Table("throughput_time.csv", ("what", "which", *TIME_NUMBERS, "same"), TIME_NUMBERS)

@@ -1,4 +1,5 @@
-"""How many networks are checked in a second: seconds of each against its size, and where a whole check's time goes."""
+"""How many networks are checked in a second: seconds of each against its size, and where a whole
+check's time goes."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ SHOWN = {
 @plot()
 def plot_throughput(table, time):
     """From throughput.csv and throughput_time.csv."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.8), width_ratios=(3, 2), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.8), width_ratios=(3, 2),
+                                         layout="constrained")
     _seconds(left, table)
     _phases(right, time[time["what"] == "phase"])
     return figure
@@ -31,7 +33,8 @@ def _seconds(ax, table):
         ax.plot(table["numbers"], table[column], marker, ms=3, alpha=0.4, color=color, mec="none")
         x, y = _middles(table["numbers"].to_numpy(), table[column].to_numpy())
         ax.plot(x, y, "-", color=color, lw=2, label=f"{what}: {mean:.3g} in a second")
-    ax.set(xscale="log", yscale="log", xlabel="numbers that are differentiated in a network", ylabel="seconds")
+    ax.set(xscale="log", yscale="log", xlabel="numbers that are differentiated in a network",
+           ylabel="seconds")
     ax.set_title("Seconds to check a network: lower is faster", loc="left")
     ax.xaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_major_formatter("{x:g}")
@@ -51,10 +54,12 @@ def _phases(ax, phases):
     phases = phases.iloc[::-1]
     balls = phases["which"].str.contains("balls")
     ax.barh(phases["which"], 100 * phases["share"],
-            color=np.where(balls, COLORS["refgrad"], np.where(phases["which"].str.startswith("torch"),
-                                                              COLORS["torch"], "#999999")))
+            color=np.where(balls, COLORS["refgrad"],
+                           np.where(phases["which"].str.startswith("torch"),
+                                    COLORS["torch"], "#999999")))
     for y, share in enumerate(phases["share"]):
-        ax.annotate(f"{100 * share:.0f} %", (100 * share, y), xytext=(3, 0), textcoords="offset points", va="center")
+        ax.annotate(f"{100 * share:.0f} %", (100 * share, y), xytext=(3, 0),
+                    textcoords="offset points", va="center")
     ax.set(xlabel="% of processor time", xlim=(0, 115 * phases["share"].max()))
     ax.set_title("Where a whole check's time goes", loc="left")
     ax.tick_params(axis="y", length=0)

@@ -1,10 +1,12 @@
-"""How many networks the harness checks in a second, and torch's gradcheck: the networks of the default run, in turn.
+"""How many networks the harness checks in a second, and torch's gradcheck: the networks of the
+default run, in turn.
 
-gradcheck says of the gradient, in reverse mode, in float64, whether it agrees with differences, of every entry.  What
-corresponds to it is the proof of the gradient: on balls, against an exact difference along random multiples of each
-array's direction and of single entries at once, one by one where that leaves something open.
-gradgradcheck's counterpart is the proof of second order.  A whole check does far more: six modes by refgrad and torch,
-in two dtypes, each with what rounding may do to it.
+gradcheck says of the gradient, in reverse mode, in float64, whether it agrees with differences, of
+every entry.  What corresponds to it is the proof of the gradient: on balls, against an exact
+difference along random multiples of each array's direction and of single entries at once, one by
+one where that leaves something open. gradgradcheck's counterpart is the proof of second order.  A
+whole check does far more: six modes by refgrad and torch, in two dtypes, each with what rounding
+may do to it.
 """
 
 from __future__ import annotations
@@ -53,12 +55,14 @@ class Result:
 
 
 def chosen(seed, quick):
-    """The networks of the default run; or a few, each from the middle of as many classes of sizes."""
+    """The networks of the default run; or a few, each from the middle of as many classes of
+    sizes."""
     networks = draw_networks(seed, PROFILES[PROFILE].networks, PROFILE)[0]
     if not quick:
         return networks
     ordered = sorted(networks, key=lambda n: (n.size, n.id))
-    return [ordered[(2 * k + 1) * len(ordered) // (2 * QUICK_NETWORKS)] for k in range(QUICK_NETWORKS)]
+    return [ordered[(2 * k + 1) * len(ordered) // (2 * QUICK_NETWORKS)]
+            for k in range(QUICK_NETWORKS)]
 
 
 def count(quick):
@@ -87,16 +91,19 @@ def run_throughput(seed=0, quick=False, tick=lambda description: None):
     done = [n for n in networks if n.id in found]
     with clock.phase(WRITING):
         written = _written(done, found)
-    result.time += [_time("phase", phase, seconds, share=share) for phase, seconds, share in clock.shares()]
+    result.time += [_time("phase", phase, seconds, share=share)
+                    for phase, seconds, share in clock.shares()]
     seconds = sum(row["check"] for row in result.rows)
-    result.time.append(_time("workers", "1", seconds, per_second=len(done) / seconds, busy=1.0, same=True))
+    result.time.append(_time("workers", "1", seconds, per_second=len(done) / seconds, busy=1.0,
+                             same=True))
     if not result.stopped:
         _among_workers(result, networks, written, tick)
     return result
 
 
 def measure(network, clock):
-    """(row, rows of errors.csv.gz) of one network; `clock` learns where the time of its check goes."""
+    """(row, rows of errors.csv.gz) of one network; `clock` learns where the time of its check
+    goes."""
     from ..timing import take_turns
     from ..speed.peers import torch_gradcheck
     with clock.watching():
@@ -116,7 +123,8 @@ def measure(network, clock):
             seconds = take_turns(
                 {"check": check, "proof": lambda: proof(Mode.REVERSE),
                  "both": lambda: proof(Mode.REVERSE, Mode.FORWARD_OVER_REVERSE),
-                 **{who: lambda who=who: ask(lambda: subject.check(who)) for who in ("gradcheck", "gradgradcheck")}},
+                 **{who: lambda who=who: ask(lambda: subject.check(who))
+                    for who in ("gradcheck", "gradgradcheck")}},
                 budget=0, least=1, check=answers.__setitem__)
         seconds = {who: float(taken[0]) for who, taken in seconds.items()}
         said = [answers[who] for who in ("gradcheck", "gradgradcheck")]
@@ -124,9 +132,11 @@ def measure(network, clock):
                 "ratio": seconds["gradcheck"] / seconds["proof"],
                 "ratio_both": (seconds["gradcheck"] + seconds["gradgradcheck"]) / seconds["both"],
                 "ratio_check": seconds["gradcheck"] / seconds["check"],
-                "digits": _digits(answers["proof"]), "digits_gradcheck": subject.digits(_sizes(answers["proof"])),
+                "digits": _digits(answers["proof"]),
+                "digits_gradcheck": subject.digits(_sizes(answers["proof"])),
                 "said": said[0].verdict, "said_twice": said[1].verdict,
-                "note": "; ".join(a.message for a in said if a.verdict != ACCEPTED)}, answers["check"]
+                "note": "; ".join(a.message for a in said
+                                  if a.verdict != ACCEPTED)}, answers["check"]
 
 
 def _digits(truth):
@@ -147,7 +157,8 @@ def _among_workers(result, networks, written, tick):
                                                tick=lambda n: tick(f"{n.id}, {WORKERS} processes"))
     seconds = perf_counter() - start
     if not result.stopped:
-        result.time.append(_time("workers", str(WORKERS), seconds, per_second=len(networks) / seconds,
+        result.time.append(_time("workers", str(WORKERS), seconds,
+                                 per_second=len(networks) / seconds,
                                  busy=(_of_children() - processor) / seconds / WORKERS,
                                  same=_written(networks, found) == written))
 
@@ -176,14 +187,17 @@ def _time(what, which, seconds, share=np.nan, per_second=np.nan, busy=np.nan, sa
 #: A row as those of `aims.judged`: (what, limit, the figure of a frame, of what it is).
 AIM, DIGITS = 5.0, float(exact.REQUIRED)
 JUDGED = ("aim", "limit", "the worst", "of", "in", "met", "by the factor")
-COMPARED = (("gradcheck over the proof of the gradient", ("gradcheck",), "proof", "ratio", "float64"),
-            ("gradcheck and gradgradcheck over the proof of both orders", ("gradcheck", "gradgradcheck"), "both",
-             "ratio_both", "float64"),
-            ("gradcheck over the whole check", ("gradcheck",), "check", "ratio_check", "all modes and dtypes"))
+COMPARED = (("gradcheck over the proof of the gradient", ("gradcheck",), "proof", "ratio",
+             "float64"),
+            ("gradcheck and gradgradcheck over the proof of both orders",
+             ("gradcheck", "gradgradcheck"), "both", "ratio_both", "float64"),
+            ("gradcheck over the whole check", ("gradcheck",), "check", "ratio_check",
+             "all modes and dtypes"))
 
 
 def judged(frame):
-    """Rows for each aim: by the time of all networks together, and by the median network; the digits of the worst."""
+    """Rows for each aim: by the time of all networks together, and by the median network; the
+    digits of the worst."""
     rows = []
     for what, torch, ours, ratio, where in COMPARED if len(frame) else ():
         for of, value in ((f"all {len(frame)} networks together", total(frame, torch, ours)),
@@ -192,7 +206,8 @@ def judged(frame):
     known = frame[frame["digits"].notna()]
     if len(known):
         worst = known.loc[known["digits"].idxmin()]
-        rows.append(_judged("digits of the proof: at least", DIGITS, worst["digits"], worst["network"], "balls"))
+        rows.append(_judged("digits of the proof: at least", DIGITS, worst["digits"],
+                            worst["network"], "balls"))
     return pd.DataFrame(rows, columns=JUDGED).astype({"by the factor": float})
 
 
@@ -214,12 +229,14 @@ def sentence(frame, time):
     table, n = judged(frame), len(frame)
     missed = table[table["met"] == "missed"]
     first, second = (total(frame, *columns) for _, *columns, _, _ in COMPARED[:2])
-    torch_first, torch_second = (n / frame[list(torch)].to_numpy().sum() for _, torch, *_ in COMPARED[:2])
-    parts = [f"one process proves the gradients of {n / frame['proof'].sum():.0f} networks in a second, to "
-             f"{_least(frame['digits'])} digits and more; torch.autograd.gradcheck checks {torch_first:.0f}, by "
-             f"differences that are right to {frame['digits_gradcheck'].median():.1f}: {first:.2g} times as many",
-             f"with the second order {n / frame['both'].sum():.0f}, gradcheck and gradgradcheck {torch_second:.0f}: "
-             f"{second:.2g} times as many",
+    torch_first, torch_second = (n / frame[list(torch)].to_numpy().sum()
+                                 for _, torch, *_ in COMPARED[:2])
+    parts = [f"one process proves the gradients of {n / frame['proof'].sum():.0f} networks in "
+             f"a second, to {_least(frame['digits'])} digits and more; "
+             f"torch.autograd.gradcheck checks {torch_first:.0f}, by differences that are right to "
+             f"{frame['digits_gradcheck'].median():.1f}: {first:.2g} times as many",
+             f"with the second order {n / frame['both'].sum():.0f}, gradcheck and gradgradcheck "
+             f"{torch_second:.0f}: {second:.2g} times as many",
              f"whole checks, in all modes and dtypes: {_per_second(time)}"]
     if (wrong := int((frame["said"] != ACCEPTED).sum())) or (frame["said_twice"] != ACCEPTED).any():
         parts.append(f"gradcheck does not accept {wrong} of these gradients, gradgradcheck "
@@ -234,9 +251,8 @@ def sentence(frame, time):
 def _per_second(time):
     rows = time[time["what"] == "workers"]
     said = [f"{r.per_second:.1f} in a second by one process" if str(r.which) == "1" else
-            f"{r.per_second:.1f} by {r.which}, their start included, which had {100 * r.busy:.0f} % of as many "
-            "processors"
-            for r in rows.itertuples()]
+            f"{r.per_second:.1f} by {r.which}, their start included, which had {100 * r.busy:.0f} "
+            "% of as many processors" for r in rows.itertuples()]
     return " and ".join(said) or "not timed"
 
 
@@ -254,10 +270,11 @@ def by_size(frame):
     for low, high in zip(SIZES, SIZES[1:]):
         rows = frame[(frame["numbers"] >= low) & (frame["numbers"] < high)]
         if len(rows):
-            lines.append({"numbers": f"{low} and more" if high == np.inf else f"{low} to {high - 1}",
-                          "networks": len(rows), "proofs in a second": len(rows) / rows["proof"].sum(),
-                          "gradchecks in a second": len(rows) / rows["gradcheck"].sum(),
-                          "times as many": total(rows, *COMPARED[0][1:3]),
-                          "with second order": total(rows, *COMPARED[1][1:3]),
-                          "digits": rows["digits"].min(), "of gradcheck": rows["digits_gradcheck"].median()})
+            lines.append(
+                {"numbers": f"{low} and more" if high == np.inf else f"{low} to {high - 1}",
+                 "networks": len(rows), "proofs in a second": len(rows) / rows["proof"].sum(),
+                 "gradchecks in a second": len(rows) / rows["gradcheck"].sum(),
+                 "times as many": total(rows, *COMPARED[0][1:3]),
+                 "with second order": total(rows, *COMPARED[1][1:3]),
+                 "digits": rows["digits"].min(), "of gradcheck": rows["digits_gradcheck"].median()})
     return pd.DataFrame(lines)

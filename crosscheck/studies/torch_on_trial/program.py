@@ -1,4 +1,5 @@
-"""A wrong derivative as a few lines that a person pastes and runs: they print torch's, beside the exact one."""
+"""A wrong derivative as a few lines that a person pastes and runs: they print torch's, beside the
+exact one."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ class NotWritten(Exception):
 
 
 def program_of(found):
-    """The program of a `Failure`, which prints what torch gives; "" where no text gives the same."""
+    """The program of a `Failure`, which prints what torch gives; "" where no text gives the
+    same."""
     for callee in _callees(found.call.op):
         for by_func in (True, False):
             try:
@@ -51,11 +53,13 @@ def printed(text):
 
 def _same(a, b):
     """Are they the same but for the order of sums?"""
-    return a is not None and a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-6, equal_nan=True)
+    return (a is not None and a.shape == b.shape
+            and np.allclose(a, b, rtol=1e-3, atol=1e-6, equal_nan=True))
 
 
 def _callees(op):
-    """(lines before, how it is called): by its public name, or from torch's database, where it has none."""
+    """(lines before, how it is called): by its public name, or from torch's database, where it has
+    none."""
     for space in SPACES:
         with contextlib.suppress(AttributeError):
             reduce(getattr, f"{space}.{op.name}".split(".")[1:], torch)
@@ -88,7 +92,8 @@ def _program(found, callee, by_func):
     lines.append(f"    return {' + '.join(terms)}")
     name = names[found.k]
     needed = {Mode.REVERSE: {}, Mode.FORWARD: {"v": found.v[found.k:found.k + 1]},
-              Mode.FORWARD_OVER_FORWARD: {"u": found.u, "v": found.v}}.get(found.mode, {"v": found.v})
+              Mode.FORWARD_OVER_FORWARD: {"u": found.u,
+                                          "v": found.v}}.get(found.mode, {"v": found.v})
     lines += [f"{d} = {_tuple(map(write, arrays))}" for d, arrays in needed.items()]
     lines += _printing(found, names, name, by_func)
     lines.append(f"# torch: {_numbers(found.given)}")
@@ -101,7 +106,8 @@ def _program(found, callee, by_func):
 
 
 def _printing(found, names, name, by_func):
-    """The lines that print the derivative: by torch.func, or by torch.autograd as the study itself asks."""
+    """The lines that print the derivative: by torch.func, or by torch.autograd as the study itself
+    asks."""
     if by_func or found.mode not in (Mode.REVERSE, Mode.REVERSE_OVER_REVERSE):
         derivative = derivative_of(names, found.mode, name, "torch.func.grad", "torch.func.jvp")
         return [f"print({derivative}.tolist())"]

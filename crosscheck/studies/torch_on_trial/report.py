@@ -35,26 +35,31 @@ GROUPS = (
     (WRONG, "Wrong", "a number that more precision does not cure"),
     (NOT_FINITE, "nan or inf where a finite value exists", "and where f itself is finite"),
     (MISCONDUCT, "Right numbers, but the code misbehaves", "as the note says"),
-    (LESS_ACCURATE, "Digits lost", "the formula is right, its floating point form loses more than rounding must"))
+    (LESS_ACCURATE, "Digits lost",
+     "the formula is right, its floating point form loses more than rounding must"))
 
 PARTS = "torch_parts"
 
 
 def run(options, watch):
     if find_spec(NEEDS) is None:
-        return Outcome(notes=[f"torch skipped: its op database needs {NEEDS} (pip install {NEEDS})"])
+        return Outcome(
+            notes=[f"torch skipped: its op database needs {NEEDS} (pip install {NEEDS})"])
     if options.device == "cuda" and not torch.cuda.is_available():
-        return Outcome(notes=["torch skipped: --device cuda needs a GPU, and torch.cuda.is_available() says no"])
+        return Outcome(notes=[
+            "torch skipped: --device cuda needs a GPU, and torch.cuda.is_available() says no"])
     names, unknown = chosen(FEW if options.few else options.names)
     if unknown:
         near = [e for e in entries() if e.rpartition(".")[2] in unknown]
-        return Outcome(notes=[f"torch: there is no operation {', '.join(unknown)}; names are those of the table, as in "
-                              f"{', '.join(near) or 'linalg.det'} or 'scatter_reduce prod'"], failed=True)
+        return Outcome(notes=[f"torch: there is no operation {', '.join(unknown)}; names are "
+                              f"those of the table, as in {', '.join(near) or 'linalg.det'} or "
+                              "'scatter_reduce prod'"], failed=True)
     samples = 1 if options.few else options.samples
     device = str(getattr(options.device, "value", options.device))
     tasks = [Task(name, samples, options.seed, device) for name in names]
     parts = Parts(options.out / PARTS, {
-        "operations": names, "samples": samples, "seed": options.seed, "device": device, "versions": versions()},
+        "operations": names, "samples": samples, "seed": options.seed, "device": device,
+        "versions": versions()},
         "run", len(tasks), 1, lambda rows: pd.DataFrame(rows, columns=COLUMNS))
     if not options.resume:
         parts.discard()
@@ -65,7 +70,8 @@ def run(options, watch):
             tick()
         missing = [(k, task) for k, task in enumerate(tasks) if not parts.there(k)]
         try:
-            parts.fill(rows_of, missing, options.workers, lambda task, error: [no_check(task, error)], tick)
+            parts.fill(rows_of, missing, options.workers,
+                       lambda task, error: [no_check(task, error)], tick)
         except (KeyboardInterrupt, ClusterLost) as error:
             stopped = str(error) or "interrupted"
     operations, findings = tables(parts)
@@ -76,9 +82,11 @@ def run(options, watch):
         finished, f"{finished} of {len(tasks)} operations are on record", [operations, findings],
         about=f"{finished} operations of torch on {device}, seed {options.seed}",
         said=lambda: Group(table_of(counts(operations), ("mode", "dtype")), *(
-            f"{row['operation']}, {row['mode']}: {row['verdict']}" for row in findings.to_dict("records")),
+            f"{row['operation']}, {row['mode']}: {row['verdict']}"
+            for row in findings.to_dict("records")),
             f"The programs that show it are in {FINDINGS.name}." if len(findings) else ""),
-        notes=["go on with --resume"] if stopped else [], stopped=stopped, asked=f"{len(tasks)} were asked for")
+        notes=["go on with --resume"] if stopped else [], stopped=stopped,
+        asked=f"{len(tasks)} were asked for")
 
 
 def chosen(names):
@@ -87,7 +95,8 @@ def chosen(names):
     if not names:
         return every, []
     found = {name: [e for e in every if e == name or e.startswith(f"{name} ")] for name in names}
-    return list(dict.fromkeys(e for es in found.values() for e in es)), [n for n, es in found.items() if not es]
+    return (list(dict.fromkeys(e for es in found.values() for e in es)),
+            [n for n, es in found.items() if not es])
 
 
 def tables(parts):
@@ -98,15 +107,16 @@ def tables(parts):
     findings = rows[rows["verdict"].isin((WRONG, NOT_FINITE)) & rows["mode"].isin(list(Mode))]
     findings = findings.drop(columns="issue").merge(issues, "left", ["operation", "mode"])
     # Of several dtypes the finest: a formula is wrong in all of them.
-    findings = findings.sort_values(["operation", "mode"], kind="stable").drop_duplicates(["operation", "mode"])
+    findings = findings.sort_values(["operation", "mode"],
+                                    kind="stable").drop_duplicates(["operation", "mode"])
     findings["issue"] = findings["issue"].astype("Int64")
     return rows[list(OPERATIONS.columns)], findings[list(FINDINGS.columns)]
 
 
 def counts(operations):
     """A row for each mode and dtype; a column for each verdict that occurs."""
-    found = operations.pivot_table(index=["mode", "dtype"], columns="verdict", values="operation", aggfunc="count",
-                                   fill_value=0)
+    found = operations.pivot_table(index=["mode", "dtype"], columns="verdict", values="operation",
+                                   aggfunc="count", fill_value=0)
     modes = [m for m in Mode if m in found.index.get_level_values(0)]
     return found.loc[modes, [v for v in ORDER if v in found]].reset_index()
 
@@ -133,8 +143,8 @@ def verdict(operations, findings):
             count = rows.loc[rows["verdict"].isin((WRONG, NOT_FINITE)), "operation"].nunique()
             wrong.append(f"{count} in {mode}")
         parts.append(f"in {words} order in {', '.join(wrong)}")
-    return [f"Of {total} operation{'s' * (total != 1)} torch is wrong, or not finite where a value exists, "
-            f"{'; '.join(parts)}."], True
+    return [f"Of {total} operation{'s' * (total != 1)} torch is wrong, or not finite where a value "
+            f"exists, {'; '.join(parts)}."], True
 
 
 def sections(folder, operations, findings):
@@ -145,8 +155,8 @@ def sections(folder, operations, findings):
         names = [n for n, v in stand.items() if v == worst]
         rows = operations[operations["operation"].isin(names) & (operations["verdict"] == worst)]
         if len(rows):
-            shown.append(table(by_operation(rows), f"{title}: {len(names)} operations ({meaning})", code=("operation",),
-                               long=("modes", "note")))
+            shown.append(table(by_operation(rows), f"{title}: {len(names)} operations ({meaning})",
+                               code=("operation",), long=("modes", "note")))
     rest = {}
     for name, v in stand.items():
         if v not in [g[0] for g in GROUPS]:
@@ -154,24 +164,28 @@ def sections(folder, operations, findings):
     lists = pd.DataFrame([(v, len(names), ", ".join(names)) for v, names in rest.items()],
                          columns=["verdict", "operations", "which"])
     shown += [table(lists, "The others", long=("which",))] if rest else []
-    by_differences = operations[operations["why"].notna() & (operations["why"] != "")].drop_duplicates("operation")
+    by_differences = operations[operations["why"].notna()
+                                & (operations["why"] != "")].drop_duplicates("operation")
     if len(by_differences):
         reasons = by_differences.groupby("why")["operation"].agg(["count", ", ".join]).reset_index()
         shown.append(table(reasons.set_axis(["why", "operations", "which"], axis=1),
-                           "What balls cannot compute, and is measured by differences", long=("which",)))
+                           "What balls cannot compute, and is measured by differences",
+                           long=("which",)))
     found = [section("Torch's operations", [
         *verdict(operations, findings)[0],
-        "Every differentiable operation of torch's op database, at small samples and at points around them where rules "
-        "break: zeros, ties, thresholds, tails, singular matrices. The exact derivative is enclosed in ball arithmetic "
-        "where balls know all operations that are reached, and estimated by differences of floats elsewhere. A "
-        "derivative is wrong if its error does not shrink with the precision as rounding does. A column has the digits "
+        "Every differentiable operation of torch's op database, at small samples and at points "
+        "around them where rules break: zeros, ties, thresholds, tails, singular matrices. The "
+        "exact derivative is enclosed in ball arithmetic where balls know all operations that are "
+        "reached, and estimated by differences of floats elsewhere. A derivative is wrong if "
+        "its error does not shrink with the precision as rounding does. A column has the digits "
         "that are right, another the number of points at which the derivative fails."],
         tables=[table(counts(operations)), *shown])]
     if len(findings):
         whole = findings[findings["program"].notna() & (findings["program"] != "")]
         found.append(section("Where torch's operations are wrong", [
-            "Each wrong derivative at the fewest and roundest numbers that show it; an issue is one at "
-            "github.com/pytorch/pytorch that reports it. Paste a program and run it: it prints torch's derivative."],
+            "Each wrong derivative at the fewest and roundest numbers that show it; an issue is "
+            "one at github.com/pytorch/pytorch that reports it. Paste a program and run it: it "
+            "prints torch's derivative."],
             finding=True, programs=[(_title(r), r["program"]) for r in whole.to_dict("records")]))
     return found
 
@@ -180,15 +194,18 @@ def _title(finding):
     """What a program shows."""
     apart = f", {finding['ulps']:.2g} ulps apart" if np.isfinite(finding["ulps"]) else ""
     issue = "" if pd.isna(finding["issue"]) else f", issue {int(finding['issue'])}"
-    return (f"{finding['operation']}, {finding['mode']}, {finding['dtype']}: torch gives {finding['torch']:.4g}, "
-            f"exact {finding['exact']:.4g}{apart}{issue}")
+    return (f"{finding['operation']}, {finding['mode']}, {finding['dtype']}: torch gives "
+            f"{finding['torch']:.4g}, exact {finding['exact']:.4g}{apart}{issue}")
 
 
 def by_operation(rows):
-    """A row for each operation: in which modes and dtypes, at how many points, the worst figures."""
+    """A row for each operation: in which modes and dtypes, at how many points, the worst
+    figures."""
     return pd.DataFrame([(
         name, "; ".join(dict.fromkeys(group["mode"])), ", ".join(dict.fromkeys(group["dtype"])),
-        int(group["failed"].max()), group["digits"].min(), group["ulps"].max(), group["how"].iloc[0],
-        group["point"].iloc[0], str(group["note"].iloc[0]))
-        for name, group in rows.sort_values("digits", kind="stable").groupby("operation", sort=False)],
-        columns=["operation", "modes", "dtypes", "points", "digits", "ulps", "how", "point", "note"])
+        int(group["failed"].max()), group["digits"].min(), group["ulps"].max(),
+        group["how"].iloc[0], group["point"].iloc[0], str(group["note"].iloc[0]))
+        for name, group in rows.sort_values("digits", kind="stable")
+        .groupby("operation", sort=False)],
+        columns=["operation", "modes", "dtypes", "points", "digits", "ulps", "how",
+                 "point", "note"])

@@ -15,7 +15,8 @@ from ...subjects.torch_function import subject_of
 from ..checkers.opinfo import SMALL, Call, Place, fitting
 
 #: Entries by whose derivative nothing can be meant but what torch chooses, and why.
-NO_DERIVATIVE = {"nextafter": "its values depend on the float format, and no function of real numbers has them",
+NO_DERIVATIVE = {"nextafter": "its values depend on the float format, "
+                              "and no function of real numbers has them",
                  "normal": "to torch a sample is a constant, and its derivative 0"}
 
 #: A sample with fewer numbers than this shows little.
@@ -121,7 +122,8 @@ def cut(call, tensors, n, m):
 
 
 def _options(call, tensors):
-    """The options that a sample has: which are given, values that are no tensors, how many axes tensors have."""
+    """The options that a sample has: which are given, values that are no tensors, how many axes
+    tensors have."""
     def leaves(x, place):
         if isinstance(x, Place):
             yield place, f"{tensors[x.position].ndim} axes, differentiated"
@@ -132,7 +134,8 @@ def _options(call, tensors):
             for part in x:
                 yield from leaves(part, place)
         else:
-            yield place, x if isinstance(x, (bool, int, float, str, type(None))) else type(x).__name__
+            yield (place,
+                   x if isinstance(x, (bool, int, float, str, type(None))) else type(x).__name__)
     found = {("given", *(k for k, _ in call.named)), *leaves(call.first, "first")}
     for k, x in (*enumerate(call.args), *call.named):
         found.update(leaves(x, k))

@@ -61,7 +61,8 @@ def directions(shapes, seed):
 
 
 def failure(call, tensors, mode, dtypes, dtype):
-    """The first wrong derivative of a call in a mode and dtype; None if none is, or nothing is known."""
+    """The first wrong derivative of a call in a mode and dtype; None if none is, or nothing is
+    known."""
     subject = subject_of(call, tensors, dtypes)
     subject.modes = (mode,)
     with subject.at_work(), warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -108,8 +109,8 @@ def _failure(call, tensors, trial, mode, dtype, name, verdict):
             gives = float(inner(answer, along) if name == ALL else np.sum(given * along[name]))
     place = names.index(key) if key in names else 0
     return Failure(call, tensors, mode, dtype, place, list(known.weights), list(known.u.values()),
-                   list(known.v.values()), gives, float(exact), float(verdict.ulp_max), verdict.verdict,
-                   given, array)
+                   list(known.v.values()), gives, float(exact), float(verdict.ulp_max),
+                   verdict.verdict, given, array)
 
 
 def smallest(call, tensors, mode, dtypes, dtype, trials=TRIALS):

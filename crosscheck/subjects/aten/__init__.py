@@ -1,8 +1,10 @@
-"""torch programs as NumPy programs: tensors that carry an array, and what ATen's operations mean on it.
+"""torch programs as NumPy programs: tensors that carry an array, and what ATen's operations mean on
+it.
 
 Any torch code reaches ATen's operations. `carrier` has a tensor that carries an array which speaks
 NumPy's two protocols (a Ball, a Tracer of Balls, an ndarray, a Symbol) and the mode that sees every
-operation; the files beside it say what each operation is in NumPy, or in refgrad.nn, a line for each:
+operation; the files beside it say what each operation is in NumPy, or in refgrad.nn, a line for
+each:
 
     elementwise   functions of one entry, or of entries at the same place
     shapes        views, copies, joining and padding

@@ -1,13 +1,18 @@
 """A tensor that carries an array, and the mode under which a torch program runs on such tensors.
 
-The array is whatever speaks NumPy's protocols: on Balls the program is enclosed, on a Tracer of Balls
-its exact gradient comes out, on Symbols its formula. torch's autograd is off: the program alone runs.
+The array is whatever speaks NumPy's protocols: on Balls the program is enclosed, on a Tracer of
+Balls
+its exact gradient comes out, on Symbols its formula. torch's autograd is off: the program alone
+runs.
 
-Arrays are values here, and tensors are places: the entries of a tensor and of its views stand in one
-`Place`, each write of which puts a new array there, and a view reads it through the same NumPy functions
+Arrays are values here, and tensors are places: the entries of a tensor and of its views stand in
+one
+`Place`, each write of which puts a new array there, and a view reads it through the same NumPy
+functions
 that made the view. So writes in place alias as torch's do, on arrays that cannot be written to.
 
-Tensors that the program makes or brings itself stay torch's own. A tensor of floats among them that is
+Tensors that the program makes or brings itself stay torch's own. A tensor of floats among them that
+is
 written to gets a `Place` of its own then, and is itself left as it was.
 """
 
@@ -33,7 +38,8 @@ WIDE = torch.float64
 
 
 class Place:
-    """Where the entries of a tensor and of its views stand: an array, replaced as a whole by each write."""
+    """Where the entries of a tensor and of its views stand: an array, replaced as a whole by each
+    write."""
 
     __slots__ = ("array",)
 
@@ -45,7 +51,8 @@ class Carrier(torch.Tensor):
     """A tensor of floats whose entries are those of an array.
 
     place      the `Place` of the entries
-    read       the function from that place's array to the entries of this tensor; None for all of them
+    read       the function from that place's array to the entries of this tensor; None for all of
+               them
     positions  the same of the flat positions in the place: an array of integers, which NumPy's own
                views arrange as torch arranges its memory
     """
@@ -106,7 +113,8 @@ class Carrier(torch.Tensor):
         elif len(np.unique(self.positions)) != self.positions.size:
             raise NoLine("a write to a tensor of which several entries share one place in memory")
         else:
-            flat = setitem(np.reshape(whole, (-1,)), np.reshape(array, (-1,)), index=(self.positions.ravel(),))
+            flat = setitem(np.reshape(whole, (-1,)), np.reshape(array, (-1,)),
+                           index=(self.positions.ravel(),))
             self.place.array = np.reshape(flat, whole.shape)
 
     @classmethod
@@ -124,7 +132,8 @@ class _Operations(TorchDispatchMode):
 
     def __init__(self):
         super().__init__()
-        self.written = {}  # address of a plain tensor's memory -> (that memory, the Carrier that took its place)
+        # Address of a plain tensor's memory -> (that memory, the Carrier that took its place).
+        self.written = {}
 
     @classmethod
     def at_work(cls):
@@ -181,16 +190,18 @@ class _Operations(TorchDispatchMode):
             found = line.compute(*each_in(array_of, args), **each_in(array_of, kwargs))
         found = list(found) if isinstance(found, tuple) else [found]
         if len(found) != sum(fresh) + len(targets):
-            raise TypeError(f"the line of {func} gives {len(found)} arrays; expected {sum(fresh)} that it returns and "
-                            f"{len(targets)} that it writes")
+            raise TypeError(f"the line of {func} gives {len(found)} arrays; expected {sum(fresh)} "
+                            f"that it returns and {len(targets)} that it writes")
         values, placed = iter(found), iter(targets.values())
-        returned = [each_in(lambda a: _tensor_of(a, dtype), next(values)) if new else next(placed) for new in fresh]
+        returned = [each_in(lambda a: _tensor_of(a, dtype), next(values)) if new else next(placed)
+                    for new in fresh]
         for target, array in zip(targets.values(), values):
             self.placed(target).write(array)
         return returned[0] if len(returned) == 1 else tuple(returned)
 
     def taken_apart(self, func, args, kwargs):
-        """The results of an operation that is not in the table, computed by the operations that it decomposes into."""
+        """The results of an operation that is not in the table, computed by the operations that it
+        decomposes into."""
         definition = OPDEFS.get(func._schema.name)  # by torch.library.custom_op
         kernels = {} if definition is None else definition._backend_fns
         kernel = kernels.get("cpu") or kernels.get(None) or func.decompose
@@ -201,7 +212,8 @@ class _Operations(TorchDispatchMode):
         return found
 
     def current(self, a):
-        """What stands for a tensor: for a plain one whose memory was written to, what was written."""
+        """What stands for a tensor: for a plain one whose memory was written to, what was
+        written."""
         if not torch.is_tensor(a) or isinstance(a, Carrier) or not self.written:
             return a
         _, carrier = self.written.get(a.untyped_storage().data_ptr(), (None, None))
@@ -221,7 +233,8 @@ class _Operations(TorchDispatchMode):
 
 
 class _Functions(TorchFunctionMode):
-    """A number that the program takes out of a tensor stays in a tensor without axes: `x.item()`."""
+    """A number that the program takes out of a tensor stays in a tensor without axes:
+    `x.item()`."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func is torch.Tensor.item and isinstance(args[0], Carrier):
@@ -237,7 +250,8 @@ def carried(program, arrays, dtype):
     dtype    that of the tensors, as the program sees it
     Returns a list of arrays. Raises `NoLine` for an operation that is not in the table.
     """
-    with torch.no_grad(), torch.compiler.set_stance("force_eager"), _Operations() as operations, _Functions():
+    with (torch.no_grad(), torch.compiler.set_stance("force_eager"), _Operations() as operations,
+          _Functions()):
         tensors = {k: Carrier.of(a, dtype) for k, a in arrays.items()}
         return [array_of(operations.current(y)) for y in program(tensors)]
 
@@ -282,11 +296,12 @@ def strided(a, size, stride, offset):
 
 @functools.cache
 def _signature(func):
-    """An operation's name, its overload's, the names of its arguments, which of them it writes to, and for each
-    result whether it is no argument."""
+    """An operation's name, its overload's, the names of its arguments, which of them it writes to,
+    and for each result whether it is no argument."""
     schema = func._schema
     written = [a.name for a in schema.arguments if a.alias_info and a.alias_info.is_write]
-    return (schema.name.removeprefix("aten::"), func._overloadname, [a.name for a in schema.arguments], written,
+    return (schema.name.removeprefix("aten::"), func._overloadname,
+            [a.name for a in schema.arguments], written,
             [r.alias_info is None for r in schema.returns])
 
 
@@ -299,14 +314,16 @@ def each_in(function, a):
 
 
 def _dtype_of(tensors):
-    """The dtype of floats that torch computes in: tensors without axes count where there are no others."""
+    """The dtype of floats that torch computes in: tensors without axes count where there are no
+    others."""
     floats = [t for t in tensors if t.is_floating_point()]
     ranked = [t for t in floats if t.ndim] or floats
     return functools.reduce(torch.promote_types, (t.dtype for t in ranked))
 
 
 def _by_torch(func, args, kwargs, targets):
-    """An operation on plain tensors of the same shapes; what it writes to a Carrier is put there."""
+    """An operation on plain tensors of the same shapes; what it writes to a Carrier is put
+    there."""
     plain = {}
 
     def stand_in(a):
@@ -325,7 +342,8 @@ def _by_torch(func, args, kwargs, targets):
 
 def midpoints(array):
     """Floats near the entries of an array, whatever traces or encloses them."""
-    while not issubclass(type(array), (np.ndarray, np.generic)):  # a Tracer reports the class of its array
+    # A Tracer reports the class of its array.
+    while not issubclass(type(array), (np.ndarray, np.generic)):
         if hasattr(array, "mid"):
             return array.mid()
         if not hasattr(array, "value"):

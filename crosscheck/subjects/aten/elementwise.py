@@ -13,15 +13,17 @@ from refgrad.special import polygamma
 from .table import NoLine, operation
 
 # One argument: torch's name where it is NumPy's too, and those with another name.
-for _name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh",
-              "tanh", "reciprocal", "square", "abs", "sign", "floor", "ceil", "trunc", "sinc", "positive"):
+for _name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "sin", "cos", "tan",
+              "sinh", "cosh", "tanh", "reciprocal", "square", "abs", "sign", "floor", "ceil",
+              "trunc", "sinc", "positive"):
     operation(_name, getattr(np, _name))
 for _name, _compute in {
-        "neg": np.negative, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "asinh": np.arcsinh,
-        "acosh": np.arccosh, "atanh": np.arctanh, "deg2rad": np.deg2rad, "rad2deg": np.rad2deg, "fabs": np.abs,
-        "erf": erf, "erfc": erfc, "erfinv": scipy.special.erfinv, "sigmoid": nn.sigmoid, "sgn": np.sign,
-        "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite, "logical_not": np.logical_not,
-        "signbit": np.signbit}.items():
+        "neg": np.negative, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
+        "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh, "deg2rad": np.deg2rad,
+        "rad2deg": np.rad2deg, "fabs": np.abs,
+        "erf": erf, "erfc": erfc, "erfinv": scipy.special.erfinv, "sigmoid": nn.sigmoid,
+        "sgn": np.sign, "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite,
+        "logical_not": np.logical_not, "signbit": np.signbit}.items():
     operation(_name, _compute)
 operation("rsqrt", lambda x: 1 / np.sqrt(x))
 operation("frac", lambda x: x - np.trunc(x))
@@ -39,13 +41,16 @@ def _(x, *, decimals=0):
 
 # Two arguments.
 for _name, _compute in {
-        "mul": np.multiply, "pow": np.power, "atan2": np.arctan2, "hypot": np.hypot, "maximum": np.maximum,
-        "minimum": np.minimum, "fmax": np.fmax, "fmin": np.fmin, "remainder": np.remainder, "fmod": np.fmod,
+        "mul": np.multiply, "pow": np.power, "atan2": np.arctan2, "hypot": np.hypot,
+        "maximum": np.maximum, "minimum": np.minimum, "fmax": np.fmax, "fmin": np.fmin,
+        "remainder": np.remainder, "fmod": np.fmod,
         "copysign": np.copysign, "logaddexp": np.logaddexp, "logaddexp2": np.logaddexp2,
-        "xlogy": scipy.special.xlogy, "special_xlog1py": scipy.special.xlog1py, "floor_divide": np.floor_divide,
-        "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
+        "xlogy": scipy.special.xlogy, "special_xlog1py": scipy.special.xlog1py,
+        "floor_divide": np.floor_divide, "lt": np.less, "le": np.less_equal, "gt": np.greater,
+        "ge": np.greater_equal, "eq": np.equal,
         "ne": np.not_equal, "logical_and": np.logical_and, "logical_or": np.logical_or,
-        "logical_xor": np.logical_xor, "heaviside": np.heaviside, "nextafter": np.nextafter}.items():
+        "logical_xor": np.logical_xor, "heaviside": np.heaviside,
+        "nextafter": np.nextafter}.items():
     operation(_name, _compute)
 
 
@@ -91,15 +96,18 @@ operation("clamp_max", np.minimum)
 operation("angle", lambda x: np.where(np.isnan(x), x, np.where(x < 0, number("pi", x), 0)))
 operation("frexp.Tensor", lambda x: tuple(np.frexp(x)))
 operation("native_dropout_backward", lambda g, kept, scale: g * kept * scale)
-operation("_softmax_backward_data", lambda g, y, axis, dtype: y * (g - np.sum(g * y, axis=axis, keepdims=True)))
+operation("_softmax_backward_data",
+          lambda g, y, axis, dtype: y * (g - np.sum(g * y, axis=axis, keepdims=True)))
 
 # Special functions, by SciPy's rules.
 for _name, _compute in {
-        "polygamma": polygamma, "special_erfcx": scipy.special.erfcx, "igamma": scipy.special.gammainc,
+        "polygamma": polygamma, "special_erfcx": scipy.special.erfcx,
+        "igamma": scipy.special.gammainc,
         "igammac": scipy.special.gammaincc, "special_zeta": scipy.special.zeta,
-        "lgamma": scipy.special.gammaln, "digamma": scipy.special.digamma, "special_ndtri": scipy.special.ndtri,
-        "special_log_ndtr": scipy.special.log_ndtr, "special_i0e": scipy.special.i0e, "i0": scipy.special.i0,
-        "special_i1": scipy.special.i1, "special_i1e": scipy.special.i1e, "special_entr": scipy.special.entr,
+        "lgamma": scipy.special.gammaln, "digamma": scipy.special.digamma,
+        "special_ndtri": scipy.special.ndtri, "special_log_ndtr": scipy.special.log_ndtr,
+        "special_i0e": scipy.special.i0e, "i0": scipy.special.i0, "special_i1": scipy.special.i1,
+        "special_i1e": scipy.special.i1e, "special_entr": scipy.special.entr,
         "special_bessel_j0": scipy.special.j0, "special_bessel_j1": scipy.special.j1,
         "special_bessel_y0": scipy.special.y0, "special_bessel_y1": scipy.special.y1}.items():
     operation(_name, _compute)
@@ -114,7 +122,8 @@ def _(x, eps=None):
 @operation("mvlgamma")
 def _(x, p):
     shifts = np.arange(p) / 2
-    return p * (p - 1) / 4 * np.log(number("pi", x)) + np.sum(scipy.special.gammaln(x[..., None] - shifts), axis=-1)
+    return (p * (p - 1) / 4 * np.log(number("pi", x))
+            + np.sum(scipy.special.gammaln(x[..., None] - shifts), axis=-1))
 
 
 @operation("_conj", "conj_physical", "resolve_conj")

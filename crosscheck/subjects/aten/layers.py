@@ -18,8 +18,8 @@ from .carrier import midpoints
 from .table import NoLine, operation
 
 # Activations.
-for _name in ("relu", "leaky_relu", "celu", "hardtanh", "hardsigmoid", "hardswish", "hardshrink", "softshrink",
-              "threshold", "softplus", "silu", "mish", "glu", "gelu"):
+for _name in ("relu", "leaky_relu", "celu", "hardtanh", "hardsigmoid", "hardswish", "hardshrink",
+              "softshrink", "threshold", "softplus", "silu", "mish", "glu", "gelu"):
     operation(_name, getattr(nn, _name))
 operation("log_sigmoid_forward", lambda x: (nn.logsigmoid(x), None))
 operation("_prelu_kernel", lambda x, slope: np.where(x > 0, x, slope * np.where(x > 0, 0, x)))
@@ -37,7 +37,8 @@ def _(x, noise, lower=1 / 8, upper=1 / 3, training=False, generator=None):
     if not training:
         return nn.rrelu(x, lower, upper), noise
     drawn = torch.empty(x.shape, dtype=torch.float64)
-    torch.ops.aten.rrelu_with_noise(torch.tensor(midpoints(x)), drawn, lower, upper, True, generator)
+    torch.ops.aten.rrelu_with_noise(torch.tensor(midpoints(x)), drawn, lower, upper, True,
+                                    generator)
     slopes = drawn.numpy()
     return np.where(x > 0, x, slopes * x), slopes
 
@@ -58,7 +59,8 @@ operation("_log_softmax", lambda x, axis, to_float: nn.log_softmax(x, axis))
 @operation("_safe_softmax")
 def _(x, axis):
     """0 along an axis on which all is -infinity."""
-    return masked_softmax(x, mask=x != -np.inf, axis=axis % x.ndim - x.ndim) if np.ndim(x) else nn.softmax(x, axis)
+    return (masked_softmax(x, mask=x != -np.inf, axis=axis % x.ndim - x.ndim) if np.ndim(x)
+            else nn.softmax(x, axis))
 
 
 # Convolutions.
@@ -68,21 +70,24 @@ def _(x, weight, bias, stride, padding, dilation, transposed, output_padding, gr
     stride, padding, dilation, more = ((*a,) * (k if len(a) == 1 else 1) for a in (
         stride, padding, dilation, output_padding))
     if transposed:
-        return getattr(nn, f"conv_transpose{k}d")(x, weight, bias, stride, padding, more, groups, dilation)
+        return getattr(nn, f"conv_transpose{k}d")(x, weight, bias, stride, padding, more, groups,
+                                                  dilation)
     return getattr(nn, f"conv{k}d")(x, weight, bias, stride, padding, dilation, groups)
 
 
 @operation("conv_tbc")
 def _(x, weight, bias, padding=0):
     """The axes are (time, sample, channel) and (time, channel in, channel out)."""
-    y = nn.conv1d(np.transpose(x, (1, 2, 0)), np.transpose(weight, (2, 1, 0)), bias, padding=padding)
+    y = nn.conv1d(np.transpose(x, (1, 2, 0)), np.transpose(weight, (2, 1, 0)), bias,
+                  padding=padding)
     return np.transpose(y, (2, 0, 1))
 
 
 operation("im2col", nn.unfold)
 operation("col2im", nn.fold)
 operation("_trilinear", lambda a, b, c, new_a, new_b, new_c, axes, unroll=1: np.sum(
-    np.expand_dims(a, tuple(new_a)) * np.expand_dims(b, tuple(new_b)) * np.expand_dims(c, tuple(new_c)),
+    np.expand_dims(a, tuple(new_a)) * np.expand_dims(b, tuple(new_b))
+    * np.expand_dims(c, tuple(new_c)),
     axis=tuple(axes)))
 
 
@@ -101,7 +106,8 @@ for _k in "23":
     operation(f"max_pool{_k}d_with_indices", _windows(getattr(nn, f"max_pool{_k}d_with_indices")))
     operation(f"_adaptive_avg_pool{_k}d", getattr(nn, f"adaptive_avg_pool{_k}d"))
     operation(f"adaptive_max_pool{_k}d", getattr(nn, f"adaptive_max_pool{_k}d_with_indices"))
-    operation(f"fractional_max_pool{_k}d", _fractional(getattr(nn, f"fractional_max_pool{_k}d_with_indices")))
+    operation(f"fractional_max_pool{_k}d",
+              _fractional(getattr(nn, f"fractional_max_pool{_k}d_with_indices")))
 
 
 @operation("max_unpool2d", "max_unpool3d")
@@ -165,7 +171,8 @@ def _statistics(x, axes, eps, shape):
 def _(x, shape, weight, bias, eps):
     k = len(shape)
     kept = (*x.shape[:-k], *(1,) * k)
-    return nn.layer_norm(x, tuple(shape), weight, bias, eps), *_statistics(x, tuple(range(-k, 0)), eps, kept)
+    return (nn.layer_norm(x, tuple(shape), weight, bias, eps),
+            *_statistics(x, tuple(range(-k, 0)), eps, kept))
 
 
 @operation("_fused_rms_norm")
@@ -187,7 +194,8 @@ def _(x, weight, bias, n, c, size, groups, eps):
 
 
 def _by_batch(x, weight, bias, mean, var, momentum, eps):
-    """In training: by the statistics of the batch, towards which the running ones move, if there are any."""
+    """In training: by the statistics of the batch, towards which the running ones move, if there
+    are any."""
     axes = (0, *range(2, x.ndim))
     moved = () if mean is None else nn.running_statistics(x, mean, var, momentum)
     y = nn.batch_norm(x, None, None, weight, bias, True, momentum, eps)
@@ -224,7 +232,8 @@ def _(*args):
 # Embeddings.
 @operation("embedding")
 def _(weight, tokens, padding=-1, by_frequency=False, sparse=False):
-    return nn.embedding(tokens, weight, None if padding < 0 else padding, scale_grad_by_freq=by_frequency)
+    return nn.embedding(tokens, weight, None if padding < 0 else padding,
+                        scale_grad_by_freq=by_frequency)
 
 
 @operation("embedding_renorm")
@@ -236,7 +245,8 @@ def _(weight, tokens, most, p):
 
 
 @operation("_embedding_bag", "_embedding_bag_forward_only")
-def _(weight, tokens, offsets, by_frequency=False, mode=0, sparse=False, factors=None, with_end=False, padding=-1):
+def _(weight, tokens, offsets, by_frequency=False, mode=0, sparse=False, factors=None,
+      with_end=False, padding=-1):
     y = nn.embedding_bag(
         tokens, weight, offsets, mode=("sum", "mean", "max")[mode], per_sample_weights=factors,
         scale_grad_by_freq=by_frequency, include_last_offset=with_end,
@@ -253,7 +263,8 @@ def _(query, key, value, dropout=0.0, is_causal=False, *, attn_mask=None, scale=
 
 @operation("_pack_padded_sequence")
 def _(x, lengths, batch_first):
-    """The entries of all sequences at one time after those at the time before, and how many they are."""
+    """The entries of all sequences at one time after those at the time before, and how many they
+    are."""
     x = np.swapaxes(x, 0, 1) if batch_first else x
     inside = np.arange(np.max(lengths))[:, None] < lengths
     return x[np.nonzero(inside)], np.sum(inside, axis=1)
@@ -270,4 +281,5 @@ def _(x, w, w_state, b, b_state, h, c, reverse, counts, mode, size, layers, has_
     for at in range(len(x))[::-1 if reverse else 1]:
         h, c = nn.lstm_cell(x[at], (h, c), w, w_state, b, b_state)
         states.append(h)
-    return np.stack(states[::-1 if reverse else 1]), np.reshape(h, shape), np.reshape(c, shape), None
+    return (np.stack(states[::-1 if reverse else 1]), np.reshape(h, shape),
+            np.reshape(c, shape), None)

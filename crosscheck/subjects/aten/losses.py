@@ -14,9 +14,11 @@ REDUCTIONS = "none", "mean", "sum"
 
 
 def _loss(function, *names):
-    """A line for a loss of an input and a target, which broadcast; `names` are those of its last arguments."""
+    """A line for a loss of an input and a target, which broadcast; `names` are those of its last
+    arguments."""
     return lambda x, target, reduction=1, *options: function(
-        *np.broadcast_arrays(x, target), reduction=REDUCTIONS[reduction], **dict(zip(names, options)))
+        *np.broadcast_arrays(x, target), reduction=REDUCTIONS[reduction],
+        **dict(zip(names, options)))
 
 
 operation("mse_loss", _loss(nn.mse_loss))
@@ -38,7 +40,8 @@ def _(x, target, weight=None, pos_weight=None, reduction=1):
 
 @operation("nll_loss_forward", "nll_loss2d_forward")
 def _(x, target, weight, reduction, ignore_index):
-    return nn.nll_loss(x, target, weight, ignore_index=ignore_index, reduction=REDUCTIONS[reduction]), None
+    return nn.nll_loss(x, target, weight, ignore_index=ignore_index,
+                       reduction=REDUCTIONS[reduction]), None
 
 
 @operation("multi_margin_loss")

@@ -57,7 +57,8 @@ def _cholesky(a, upper=False):
     return T(np.linalg.cholesky(T(a))) if upper else np.linalg.cholesky(a)
 
 
-operation("linalg_cholesky_ex", lambda a, *, upper=False, check_errors=False: (_cholesky(a, upper), _fine(a)))
+operation("linalg_cholesky_ex",
+          lambda a, *, upper=False, check_errors=False: (_cholesky(a, upper), _fine(a)))
 
 
 # Solving.
@@ -105,7 +106,8 @@ def _eliminated(a, pivot=True):
     rows = []
     for k in range(min(m, n)):
         column = a[..., k:, k]
-        chosen = k + (np.argmax(np.abs(column), axis=-1) if pivot else np.zeros(column.shape[:-1], int))
+        chosen = k + (np.argmax(np.abs(column), axis=-1) if pivot
+                      else np.zeros(column.shape[:-1], int))
         rows.append(chosen)
         a = np.take_along_axis(a, _exchanged(k, chosen, m)[..., None], -2)
         factor = quotient(a[..., k + 1:, k:k + 1], a[..., k:k + 1, k:k + 1])
@@ -117,7 +119,8 @@ def _eliminated(a, pivot=True):
 
 
 def _exchanged(k, chosen, n):
-    """The positions 0, …, n - 1 of which those of k and of a chosen one, for each of a stack, are exchanged."""
+    """The positions 0, …, n - 1 of which those of k and of a chosen one, for each of a stack, are
+    exchanged."""
     places, chosen = np.arange(n), chosen[..., None]
     return np.where(places == k, chosen, np.where(places == chosen, k, places))
 
@@ -167,7 +170,8 @@ def _(lu, pivots, b, *, left=True, adjoint=False):
 # Orthogonal matrices.
 def _no_further_vectors(a, asked):
     if asked:
-        raise NoLine(f"all orthogonal vectors of a matrix of shape {a.shape[-2:]}: some are any basis")
+        raise NoLine(f"all orthogonal vectors of a matrix of shape {a.shape[-2:]}: "
+                     "some are any basis")
 
 
 @operation("linalg_qr")
@@ -177,7 +181,8 @@ def _(a, mode="reduced"):
 
 
 def _reflected(a, tau, b, transpose=False):
-    """Q b, or Q' b, with Q = H_1 … H_k of reflections H_i = 1 - tau_i v v' whose v are below a's diagonal."""
+    """Q b, or Q' b, with Q = H_1 … H_k of reflections H_i = 1 - tau_i v v' whose v are below a's
+    diagonal."""
     steps = range(tau.shape[-1])
     for k in steps if transpose else reversed(steps):
         top = np.broadcast_to(np.eye(k + 1)[k], (*a.shape[:-2], k + 1))
@@ -199,7 +204,8 @@ def _(a, tau, b, left=True, transpose=False):
 # Eigenvalues, singular values, pseudoinverses.
 @operation("_linalg_eigh")
 def _(a, UPLO="L", compute_v=True):
-    return tuple(np.linalg.eigh(a, UPLO)) if compute_v else (np.linalg.eigvalsh(a, UPLO), np.zeros(0))
+    return (tuple(np.linalg.eigh(a, UPLO)) if compute_v
+            else (np.linalg.eigvalsh(a, UPLO), np.zeros(0)))
 
 
 @operation("_linalg_svd")

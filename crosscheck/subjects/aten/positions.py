@@ -27,8 +27,10 @@ def _grid(axis, index):
 
 
 def _parts(index):
-    """A list of indices, with None for a whole axis, as NumPy's index; bytes stand for truth values."""
-    return tuple(slice(None) if i is None else i.astype(bool) if i.dtype == np.uint8 else i for i in index)
+    """A list of indices, with None for a whole axis, as NumPy's index; bytes stand for truth
+    values."""
+    return tuple(slice(None) if i is None else i.astype(bool) if i.dtype == np.uint8 else i
+                 for i in index)
 
 
 def _spread(values, x, index):
@@ -61,7 +63,8 @@ def _(x, axis, index):
 
 @operation("gather")
 def _(x, axis, index, *, sparse_grad=False):
-    taken = at(_row(x), _grid(axis, _row(index))) if index.size else np.zeros_like(x, shape=index.shape)
+    taken = (at(_row(x), _grid(axis, _row(index))) if index.size
+             else np.zeros_like(x, shape=index.shape))
     return np.reshape(taken, index.shape)
 
 
@@ -72,12 +75,14 @@ def _(x, mask, index, fill):
 
 def _inside(x, index):
     """Positions that the mask leaves out may lie outside."""
-    return tuple(slice(None) if i is None else np.clip(i, -n, n - 1) for i, n in zip(index, x.shape))
+    return tuple(slice(None) if i is None else np.clip(i, -n, n - 1)
+                 for i, n in zip(index, x.shape))
 
 
 # Writing.
 operation("put", lambda x, index, values, accumulate=False: np.reshape(_put(
-    np.reshape(x, (-1,)), (np.reshape(index, (-1,)),), np.reshape(values, (-1,)), accumulate), x.shape))
+    np.reshape(x, (-1,)), (np.reshape(index, (-1,)),), np.reshape(values, (-1,)),
+    accumulate), x.shape))
 
 
 @operation("index_put", "_index_put_impl", "_unsafe_index_put")
@@ -86,7 +91,8 @@ def _(x, index, values, accumulate=False, unsafe=False):
 
 
 def _put(x, index, values, accumulate):
-    return _added(x, index, values) if accumulate else setitem(x, _spread(values, x, index), index=index)
+    return (_added(x, index, values) if accumulate
+            else setitem(x, _spread(values, x, index), index=index))
 
 
 @operation("_unsafe_masked_index_put_accumulate")
@@ -101,7 +107,8 @@ def _(x, mask, source):
 
 
 def _along(compute):
-    """A line that works along one axis of x, which may be a number: ``compute(x, index, …)`` with NumPy's index."""
+    """A line that works along one axis of x, which may be a number: ``compute(x, index, …)`` with
+    NumPy's index."""
     def line(x, axis, index, *args, **named):
         row = _row(x)
         return np.reshape(compute(row, _on_axis(axis, index, row), *args, **named), np.shape(x))
@@ -109,19 +116,23 @@ def _along(compute):
 
 
 operation("index_fill", _along(lambda x, index, value: setitem(x, value, index=index)))
-operation("index_copy", _along(lambda x, index, source: setitem(x, _spread(source, x, index), index=index)))
-operation("index_add", _along(lambda x, index, source, *, alpha=1: _added(x, index, alpha * source)))
+operation("index_copy",
+          _along(lambda x, index, source: setitem(x, _spread(source, x, index), index=index)))
+operation("index_add",
+          _along(lambda x, index, source, *, alpha=1: _added(x, index, alpha * source)))
 
 
 def _scatters(compute):
-    """A line of torch.scatter's: ``compute(x, index, source, …)`` with NumPy's index and the source of its shape."""
+    """A line of torch.scatter's: ``compute(x, index, source, …)`` with NumPy's index and the source
+    of its shape."""
     def line(x, axis, index, source, *args, **named):
         row, index = _row(x), _row(index)
         if not index.size:
             return x
         if np.ndim(source):
             source = source[tuple(map(slice, index.shape))]
-        source = np.broadcast_to(np.reshape(source, np.shape(source) or (1,) * index.ndim), index.shape)
+        source = np.broadcast_to(np.reshape(source, np.shape(source) or (1,) * index.ndim),
+                                 index.shape)
         return np.reshape(compute(row, _grid(axis, index), source, *args, **named), np.shape(x))
     return line
 
@@ -134,13 +145,15 @@ def _reduced(x, index, source, reduce, include_self=True):
     """Entries of x together with those of the source that the index sends there."""
     total = {"sum": np.sum, "mean": np.sum, "prod": np.prod, "amax": np.max, "amin": np.min}[reduce]
     neutral = {"prod": 1, "amax": -np.inf, "amin": np.inf}.get(reduce, 0)
-    target = np.reshape(np.broadcast_to(np.arange(x.size).reshape(x.shape)[index], source.shape), (-1,))
+    target = np.reshape(np.broadcast_to(np.arange(x.size).reshape(x.shape)[index], source.shape),
+                        (-1,))
     source, rounds = np.reshape(source, (-1,)), _rounds(target)
     count = np.bincount(target, minlength=x.size).reshape(x.shape)
     layers = [x if include_self else np.where(count > 0, neutral, x)]
     for k in range(np.max(rounds, initial=-1) + 1):
         empty = np.full_like(x, neutral, shape=(x.size,))
-        layers.append(np.reshape(setitem(empty, source[rounds == k], index=(target[rounds == k],)), x.shape))
+        layers.append(np.reshape(setitem(empty, source[rounds == k], index=(target[rounds == k],)),
+                                 x.shape))
     y = total(np.stack(layers), axis=0)
     return y / np.maximum(count + include_self, 1) if reduce == "mean" else y
 
@@ -170,8 +183,10 @@ def _(x, reduce, *, lengths=None, indices=None, offsets=None, axis=0, unsafe=Fal
     lengths = np.diff(offsets, axis=-1) if lengths is None else lengths
     shape, n = x.shape, lengths.shape[-1]
     segments = [np.repeat(np.arange(n), row) for row in np.reshape(lengths, (-1, n))]
-    index = *np.indices(shape[:axis + 1], sparse=True)[:axis], np.reshape(segments, shape[:axis + 1])
-    start = {"max": -np.inf, "min": np.inf, "prod": 1}.get(reduce, 0) if initial is None else initial
+    index = (*np.indices(shape[:axis + 1], sparse=True)[:axis],
+             np.reshape(segments, shape[:axis + 1]))
+    start = ({"max": -np.inf, "min": np.inf, "prod": 1}.get(reduce, 0) if initial is None
+             else initial)
     y = _reduced(np.full_like(x, start, shape=lengths.shape + shape[axis + 1:]), index, x,
                  {"max": "amax", "min": "amin", "mean": "sum"}.get(reduce, reduce))
     if reduce != "mean":

@@ -37,9 +37,9 @@ def _reduces(function):
 
 
 for _name, _compute in {
-        "sum": np.sum, "mean": np.mean, "prod": np.prod, "nansum": np.nansum, "amax": np.max, "amin": np.min,
-        "max": np.max, "min": np.min, "argmax": np.argmax, "argmin": np.argmin, "any": np.any, "all": np.all,
-        "logsumexp": logsumexp}.items():
+        "sum": np.sum, "mean": np.mean, "prod": np.prod, "nansum": np.nansum, "amax": np.max,
+        "amin": np.min, "max": np.max, "min": np.min, "argmax": np.argmax, "argmin": np.argmin,
+        "any": np.any, "all": np.all, "logsumexp": logsumexp}.items():
     operation(_name, _reduces(_compute))
 operation("count_nonzero", lambda x, axes=None: np.count_nonzero(x, axis=_axes(axes)))
 
@@ -59,7 +59,8 @@ def _spread(function):
 
 def _with_mean(spread):
     return lambda x, axes=None, *, correction=None, keepdim=False: (
-        spread(x, axes, correction=correction, keepdim=keepdim), _reduces(np.mean)(x, axes, keepdim))
+        spread(x, axes, correction=correction, keepdim=keepdim),
+        _reduces(np.mean)(x, axes, keepdim))
 
 
 for _name, _compute in {"var": _spread(np.var), "std": _spread(np.std)}.items():
@@ -73,13 +74,15 @@ def _norm(x, ord=2, axes=None, keepdim=False):
     return _reduces(functools.partial(np.linalg.vector_norm, ord=ord))(x, axes, keepdim)
 
 
-operation("norm", lambda x, p=2, axes=None, keepdim=False: _norm(x, 2 if p is None else p, axes, keepdim))
+operation("norm",
+          lambda x, p=2, axes=None, keepdim=False: _norm(x, 2 if p is None else p, axes, keepdim))
 operation("dist", lambda x, y, p=2: _norm(x - y, p))
 
 
 @operation("renorm")
 def _(x, p, axis, most):
-    """Parts along an axis that are longer than `most` are shortened; torch adds 1e-7 to their length."""
+    """Parts along an axis that are longer than `most` are shortened; torch adds 1e-7 to their
+    length."""
     others = [k for k in range(x.ndim) if k != axis % x.ndim]
     length = _norm(x, p, others, keepdim=True)
     longer = length > most
@@ -112,7 +115,8 @@ def _running(before):
             best = np.take_along_axis(rows, places[k - 1:k], 0)[0]
             places[k] = np.where(before(rows[k], best), k, places[k - 1])
         places = np.moveaxis(places, 0, axis)
-        return tuple(np.reshape(a, np.shape(x)) for a in (np.take_along_axis(values, places, axis), places))
+        return tuple(np.reshape(a, np.shape(x))
+                     for a in (np.take_along_axis(values, places, axis), places))
     return line
 
 
@@ -127,9 +131,11 @@ def _chosen(x, places, axis):
 
 
 def _one(choose):
-    """A line for one entry along an axis, (it, its place): ``choose(x, axis, …)`` gives the places."""
+    """A line for one entry along an axis, (it, its place): ``choose(x, axis, …)`` gives the
+    places."""
     def line(x, *args, axis, keepdim):
-        found = _chosen(_with_axes(x), np.expand_dims(choose(_with_axes(x), *args, axis), axis), axis)
+        found = _chosen(_with_axes(x),
+                        np.expand_dims(choose(_with_axes(x), *args, axis), axis), axis)
         return found if keepdim and np.ndim(x) else tuple(np.squeeze(a, axis) for a in found)
     return line
 
@@ -145,13 +151,16 @@ def _order(x, axis, descending=False):
 
 def _sorted(x, axis=-1, descending=False):
     values = _with_axes(x)
-    return tuple(np.reshape(a, np.shape(x)) for a in _chosen(values, _order(values, axis, descending), axis))
+    return tuple(np.reshape(a, np.shape(x))
+                 for a in _chosen(values, _order(values, axis, descending), axis))
 
 
 operation("sort", _sorted)
-operation("sort.stable", lambda x, *, stable=None, dim=-1, descending=False: _sorted(x, dim, descending))
+operation("sort.stable",
+          lambda x, *, stable=None, dim=-1, descending=False: _sorted(x, dim, descending))
 operation("argsort", lambda x, axis=-1, descending=False: _sorted(x, axis, descending)[1])
-operation("argsort.stable", lambda x, *, stable=None, dim=-1, descending=False: _sorted(x, dim, descending)[1])
+operation("argsort.stable",
+          lambda x, *, stable=None, dim=-1, descending=False: _sorted(x, dim, descending)[1])
 
 
 @operation("topk")
@@ -183,7 +192,8 @@ def _middle_of_rest(x, axis):
 
 
 for _name, _compute in {"median": _middle, "nanmedian": _middle_of_rest}.items():
-    operation(_name, lambda x, _compute=_compute: _one(_compute)(np.reshape(x, (-1,)), axis=0, keepdim=False)[0])
+    operation(_name,
+        lambda x, _compute=_compute: _one(_compute)(np.reshape(x, (-1,)), axis=0, keepdim=False)[0])
     operation(f"{_name}.dim", lambda x, axis, keepdim=False, _compute=_compute: _one(_compute)(
         x, axis=axis, keepdim=keepdim))
 
@@ -197,7 +207,8 @@ def _most_frequent(x, axis):
     return np.squeeze(np.take_along_axis(order, places, axis), axis)
 
 
-operation("mode", lambda x, axis=-1, keepdim=False: _one(_most_frequent)(x, axis=axis, keepdim=keepdim))
+operation("mode",
+          lambda x, axis=-1, keepdim=False: _one(_most_frequent)(x, axis=axis, keepdim=keepdim))
 
 
 # Positions in order.
@@ -211,8 +222,10 @@ def _(ordered, x, *, out_int32=False, right=False, side=None, sorter=None):
     lead = ordered.shape[:-1]
     if not lead:
         return np.searchsorted(ordered, x, side, sorter)
-    orders = np.broadcast_to(np.arange(ordered.shape[-1]), ordered.shape) if sorter is None else sorter
-    return np.reshape([np.searchsorted(ordered[i], x[i], side, orders[i]) for i in np.ndindex(lead)], x.shape)
+    orders = (np.broadcast_to(np.arange(ordered.shape[-1]), ordered.shape) if sorter is None
+              else sorter)
+    return np.reshape([np.searchsorted(ordered[i], x[i], side, orders[i])
+                       for i in np.ndindex(lead)], x.shape)
 
 
 operation("bucketize", lambda x, bounds, *, out_int32=False, right=False: np.searchsorted(

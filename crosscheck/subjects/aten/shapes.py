@@ -10,9 +10,10 @@ from .carrier import strided
 from .table import OPERATIONS, Kind, NoLine, constants, operation, view
 
 # Factories and random numbers: torch runs them on tensors of the same shapes.
-constants("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like",
-          "new_zeros", "new_ones", "new_empty", "new_full", "new_empty_strided", "bernoulli",
-          "uniform", "exponential", "random", "normal", "cauchy", "log_normal", "geometric", "poisson",
+constants("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like",
+          "randint_like", "new_zeros", "new_ones", "new_empty", "new_full", "new_empty_strided",
+          "bernoulli", "uniform", "exponential", "random", "normal", "cauchy",
+          "log_normal", "geometric", "poisson",
           "multinomial", "is_same_size", "sym_size", "sym_stride", "_has_same_storage_numel",
           "is_pinned", "_fused_sdp_choice", "_nested_tensor_from_mask_left_aligned")
 
@@ -101,7 +102,8 @@ def _written(part):
 
 for _name in ("select", "slice", "diagonal"):
     operation(f"{_name}_scatter", _written(OPERATIONS[_name].compute))
-operation("as_strided_scatter", _written(lambda x, size, stride, offset=0: strided(x, size, stride, offset or 0)))
+operation("as_strided_scatter",
+          _written(lambda x, size, stride, offset=0: strided(x, size, stride, offset or 0)))
 
 
 # Copies; those of views have the lines of the views.
@@ -124,7 +126,8 @@ operation("copy", lambda x, y, non_blocking=False: np.broadcast_to(y, x.shape))
 operation("fill", lambda x, value: np.full_like(x, value))
 operation("zero", lambda x: np.zeros(x.shape))
 
-operation("cat", lambda parts, axis=0: np.concatenate([p for p in parts if p.shape != (0,)] or parts, axis=axis))
+operation("cat", lambda parts, axis=0: np.concatenate([p for p in parts if p.shape != (0,)]
+                                                      or parts, axis=axis))
 operation("stack", lambda parts, axis=0: np.stack(parts, axis=axis))
 operation("flip", lambda x, axes: np.flip(x, axes))
 operation("roll", lambda x, shifts, axes=(): np.roll(x, shifts, tuple(axes) or None))
@@ -138,7 +141,8 @@ operation("triu", lambda x, k=0: np.triu(x, k))
 def _(x, offset=0, axis1=-2, axis2=-1):
     n = x.shape[-1]
     places = np.arange(n) + max(0, -offset), np.arange(n) + max(0, offset)
-    y = scatter_add(x, index=(..., *places), shape=(*x.shape[:-1], n + abs(offset), n + abs(offset)))
+    y = scatter_add(x, index=(..., *places),
+                    shape=(*x.shape[:-1], n + abs(offset), n + abs(offset)))
     return np.moveaxis(y, (-2, -1), (axis1, axis2))
 
 

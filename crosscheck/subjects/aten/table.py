@@ -1,13 +1,17 @@
 """The table from ATen's operations to lines of NumPy.
 
-A line is a function of the operation's own arguments, in the order of its schema, with arrays in the
+A line is a function of the operation's own arguments, in the order of its schema, with arrays in
+the
 place of tensors. It returns an array, or a tuple of arrays where the operation returns several. So
 
     operation("mul", np.multiply)
 
-gives a meaning to aten.mul.Tensor and aten.mul.Scalar, to aten.mul_ (which writes the result into its
-first argument) and to aten.mul.out. One overload may have a line of its own: ``operation("max.dim", …)``.
-An operation that writes to arguments beside what it returns has a line that gives both: first what it
+gives a meaning to aten.mul.Tensor and aten.mul.Scalar, to aten.mul_ (which writes the result into
+its
+first argument) and to aten.mul.out. One overload may have a line of its own:
+``operation("max.dim", …)``.
+An operation that writes to arguments beside what it returns has a line that gives both: first what
+it
 returns, then what it writes, in the order of its arguments.
 """
 
@@ -59,12 +63,14 @@ class Line(NamedTuple):
 
 @functools.cache
 def _keywords(compute):
-    """The names of a function's parameters; None where any keyword goes, or where it does not tell."""
+    """The names of a function's parameters; None where any keyword goes, or where it does not
+    tell."""
     try:
         parameters = inspect.signature(compute).parameters
     except (TypeError, ValueError):
         return None
-    return None if any(p.kind is p.VAR_KEYWORD for p in parameters.values()) else frozenset(parameters)
+    return (None if any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+            else frozenset(parameters))
 
 
 #: From the name of an operation, as in "mul", or of one overload, as in "max.dim", to its `Line`.
@@ -76,7 +82,8 @@ class NoLine(NotImplementedError):
 
 
 def operation(*names: str, kind: Kind = Kind.VALUE, writes: tuple = ()):
-    """Enter a function as what these operations compute: ``operation(name, …, function)`` or a decorator."""
+    """Enter a function as what these operations compute: ``operation(name, …, function)`` or a
+    decorator."""
     *names, last = names
     if callable(last):
         return _enter(names, last, kind, writes)
@@ -84,12 +91,14 @@ def operation(*names: str, kind: Kind = Kind.VALUE, writes: tuple = ()):
 
 
 def view(*names):
-    """The same for operations whose result is a view of their first argument, or a list of views."""
+    """The same for operations whose result is a view of their first argument, or a list of
+    views."""
     return operation(*names, kind=Kind.VIEW)
 
 
 def constants(*names: str) -> None:
-    """Enter operations that torch runs itself: factories, random numbers, questions about shapes."""
+    """Enter operations that torch runs itself: factories, random numbers, questions about
+    shapes."""
     _enter(names, None, Kind.CONSTANT)
 
 
@@ -102,7 +111,8 @@ def _enter(names, compute, kind, writes=()):
 
 
 def line_of(name: str, overload: str) -> Line | None:
-    """The line of an operation's overload, if it has one; that of a view also for the copy of it."""
+    """The line of an operation's overload, if it has one; that of a view also for the copy of
+    it."""
     found = OPERATIONS.get(f"{name}.{overload}") or OPERATIONS.get(name)
     if found is None:
         viewed = OPERATIONS.get(name.removesuffix("_copy"))

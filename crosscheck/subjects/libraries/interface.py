@@ -14,15 +14,18 @@ from ...modes import Mode
 
 #: Functions that draw random numbers.  A network names the seed, and all libraries get the numbers
 #: that refgrad draws.
-RANDOM = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
+RANDOM = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
+          "feature_alpha_dropout")
 
 
 class Library:
     """A library: its functions, its arrays, its derivatives, and how a program of it is written.
 
     name     as tables have it
-    exact    whether the exact derivatives are those of its rules, which are then on trial themselves
-    space    name -> the expression under which a program has the function, of those that it does not find in `spaces`
+    exact    whether the exact derivatives are those of its rules, which are then on trial
+             themselves
+    space    name -> the expression under which a program has the function, of those that it does
+             not find in `spaces`
     """
 
     name = ""
@@ -64,7 +67,8 @@ class Library:
         return {k: np.asarray(a) for k, a in found.items()}
 
     def differentiate(self, mode: Mode, f, x, u, v) -> dict:
-        """The derivatives of f, a scalar function of a dict of its arrays, at x along u and v: see `modes`."""
+        """The derivatives of f, a scalar function of a dict of its arrays, at x along u and v: see
+        `modes`."""
         return mode.differentiate(self, f, x, u, v)
 
     def at_work(self):
@@ -79,16 +83,19 @@ class Library:
         return f"{self.array}({numbers}{f', {self.dtype}{dtype}' if kind == 'f' else ''})"
 
     def call(self, call, name, shapes, dtype):
-        """A `Call`, written; ``name(a)`` is what its argument a is called, ``shapes[a]`` its shape."""
+        """A `Call`, written; ``name(a)`` is what its argument a is called, ``shapes[a]`` its
+        shape."""
         arguments = [name(a) for a in call.arguments]
         options = dict(call.options)
         if call.function in RANDOM:
-            return self._write_random(call.function, arguments[0], options, shapes[call.arguments[0]], dtype)
+            return self._write_random(call.function, arguments[0], options,
+                                      shapes[call.arguments[0]], dtype)
         special = getattr(self, f"_write_{call.function}", None)
         if special is not None:
             return special(arguments, options, shapes[call.arguments[0]], dtype)
         space = next(text for text, space in self.spaces if hasattr(space, call.function))
-        named = [f"{k}={name(a)}" for k, a in call.named.items()] + [f"{k}={o!r}" for k, o in options.items()]
+        named = [f"{k}={name(a)}" for k, a in call.named.items()] + [
+            f"{k}={o!r}" for k, o in options.items()]
         return f"{space}.{call.function}({', '.join([*arguments, *named])})"
 
     # Functions that a library lacks, or has under another name
@@ -152,6 +159,7 @@ def drawn_by(name, shape, p, seed):
 
     With the numbers drawn, each of `RANDOM` is ``factor * x + offset``, entry by entry.
     """
-    offset, total = (getattr(nn, name)(np.full(shape, x), p, True, generator=np.random.default_rng(seed))
+    offset, total = (getattr(nn, name)(np.full(shape, x), p, True,
+                                       generator=np.random.default_rng(seed))
                      for x in (0.0, 1.0))
     return total - offset, offset

@@ -1,4 +1,5 @@
-"""JAX: jax.grad and jax.jvp, in composition, on its functions of the same meaning as torch.nn.functional's."""
+"""JAX: jax.grad and jax.jvp, in composition, on its functions of the same meaning as
+torch.nn.functional's."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def _reduced(losses, reduction):
 
 
 def _normalized(x, axes, mean, variance, weight, bias, eps=1e-5):
-    """(x - mean) / sqrt(variance + eps) * weight + bias, where weight and bias have the axes of `axes`."""
+    """(x - mean) / sqrt(variance + eps) * weight + bias, where weight and bias have the axes of
+    `axes`."""
     y = (x - mean) / jnp.sqrt(variance + eps)
     for operation, a in ((jnp.multiply, weight), (jnp.add, bias)):
         if a is not None:
@@ -48,7 +50,8 @@ def nll_loss(log_probabilities, target, weight=None, reduction="mean"):
     picked = jnp.take_along_axis(log_probabilities, target[:, None], axis=1)[:, 0]
     weights = jnp.ones_like(picked) if weight is None else weight[target]
     losses = -weights * picked
-    return jnp.sum(losses) / jnp.sum(weights) if reduction == "mean" else _reduced(losses, reduction)
+    return (jnp.sum(losses) / jnp.sum(weights) if reduction == "mean"
+            else _reduced(losses, reduction))
 
 
 def cross_entropy(logits, target, weight=None, reduction="mean", label_smoothing=0.0):
@@ -63,7 +66,8 @@ def cross_entropy(logits, target, weight=None, reduction="mean", label_smoothing
     shape = [n if k == 1 else 1 for k, n in enumerate(logits.shape)]
     each = log_probabilities if weight is None else log_probabilities * jnp.reshape(weight, shape)
     losses = (1 - label_smoothing) * right - label_smoothing / classes * jnp.sum(each, axis=1)
-    return jnp.sum(losses) / jnp.sum(weights) if reduction == "mean" else _reduced(losses, reduction)
+    return (jnp.sum(losses) / jnp.sum(weights) if reduction == "mean"
+            else _reduced(losses, reduction))
 
 
 def binary_cross_entropy_with_logits(x, target, pos_weight=1.0, reduction="mean"):
@@ -83,12 +87,13 @@ def huber_loss(x, target, reduction="mean", delta=1.0):
 #: Functions with the names and options that networks use, where JAX has others.
 F = SimpleNamespace(
     layer_norm=layer_norm, batch_norm=batch_norm, nll_loss=nll_loss, cross_entropy=cross_entropy,
-    binary_cross_entropy_with_logits=binary_cross_entropy_with_logits, kl_div=kl_div, huber_loss=huber_loss,
-    linear=lambda x, W, b=None: x @ W.T if b is None else x @ W.T + b,
+    binary_cross_entropy_with_logits=binary_cross_entropy_with_logits, kl_div=kl_div,
+    huber_loss=huber_loss, linear=lambda x, W, b=None: x @ W.T if b is None else x @ W.T + b,
     glu=lambda x, dim=-1: jax.nn.glu(x, axis=dim),
     gelu=lambda x, approximate="none": jax.nn.gelu(x, approximate=approximate == "tanh"),
     softplus=lambda x, beta=1: jax.nn.softplus(beta * x) / beta,
-    softmax=lambda x, dim: jax.nn.softmax(x, axis=dim), log_softmax=lambda x, dim: jax.nn.log_softmax(x, axis=dim),
+    softmax=lambda x, dim: jax.nn.softmax(x, axis=dim),
+    log_softmax=lambda x, dim: jax.nn.log_softmax(x, axis=dim),
     mse_loss=lambda x, y, reduction="mean": _reduced((x - y) ** 2, reduction),
     l1_loss=lambda x, y, reduction="mean": _reduced(jnp.abs(x - y), reduction))
 
@@ -97,7 +102,8 @@ class Jax(Library):
     """JAX, by jax.grad and jax.jvp."""
 
     name = "jax"
-    imports = "import jax, jax.numpy as jnp; from crosscheck.subjects.libraries.jax_library import F"
+    imports = ("import jax, jax.numpy as jnp; from crosscheck.subjects.libraries.jax_library "
+               "import F")
     gradient, slope, array, dtype = "jax.grad", "jax.jvp", "jnp.array", "jnp."
     spaces = (("F", F), ("jax.nn", jax.nn), ("jnp", jnp))
 
@@ -113,7 +119,8 @@ class Jax(Library):
         return sum(jnp.sum(a[k] * b[k]) for k in a)
 
     def arrays(self, arrays, dtype):
-        return {k: jnp.asarray(a, dtype if np.asarray(a).dtype.kind == "f" else None) for k, a in arrays.items()}
+        return {k: jnp.asarray(a, dtype if np.asarray(a).dtype.kind == "f" else None)
+                for k, a in arrays.items()}
 
     @contextlib.contextmanager
     def at_work(self):

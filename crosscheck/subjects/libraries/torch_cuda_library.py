@@ -1,4 +1,5 @@
-"""torch on a GPU: the same library, with its arrays there and products in the full precision of their dtype."""
+"""torch on a GPU: the same library, with its arrays there and products in the full precision of
+their dtype."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ class TorchOnCuda(Torch):
 
     def __init__(self):
         if not torch.cuda.is_available():
-            raise ImportError("library 'torch-cuda': torch finds no GPU (torch.cuda.is_available() is False)")
+            raise ImportError("library 'torch-cuda': torch finds no GPU (torch.cuda.is_available() "
+                              "is False)")
 
     @contextmanager
     def at_work(self):

@@ -28,7 +28,8 @@ def threads(n):
 
 @contextmanager
 def tf32(allowed):
-    """A block in which products of float32 on a GPU may, or must not, round their operands to TF32."""
+    """A block in which products of float32 on a GPU may, or must not, round their operands to
+    TF32."""
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = allowed
     try:
@@ -39,7 +40,8 @@ def tf32(allowed):
 
 
 def added(terms):
-    """The sum, without Python's 0 before it, which in forward mode costs more than all the terms."""
+    """The sum, without Python's 0 before it, which in forward mode costs more than all the
+    terms."""
     return functools.reduce(operator.add, terms)
 
 
@@ -48,7 +50,8 @@ class Torch(Library):
 
     name, device = "torch", "cpu"
     imports = "import torch, torch.nn.functional as F"
-    gradient, slope, array, dtype = "torch.func.grad", "torch.func.jvp", "torch.tensor", "dtype=torch."
+    gradient, slope, array, dtype = ("torch.func.grad", "torch.func.jvp", "torch.tensor",
+                                     "dtype=torch.")
     spaces = (("F", F), ("torch", torch))
 
     grad = staticmethod(torch.func.grad)
@@ -79,7 +82,8 @@ class Torch(Library):
 
 def _gradient(f, x, create_graph=False):
     leaves = x if create_graph else {k: t.detach().requires_grad_() for k, t in x.items()}
-    found = torch.autograd.grad(f(leaves), list(leaves.values()), create_graph=create_graph, materialize_grads=True)
+    found = torch.autograd.grad(f(leaves), list(leaves.values()), create_graph=create_graph,
+                                materialize_grads=True)
     return dict(zip(leaves, found))
 
 
@@ -88,9 +92,11 @@ def _reverse(by, f, x, u, v):
 
 
 def _forward(by, f, x, u, v):
-    """Dual numbers as torch.func.jvp makes them, without the cost of its levels, which only nesting needs."""
+    """Dual numbers as torch.func.jvp makes them, without the cost of its levels, which only nesting
+    needs."""
     with forward_ad.dual_level():
-        slopes = {k: forward_ad.unpack_dual(f({**x, k: forward_ad.make_dual(x[k], v[k])})).tangent for k in x}
+        slopes = {k: forward_ad.unpack_dual(f({**x, k: forward_ad.make_dual(x[k], v[k])})).tangent
+                  for k in x}
     return {k: torch.zeros_like(x[k].sum()) if s is None else s for k, s in slopes.items()}
 
 
@@ -104,6 +110,7 @@ def _reverse_over_reverse(by, f, x, u, v):
 
 
 #: The modes that people reach by torch.autograd; the others are torch.func's compositions.
-OWN = {Mode.REVERSE: _reverse, Mode.FORWARD: _forward, Mode.REVERSE_OVER_REVERSE: _reverse_over_reverse}
+OWN = {Mode.REVERSE: _reverse, Mode.FORWARD: _forward,
+       Mode.REVERSE_OVER_REVERSE: _reverse_over_reverse}
 
 LIBRARY = Torch()

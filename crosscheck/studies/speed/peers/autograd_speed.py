@@ -29,7 +29,8 @@ F = SimpleNamespace(
 
 def prepare(problem, data):
     y = data.y
-    if problem.kind in ("classify", "train"):  # a product is faster here than indices, whose gradient is scattered
+    # A product is faster here than indices, whose gradient is scattered.
+    if problem.kind in ("classify", "train"):
         y = np.eye(CLASSES, dtype=data.x.dtype)[y]
     both = value_and_grad(lambda p: loss(F, problem, p, data.x, y))
     if problem.kind != "train":

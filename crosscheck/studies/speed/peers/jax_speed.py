@@ -53,22 +53,26 @@ def _in_turn(function, state, steps):
 
 
 F = SimpleNamespace(
-    linear=lambda x, W, b=None: x @ W.T if b is None else x @ W.T + b, relu=jax.nn.relu, tanh=jnp.tanh, sin=jnp.sin,
-    sum=jnp.sum, batch_norm=_batch_norm, cross_entropy=_cross_entropy, mse_loss=lambda x, y: jnp.mean((x - y) ** 2),
-    l2_penalty=lambda parameters, k: k / 2 * sum(jnp.sum(W * W) for W in parameters), conv2d=_conv2d,
-    max_pool2d=_max_pool2d, layer_norm=_layer_norm, scaled_dot_product_attention=_attention,
-    gelu=lambda x, approximate: jax.nn.gelu(x, approximate=approximate == "tanh"), lstm_cell=_lstm_cell,
-    zeros_like=jnp.zeros_like, in_turn=_in_turn)
+    linear=lambda x, W, b=None: x @ W.T if b is None else x @ W.T + b, relu=jax.nn.relu,
+    tanh=jnp.tanh, sin=jnp.sin, sum=jnp.sum, batch_norm=_batch_norm, cross_entropy=_cross_entropy,
+    mse_loss=lambda x, y: jnp.mean((x - y) ** 2),
+    l2_penalty=lambda parameters, k: k / 2 * sum(jnp.sum(W * W) for W in parameters),
+    conv2d=_conv2d, max_pool2d=_max_pool2d, layer_norm=_layer_norm,
+    scaled_dot_product_attention=_attention,
+    gelu=lambda x, approximate: jax.nn.gelu(x, approximate=approximate == "tanh"),
+    lstm_cell=_lstm_cell, zeros_like=jnp.zeros_like, in_turn=_in_turn)
 
 
 def prepare(problem, data):
-    x, y, p, along = (jax.tree.map(jnp.asarray, a) for a in (data.x, data.y, data.parameters, data.along))
+    x, y, p, along = (jax.tree.map(jnp.asarray, a)
+                      for a in (data.x, data.y, data.parameters, data.along))
 
     def program(p, x, y):  # x and y are arguments: constants would be folded in at compile time
         return loss(F, problem, p, x, y)
 
     if problem.kind == "hvp":
-        product = jax.jit(lambda p, v, x, y: jax.jvp(lambda q: jax.grad(program)(q, x, y), (p,), (v,))[1])
+        product = jax.jit(
+            lambda p, v, x, y: jax.jvp(lambda q: jax.grad(program)(q, x, y), (p,), (v,))[1])
         return lambda: (None, jax.block_until_ready(product(p, along, x, y)))
     both = jax.value_and_grad(program)
 

@@ -19,7 +19,8 @@ def _batch_norm(x, mean, variance, scale, shift, training):
 
 
 F = SimpleNamespace(
-    linear=lambda x, W, b=None: mg.matmul(x, W.T) if b is None else mg.matmul(x, W.T) + b, relu=relu, tanh=mg.tanh,
+    linear=lambda x, W, b=None: mg.matmul(x, W.T) if b is None else mg.matmul(x, W.T) + b,
+    relu=relu, tanh=mg.tanh,
     sin=mg.sin, sum=mg.sum, batch_norm=_batch_norm, cross_entropy=losses.softmax_crossentropy,
     mse_loss=lambda x, y: mg.mean((x - y) ** 2),
     l2_penalty=lambda parameters, k: sum(mg.sum(W * W) for W in parameters) * (k / 2))

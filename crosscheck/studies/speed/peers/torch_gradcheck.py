@@ -1,4 +1,5 @@
-"""torch's gradcheck and gradgradcheck on a network as torch has it: every number that is differentiated, in float64."""
+"""torch's gradcheck and gradgradcheck on a network as torch has it: every number that is
+differentiated, in float64."""
 
 from __future__ import annotations
 
@@ -24,24 +25,29 @@ class Subject:
     def __init__(self, network, leaves, constants):
         held = TORCH.arrays(constants, "float64")
         self.inputs = [t.requires_grad_() for t in TORCH.arrays(leaves, "float64").values()]
-        self.function = lambda *inputs: interpret(network, TORCH.function, dict(zip(leaves, inputs)), held)
+        self.function = lambda *inputs: interpret(network, TORCH.function,
+                                                  dict(zip(leaves, inputs)), held)
 
     def check(self, name):
-        """Raise Refused if torch's checker of that name, slow as it is by default, calls a derivative wrong."""
+        """Raise Refused if torch's checker of that name, slow as it is by default, calls a
+        derivative wrong."""
         try:
             CHECKS[name](self.function, self.inputs)
         except GradcheckError as error:
             raise Refused(str(error)) from error
 
     def digits(self, sizes):
-        """To how many digits gradcheck's differences and torch's gradient agree, in parts of `sizes`, one for each
-        input: the fewest, and none if they agree in nothing; nan where the sizes are not known."""
+        """To how many digits gradcheck's differences and torch's gradient agree, in parts of
+        `sizes`, one for each input: the fewest, and none if they agree in nothing; nan where the
+        sizes are not known."""
         if not sizes:
             return np.nan
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            gradients = torch.autograd.grad(self.function(*self.inputs), self.inputs, materialize_grads=True)
-            apart = [float(torch.max(torch.abs(self._differences(x) - g))) for x, g in zip(self.inputs, gradients)]
+            gradients = torch.autograd.grad(self.function(*self.inputs), self.inputs,
+                                            materialize_grads=True)
+            apart = [float(torch.max(torch.abs(self._differences(x) - g)))
+                     for x, g in zip(self.inputs, gradients)]
         return max(0.0, min(-np.log10(a / size) if a else np.inf for a, size in zip(apart, sizes)))
 
     @torch.no_grad()
