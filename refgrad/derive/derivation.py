@@ -187,12 +187,9 @@ class Derivation(Run):
                             formula.form.kind, "cotangent"),
                      matrix_form(self.in_names[name]), formula.form]
             lines.append(Line(tuple(dict.fromkeys(chain))))
-            why += structure_note(self._variable(name))
+            why += next(structure_note(v) for v in self.variables if v.name == name)
         yield Step(f"The {sought} with respect to {', '.join(self.gradients)}", tuple(lines),
                    tuple(why))
-
-    def _variable(self, name):
-        return next(v for v in self.variables if v.name == name)
 
     def _back(self, label, d_label, named):
         """The way back: from the result to the names, from each name to those before it."""

@@ -198,8 +198,7 @@ class Deriving(Level):
             return
         definition = self.tidy(a.value)
         known = next((d for d in self.names
-                      if d.name not in self.differentials and d.symbol.key() == definition.key()),
-                     None)
+                      if d.name not in self.differentials and same(d.symbol, definition)), None)
         if known is None:
             name = self.new_name(definition)
             known = Defined(name, named(name, definition, symmetric=self.is_symmetric(definition)),
@@ -233,7 +232,7 @@ class Deriving(Level):
 
     def define(self, definition, primitive):
         """A name for an expression, the one that it has if it has one."""
-        known = next((d for d in self.names if d.definition.key() == definition.key()), None)
+        known = next((d for d in self.names if same(d.definition, definition)), None)
         if is_simple(definition):
             known = Defined("", definition, definition)
         if known is None:
@@ -331,6 +330,11 @@ def tidied(symbol, whole=False):
     """A symbol in its simplest form, with sums in parentheses `whole` or not."""
     label = {i: f"{n}.{k}" for n, axis in enumerate(symbol.axes) for k, i in enumerate(axis)}
     return Symbol(symbol.axes, simplified(symbol.expression, label, whole))
+
+
+def same(a, b):
+    """Whether two symbols are equal, also in their axes of size 1."""
+    return a.shape == b.shape and a.key() == b.key()
 
 
 def is_root(symbol):

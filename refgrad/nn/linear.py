@@ -75,9 +75,8 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> Array:
 def bilinear(input1: Array, input2: Array, weight: Array, bias: Array | None = None) -> Array:
     """y_o = x1' W_o x2 + b_o, in the last axis, with a matrix W_o for each output.
 
-    One product x1' [W_1 W_2 ...] for all outputs, then one with x2:
-        <g_o, x1' W_o x2> = g_o tr(W_o' x1 x2'), so that
-    the gradients are those of the two products.
+    One product x1' [W_1 W_2 ...] for all outputs, then one with x2:  <g_o, x1' W_o x2> =
+    g_o tr(W_o' x1 x2'), so that the gradients are those of the two products.
 
     input1  (*, in1)
     input2  (*, in2), with the same leading axes

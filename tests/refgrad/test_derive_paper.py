@@ -227,6 +227,11 @@ def test_steps_tell_of_what_varies_and_of_no_maximum_that_cancels():
     assert "log(x) dp" not in derive(lambda x: np.sum(x ** 3), x=(n,)).text()
 
 
+def test_a_column_does_not_have_the_name_of_a_vector():
+    f = parse("sum(outer(softmax(softmax(x)), 3 * a))")
+    assert derive(f, "x", x=(n,), a=(k,)).unconfirmed is None
+
+
 def test_a_sum_within_a_sum_is_not_a_diagonal():
     def summed(diagonal):
         i, k = Index(5), Index(5)
