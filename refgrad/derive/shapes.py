@@ -17,7 +17,7 @@ from .arguments import misspelt
 from .expression import RUNNING_ERRORS, Expression, ExpressionError
 from .index import SizeMismatch
 from .sizes import Size
-from .symbol import PROPERTIES
+from .symbol import PROPERTIES, NotFinite
 
 _GREEK = set("alpha beta gamma delta epsilon eps zeta eta theta iota kappa lambda lam mu nu xi "
              "omicron rho sigma tau upsilon phi chi psi omega".split())
@@ -229,7 +229,7 @@ class _Search:
         expression, column = self.expression, self.expression.column_of(error)
         shapes = self.named()
         message = str(error)
-        if isinstance(error, OverflowError):
+        if isinstance(error, (OverflowError, NotFinite)):
             message = "this number is too large: expected numbers below 1.8e308"
         if isinstance(error, SizeMismatch):
             told = ["one computed from others" if size is None else str(size)

@@ -39,6 +39,10 @@ class NoFormula(Exception):
         super().__init__(f"there is no formula for {what}")
 
 
+class NotFinite(NoFormula):
+    """A program reads nan or inf, or a number that no float holds."""
+
+
 class Entering:
     """The numbers that enter formulas in one run of a program, in the order in which they come.
 
@@ -250,7 +254,7 @@ def as_symbol(x):
     if x.dtype.kind not in "biuf":
         raise NoFormula(f"data of type {x.dtype}")
     if not np.all(np.isfinite(x)):
-        raise NoFormula("data that is not finite")
+        raise NotFinite("data that is not finite")
     axes = [() if n == 1 else (Index(entering.size(n)),) for n in x.shape]
     if x.size and np.all(x == x.flat[0]):
         return Symbol(axes, entering.expression(exact(x.flat[0])))
