@@ -9,6 +9,7 @@ import os
 import pickle
 import select
 import signal
+import sys
 import time
 import traceback
 from typing import NamedTuple
@@ -69,6 +70,8 @@ def _send(items, target):
         with os.fdopen(target, "wb") as out:
             last = None
             try:
+                if torch := sys.modules.get("torch"):
+                    torch.set_num_threads(1)  # the pool of OpenMP's threads has stayed behind
                 for item in items:
                     pickle.dump(item, out)
                     out.flush()

@@ -430,3 +430,15 @@ def test_indices_at_both_ends():
     assert not failing()
     assert check(lambda w, i: F.embedding(i, w, padding_idx=0), T.repeat(2, 1),
                  torch.tensor([1, 2, 2])).ok
+
+
+@pytest.mark.skipif(not child.can_fork(), reason="needs fork")
+def test_a_child_does_not_wait_for_threads_that_are_not_there():
+    """A child has none of the threads that torch has started here, and would wait for them."""
+    x, before = torch.ones(1500, 1500), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        torch.tril(x)  # starts them
+        assert child.in_a_child((float(torch.tril(x)[0, 1]) for _ in range(1)), 20) == ([0.0], "")
+    finally:
+        torch.set_num_threads(before)
