@@ -158,3 +158,18 @@ def test_jit_refuses_what_it_cannot_compare():
     da = pytest.importorskip("dask.array")
     with pytest.raises(Refused, match="lazy"):
         rg.jit(np.exp)(da.ones(3))
+
+
+def test_jit_replays_programs_with_constants_of_numpys():
+    """A replay that failed would be traced again, and be right, but slow."""
+    traced, c = [], np.array([1.0, 2.0, 3.0])
+
+    def f(x):
+        traced.append(1)
+        return np.sum(c * x + np.zeros_like(x) + np.where(x > 1, c, x))
+
+    both, x = rg.jit(rg.value_and_grad(f)), Recording([0.5, 1.5, 2.5])
+    for _ in range(3):
+        value, gradient = both(x)
+        assert value.data == 16.5 and gradient.data.tolist() == [2.0, 2.0, 3.0]
+    assert len(traced) == 1
