@@ -72,6 +72,7 @@ PROFILES = {
     "full": Profile("full", 240, (1, 2, 3, 4, 5, 8), (1, 2, 3, 4, 5),
                     (1, 2, 2, 3, 3, 4, 5, 6, 7, 8), 2, (1, 4), 20, True, True),
     "quick": Profile("quick", 60, (1, 2, 3), (1, 2, 3), (4, 5), 2, (5, 8), 0, False, False),
+    "small": Profile("small", 240, (1, 2, 3), (1, 2, 3), (1, 2), 1, (1, 1), 0, False, False),
 }
 
 
@@ -114,7 +115,7 @@ def networks_from(seed, first, last, profile="full"):
 
 
 def network_of_id(id):
-    """The network that an id names: ``full-SEED-INDEX`` or ``quick-SEED-INDEX``."""
+    """The network that an id, ``PROFILE-SEED-INDEX``, names."""
     found = ID.fullmatch(id)
     if not found or int(found["index"]) >= MOST:
         raise ValueError(f"network id {id!r}: expected PROFILE-SEED-INDEX with a profile of "

@@ -50,7 +50,7 @@ def start(tmp_path):
 
     def started(out, *options, count=40, **environment):
         arguments = ["campaign", "--networks", str(count), "--part", "4",
-                     "--quick", "--out", str(tmp_path / out)]
+                     "--small", "--out", str(tmp_path / out)]
         path = os.pathsep.join(map(str, (ROOT, tmp_path, *sys.path)))
         return subprocess.Popen(
             [sys.executable, "-c", RUN, *arguments, *options], text=True, stdout=subprocess.PIPE,
@@ -113,10 +113,10 @@ def test_a_worker_that_is_lost_changes_nothing(start, tmp_path):
 def test_a_network_of_which_every_worker_dies_is_a_row_that_says_so(start, tmp_path):
     assert start.finish("out", "--workers", "2", count=8, DEADLY="always")[0] == 0
     rows = pd.read_csv(tmp_path / "out" / "rows" / "000000" / "part-000000001.csv")
-    said = rows[rows["network"] == "quick-0-5"]
+    said = rows[rows["network"] == "small-0-5"]
     assert (list(said["verdict"]) == ["no answer"]
             and "3 worker processes died" in said["note"].iloc[0])
-    assert set(rows["network"]) == {f"quick-0-{n}" for n in range(4, 8)}
+    assert set(rows["network"]) == {f"small-0-{n}" for n in range(4, 8)}
 
 
 def test_the_same_on_a_cluster_and_in_one_process(tmp_path):
@@ -126,7 +126,7 @@ def test_the_same_on_a_cluster_and_in_one_process(tmp_path):
         for name, how in (("here", ("--workers", "1")),
                           ("there", ("--cluster", cluster.scheduler_address))):
             result = CliRunner().invoke(cli.app, ["campaign", "--networks", "3", "--part", "2",
-                                                  "--quick", "--out", str(tmp_path / name), *how])
+                                                  "--small", "--out", str(tmp_path / name), *how])
             assert result.exit_code == 0, result.output
     assert files(tmp_path / "here") == files(tmp_path / "there")
     counts = pd.read_csv(tmp_path / "here" / "summary.csv")

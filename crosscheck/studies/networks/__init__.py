@@ -65,13 +65,16 @@ on; see docs/campaigns.md, which also says how long it takes.
 
 Examples:
 
-- `python -m crosscheck campaign --networks 100000 --quick --out /data/campaign --workers 32`
+- `python -m crosscheck campaign --networks 100000 --small --out /data/campaign --workers 32`
 
-- `python -m crosscheck campaign --networks 100000 --quick --out /data/campaign --resume
+- `python -m crosscheck campaign --networks 100000 --small --out /data/campaign --resume
   --cluster tcp://10.0.0.1:8786`
 """, (option("networks", int | None, None, "--networks", min=1, max=10 ** 12,
-             help="How many networks.", show_default="240; 60 with --quick"),
-      SEED, OUT, DTYPE, LIBRARY, DEVICE, QUICK, WORKERS, CLUSTER,
+             help="How many networks.", show_default="240"),
+      SEED, OUT, DTYPE, LIBRARY, DEVICE,
+      option("small", bool, False, "--small", help="Small networks, of one or two layers and a "
+             "loss: a tenth of the time."),
+      WORKERS, CLUSTER,
       option("part", int, 100, "--part", min=1, max=100_000,
              help="How many networks go into one file."),
       option("resume", bool, False,

@@ -16,7 +16,8 @@ from .run import DTYPES, examine
 
 def count_and_profile(options):
     """How many networks, and the name of their profile."""
-    profile = PROFILES["quick" if options.quick else "full"]
+    small = getattr(options, "small", False)  # an option of campaigns, which have no --quick
+    profile = PROFILES["small" if small else "quick" if getattr(options, "quick", False) else "full"]
     return options.networks or profile.networks, profile.name
 
 
