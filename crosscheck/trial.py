@@ -234,7 +234,7 @@ class Examination:
             raise ValueError("check: the reference does not run in ball arithmetic "
                              f"({self.why_floats}). Write it with NumPy's or refgrad.nn's "
                              "functions, or leave reference= out: differences then do")
-        self.natural = 0.0
+        self.natural = self.ordinary = 0.0
         self.points, self.trials, self.precisions, self.varies = {}, {}, {}, False
         self.unexplained = []
         self.here = ""  # the label of the point that is looked at
@@ -423,7 +423,11 @@ class Examination:
         ys = self.subject.value(point.x, self.widest)
         weights = [_draw(rng, y.shape, form) for y in ys]
         if number == 0:
-            self.natural = sum(float(np.sum(np.abs(y * w))) for y, w in zip(ys, weights))
+            self.natural = _size(ys, weights)
+            near = {k: a / max(1.0, float(np.max(np.abs(a), initial=0.0)))
+                    for k, a in point.x.items()}
+            if self._works(near, {}):
+                self.ordinary = _size(self.subject.value(near, self.widest), weights)
         u, v = ({k: _draw(rng, a.shape, form) for k, a in point.x.items()} for _ in range(2))
         try:
             known = self.known_at(point, weights, u, v, number)
@@ -479,7 +483,7 @@ class Examination:
                 try:
                     known = ByBalls(self.program, point.x, weights, u, v, self.seed, wanted,
                                     self.own_rules, self.natural, self.measured_by_another,
-                                    precision=self.precision, by=source)
+                                    self.ordinary, precision=self.precision, by=source)
                 except NotImplementedError:
                     # A primitive of the user's own has a rule for one mode alone.
                     known = None
@@ -490,6 +494,7 @@ class Examination:
             if known is not None and known.without_rules and not (self.own_rules or self.many):
                 known = ByBalls(self.program, point.x, weights, u, v, self.seed, modes,
                                 natural=self.natural, another=self.measured_by_another,
+                                ordinary=self.ordinary,
                                 precision=self.precision, by=BY_DIFFERENCES)
         # Where balls leave open which branch f takes, its own values may still tell.
         if known is None or known.undecided and not (self.own_rules or self.measured_by_another):
@@ -541,6 +546,11 @@ class Examination:
                                      else set())
             return [m for m in self.subject.modes if m in some]
         return {dtype: wanted(dtype) for dtype in self.subject.dtypes}
+
+
+def _size(ys, weights):
+    """The size of the terms of s."""
+    return sum(float(np.sum(np.abs(y * w))) for y, w in zip(ys, weights))
 
 
 def _draw(rng, shape, form):

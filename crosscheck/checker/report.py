@@ -113,8 +113,8 @@ class Report:
             about: dict[str, list[str]] = {}
             for name, dtype in self.undecided:
                 about.setdefault(dtype, []).append(name)
-            reason = next((f.note for f in self.verdicts
-                           if f.verdict == UNDECIDED and f.dtype in (*about, "exact")
+            reason = next((f.note for kind in (UNDECIDED, NO_ANSWER) for f in self.verdicts
+                           if f.verdict == kind and f.dtype in (*about, "exact")
                            and f.note), "no first derivative was given")
             which = "; ".join(f"{', '.join(names)} in {dtype}" for dtype, names in about.items())
             return (f"undecided: nothing is known of the derivative with respect to {which}: "

@@ -46,6 +46,7 @@ class ByBalls:
                reference, and a reference that differences refute decides nothing
     natural    the size of s where the caller stands, beside which an error may be lost where s is
                small
+    ordinary   the size of s where no entry of x is larger than 1
     another    whether `program` is not the subject's own: its first derivatives may be computed in
                other ways, too
     precision  ``precision(dtype)``: the `Precision` at which the subject works when it is called in
@@ -67,7 +68,8 @@ class ByBalls:
     in_dtype = staticmethod(lambda dtype: None)
 
     def __init__(self, program, x, weights, u, v, seed, modes=tuple(Mode), on_trial=False,
-                 natural=0.0, another=True, strict=False, precision=nominal, **options):
+                 natural=0.0, another=True, ordinary=0.0, strict=False, precision=nominal,
+                 **options):
         self.program, self.x, self.weights, self.u, self.v = program, x, weights, u, v
         self.on_trial, self.strict, self.precision = on_trial, strict, precision
         self.scalar = program if weights is None else weighed(program, [Ball(w) for w in weights])
@@ -75,7 +77,7 @@ class ByBalls:
                                          **{"dtypes": (), "coordinates": 1, **options})
         self.undecided = self.truth.undecided
         self.typical, self.size = {}, max(self.truth.value, natural)
-        self.another = another
+        self.another, self.ordinary = another, 0.0 if on_trial or strict else ordinary
 
     @cached_property
     def value(self):
@@ -194,11 +196,12 @@ class ByBalls:
         works = works.name if works == format_named(dtype) else works
         known = prove or (mode, works) in self.truth.bounds
         context = self.truth.context(
-            mode, name, dtype, natural=self._natural(mode),
+            mode, name, dtype, natural=self._beside(self._natural(mode), mode),
             usual=0.0 if self.on_trial or self.strict else self.size,
             typical=None if known else lambda: self._typical(mode, name, dtype),
             twin=twin and answers[twin][mode][name], twin_dtype=twin,
             works=lambda d: self.precision(d).form)
+        context.value = self._beside(context.value, mode)
         right = self.truth.derivatives[mode][name]
         found = judge(answers[dtype][mode][name], right,
                       lambda: self.truth.bound(mode, works, name), context)
@@ -223,6 +226,22 @@ class ByBalls:
         else:
             exact = right if mode == Mode.FORWARD else np.sum(right * Ball(self.v[name]))
         return self.by_values().switch(mode, name, dtype, answers, float(exact.mid()))
+
+    def _beside(self, size, mode):
+        """The size of s beside which an error of a derivative may be lost, where s is as large as
+        `size`. Where x is large, it is smaller: the derivative of a term of s is about the term
+        over x."""
+        smaller = max(size / self._reach ** mode.order, self.ordinary * self._reach)
+        return min(size, smaller)
+
+    @cached_property
+    def _reach(self):
+        """What no entry of x that is not 0 is smaller than; at least 1."""
+        sizes = np.concatenate([np.abs(np.ravel(a)) for a in self.x.values()])
+        own = self.on_trial or self.strict
+        if own or not sizes.any():
+            return 1.0
+        return float(np.clip(np.min(sizes[sizes > 0]), 1, 1e100))
 
     def _natural(self, mode):
         """The size of f beside which an error of a mode may be lost."""

@@ -21,6 +21,9 @@ INTERVALS, POINTS = 32, 8
 #: line.
 SPLITS, NARROW = 120, 2.0 ** -40
 
+#: What f changes by is known to so many of its roundings.
+ROUNDINGS = 64
+
 #: A line is looked at as far as x is large, and where f does not jump there, so many times as far.
 FARTHER = 4
 
@@ -42,9 +45,12 @@ def jump_along(f, slope, x, along, least):
     reach = largest(x, along)
     try:
         with np.errstate(all="ignore"):
-            found = (abs(jump(lambda t: f(at(t)), lambda t: slope(at(t)), r, least))
-                     for r in (reach, FARTHER * reach))
-            return next(filter(None, found), 0.0)
+            for r in (reach, FARTHER * reach):
+                rounded = ROUNDINGS * np.finfo(float).eps * max(abs(f(at(-r))), abs(f(at(r))))
+                if found := jump(lambda t: f(at(t)), lambda t: slope(at(t)), r,
+                                 max(least, rounded)):
+                    return abs(found)
+            return 0.0
     except Exception as error:  # the line leaves the function's domain
         if not raised_by_the_subject(error):
             raise

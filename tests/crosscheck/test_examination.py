@@ -88,7 +88,8 @@ def known_at(monkeypatch, balls, number=0, why="", many=False, own=False, anothe
     """(what was asked for in turn: modes and source, or the options of differences)."""
     asked, turns = [], iter(balls)
 
-    def by_balls(program, x, weights, u, v, seed, modes, on_trial, natural, another, precision, by):
+    def by_balls(program, x, weights, u, v, seed, modes, on_trial, natural, another, ordinary,
+                 precision, by):
         asked.append((modes, by))
         undecided = next(turns)
         if undecided is None:
@@ -100,7 +101,7 @@ def known_at(monkeypatch, balls, number=0, why="", many=False, own=False, anothe
         how="differences", together=options["together"]))
     examined = examination(program=None, why_floats=why, rounds_in_steps=False, seed=0,
                            many=many, own_rules=own, measured_by_another=another, natural=0.0,
-                           measured="float64", unexplained=[])
+                           ordinary=0.0, measured="float64", unexplained=[])
     found = examined.known_at(Point("there", X), [], X, X, number)
     assert next(turns, "none left") == "none left"
     return found.how, asked
@@ -328,6 +329,7 @@ def at_point(monkeypatch, number=0, how="balls", point=None, kinked=False, undec
                       judge_on_balls=on_balls, names=lambda mode: ["a"])
     examined = examination(**{"subject": subject, "seed": 0, "many": False, "size": 1,
                               "thorough": False, "trials": {}, "varies": False, "natural": 0.0,
+                              "ordinary": 0.0,
                               "known_at": lambda *_: knowledge, **fields})
     monkeypatch.setattr(trial_module, "value", lambda *_: looked.append("value") or ())
     found = list(examined._at(point or Point("as given", X), number))

@@ -58,7 +58,7 @@ def known(verdict=None, **changed):
     stub = dict(how="balls", on_trial=False, strict=False, another=True,
                 weights=[np.array([2.0, 3.0])], u=X, v=X,
                 covers=lambda mode: True, names=lambda mode: X, refuted=lambda mode, name: False,
-                open=lambda: False, in_dtype=lambda dtype: None,
+                open=lambda: False, in_dtype=lambda dtype: None, vanishes=lambda *_: False,
                 truth=SimpleNamespace(bits=400), judge=lambda *arguments: verdict,
                 judge_on_balls=lambda mode, name, ball: (verdict, 41.0),
                 eps=lambda dtype: 2.0 ** -52)
@@ -272,7 +272,8 @@ def test_with_many_entries_all_inputs_move_together_but_where_the_caller_stands(
     monkeypatch.setattr(trial_module, "ByDifferences", lambda *_, together, **options: together)
     for many in (False, True):
         examined = examination(
-            many=many, why_floats="a box", measured="float64", natural=0.0, unexplained=[])
+            many=many, why_floats="a box", measured="float64", natural=0.0, ordinary=0.0,
+            unexplained=[])
         together = [examined.known_at(Point("there", X), [], X, X, number) for number in (0, 1, 2)]
         assert together == [False, many, many]
 

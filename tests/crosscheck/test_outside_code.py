@@ -1,0 +1,148 @@
+"""Programs as other people write them: right ones are not called wrong, and faults are found."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.autograd import Function
+from torch.nn import functional
+
+from crosscheck import check
+
+D = torch.float64
+SPD = np.array([[4.0, 1.0, 0.5], [1.0, 3.0, 0.2], [0.5, 0.2, 5.0]])
+
+
+def normal(*shape):
+    return torch.randn(*shape, dtype=D, generator=torch.Generator().manual_seed(0))
+
+
+def function(forward, backward):
+    """An autograd.Function of one tensor, whose backward is given the cotangent and the tensor."""
+    class Made(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return forward(x)
+
+        @staticmethod
+        def backward(ctx, g):
+            return backward(g, *ctx.saved_tensors)
+    return Made
+
+
+def of_float32(x):
+    return (np.sin(x.astype(np.float32)) ** 2).astype(x.dtype)
+
+
+def normal_density(covariance):
+    return torch.distributions.MultivariateNormal(
+        torch.zeros(3, dtype=D), covariance).log_prob(torch.ones(3, dtype=D))
+
+
+def series(x):
+    near, divisor = x.abs() < 1e-3, torch.where(x == 0, 1, x)
+    return torch.where(near, 1 - x * x / 6, torch.sin(x) / divisor)
+
+
+def slope_of_series(g, x):
+    near, divisor = x.abs() < 1e-3, torch.where(x == 0, 1, x)
+    return g * torch.where(near, -x / 3, (torch.cos(x) - torch.sin(x) / divisor) / divisor)
+
+
+RIGHT = {
+    "float32 inside a NumPy function": (of_float32, np.array([0.3, -1.2, 2.0])),
+    "rows that tie, each of which chooses for itself": (
+        lambda x: x.kthvalue(3)[0], torch.ones(3, 5, dtype=D)),
+    "NumPy's Cholesky factor": (np.linalg.cholesky, SPD),
+    "a function that asks for a symmetric matrix": (normal_density, torch.tensor(SPD)),
+    "a series near 0": (
+        function(series, slope_of_series), torch.tensor([-1.0, 1e-4, 0.0, 0.5], dtype=D)),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_code_is_not_called_wrong(name):
+    f, x = RIGHT[name]
+    report = check(f, x)
+    assert report.ok, report
+
+
+class LaterCos(Function):
+    """The second derivative of sin is right, its own derivative is 0 to torch."""
+
+    forward = staticmethod(lambda ctx, x: ctx.save_for_backward(x) or torch.exp(x))
+    backward = staticmethod(lambda ctx, g: g * torch.exp(ctx.saved_tensors[0].detach()))
+
+
+class OfTheFirst(Function):
+    """A product whose rule for vmap takes the first of the batch for all."""
+
+    forward = staticmethod(lambda a, b: a @ b)
+    setup_context = staticmethod(lambda ctx, inputs, output: ctx.save_for_backward(*inputs))
+    backward = staticmethod(lambda ctx, g: (g @ ctx.saved_tensors[1].T, ctx.saved_tensors[0].T @ g))
+
+    @staticmethod
+    def vmap(info, dims, a, b):
+        a, b = (t.movedim(d, 0) if d is not None else t.expand(info.batch_size, *t.shape)
+                for t, d in zip((a, b), dims))
+        return a @ b[:1], 0
+
+
+class Product(Function):
+    forward = staticmethod(lambda x, w: x @ w)
+    setup_context = staticmethod(lambda ctx, inputs, output: ctx.save_for_backward(*inputs))
+
+    @staticmethod
+    def backward(ctx, g):
+        x, w = ctx.saved_tensors
+        return OfTheFirst.apply(g, w.T), OfTheFirst.apply(x.T, g)
+
+
+WRONG = {
+    "a mean over one row": (
+        function(torch.mean, lambda g, x: g / x.shape[-1] + 0 * x), [normal(1, 5)], "reverse"),
+    "a size that is a number in the code": (
+        function(lambda x: x.var(-1, unbiased=False),
+                 lambda g, x: g[..., None] * 2 * (x - x.mean(-1, keepdim=True)) / 5),
+        [normal(3, 5)], "reverse"),
+    "a third derivative that is silently 0": (
+        function(torch.exp, lambda g, x: g * LaterCos.apply(x)), [normal(4)], "third order"),
+    "a rule for vmap": (Product, [normal(4, 3), normal(3, 3)], "many at once, reverse"),
+    "half a second derivative at large inputs": (
+        function(lambda x: x ** 3, lambda g, x: 3 * g * x * x.detach()),
+        [torch.tensor([1e6, 3e7, 2.5e4], dtype=D)], "reverse over reverse"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_faults_are_found(name):
+    f, inputs, where = WRONG[name]
+    report = check(f, *inputs)
+    assert report.outcome == "wrong" and where in {v.check for v in report.failures}, report
+
+
+def test_a_modules_parameters_keep_their_layout():
+    """torch's batch_norm reads strided parameters as if they were contiguous."""
+    module = nn.BatchNorm1d(4).double()
+    report = check(module, normal(6, 4), order=1)
+    assert report.ok, report
+
+
+def test_what_has_no_derivative_is_undecided_and_the_first_line_says_why():
+    report = check(lambda x: torch.heaviside(x, x.new_tensor(0.5)), normal(3))
+    assert report.outcome == "undecided" and "heaviside is not implemented" in report.sentence()
+
+
+def test_a_gradient_that_is_none_is_called_that():
+    class Rotate(Function):
+        forward = staticmethod(lambda ctx, x, cos: ctx.save_for_backward(cos) or x * cos)
+        backward = staticmethod(lambda ctx, g: (g * ctx.saved_tensors[0], None))
+    report = check(Rotate, normal(3), normal(3), order=1)
+    said = " ".join(report.lines())
+    assert "its backward returns None for cos: leave it out with argnums" in said
+
+
+def test_a_value_that_is_0_but_for_rounding_tells_no_precision():
+    report = check(lambda a, b: torch.det(a[:, None] * b), normal(3), normal(3), quick=True)
+    assert "works in" not in str(report) and "as accurate as" not in str(report)
