@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import nn
 from torch.autograd import Function
-from torch.nn import functional
 
 from crosscheck import check
 

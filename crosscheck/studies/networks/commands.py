@@ -16,8 +16,8 @@ from .run import DTYPES, examine
 
 def count_and_profile(options):
     """How many networks, and the name of their profile."""
-    small = getattr(options, "small", False)  # an option of campaigns, which have no --quick
-    profile = PROFILES["small" if small else "quick" if getattr(options, "quick", False) else "full"]
+    # The options that make less of a command are named as the profiles; none has both.
+    profile = PROFILES[next((p for p in PROFILES if getattr(options, p, False)), "full")]
     return options.networks or profile.networks, profile.name
 
 
