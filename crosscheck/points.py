@@ -33,6 +33,7 @@ class Point:
     dtypes     the dtypes that can hold it; None for all
     constants  name -> another value for an input that is not differentiated
     extreme    so large or small that squares leave the range of floats
+    far        larger than the caller's inputs: what f makes of them may leave the range of a dtype
     foreign    other shapes than the caller's, which the function takes: its derivative may not be
                meant for them
     together   all inputs were resized alike, so that none is broadcast: a derivative that has the
@@ -44,6 +45,7 @@ class Point:
     dtypes: tuple | None = None
     constants: dict = field(default_factory=dict)
     extreme: bool = False
+    far: bool = False
     foreign: bool = False
     together: bool = False
 
@@ -60,6 +62,7 @@ def around(x, constants, dtypes, seed, works):
     if not given and works(fits, constants):
         yield Point(f"as given, rounded to {form.name}", fits)
     size = sum(a.size for a in x.values())
+    ordinary = _largest(x)
     left = int(np.clip(BUDGET // max(size, 1), FEWEST, 40)) - (1 if given else 2)
     rng = np.random.default_rng(seed)
     for label, move, extreme in MOVES:
@@ -72,9 +75,10 @@ def around(x, constants, dtypes, seed, works):
                           lambda candidate: works(candidate, constants))
         if moved is not None:
             # Where squares leave a format's range, overflow on the way is no fault.
-            largest = max(float(np.max(np.abs(a), initial=0.0)) for a in moved.values())
+            largest = _largest(moved)
             able = tuple(d for d in dtypes if np.sqrt(format_named(d).largest) > largest)
-            yield Point(label, moved, ("float64",) if extreme else able or widest, extreme=extreme)
+            yield Point(label, moved, ("float64",) if extreme else able or widest, extreme=extreme,
+                        far=largest > ordinary)
             left -= 1
     yield from _of_constants(fits, constants, works)
     yield from _of_equals(fits, constants, works)
@@ -84,6 +88,10 @@ def rounded(x, dtypes):
     """x, rounded so that the coarsest of the dtypes can hold it."""
     form = coarsest(dtypes)
     return {k: form.round(a) for k, a in x.items()}
+
+
+def _largest(x):
+    return max((float(np.max(np.abs(a), initial=0.0)) for a in x.values()), default=0.0)
 
 
 def _together(x, moved, works):

@@ -147,8 +147,10 @@ class Trial:
                 formula = self.known.how == "balls" and (self.own_rules or self.known.another)
                 avoidable = (not self.point.extreme
                              and (formula or dtype == finest(self.subject.dtypes)))
-                # So far out, squares of what other code computes leave the range of floats.
-                beyond = verdict.verdict == WRONG and self.point.extreme and not self.own_rules
+                # So far out, what other code computes on the way leaves the range of the dtype.
+                far = self.point.extreme or (
+                    self.point.far and dtype != finest(self.subject.dtypes))
+                beyond = verdict.verdict == WRONG and far and not self.own_rules
                 remark = (beyond or verdict.verdict == NOT_FINITE
                           and not (self.known.on_trial or avoidable))
                 yield mode, name, verdict, False if remark else None
