@@ -1,14 +1,15 @@
-"""One difference on balls by hand, and when more bits are asked for."""
+"""One difference on balls by hand, quotients, jumps, and when more bits are asked for."""
 
 import numpy as np
 import pytest
 
-from crosscheck.ball import ANY_OF_SEVERAL, Ball
+from crosscheck.ball import ANY_OF_SEVERAL, Ball, arithmetic
 from crosscheck.modes import Mode
 from crosscheck.subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from crosscheck.truth import exact
-from crosscheck.truth.differences import BITS, BY_DIFFERENCES, Difference, Place
-from crosscheck.truth.exact import Agreement, Truth, _differentiate
+from crosscheck.truth.differences import (BITS, BY_DIFFERENCES, Difference, Place, evaluated,
+                                          moved, step_of_order, unit)
+from crosscheck.truth.exact import Agreement, Truth
 
 STEP = 2.0 ** -20
 
@@ -48,6 +49,115 @@ def test_sides_meet_up_to_the_root_of_the_step(off, scale, meet):
     assert both.sides_meet(Ball(scale)) is meet
 
 
+# Quotients and jumps
+
+
+def along(f, h, x, *directions, **options):
+    """The `Difference` of f, a function of the arrays by name."""
+    x, *directions = ({k: Ball(a) for k, a in d.items()} for d in (x, *directions))
+    return Difference(lambda x: f(**x), x, *directions, h=h, **options)
+
+
+def test_quotients_are_those_on_paper():
+    """(a + h)^3 - (a - h)^3 = 2h (3 a^2 + h^2), and so in two variables."""
+    cube, h = (lambda a, b: np.sum(a ** 3) * b ** 3), 0.5
+    x = {"a": [2.0, 3.0], "b": 1.0}
+    found = along(cube, h, x, {"a": [1.0, 0.0]})
+    assert found.order == 1 and float(found.quotient.mid()) == 12.25
+    assert [float(side.mid()) for side in found.sides] == [9.25, 15.25]  # 3 a^2 -+ 3 a h + h^2
+    assert float(along(cube, h, x, {"a": [0.0, -1.0]}).quotient.mid()) == -27.25
+    found = along(cube, h, x, {"a": [1.0, 0.0]}, {"b": 1.0})
+    assert found.order == 2 and float(found.quotient.mid()) == 12.25 * 3.25
+
+
+def test_a_tuple_of_results_has_a_tuple_of_quotients():
+    found = along(lambda a: (a ** 2, -a), 0.25, {"a": 3.0}, {"a": 1.0})
+    assert [float(q.mid()) for q in found.quotient] == [6.0, -1.0]
+    assert [[float(s.mid()) for s in side] for side in found.sides] == [[5.75, -1.0], [6.25, -1.0]]
+
+
+def test_differences_are_a_source_of_derivatives():
+    """Of a^3 b: (3 a^2 b, sum of a^3), and their slopes along v."""
+    x, u, v = ({"a": Ball([a]), "b": Ball(b)} for a, b in (
+        ([2.0, 3.0], 5.0), ([1.0, 0.0], 1.0), ([1.0, -1.0], 2.0)))
+    expected = {
+        Mode.REVERSE: {"a": [[60.0, 135.0]], "b": 35.0}, Mode.FORWARD: {"a": -75.0, "b": 70.0},
+        Mode.FORWARD_OVER_REVERSE: {"a": [[84.0, -36.0]], "b": -15.0},
+        Mode.FORWARD_OVER_FORWARD: {"*": 69.0}}
+    with arithmetic(400):
+        for mode, derivatives in expected.items():
+            found = BY_DIFFERENCES.differentiate(
+                mode, lambda x: np.sum(x["a"] ** 3) * x["b"], x, u, v)
+            assert {k: d.mid().tolist() for k, d in found.items()} == derivatives, mode
+            assert all(np.max(d.radius()) < 1e-40 for d in found.values())
+        x = {"a": Ball(np.zeros((0, 3)))}
+        found = BY_DIFFERENCES.differentiate(Mode.REVERSE, lambda x: Ball(0.0), x, x, x)
+        assert found["a"].shape == (0, 3)
+
+
+def test_what_is_known_of_the_place_is_not_evaluated_again():
+    calls = []
+
+    def f(a):
+        calls.append(a)
+        return 2 * a
+    found = along(f, 0.25, {"a": 3.0}, {"a": 1.0}, here=Place(Ball(6.25), []))
+    assert [float(side.mid()) for side in found.sides] == [3.0, 1.0] and len(calls) == 2
+    found = along(f, 0.25, {"a": 3.0}, {"a": 1.0})
+    assert [float(side.mid()) for side in found.sides] == [2.0, 2.0] and len(calls) == 5
+
+
+@pytest.mark.parametrize("x, smooth", [
+    (0.5, True), (0.25, False), (0.125, False), (0.0, False), (-0.5, True)])
+def test_smooth_is_what_takes_one_branch_within_the_step(x, smooth):
+    assert along(lambda a: np.where(a > 0, a, 0.0), 0.25, {"a": x}, {"a": 1.0}).smooth == smooth
+
+
+@pytest.mark.parametrize("left, right, jump", [
+    (0.0, 3.75, False), (0.0, 4.0, True), (-3.75, 0.0, False), (-4.0, 0.0, True),
+    (3.5, 3.5, False)])
+def test_a_side_as_steep_as_the_root_of_the_step_is_a_jump(left, right, jump):
+    def f(a):
+        return np.maximum(a, 0) * right + np.minimum(a, 0) * left
+    assert along(f, 2.0 ** -4, {"a": 0.0}, {"a": 1.0}).jump == jump
+    assert along(lambda a: (a, f(a)), 2.0 ** -4, {"a": 0.0}, {"a": 1.0}).jump == jump
+    assert along(f, 2.0 ** -4, {"a": [0.5, 0.0]}, {"a": [0.0, 1.0]}).jump == jump
+
+
+@pytest.mark.parametrize("above, slope, continuous", [
+    (0.0, 2.0, True), (0.0, 2.125, False), (-1.0, 4.0, True), (-1.0, 4.125, False)])
+def test_what_changes_by_the_root_of_the_step_is_not_continuous(above, slope, continuous):
+    """Over two steps of 2^-4: by 1/4 beside 0, by 1/2 beside 1."""
+    def f(a):
+        return slope * (a - 2.0 ** -4) + above
+    assert along(f, 2.0 ** -4, {"a": 0.0}, {"a": 1.0}).continuous == continuous
+    assert along(lambda a: (a, f(a)), 2.0 ** -4, {"a": 0.0}, {"a": 1.0}).continuous == continuous
+
+
+@pytest.mark.parametrize("towards", [1.0, -1.0])
+def test_beyond_the_end_of_its_domain_a_function_is_not_continuous(towards):
+    assert not along(lambda x: np.log(x), 2.0 ** -4, {"x": 2.0 ** -5}, {"x": towards}).continuous
+
+
+def test_steps_balance_truncation_and_rounding():
+    for bits in BITS:
+        assert step_of_order(1, bits) == 2.0 ** (-5 * bits // 16)
+        assert step_of_order(2, bits) == 2.0 ** (-bits // 4)
+
+
+def test_points_aside():
+    x = {"a": Ball([1.0, 2.0]), "b": Ball(3.0)}
+    there = moved(x, (0.5, {"a": Ball([1.0, -1.0])}), (2.0, {"a": Ball([0.0, 1.0])}))
+    assert there["a"].mid().tolist() == [1.5, 3.5] and there["b"] is x["b"]
+    assert x["a"].mid().tolist() == [1.0, 2.0]
+    assert unit(Ball(np.zeros((2, 3))), 4).mid().tolist() == [[0, 0, 0], [0, 1, 0]]
+    assert evaluated(lambda x: np.maximum(x["b"], 0), x).branches
+    assert not evaluated(lambda x: 2 * x["b"], x).branches
+
+
+# More bits
+
+
 def differentiated(monkeypatch, agreements, converged=(), by=REFGRAD):
     """(the bits that were tried, the last agreements) where each number of bits gives these."""
     tried = []
@@ -62,7 +172,7 @@ def differentiated(monkeypatch, agreements, converged=(), by=REFGRAD):
     monkeypatch.setattr(exact, "_truth", truth)
     monkeypatch.setattr(exact, "_converged",
                         lambda truth, before, key: before is not None and truth.bits in converged)
-    found = _differentiate(None, {}, {}, {}, 0, (), (), 1, (), by)
+    found = exact.differentiate(None, {}, {}, {}, 0, modes=(), dtypes=(), by=by)
     return tried, list(found.agreement.values()), found.undecided
 
 
@@ -74,7 +184,7 @@ NOT_SMOOTH = "not smooth here, or cancelled beyond {} bits: differences do not c
 
 
 @pytest.mark.parametrize("digits, converged, by, tried, opened", [
-    ([45], [], REFGRAD, 1, False), ([44, 45], [], REFGRAD, 2, False),
+    ([45], [], REFGRAD, 1, False), ([44.9, 45], [], REFGRAD, 2, False),
     ([30, 30], [800], REFGRAD, 2, False), ([30, 30], [800], BY_DIFFERENCES, 2, True),
     ([30, 42], [800], BY_DIFFERENCES, 2, False), ([30] * 4, [], REFGRAD, 4, True),
     ([30] * 3 + [39.9], [], REFGRAD, 4, True), ([30] * 3 + [40], [], REFGRAD, 4, False),
@@ -108,6 +218,8 @@ def test_where_the_first_order_is_open_so_is_the_second(monkeypatch):
     assert [a.open for a in last(Agreement(50.0), Agreement(50.0, open="so"))] == ["", "so"]
     kinked = last(Agreement(50.0, open="it ends"), Agreement(np.nan, "a kink"))
     assert [a.open for a in kinked] == ["it ends", ""]
+    apart = last(Agreement(39.9), Agreement(50.0))
+    assert [a.open for a in apart] == [NOT_SMOOTH.format(3200)] * 2
 
 
 def test_differences_of_the_values_alone_hold_in_all_modes():
