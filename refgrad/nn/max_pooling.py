@@ -9,10 +9,12 @@ the first, as torch has it, and nan is larger than any number.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import itertools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec
 
 import numpy as np
 
@@ -24,6 +26,8 @@ from ..rules.shape import at, scatter_add, setitem
 from ..rules.windows import evenly
 from .arguments import expected, shape_of
 from .geometry import adaptive_intervals, images_of, same_numbers, sizes_of, windows_of
+
+P = ParamSpec("P")
 
 #: The convention at a tie, in words.
 FIRST = "the first of equal entries"
@@ -281,14 +285,6 @@ def _unpooled(function, k, input, indices, kernel_size, stride, padding, output_
 # The layers
 
 
-def max_pool1d_with_indices(input: Array, kernel_size: Sizes, stride: Sizes | None = None,
-                            padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: bool = False,
-                            return_indices: bool = False) -> tuple[Array, Array]:
-    """As max_pool1d, always with the positions."""
-    return _pooled("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode,
-                   True)
-
-
 @composed(kind=KINKED, cases=[
     Case((2, 5), kernel_size=2),
     Case((1, 5), kernel_size=3, stride=2, padding=1, ceil_mode=True),
@@ -299,14 +295,6 @@ def max_pool1d(input: Array, kernel_size: Sizes, stride: Sizes | None = None, pa
     """As max_pool2d, with one spatial axis: (N, C, L) or (C, L)."""
     return _pooled("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode,
                    return_indices)
-
-
-def max_pool2d_with_indices(input: Array, kernel_size: Sizes, stride: Sizes | None = None,
-                            padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: bool = False,
-                            return_indices: bool = False) -> tuple[Array, Array]:
-    """As max_pool2d, always with the positions."""
-    return _pooled("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode,
-                   True)
 
 
 @composed(kind=KINKED, cases=[
@@ -336,14 +324,6 @@ def max_pool2d(input: Array, kernel_size: Sizes, stride: Sizes | None = None, pa
                    return_indices)
 
 
-def max_pool3d_with_indices(input: Array, kernel_size: Sizes, stride: Sizes | None = None,
-                            padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: bool = False,
-                            return_indices: bool = False) -> tuple[Array, Array]:
-    """As max_pool3d, always with the positions."""
-    return _pooled("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode,
-                   True)
-
-
 @composed(kind=KINKED, cases=[
     Case((1, 2, 4, 3), kernel_size=2, ceil_mode=True, stride=(2, 2, 2))],
     kinks=[Kink(([[[[1.0, 1.0]]]],), ([[[[[[[[1.0, 0.0]]]]]]]],), FIRST,
@@ -355,24 +335,12 @@ def max_pool3d(input: Array, kernel_size: Sizes, stride: Sizes | None = None, pa
                    return_indices)
 
 
-def adaptive_max_pool1d_with_indices(
-        input: Array, output_size: Sizes, return_indices: bool = False) -> tuple[Array, Array]:
-    """As adaptive_max_pool1d, always with the positions."""
-    return _adaptive("adaptive_max_pool1d", 1, input, output_size, True)
-
-
 @composed(kind=KINKED, cases=[
     Case((2, 5), output_size=3)],
     kinks=[Kink(([[1.0, 1.0]],), ([[[[1.0, 0.0]]]],), FIRST, {"output_size": 1})])
 def adaptive_max_pool1d(input: Array, output_size: Sizes, return_indices: bool = False) -> Any:
     """As adaptive_max_pool2d, with one spatial axis: (N, C, L) or (C, L)."""
     return _adaptive("adaptive_max_pool1d", 1, input, output_size, return_indices)
-
-
-def adaptive_max_pool2d_with_indices(
-        input: Array, output_size: Sizes, return_indices: bool = False) -> tuple[Array, Array]:
-    """As adaptive_max_pool2d, always with the positions."""
-    return _adaptive("adaptive_max_pool2d", 2, input, output_size, True)
 
 
 @composed(kind=KINKED, cases=[
@@ -395,28 +363,12 @@ def adaptive_max_pool2d(input: Array, output_size: Sizes, return_indices: bool =
     return _adaptive("adaptive_max_pool2d", 2, input, output_size, return_indices)
 
 
-def adaptive_max_pool3d_with_indices(
-        input: Array, output_size: Sizes, return_indices: bool = False) -> tuple[Array, Array]:
-    """As adaptive_max_pool3d, always with the positions."""
-    return _adaptive("adaptive_max_pool3d", 3, input, output_size, True)
-
-
 @composed(kind=KINKED, cases=[
     Case((1, 2, 3, 4), output_size=(2, 2, 2))],
     kinks=[Kink(([[[[1.0, 1.0]]]],), ([[[[[[[[1.0, 0.0]]]]]]]],), FIRST, {"output_size": 1})])
 def adaptive_max_pool3d(input: Array, output_size: Sizes, return_indices: bool = False) -> Any:
     """As adaptive_max_pool2d, with three spatial axes: (N, C, D, H, W) or (C, D, H, W)."""
     return _adaptive("adaptive_max_pool3d", 3, input, output_size, return_indices)
-
-
-def fractional_max_pool2d_with_indices(
-        input: Array, kernel_size: Sizes, output_size: Sizes | None = None,
-        output_ratio: float | Sequence[float] | None = None, return_indices: bool = False,
-        _random_samples: Array | None = None, *,
-        generator: np.random.Generator | None = None) -> tuple[Array, Array]:
-    """As fractional_max_pool2d, always with the positions."""
-    return _fractional("fractional_max_pool2d", 2, input, kernel_size, output_size, output_ratio,
-                       _random_samples, generator, True)
 
 
 @composed(kind=KINKED, cases=[
@@ -446,16 +398,6 @@ def fractional_max_pool2d(input: Array, kernel_size: Sizes, output_size: Sizes |
     """
     return _fractional("fractional_max_pool2d", 2, input, kernel_size, output_size, output_ratio,
                        _random_samples, generator, return_indices)
-
-
-def fractional_max_pool3d_with_indices(
-        input: Array, kernel_size: Sizes, output_size: Sizes | None = None,
-        output_ratio: float | Sequence[float] | None = None, return_indices: bool = False,
-        _random_samples: Array | None = None, *,
-        generator: np.random.Generator | None = None) -> tuple[Array, Array]:
-    """As fractional_max_pool3d, always with the positions."""
-    return _fractional("fractional_max_pool3d", 3, input, kernel_size, output_size, output_ratio,
-                       _random_samples, generator, True)
 
 
 @composed(kind=KINKED, cases=[
@@ -507,3 +449,34 @@ def max_unpool3d(input: Array, indices: Array, kernel_size: Sizes, stride: Sizes
                  padding: Sizes = 0, output_size: Sizes | None = None) -> Array:
     """As max_unpool2d, with three spatial axes: (N, C, D, H, W) or (C, D, H, W)."""
     return _unpooled("max_unpool3d", 3, input, indices, kernel_size, stride, padding, output_size)
+
+
+# Layers that always return the positions
+
+
+def _with_indices(pool: Callable[P, Any]) -> Callable[P, tuple[Array, Array]]:
+    """The layer as if return_indices were True."""
+    signature = inspect.signature(pool)
+    place = list(signature.parameters).index("return_indices")
+
+    @functools.wraps(pool)
+    def with_indices(*args, **kwargs):
+        if len(args) > place:
+            return pool(*args[:place], True, *args[place + 1:], **kwargs)
+        return pool(*args, **{**kwargs, "return_indices": True})
+
+    with_indices.__name__ = with_indices.__qualname__ = f"{pool.__name__}_with_indices"
+    with_indices.__doc__ = f"As {pool.__name__}, always with the positions."
+    with_indices.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        return_annotation="tuple[Array, Array]")
+    return with_indices
+
+
+max_pool1d_with_indices = _with_indices(max_pool1d)
+max_pool2d_with_indices = _with_indices(max_pool2d)
+max_pool3d_with_indices = _with_indices(max_pool3d)
+adaptive_max_pool1d_with_indices = _with_indices(adaptive_max_pool1d)
+adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d)
+adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d)
+fractional_max_pool2d_with_indices = _with_indices(fractional_max_pool2d)
+fractional_max_pool3d_with_indices = _with_indices(fractional_max_pool3d)
