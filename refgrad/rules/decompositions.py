@@ -1,5 +1,4 @@
-"""Decompositions by their differentials: eigenvalues of symmetric matrices, singular values, Q and
-R.
+"""Decompositions by their differentials: eigenvalues of symmetric matrices, singular values, Q R.
 
 The eigenvectors of equal eigenvalues are any basis of their eigenspace, and have no derivative.  A
 result that depends on the eigenspace alone has one, and a basis that does not turn within the space
@@ -12,13 +11,10 @@ by rounding errors.  Then:
 - Functions V f(w) V' are an error, too: their derivative needs all entries of the matrix by which w
   moves within an eigenspace, and only the diagonal is known.
 - In forward mode the engine cannot know how the vectors will be used, so vectors that would turn
-  are
-  an error.
+  are an error.
 - Values alone (`eigvalsh`, `svdvals`) kink where they are equal.  Their symmetric functions do not,
   and are right; the convention for others is the slope of the basis that LAPACK chose.
 """
-
-import operator
 
 import numpy as np
 
@@ -470,38 +466,3 @@ compose(np.linalg.cond, _cond, kind=KINKED, cases=[
     Case((3, 3), p="fro", scales=FOURTH), Case((2, 2), p=1, scales=FOURTH)],
     kinks=[Kink(([[1.0, 0.0], [0.0, 1.0]],), ([[0.0, 0.0], [0.0, 0.0]],),
                 "equal singular values share a slope")])
-
-
-def _tensorsolve(a, b, axes=None):
-    n = len(shape_of(a))
-    order = list(range(n))
-    for k in () if axes is None else axes:
-        order.remove(k)
-        order.append(k)
-    a = np.transpose(a, order)
-    shape = shape_of(a)[len(shape_of(b)):]
-    n = int(np.prod(shape))
-    if np.size(a) != n * n:
-        raise np.linalg.LinAlgError(f"np.linalg.tensorsolve: {describe(a)} is no square matrix for "
-                                    f"{describe(b)}")
-    return np.reshape(np.linalg.solve(np.reshape(a, (n, n)), np.ravel(b)), shape)
-
-
-def _tensorinv(a, ind=2):
-    ind = operator.index(ind)
-    if ind <= 0:
-        raise ValueError(f"np.linalg.tensorinv: ind={ind}; expected a positive number")
-    shape = shape_of(a)
-    inverse = np.linalg.inv(np.reshape(a, (int(np.prod(shape[ind:])), -1)))
-    return np.reshape(inverse, shape[ind:] + shape[:ind])
-
-
-_well = np.eye(4) * 4
-compose(np.linalg.tensorsolve, _tensorsolve, cases=[
-    Case((4, 4), (2, 2),
-         call=lambda a, b: np.linalg.tensorsolve(np.reshape(a + _well, (2, 2, 4)), b)),
-    Case((4, 4), (4,),
-         call=lambda a, b: np.linalg.tensorsolve(np.reshape(a + _well, (2, 4, 2)), b, axes=(0,)))])
-compose(np.linalg.tensorinv, _tensorinv, cases=[
-    Case((4, 4), call=lambda a: np.linalg.tensorinv(np.reshape(a + _well, (4, 2, 2)), ind=1)),
-    Case((4, 4), call=lambda a: np.linalg.tensorinv(np.reshape(a + _well, (2, 2, 2, 2))))])

@@ -48,22 +48,14 @@ def _matmul(a, b):
     return matmul(a[None, :], b)[..., 0, :] if m == 1 else matmul(a, b[:, None])[..., 0]
 
 
-def _dot(a, b):
+def _dot(a, b, axis):
+    """The sum over the last axis of a and that axis of b, or over its only one."""
     a, b = as_array(a), as_array(b)
     if ndim_of(a) == 0 or ndim_of(b) == 0:
         return a * b
     if ndim_of(a) == ndim_of(b) == 1:
         return np.matmul(a, b)
-    return np.tensordot(a, b, axes=([-1], [max(-2, -ndim_of(b))]))
-
-
-def _inner(a, b):
-    a, b = as_array(a), as_array(b)
-    if ndim_of(a) == 0 or ndim_of(b) == 0:
-        return a * b
-    if ndim_of(a) == ndim_of(b) == 1:
-        return np.matmul(a, b)
-    return np.tensordot(a, b, axes=([-1], [-1]))
+    return np.tensordot(a, b, axes=([-1], [max(axis, -ndim_of(b))]))
 
 
 def _contracted(axes):
@@ -141,11 +133,12 @@ def _chain(arrays):
 
 VECTORS = [Case((3,), (3,)), Case((2, 3), (3,)), Case((3,), (3, 2)), Case((2, 3), (3, 4))]
 compose(np.matmul, _matmul, cases=[*VECTORS, Case((4, 2, 3), (3,))], kind=MULTILINEAR)
-compose(np.dot, _dot, cases=[*VECTORS, Case((), (3,)), Case((2, 3), (4, 3, 2))], kind=MULTILINEAR)
+compose(np.dot, lambda a, b: _dot(a, b, -2), kind=MULTILINEAR,
+        cases=[*VECTORS, Case((), (3,)), Case((2, 3), (4, 3, 2))])
 compose(np.vdot, lambda a, b: np.sum(np.ravel(a) * np.ravel(b)), cases=[Case((2, 3), (3, 2))],
         kind=MULTILINEAR)
-compose(np.inner, _inner, cases=[Case((2, 3), (4, 3)), Case((3,), (3,)), Case((), (3,))],
-        kind=MULTILINEAR)
+compose(np.inner, lambda a, b: _dot(a, b, -1), kind=MULTILINEAR,
+        cases=[Case((2, 3), (4, 3)), Case((3,), (3,)), Case((), (3,))])
 compose(np.outer, lambda a, b: np.ravel(a)[:, None] * np.ravel(b), cases=[Case((3,), (4,))],
         kind=MULTILINEAR)
 compose(np.tensordot, _tensordot, kind=MULTILINEAR, cases=[
@@ -303,6 +296,41 @@ solve = declare(
 compose(np.linalg.solve,
         lambda a, b: solve(a, np.expand_dims(b, 1))[..., 0] if ndim_of(b) == 1 else solve(a, b),
         cases=[Case((3, 3), (3,), domain=("positive definite", None), scales=FOURTH), *solve.cases])
+
+
+def _tensorsolve(a, b, axes=None):
+    n = len(shape_of(a))
+    order = list(range(n))
+    for k in () if axes is None else axes:
+        order.remove(k)
+        order.append(k)
+    a = np.transpose(a, order)
+    shape = shape_of(a)[len(shape_of(b)):]
+    n = int(np.prod(shape))
+    if np.size(a) != n * n:
+        raise np.linalg.LinAlgError(f"np.linalg.tensorsolve: {describe(a)} is no square matrix for "
+                                    f"{describe(b)}")
+    return np.reshape(np.linalg.solve(np.reshape(a, (n, n)), np.ravel(b)), shape)
+
+
+def _tensorinv(a, ind=2):
+    ind = operator.index(ind)
+    if ind <= 0:
+        raise ValueError(f"np.linalg.tensorinv: ind={ind}; expected a positive number")
+    shape = shape_of(a)
+    inverse = np.linalg.inv(np.reshape(a, (int(np.prod(shape[ind:])), -1)))
+    return np.reshape(inverse, shape[ind:] + shape[:ind])
+
+
+_well = np.eye(4) * 4
+compose(np.linalg.tensorsolve, _tensorsolve, cases=[
+    Case((4, 4), (2, 2),
+         call=lambda a, b: np.linalg.tensorsolve(np.reshape(a + _well, (2, 2, 4)), b)),
+    Case((4, 4), (4,),
+         call=lambda a, b: np.linalg.tensorsolve(np.reshape(a + _well, (2, 4, 2)), b, axes=(0,)))])
+compose(np.linalg.tensorinv, _tensorinv, cases=[
+    Case((4, 4), call=lambda a: np.linalg.tensorinv(np.reshape(a + _well, (4, 2, 2)), ind=1)),
+    Case((4, 4), call=lambda a: np.linalg.tensorinv(np.reshape(a + _well, (2, 2, 2, 2))))])
 
 
 def _lower_half(M):
