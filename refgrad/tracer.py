@@ -31,9 +31,8 @@ from .face import Face, reversed_axes
 from .foreign import PACKAGES, wrapped
 from .operands import ATOMS, NUMBERS, REAL, admitted, takes_over
 from .primitive import (TABLE, TRACING, Composition, Primitive, consist_of,
-                        every_argument_is_an_array, qualified, shape_of)
-from .snapshots import owner_of
-from .writing import WRITERS, Writable, add_at, fits, into
+                        every_argument_is_an_array, qualified)
+from .writing import WRITERS, Writable, add_at, follow_view, into, with_out
 
 _numbers = itertools.count(1)
 
@@ -137,7 +136,7 @@ class Tracer(Face, Writable):
             if options.get("out") is not None:
                 references = sys.getrefcount(inputs[0])
                 name = augmented.is_only_name(sys._getframe(1), inputs[0], references)
-                return _with_out(ufunc, method, inputs, options, name)
+                return with_out(ufunc, method, inputs, options, name)
             return _unusual(rule, ufunc, method, inputs, options)
         first = inputs[0]
         if type(first) is Tracer and first.square is not None and ufunc in POWERS:
@@ -405,7 +404,7 @@ def dispatch(primitive: Primitive, arrays, params):
     result = top.process(primitive, arrays, params)
     if primitive.remembers and type(result) is Tracer:
         if primitive.square is None:
-            _follow(result, primitive, arrays[0], params)
+            follow_view(result, primitive, arrays[0], params)
         else:
             result.square = _square(primitive.square, arrays, params)
     return result
@@ -433,22 +432,6 @@ def bare(x):
     while type(x) is Tracer and not x.level.records:
         x = x.value
     return type(x)(map(bare, x)) if type(x) in (tuple, list) else x
-
-
-def _follow(result, primitive, array, params):
-    """Declare the result of indexing, reshaping, ... a view of the array, if NumPy's own result is
-    one."""
-    if type(array) is not Tracer:
-        return
-    below = result.bottom()
-    if type(below) is not np.ndarray:
-        is_view = not result.is_number()  # other libraries' arrays do not say
-    else:
-        above = array.bottom()
-        is_view = below.base is not None and type(above) is np.ndarray and (
-            below.base is above or owner_of(below) is owner_of(above))
-    if is_view:
-        result.follow(array, primitive, params)
 
 
 #: Functions that give an even power of their first argument, or may.
@@ -501,19 +484,3 @@ def _all_recorded(args, kwargs):
             return False
         waiting += x if type(x) in (tuple, list) else ()
     return True
-
-
-def _with_out(ufunc, method, inputs, options, is_only_name):
-    """A call with out=; `is_only_name`: it is an augmented assignment, s += x, and s is the array's
-    only name."""
-    name, (out, *others) = name_of(ufunc), options.pop("out")
-    if others:
-        raise InPlaceWrite(name, "the argument out=")
-    options.pop("indices", None)  # of reduceat, which NumPy hands on by position as well
-    new = getattr(ufunc, method)(*inputs, **options)
-    if type(out) is not Tracer and type(new) is Tracer and out is inputs[0] and is_only_name:
-        fits(new, out, name)
-        return new if new.dtype == out.dtype else new.astype(out.dtype)
-    if shape_of(out) != shape_of(new):  # a ufunc broadcasts into the array that it writes to
-        new = np.broadcast_to(new, shape_of(out))
-    return into(out, new, name)

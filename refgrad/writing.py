@@ -18,10 +18,12 @@ import numpy as np
 from .augmented import WAY_OUT
 from .calls import caller_in_library
 from .creation import assembled, constant
+from .elsewhere import name_of
 from .errors import InPlaceWrite, LostTrace, describe
 from .foreign import handed_out, wrapped
 from .primitive import shape_of
 from .rules.shape import getitem, scatter_add, setitem
+from .snapshots import owner_of
 
 #: Stands in the place of the array that a view shows: this array belongs to the caller of the
 #: differentiated function.
@@ -147,6 +149,22 @@ class Writable:
         self[...] = np.sort(self, axis=axis, kind=kind)
 
 
+def follow_view(result, primitive, array, params):
+    """Declare the result of indexing, reshaping, ... a view of the array, if NumPy's own result is
+    one."""
+    if type(array) is not type(result):
+        return
+    below = result.bottom()
+    if type(below) is not np.ndarray:
+        is_view = not result.is_number()  # other libraries' arrays do not say
+    else:
+        above = array.bottom()
+        is_view = below.base is not None and type(above) is np.ndarray and (
+            below.base is above or owner_of(below) is owner_of(above))
+    if is_view:
+        result.follow(array, primitive, params)
+
+
 def on_arguments(name, function, arrays, params):
     """Call a function of the program's on arrays that it must not overwrite."""
     try:
@@ -195,6 +213,23 @@ def into(out, new, name):
     else:
         out[...] = new
     return out
+
+
+def with_out(ufunc, method, inputs, options, is_only_name):
+    """A ufunc's call with out=; `is_only_name`: it is an augmented assignment, s += x, and s is the
+    array's only name."""
+    name, (out, *others) = name_of(ufunc), options.pop("out")
+    if others:
+        raise InPlaceWrite(name, "the argument out=")
+    options.pop("indices", None)  # of reduceat, which NumPy hands on by position as well
+    new = getattr(ufunc, method)(*inputs, **options)
+    if not isinstance(out, Writable) and isinstance(new, Writable) and (
+            out is inputs[0] and is_only_name):
+        fits(new, out, name)
+        return new if new.dtype == out.dtype else new.astype(out.dtype)
+    if shape_of(out) != shape_of(new):  # a ufunc broadcasts into the array that it writes to
+        new = np.broadcast_to(new, shape_of(out))
+    return into(out, new, name)
 
 
 # NumPy's functions that overwrite their first argument
