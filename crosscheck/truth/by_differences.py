@@ -11,32 +11,22 @@ from ..formats import format_named
 from ..modes import ALL, Mode
 from ..subjects.libraries.refgrad_library import inner
 from ..subjects.subject import as_many
-from ..verdict import (AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, TYPICAL, UNDECIDED, WRONG,
-                       Verdict, figures)
+from ..verdict import (AGREES, KINK, LESS_ACCURATE, NOT_FINITE, TYPICAL, UNDECIDED, WRONG, Verdict)
 from . import estimated, nearby, switches
 from .lines import Line
 from .notes import STEP, another_dtype, entry_note
 from .precision import nominal
+from .widest import Widest
 
 #: How many points aside are looked at before a slope that is the same on both sides is believed
 #: against an answer.
 NEARBY = 12
-
-#: What is typical is said of at least so many entries.
-ENOUGH = 8
-
-#: Values of f that are off by less than this part of a rounding need no rounding, and so say
-#: nothing of how f sums.
-VISIBLE = 0.1
 
 #: By how many roundings at once x is moved where roundings are coarse.
 STRIDE = 64
 
 #: A jump is at least so many times the noise.
 VISIBLY = 64
-
-#: The longer of the steps of x over which an error that comes of rounding has become another.
-THOUSANDTH = 2.0 ** -10
 
 #: A gap that is larger than this part of the slope does not come from a formula that f takes for
 #: nearly the same.
@@ -67,9 +57,9 @@ class ByDifferences:
                  precision=nominal, unexplained=None):
         self.subject, self.x, self.weights, self.u, self.v, self.dtype = (subject, x, weights, u,
                                                                           v, dtype)
-        self.extreme, self.together, self.found, self.shifted = extreme, together, {}, {}
+        self.extreme, self.together, self.found = extreme, together, {}
         self.tied = set()  # names of arrays along which both slopes are the same, but others nearby
-        self.precision, self.in_widest, self.jumps = precision, {}, {}
+        self.precision, self.widest, self.jumps = precision, Widest(self), {}
         self.unexplained = [] if unexplained is None else unexplained
         self.size = max(abs(self.scalar(x)), natural)
 
@@ -133,7 +123,7 @@ class ByDifferences:
         """Along one direction the answer must lie in the difference's interval; in other dtypes it
         is compared, entry by entry, with the answer in the widest one, once that is right."""
         mode, form = Mode(mode), format_named(dtype)
-        answer = self._derivative(answers, dtype, mode, name)
+        answer = self.derivative(answers[dtype][mode], mode, name)
         if mode.order == 2 and not self.extreme and self.kinked():
             return Verdict(KINK, note="the second difference crosses a kink")
         if not np.isfinite(answer).all():
@@ -145,28 +135,15 @@ class ByDifferences:
             slopes = f"left slope {e.left.value:.6g}, right slope {e.right.value:.6g}"
             return (Verdict(KINK, note=slopes) if e.kink and not e.reason
                     else Verdict(UNDECIDED, note=e.reason))
-        if dtype != self.dtype and (widest := self._in_widest(mode, answers)) is not None:
+        if dtype != self.dtype and (widest := self.widest.answer(mode, answers)) is not None:
             base = self.judge(mode, name, self.dtype, {**answers, self.dtype: {mode: widest}})
             if base.verdict in (AGREES, LESS_ACCURATE):
-                return self._against_widest(mode, name, dtype, answers, widest, form)
+                return self.widest.judge(mode, name, dtype, answers)
         return self._against_difference(e, mode, name, dtype, answers)
 
-    def _in_widest(self, mode, answers):
-        """The subject's answer in the widest dtype; None where it has none."""
-        if mode not in self.in_widest:
-            found = answers.get(self.dtype, {}).get(mode)
-            if self.dtype not in answers:
-                try:
-                    found = self._answer(mode, self.x)
-                except Exception:  # in that dtype there is a value alone
-                    found = None
-            self.in_widest[mode] = found if isinstance(found, dict) else None
-        return self.in_widest[mode]
-
-    def _derivative(self, answers, dtype, mode, name):
-        """The array that is judged; of a Hessian-vector product its product with u, since that is
-        what is known."""
-        found = answers[dtype][mode]
+    def derivative(self, found, mode, name):
+        """The array of an answer that is judged; of a Hessian-vector product its product with u,
+        since that is what is known."""
         if mode.order == 2:
             return np.asarray(found[ALL] if ALL in found else inner(found, self.u), float)
         if name != ALL:
@@ -174,15 +151,14 @@ class ByDifferences:
         parts = [np.ravel(np.asarray(found[k], float)) for k in self.x]
         return np.concatenate(parts) if mode == Mode.REVERSE else np.sum(np.concatenate(parts))
 
-    def _terms(self, answers, dtype, mode, name):
+    def _terms(self, found, mode, name):
         """The terms whose sum is the answer along the direction."""
-        found = answers[dtype][mode]
         if mode == Mode.REVERSE:
             v = np.concatenate([np.ravel(d) for d in self._along(name).values()])
-            return np.ravel(self._derivative(answers, dtype, mode, name)) * v
+            return np.ravel(self.derivative(found, mode, name)) * v
         if mode.order == 2 and ALL not in found:
             return np.concatenate([np.ravel(found[k] * self.u[k]) for k in found])
-        return np.ravel(self._derivative(answers, dtype, mode, name))
+        return np.ravel(self.derivative(found, mode, name))
 
     def _not_finite(self, dtype, mode, name, form):
         """The verdict on an answer with nan or inf in it."""
@@ -202,7 +178,7 @@ class ByDifferences:
 
     def _against_difference(self, e, mode, name, dtype, answers):
         """The verdict on an answer beside the `Estimate` e."""
-        terms = self._terms(answers, dtype, mode, name)
+        terms = self._terms(answers[dtype][mode], mode, name)
         given = float(np.sum(terms))
         gap = abs(given - e.value)
         reach = self._reach()
@@ -215,7 +191,7 @@ class ByDifferences:
             return found
         twin = another_dtype(dtype, mode, name, answers)
         if twin is not None:
-            other = abs(float(np.sum(self._terms(answers, twin, mode, name))) - e.value)
+            other = abs(float(np.sum(self._terms(answers[twin][mode], mode, name))) - e.value)
             ratio = self.eps(twin) / self.eps(dtype)
             fine, coarse = (gap, other) if ratio > 1 else (other, gap)
             if max(ratio, 1 / ratio) > TYPICAL and fine * np.sqrt(max(ratio, 1 / ratio)) <= coarse:
@@ -357,7 +333,7 @@ class ByDifferences:
     def switch(self, mode, name, dtype, answers, exact):
         """The words about a jump of f itself that explains what an answer is off its exact value
         by, along the direction; "" where there is none."""
-        gap = abs(float(np.sum(self._terms(answers, dtype, mode, name))) - exact)
+        gap = abs(float(np.sum(self._terms(answers[dtype][mode], mode, name))) - exact)
         return self._switch(mode, name, gap, self.estimate(mode, name), self._reach())
 
     def _reach(self):
@@ -395,101 +371,6 @@ class ByDifferences:
         return entry_note(found.index, found.given,
                           f"{found.true.value:.10g} ± {found.true.uncertainty:.1e}", found.factor)
 
-    def _against_widest(self, mode, name, dtype, answers, widest, form):
-        """Against the right answer in the widest dtype: typical is what a change of x by one
-        rounding does to it."""
-        right = self._derivative({self.dtype: {mode: widest}}, self.dtype, mode, name)
-        answer = self._derivative(answers, dtype, mode, name)
-        error = np.abs(answer - right)
-        size = float(np.max(np.abs(right), initial=0.0))
-        found = Verdict(RIGHT, *figures(error, np.abs(right), size, form), bound="typical")
-        eps = max(self.eps(dtype), self.eps(self.dtype))
-        limit = TYPICAL * (eps * np.abs(right) + form.smallest_normal)
-        if ((error <= limit).all()
-                or (error <= limit + TYPICAL * self._sensitivity(mode, name, eps)).all()):
-            if mode == Mode.REVERSE and form.eps > format_named("float32").eps:
-                self._hold_to_values(found, answer, right, self._sensitivity(mode, name, eps),
-                                     dtype, form)
-            return found
-        limit = limit + TYPICAL * self._sensitivity(mode, name, eps)
-        if np.max(error) <= max(np.sqrt(eps) * size, TYPICAL * eps * self.size) or (
-                self._is_another_function(dtype, form)):
-            attainable = np.maximum(limit / TYPICAL, form.spacing(right))
-            worse = float(np.max((error - np.minimum(limit, error)) / attainable))
-            found.verdict = LESS_ACCURATE
-            found.note = (
-                f"worse by {worse:.3g} times the attainable error, condition number "
-                f"{float(np.max(self._sensitivity(mode, name, eps))) / (eps * (size or 1.0)):.2g}")
-            return found
-        if (error <= limit + TYPICAL * self._scatter(mode, name, dtype, answer - right)).all():
-            found.verdict = LESS_ACCURATE
-            found.note = (f"its error in {dtype} changes as much as that from one x to the next, "
-                          "as rounding errors do")
-            return found
-        worst = np.unravel_index(np.argmax(error), error.shape)
-        found.verdict = WRONG
-        found.note = (f"entry {tuple(map(int, worst))} is {answer[worst]:.9g}, in {self.dtype} "
-                      f"{right[worst]:.9g}")
-        return found
-
-    def _hold_to_values(self, found, answer, right, moved, dtype, form):
-        """Remark on a gradient in few bits, of which well-conditioned entries are off by more than
-        f's own values."""
-        told = moved <= TYPICAL * form.eps * np.abs(right)
-        pairs = zip(self.subject.value(self.x, dtype), self.subject.value(self.x, self.dtype))
-        values = max((_roundings(np.asarray(a, float), np.asarray(b, float), form)
-                      for a, b in pairs), default=0.0)
-        own = _roundings(answer[told], right[told], form)
-        if np.sum(told) >= ENOUGH and own > 1 > 2 * values > VISIBLE:
-            found.verdict = LESS_ACCURATE
-            found.note = (f"typically off by {own:.2g} roundings of {dtype}, f's own values by "
-                          f"{values:.2g}: f seems to sum in more bits than its derivative")
-
-    def _is_another_function(self, dtype, form):
-        """Are f's own values others in that dtype, by more than half of the digits (an eps that
-        depends on it, say)?"""
-        pairs = zip(self.subject.value(self.x, dtype), self.subject.value(self.x, self.dtype))
-        return any(np.max(np.abs(np.asarray(a, float) - b), initial=0.0)
-                   > np.sqrt(form.eps) * np.max(np.abs(b))
-                   for a, b in pairs if np.size(b))
-
-    def _sensitivity(self, mode, name, eps):
-        """How far the derivative moves, in each entry at most, when every entry of x, u, v changes
-        by one rounding."""
-        if (mode, eps) not in self.shifted:
-            here = self.in_widest.get(mode) or self._answer(mode, self.x)
-            self.shifted[mode, eps] = [
-                here, *(self._answer(mode, nearby.rounded_at_random(self.x, eps, seed))
-                        for seed in (1, 2, 3))]
-        base, *others = (self._derivative({self.dtype: {mode: found}}, self.dtype, mode, name)
-                         for found in self.shifted[mode, eps])
-        moved = np.zeros_like(base)
-        for there in others:
-            moved = np.maximum(moved, np.where(np.isfinite(there), np.abs(there - base), 0.0))
-        # Entries move by chance; rounding reaches all of them.
-        return np.maximum(moved, np.sqrt(np.mean(moved ** 2)) if moved.size else 0.0)
-
-    def _scatter(self, mode, name, dtype, error):
-        """How far the error of the answer in a dtype moves when x does, by one rounding or by a
-        thousandth.
-
-        What rounding does changes from one x to the next, as 1 - tanh² does far out, where tanh has
-        few values. What a wrong formula does stays what it was.
-        """
-        moved = np.zeros_like(error)
-        for step in (self.eps(dtype), max(self.eps(dtype), THOUSANDTH)):
-            for seed in (1, 2, 3):
-                x = nearby.rounded_at_random(self.x, step, seed, alike=True)
-                x = {k: format_named(dtype).round(a) for k, a in x.items()}
-                answers = {dtype: {mode: self.subject.answer(mode, x, self.weights, self.u, self.v,
-                                                             dtype)},
-                           self.dtype: {mode: self._answer(mode, x)}}
-                there, right = (self._derivative(answers, d, mode, name)
-                                for d in (dtype, self.dtype))
-                change = np.abs(there - right - error)
-                moved = np.maximum(moved, np.where(np.isfinite(change), change, 0.0))
-        return moved
-
     def _lost_to_rounding(self, mode, name):
         """How far the answer along the direction moves when every entry of x changes by one
         rounding; equal entries change alike, so that a tie stays one.
@@ -507,11 +388,11 @@ class ByDifferences:
 
     def _told_at(self, mode, name, x):
         """The slope along the direction that the answer at x implies."""
-        answers = {self.dtype: {mode: self._answer(mode, x)}}
-        return float(np.sum(self._terms(answers, self.dtype, mode, name)))
+        return float(np.sum(self._terms(self.answer(mode, x), mode, name)))
 
-    def _answer(self, mode, x):
-        return self.subject.answer(mode, x, self.weights, self.u, self.v, self.dtype)
+    def answer(self, mode, x, dtype=None):
+        """The subject's answer at x, in the widest dtype or another."""
+        return self.subject.answer(mode, x, self.weights, self.u, self.v, dtype or self.dtype)
 
     def slopes(self, direction):
         """(left slope, right slope, half width of both, whether s seems smooth) along a direction.
@@ -540,10 +421,3 @@ class ByDifferences:
     def same(self, a, b, size):
         """Are two slopes the same, as far as rises of results that add up to that size can tell?"""
         return abs(a - b) <= TYPICAL * np.sqrt(self.eps(self.dtype)) * (size + self.size)
-
-
-def _roundings(found, right, form):
-    """The median error in roundings of a format, over the entries that are not zero."""
-    told = np.isfinite(found) & (np.abs(right) > form.smallest_normal)
-    return (float(np.median(np.abs(found - right)[told] / (form.eps * np.abs(right[told]))))
-            if told.any() else 0.0)

@@ -6,10 +6,11 @@ import pytest
 
 from crosscheck.formats import format_named
 from crosscheck.modes import ALL, Mode
-from crosscheck.truth import by_differences, nearby, switches
-from crosscheck.truth.by_differences import SMALL, STRIDE, THOUSANDTH, ByDifferences
+from crosscheck.truth import by_differences, nearby, switches, widest
+from crosscheck.truth.by_differences import SMALL, STRIDE, ByDifferences
 from crosscheck.truth.estimated import Estimate
 from crosscheck.truth.precision import Precision
+from crosscheck.truth.widest import THOUSANDTH
 from crosscheck.verdict import AGREES, KINK, LESS_ACCURATE, NOT_FINITE, RIGHT, UNDECIDED, WRONG
 from tests.crosscheck.test_by_differences import (
     EPS, GRADIENT, Squares, V, X, judged, known_of)
@@ -54,32 +55,31 @@ def test_estimates_are_made_once():
 
 def test_what_is_judged_and_its_terms():
     known, a, b = known_of_two(), np.array([1.0, 10.0]), np.array([[8.0]])
-    answers = {"float64": {Mode.REVERSE: {"a": a, "b": b}, Mode.FORWARD: {"a": 3.0, "b": 5.0},
-                           Mode.FORWARD_OVER_REVERSE: {"a": a, "b": b},
-                           Mode.FORWARD_OVER_FORWARD: {ALL: 7.0}}}
+    answers = {Mode.REVERSE: {"a": a, "b": b}, Mode.FORWARD: {"a": 3.0, "b": 5.0},
+               Mode.FORWARD_OVER_REVERSE: {"a": a, "b": b}, Mode.FORWARD_OVER_FORWARD: {ALL: 7.0}}
     for mode, name, derivative, terms in (
             (Mode.REVERSE, "a", [1, 10], [1, 20]), (Mode.REVERSE, ALL, [1, 10, 8], [1, 20, 2]),
             (Mode.FORWARD, "a", 3, [3]), (Mode.FORWARD, ALL, 8, [8]),
             (Mode.FORWARD_OVER_REVERSE, ALL, 69, [3, 60, 6]),
             (Mode.FORWARD_OVER_FORWARD, ALL, 7, [7])):
-        assert known._derivative(answers, "float64", mode, name).tolist() == derivative
-        assert known._terms(answers, "float64", mode, name).tolist() == terms
+        assert known.derivative(answers[mode], mode, name).tolist() == derivative
+        assert known._terms(answers[mode], mode, name).tolist() == terms
 
 
 def test_the_widest_answer_is_asked_for_once_where_it_is_not_given():
     known, asked = known_of(), []
-    known._answer = lambda mode, x: asked.append(mode) or {"a": GRADIENT}
+    known.answer = lambda mode, x: asked.append(mode) or {"a": GRADIENT}
     given = {"a": GRADIENT + 1}
-    assert known._in_widest(Mode.REVERSE, {"float64": {Mode.REVERSE: given}}) is given
-    assert known._in_widest(Mode.FORWARD, {"float64": {}}) is None and asked == []
-    known.in_widest.clear()
+    assert known.widest.answer(Mode.REVERSE, {"float64": {Mode.REVERSE: given}}) is given
+    assert known.widest.answer(Mode.FORWARD, {"float64": {}}) is None and asked == []
+    known.widest.answers.clear()
     for _ in range(2):
-        assert known._in_widest(Mode.REVERSE, {"float32": {}})["a"] is GRADIENT
+        assert known.widest.answer(Mode.REVERSE, {"float32": {}})["a"] is GRADIENT
     assert asked == [Mode.REVERSE]
-    known._answer = lambda mode, x: 1 / 0
-    assert known._in_widest(Mode.FORWARD, {}) is None
+    known.answer = lambda mode, x: 1 / 0
+    assert known.widest.answer(Mode.FORWARD, {}) is None
     error = {"float64": {Mode.FORWARD_OVER_REVERSE: ValueError()}}
-    assert known._in_widest(Mode.FORWARD_OVER_REVERSE, error) is None
+    assert known.widest.answer(Mode.FORWARD_OVER_REVERSE, error) is None
 
 
 # No number
@@ -156,7 +156,7 @@ def test_what_is_off_by_exactly_what_rounding_loses_is_less_accurate():
 
 def test_what_is_typical_by_itself_needs_no_other_points():
     known = known_of()
-    known._sensitivity = lambda *_: 1 / 0
+    known.widest._sensitivity = lambda *_: 1 / 0
     assert judged(known, GRADIENT, "float32", float64=GRADIENT).verdict == RIGHT
 
 
@@ -333,10 +333,10 @@ def test_what_the_answer_moves_by_when_x_is_rounded():
 
 def test_what_has_no_number_beside_x_does_not_count_as_moved():
     known = known_of()
-    known.in_widest[Mode.REVERSE] = {"a": GRADIENT}
-    known._answer = lambda mode, x: 1 / 0 if x is known.x else {
+    known.widest.answers[Mode.REVERSE] = {"a": GRADIENT}
+    known.answer = lambda mode, x: 1 / 0 if x is known.x else {
         "a": np.array([np.nan, x["a"][1] * 2])}
-    assert known._sensitivity(Mode.REVERSE, "a", EPS).tolist() == [np.sqrt(2) * EPS, 2 * EPS]
+    assert known.widest._sensitivity(Mode.REVERSE, "a", EPS).tolist() == [np.sqrt(2) * EPS, 2 * EPS]
 
 
 def test_how_an_error_scatters():
@@ -344,13 +344,12 @@ def test_how_an_error_scatters():
     that entry is less than 3 it is nan.
     """
     known, asked = known_of(), []
-    known._answer = lambda mode, x: {"a": np.zeros(2)}
-    known.subject.answer = lambda mode, x, weights, u, v, dtype: asked.append(x["a"]) or {
-        "a": np.array([x["a"][0] - 3 if x["a"][0] > 3 else np.nan, 0.0])}
-    found = known._scatter(Mode.REVERSE, "a", "float16", np.zeros(2))
+    known.answer = lambda mode, x, dtype: {"a": np.zeros(2)} if dtype == "float64" else (
+        asked.append(x["a"]) or {"a": np.array([x["a"][0] - 3 if x["a"][0] > 3 else np.nan, 0.0])})
+    found = known.widest._scatter(Mode.REVERSE, "a", "float16", np.zeros(2))
     assert found.tolist() == [2.0 ** -8, 0.0] and len(asked) == 6
     asked.clear()
-    known._scatter(Mode.REVERSE, "a", "float32", np.zeros(2))
+    known.widest._scatter(Mode.REVERSE, "a", "float32", np.zeros(2))
     steps = [np.abs(a / X - 1).max() for a in asked]
     assert steps[:3] == pytest.approx([4 / 3 * 2.0 ** -23] * 3)  # 3 moves by two units of 2^-22
     assert steps[3:] == pytest.approx([THOUSANDTH] * 3)
@@ -360,7 +359,7 @@ def test_a_gradient_in_few_bits_alone_is_held_to_the_values(monkeypatch):
     for dtype, mode, held in (("float16", Mode.REVERSE, True), ("float16", Mode.FORWARD, False),
                               ("float32", Mode.REVERSE, False)):
         known, calls = known_of(), []
-        known._hold_to_values = lambda *arguments: calls.append(arguments)
+        known.widest._hold_to_values = lambda *arguments: calls.append(arguments)
         answer, right = (GRADIENT, GRADIENT) if mode == Mode.REVERSE else (2.0, 2.0)
         assert judged(known, answer, dtype, mode, float64=right).verdict == RIGHT
         assert bool(calls) == held
@@ -374,7 +373,7 @@ def test_typical_errors_of_a_gradient_and_of_the_values(count, own, values, move
     known, found, ones = known_of(), judged(known_of(), GRADIENT), np.ones(count)
     unit = ones * HALF.eps
     known.subject.value = lambda x, dtype: [ones + values * unit * (dtype == "float16"), ones]
-    known._hold_to_values(found, ones + own * unit, ones, moved * unit, "float16", HALF)
+    known.widest._hold_to_values(found, ones + own * unit, ones, moved * unit, "float16", HALF)
     assert found.verdict == (LESS_ACCURATE if less else AGREES)
     if less:
         assert found.note.startswith(
@@ -384,8 +383,8 @@ def test_typical_errors_of_a_gradient_and_of_the_values(count, own, values, move
 def test_the_median_error_in_roundings_of_what_is_not_zero():
     right = np.array([1.0, 2.0, 4.0, 0.0, 1.0])
     off = np.array([1.0, 4.0, 12.0, 1.0, np.inf]) * HALF.eps
-    assert by_differences._roundings(right + off, right, HALF) == 2.0
-    assert by_differences._roundings(off[3:], right[3:], HALF) == 0.0
+    assert widest._roundings(right + off, right, HALF) == 2.0
+    assert widest._roundings(off[3:], right[3:], HALF) == 0.0
 
 
 def test_another_function_in_another_dtype():
@@ -394,7 +393,7 @@ def test_another_function_in_another_dtype():
         by = off * np.sqrt(HALF.eps) * 4 * np.array([1.0, 0.0])
         known.subject.value = lambda x, dtype: [
             np.zeros(0), np.array([1.0, -4.0]) + by * (dtype == "float16")]
-        assert known._is_another_function("float16", HALF) == another
+        assert known.widest._is_another_function("float16", HALF) == another
     known = known_of()
-    known._is_another_function = said(True)
+    known.widest._is_another_function = said(True)
     assert judged(known, GRADIENT * 2, "float32", float64=GRADIENT).verdict == LESS_ACCURATE
