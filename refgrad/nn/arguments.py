@@ -39,12 +39,13 @@ def broadcasting(function, input, **others):
     """Check that the other arguments (None excepted) broadcast to the input's shape."""
     shape = shape_of(function, "input", input)
     for argument, x in others.items():
-        if x is not None and not _broadcasts(shape_of(function, argument, x), shape):
+        if x is not None and not broadcasts(shape_of(function, argument, x), shape):
             raise ValueError(f"{function}: {argument} has shape {x.shape}, which does not "
                              f"broadcast to that of input, {shape}")
 
 
-def _broadcasts(shape, to):
+def broadcasts(shape, to):
+    """Whether a shape broadcasts to another."""
     try:
         return np.broadcast_shapes(shape, to) == to
     except ValueError:

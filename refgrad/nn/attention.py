@@ -24,7 +24,7 @@ from ..errors import describe
 from ..hints import Array
 from ..primitive import composed
 from ..rules.constants import number
-from .arguments import expected, plain, shape_of
+from .arguments import broadcasts, expected, plain, shape_of
 from .linear import linear
 from .regularization import dropout
 from .softmax import masked_softmax, softmax
@@ -131,18 +131,11 @@ def scaled_dot_product_attention(query: Array, key: Array, value: Array,
         if attn_mask is not None:
             raise expected(name, "attn_mask", describe(attn_mask), "None with is_causal=True")
         allowed = np.tri(length, keys, dtype=bool)
-    elif attn_mask is not None and not _fits(attn_mask.shape, (*leading, length, keys)):
+    elif attn_mask is not None and not broadcasts(attn_mask.shape, (*leading, length, keys)):
         raise ValueError(f"{name}: attn_mask has shape {attn_mask.shape}, which does not broadcast "
                          f"to {(*leading, length, keys)}")
     scale = _scale(query, query.shape[-1]) if scale is None else plain(name, "scale", scale)
     return _attended(query, key, value, allowed, added, scale, dropout_p, generator)[0]
-
-
-def _fits(shape, to):
-    try:
-        return np.broadcast_shapes(shape, to) == to
-    except ValueError:
-        return False
 
 
 def _repeated_heads(function, query, argument, x):
