@@ -14,7 +14,7 @@ from ..locate import pinpoint
 from ..modes import Mode
 from ..subjects.numpy_function import Differentiated
 from ..subjects.subject import results
-from ..trial import Examination
+from ..examination import Examination
 from .report import GradientError, Report
 from .subjects import cannot_call, subject_of
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from ..locate import Culprit
 from ..modes import ALL, FIRST_ORDER, Mode
-from ..trial import FAILURES, Examination, Finding
+from ..examination import Examination
+from ..trial import FAILURES, Finding
 from ..verdict import (AGREES, KINK, LESS_ACCURATE, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED,
                        VERDICTS, WRONG)
 

@@ -8,7 +8,7 @@ import contextlib
 import numpy as np
 import pytest
 
-from crosscheck import conduct, kinks, points, trial, verdict
+from crosscheck import conduct, examination, kinks, points, verdict
 from crosscheck.ball import Ball, decisions
 from crosscheck.checker.report import Report
 from crosscheck.state import State
@@ -60,12 +60,12 @@ def what_disagrees_on_balls_is_the_reference(patch):
 
 @fault("wrong by 1e-7", "tanh's slope for erf's")
 def directions_are_always_zero(patch):
-    patch.setattr(trial, "_draw", lambda rng, shape, form: np.zeros(shape))
+    patch.setattr(examination, "_draw", lambda rng, shape, form: np.zeros(shape))
 
 
 @fault("not seen by a cotangent of ones")
 def cotangents_are_all_ones(patch):
-    patch.setattr(trial, "_draw", lambda rng, shape, form: np.ones(shape))
+    patch.setattr(examination, "_draw", lambda rng, shape, form: np.ones(shape))
 
 
 @fault("wrong above 3")
@@ -75,7 +75,7 @@ def it_stands_at_the_given_point_alone(patch):
 
 @fault("one row for the broadcast sum")
 def no_axis_is_cut_to_size_one(patch):
-    patch.setattr(trial, "elsewhere", lambda *arguments: [])
+    patch.setattr(examination, "elsewhere", lambda *arguments: [])
 
 
 # Verdicts
@@ -134,7 +134,7 @@ def nan_is_no_error(patch):
 
 @fault("outside the slopes", "two subgradients", "twice the tie")
 def kinks_excuse_everything(patch):
-    patch.setattr(trial, "kinks", lambda *arguments: iter(()))
+    patch.setattr(examination, "kinks", lambda *arguments: iter(()))
 
 
 @fault("two subgradients")
@@ -155,7 +155,7 @@ def nan_in_one_mode_is_no_fault(patch):
 
 @fault("another function than the reference")
 def values_are_not_compared(patch):
-    patch.setattr(trial, "value", lambda *arguments: iter(()))
+    patch.setattr(examination, "value", lambda *arguments: iter(()))
 
 
 @fault("state is kept", "the cotangent is overwritten", "1/N is missing")
@@ -188,7 +188,7 @@ def cotangents_lie_as_inputs_do(patch):
 
 @fault("memory is read in its own order, above 4")
 def conduct_is_looked_at_where_the_caller_stands_alone(patch):
-    patch.setattr(trial, "MIXED", "")
+    patch.setattr(examination, "MIXED", "")
 
 
 @fault("float32 comes back")
@@ -203,7 +203,7 @@ def all_arrays_are_contiguous(patch):
 
 @fault("not for empty arrays")
 def arrays_are_never_empty(patch):
-    patch.setattr(trial, "no_entries", lambda *arguments: iter(()))
+    patch.setattr(examination, "no_entries", lambda *arguments: iter(()))
 
 
 @fault("a model that keeps what it has seen")
@@ -213,7 +213,7 @@ def state_is_left_behind(patch):
 
 @fault("not for one row")
 def the_caller_s_shapes_are_all_there_are(patch):
-    patch.setattr(trial, "elsewhere", lambda *arguments: [])
+    patch.setattr(examination, "elsewhere", lambda *arguments: [])
 
 
 @fault("not for a sum", "not for torch's sum")
@@ -223,12 +223,12 @@ def cotangents_have_a_place_for_each_entry(patch):
 
 @fault("third order alone")
 def third_derivatives_are_not_looked_at(patch):
-    patch.setattr(trial, "third_order", lambda *arguments: iter(()))
+    patch.setattr(examination, "third_order", lambda *arguments: iter(()))
 
 
 @fault("nondeterministic")
 def values_are_taken_once(patch):
-    patch.setattr(trial.np, "array_equal", lambda *a, **k: True)
+    patch.setattr(examination.np, "array_equal", lambda *a, **k: True)
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -6,12 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from crosscheck import trial as trial_module
+from crosscheck import examination as module
 from crosscheck.ball import Ball, Undecided
+from crosscheck.examination import Examination
 from crosscheck.formats import format_named
 from crosscheck.modes import ALL, FIRST_ORDER, Mode
 from crosscheck.points import AS_GIVEN, Point
-from crosscheck.trial import Examination, Finding
+from crosscheck.trial import Finding
 from crosscheck.truth.differences import BY_DIFFERENCES
 from crosscheck.truth.precision import Precision, nominal
 from crosscheck.value import entries_without_a_digit
@@ -96,8 +97,8 @@ def known_at(monkeypatch, balls, number=0, why="", many=False, own=False, anothe
             raise NotImplementedError
         return SimpleNamespace(undecided=undecided, how="balls", without_rules=False)
 
-    monkeypatch.setattr(trial_module, "ByBalls", by_balls)
-    monkeypatch.setattr(trial_module, "ByDifferences", lambda *_, **options: SimpleNamespace(
+    monkeypatch.setattr(module, "ByBalls", by_balls)
+    monkeypatch.setattr(module, "ByDifferences", lambda *_, **options: SimpleNamespace(
         how="differences", together=options["together"]))
     examined = examination(program=None, why_floats=why, rounds_in_steps=False, seed=0,
                            many=many, own_rules=own, measured_by_another=another, natural=0.0,
@@ -107,7 +108,7 @@ def known_at(monkeypatch, balls, number=0, why="", many=False, own=False, anothe
     return found.how, asked
 
 
-RULES, EVERY = trial_module.REFGRAD, tuple(dict.fromkeys([*FIRST_ORDER, *Mode]))
+RULES, EVERY = module.REFGRAD, tuple(dict.fromkeys([*FIRST_ORDER, *Mode]))
 FIRST, LAST = (FIRST_ORDER, RULES), (FIRST_ORDER, BY_DIFFERENCES)
 
 
@@ -165,7 +166,7 @@ def test_a_function_without_a_program_says_why_and_a_reference_must_run_on_balls
 
 def test_the_precision_is_found_once_for_refgrads_own_rules_too(monkeypatch):
     asked, coarse = [], Precision("float64", format_named("float32"))
-    monkeypatch.setattr(trial_module, "precision_of",
+    monkeypatch.setattr(module, "precision_of",
                         lambda values, x, dtype: asked.append(values(x)) or coarse)
     examined = examination(subject=Valued(), precisions={})
     assert examined.works_in == ""
@@ -184,10 +185,10 @@ def run(monkeypatch, fails=(), off=0.0, quick=False, thorough=False, points=5, c
     """(findings, (label, number) of each point, how other shapes were looked at)."""
     subject, stood, others = Valued(), [], []
     subject.off, subject.crash_prone, subject.on_cpu = off, crash_prone, on_cpu
-    monkeypatch.setattr(trial_module, "around", lambda *_: [
+    monkeypatch.setattr(module, "around", lambda *_: [
         Point(f"point {n}", X) for n in range(points)])
-    monkeypatch.setattr(trial_module, "can_fork", lambda: fork)
-    monkeypatch.setattr(trial_module, "in_a_child",
+    monkeypatch.setattr(module, "can_fork", lambda: fork)
+    monkeypatch.setattr(module, "in_a_child",
                         lambda found: others.append("child") or (found, end))
     examined = examination(subject=subject, seed=0, quick=quick, thorough=thorough, here="")
 
@@ -244,7 +245,7 @@ def test_what_the_function_overwrites_is_a_failure_of_its_own(monkeypatch):
 
 
 def test_subspaces_are_told(monkeypatch):
-    monkeypatch.setattr(trial_module, "subspaces_of",
+    monkeypatch.setattr(module, "subspaces_of",
                         lambda *_: {"a": SimpleNamespace(words="symmetric")})
     found, _, _ = run(monkeypatch)
     assert told(found[:1]) == [("symmetric directions", "a", OK, False)]
@@ -256,9 +257,9 @@ def test_subspaces_are_told(monkeypatch):
 def elsewhere(monkeypatch, alternatives, works=lambda x: True, shares=True, pads=False, **entries):
     """(labels in turn, (label, number, whether it is foreign) of each point, the findings)."""
     stood = []
-    monkeypatch.setattr(trial_module, "elsewhere", lambda *_: alternatives)
-    monkeypatch.setattr(trial_module, "shares_rows", lambda *_: shares)
-    monkeypatch.setattr(trial_module, "no_entries", lambda *_: entries.items())
+    monkeypatch.setattr(module, "elsewhere", lambda *_: alternatives)
+    monkeypatch.setattr(module, "shares_rows", lambda *_: shares)
+    monkeypatch.setattr(module, "no_entries", lambda *_: entries.items())
     examined = examination(subject=Valued(), here="", _works=lambda x, constants: works(x))
     examined._pads = lambda point, ys: pads
 
@@ -289,7 +290,7 @@ def test_of_alternatives_the_first_that_works_is_looked_at(monkeypatch):
 
 @pytest.mark.parametrize("label, shares, pads, foreign", [
     ("rows", True, True, False), ("rows", False, False, True),
-    (trial_module.ENDS, True, True, True), (trial_module.ENDS, False, False, False)])
+    (module.ENDS, True, True, True), (module.ENDS, False, False, False)])
 def test_shapes_that_change_what_f_does_are_foreign(monkeypatch, label, shares, pads, foreign):
     _, stood, _ = elsewhere(monkeypatch, [[at(label, foreign=True)]], shares=shares, pads=pads)
     assert stood == [(label, 8, foreign)]
@@ -315,7 +316,7 @@ def at_point(monkeypatch, number=0, how="balls", point=None, kinked=False, undec
     looked, subject = [], Valued(dict.fromkeys(Mode, ANSWER), on_balls=ANSWER)
     subject.stands_in = fields.pop("stands_in", False)
     for name in ("kinks", "conduct", "third_order"):
-        monkeypatch.setattr(trial_module, name, lambda *_, name=name: looked.append(name) or ())
+        monkeypatch.setattr(module, name, lambda *_, name=name: looked.append(name) or ())
 
     def judged(mode, name, dtype, answers, prove, own):
         looked.append((mode, dtype, prove))
@@ -331,7 +332,7 @@ def at_point(monkeypatch, number=0, how="balls", point=None, kinked=False, undec
                               "thorough": False, "trials": {}, "varies": False, "natural": 0.0,
                               "ordinary": 0.0,
                               "known_at": lambda *_: knowledge, **fields})
-    monkeypatch.setattr(trial_module, "value", lambda *_: looked.append("value") or ())
+    monkeypatch.setattr(module, "value", lambda *_: looked.append("value") or ())
     found = list(examined._at(point or Point("as given", X), number))
     return list(dict.fromkeys(looked)), found, examined
 
@@ -361,12 +362,12 @@ def test_third_derivatives_and_conduct_where_there_is_nothing_against_it(monkeyp
         return [name for name in ("conduct", "third_order")
                 if name in at_point(monkeypatch, **options)[0]]
 
-    mixed = dict(number=1, point=Point(trial_module.MIXED, X))
+    mixed = dict(number=1, point=Point(module.MIXED, X))
     assert beside() == beside(**mixed) == ["conduct", "third_order"]
     for but in (dict(kinked=True), dict(verdict=WRONG), dict(point=Point("far", X, extreme=True)),
                 dict(many=True)):
         assert beside(**but) == ["conduct"]
-    narrow = Point(trial_module.MIXED, X, dtypes=("float32",))
+    narrow = Point(module.MIXED, X, dtypes=("float32",))
     assert beside(**{**mixed, "point": narrow}) == beside(**mixed, many=True) == []
 
 
@@ -389,11 +390,11 @@ def test_an_error_on_the_way_to_what_is_known(monkeypatch):
 
 
 def test_the_natural_size_is_that_where_the_caller_stands(monkeypatch):
-    monkeypatch.setattr(trial_module, "_draw", lambda rng, shape, form: np.full(shape, -3.0))
+    monkeypatch.setattr(module, "_draw", lambda rng, shape, form: np.full(shape, -3.0))
     assert at_point(monkeypatch)[2].natural == 9.0
     assert at_point(monkeypatch, 1)[2].natural == 0.0
     drawn = []
-    monkeypatch.setattr(trial_module, "_draw", lambda rng, shape, form: drawn.append(
+    monkeypatch.setattr(module, "_draw", lambda rng, shape, form: drawn.append(
         (rng.integers(1000), shape, form.name)) or np.ones(shape))
     at_point(monkeypatch)
     assert [(shape, form) for _, shape, form in drawn] == [

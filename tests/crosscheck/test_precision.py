@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from crosscheck import check, trial
+from crosscheck import check, examination
 from crosscheck.subjects.torch_function import subject_of
 from crosscheck.subjects.torch_function import TorchSubject
 from crosscheck.truth import by_differences, precision, switches
@@ -310,7 +310,7 @@ def test_a_gradient_that_differs_in_the_last_bits_is_said_to():
 
 
 @pytest.mark.parametrize("spoilt, noticed_by", [
-    ((trial, "precision_of", lambda values, x, dtype: nominal(dtype)),
+    ((examination, "precision_of", lambda values, x, dtype: nominal(dtype)),
      (RIGHT, "float32 inside, against a reference")),
     ((precision, "_noise", lambda *arguments: 0.0),
      (RIGHT, "bfloat16 inside, beside what is exact")),

@@ -13,12 +13,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from crosscheck import check, child, progress, trial
+from crosscheck import check, child, examination, progress
 from crosscheck.ball import Ball, Undecided, arithmetic
 from crosscheck.checker.api import subject_of
 from crosscheck.networks import network_of_id
 from crosscheck.state import State
-from crosscheck.trial import Examination
+from crosscheck.examination import Examination
 from crosscheck.truth import estimated
 from tests.crosscheck.scenarios import T, X, function
 
@@ -213,7 +213,7 @@ def test_shapes_that_nobody_gave_may_end_their_own_process_alone():
 
 
 def test_a_shape_at_which_a_function_hangs_is_given_up(monkeypatch):
-    monkeypatch.setattr(trial, "in_a_child", lambda items: child.in_a_child(items, 0.3))
+    monkeypatch.setattr(examination, "in_a_child", lambda items: child.in_a_child(items, 0.3))
     start = time.monotonic()
     report = check(dying(lambda: time.sleep(60)), T)
     assert report.ok and any("takes more than 0.3 s" in f.note for f in report.verdicts)

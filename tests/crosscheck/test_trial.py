@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from crosscheck import conduct
-from crosscheck import trial as trial_module
+from crosscheck import examination as module
 from crosscheck.ball import Ball, Undecided
+from crosscheck.examination import Examination, _draw, _why_not_on_balls
 from crosscheck.formats import format_named
 from crosscheck.modes import ALL, Mode
 from crosscheck.points import MIXED, Point
 from crosscheck.subjects.subject import Misconduct, Subject, Unanswered
-from crosscheck.trial import Examination, Finding, Trial, _draw, _why_not_on_balls
+from crosscheck.trial import Finding, Trial
 from crosscheck.value import value
 from crosscheck.verdict import (
     MISCONDUCT, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED, VERDICTS, WRONG, Verdict)
@@ -269,7 +270,7 @@ def test_with_many_entries_few_modes_are_asked_for_elsewhere(many, number, label
 
 
 def test_with_many_entries_all_inputs_move_together_but_where_the_caller_stands(monkeypatch):
-    monkeypatch.setattr(trial_module, "ByDifferences", lambda *_, together, **options: together)
+    monkeypatch.setattr(module, "ByDifferences", lambda *_, together, **options: together)
     for many in (False, True):
         examined = examination(
             many=many, why_floats="a box", measured="float64", natural=0.0, ordinary=0.0,
@@ -304,7 +305,7 @@ def test_an_input_without_gradient_at_index_0_may_be_padded(gradient, pads):
 
 
 def test_the_pattern_of_a_fault_is_looked_for_in_the_gradient_of_one_input(monkeypatch):
-    monkeypatch.setattr(trial_module, "pattern", lambda trial, name, dtype: f"{name} in {dtype}")
+    monkeypatch.setattr(module, "pattern", lambda trial, name, dtype: f"{name} in {dtype}")
     trial = trial_of()
     trial.answers = {"float32": {Mode.REVERSE: ANSWER}, "float64": {Mode.REVERSE: ValueError()}}
     examined = examination(trials={"there": trial})
@@ -374,7 +375,7 @@ def looked_at(monkeypatch, verdict=RIGHT, number=1, label=MIXED, many=False, siz
 
     asked = []
     for name in ("kinks", "conduct", "third_order"):
-        monkeypatch.setattr(trial_module, name, lambda *_, name=name: asked.append(name) or ())
+        monkeypatch.setattr(module, name, lambda *_, name=name: asked.append(name) or ())
     knowledge = known(Verdict(verdict), how="differences", undecided="", kinked=lambda: [])
     examined = examination(
         subject=Valued(dict.fromkeys(Mode, ANSWER)), seed=0, many=many, size=size,

@@ -12,7 +12,8 @@ from refgrad.tracer import Level, Tracer
 
 from ...checker.subjects import subject_of
 from ...conduct import LAYOUTS
-from ...trial import Examination, Finding
+from ...examination import Examination
+from ...trial import Finding
 from ...points import around, rounded
 from ...shapes import elsewhere
 from ...truth.differences import each

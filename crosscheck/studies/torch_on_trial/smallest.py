@@ -14,7 +14,8 @@ from ...points import AS_GIVEN, Point
 from ...subjects.libraries.refgrad_library import inner
 from ...subjects.torch_function import subject_of
 from ...subspaces import subspaces_of
-from ...trial import Examination, Trial
+from ...examination import Examination
+from ...trial import Trial
 from ...verdict import NOT_FINITE, WRONG
 from .samples import SHORT, cut, long_axes, numbers, runs, with_arrays
 
