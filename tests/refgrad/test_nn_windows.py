@@ -157,6 +157,16 @@ def test_a_cotangent_that_is_not_finite_meets_the_largest_entry_alone(stride, in
         lambda x: nn.max_pool1d(x, 2, stride), x)[1](g)[0])(x, g), expected)
 
 
+def test_layers_that_always_return_the_positions():
+    layer, expected = nn.max_pool2d_with_indices, nn.max_pool2d(T2, 2, return_indices=True)
+    for found in (layer(T2, 2), layer(T2, 2, return_indices=False),
+                  layer(T2, 2, None, 0, 1, False, False)):
+        assert all(map(np.array_equal, found, expected))
+    assert layer.__name__ == "max_pool2d_with_indices"
+    with pytest.raises(TypeError, match="missing .* 'kernel_size'"):
+        layer(T2)
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 6, 4), (3, 6, 4)])
 def test_max_pooling_of_any_order_in_memory(shape):
     x = np.random.default_rng(0).integers(-2, 3, shape).astype(float)
