@@ -303,6 +303,11 @@ class Examination:
     def known_at(self, point, weights, u, v, number):
         """What is known at a point: `ByBalls` where the function runs on balls, else
         `ByDifferences`."""
+        def by_balls(modes, source):
+            return ByBalls(self.program, point.x, weights, u, v, self.seed, modes, self.own_rules,
+                           self.natural, self.measured_by_another, self.ordinary,
+                           precision=self.precision, by=source)
+
         known = None
         if not self.why_floats and not self.rounds_in_steps:
             modes = tuple(dict.fromkeys([*FIRST_ORDER, *self._modes(number, point)[self.widest]]))
@@ -311,9 +316,7 @@ class Examination:
                 if source is BY_DIFFERENCES and (known is None or self.many):
                     break
                 try:
-                    known = ByBalls(self.program, point.x, weights, u, v, self.seed, wanted,
-                                    self.own_rules, self.natural, self.measured_by_another,
-                                    self.ordinary, precision=self.precision, by=source)
+                    known = by_balls(wanted, source)
                 except NotImplementedError:
                     # A primitive of the user's own has a rule for one mode alone.
                     known = None
@@ -322,10 +325,7 @@ class Examination:
                     # differences.
                     break
             if known is not None and known.without_rules and not (self.own_rules or self.many):
-                known = ByBalls(self.program, point.x, weights, u, v, self.seed, modes,
-                                natural=self.natural, another=self.measured_by_another,
-                                ordinary=self.ordinary,
-                                precision=self.precision, by=BY_DIFFERENCES)
+                known = by_balls(modes, BY_DIFFERENCES)
         # Where balls leave open which branch f takes, its own values may still tell.
         if known is None or known.undecided and not (self.own_rules or self.measured_by_another):
             known = self._by_values(point, weights, u, v, number)
