@@ -7,6 +7,7 @@ from torch import nn
 from torch.autograd import Function
 
 from crosscheck import check
+from tests.crosscheck.scenarios import function
 
 D = torch.float64
 SPD = np.array([[4.0, 1.0, 0.5], [1.0, 3.0, 0.2], [0.5, 0.2, 5.0]])
@@ -14,20 +15,6 @@ SPD = np.array([[4.0, 1.0, 0.5], [1.0, 3.0, 0.2], [0.5, 0.2, 5.0]])
 
 def normal(*shape):
     return torch.randn(*shape, dtype=D, generator=torch.Generator().manual_seed(0))
-
-
-def function(forward, backward):
-    """An autograd.Function of one tensor, whose backward is given the cotangent and the tensor."""
-    class Made(Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return forward(x)
-
-        @staticmethod
-        def backward(ctx, g):
-            return backward(g, *ctx.saved_tensors)
-    return Made
 
 
 def of_float32(x):
