@@ -14,7 +14,7 @@ import warnings
 import numpy as np
 
 from .custom import Custom
-from .errors import ClosedLevel, InPlaceWrite, LostTrace, describe
+from .errors import ClosedLevel, InPlaceWrite, describe
 from .foreign import Foreign, bare
 from .operations import LEAVES, REDUCTIONS, VIEWS, Array, Operation, replaced
 from .operands import is_foreign
@@ -256,8 +256,7 @@ class Recording(Level):
         if type(x) is Tracer:
             is_float = x.dtype.kind == "f"
             if convert is np.asarray and is_float:
-                raise LostTrace("a conversion to a plain array (np.array, np.asarray, "
-                                "a[index] = x, inside a function)", x)
+                return super().concrete(x, convert)
             if convert in ONCE and (x.size > 1 or convert is operator.index and is_float):
                 return convert(x.value)  # fails, whatever the numbers are
         known = self.attempt(convert, (x,), {})
