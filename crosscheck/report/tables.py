@@ -162,11 +162,6 @@ def read_table(folder, table, command):
     return frame
 
 
-def write_json(data, path):
-    with replacing(path) as temporary:
-        save_json(data, temporary)
-
-
 def save_json(data, path):
     """Write JSON to a path, without care for what is there."""
     Path(path).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
