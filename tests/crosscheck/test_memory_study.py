@@ -192,11 +192,11 @@ def test_a_leak_is_seen():
 
 
 def test_it_gives_the_same_bytes_each_time(small):
-    first = memory.run_memory(0, quick=True).frame
+    first = memory.run_memory(0, quick=True)[0]
     rg.hessian(lambda x: np.sum(np.sin(x)))(np.ones(3))
     held = [np.ones(n) for n in range(1, 100)]
     del held
-    pd.testing.assert_frame_equal(memory.run_memory(0, quick=True).frame, first)
+    pd.testing.assert_frame_equal(memory.run_memory(0, quick=True)[0], first)
 
 
 # The table, the plot, the page
@@ -246,14 +246,14 @@ def test_interrupted_it_keeps_what_is_finished(small):
     def tick(description):
         if description == "tanh MLP, float32, 9 layers":
             raise KeyboardInterrupt
-    result = memory.run_memory(0, True, tick)
-    assert result.stopped == "interrupted" and result.frame["depth"].to_list() == [4, 4, 9, 9]
-    assert not memory.run_memory(0, True).stopped
+    frame, stopped = memory.run_memory(0, True, tick)
+    assert stopped == "interrupted" and frame["depth"].to_list() == [4, 4, 9, 9]
+    assert not memory.run_memory(0, True)[1]
 
 
 def test_table_plot_and_section(small, tmp_path):
     ticks = []
-    write_table(memory.run_memory(0, True, ticks.append).frame, tmp_path / "memory.csv")
+    write_table(memory.run_memory(0, True, ticks.append)[0], tmp_path / "memory.csv")
     frame = read_table(tmp_path, TABLE, "speed")
     assert (tuple(frame.columns) == TABLE.columns
             and len(frame) == 2 * len(ticks) == 2 * len(memory.tasks(True)))

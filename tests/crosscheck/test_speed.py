@@ -273,9 +273,8 @@ def test_interrupted_it_keeps_what_is_finished(small):
     def tick(description):
         if "Hessian" in description:
             raise KeyboardInterrupt
-    result = measure.run_speed(0, True, tick)
-    assert (result.stopped == "interrupted"
-            and set(result.frame["problem"]) == {"MLP 8", "Hessian-vector 32"})
+    frame, stopped = measure.run_speed(0, True, tick)
+    assert stopped == "interrupted" and set(frame["problem"]) == {"MLP 8", "Hessian-vector 32"}
 
 
 def rows(**ratios):

@@ -11,13 +11,12 @@ from .plots import plot_memory
 def run(options, watch):
     count = len(memory.tasks(options.quick))
     with watch("measuring memory", count) as tick:
-        result = memory.run_memory(options.seed, options.quick, tick)
-    frame = result.frame
+        frame, stopped = memory.run_memory(options.seed, options.quick, tick)
     return Outcome(
         len(frame) // 2, f"{len(frame) // 2} of {count} programs are measured", [frame],
         {"memory.png": partial(plot_memory, frame)},
         f"the peak memory of {frame['problem'].nunique()} programs of up to {frame['depth'].max()} "
-        f"layers, seed {options.seed}", memory.sentence(frame), stopped=result.stopped)
+        f"layers, seed {options.seed}", memory.sentence(frame), stopped=stopped)
 
 
 def sections(folder, frame):

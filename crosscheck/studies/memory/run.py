@@ -34,7 +34,6 @@ from ..scaling.refgrad_programs import peak_bytes
 from ..scaling.gradient import ASYMPTOTIC
 from ..slope import fit
 from ..timing import equal_threads
-from ..speed import measure
 from ..speed.problems import DTYPES
 from . import TABLE
 
@@ -129,26 +128,18 @@ def tasks(quick):
     return list(itertools.product(PROBLEMS, DTYPES, depths(quick)))
 
 
-class Result(measure.Result):
-    """Rows, and why there are no more."""
-
-    @property
-    def frame(self):
-        return pd.DataFrame(self.rows, columns=TABLE.columns)
-
-
 def run_memory(seed=0, quick=False, tick=lambda description: None):
-    """Measure everything; interrupted, it returns what is finished."""
-    result = Result()
+    """(the frame of memory.csv as far as it is finished, why it ended early)."""
+    rows, stopped = [], ""
     try:
         with settled():
             for problem, dtype, depth in tasks(quick):
-                result.rows += [measured(problem, dtype, depth, segments, seed)
-                                for segments in (0, math.isqrt(depth))]
+                rows += [measured(problem, dtype, depth, segments, seed)
+                         for segments in (0, math.isqrt(depth))]
                 tick(f"{problem.name}, {dtype}, {depth} layers")
     except KeyboardInterrupt:
-        result.stopped = "interrupted"
-    return result
+        stopped = "interrupted"
+    return pd.DataFrame(rows, columns=TABLE.columns), stopped
 
 
 def measured(problem, dtype, depth, segments=0, seed=0):

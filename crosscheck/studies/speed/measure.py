@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import platform
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby, product
 from math import ceil, comb
 from operator import itemgetter
@@ -46,34 +46,24 @@ class Effort:
 FULL, QUICK = Effort(3.5, 8e-3, 0.2), Effort(0.4, 4e-3, 0.02)
 
 
-@dataclass
-class Result:
-    rows: list = field(default_factory=list)
-    stopped: str = ""
-
-    @property
-    def frame(self):
-        return pd.DataFrame(self.rows, columns=TABLE.columns)
-
-
 def tasks(quick):
     """(number of threads, problem, dtype) of each measurement."""
     return list(product(thread_counts(), chosen(quick), DTYPES))
 
 
 def run_speed(seed=0, quick=False, tick=lambda description: None):
-    """Measure everything; interrupted, it returns what is finished."""
-    result = Result()
+    """(the frame of speed.csv as far as it is finished, why it ended early)."""
+    rows, stopped = [], ""
     try:
         for threads, group in groupby(tasks(quick), key=itemgetter(0)):
             with ExitStack() as stack:
                 workers = [stack.enter_context(Worker(c, threads)) for c in present(quick)]
                 for _, problem, dtype in group:
-                    result.rows += measure(workers, problem, dtype, seed, QUICK if quick else FULL)
+                    rows += measure(workers, problem, dtype, seed, QUICK if quick else FULL)
                     tick(f"{problem.name}, {dtype}, {in_words(threads)}")
     except KeyboardInterrupt:
-        result.stopped = "interrupted"
-    return result
+        stopped = "interrupted"
+    return pd.DataFrame(rows, columns=TABLE.columns), stopped
 
 
 def measure(workers, problem, dtype, seed, effort):

@@ -12,10 +12,9 @@ from .plots import plot_speed
 def run(options, watch):
     count = len(measure.tasks(options.quick))
     with watch("comparing speed", count) as tick:
-        result = measure.run_speed(options.seed, options.quick, tick)
-    frame = result.frame
+        frame, stopped = measure.run_speed(options.seed, options.quick, tick)
     finished = len(frame[["threads", "problem", "dtype"]].drop_duplicates())
-    times = None if result.stopped else partial(
+    times = None if stopped else partial(
         profile.run_profile, options.seed, 0.1 if options.quick else 0.5)
     notes = (f"{r.contender}, {r.problem}: {r.note}" for r in frame.itertuples() if r.note)
     return Outcome(
@@ -23,7 +22,7 @@ def run(options, watch):
         {"speed.png": partial(plot_speed, frame)},
         f"the speed of {frame['contender'].nunique()} contenders on {frame['problem'].nunique()} "
         f"programs, with {_threads(frame)}, seed {options.seed}, on {measure.machine()}",
-        aims.sentence(frame), list(dict.fromkeys(notes)), result.stopped)
+        aims.sentence(frame), list(dict.fromkeys(notes)), stopped)
 
 
 def _threads(frame):
