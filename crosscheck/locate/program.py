@@ -40,7 +40,7 @@ def program_of(network, library="torch", mode=Mode.REVERSE, dtype="float64", nam
     lines += _definition(network, library, dtype)
     needed = {Mode.REVERSE: {}, Mode.FORWARD: {"v": {name: v[name]}},
               Mode.FORWARD_OVER_FORWARD: {"u": u, "v": v}}.get(mode, {"v": v})
-    lines += [f"{d} = {_tuple(map(write, parts.values()))}" for d, parts in needed.items()]
+    lines += [f"{d} = {written_tuple(map(write, parts.values()))}" for d, parts in needed.items()]
     derivative = derivative_of(network.leaves, mode, name, library.gradient, library.slope)
     lines.append(f"print({derivative}.tolist())")
     if exact is not None:
@@ -50,7 +50,7 @@ def program_of(network, library="torch", mode=Mode.REVERSE, dtype="float64", nam
 
 def derivative_of(leaves, mode, name, grad, jvp):
     """The expression of the derivative, in the names of the program."""
-    arguments, point, k = ", ".join(leaves), _tuple(leaves), leaves.index(name)
+    arguments, point, k = ", ".join(leaves), written_tuple(leaves), leaves.index(name)
     number = f", {k}" if k else ""  # grad differentiates the first argument unless told otherwise
     slope = f"{jvp}(f, {point}, v)[1]"
     if len(leaves) == 1:
@@ -68,7 +68,8 @@ def derivative_of(leaves, mode, name, grad, jvp):
     }[mode]
 
 
-def _tuple(parts):
+def written_tuple(parts):
+    """A tuple as source text, of its parts as source text."""
     parts = list(parts)
     return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 

@@ -11,7 +11,7 @@ from functools import reduce
 import numpy as np
 import torch
 
-from ...locate.program import derivative_of
+from ...locate.program import derivative_of, written_tuple
 from ...modes import Mode
 from ..checkers.opinfo import Place, entries
 
@@ -94,7 +94,7 @@ def _program(found, callee, by_func):
     needed = {Mode.REVERSE: {}, Mode.FORWARD: {"v": found.v[found.k:found.k + 1]},
               Mode.FORWARD_OVER_FORWARD: {"u": found.u,
                                           "v": found.v}}.get(found.mode, {"v": found.v})
-    lines += [f"{d} = {_tuple(map(write, arrays))}" for d, arrays in needed.items()]
+    lines += [f"{d} = {written_tuple(map(write, arrays))}" for d, arrays in needed.items()]
     lines += _printing(found, names, name, by_func)
     lines.append(f"# torch: {_numbers(found.given)}")
     if found.array is not None:
@@ -165,11 +165,6 @@ def _draws(found):
     return drew
 
 
-def _tuple(parts):
-    parts = list(parts)
-    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
-
-
 def _numbers(a):
     return np.asarray(a).tolist()
 
@@ -187,7 +182,7 @@ def _text(x, names, dtype, place):
         return repr(tuple(x))
     if type(x) in (list, tuple):
         parts = [_text(i, names, dtype, place) for i in x]
-        return f"[{', '.join(parts)}]" if type(x) is list else _tuple(parts)
+        return f"[{', '.join(parts)}]" if type(x) is list else written_tuple(parts)
     if isinstance(x, (bool, int, float, str, slice, type(None), type(Ellipsis))):
         return f"float({str(x)!r})" if isinstance(x, float) and not np.isfinite(x) else repr(x)
     if isinstance(x, (torch.dtype, torch.memory_format)):
