@@ -114,9 +114,10 @@ class Report:
             about: dict[str, list[str]] = {}
             for name, dtype in self.undecided:
                 about.setdefault(dtype, []).append(name)
-            reason = next((f.note for kind in (UNDECIDED, NO_ANSWER) for f in self.verdicts
-                           if f.verdict == kind and f.dtype in (*about, "exact")
-                           and f.note), "no first derivative was given")
+            noted = [f for f in self.verdicts if f.note and f.dtype in (*about, "exact")]
+            reasons = [f.note for f in noted if f.verdict == UNDECIDED] + [
+                f.note for f in noted if f.verdict == NO_ANSWER and f.check in FIRST_ORDER]
+            reason = reasons[0] if reasons else "no first derivative was given"
             which = "; ".join(f"{', '.join(names)} in {dtype}" for dtype, names in about.items())
             return (f"undecided: nothing is known of the derivative with respect to {which}: "
                     f"{reason} ({count}, {how})")
