@@ -12,11 +12,12 @@ from fractions import Fraction
 from . import printing
 from .arguments import trial, variable
 from .derivation import Derivation
-from .expression import FUNCTIONS, ExpressionError, parse
+from .expression import FUNCTIONS, parse
 from .build import mm, times
 from .form import COLUMN, MATRIX, Name, Times
 from .shapes import infer, shape_of, with_identity
 from .symbol import NoFormula
+from .tokens import ExpressionError
 from .verification import WrongFormula
 
 EXAMPLES = """\

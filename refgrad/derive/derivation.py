@@ -14,18 +14,17 @@ from ..primitive import KINKED
 from . import form as F
 from .arguments import names_of, variables_of
 from .data import told_apart
-from .formula import Formula, entries, given_in, kinks_in, size_names, with_few_names
+from .formula import Formula, entries, given_in, is_seen, size_names, with_few_names
 from .level import tidied
-from .matrix import has_indices, matrix_form, size_name, with_all_axes
+from .matrix import has_indices, size_name, with_all_axes
 from .names import data_in, inlined, jacobian_of, names_in
-from .notation import traits
 from .numpy_source import NoSource, definition
 from .printing import latex, latex_words, mathml, text
+from .proof import proof_of
 from .run import Run
-from .simplify import is_zero
-from .steps import Line, Step, adjoint_reasons, moved, reasons, total_change
+from .steps import steps_of
 from .symbol import Symbol, as_symbol
-from .verification import confirm, confirm_jacobian, equal_in_numbers, verify
+from .verification import confirm, confirm_jacobian, verify
 
 
 def derive(f, /, wrt=None, check=True, **shapes):
@@ -159,122 +158,13 @@ class Derivation(Run):
     @functools.cached_property
     def steps(self):
         with told_apart(self.data):
-            return tuple(self._steps(self.level))
-
-    def _steps(self, level):
-        label = F.Name(self.label(), self.value_formula.form.kind, "intermediate")
-        d_label = F.Name("d" + label.text, label.kind, "differential")
-        result = self.result.mark
-        named = level.by_slot.get(result.slot)
-        lines = [Line((matrix_form(d.symbol), matrix_form(d.definition))) for d in level.names]
-        lines.append(Line((label, matrix_form(self.value))))
-        yield Step("The function" + (", with names for its parts" if level.names else ""),
-                   tuple(lines))
-        lines = [Line((matrix_form(d.symbol), matrix_form(d.definition)))
-                 for d in level.differentials.values()]
-        lines.append(Line((d_label,
-                           total_change(self.change) if self.scalar else matrix_form(self.change))))
-        made = (dict.fromkeys(p for d in level.differentials.values() for p in d.because)
-                | dict.fromkeys(result.made))
-        made = [(p, varying)
-                for p, varying in made if is_seen(p, [x for line in lines for x in line.formulas])]
-        yield Step("Differentials", tuple(lines), reasons(made))
-        yield from self._back(label, d_label, named)
-        sought = "gradient" if self.scalar else "vjp"
-        lines, why = [], [f"what stands before a d is the {sought}"]
-        for name, formula in self.gradients.items():
-            chain = [F.Name(("G_" if not self.scalar else f"d{label.text}/d") + name,
-                            formula.form.kind, "cotangent"),
-                     matrix_form(self.in_names[name]), formula.form]
-            lines.append(Line(tuple(dict.fromkeys(chain))))
-            why += next(structure_note(v) for v in self.variables if v.name == name)
-        yield Step(f"The {sought} with respect to {', '.join(self.gradients)}", tuple(lines),
-                   tuple(why))
-
-    def _back(self, label, d_label, named):
-        """The way back: from the result to the names, from each name to those before it."""
-        level = self.level
-        todo = [(None, self.seed, self.change)]
-        todo += [(d.name, level.by_slot, level.differentials[d.name].definition)
-                 for d in reversed(level.names) if d.name in level.differentials]
-        slot_of = {name: slot for slot, name in level.by_slot.items()}
-        for name, g, differential in todo:
-            lines = []
-            if name is not None:
-                if slot_of[name] not in self.cotangents:
-                    continue
-                g = self.cotangents[slot_of[name]]
-                if name in self.defined:
-                    d = self.defined[name]
-                    lines.append(Line((matrix_form(d.symbol), matrix_form(d.definition))))
-            elif named:
-                continue
-            made, found = moved(g, differential)
-            lines += made
-            why = adjoint_reasons(made, found is None)
-            rule = f"From d{name} back" if name else "d to the right"
-            if not name and not self.scalar:
-                rule += f", in <{self.cotangent_name(self.result.ndim)}, {d_label.text}>"
-            if lines or found is None:
-                yield Step(rule, tuple(lines), why)
+            return tuple(steps_of(self))
 
     def proof(self):
         """Whether what is read off the jvp rules is what the vjp rules give: {name: True, False or
-        None}.
-
-        The two are compared as expressions.  None where a rule has no formula, so that nothing can
-        be read off, and where the two are not brought to one form and yet have the same values at
-        random points.
-        """
+        None}; None where that is not shown."""
         with told_apart(self.data):
-            return self._proof(self.level)
-
-    def _proof(self, level):
-        cotangent_of = {name: self.cotangents[slot] for slot, name in level.by_slot.items()
-                        if slot in self.cotangents}
-        read, open_ends = {}, False
-        todo = ([(self.seed, self.change)]
-                if level.by_slot.get(self.result.mark.slot) is None else [])
-        todo += [(cotangent_of[d.name], level.differentials[d.name].definition)
-                 for d in reversed(level.names)
-                 if d.name in level.differentials and d.name in cotangent_of]
-        for g, differential in todo:
-            _, found = moved(g, differential)
-            if found is None:
-                open_ends = True
-                continue
-            for name, c in found.items():
-                read[name] = tidied(read[name] + c) if name in read else c
-        given = {"d" + d.name: self.defined[d.name].definition if d.name in self.defined
-                 else cotangent_of[d.name] for d in level.names if d.name in cotangent_of}
-        for v, x in zip(self.variables, self.arguments):
-            if v.name in self.wrt:
-                given["d" + v.name] = tidied(as_symbol(self.cotangents.get(x.mark.slot, 0)))
-        names = {n: d for n, d in self.everything.items() if n[0] != "d"}
-        known = {"d" + v.name: v.properties for v in self.variables}
-
-        def equal(name, *sides):
-            """In terms of the names, which is quickly seen, or written out."""
-            sides = [tidied(structured(g, known.get(name, ()))) for g in sides]
-            return are_equal(*sides) or self._same(*(tidied(inlined(g, names)) for g in sides))
-
-        return {name: None if open_ends else equal(name, read.get(name, as_symbol(0)), g)
-                for name, g in given.items()}
-
-    def _same(self, a, b):
-        """Whether two expressions are equal; None if that is not shown, and they have the same
-        values."""
-        if are_equal(a, b):
-            return True
-        a, b = map(without_narrow_axes, (a, b))
-        cotangent = ({} if self.scalar
-                     else {self.cotangent_name(self.result.ndim): self.result.shape})
-        try:
-            sides = self._compiled(self._program("sides", {"a": Formula(a), "b": Formula(b)},
-                                                 cotangent))["sides"]
-        except NoSource:
-            return None
-        return None if equal_in_numbers(self, sides) else False
+            return proof_of(self)
 
     # how it looks
 
@@ -348,9 +238,16 @@ class Derivation(Run):
     def source(self):
         """The formulas as the text of a NumPy function of the same arguments (and of G, for a
         vjp)."""
-        cotangent = ({} if self.scalar
-                     else {self.cotangent_name(self.result.ndim): self.result.shape})
-        return self._program("gradient" if self.scalar else "vjp", self.gradients, cotangent)
+        return self._program(self._named(), self.gradients, self.cotangent_shape)
+
+    def _named(self):
+        return "gradient" if self.scalar else "vjp"
+
+    @property
+    def cotangent_shape(self):
+        """The shape of G by its name, which a vjp takes beside the arguments."""
+        return ({} if self.scalar
+                else {self.cotangent_name(self.result.ndim): self.result.shape})
 
     def _program(self, name, formulas, more):
         """The text of a NumPy function that computes formulas; one alone, or a dict of several.
@@ -408,20 +305,20 @@ class Derivation(Run):
         namespace  name -> what stands for it in the program, as in ``{"np": module}`` for another
                    array library
         """
-        return self._compiled(self.source, namespace)["gradient" if self.scalar else "vjp"]
+        return self.compiled(self._named(), self.gradients, self.cotangent_shape, namespace)
 
     def tangent_program(self):
         """A function of the arguments, and of dX for each X of `wrt` in their order, that computes
         the differential."""
         more = {"d" + v.name: v.shape for v in self.variables if v.name in self.wrt}
-        return self._compiled(self._program("differential", {"": self.differential},
-                                            more))["differential"]
+        return self.compiled("differential", {"": self.differential}, more)
 
-    def _compiled(self, program, namespace=None):
-        space = {}
+    def compiled(self, name, formulas, more, namespace=None):
+        """The function of which `_program` is the text."""
+        program, space = self._program(name, formulas, more), {}
         exec(compile(program, f"<derivation of {self.name}>", "exec"), space)
         space.update(namespace or {})  # what its imports have put there, too
-        return space
+        return space[name]
 
     def structured(self, place, g):
         """A gradient with respect to the argument at that place, in the space of arrays with its
@@ -489,16 +386,8 @@ class Derivation(Run):
             found = Formula(
                 tidied(jacobian_of(dy, Symbol.leaf("d" + name, x.shape, "differential"))))
         if self.checks:
-            confirm_jacobian(self,
-                             self._compiled(self._program("jacobian", {"": found}, {}))["jacobian"])
+            confirm_jacobian(self, self.compiled("jacobian", {"": found}, {}))
         return found
-
-
-def is_seen(primitive, formulas):
-    """Whether formulas have the kink of a primitive, if it has one: that of a maximum may have
-    cancelled."""
-    kink = "root" if traits(primitive).root else "step"
-    return primitive.kind is not KINKED or kink in set().union(*map(kinks_in, formulas))
 
 
 def with_signature(f, names):
@@ -508,17 +397,6 @@ def with_signature(f, names):
     return f
 
 
-def without_narrow_axes(x):
-    """A symbol without its axes of size 1."""
-    return Symbol([axis for axis in x.axes if axis], x.expression)
-
-
-def are_equal(a, b):
-    """Whether two expressions are equal as they stand, or when they are multiplied out."""
-    a, b = map(without_narrow_axes, (a, b))
-    return a.key() == b.key() or is_zero((a - b).expression)
-
-
 def structured(g, properties):
     """The gradient in the space of matrices with these properties."""
     if "diagonal" in properties:
@@ -526,12 +404,3 @@ def structured(g, properties):
     if {"symmetric", "positive definite"} & set(properties):
         return (g + g.T) / 2
     return g
-
-
-def structure_note(v):
-    """Which part of what stands before d is the gradient, and why; [] if it is all of it."""
-    if "diagonal" in v.properties:
-        return [f"of it the diagonal, since d{v.name} is diagonal"]
-    if {"symmetric", "positive definite"} & set(v.properties):
-        return [f"of it the symmetric part, since d{v.name} is symmetric"]
-    return []

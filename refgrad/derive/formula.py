@@ -8,11 +8,13 @@ import re
 
 import numpy as np
 
+from ..primitive import KINKED
 from . import form as F
 from .functions import SIGN
 from .level import tidied
 from .matrix import has_indices, matrix_form
 from .names import data_in, extent, inlined, named, names_in
+from .notation import traits
 from .printing import latex, text
 
 #: A formula of more characters than this is written with names for its parts: it stands behind
@@ -137,6 +139,13 @@ def kinks_in(x):
                               or getattr(x.body, "function", "") == "norm")
         here = {"root"} if rooted else set()
     return here.union(*map(kinks_in, x))
+
+
+def is_seen(primitive, formulas):
+    """Whether formulas have the kink of a primitive, if it has one: that of a maximum may have
+    cancelled."""
+    kink = "root" if traits(primitive).root else "step"
+    return primitive.kind is not KINKED or kink in set().union(*map(kinks_in, formulas))
 
 
 def size_names(x):

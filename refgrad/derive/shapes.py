@@ -14,10 +14,11 @@ import unicodedata
 import numpy as np
 
 from .arguments import misspelt
-from .expression import RUNNING_ERRORS, Expression, ExpressionError
+from .expression import RUNNING_ERRORS, Expression
 from .index import SizeMismatch
 from .sizes import Size
 from .symbol import PROPERTIES, NotFinite
+from .tokens import ExpressionError
 
 _GREEK = set("alpha beta gamma delta epsilon eps zeta eta theta iota kappa lambda lam mu nu xi "
              "omicron rho sigma tau upsilon phi chi psi omega".split())

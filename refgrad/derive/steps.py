@@ -22,9 +22,10 @@ import numpy as np
 
 from ..primitive import LINEAR, MULTILINEAR
 from . import form as F
+from .build import mm, plus, transpose
+from .formula import is_seen
 from .index import Sum
 from .level import tidied
-from .build import mm, plus, transpose
 from .matrix import matrix_form
 from .names import coefficient, linear_terms, names_in
 from .symbol import Symbol
@@ -42,6 +43,65 @@ class Step(NamedTuple):
     rule: str
     lines: tuple
     why: tuple = ()
+
+
+def steps_of(d):
+    """The steps of a derivation, one after the other."""
+    level, result = d.level, d.result.mark
+    label = F.Name(d.label(), d.value_formula.form.kind, "intermediate")
+    d_label = F.Name("d" + label.text, label.kind, "differential")
+    yield Step("The function" + (", with names for its parts" if level.names else ""),
+               (*map(defining, level.names), Line((label, matrix_form(d.value)))))
+    change = total_change(d.change) if d.scalar else matrix_form(d.change)
+    lines = (*map(defining, level.differentials.values()), Line((d_label, change)))
+    made = (dict.fromkeys(p for named in level.differentials.values() for p in named.because)
+            | dict.fromkeys(result.made))
+    shown = [x for line in lines for x in line.formulas]
+    yield Step("Differentials", lines, reasons([pair for pair in made if is_seen(pair[0], shown)]))
+    for name, g, differential in way_back(d):
+        lines, found = moved(g, differential)
+        if name in d.defined:
+            lines.insert(0, defining(d.defined[name]))
+        rule = f"From d{name} back" if name else "d to the right"
+        if not name and not d.scalar:
+            rule += f", in <{d.cotangent_name(d.result.ndim)}, {d_label.text}>"
+        if lines or found is None:
+            yield Step(rule, tuple(lines), adjoint_reasons(lines, found is None))
+    sought = "gradient" if d.scalar else "vjp"
+    lines, why = [], [f"what stands before a d is the {sought}"]
+    for name, formula in d.gradients.items():
+        chain = [F.Name(("G_" if not d.scalar else f"d{label.text}/d") + name, formula.form.kind,
+                        "cotangent"), matrix_form(d.in_names[name]), formula.form]
+        lines.append(Line(tuple(dict.fromkeys(chain))))
+        why += next(structure_note(v) for v in d.variables if v.name == name)
+    yield Step(f"The {sought} with respect to {', '.join(d.gradients)}", tuple(lines), tuple(why))
+
+
+def defining(d):
+    """The line that says what a name stands for."""
+    return Line((matrix_form(d.symbol), matrix_form(d.definition)))
+
+
+def structure_note(v):
+    """Which part of what stands before d is the gradient, and why; [] if it is all of it."""
+    if "diagonal" in v.properties:
+        return [f"of it the diagonal, since d{v.name} is diagonal"]
+    if {"symmetric", "positive definite"} & set(v.properties):
+        return [f"of it the symmetric part, since d{v.name} is symmetric"]
+    return []
+
+
+def way_back(d):
+    """What d is moved to the right in: (name, cotangent, differential) of each name, from the
+    result, which is None where it has no name, back to the first."""
+    level = d.level
+    cotangent_of = {name: d.cotangents[slot] for slot, name in level.by_slot.items()
+                    if slot in d.cotangents}
+    if d.result.mark.slot not in level.by_slot:
+        yield None, d.seed, d.change
+    for n in reversed([n.name for n in level.names]):
+        if n in level.differentials and n in cotangent_of:
+            yield n, cotangent_of[n], level.differentials[n].definition
 
 
 def inner(g, x):

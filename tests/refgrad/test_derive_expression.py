@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import refgrad as rg
 from refgrad import nn
 from refgrad.derive import trial
-from refgrad.derive.expression import FUNCTIONS, ExpressionError, parse
+from refgrad.derive.expression import FUNCTIONS, parse
+from refgrad.derive.tokens import ExpressionError
 from refgrad.derive.shapes import infer, shape_of
 from refgrad.derive.symbol import PROPERTIES
 
