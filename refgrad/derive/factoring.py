@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from fractions import Fraction
 
 import numpy as np
@@ -198,7 +199,8 @@ def _common(s, t, free):
             rests = [without(s, taken, free, same=True), without(t, taken, free)]
             if (None not in rests and len({i for r in rests for i in r.indices if i in outside})
                     <= 2 and all(_in_one_piece(r, outside, free) for r in rests)
-                    and not (any(f.indices for f in taken) and _leaves_ones(*rests))):
+                    and not (any(f.indices for f in taken) and _leaves_ones(*rests))
+                    and not any(_is_square(taken, r, free) for r in rests)):
                 best = taken, known
         # From each of them the same would grow; in short products all are tried nevertheless.
         if len(seeds) > 16:
@@ -225,6 +227,13 @@ def _leaves_ones(*rests):
     part."""
     return any({*f.indices} - {*other.indices} for r, other in (rests, rests[::-1])
                for f in r.factors if type(f.atom) is Delta)
+
+
+def _is_square(taken, rest, free):
+    """Whether what is left is the same product, of other indices: A' s s' A stays a square."""
+    bound = [i for f in taken for i in f.indices if i not in free]
+    alike = Counter(map(resemblance, taken)) == Counter(map(resemblance, rest.factors))
+    return alike and bool(bound) and not {*bound} & {*rest.indices}
 
 
 def _smaller(f, g):

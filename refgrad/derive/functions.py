@@ -17,8 +17,8 @@ from .index import (Call, Factor, Group, Leaf, Point, Sum, Term, add, as_factor,
                     labels, power, scaled)
 from .notation import SOFTMAX, traits
 
-EXP, ARCTAN, SIGN, ABSOLUTE, COSH, TANH = (
-    TABLE[f] for f in (np.exp, np.arctan, np.sign, np.absolute, np.cosh, np.tanh))
+EXP, ARCTAN, SIGN, ABSOLUTE, COSH, SINH, TANH = (
+    TABLE[f] for f in (np.exp, np.arctan, np.sign, np.absolute, np.cosh, np.sinh, np.tanh))
 PI = Leaf("pi", (), "constant")
 
 
@@ -167,14 +167,10 @@ def exponentials(term, free):
 
 
 def sums_of_exponentials(term, free):
-    """1 / (1 + exp x) = sigma(-x), exp x + exp(-x) = 2 cosh x, 1 / cosh^2 x = 1 - tanh^2 x."""
+    """1 / (1 + exp x) = sigma(-x), 1 / (exp x + exp(-x)) = 1 / (2 cosh x)."""
     for n, f in enumerate(term.factors):
         if f.power >= 0 or f.power.denominator != 1:
             continue
-        if type(f.atom) is Point and f.atom.function is COSH and f.power == -2:
-            slope = Sum((Term(Fraction(1), ()), Term(Fraction(-1), (
-                Factor(Point(TANH, f.atom.args), (), Fraction(2)),))), f.atom.args[0].free)
-            return replaced(term, (n,), [Factor(Group(slope), (), Fraction(1))])
         terms = f.atom.sum.terms if type(f.atom) is Group else ()
         exponents = [_exponent(t, f.atom.sum.free) for t in terms]
         if len(terms) != 2 or None in exponents:
@@ -245,27 +241,83 @@ def _is_exp(f):
 # Sums
 
 
-def complements(s):
-    """Sums that are s, with sigma(-x) as 1 - sigma(x) or the other way round, if both stand in
-    it."""
-    names, known = labels({i for t in s.terms for i in t.indices}), {}
-    for f in (f for t in s.terms for f in t.factors if _is_logistic(f)):
-        known[f.atom.args[0].key(names)] = f.atom.args[0]
-    both = {key: scaled(x, -1) for key, x in known.items() if scaled(x, -1).key(names) in known}
-    negative = {key for key, x in both.items() if (_minuses(known[key]), key) > (
-        _minuses(x), x.key(names))}
+def alternatives(s):
+    """Other forms of a sum: with sinh and cosh for pairs of exponentials, without exp(x) beside
+    sigma(x), and with 1 - sigma(x) for sigma(-x) or the other way round."""
+    return [*_paired_exponentials(s), *_apart_from_sigma(s), *_complements(s)]
+
+
+def _paired_exponentials(s):
+    """exp(x) + exp(-x) = 2 cosh x, exp(x) - exp(-x) = 2 sinh x."""
+    names = labels(s.free)
+    for n, t in enumerate(s.terms):
+        for f in filter(_is_exp, t.factors):
+            x = f.atom.args[0] if f.power == 1 else scaled(f.atom.args[0], f.power)
+            rest = tuple(g for g in t.factors if g is not f)
+            opposite = Factor(Point(EXP, (scaled(x, -1),)), (), Fraction(1))
+            key = Term(t.coefficient, (*rest, opposite)).key(names)
+            for m, u in enumerate(s.terms[n + 1:], n + 1):
+                if abs(u.coefficient) == abs(t.coefficient) and u.key(names) == key:
+                    function = COSH if u.coefficient == t.coefficient else SINH
+                    c, x = ((u.coefficient, scaled(x, -1)) if _minuses(x) > 1 / 2
+                            else (t.coefficient, x))
+                    pair = Term(2 * c, (*rest, Factor(Point(function, (x,)), (), Fraction(1))))
+                    left = [v for k, v in enumerate(s.terms) if k not in (n, m)]
+                    whole = Sum((pair, *left), s.free)
+                    return _paired_exponentials(whole) or [whole]
+    return []
+
+
+def _apart_from_sigma(s):
+    """exp(x) sigma(x) = exp(x) - sigma(x), and exp(x) / sigma(x) = exp(x) + 1."""
+    terms = tuple(map(_apart, s.terms))
+    return [Sum(terms, s.free)] if terms != s.terms else []
+
+
+def _apart(term):
+    for n, f in enumerate(term.factors):
+        for m, g in enumerate(term.factors if _is_exp(f) else ()):
+            if _is_logistic(g) and g.power.denominator == 1 and _same_argument(f, g):
+                parts = tuple(Term(Fraction(c), tuple(h._replace(power=p) for h, p in powers if p))
+                              for c, *ps in _monomials(f.power, g.power)
+                              for powers in [zip((f, g), ps)])
+                return replaced(term, (n, m), [
+                    Factor(Group(Sum(parts, frozenset(f.indices))), (), Fraction(1))])
+    return term
+
+
+def _monomials(p, q):
+    """exp(x)^p sigma(x)^q as a sum of c exp(x)^p sigma(x)^q, of which one power is 0: (c, p, q)."""
+    if not p or not q:
+        return [(1, p, q)]
+    if q < 0:
+        return _monomials(p, q + 1) + _monomials(p - 1, q + 1)
+    return _monomials(p, q - 1) + [(-c, *powers) for c, *powers in _monomials(p - 1, q)]
+
+
+def _complements(s):
+    """With 1 - sigma(x) for sigma(-x), or the other way round if both stand in a sum; the sum
+    itself, if they do not."""
+    names = labels({i for t in s.terms for i in t.indices})
+    found = [(f.atom.args[0].key(names), f) for t in s.terms for f in t.factors if _is_logistic(f)]
+    known, divides = {key: f.atom.args[0] for key, f in found}, {k for k, f in found if f.power < 0}
+    opposite = {key: scaled(x, -1) for key, x in known.items()}
+    both = {key for key, x in opposite.items() if x.key(names) in known}
+    negative = {key for key, x in opposite.items() if (_minuses(known[key]), key) > (
+        _minuses(x), x.key(names)) and (key in both or _minuses(known[key]) > _minuses(x))}
 
     def turned(f, wanted):
         key = f.atom.args[0].key(names) if _is_logistic(f) else None
         if key not in wanted:
             return f
-        sigma = Factor(Point(logistic, (both[key],)), (), Fraction(1))
-        rest = Sum((Term(Fraction(1), ()), Term(Fraction(-1), (sigma,))), both[key].free)
+        sigma = Factor(Point(logistic, (opposite[key],)), (), Fraction(1))
+        rest = Sum((Term(Fraction(1), ()), Term(Fraction(-1), (sigma,))), opposite[key].free)
         return Factor(Group(rest), (), f.power)
 
-    return [Sum(tuple(Term(t.coefficient, tuple(turned(f, wanted) for f in t.factors))
-                      for t in s.terms), s.free) for wanted in (negative, both.keys() - negative)
-            if wanted]
+    found = [Sum(tuple(Term(t.coefficient, tuple(turned(f, wanted) for f in t.factors))
+                       for t in s.terms), s.free)
+             for wanted in (negative - divides, both - negative - divides) if wanted]
+    return found if both else [*found, s] if found else []
 
 
 def _is_logistic(f):

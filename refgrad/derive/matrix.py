@@ -54,20 +54,25 @@ def to_form(s, axes, loose=False):
 
 
 def gathered(terms):
-    """A sum; R X - diag(R 1) X as (R - diag(R 1)) X, which index notation does not see."""
+    """A sum; R X - diag(R 1) X as (R - diag(R 1)) X and A' diag(s) A - A' s s' A as
+    A' (diag(s) - s s') A, which index notation does not see."""
     split = [(t.scalars, t.body) if type(t) is F.Times else ((), t) for t in terms]
     if not all(type(x) is F.MatMul and x.kind == F.MATRIX for _, x in split):
         return plus(terms)
+    factors = [x.factors for _, x in split]
+    left, right = (len({x[end] for x in factors}) == 1 for end in (0, -1))
+    first, second, last = (any(type(x[k]) is F.Diag for x in factors) for k in (0, 1, -1))
+    both = left and right and second and min(map(len, factors)) > 2
+    right = both or right and first
+    left = both or left and last and not right
+    if not (left or right):
+        return plus(terms)
     scalars = [[s for s in front if type(s) is not F.Num] for front, _ in split]
     shared = scalars[0] if all(s == scalars[0] for s in scalars) else []
-    for first, last in ((0, -1), (-1, 0)):
-        if any(type(x.factors[first]) is F.Diag for _, x in split) and (
-                len({x.factors[last] for _, x in split}) == 1):
-            rest = [times(Fraction(1), [s for s in front if s not in shared],
-                          mm(x.factors[:-1] if last else x.factors[1:])) for front, x in split]
-            both = [plus(rest), split[0][1].factors[last]]
-            return times(Fraction(1), shared, mm(both if last else both[::-1]))
-    return plus(terms)
+    rest = [times(Fraction(1), [s for s in front if s not in shared], mm(x[left:len(x) - right]))
+            for (front, _), x in zip(split, factors)]
+    return times(Fraction(1), shared, mm([*factors[0][:left], plus(rest),
+                                          *factors[0][len(factors[0]) - right:]]))
 
 
 def term_form(term, axes, loose=False):

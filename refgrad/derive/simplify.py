@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from fractions import Fraction
 
 from .data import data_product
 from .factoring import factored, in_front, without
-from .functions import (complements, exponentials, indicator, quotient, rectified,
+from .functions import (alternatives, exponentials, indicator, quotient, rectified,
                         softmax_by_hand, sums_of_exponentials, undone, unshifted)
 from .index import (Call, Delta, Factor, Group, Leaf, Point, Sum, Term, add, as_factor, collected,
                     fresh, labels, merged, power, scaled, times_sizes)
@@ -31,9 +32,15 @@ def simplified(s, label=None, whole=False):
            the shorter.  Such forms of equal expressions are not equal.
     """
     s = collected(expanded(s, whole))
-    s = one_fraction(min(map(flat, complements(s)), key=lambda s: len(s.terms), default=s))
+    s = one_fraction(shortest(s))
     s = in_front(factored(s, canonical_labels(s) if label is None else label))
     return turned_upright(s)
+
+
+def shortest(s):
+    """The alternative form of a sum that has the fewest terms, if there is one."""
+    best = min(map(flat, alternatives(s)), key=lambda s: len(s.terms), default=s)
+    return shortest(best) if len(best.terms) < len(s.terms) else best
 
 
 #: The simplest forms of the last sums in parentheses, by their identities; the sums are kept, so
@@ -52,9 +59,9 @@ def simplest(s):
 
 
 def turned_upright(s):
-    """A sum with fewer signs: each term as `positive` has it, where no other has the same
-    parentheses."""
-    seen = [without_order(f) for t in s.terms for f in t.factors if type(f.atom) is Group]
+    """A sum with fewer signs: each term as `positive` has it, with a - b for b - a where both are
+    seen."""
+    seen = Counter(without_order(f) for t in s.terms for f in t.factors if type(f.atom) is Group)
     return Sum(tuple(positive(t, seen) for t in s.terms), s.free)
 
 
@@ -64,15 +71,27 @@ def without_order(f):
     return min(f.key({i: f"x{n}" for n, i in enumerate(order)}) for order in orders)
 
 
+def begins(f):
+    """Whether the shortest term in parentheses is negative."""
+    return min(f.atom.sum.terms, key=lambda t: len(t.factors)).coefficient < 0
+
+
 def positive(term, seen):
     """-(b - a) as a - b, unless a - b is seen twice, and sigma(x) - 1 as -(1 - sigma(x))."""
-    coefficient, factors, upright = term.coefficient, list(term.factors), []
+    coefficient, factors, upright, alone = term.coefficient, list(term.factors), [], set()
     groups = [n for n, f in enumerate(factors) if type(f.atom) is Group and f.power == 1]
-    alone = {n for n in groups if seen.count(without_order(factors[n])) == 1}
+    order = [*seen]
 
-    def turn(n):
-        factors[n] = factors[n]._replace(atom=Group(scaled(factors[n].atom.sum, -1)))
+    def turned(n):
+        return factors[n]._replace(atom=Group(scaled(factors[n].atom.sum, -1)))
 
+    for n in groups:
+        key, opposite = without_order(factors[n]), without_order(turned(n))
+        if seen[key] + seen[opposite] == 1:
+            alone.add(n)
+        elif opposite in seen and (-seen[opposite], begins(turned(n)), order.index(opposite)) < (
+                -seen[key], begins(factors[n]), order.index(key)):
+            coefficient, factors[n] = -coefficient, turned(n)
     for n in groups:
         inside = turned_upright(factors[n].atom.sum)
         factors[n] = factors[n]._replace(atom=Group(inside))
@@ -81,13 +100,11 @@ def positive(term, seen):
                 len(t.factors) == 1 and type(t.factors[0].atom) is Point for t in inside.terms):
             upright.append(n)
             if numbers[0] < 0 < max(t.coefficient for t in inside.terms):
-                coefficient = -coefficient
-                turn(n)
+                coefficient, factors[n] = -coefficient, turned(n)
     for n in groups:
         if coefficient < 0 and n in alone and n not in upright and any(
                 t.coefficient < 0 for t in factors[n].atom.sum.terms):
-            coefficient = -coefficient
-            turn(n)
+            coefficient, factors[n] = -coefficient, turned(n)
     return Term(coefficient, tuple(factors))
 
 
