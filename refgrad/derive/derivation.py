@@ -137,7 +137,8 @@ class Derivation(Run):
         if self.unconfirmed:
             yield f"not compared with the engine: {self.unconfirmed}"
         for name, leaf in self.differences.items():
-            yield f"{name} = I[1:] - I[:-1], the differences of neighbours among {leaf.sizes[1]}"
+            n = size_name(leaf.sizes[1])
+            yield f"{name} = I[1:] - I[:-1], the differences of neighbours among {n}"
         for d in self.given:
             yield f"{d.name} = {entries(d.array)}"
         yield from self.of_the_second

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from .data import differences
-from .index import (Data, Delta, Factor, Group, Index, Leaf, Sum, Term, collected, merged,
+from .index import (Data, Delta, Factor, Group, Index, Leaf, Sum, Term, apart, collected, merged,
                     name_of, scaled)
 
 
@@ -213,13 +213,7 @@ def _in_one_piece(rest, outside, free):
     product."""
     if all(i in free for i in rest.indices if i in outside):
         return True
-    groups = []
-    for f in rest.factors:
-        mine = set(f.indices)
-        if mine:
-            touching = [g for g in groups if g & mine]
-            groups = [g for g in groups if not g & mine] + [mine.union(*touching)]
-    return len(groups) <= 1
+    return sum(bool(indices) for _, indices in apart(rest.factors, ())) <= 1
 
 
 def _leaves_ones(*rests):

@@ -416,18 +416,36 @@ def power(s, p):
             if root is not None and (safe or all(is_positive(f) for f in t.factors)):
                 return Sum((Term(root, tuple(f._replace(power=f.power * p) for f in t.factors)),),
                            s.free)
-        else:  # a sum over bound indices, times numbers
-            numbers = [f for f in t.factors
-                       if not f.indices and (p.denominator == 1 or is_positive(f))]
+        else:  # a product of sums over bound indices, and of numbers
+            parts = apart(t.factors, s.free)
+            alone = [fs for fs, bound in parts if p.denominator == 1 or all(
+                is_positive(f) or bound and f.power % 2 == 0 for f in fs)]
             root = exact_power(t.coefficient, p)
-            if root is not None and (numbers or t.coefficient != 1):
-                inside = Term(Fraction(1),
-                              tuple(f for f in t.factors if not any(f is g for g in numbers)))
-                summed_up = Factor(Group(Sum((inside,), s.free)), (), p)
-                return Sum((merged(root, [*(f._replace(power=f.power * p) for f in numbers),
-                                          summed_up], s.free),),
-                           s.free)
+            if root is not None and (t.coefficient != 1 or alone and len(parts) > 1):
+                rest = [f for fs, _ in parts if fs not in alone for f in fs]
+                made = []
+                for fs in [*alone, rest] if rest else alone:
+                    inside = Term(Fraction(1), tuple(fs))
+                    free = s.free & {*inside.indices}
+                    made.append(fs[0]._replace(power=fs[0].power * p)
+                                if len(fs) == 1 and {*fs[0].indices} <= s.free
+                                and (fs is not rest or p.denominator == 1)
+                                else Factor(Group(Sum((inside,), free)), (), p))
+                return Sum((merged(root, made, s.free),), s.free)
     return Sum((Term(Fraction(1), (Factor(Group(s), (), p),)),), s.free)
+
+
+def apart(factors, free):
+    """Factors in groups of which no two share an index that is not free: pairs (factors, their
+    other indices)."""
+    groups = []
+    for f in factors:
+        mine, bound = [f], {*f.indices} - {*free}
+        for g in [g for g in groups if g[1] & bound]:
+            groups.remove(g)
+            mine, bound = g[0] + mine, bound | g[1]
+        groups.append((mine, bound))
+    return groups
 
 
 def is_positive(f):

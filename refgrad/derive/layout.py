@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..primitive import TABLE
-from .form import MATRIX, SCALAR, Apply, Inverse, Name, Num, Power, T, Times
+from .form import MATRIX, SCALAR, Apply, Inverse, MatMul, Name, Num, Power, T, Times
 from .notation import fill, is_pattern, notation
 
 LOG = TABLE[np.log]
@@ -104,7 +104,8 @@ class Layout:
             return Piece(self.minus(self.at(below, ENTRYWISE)), SUM)
         numerators, denominators = fraction(form.scalars)
         body = form.body
-        if body is None and numerators and not isinstance(numerators[-1], Num):
+        if body is None and numerators and not isinstance(numerators[-1], Num) and not any(
+                isinstance(f, MatMul) for f in numerators[:-1]):  # (x' x) (y' y), but c x' x
             body = numerators.pop()
         return self.scaled(numerators, denominators, body)
 

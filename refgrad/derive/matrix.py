@@ -21,7 +21,8 @@ from fractions import Fraction
 
 from . import form as F
 from .build import (d_last, hadamard, is_d, mm, norm_of, pair, plus, scalar_product, times, trace,
-                    transpose, transposes, transposes_of)
+                    transpose, transposes, transposes_of,
+                    turns)
 from .index import Data, Delta, Group, Leaf, Point, Sum
 from .notation import traits
 from .numpy_source import source
@@ -200,7 +201,12 @@ class Graph:
             return True
 
     def row_sums(self, d, e, a, k):
-        """sum_k A_ak B_ak = (A . B) 1, written with the fewer transposes."""
+        """sum_k A_ak B_ak = (A . B) 1, written with the fewer transposes; diag(A' M A) for the
+        diagonal of a quadratic form."""
+        left, right = self.oriented(d, a), self.oriented(e, a)
+        whole = min(mm([left, transpose(right)]), mm([right, transpose(left)]), key=turns)
+        if whole.factors[0] == transpose(whole.factors[-1]) and len(whole.factors) > 2:
+            return F.DiagOf(whole)
         there, back = (hadamard([self.oriented(d, end), self.oriented(e, end)]) for end in (a, k))
         return mm([min(transpose(back), there, key=transposes), F.Ones(size_name(k.size))])
 
