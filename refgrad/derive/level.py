@@ -344,10 +344,10 @@ def is_root(symbol):
 
 def letter_for(symbol):
     """Z for what a layer computes, A for an activation, R for a residual; in lower case for
-    vectors, s for numbers."""
-    terms = symbol.expression.terms
-    if sum(1 for axis in symbol.axes if axis) == 0:
-        return "s"
+    vectors, s for numbers, T for arrays of more axes."""
+    terms, n = symbol.expression.terms, sum(1 for axis in symbol.axes if axis)
+    if n == 0 or n > 2:
+        return "T" if n else "s"
     factors = terms[0].factors if len(terms) == 1 else ()
     if any(type(f.atom) is Call and traits(f.atom.function).sums_to_one for f in factors):
         letter = "S"
@@ -359,4 +359,4 @@ def letter_for(symbol):
         letter = "R"
     else:
         letter = "Z"
-    return letter if sum(1 for axis in symbol.axes if axis) > 1 else letter.lower()
+    return letter if n > 1 else letter.lower()
