@@ -165,10 +165,10 @@ def times(number, scalars, body):
 
 
 def transposes(x):
-    """How many transposes of matrices a formula has."""
+    """How many transposes of matrices a formula has; that of an inverse counts less."""
     if not isinstance(x, tuple):
         return 0
-    here = type(x) is F.T and x.kind == F.MATRIX
+    here = type(x) is F.T and x.kind == F.MATRIX and (0.5 if type(x.body) is F.Inverse else 1)
     return here + sum(map(transposes, x))
 
 

@@ -8,15 +8,32 @@ from fractions import Fraction
 
 import numpy as np
 
+from ..nn.activations import logistic
+from ..primitive import TABLE
 from .data import differences
-from .index import (Data, Delta, Factor, Group, Index, Leaf, Sum, Term, apart, collected, merged,
-                    name_of, scaled)
+from .index import (Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, add, apart,
+                    collected, labels, merged, name_of, scaled)
+
+
+#: Functions whose derivatives are polynomials in themselves, with the factor 1 - f^p.
+SLOPES = {logistic: 1, TABLE[np.tanh]: 2}
+#: An expression of more terms than this stays in parentheses.
+MOST_TERMS = 24
 
 
 def factored(s, label):
     """Terms that share factors as one: the shared ones times the rest in parentheses."""
     if len(s.terms) < 2:
         return s
+    for slope in slopes(s):
+        quotient, remainder = divided(s, slope)
+        if not remainder.terms and len(quotient.terms) < len(s.terms) and any(
+                t.factors for t in quotient.terms):
+            rest = factored(quotient, label)
+            rest = rest.with_free(i for t in rest.terms for i in t.indices)
+            c, factors = (rest.terms[0] if len(rest.terms) == 1
+                          else (Fraction(1), (Factor(Group(rest), (), Fraction(1)),)))
+            return Sum((Term(c, (*factors, Factor(Group(slope), (), Fraction(1)))),), s.free)
     terms = sorted(s.terms, key=lambda t: (t.key(label), t.coefficient))
     # What two terms have in common, by their identities; the terms are kept, so that these stay
     # unique.
@@ -62,6 +79,45 @@ def factored(s, label):
         terms = sorted([*left, Term(c, (*taken, *sizes, *factors))],
                        key=lambda t: (t.key(label), t.coefficient))
     return Sum(tuple(terms), s.free) if len(terms) < 2 else under_one_sum(Sum(tuple(terms), s.free))
+
+
+def slopes(s):
+    """1 - sigma(x) and 1 - tanh(x)^2 for the sigma(x) and tanh(x) in a sum without bound indices:
+    what derivatives can be divided by."""
+    found, names = {}, labels(s.free)
+    for f in (f for t in s.terms for f in t.factors if set(t.indices) <= s.free):
+        power = SLOPES.get(f.atom.function) if type(f.atom) is Point else None
+        if power and f.power > 0:
+            one = f._replace(power=Fraction(power))
+            parts = Term(Fraction(1), ()), Term(Fraction(-1), (one,))
+            found[one.key(names)] = Sum(parts, frozenset(one.indices))
+    return found.values()
+
+
+def divided(above, below):
+    """(quotient, remainder) of two polynomials in factors without bound indices; with others the
+    quotient is 0."""
+    names, quotient = labels(above.free), []
+    variable = next((f._replace(power=Fraction(1)).key(names) for t in below.terms
+                     for f in t.factors), None)
+
+    def degree(t):
+        return sum(f.power
+                   for f in t.factors if f._replace(power=Fraction(1)).key(names) == variable)
+
+    lead = max(below.terms, key=degree)
+    undo = [f._replace(power=-f.power) for f in lead.factors]
+    while (above.terms and len(quotient) < MOST_TERMS
+           and all(set(t.indices) <= above.free for t in above.terms)):
+        t = max(above.terms, key=degree)
+        if degree(t) < degree(lead) or degree(lead) <= 0:
+            break
+        q = merged(t.coefficient / lead.coefficient, (*t.factors, *undo), above.free)
+        quotient.append(q)
+        taken = [merged(-q.coefficient * b.coefficient, (*q.factors, *b.factors), above.free)
+                 for b in below.terms]
+        above = add(above, Sum(tuple(taken), above.free))
+    return Sum(tuple(quotient), above.free), above
 
 
 def under_one_sum(s):

@@ -21,8 +21,7 @@ from fractions import Fraction
 
 from . import form as F
 from .build import (d_last, hadamard, is_d, mm, norm_of, pair, plus, scalar_product, times, trace,
-                    transpose, transposes, transposes_of,
-                    turns)
+                    transpose, transposes, transposes_of)
 from .index import Data, Delta, Group, Leaf, Point, Sum
 from .notation import traits
 from .numpy_source import source
@@ -201,14 +200,15 @@ class Graph:
             return True
 
     def row_sums(self, d, e, a, k):
-        """sum_k A_ak B_ak = (A . B) 1, written with the fewer transposes; diag(A' M A) for the
-        diagonal of a quadratic form."""
-        left, right = self.oriented(d, a), self.oriented(e, a)
-        whole = min(mm([left, transpose(right)]), mm([right, transpose(left)]), key=turns)
-        if whole.factors[0] == transpose(whole.factors[-1]) and len(whole.factors) > 2:
-            return F.DiagOf(whole)
+        """sum_k A_ak B_ak = (A . B) 1, and diag(A B') for products of matrices: the one with the
+        fewer transposes."""
         there, back = (hadamard([self.oriented(d, end), self.oriented(e, end)]) for end in (a, k))
-        return mm([min(transpose(back), there, key=transposes), F.Ones(size_name(k.size))])
+        sums = mm([min(transpose(back), there, key=transposes), F.Ones(size_name(k.size))])
+        left, right = self.oriented(d, a), self.oriented(e, a)
+        whole = min(mm([left, transpose(right)]), mm([right, transpose(left)]), key=transposes)
+        entrywise = any(map(is_entrywise, (*d[2:], *e[2:]))) or len(whole.factors) < 3
+        return min(sums, F.DiagOf(whole), key=lambda x: (transposes(x), x is not sums)) \
+            if not entrywise else sums
 
     def lonely(self):
         """Nothing but columns: their inner product."""
@@ -396,6 +396,11 @@ def whole_form(f):
     if traits(atom.function).inverts and n == 2:
         return F.Inverse(*args, F.MATRIX, "symmetric" in atom.properties)
     made = F.Apply(atom.function, args, atom.params, kind_of(len(atom.sizes)))
+    known = traits(atom.function)
+    if (known.sums_to_one or known.log_of) and made.kind == F.MATRIX and 1 not in atom.sizes:
+        columns = transpose(*args)
+        if transposes(columns) < transposes(args[0]):  # softmax(W X, axis=0), not softmax(X' W')'
+            return transpose(made._replace(args=(columns,), params=(("axis", 0),)))
     sizes = tuple(map(size_name, atom.sizes))
     return F.Reshaped(made, tuple(k for k in sizes if k != 1), kind_of(n)) if 1 in sizes else made
 

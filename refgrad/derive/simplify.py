@@ -13,16 +13,12 @@ from collections import Counter
 from fractions import Fraction
 
 from .data import data_product
-from .factoring import factored, in_front, without
+from .factoring import MOST_TERMS, divided, factored, in_front, without
 from .functions import (alternatives, exponentials, indicator, quotient, rectified,
                         softmax_by_hand, sums_of_exponentials, undone, unshifted)
-from .index import (Call, Delta, Factor, Group, Leaf, Point, Sum, Term, add, as_factor, collected,
+from .index import (Call, Delta, Factor, Group, Leaf, Point, Sum, Term, as_factor, collected,
                     fresh, labels, merged, power, scaled, times_sizes)
 from .notation import traits
-
-#: An expression of more terms than this stays in parentheses.
-MOST_TERMS = 24
-
 
 def simplified(s, label=None, whole=False):
     """The simplest known form of an expression; `label` names its free indices (by default
@@ -213,8 +209,23 @@ def _inner(f, whole=False):
             if known.sums_to_one or known.log_of:
                 argument = unshifted(argument, axes[dict(atom.params)["axis"]])
             arguments.append((axes, argument))
-        return f._replace(atom=atom._replace(args=tuple(arguments)))
+        made = f._replace(atom=atom._replace(args=tuple(arguments)))
+        return without_scalars(made) if known.inverts and len(f.slots) == 2 else made
     return f
+
+
+def without_scalars(f):
+    """(c A)^-1 as 1/c A^-1."""
+    ((axes, s),) = f.atom.args
+    (t,) = s.terms if len(s.terms) == 1 else (Term(Fraction(1), ()),)
+    scalars = tuple(g._replace(power=-g.power) for g in t.factors if not g.indices)
+    if not t.factors or t.coefficient == 1 and not scalars:
+        return f
+    rest = Term(Fraction(1), tuple(g for g in t.factors if g.indices))
+    inverse = f._replace(atom=f.atom._replace(args=((axes, Sum((rest,), s.free)),)),
+                         power=Fraction(1))
+    whole = Sum((Term(1 / t.coefficient, (*scalars, inverse)),), frozenset(f.indices))
+    return Factor(Group(whole), (), f.power)
 
 
 def one_fraction(s):
@@ -246,32 +257,6 @@ def over(above, f, p):
     below = (f._replace(power=Fraction(-p)),) if p else ()
     return Sum(tuple(merged(t.coefficient, (*t.factors, *below), above.free) for t in above.terms),
                above.free)
-
-
-def divided(above, below):
-    """(quotient, remainder) of two polynomials in factors without bound indices; with others the
-    quotient is 0."""
-    names, quotient = labels(above.free), []
-    variable = next((f._replace(power=Fraction(1)).key(names) for t in below.terms
-                     for f in t.factors), None)
-
-    def degree(t):
-        return sum(f.power
-                   for f in t.factors if f._replace(power=Fraction(1)).key(names) == variable)
-
-    lead = max(below.terms, key=degree)
-    undo = [f._replace(power=-f.power) for f in lead.factors]
-    while (above.terms and len(quotient) < MOST_TERMS
-           and all(set(t.indices) <= above.free for t in above.terms)):
-        t = max(above.terms, key=degree)
-        if degree(t) < degree(lead) or degree(lead) <= 0:
-            break
-        q = merged(t.coefficient / lead.coefficient, (*t.factors, *undo), above.free)
-        quotient.append(q)
-        taken = [merged(-q.coefficient * b.coefficient, (*q.factors, *b.factors), above.free)
-                 for b in below.terms]
-        above = add(above, Sum(tuple(taken), above.free))
-    return Sum(tuple(quotient), above.free), above
 
 
 # Rules for a single product

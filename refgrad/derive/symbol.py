@@ -213,8 +213,13 @@ def call(primitive, arrays, params):
                       reduced_axes(arrays[0], params))
     symbols = [as_symbol(a) for a in arrays]
     known = traits(primitive)
-    if (known.sums_to_one or known.log_of) and symbols[0].shape[params["axis"]] == 1:
-        return Symbol(symbols[0].axes, Sum.number(1 if known.sums_to_one else 0))
+    if known.sums_to_one or known.log_of:
+        axis = params["axis"]
+        if symbols[0].shape[axis] == 1:
+            return Symbol(symbols[0].axes, Sum.number(1 if known.sums_to_one else 0))
+        if axis % symbols[0].ndim != symbols[0].ndim - 1:  # one form for all: along the last axis
+            rows = np.moveaxis(symbols[0], axis, -1)
+            return np.moveaxis(call(primitive, (rows,), params | {"axis": -1}), -1, axis)
     shape = np.shape(
         primitive.run([np.ones(a.shape) + np.eye(*a.shape[-2:]) if a.ndim > 1 else np.ones(a.shape)
                        for a in symbols], params)[0])

@@ -208,7 +208,7 @@ SHORT = [
      dict(X=(m, n)), "2 (X - 1/m 1 1' X) (X' (X - 1/m 1 1' X))^-1"),
     (lambda X, D: np.sum((np.sum((X[:, None] - X[None]) ** 2, axis=2) - D) ** 2), "X",
      dict(X=(m, n), D=(m, m, "symmetric")),
-     "8 (diag(R2 1) - R2) X where R2 = 1 1' (X.^2)' + X.^2 1 1' - 2 X X' - D"),
+     "8 (diag(R 1) - R) X where R = 1 1' (X.^2)' + X.^2 1 1' - 2 X X' - D"),
     (lambda z: -np.sum(stable(z, 0) * np.log(stable(z, 0))), "z", dict(z=(n,)),
      "softmax(z) . (log(softmax(z))' softmax(z) - log(softmax(z)))"),
     (lambda w, b, X, y: np.sum(np.maximum(0, 1 - y * (X @ w + b))), "b", dict(LOGISTIC, b=()),
