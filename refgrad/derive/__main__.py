@@ -90,8 +90,7 @@ def _listed(words, width=110):
 
 
 def main(argv=None):
-    """Run the command; exit code 2 for a wrong expression or one without a formula, 1 for a wrong
-    formula, else 0."""
+    """Run the command; exit code 2 for a text without a formula, 1 for a wrong formula, else 0."""
     parser = arguments()
     options = parser.parse_args([_no_option(a) for a in (sys.argv[1:] if argv is None else argv)])
     if options.seed < 0:

@@ -66,8 +66,7 @@ class Derivation(Run):
     """
 
     def __init__(self, f, variables, wrt, check=True, program=None):
-        """`program` is what the engine differentiates for the comparison, where that is not f
-        itself."""
+        """`program` is what the engine differentiates for the comparison, if not f itself."""
         self.program = program or f
         self._derive(f, variables, wrt)
         self.checks, self.of_the_second = check, []  # what has to be known of the Hessian beside
@@ -188,8 +187,7 @@ class Derivation(Run):
                 + "".join(f", {p}" for p in v.properties))
 
     def latex(self):
-        """The derivation as LaTeX, which stands in text as well as in displayed mathematics; needs
-        amsmath."""
+        """The derivation as LaTeX, for text and for displayed mathematics; needs amsmath."""
         rows = []
         for n, step in enumerate(self.steps, 1):
             rows.append(f"&{latex_words(f'{n}. {step.rule}')}")
@@ -237,8 +235,7 @@ class Derivation(Run):
 
     @property
     def source(self):
-        """The formulas as the text of a NumPy function of the same arguments (and of G, for a
-        vjp)."""
+        """The formulas as the text of a NumPy function of the arguments (and of G, for a vjp)."""
         return self._program(self._named(), self.gradients, self.cotangent_shape)
 
     def _named(self):
@@ -275,8 +272,7 @@ class Derivation(Run):
                           sizes=self._guard() + self._size_statements(every) + narrow + data)
 
     def _guard(self):
-        """Statements that refuse other sizes, where the formulas are known to hold for some
-        alone."""
+        """Statements that refuse other sizes, where the formulas hold for some alone."""
         known = self.fixed and self.checks
         named = [v for v in self.variables if set(v.shape) & set(self.numbers)] if known else []
         own = [tuple(self.numbers.get(n, n) for n in v.shape) for v in named]
@@ -309,8 +305,7 @@ class Derivation(Run):
         return self.compiled(self._named(), self.gradients, self.cotangent_shape, namespace)
 
     def tangent_program(self):
-        """A function of the arguments, and of dX for each X of `wrt` in their order, that computes
-        the differential."""
+        """A function of the arguments, and of dX for each X of `wrt`: the differential."""
         more = {"d" + v.name: v.shape for v in self.variables if v.name in self.wrt}
         return self.compiled("differential", {"": self.differential}, more)
 
@@ -322,13 +317,11 @@ class Derivation(Run):
         return space[name]
 
     def structured(self, place, g):
-        """A gradient with respect to the argument at that place, in the space of arrays with its
-        properties."""
+        """A gradient with respect to the argument at that place, with its properties."""
         return structured(g, self.variables[place].properties)
 
     def verify(self, seed=0):
-        """The formula against refgrad's own gradient and against differences, at random inputs: a
-        Verification."""
+        """The formula against refgrad's gradient and differences, at random inputs."""
         return verify(self, seed)
 
     @functools.cached_property
@@ -350,8 +343,7 @@ class Derivation(Run):
         return of_one if len(of_one) > 1 else next(iter(of_one.values()))
 
     def _gradient_formula(self, name, place):
-        """The formula of a gradient as a program, or None where it has none in matrix notation for
-        all sizes."""
+        """The formula of a gradient as a program; None where it has none for all sizes."""
         leaves = names_in(self.gradients[name].symbol.expression).values()
         if self.fixed or self.fallback or any(leaf.role == "rows" for leaf in leaves):
             return None

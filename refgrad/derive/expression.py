@@ -103,8 +103,7 @@ class Expression:
         self._known = known or {}  # from names to functions of the other arrays, a dict
 
     def knowing(self, name, make):
-        """The same expression, in which one name is no argument: make(arrays) computes it from a
-        dict of the others."""
+        """The same expression without one argument: make(a dict of the others) computes it."""
         names = tuple(n for n in self.names if n != name)
         return Expression(self.text, names, self._function, self._inside, self.products,
                           self.remarks, self._known | {name: make})
@@ -125,8 +124,7 @@ class Expression:
         return f"<expression {self.text}>"
 
     def column_of(self, error):
-        """The column of the operation that raised an error as the expression ran; None if it was
-        raised elsewhere."""
+        """The column of the operation that raised an error as the expression ran, or None."""
         trace, column = error.__traceback__, None
         while trace is not None:
             if trace.tb_frame.f_code is self._function.__code__:
@@ -140,8 +138,7 @@ class Expression:
 
     @contextlib.contextmanager
     def pointing(self):
-        """Errors raised in here, while the expression runs, become ExpressionErrors that point at
-        the operation."""
+        """Errors raised in here become ExpressionErrors that point at the operation."""
         try:
             yield
         except ExpressionError:
@@ -176,8 +173,7 @@ def parse(text) -> Expression:
 
 
 class _Reader:
-    """Goes through a syntax tree: refuses what an expression does not have, and gives every
-    operation its own line."""
+    """Goes through a syntax tree: refuses what is not known, and numbers the operations."""
 
     def __init__(self, text, program, columns):
         self.text, self.program, self.columns = text, program, columns
@@ -216,8 +212,7 @@ class _Reader:
         raise ExpressionError(self.text, self.columns[self.start(node) + offset], message)
 
     def place(self, node, position, *below):
-        """Let the operation stand on the line of its character; return the names that go into
-        it."""
+        """Let the operation stand on the line of its character; the names that go into it."""
         column = self.columns[position]
         names = tuple(dict.fromkeys(n for group in below for n in group))
         self.inside[column] = names
@@ -270,8 +265,7 @@ class _Reader:
                   f"{what} cannot stand here; expected an array, a number or an operation on them")
 
     def as_float(self, node):
-        """Let a whole number that is computed with be a float: Python would work out 9**9**9 with
-        all its digits."""
+        """Let a whole number be a float: Python would work out 9**9**9 with all its digits."""
         if isinstance(node, ast.Constant) and isinstance(node.value, int):
             node.value = float(str(node.value))  # infinite where it is too large
 
@@ -367,8 +361,7 @@ class _Reader:
 
 
 class _OnPaper(ast.NodeTransformer):
-    """Where text means what paper means: x.T as a call of `transposed`, A * B as one of
-    `_entrywise`."""
+    """Where text means what paper means: x.T and A * B as calls of functions here."""
 
     def __init__(self, reader):
         self.reader = reader
@@ -428,8 +421,7 @@ def _misfit(function, count, keywords):
 
 
 def _telling(function):
-    """The function; an error that it raises about its arguments has their shapes with it, as
-    `shapes`."""
+    """The function; an error about its arguments has their shapes with it, as `shapes`."""
     def call(*arguments, **parameters):
         try:
             if any(isinstance(a, Row) for a in (*arguments, *parameters.values())):

@@ -95,8 +95,7 @@ def slopes(s):
 
 
 def divided(above, below):
-    """(quotient, remainder) of two polynomials in factors without bound indices; with others the
-    quotient is 0."""
+    """(quotient, remainder) of two polynomials in factors; 0 and all, if indices are bound."""
     names, quotient = labels(above.free), []
     variable = next((f._replace(power=Fraction(1)).key(names) for t in below.terms
                      for f in t.factors), None)
@@ -121,8 +120,7 @@ def divided(above, below):
 
 
 def under_one_sum(s):
-    """A' 1 + B' 1 as (A + B)' 1, where every term is summed over an index of which one factor alone
-    has to know."""
+    """A' 1 + B' 1 as (A + B)' 1, where one factor of each term alone has the summed index."""
     shared, parts = None, []
     for t in s.terms:
         bound = [i for i in t.indices if i not in s.free]
@@ -165,8 +163,7 @@ def shared_scalars(s):
 
 
 def _content(s):
-    """A simple number that all coefficients are integer multiples of (negative, if all are), and
-    the rest."""
+    """A number of which all coefficients are multiples (negative, if all are), and the rest."""
     numerators = [abs(t.coefficient.numerator) for t in s.terms]
     denominators = [t.coefficient.denominator for t in s.terms]
     if not numerators:
@@ -181,8 +178,7 @@ def _content(s):
 
 
 def _matches(f, g, free, known):
-    """How the indices of g have to be called so that g is f, given what is known: a dict, or
-    None."""
+    """How to call the indices of g so that g is f, given what is known: a dict, or None."""
     if f.power != g.power and (f.power.denominator != 1 or g.power.denominator != 1
                                or (f.power > 0) != (g.power > 0)):
         return None
@@ -265,16 +261,14 @@ def _common(s, t, free):
 
 
 def _in_one_piece(rest, outside, free):
-    """Whether the factors hang together, if they are to stand in parentheses within a matrix
-    product."""
+    """Whether factors hang together, to stand in parentheses within a matrix product."""
     if all(i in free for i in rest.indices if i in outside):
         return True
     return sum(bool(indices) for _, indices in apart(rest.factors, ())) <= 1
 
 
 def _leaves_ones(*rests):
-    """Whether the identity is added to a column or row beside itself: diag(s) - s s' has no such
-    part."""
+    """Whether the identity is added to a column beside itself, as it is not in diag(s) - s s'."""
     return any({*f.indices} - {*other.indices} for r, other in (rests, rests[::-1])
                for f in r.factors if type(f.atom) is Delta)
 
@@ -291,8 +285,7 @@ def _smaller(f, g):
 
 
 def without(term, taken, free, same=False):
-    """The term divided by the factors, its indices called as theirs; None if they do not divide
-    it."""
+    """The term divided by factors, its indices called as theirs; None if they do not divide it."""
     known, left = {i: i for f in taken for i in f.indices} if same else {}, list(term.factors)
     for f in taken:
         kind = resemblance(f)

@@ -67,8 +67,7 @@ class Zeros(NamedTuple):
 
 
 class Reshaped(NamedTuple):
-    """The same entries in an array of these sizes, some of them 1, which formulas do not know and
-    programs do."""
+    """The same entries in an array of these sizes, some of them 1, as programs need them."""
 
     body: object
     sizes: tuple
@@ -83,8 +82,7 @@ class Plus(NamedTuple):
 
 
 class Times(NamedTuple):
-    """A formula multiplied by scalars; the first may be a Num, and only the first.  Dividing is a
-    Power of -1."""
+    """A formula multiplied by scalars, of which the first may be a Num; a Power of -1 divides."""
 
     scalars: tuple
     body: object  # None: the product of the scalars alone
@@ -222,8 +220,7 @@ class Indexed(NamedTuple):
 
 
 def _told_apart(node):
-    """Equal only to what is of the same class: as tuples, a sum and a product of the same factors
-    would be equal."""
+    """Equal only to what is of the same class: as tuples, a sum and a product would be equal."""
     node.__eq__ = lambda self, other: type(self) is type(other) and tuple.__eq__(self, other)
     node.__ne__ = lambda self, other: not self == other
     node.__hash__ = lambda self: hash((type(self).__name__, *self))

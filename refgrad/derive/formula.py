@@ -28,8 +28,7 @@ WITH = r" \quad\text{where } "
 
 
 class Formula:
-    """An expression and how it looks.  `where` has the names that it uses, as pairs (name,
-    Formula)."""
+    """An expression and how it looks; `where`: the names that it uses, as (name, Formula)."""
 
     def __init__(self, symbol, where=()):
         self.symbol, self.where = symbol, tuple(where)
@@ -93,8 +92,7 @@ def parts(x):
 
 
 def with_few_names(symbols, definitions):
-    """{name: Formula} of {name: symbol}: what is longer than a line keeps the names that it
-    needs."""
+    """{name: Formula} of {name: symbol}; what is too long for a line keeps the names it needs."""
     short = {n: written_out(s, definitions) for n, s in symbols.items()}
     lines = {n: s for n, s in symbols.items() if short[n] is None}
     known = {n: definitions[n]
@@ -142,8 +140,7 @@ def kinks_in(x):
 
 
 def is_seen(primitive, formulas):
-    """Whether formulas have the kink of a primitive, if it has one: that of a maximum may have
-    cancelled."""
+    """Whether formulas have the kink of a primitive, if it has one, and it has not cancelled."""
     kink = "root" if traits(primitive).root else "step"
     return primitive.kind is not KINKED or kink in set().union(*map(kinks_in, formulas))
 

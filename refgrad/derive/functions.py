@@ -296,8 +296,7 @@ def _monomials(p, q):
 
 
 def _complements(s):
-    """With 1 - sigma(x) for sigma(-x), or the other way round if both stand in a sum; the sum
-    itself, if they do not."""
+    """With 1 - sigma(x) for sigma(-x), or the other way round; and s, if one alone is there."""
     names = labels({i for t in s.terms for i in t.indices})
     found = [(f.atom.args[0].key(names), f) for t in s.terms for f in t.factors if _is_logistic(f)]
     known, divides = {key: f.atom.args[0] for key, f in found}, {k for k, f in found if f.power < 0}

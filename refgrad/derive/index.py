@@ -30,8 +30,7 @@ class SizeMismatch(ValueError):
 
 
 def sum_of(size):
-    """A size as an expression: an integer, or a number that was computed from sizes and knows
-    how."""
+    """A size as an expression: an integer, or a number that knows how it came of sizes."""
     known = getattr(size, "expression", None)
     return Sum.number(int(size)) if known is None else known
 
@@ -53,8 +52,7 @@ class Index:
 
 
 class Leaf(NamedTuple):
-    """Something with a name: a variable, an intermediate result, a differential, a cotangent, a
-    size."""
+    """Something with a name: a variable, an intermediate result, a differential, a size."""
 
     parts = ()  # the expressions inside an atom that have the factor's indices
     name: str
@@ -175,8 +173,7 @@ def numbered(axes):
 
 
 class Factor(NamedTuple):
-    """An atom to a power, with the indices of its axes: each axis a tuple of one index or of
-    several that it merges."""
+    """An atom to a power, with the indices of its axes, of which each may merge several."""
 
     atom: object
     slots: tuple
@@ -234,8 +231,7 @@ class Sum(NamedTuple):
         return "+".join(sorted(f"{t.coefficient}*{t.key(label)}" for t in self.terms))
 
     def substituted(self, new):
-        """With other free indices: `new` maps an index to a tuple of indices.  Bound indices stay
-        its own."""
+        """With other free indices: `new` maps an index to a tuple.  Bound ones stay its own."""
         new = {i: to for i, to in new.items() if i in self.free}
         if not new:
             return self
@@ -341,8 +337,7 @@ def as_factor(s):
 
 
 def with_powers(factors):
-    """The factors with equal ones as one, their powers added; an indicator to any power is
-    itself."""
+    """Equal factors as one, their powers added; an indicator to any power is itself."""
     label = labels({i for f in factors for i in f.indices})
     powers, first = {}, {}
     for f in factors:
@@ -436,8 +431,7 @@ def power(s, p):
 
 
 def apart(factors, free):
-    """Factors in groups of which no two share an index that is not free: pairs (factors, their
-    other indices)."""
+    """Factors in groups that share no index beside the free ones: (factors, other indices)."""
     groups = []
     for f in factors:
         mine, bound = [f], {*f.indices} - {*free}

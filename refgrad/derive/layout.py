@@ -192,8 +192,7 @@ class Layout:
         return Piece(self.call(pattern, self.arguments(form.args, form.params)), ATOM)
 
     def arguments(self, args, params):
-        """Arguments and parameters; that a function works along the last axis or on all entries is
-        not said."""
+        """Arguments and parameters, but not that a function works on the last axis or on all."""
         usual = [("axis", -1), ("keepdims", False),
                  ("axis", (-2, -1) if args[-1].kind == MATRIX else (-1,))]
         shown = [(k, v) for k, v in dict(params).items() if (k, v) not in usual]

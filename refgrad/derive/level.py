@@ -42,8 +42,7 @@ class Deriving(Level):
     """Forward and reverse mode at once, on symbols, with names for intermediate results."""
 
     def __init__(self, taken, lettering=None, early=()):
-        """`lettering` and `early` are of a run before: how often each letter is used, and which
-        slots get names."""
+        """Of a run before: how often each letter is used, and which slots get names early."""
         super().__init__()
         self.slots = itertools.count()
         self.nodes, self.names, self.differentials, self.by_slot = [], [], {}, {}
@@ -59,8 +58,7 @@ class Deriving(Level):
         return self.variable(as_symbol(value), as_symbol(np.zeros_like(value)))
 
     def process(self, primitive, arrays, params):
-        """Compute an operation, or find what it computed before: equal parts of a program have one
-        name."""
+        """Compute an operation, or find it computed: equal parts of a program have one name."""
         for a in arrays:
             if self.traces(a):
                 a.value = a.mark.value
@@ -134,8 +132,7 @@ class Deriving(Level):
         return traced
 
     def made_by(self, x):
-        """The primitive, arguments and parameters that made a traced array; of an argument, and of
-        others, Nones."""
+        """The primitive, arguments and parameters that made a traced array; Nones for others."""
         return self.operations.get(x.mark.slot if self.traces(x) else None, (None, (None,), {}))
 
     def made_stable(self, primitive, arrays):
@@ -281,8 +278,7 @@ class Deriving(Level):
     # the way back
 
     def left_whole(self, rule, primitive, arrays, argument, params, like):
-        """A jvp or vjp rule that has no formula, as a function with a name of its own, in the shape
-        of `like`."""
+        """A jvp or vjp rule that has no formula, as a function, in the shape of `like`."""
         self.whole.append((rule, primitive))
         symbols = [as_symbol(a) for a in arrays]
         axes = [tuple(Index(i.size) for i in axis) for axis in as_symbol(like).axes]

@@ -42,8 +42,7 @@ def matrix_form(symbol):
 
 
 def to_form(s, axes, loose=False):
-    """An expression as a formula; `loose`: a number may stand for an array all of whose entries it
-    is."""
+    """An expression as a formula; `loose`: a number may stand for an array of it."""
     if not s.terms:
         return (F.Num(Fraction(0)) if loose or not axes
                 else F.Zeros(sizes_of(axes), kind_of(len(axes))))

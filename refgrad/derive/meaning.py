@@ -396,8 +396,7 @@ def kronecker(A):
 
 
 def matrix_function(function, of_kronecker):
-    """det and its logarithm: of a transpose the same; of a Kronecker product by those of its parts
-    and their sizes."""
+    """det and its logarithm, of a transpose and of a Kronecker product by its parts."""
     def rule(A):
         A = _upright(as_symbol(A))
         parts = kronecker(A)

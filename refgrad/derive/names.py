@@ -28,8 +28,7 @@ class Defined(NamedTuple):
 
 
 def is_simple(symbol):
-    """Whether an expression is a name (perhaps transposed) or a number: nothing that would deserve
-    a name."""
+    """Whether an expression is a name or a number: nothing that would deserve a name."""
     if len(symbol.expression.terms) != 1:
         return not symbol.expression.terms
     term = symbol.expression.terms[0]
@@ -44,8 +43,7 @@ def is_symmetric(symbol):
 
 
 def named(name, symbol, role="intermediate", symmetric=False):
-    """A symbol of that name, in the shape of another; symmetric if that one is, or is known to
-    be."""
+    """A symbol of that name, in the shape of another; symmetric if that is known to be."""
     symmetric = symmetric or is_symmetric(symbol)
     axes = tuple(tuple(Index(i.size) for i in axis) for axis in symbol.axes)
     atom = Leaf(name, symbol.shape, role, frozenset({"symmetric"} if symmetric else ()))
@@ -83,8 +81,7 @@ def extent(s, definitions):
 
 
 def inlined(symbol, definitions):
-    """The expression with names replaced by what they stand for; `definitions` maps a name to a
-    symbol."""
+    """The expression with what names stand for; `definitions` maps a name to a symbol."""
     return Symbol(symbol.axes, _inlined(symbol.expression, definitions))
 
 
@@ -113,8 +110,7 @@ def _inlined_factor(f, definitions):
 
 
 def coefficient(term, name, free):
-    """What a term linear in a differential multiplies it with: a symbol in the differential's
-    shape, or None."""
+    """What a differential is multiplied with in a term: a symbol of its shape, or None."""
     term = fresh(term, free)
     mine = [f for f in term.factors if type(f.atom) is Leaf and f.atom.name == name]
     if len(mine) != 1 or mine[0].power != 1:
@@ -135,8 +131,7 @@ def coefficient(term, name, free):
 
 
 def linear_terms(s):
-    """A sum of products that is linear in differentials, with each differential as a factor of its
-    product."""
+    """A sum of products, in which each differential is a factor of its product."""
     return opened(collected(expanded(s)), lambda f: any(
         n.role == "differential" for n in names_in(f.atom.sum).values()))
 
@@ -154,8 +149,7 @@ def jacobian_of(dy, dx):
 
 
 def abbreviated(symbol, definitions):
-    """The expression with names for what they stand for, where that is a single factor; the reverse
-    of `inlined`."""
+    """The expression with names for single factors that they stand for; undoes `inlined`."""
     known = [(d, as_factor(s), sign) for d in definitions for sign in (1, -1)
              for s in [scaled(d.definition.expression, sign)] if sign > 0 or len(s.terms) > 1]
     known = [(d, f, sign) for d, f, sign in known if type(f.atom) is not Leaf]
@@ -177,8 +171,7 @@ def _abbreviated(s, known):
 
 
 def _by_name(f, known):
-    """(the factor by a name, the sign that this leaves) of a factor; itself where it has no
-    name."""
+    """(a factor by its name, the sign that this leaves); itself where it has no name."""
     for d, g, sign in known:
         slots = _places(f, g, d)
         if slots is not None:
@@ -198,8 +191,7 @@ def _by_name(f, known):
 
 
 def _places(f, g, d):
-    """The slots of a name that stands for the factor g, where f is that factor; None if it is
-    not."""
+    """The slots of a name that stands for the factor g, if f is that factor; else None."""
     if (type(f.atom) is not type(g.atom) or len(f.indices) != len(g.indices)
             or (f.power / g.power).denominator != 1):
         return None

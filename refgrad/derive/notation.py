@@ -157,8 +157,7 @@ def notation(primitive) -> Notation:
 
 
 def _reachable(name):
-    """Whether "np.linalg.inv" is what users call: a primitive without a function of NumPy's is
-    not."""
+    """Whether "np.linalg.inv" is what users call, a function of NumPy's."""
     try:
         return name.startswith("np.") and callable(operator.attrgetter(name[3:])(np))
     except AttributeError:
@@ -166,8 +165,7 @@ def _reachable(name):
 
 
 def fill(pattern, arguments, signs, params):
-    """A pattern with its arguments (`signs` are the same arguments as one sign each) and parameters
-    put in."""
+    """A pattern with its arguments, `signs` (in parentheses) and parameters put in."""
     def one(match):
         mark, what = match.groups()
         return ((arguments if mark == "#" else signs)[int(what) - 1] if what.isdigit()

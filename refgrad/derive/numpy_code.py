@@ -61,8 +61,7 @@ def level_of(text):
 # Products of matrices
 
 class Factor(NamedTuple):
-    """A part of a product: its code, its kind, and whether it is "ones" (a column or row of them)
-    or "diag"."""
+    """A part of a product; `special`: "ones" (a column or row of them), "diag" or ""."""
 
     code: Code
     kind: str
@@ -90,8 +89,7 @@ def outer(column, row, need):
 
 
 def chain(factors):
-    """A product without outer products: from the right where it ends in a column, so that no two
-    matrices meet."""
+    """A product without outer products; from the right, if it ends in a column."""
     first, last = factors[0], factors[-1]
     if (len(factors) > 2 and first.special == last.special == "ones"
             and (first.kind, last.kind) == (ROW, COLUMN)):

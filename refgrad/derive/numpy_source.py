@@ -31,8 +31,7 @@ class NoSource(ValueError):
 
 
 def source(form) -> str:
-    """A formula as a NumPy expression; names and sizes are variables.  Raises NoSource where there
-    is none."""
+    """A formula as a NumPy expression of its names and sizes, or NoSource."""
     return full(form).text
 
 
@@ -66,8 +65,7 @@ def full(form):
 
 
 def spread(form, need=NONE):
-    """Code that spans at least the axes in `need`, and leaves the others to broadcasting where that
-    is shorter."""
+    """Code that spans the axes in `need` at least; others are left to broadcasting."""
     return WRITERS[type(form).__name__](form, need)
 
 
@@ -174,8 +172,7 @@ def exact_terms(terms):
 
 
 def rounded_divisors(term):
-    """What a constant (of numbers, sizes and ones) is divided by, where the quotient is not
-    exact."""
+    """What a constant is divided by, where the quotient is not exact."""
     number, above, below = factors_of(term)
     if not all(is_constant(f) for f in above + below):
         return []
@@ -213,8 +210,7 @@ def multiplied(term, divisors):
 # Products entry by entry
 
 def factors_of(form):
-    """A formula as (number, numerators, denominators), where products entry by entry and by scalars
-    are taken apart."""
+    """(number, numerators, denominators) of products entry by entry and by scalars."""
     number, above, below = Fraction(1), [], []
     if isinstance(form, Num):
         return Fraction(form.value), above, below
@@ -238,8 +234,7 @@ def _product(form, need):
 
 
 def entrywise(number, above, below, kind, need):
-    """number * above / below.  Divisions come last, so that what is divided is an array and no
-    rounded constant."""
+    """number * above / below; divisions come last, and divide arrays, no rounded constants."""
     above = sorted(above, key=lambda f: isinstance(f, Compare))
     codes = together([*above, *below], kind, need)
     over, under = codes[:len(above)], codes[len(above):]
@@ -271,8 +266,7 @@ def entrywise(number, above, below, kind, need):
 
 
 def coefficient(size, multiplies, divides):
-    """A positive number as (factor, divisor), each a Code or None: 0.5 * X, X / 3, 2 * X / 3, X /
-    (2 * n)."""
+    """A positive number as (factor, divisor), each a Code or None: 2 * X / 3, X / (2 * n)."""
     whole = [Code(str(n), ATOM, NONE) if n != 1 else None
              for n in (size.numerator, size.denominator)]
     if size.denominator == 1 or not short(size) or size.numerator == 1 and divides:
@@ -396,8 +390,7 @@ def _apply(form, need):
 
 
 def by_the_engine(form):
-    """A jvp or vjp of a rule without a matrix form: refgrad computes it, from the function
-    itself."""
+    """A jvp or vjp of a rule without a matrix form, which refgrad computes."""
     params = dict(form.params)
     v, *arrays = form.args
     where = params["argument"]
@@ -414,8 +407,7 @@ def by_the_engine(form):
 # Index notation
 
 def _indexed(form, need):
-    """One einsum of the arrays; an axis that runs over several letters is reshaped before, or
-    after."""
+    """One einsum of the arrays; merged axes are reshaped before, or after."""
     sizes = dict(form.sizes)
     arrays = [(full(f).text, s) for f, s in form.factors if s]
     scalars = [f for f, s in form.factors if not s]

@@ -46,8 +46,7 @@ def proof_of(d):
 
 
 def _same(d, a, b):
-    """Whether two expressions are equal; None if that is not shown, and they have the same
-    values."""
+    """Whether expressions are equal; None if their values are, and nothing shows more."""
     if are_equal(a, b):
         return True
     formulas = {"a": Formula(without_narrow_axes(a)), "b": Formula(without_narrow_axes(b))}

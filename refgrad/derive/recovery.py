@@ -27,8 +27,7 @@ from .sizes import at_sizes, pointwise
 
 
 def recovered(derivation):
-    """What plain numbers are that entered the formulas: {position: (number, expression)}, as
-    `Entering` takes it."""
+    """What plain numbers in the formulas are, as `Entering` takes it."""
     names, values = list(derivation.numbers), [number for number, _ in derivation.entered]
     rows = [(derivation.numbers, values)]
 

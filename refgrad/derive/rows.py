@@ -99,8 +99,7 @@ def transpose(A):
 
 
 def applied(function, arguments, parameters):
-    """A function of arguments of which some are rows: entry by entry a row again, and sums and
-    norms are numbers."""
+    """A function of rows: entry by entry a row again, and sums and norms are numbers."""
     arrays = [a for a in arguments if isinstance(a, Row) or np.ndim(a)]
     if function is not transpose and not parameters and all(isinstance(a, Row) for a in arrays):
         result = function(*(a.column if isinstance(a, Row) else a for a in arguments))

@@ -20,8 +20,7 @@ from .symbol import NoFormula, Symbol, as_symbol, paired, size_of
 
 
 def selection(axes, index):
-    """(axes of x[index], factors that link them to `axes`, indices to put in the place of
-    others)."""
+    """(axes of x[index], factors that link them to `axes`)."""
     parts = list(index) if isinstance(index, tuple) else [index]
     taking = sum(1 for p in parts if p is not None and p is not Ellipsis)
     if Ellipsis not in [p if isinstance(p, type(Ellipsis)) else None for p in parts]:
@@ -89,8 +88,7 @@ def selection(axes, index):
 
 
 def rows_of_identity(axis, part):
-    """x[a:b] as I[a:b] x for all sizes of an axis that has a name: a factor; None for other axes
-    and slices."""
+    """x[a:b] as I[a:b] x for all sizes of a named axis: a factor; None for others."""
     size, first, last = size_of(axis), part.start or 0, part.stop
     inside = first < 0 <= (-1 if last is None else last)
     if type(size) is not Size or len(axis) > 1 or part.step not in (None, 1) or inside:

@@ -142,8 +142,7 @@ class _Search:
                 for name, shape in roots.items()}
 
     def unite(self, first, second):
-        """Make two sizes equal; whether that was news, and possible: two that are given are what
-        they are."""
+        """Make two sizes equal; whether that was news, and possible."""
         low, high = sorted((self.root(first), self.root(second)), key=self.rank)
         if None in (low, high) or low == high or self.rank(low) == self.rank(high) > 0:
             return False
@@ -183,8 +182,7 @@ class _Search:
         return dict(zip(self.equal, (n for n in itertools.count(first, step) if n not in given)))
 
     def known(self, size):
-        """A size that was met, as it was given: a name or a number; None if it was computed from
-        sizes with names."""
+        """A size that was met, as it was given; None if it was computed from others."""
         size = _plain(size)
         if (isinstance(size, str) or size is None
                 or any(size in shape for shape in self.given.values())):
@@ -208,8 +206,7 @@ class _Search:
             error = remaining
 
     def equalities(self, error):
-        """Make the fewest sizes equal with which a function takes its arguments; the next error, or
-        this one again."""
+        """Make the fewest sizes equal with which a function runs; the error that is left."""
         column, before = self.expression.column_of(error), dict(self.equal)
         sizes = [self.root(_plain(size)) for shape in getattr(error, "shapes", ()) for size in shape
                  if _plain(size) is not None]
@@ -271,8 +268,7 @@ def _axes(name):
 
 
 def _plain(size):
-    """A size of a symbol's as text or a plain integer: its name, or its value; None for one
-    computed from names."""
+    """A size of a symbol's as a name or an integer; None for one computed from names."""
     if type(size) is not Size:
         return size
     return str(size) if Size.named(str(size), int(size)).expression == size.expression else None

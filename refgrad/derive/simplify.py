@@ -55,8 +55,7 @@ def simplest(s):
 
 
 def turned_upright(s):
-    """A sum with fewer signs: each term as `positive` has it, with a - b for b - a where both are
-    seen."""
+    """Each term as `positive` has it, with a - b for b - a where both are seen."""
     seen = Counter(without_order(f) for t in s.terms for f in t.factors if type(f.atom) is Group)
     return Sum(tuple(positive(t, seen) for t in s.terms), s.free)
 
@@ -105,8 +104,7 @@ def positive(term, seen):
 
 
 def canonical_labels(s):
-    """Labels for the free indices, whatever these are called: of all orders the one of the smallest
-    key."""
+    """Labels for the free indices: of all orders the one of the smallest key."""
     free = sorted(s.free, key=lambda i: i.serial)
     if len(free) > 3:
         return labels(free)
@@ -144,8 +142,7 @@ def flat(s):
 
 
 def is_zero(s):
-    """Whether an expression is known to be 0: all that can be multiplied out cancels, if that is
-    not too long."""
+    """Whether an expression is known to be 0: all cancels, if that is not too long."""
     s = expanded(s)
     if number_of_terms(s, 3) >= MOST_TERMS ** 2:
         return False
@@ -160,8 +157,7 @@ def weight(s):
 
 
 def number_of_terms(s, power=1):
-    """How many terms an expression has when it is multiplied out, up to that power of what is in
-    parentheses."""
+    """How many terms it has when it is multiplied out, up to that power of parentheses."""
     return sum(math.prod(number_of_terms(f.atom.sum, power) ** int(f.power) for f in t.factors
                          if type(f.atom) is Group and f.power.denominator == 1
                          and 0 < f.power <= power)

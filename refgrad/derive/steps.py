@@ -143,8 +143,7 @@ def moved(g, differential):
 
 
 def entry_by_entry(s):
-    """The terms of a sum that is linear in differentials; together where one is multiplied entry by
-    entry."""
+    """The terms of a sum; those of one differential together, if none is entry by entry."""
     groups = {}
     for n, t in enumerate(s.terms):
         here = [f for f in t.factors if getattr(f.atom, "role", None) == "differential"]
@@ -176,8 +175,7 @@ def without_scalars(x):
 
 
 def total_change(change):
-    """The differential of a number: each entrywise part as <C, dX>, the others term by term, as in
-    the product rule."""
+    """The differential of a number: each entrywise part as <C, dX>, others term by term."""
     d = Symbol(change.axes, linear_terms(change.expression))
     _, found = moved(Symbol((), Sum.number(1)), d)
     if not found:

@@ -179,8 +179,7 @@ MEANING: dict = {}
 
 
 def operate(primitive, arrays, params):
-    """Apply a primitive to symbols: by its meaning or its formula, entry by entry, by running it,
-    or as a `Call`."""
+    """Apply a primitive to symbols: by meaning, formula, entries, running it, or as a `Call`."""
     if primitive in MEANING:
         return MEANING[primitive](*arrays, **params)
     if notation(primitive).whole:

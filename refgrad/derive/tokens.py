@@ -22,8 +22,7 @@ _CLOSING = {"(": ")", "[": "]"}
 
 
 class ExpressionError(ValueError):
-    """A wrong expression: what is wrong, and a caret under the character of the text where it
-    is."""
+    """A wrong expression: what is wrong, and a caret under the character where it is."""
 
     def __init__(self, text, column, message, advice=""):
         shown = [message, "    " + text, "    " + " " * column + "^"]
@@ -32,8 +31,7 @@ class ExpressionError(ValueError):
 
 
 def as_python(text):
-    """The text with .T for each prime, and for each of its characters (and for its end) the column
-    in the text."""
+    """The text with .T for each prime, and the column in the text of each of its characters."""
     program, columns, opened = "", [], []
     position, kind, token, transposed = 0, "sign", "", False
 

@@ -16,8 +16,7 @@ GREEK = dict(zip(
 
 
 def parts(text, role=None):
-    """What a name is made of: ("sub", "Z", "1") of Z1, ("d", "X") of a differential dX, ("hat",
-    "x") of x_hat."""
+    """What a name is made of: ("sub", "Z", "1") of Z1, ("d", "X") of dX, ("hat", "x") of x_hat."""
     if role == "differential" and len(text) > 1 and text.startswith("d"):
         return "d", parts(text[1:])
     head, _, tail = text.rpartition("_")

@@ -29,16 +29,14 @@ class WrongFormula(ArithmeticError):
 
 
 class Verification(NamedTuple):
-    """How far the formula is from the engine's gradient and from central differences, relative to
-    the largest entry."""
+    """How far the formula is from the engine's gradient and from differences, relatively."""
 
     engine: float
     differences: float
 
     @property
     def ok(self):
-        """Whether formula and engine agree to more than half of float64's digits; False if either
-        is not defined."""
+        """Whether formula and engine agree to more than half of float64's digits."""
         return self.engine < ENOUGH
 
     def __str__(self):
@@ -91,8 +89,7 @@ class Trial:
         yield "the differential", d.tangent_program()(*self.arrays, *self.directions), self.tangent
 
     def distance(self, compared):
-        """(how far pairs of values are apart at most, in words which and why); `compared` is as
-        `formulas`."""
+        """(how far pairs of values are apart at most, in words which and why)."""
         worst = -1.0, ""
         try:
             with np.errstate(all="ignore"):
@@ -133,8 +130,7 @@ class Trial:
 
 
 def random_inputs(derivation, sizes, rng, domain=DRAWN[0]):
-    """Arrays of the shapes and properties of a derivation's arguments; in a domain where they have
-    no property."""
+    """Arrays of a derivation's arguments' shapes and properties; in a domain without these."""
     arrays = []
     for v in derivation.variables:
         z = rng.standard_normal(tuple(sizes.get(n, n) for n in v.shape))
@@ -220,8 +216,7 @@ def confirm_jacobian(derivation, jacobian):
 
 
 def equal_in_numbers(derivation, sides):
-    """Whether a program's two results, "a" and "b", agree at a random point (whatever the engine
-    says of it)."""
+    """Whether a program's results "a" and "b" agree at a random point."""
     def two(trial):
         values = sides(*trial.arrays, *([] if derivation.scalar else [trial.g]))
         return [("a cotangent", values["a"], values["b"])]
@@ -233,8 +228,7 @@ def equal_in_numbers(derivation, sides):
 
 
 def compare(derivation, compared=Trial.formulas):
-    """(the first disagreement at random points in words, or None, and the number of points where
-    values agree)."""
+    """(the first disagreement at random points or None, the number of points that agree)."""
     rng, points = np.random.default_rng(0), 0
     for sizes in [*random_sizes(derivation, rng), derivation.numbers]:
         if sizes is derivation.numbers and points:
