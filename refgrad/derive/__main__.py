@@ -7,6 +7,7 @@ import functools
 import os
 import re
 import sys
+import textwrap
 from fractions import Fraction
 
 from . import printing
@@ -55,7 +56,8 @@ def arguments():
     parser = argparse.ArgumentParser(
         prog="python -m refgrad.derive", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Derive the gradient of an expression as a formula, step by step.",
-        epilog=EXAMPLES.format(functions=_listed(sorted(FUNCTIONS))))
+        epilog=EXAMPLES.format(functions="\n  ".join(
+            textwrap.wrap(" ".join(sorted(FUNCTIONS)), 110))))
     parser.add_argument("text", metavar="TEXT", help="the expression, in quotes")
     parser.add_argument("--wrt", metavar="NAME", action="append",
                         help="differentiate with respect to this array; can be repeated (default: "
@@ -78,15 +80,6 @@ def arguments():
     parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
     parser.set_defaults(form="text")
     return parser
-
-
-def _listed(words, width=110):
-    lines = [""]
-    for word in words:
-        if len(lines[-1]) + len(word) > width:
-            lines.append("")
-        lines[-1] += word + " "
-    return "\n  ".join(line.strip() for line in lines)
 
 
 def main(argv=None):

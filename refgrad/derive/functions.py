@@ -166,33 +166,16 @@ def exponentials(term, free):
     return None
 
 
-def sums_of_exponentials(term, free):
-    """1 / (1 + exp x) = sigma(-x), 1 / (exp x + exp(-x)) = 1 / (2 cosh x)."""
+def one_plus_exp(term, free):
+    """1 / (1 + exp x) = sigma(-x)."""
     for n, f in enumerate(term.factors):
-        if f.power >= 0 or f.power.denominator != 1:
-            continue
-        terms = f.atom.sum.terms if type(f.atom) is Group else ()
-        exponents = [_exponent(t, f.atom.sum.free) for t in terms]
-        if len(terms) != 2 or None in exponents:
-            continue
-        names = labels(f.indices)
-        one, other = sorted(exponents, key=lambda s: len(s.terms))
-        if not one.terms and terms[0].coefficient == terms[1].coefficient == 1:
-            return replaced(term, (n,),
-                            [Factor(Point(logistic, (scaled(other, -1),)), (), -f.power)])
-        if one.key(names) == scaled(other, -1).key(names) and (
-                terms[0].coefficient == terms[1].coefficient):
-            twice = (2 * terms[0].coefficient) ** int(f.power)
-            return replaced(term, (n,), [Factor(Point(COSH, (other,)), (), f.power)], twice)
+        s = f.atom.sum if type(f.atom) is Group and f.power < 0 else Sum((), free)
+        one, last = sorted(s.terms, key=lambda t: len(t.factors)) if len(s.terms) == 2 else (0, 0)
+        if (one == Term(1, ()) and last.coefficient == len(last.factors) == 1
+                and _is_exp(last.factors[0]) and f.power.denominator == 1):
+            x = scaled(last.factors[0].atom.args[0], -last.factors[0].power).with_free(s.free)
+            return replaced(term, (n,), [Factor(Point(logistic, (x,)), (), -f.power)])
     return None
-
-
-def _exponent(t, free):
-    """x of a term c exp(x), 0 of a number; None for others."""
-    if not t.factors:
-        return Sum((), free)
-    (f, *more) = t.factors
-    return None if more or not _is_exp(f) else scaled(f.atom.args[0], f.power).with_free(free)
 
 
 def softmax_by_hand(term, free):

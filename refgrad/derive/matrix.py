@@ -27,7 +27,7 @@ from .notation import traits
 from .numpy_source import source
 from .simplify import flat
 from .sizes import Size
-from .symbol import size_of
+from .symbol import Symbol, kronecker, size_of
 
 HALF = Fraction(1, 2)
 
@@ -419,21 +419,11 @@ def kind_of(n):
 
 def special(term, axes):
     """Kronecker products and entries in a row, or None."""
-    if len(axes) == 2 and all(len(a) == 2 for a in axes):
-        (i, k), (j, l) = axes
-        left = [f for f in term.factors if set(f.indices) & {i, j}]
-        right = [f for f in term.factors if set(f.indices) & {k, l}]
-        if not set(map(id, left)) & set(map(id, right)):
-            rest = [f for f in term.factors if not any(f is g for g in left + right)]
-            try:
-                a = Graph(term._replace(coefficient=Fraction(1),
-                                        factors=tuple(left)), [i, j]).form(False)
-                b = Graph(term._replace(coefficient=Fraction(1),
-                                        factors=tuple(right)), [k, l]).form(False)
-                c = Graph(term._replace(factors=tuple(rest)), []).form(False)
-            except NoMatrix:
-                return None
-            return times(Fraction(1), [c], F.Kron(a, b))
+    parts = kronecker(Symbol(axes, Sum((term,), frozenset())))
+    if parts is not None:
+        a, b = map(matrix_form, parts)
+        front, a = (a.scalars, a.body) if type(a) is F.Times else ((), a)
+        return None if has_indices(a) or has_indices(b) else times(Fraction(1), front, F.Kron(a, b))
     if len(axes) == 1 and len(axes[0]) == 2:
         try:
             return F.Vec(Graph(term, list(axes[0])).form(False))

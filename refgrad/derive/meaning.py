@@ -15,11 +15,10 @@ from ..rules.determinants import log_abs_det, sign_det
 from ..rules.elementwise import logistic, sech_squared
 from ..rules.linalg import contraction, matmul, solve
 from ..rules.shape import cast, truncate
-from .index import (Call, Delta, Factor, Index, Point, Sum, add, as_factor, power, product,
-                    scaled, summed)
+from .index import Call, Delta, Factor, Index, Point, Sum, as_factor, power, scaled, summed
 from .simplify import reduced
-from .sizes import OPPOSITE, Size
-from .symbol import (MEANING, NoFormula, Symbol, aligned, as_symbol, call, paired, point,
+from .sizes import EXPRESSIONS, OPERATORS, OPPOSITE, Size
+from .symbol import (MEANING, NoFormula, Symbol, aligned, as_symbol, call, kronecker, paired, point,
                      same_size, size_of)
 
 
@@ -40,28 +39,16 @@ def tidy(s):
 # Arithmetic
 
 
-@means(np.add)
-def _add(a, b):
-    axes, (x, y) = aligned(a, b)
-    return Symbol(axes, add(x, y))
+def entry_by_entry(operation):
+    """The meaning of an operation of arithmetic."""
+    def rule(a, b):
+        axes, sums = aligned(a, b)
+        return Symbol(axes, tidy(operation(*sums)))
+    return rule
 
 
-@means(np.subtract)
-def _subtract(a, b):
-    axes, (x, y) = aligned(a, b)
-    return Symbol(axes, add(x, scaled(y, -1)))
-
-
-@means(np.multiply)
-def _multiply(a, b):
-    axes, (x, y) = aligned(a, b)
-    return Symbol(axes, tidy(product(x, y)))
-
-
-@means(np.divide)
-def _divide(a, b):
-    axes, (x, y) = aligned(a, b)
-    return Symbol(axes, tidy(product(x, power(y, -1))))
+for _function in np.add, np.subtract, np.multiply, np.divide:
+    MEANING[TABLE[_function]] = entry_by_entry(EXPRESSIONS[OPERATORS[_function]])
 
 
 @means(np.negative)
@@ -376,23 +363,6 @@ def _cumsum(x, axis):
 
 
 # Matrices
-
-
-def kronecker(A):
-    """The two matrices of which a matrix is the Kronecker product, or None."""
-    if A.ndim != 2 or [len(axis) for axis in A.axes] != [2, 2] or len(A.expression.terms) != 1:
-        return None
-    (i, k), (j, l) = A.axes
-    term = A.expression.terms[0]
-    right = {k, l}
-    for _ in term.factors:  # all that hangs together with the second matrix
-        right |= {x for f in term.factors if set(f.indices) & right for x in f.indices}
-    if right & {i, j}:
-        return None
-    parts = [tuple(f for f in term.factors if bool(set(f.indices) & right) == second)
-             for second in (False, True)]
-    return (Symbol.of_factors([(i,), (j,)], parts[0], term.coefficient),
-            Symbol.of_factors([(k,), (l,)], parts[1]))
 
 
 def matrix_function(function, of_kronecker):

@@ -71,14 +71,9 @@ NOTATION = {_PRIMITIVES[name]: entry for name, entry in {
                          "<mi>log</mi><mo>(</mo><mn>1</mn><mo>+</mo><msup><mi>e</mi><mrow>#1</mrow>"
                          "</msup><mo>)</mo>", "np.logaddexp(0, #1)"),
     "relu": _named("relu", "np.maximum(#1, 0)"),
-    "leaky_relu": _named("leaky_relu", "nn.leaky_relu"),
-    "elu": _named("elu", "nn.elu"),
-    "softplus": _named("softplus", "nn.softplus"),
-    "silu": _named("silu", "nn.silu"),
-    "gelu": _named("gelu", "nn.gelu"),
+    **{name: _named(name, f"nn.{name}") for name in (
+        "leaky_relu", "elu", "softplus", "silu", "gelu", "softsign", "tanhshrink")},
     "hardtanh": _named("hardtanh", "nn.hardtanh(#1, #low, #high)"),
-    "softsign": _named("softsign", "nn.softsign"),
-    "tanhshrink": _named("tanhshrink", "nn.tanhshrink"),
     "exponent": _named("exponent", "np.frexp(#1)[1]"),
     "excess": _named("excess", "(@1 - @2) / (@1 * (1 - @1))"),
     "gelu_tanh": _named("gelu_tanh", 'nn.gelu(#1, approximate="tanh")'),
@@ -90,7 +85,6 @@ NOTATION = {_PRIMITIVES[name]: entry for name, entry in {
     "np.linalg.inv": Notation("inv", "{@1}^{-1}",
                               "<msup><mrow>@1</mrow><mrow><mo>−</mo><mn>1</mn></mrow></msup>",
                               "np.linalg.inv", whole=True, loose=True),
-    "np.linalg.det": _named("det", "np.linalg.det", whole=True),
     "expm": _named("expm", "rg.expm", whole=True),
     "log_abs_det": Notation("log |det @1|", r"\log \lvert \det @1 \rvert",
                             '<mi>log</mi><mo form="prefix">|</mo><mi>det</mi><mo>\u2061</mo>@1'
@@ -99,12 +93,9 @@ NOTATION = {_PRIMITIVES[name]: entry for name, entry in {
     "np.linalg.cholesky": _named("chol", "np.linalg.cholesky", whole=True),
     **{name: _named(name, f"nn.convolution.{name}(#1, #2, form=nn.convolution.#form)", whole=True)
        for name in ("conv", "conv_input", "conv_weight")},
-    "spectrum": _named("eigh", "np.linalg.eigh", whole=True),
-    "singular": _named("svd", "np.linalg.svd", whole=True),
-    "eigenvalues": _named("eigvalsh", "np.linalg.eigvalsh", whole=True),
-    "singular_values": _named("svdvals", "np.linalg.svdvals", whole=True),
-    "tall_qr": _named("qr", "np.linalg.qr", whole=True),
-    "pseudoinverse": _named("pinv", "np.linalg.pinv", whole=True),
+    **{name: _named(numpys, f"np.linalg.{numpys}", whole=True) for name, numpys in (
+        ("np.linalg.det", "det"), ("spectrum", "eigh"), ("singular", "svd"), ("tall_qr", "qr"),
+        ("eigenvalues", "eigvalsh"), ("singular_values", "svdvals"), ("pseudoinverse", "pinv"))},
 }.items()}
 
 

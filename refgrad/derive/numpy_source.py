@@ -71,10 +71,6 @@ def spread(form, need=NONE):
 
 # Leaves
 
-def _num(form, need):
-    return entrywise(Fraction(form.value), [], [], SCALAR, need)
-
-
 def short(value):
     """The decimals of a number that is a float, or a sum of floats, and best written as one; else
     None.
@@ -93,16 +89,8 @@ def is_short(decimals, value):
             and Fraction(decimals) == float(value) == value)
 
 
-def _name(form, need):
-    return atom("np.pi" if form.role == "constant" else form.text, form.kind)
-
-
 def _ones(form, need):
     return atom(call("np.ones", str(form.size)), COLUMN) if need else Code("1", ATOM, NONE)
-
-
-def _eye(form, need):
-    return atom(call("np.eye", str(form.size)), MATRIX)
 
 
 def _rows(form, need):
@@ -110,14 +98,6 @@ def _rows(form, need):
     differences = form.text.isidentifier()
     return atom(call("np.diff", identity, "axis=0") if differences else f"{identity}[{form.text}]",
                 MATRIX)
-
-
-def _zeros(form, need):
-    return atom(call("np.zeros", sizes_as_tuple(form.sizes)), form.kind)
-
-
-def _reshaped(form, need):
-    return atom(call("np.reshape", full(form.body).text, sizes_as_tuple(form.sizes)), form.kind)
 
 
 def sizes_as_tuple(sizes):
@@ -229,10 +209,6 @@ def factors_of(form):
     return number, [form], below
 
 
-def _product(form, need):
-    return entrywise(*factors_of(form), form.kind, need)
-
-
 def entrywise(number, above, below, kind, need):
     """number * above / below; divisions come last, and divide arrays, no rounded constants."""
     above = sorted(above, key=lambda f: isinstance(f, Compare))
@@ -290,7 +266,7 @@ def truths(code):
 def _power(form, need):
     exponent = Fraction(form.exponent)
     if exponent < 0:
-        return _product(form, need)
+        return entrywise(*factors_of(form), form.kind, need)
     base = spread(form.body, need)
     if exponent == Fraction(1, 2):
         return Code(call("np.sqrt", base.text), ATOM, base.axes)
@@ -354,9 +330,7 @@ def _transpose(form, need):
 
 def function(name):
     """The writer of a function of whole arrays."""
-    def writer(form, need):
-        return atom(call(name, *(full(f).text for f in form if isinstance(f, tuple))), form.kind)
-    return writer
+    return written(lambda form: call(name, *(full(f).text for f in form if isinstance(f, tuple))))
 
 
 def _inner(form, need):
@@ -434,11 +408,23 @@ def nested(subscripts):
     return any(isinstance(s, tuple) for s in subscripts)
 
 
-WRITERS = {"Num": _num, "Name": _name, "Ones": _ones, "Eye": _eye, "Rows": _rows, "Zeros": _zeros,
-           "Reshaped": _reshaped,
-           "Plus": _plus, "Times": _product, "MatMul": _matmul,
-           "T": _transpose, "Hadamard": _product,
-           "Power": _power, "Inverse": function("np.linalg.inv"), "Diag": function("np.diag"),
-           "DiagOf": function("np.diagonal"), "Trace": function("np.trace"), "Inner": _inner,
-           "Total": function("np.sum"), "Kron": function("np.kron"), "Vec": function("np.ravel"),
-           "Apply": _apply, "Compare": _compare, "Indexed": _indexed}
+def written(write):
+    """The writer of what never needs parentheses, and spans all axes of its kind."""
+    return lambda form, need: atom(write(form), form.kind)
+
+
+def _product(form, need):
+    return entrywise(*factors_of(form), form.kind, need)
+
+
+WRITERS = {
+    "Num": _product, "Times": _product, "Hadamard": _product, "Plus": _plus, "Power": _power,
+    "Name": written(lambda form: "np.pi" if form.role == "constant" else form.text),
+    "Eye": written(lambda form: call("np.eye", str(form.size))),
+    "Zeros": written(lambda form: call("np.zeros", sizes_as_tuple(form.sizes))),
+    "Reshaped": written(
+        lambda form: call("np.reshape", full(form.body).text, sizes_as_tuple(form.sizes))),
+    "Ones": _ones, "Rows": _rows, "MatMul": _matmul, "T": _transpose, "Inner": _inner,
+    "Apply": _apply, "Compare": _compare, "Indexed": _indexed, "Total": function("np.sum"),
+    "Inverse": function("np.linalg.inv"), "Diag": function("np.diag"), "Vec": function("np.ravel"),
+    "DiagOf": function("np.diagonal"), "Trace": function("np.trace"), "Kron": function("np.kron")}

@@ -2,9 +2,8 @@
 
 Text knows no letters beyond ASCII.  ``X'`` is the transpose, ``A . B`` the product entry by entry,
 ``A / B`` the quotient entry by entry, ``X.^2`` the square of each entry of a matrix, ``X^2`` is X
-X, ``1`` a column of ones,
-``[X > 0]`` is 1 where the comparison holds and 0 elsewhere, ``A (x) B`` the Kronecker product,
-``A[i,j]`` an entry.
+X, ``1`` a column of ones, ``[X > 0]`` is 1 where the comparison holds and 0 elsewhere,
+``A (x) B`` the Kronecker product, ``A[i,j]`` an entry.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Recover how plain numbers in formulas were computed from sizes.
 
 len(X), float(m), math.log(m) and np.prod(X.shape) give plain numbers.  The program is run at
-several
-sizes; those of its numbers that change are fitted by
+several sizes; those of its numbers that change are fitted by
 
     c m^p n^q ...                     p, q multiples of 1/2
     c + a m + b n + d m n + e m^2     its reciprocal, its root, the reciprocal of its root

@@ -7,14 +7,13 @@ paper is refused.
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
 
+from ..operations import INFIX
+from .sizes import RELATIONS
+
 #: The operators that work entry by entry.
-SIGNS = {operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/",
-         operator.pow: "**", operator.lt: "<", operator.le: "<=", operator.gt: ">",
-         operator.ge: ">=", operator.eq: "==", operator.ne: "!="}
+SIGNS = {f: sign for f, sign in INFIX.items() if type(f) is not np.ufunc}
 
 
 class Row:
@@ -82,7 +81,7 @@ def _between(operation, swapped):
 
 for _operation, _sign in SIGNS.items():
     setattr(Row, f"__{_operation.__name__}__", _between(_operation, False))
-    if _sign in ("+", "-", "*", "/", "**"):
+    if _sign not in RELATIONS:
         setattr(Row, f"__r{_operation.__name__}__", _between(_operation, True))
 
 

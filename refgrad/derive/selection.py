@@ -23,7 +23,7 @@ def selection(axes, index):
     """(axes of x[index], factors that link them to `axes`)."""
     parts = list(index) if isinstance(index, tuple) else [index]
     taking = sum(1 for p in parts if p is not None and p is not Ellipsis)
-    if Ellipsis not in [p if isinstance(p, type(Ellipsis)) else None for p in parts]:
+    if not any(p is Ellipsis for p in parts):
         parts.append(Ellipsis)
     spot = next(k for k, p in enumerate(parts) if p is Ellipsis)
     parts[spot:spot + 1] = [slice(None)] * (len(axes) - taking)

@@ -14,8 +14,8 @@ from fractions import Fraction
 
 from .data import data_product
 from .factoring import MOST_TERMS, divided, factored, in_front, without
-from .functions import (alternatives, exponentials, indicator, quotient, rectified,
-                        softmax_by_hand, sums_of_exponentials, undone, unshifted)
+from .functions import (alternatives, exponentials, indicator, one_plus_exp, quotient, rectified,
+                        softmax_by_hand, undone, unshifted)
 from .index import (Call, Delta, Factor, Group, Leaf, Point, Sum, Term, as_factor, collected,
                     fresh, labels, merged, power, scaled, times_sizes)
 from .notation import traits
@@ -362,4 +362,4 @@ def root(term, free):
 
 
 RULES = (delta, inverse, unit_sum, data_product, indicator, rectified, quotient, exponentials,
-         sums_of_exponentials, softmax_by_hand, root)
+         one_plus_exp, softmax_by_hand, root)

@@ -4,8 +4,7 @@
 
 count like the numbers that stand for the sizes, and stay m/2, 1/m, ... in a formula.  A comparison
 of sizes is decided by these numbers, and is noted as a condition of the formula.  Functions that
-take
-plain numbers alone (len, float, math.log, np.prod) lose the name; `recovery` finds it again.
+take plain numbers alone (len, float, math.log, np.prod) lose it; `recovery` finds it again.
 """
 
 from __future__ import annotations

@@ -249,15 +249,11 @@ def adjoint_reasons(lines, by_rule):
     """The properties of the inner product that these lines use."""
     if by_rule:
         return ("a rule without a formula: what it does to a cotangent is its vjp",)
-    found = []
-    kinds = [kind for line in lines for x in line.formulas for kind in types_in(x)]
-    if F.Trace in kinds:
-        found.append("<A, B> = tr(A' B), and tr(A B) = tr(B A), tr(M) = tr(M')")
-    if F.Hadamard in kinds:
-        found.append("an entrywise factor moves across: <G, A . dX> = <A . G, dX>")
-    if F.Ones in kinds:
-        found.append("the adjoint of repeating is summing: <G, 1 db'> = <G' 1, db>")
-    return tuple(found)
+    kinds = {kind for line in lines for x in line.formulas for kind in types_in(x)}
+    return tuple(why for kind, why in (
+        (F.Trace, "<A, B> = tr(A' B), and tr(A B) = tr(B A), tr(M) = tr(M')"),
+        (F.Hadamard, "an entrywise factor moves across: <G, A . dX> = <A . G, dX>"),
+        (F.Ones, "the adjoint of repeating is summing: <G, 1 db'> = <G' 1, db>")) if kind in kinds)
 
 
 def types_in(x):

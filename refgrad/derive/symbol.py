@@ -22,7 +22,8 @@ from ..primitive import TABLE, Composition, Primitive, qualified
 from ..tracer import Tracer
 from .data import given_data
 from .functions import unit_axes
-from .index import Call, Data, Delta, Factor, Index, Leaf, Point, SizeMismatch, Sum, Term
+from .index import (Call, Data, Delta, Factor, Index, Leaf, Point, SizeMismatch, Sum, Term,
+                    apart)
 from .notation import notation, traits
 from .sizes import ENTERING, Size, sized
 
@@ -231,6 +232,20 @@ def call(primitive, arrays, params):
                 ones=unit_axes(primitive, params, tuple(map(size_of, axes))))
     return Symbol.of_factors(axes,
                              [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
+
+
+def kronecker(A):
+    """The two matrices of which a matrix is the Kronecker product, or None."""
+    if [len(axis) for axis in A.axes] != [2, 2] or len(A.expression.terms) != 1:
+        return None
+    (i, k), (j, l) = A.axes
+    ((c, factors),) = A.expression.terms
+    groups = apart(factors, ())
+    if any(indices & {i, j} and indices & {k, l} for _, indices in groups):
+        return None
+    left, right = ([f for fs, indices in groups if bool(indices & {k, l}) == second for f in fs]
+                   for second in (False, True))
+    return Symbol.of_factors([(i,), (j,)], left, c), Symbol.of_factors([(k,), (l,)], right)
 
 
 def reduced_axes(x, params):
