@@ -35,6 +35,11 @@ INFIX = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.mat
          operator.eq: "==", operator.ne: "!="}
 
 
+def tuple_of(texts):
+    """The text of a tuple of these."""
+    return f"({', '.join(texts)}{',' * (len(texts) == 1)})"
+
+
 class Array(NamedTuple):
     """A reference to the array of that number."""
 

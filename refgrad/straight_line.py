@@ -21,7 +21,7 @@ import operator
 import numpy as np
 
 from .foreign import PROGRAMS, Foreign, library_of, speaks_for
-from .operations import ADD_AT, INFIX, REDUCTIONS, Array, leaves, references, same
+from .operations import ADD_AT, INFIX, REDUCTIONS, Array, leaves, references, same, tuple_of
 from .primitive import TABLE, Primitive
 from .rewriting import (
     LARGE, added_where_nonzero, as_products, is_plain, once, without_broadcasts)
@@ -408,7 +408,7 @@ class Writer:
             return "None"
         parts = [self.nest(c, outputs) for c in children]
         if kind is tuple:
-            return f"({', '.join(parts)}{',' * (len(parts) == 1)})"
+            return tuple_of(parts)
         if kind is list:
             return f"[{', '.join(parts)}]"
         if kind is dict:
@@ -427,7 +427,7 @@ class Writer:
         if type(x) is float and np.isfinite(x):
             return repr(x)
         if type(x) is tuple:
-            return f"({', '.join(map(self.text, x))}{',' * (len(x) == 1)})"
+            return tuple_of([*map(self.text, x)])
         if type(x) is list:
             return f"[{', '.join(map(self.text, x))}]"
         if type(x) is dict:

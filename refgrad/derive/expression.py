@@ -20,7 +20,7 @@ import numpy as np
 from .. import nn
 from ..nn.activations import log1pexp
 from ..rules.special import erf
-from .rows import Row, applied, transpose, transposed
+from .rows import Row, applied, transpose
 from .symbol import NoFormula
 from .tokens import ExpressionError, as_python
 
@@ -194,8 +194,7 @@ class _Reader:
             raise ExpressionError(self.text, 0, "too deeply nested") from None
         products = {}
         functions = {name: _telling(f) for name, f in FUNCTIONS.items()}
-        functions |= {"_transposed": transposed,
-                      "_product": functools.partial(_entrywise, products)}
+        functions["_product"] = functools.partial(_entrywise, products)
         function = eval(compiled, {"__builtins__": {}, **CONSTANTS, **functions})
         function.__name__ = function.__qualname__ = "expression"
         return Expression(self.text, tuple(self.names), function, self.inside, products)
@@ -367,7 +366,7 @@ class _OnPaper(ast.NodeTransformer):
         self.reader = reader
 
     def visit_Attribute(self, node):
-        return self.called(node, "_transposed", self.visit(node.value))
+        return self.called(node, "transpose", self.visit(node.value))
 
     def visit_BinOp(self, node):
         sides = node.left, node.right

@@ -14,10 +14,12 @@ An expression (`Sum`) says which indices are free; all others are bound, and bel
 from __future__ import annotations
 
 import itertools
+import operator
 from fractions import Fraction
 from typing import NamedTuple
 
 _serial = itertools.count(1)
+SERIAL = operator.attrgetter("serial")
 
 
 class SizeMismatch(ValueError):
@@ -183,7 +185,7 @@ class Factor(NamedTuple):
     def indices(self):
         found = dict.fromkeys(i for slot in self.slots for i in slot)
         for s in self.atom.parts:
-            found.update(dict.fromkeys(s.free))
+            found.update(dict.fromkeys(sorted(s.free, key=SERIAL)))
         return found
 
     def key(self, label):
@@ -244,7 +246,7 @@ class Sum(NamedTuple):
 
 def labels(indices):
     """Labels that tell all free indices apart."""
-    return {i: f"#{i.serial}" for i in indices}
+    return {i: f"#{i.serial:09}" for i in indices}
 
 
 def canonical(factors, label):

@@ -22,7 +22,7 @@ from fractions import Fraction
 from . import form as F
 from .build import (d_last, hadamard, is_d, mm, norm_of, pair, plus, scalar_product, times, trace,
                     transpose, transposes, transposes_of)
-from .index import Data, Delta, Group, Leaf, Point, Sum
+from .index import SERIAL, Data, Delta, Group, Leaf, Point, Sum
 from .notation import traits
 from .numpy_source import source
 from .simplify import flat
@@ -206,7 +206,7 @@ class Graph:
         left, right = self.oriented(d, a), self.oriented(e, a)
         whole = min(mm([left, transpose(right)]), mm([right, transpose(left)]), key=transposes)
         entrywise = any(map(is_entrywise, (*d[2:], *e[2:]))) or len(whole.factors) < 3
-        return min(sums, F.DiagOf(whole), key=lambda x: (transposes(x), x is not sums)) \
+        return min(sums, F.DiagOf(whole), key=lambda x: (transposes(x), x is sums)) \
             if not entrywise else sums
 
     def lonely(self):
@@ -313,7 +313,7 @@ def natural_order(f):
                 if len(chain) == 2 and len(f.indices) == 2:
                     votes[chain] = votes.get(chain, 0) + Fraction(1, 2)
         return (list(max(votes, key=votes.get)) if votes
-                else sorted(f.indices, key=lambda i: i.serial))
+                else sorted(f.indices, key=SERIAL))
     return list(dict.fromkeys(i for slot in f.slots for i in slot))
 
 

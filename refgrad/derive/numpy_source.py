@@ -18,6 +18,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from ..operations import tuple_of
 from .build import transpose
 from .form import (ARRAY, COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Diag, Hadamard, Name, Num,
                    Ones, Plus, Power, T, Times)
@@ -98,12 +99,6 @@ def _rows(form, need):
     differences = form.text.isidentifier()
     return atom(call("np.diff", identity, "axis=0") if differences else f"{identity}[{form.text}]",
                 MATRIX)
-
-
-def sizes_as_tuple(sizes):
-    """The text of a shape."""
-    sizes = list(sizes)
-    return f"({', '.join(map(str, sizes))}{',' * (len(sizes) == 1)})"
 
 
 # Sums
@@ -389,12 +384,12 @@ def _indexed(form, need):
     found = {x for _, s in arrays for x in letters_of(s)}
     arrays += [(call("np.ones", str(sizes[x])), (x,)) for x in free if x not in found]
     operands = [text if not nested(s)
-                else call("np.reshape", text, sizes_as_tuple(sizes[x] for x in letters_of(s)))
+                else call("np.reshape", text, tuple_of([str(sizes[x]) for x in letters_of(s)]))
                 for text, s in arrays]
     subscripts = ",".join("".join(letters_of(s)) for _, s in arrays) + "->" + "".join(free)
     text = call("np.einsum", f'"{subscripts}"', *operands)
     if nested(form.free):
-        text = call("np.reshape", text, sizes_as_tuple([
+        text = call("np.reshape", text, tuple_of([
             " * ".join(Code(str(sizes[x]), level_of(str(sizes[x])), NONE).at(PRODUCT)
                        for x in letters_of((s,)))
             for s in form.free]))
@@ -421,9 +416,9 @@ WRITERS = {
     "Num": _product, "Times": _product, "Hadamard": _product, "Plus": _plus, "Power": _power,
     "Name": written(lambda form: "np.pi" if form.role == "constant" else form.text),
     "Eye": written(lambda form: call("np.eye", str(form.size))),
-    "Zeros": written(lambda form: call("np.zeros", sizes_as_tuple(form.sizes))),
+    "Zeros": written(lambda form: call("np.zeros", tuple_of([*map(str, form.sizes)]))),
     "Reshaped": written(
-        lambda form: call("np.reshape", full(form.body).text, sizes_as_tuple(form.sizes))),
+        lambda form: call("np.reshape", full(form.body).text, tuple_of([*map(str, form.sizes)]))),
     "Ones": _ones, "Rows": _rows, "MatMul": _matmul, "T": _transpose, "Inner": _inner,
     "Apply": _apply, "Compare": _compare, "Indexed": _indexed, "Total": function("np.sum"),
     "Inverse": function("np.linalg.inv"), "Diag": function("np.diag"), "Vec": function("np.ravel"),

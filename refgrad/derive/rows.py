@@ -85,16 +85,11 @@ for _operation, _sign in SIGNS.items():
         setattr(Row, f"__r{_operation.__name__}__", _between(_operation, True))
 
 
-def transposed(x):
+def transpose(x):
     """The transpose of a matrix; of a vector the row, of a row the vector."""
     if isinstance(x, Row):
         return x.column
     return Row(x) if np.ndim(x) == 1 else x.T
-
-
-def transpose(A):
-    """The transpose, as ``A'`` has it."""
-    return transposed(A)
 
 
 def applied(function, arguments, parameters):
@@ -107,5 +102,5 @@ def applied(function, arguments, parameters):
         if function is not np.ravel and np.shape(result) == np.shape(arrays[0].column):
             return Row(result)
     elif function is transpose:
-        return transposed(*arguments)
+        return transpose(*arguments)
     raise ValueError(f"{function.__name__} of a row: write the vector without its prime")

@@ -16,8 +16,8 @@ from .data import data_product
 from .factoring import MOST_TERMS, divided, factored, in_front, without
 from .functions import (alternatives, exponentials, indicator, one_plus_exp, quotient, rectified,
                         softmax_by_hand, undone, unshifted)
-from .index import (Call, Delta, Factor, Group, Leaf, Point, Sum, Term, as_factor, collected,
-                    fresh, labels, merged, power, scaled, times_sizes)
+from .index import (SERIAL, Call, Delta, Factor, Group, Leaf, Point, Sum, Term, as_factor,
+                    collected, fresh, labels, merged, power, scaled, times_sizes)
 from .notation import traits
 
 def simplified(s, label=None, whole=False):
@@ -105,7 +105,7 @@ def positive(term, seen):
 
 def canonical_labels(s):
     """Labels for the free indices: of all orders the one of the smallest key."""
-    free = sorted(s.free, key=lambda i: i.serial)
+    free = sorted(s.free, key=SERIAL)
     if len(free) > 3:
         return labels(free)
     orders = [{i: f"f{n}" for n, i in enumerate(order)} for order in itertools.permutations(free)]
