@@ -59,14 +59,13 @@ def steps_of(d):
     shown = [x for line in lines for x in line.formulas]
     yield Step("Differentials", lines, reasons([pair for pair in made if is_seen(pair[0], shown)]))
     for name, g, differential in way_back(d):
-        lines, found = moved(g, differential)
-        if name in d.defined:
-            lines.insert(0, defining(d.defined[name]))
+        made, found = moved(g, differential)
+        lines = ([defining(d.defined[name])] if name in d.defined else []) + made
         rule = f"From d{name} back" if name else "d to the right"
         if not name and not d.scalar:
             rule += f", in <{d.cotangent_name(d.result.ndim)}, {d_label.text}>"
         if lines or found is None:
-            yield Step(rule, tuple(lines), adjoint_reasons(lines, found is None))
+            yield Step(rule, tuple(lines), adjoint_reasons(made, found is None))
     sought = "gradient" if d.scalar else "vjp"
     lines, why = [], [f"what stands before a d is the {sought}"]
     for name, formula in d.gradients.items():
