@@ -35,6 +35,8 @@ def transpose(x):
         return mm([transpose(f) for f in reversed(x.factors)])
     if type(x) is F.Times:
         return F.Times(x.scalars, transpose(x.body), transpose(x.body).kind)
+    if type(x) is F.Power and type(x.body) is F.T:
+        return F.Power(x.body.body, x.exponent, F.COLUMN if x.kind == F.ROW else x.kind)
     return F.T(x, F.ROW if x.kind == F.COLUMN else F.MATRIX)
 
 

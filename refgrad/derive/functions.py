@@ -260,7 +260,8 @@ def _apart_from_sigma(s):
 def _apart(term):
     for n, f in enumerate(term.factors):
         for m, g in enumerate(term.factors if _is_exp(f) else ()):
-            if _is_logistic(g) and g.power.denominator == 1 and _same_argument(f, g):
+            if (_is_logistic(g) and g.power.denominator == 1 and f.power + abs(g.power) < 8
+                    and _same_argument(f, g)):
                 parts = tuple(Term(Fraction(c), tuple(h._replace(power=p) for h, p in powers if p))
                               for c, *ps in _monomials(f.power, g.power)
                               for powers in [zip((f, g), ps)])

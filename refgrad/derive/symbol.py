@@ -217,9 +217,8 @@ def call(primitive, arrays, params):
         axis = params["axis"]
         if symbols[0].shape[axis] == 1:
             return Symbol(symbols[0].axes, Sum.number(1 if known.sums_to_one else 0))
-        if axis % symbols[0].ndim != symbols[0].ndim - 1:  # one form for all: along the last axis
-            rows = np.moveaxis(symbols[0], axis, -1)
-            return np.moveaxis(call(primitive, (rows,), params | {"axis": -1}), -1, axis)
+        if symbols[0].ndim == 2 and axis % 2 == 0:  # one form for both: along the last axis
+            return call(primitive, (symbols[0].T,), params | {"axis": -1}).T
     shape = np.shape(
         primitive.run([np.ones(a.shape) + np.eye(*a.shape[-2:]) if a.ndim > 1 else np.ones(a.shape)
                        for a in symbols], params)[0])

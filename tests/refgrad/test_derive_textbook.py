@@ -65,6 +65,8 @@ GRADIENTS = [
     (lambda W, X, Y: np.sum(np.log(np.sum(np.exp(W @ X), axis=0))) - np.sum(Y * (W @ X)),
      dict(W=(k, n), X=(n, m), Y=(k, m)), "(softmax(W X, axis=0) - Y) X'"),
     (lambda Z: np.sum(np.log(np.sum(np.exp(Z), axis=0))), dict(Z=X), "softmax(Z, axis=0)"),
+    (lambda Z: np.sum(columns(Z) ** 2) / 2, dict(Z=X),
+     "softmax(Z, axis=0) . (softmax(Z, axis=0) - 1 1' softmax(Z, axis=0).^2)"),
     # residuals have one sign
     (lambda L, x, mu: np.sum((np.linalg.inv(L) @ (x - mu)) ** 2) / 2 + log_det(L),
      dict(L=(n, n), x=w, mu=w), "L^-T - L^-T L^-1 (mu - x) (mu - x)' L^-T"),
@@ -76,6 +78,9 @@ GRADIENTS = [
      "(mu - x) (mu - x)' - P^-T"),
     # an inverse of a multiple
     (lambda S, c: np.trace(np.linalg.inv(c * S)), dict(S=(n, n), c=()), "-(S^-2)' / c"),
+    (lambda c, S: log_det(c * S), dict(c=(), S=(n, n, "symmetric")), "n / c"),
+    (lambda A, c, x: x @ np.linalg.inv(A / c) @ x, dict(A=(n, n), c=(), x=w),
+     "-c A^-T x x' A^-T"),
     # the diagonal of a product
     (lambda x, A, B: np.sum((A @ np.diag(x) @ A.T - B) ** 2), dict(x=w, A=X, B=(m, m)),
      "2 diag(A' (A diag(x) A' - B) A)"),
