@@ -8,6 +8,7 @@ would become entrywise, the derivative of a complex function is not a real numbe
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 
@@ -35,6 +36,13 @@ def has_nan(x) -> bool:
         return False
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isnan(np.add.reduce(x, axis=None)) and np.isnan(x).any())
+
+
+def is_finite(x) -> bool:
+    """Whether the sum of the squares of a plain array is finite, so that each entry is."""
+    flat = x.ravel("K")
+    with np.errstate(all="ignore"):
+        return math.isfinite(flat.dot(flat))
 
 
 def admitted(x, where: str):

@@ -372,16 +372,37 @@ class Writer:
         rounds = ufunc not in (np.maximum, np.minimum)
         if len(shape) >= 2 and dtype.char in "fd" and not (rounds and is_exact):
             n, count = shape[-1], np.prod(shape[:-1], dtype=int)
-            rows = x if len(shape) == 2 else f"{x}.reshape({count}, {n})"
-            if ufunc is np.add and axis == tuple(range(-len(shape), -1)) and not keep:
-                return f"{self.ones(count, dtype)} @ {rows}"  # the sum of the rows: BLAS is fast
+            if ufunc is np.add and len(axis) == len(shape) - 1 and not (keep or params) and (
+                    product := self.sum_as_product(op.arrays[0], x, axis, dtype)):
+                return product
             if axis == (-1,) and n < SHORT and 16 <= count:  # faster across memory
+                rows = x if len(shape) == 2 else f"{x}.reshape({count}, {n})"
                 result = (*shape[:-1], 1) if keep else shape[:-1]
                 shaped = f".reshape({self.text(result)})" if len(result) > 1 else ""
                 return f"{reduce}({rows}.T.copy(), axis=0){shaped}"
         axis = self.text(axis[0] if len(axis) == 1 else axis)
         others = "".join(f", {k}={self.text(v)}" for k, v in params.items())
         return f"{reduce}({x}, axis={axis}{', keepdims=True' if keep else ''}{others})"
+
+    def sum_as_product(self, array, x, axis, dtype):
+        """The sum along all axes but one as a product with a vector of ones, since BLAS is fast.
+
+        None if the rows of that product were no rows in memory, or are the columns of a matrix.
+        """
+        shape = self.program.shape(array)
+        strides = getattr(self.made.get(array.number), "strides", range(len(shape), 0, -1))
+        order = sorted(range(len(shape)), key=lambda k: -strides[k])
+        left, = set(order) - {k % len(shape) for k in axis}
+        n = shape[left]
+        count = np.prod(shape, dtype=int) // max(n, 1)
+        if order != sorted(order):
+            x = f"{x}.transpose({self.text(tuple(order))})"
+        if order[-1] == left:
+            rows = x if len(shape) == 2 else f"{x}.reshape({count}, {n})"
+            return f"{self.ones(count, dtype)} @ {rows}"
+        if order[0] == left and len(shape) > 2:
+            return f"{x}.reshape({n}, {count}) @ {self.ones(count, dtype)}"
+        return None
 
     def ones(self, n, dtype):
         """The name of a vector of ones."""

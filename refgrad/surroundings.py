@@ -144,7 +144,7 @@ class Surroundings:
             tests.append(f"{the(f)}.__defaults__ is {the(defaults)}")
         tests += [f"len({the(attributes)}) == {size}" for attributes, size, _ in self.sizes]
         given = ", ".join(f"{name}={name}" for name, _ in known.values())  # locals are fast
-        return eval(f"lambda {given}: {' and '.join(tests)}", dict(known.values()))
+        return eval(f"lambda {given}: {' and '.join(dict.fromkeys(tests))}", dict(known.values()))
 
     def drawn(self):
         """What messages call a random generator that was drawn from; None if there is none."""

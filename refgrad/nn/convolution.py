@@ -36,6 +36,7 @@ import numpy as np
 
 from ..cases import Case
 from ..hints import Array, Sizes
+from ..operands import is_finite
 from ..primitive import LINEAR, MULTILINEAR, composed, declare, widened
 from ..rules.windows import add_windows, extent, overlap_add, windows
 from .arguments import expected
@@ -57,19 +58,31 @@ PIECE = 2 ** 18
 
 def padded(x, padding):
     """Zeros around the last axes, an entry (before, after) for each; a negative number cuts off."""
-    lead, k = (slice(None),) * (x.ndim - len(padding)), len(padding)
-    if min(map(min, padding)) < 0:
-        x = x[(*lead, *(slice(max(-a, 0), n - max(-b, 0))
-                        for (a, b), n in zip(padding, x.shape[-k:])))]
-        padding = [(max(a, 0), max(b, 0)) for a, b in padding]
-    if max(map(max, padding)) > 0:
-        if type(x) is not np.ndarray:
-            return np.pad(x, [(0, 0)] * len(lead) + list(padding))
-        sizes = x.shape[-k:]
-        y = np.zeros((*x.shape[:-k], *[a + n + b for (a, b), n in zip(padding, sizes)]), x.dtype)
-        y[(*lead, *[slice(a, a + n) for (a, _), n in zip(padding, sizes)])] = x
-        return y
-    return x
+    cut, shape, inside = _room(x.shape, tuple(padding))
+    if cut is not None:
+        x = x[cut]
+    if shape is None:
+        return x
+    if type(x) is not np.ndarray:
+        return np.pad(x, [(s.start, n - s.stop) for n, s in zip(shape, inside)])
+    y = np.zeros(shape, x.dtype)
+    y[inside] = x
+    return y
+
+
+@functools.lru_cache(256)
+def _room(shape, padding):
+    """What is left of an array that is cut, the shape with zeros around that, and its place there.
+
+    None for the index of an array that is not cut, and for the shape of one that has no zeros.
+    """
+    padding = ((0, 0),) * (len(shape) - len(padding)) + padding
+    ends = [max(n + min(b, 0), 0) for n, (_, b) in zip(shape, padding)]
+    cut = [slice(min(max(-a, 0), end), end) for end, (a, _) in zip(ends, padding)]
+    inside = [slice(s.start + a, s.stop + a) for s, (a, _) in zip(cut, padding)]
+    wide, left = (tuple(n + a + b for n, (a, b) in zip(shape, padding)),
+                  tuple(s.stop - s.start for s in cut))
+    return tuple(cut) if left != shape else None, wide if wide != left else None, tuple(inside)
 
 
 def _opposite(padding):
@@ -141,7 +154,7 @@ def _samples_first(y):
     return y.transpose(-1, *range(y.ndim - 1))
 
 
-def _conv(x, w, *, form):
+def _conv(x, w, form):
     k, dtype = len(form.stride), np.result_type(x, w)
     x, w = widened(x), widened(w)
     X, W = _unfolded(x, w.shape[2:], form), _weights(w, form.groups)
@@ -152,6 +165,10 @@ def _conv(x, w, *, form):
 
 
 def _conv_input(g, w, *, form):
+    turned = _turned(w.shape, form)
+    if turned is not None and is_finite(w):  # 0 times infinity would not be 0
+        w = _split(w[(..., *[slice(None, None, -1)] * len(form.stride))], form.groups, 0)
+        return _conv(g, _joined(w.swapaxes(1, 2), 0), turned)
     k, size, out, dtype = len(form.stride), w.shape[2:], g.shape[2:], np.result_type(g, w)
     g, w = widened(g), widened(w)
     G, W = _samples_last(g, form.groups), _weights(w, form.groups)
@@ -164,6 +181,26 @@ def _conv_input(g, w, *, form):
         add_windows(x[(..., *first, part[-1])], columns, (*form.stride, 1), (*form.dilation, 1))
     x = padded(x, (*_opposite(form.padding), (0, 0)))
     return _samples_first(x.astype(dtype, copy=False))
+
+
+@functools.lru_cache(256)
+def _turned(shape, form):
+    """The form in which conv_input is a convolution of g with w turned round, with windows of w's
+    shape that move by 1.
+
+    An entry of x lies in as many windows as these have entries, and in the other order:
+
+        x[n, c, t] = sum over q, j of  w[q, c, j] g[n, q, t - dilation j]
+
+    None if there is none, or if g has so many more channels that unfolding it takes longer than
+    folding.
+    """
+    reach = [d * (m - 1) for d, m in zip(form.dilation, shape[2:])]
+    padding = tuple((r - a, r - b) for (a, b), r in zip(form.padding, reach))
+    if max(form.stride) > 1 or min(map(min, padding)) < 0 or shape[0] > (
+            2 * form.groups * shape[1]):
+        return None
+    return form._replace(padding=padding)
 
 
 def _conv_weight(g, x, *, form):

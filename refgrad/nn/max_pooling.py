@@ -21,6 +21,7 @@ import numpy as np
 from ..cases import Case, Fixed, Kink
 from ..errors import describe
 from ..hints import Array, Sizes
+from ..operands import is_finite
 from ..primitive import CONSTANT, KINKED, LINEAR, composed, declare
 from ..rules.shape import at, scatter_add, setitem
 from ..rules.windows import evenly
@@ -104,9 +105,7 @@ def _put_back(g, number, *, windows, shape):
     """Where windows are slices, apart from each other, and g is finite, g or 0 is written."""
     here = np.empty_like(number, g.dtype)
     here[...] = g  # in the order that `number` has in memory
-    with np.errstate(over="ignore", invalid="ignore"):
-        is_finite = math.isfinite(np.add.reduce(here, axis=None))
-    if not (is_finite and all(map(_are_apart, windows))):
+    if not (all(map(_are_apart, windows)) and is_finite(here)):
         return _put_at_places(g, number, windows=windows, shape=shape)
     x = np.empty_like(number, g.dtype, shape=shape)
     parts = list(_entries(x, windows))

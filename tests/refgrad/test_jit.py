@@ -1,6 +1,7 @@
 """Functions written down: the same values and derivatives, on other numbers too, and nothing shared
 with anybody."""
 
+import itertools
 import random
 import weakref
 
@@ -135,6 +136,16 @@ def test_sizes_and_layouts(n, order):
     y = x(4)
     y.flags.writeable = False
     agrees(f, (y, y), (y[::-1], y))
+
+
+@pytest.mark.parametrize("left", range(3))
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+def test_sums_over_all_axes_but_one(order, left):
+    x = np.random.default_rng(0).standard_normal((20, 30, 40))
+    f = lambda x: np.sum(np.exp(x.transpose(order)), axis=tuple({0, 1, 2} - {left}))
+    fast = agrees(f, (x,), (x[::-1].copy(),))
+    # A product with ones, if the axis is the first or the last in memory
+    assert ("@" in fast.program(x).source) is (order[left] != 1)
 
 
 def test_large_arrays_are_used_again():

@@ -33,6 +33,8 @@ CONVOLUTIONS = [
     (T1, (6, 2, 3), {"stride": (2,), "padding": (1,), "dilation": (1,), "groups": 2}),
     (T2, (3, 4, 2, 3), {"stride": (2, 1), "padding": (0, 2), "dilation": (1, 2), "groups": 1}),
     (T2, (4, 1, 3, 1), {"stride": (3, 4), "padding": (1, 0), "dilation": (2, 1), "groups": 4}),
+    (T2, (4, 2, 2, 3), {"stride": (1, 1), "padding": (1, 2), "dilation": (2, 1), "groups": 2}),
+    (T2, (2, 4, 2, 1), {"stride": (1, 1), "padding": (0, 3), "dilation": (3, 1), "groups": 1}),
     (T3, (3, 2, 2, 2, 3), {"stride": (1, 2, 1), "padding": (1, 0, 0), "dilation": (1, 1, 1),
                            "groups": 1})]
 
@@ -53,6 +55,43 @@ def test_convolutions_are_sums_of_products(x, shape, options, piece, monkeypatch
     left = [(n + 2 * p - e * (k - 1) - 1) % s for n, p, e, k, s in zip(
         x.shape[2:], options["padding"], options["dilation"], shape[2:], options["stride"])]
     close(transposed(g, w, output_padding=left, **options), pull(g)[0])
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_windows_that_move_by_one_in_any_geometry(seed):
+    rng = np.random.default_rng(seed)
+    k, groups, q, c, n = rng.integers(1, 4, 5).tolist()
+    size, dilation, out = (tuple(rng.integers(1, 4, k).tolist()) for _ in range(3))
+    padding = tuple(map(tuple, rng.integers(-2, 3, (k, 2)).tolist()))
+    form = convolution.Form((1,) * k, padding, dilation, groups)
+    x_shape = [o + d * (m - 1) - a - b
+               for o, d, m, (a, b) in zip(out, dilation, size, padding)]
+    if min(x_shape) > 0:
+        g, w = drawn((n, q * groups, *out)), drawn((q * groups, c, *size))
+        x = convolution.conv_input(g, w, form=form)
+        close(x, convolution.conv_input.formula(g, w, form=form))
+        assert x.shape == (n, c * groups, *x_shape)
+
+
+def test_an_infinite_weight_reaches_the_entries_of_its_windows_alone():
+    w, g = drawn((2, 2, 3)), drawn((1, 2, 5))
+    x = np.zeros((1, 2, 5))
+    usual, = rg.vjp(lambda x: nn.conv1d(x, w, padding=1), x)[1](g)
+    w[0, 0, 0] = np.inf
+    with np.errstate(invalid="ignore"):  # at the edge the infinity meets a zero
+        found, = rg.vjp(lambda x: nn.conv1d(x, w, padding=1), x)[1](g)
+    assert np.isinf(found[0, 0, :4]).all()  # the last window, at 3 to 5, begins before the end
+    close(found[0, 1], usual[0, 1])
+    assert np.isfinite(found[0, 0, 4])
+
+
+def test_zeros_that_cut_off_more_than_there_is():
+    x = drawn((1, 2))
+    for padding in itertools.product(range(-3, 4), repeat=2):
+        if sum(padding) < -2:
+            continue
+        wide = np.pad(x, [(0, 0), (3, 3)])[:, 3 - padding[0]:5 + padding[1]]
+        close(convolution.padded(x, (padding,)), wide)
 
 
 def test_padding_by_name():
