@@ -11,7 +11,7 @@ import refgrad as rg
 from refgrad import nn
 
 from .networks import in_turn
-from .problems import loss, stepped
+from .problems import loss_of, stepped
 
 F = SimpleNamespace(**{name: getattr(nn, name) for name in (
     "linear", "relu", "tanh", "batch_norm", "cross_entropy", "mse_loss", "l2_penalty", "conv2d",
@@ -32,6 +32,8 @@ def prepare_jit(problem, data):
 
 def _function(problem, data):
     """What is timed, as a function of the arrays that change from call to call in use."""
+    loss = loss_of(problem)
+
     def program(p, x, y):
         return loss(F, problem, p, x, y)
 

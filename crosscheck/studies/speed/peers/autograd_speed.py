@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import autograd.numpy as np
 from autograd import value_and_grad
 
-from ..problems import CLASSES, loss, stepped
+from ..problems import CLASSES, loss_of, stepped
 
 
 def _batch_norm(x, mean, variance, scale, shift, training):
@@ -28,7 +28,7 @@ F = SimpleNamespace(
 
 
 def prepare(problem, data):
-    y = data.y
+    y, loss = data.y, loss_of(problem)
     # A product is faster here than indices, whose gradient is scattered.
     if problem.kind in ("classify", "train"):
         y = np.eye(CLASSES, dtype=data.x.dtype)[y]

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..problems import loss, stepped
+from ..problems import loss_of, stepped
 
 jax.config.update("jax_enable_x64", True)
 
@@ -66,6 +66,8 @@ F = SimpleNamespace(
 def prepare(problem, data):
     x, y, p, along = (jax.tree.map(jnp.asarray, a)
                       for a in (data.x, data.y, data.parameters, data.along))
+
+    loss = loss_of(problem)
 
     def program(p, x, y):  # x and y are arguments: constants would be folded in at compile time
         return loss(F, problem, p, x, y)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional
 
 from ..networks import in_turn
-from ..problems import loss, stepped
+from ..problems import loss_of, stepped
 
 
 def _l2_penalty(parameters, weight_decay):
@@ -25,6 +25,8 @@ F = SimpleNamespace(**{name: getattr(torch.nn.functional, name) for name in (
 def prepare(problem, data, compiled=False):
     x, y = torch.tensor(data.x), torch.tensor(data.y)
     p = [torch.tensor(a, requires_grad=True) for a in data.parameters]
+
+    loss = loss_of(problem)
 
     def program(p):
         return loss(F, problem, p, x, y)
