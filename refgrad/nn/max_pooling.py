@@ -103,11 +103,11 @@ def _put_at_places(g, number, *, windows, shape):
 
 def _put_back(g, number, *, windows, shape):
     """Where windows are slices, apart from each other, and g is finite, g or 0 is written."""
-    here = np.empty_like(number, g.dtype)
-    here[...] = g  # in the order that `number` has in memory
-    if not (all(map(_are_apart, windows)) and is_finite(here)):
+    if not (all(map(_are_apart, windows)) and is_finite(g)):
         return _put_at_places(g, number, windows=windows, shape=shape)
     x = np.empty_like(number, g.dtype, shape=shape)
+    here = np.empty_like(number, g.dtype)
+    here[...] = g  # in the order that `number` has in memory
     parts = list(_entries(x, windows))
     if number.size * len(parts) < x.size:
         x[...] = 0

@@ -51,10 +51,9 @@ FEW = 1.01
 def _log_total(t, z, axis):
     """log t; log(1 + ...) with the sum over all but the maximum where it is so small that it
     counts."""
-    y = np.log(t)
-    if may_be(np.count_nonzero(t < FEW)):
-        y = np.where(t < FEW,
-                     np.log1p(np.sum(np.where(z < 0, np.exp(z), 0), axis=axis, keepdims=True)), y)
+    y, are_few = np.log(t), t < FEW
+    if may_be(np.count_nonzero(are_few)):
+        y = np.where(are_few, np.log1p(sum_along(np.exp(z) * (z < 0), axis)), y)
     return y
 
 
