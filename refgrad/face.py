@@ -29,7 +29,7 @@ class Face(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def T(self): return np.transpose(self)
     @property
-    def mT(self): return np.transpose(self) if self.ndim == 2 else np.swapaxes(self, -1, -2)
+    def mT(self): return self.T if self.ndim == 2 else np.swapaxes(self, -1, -2)
 
     def __len__(self):
         if self.ndim == 0:

@@ -35,6 +35,11 @@ ONCE = {bool, int, float, operator.index, operator.lt, operator.le, operator.gt,
         operator.eq, operator.ne}
 
 
+_new = tuple.__new__  # Array(...) without the Python call
+#: The types of traced arrays and numbers.
+TRACED = {Tracer, *KINDS.values()}
+
+
 class Opaque(BaseException):
     """A primitive looks at the numbers in its arrays, and is called as a whole.
 
@@ -58,6 +63,7 @@ class Recording(Level):
         self.operations = []
         self.count = 0
         self.composing = []  # compositions that are being run
+        self.whole_ones = set()  # primitives that are not made of NumPy's operations alone
         self.inside = []     # (primitive whose operations are recorded, checks on values in it)
         self.errors = np.geterr()  # what NumPy does about errors if the function does not say
         self.strict = is_strict()
@@ -87,7 +93,7 @@ class Recording(Level):
         return error
 
     def strip(self, x):
-        return x.value if (type(x) is Tracer or isinstance(x, Scalar)) and x.level is self else x
+        return x.value if type(x) in TRACED and x.level is self else x
 
     # operations
 
@@ -102,11 +108,11 @@ class Recording(Level):
                 function = primitive.forward
             elif primitive not in TABLE and not isinstance(primitive, Custom):
                 return as_program()  # checkpoint's: a program that is run again for its derivative
-            elif primitive not in [p for p, _ in self.inside]:
+            elif primitive not in self.whole_ones and primitive not in [p for p, _ in self.inside]:
                 try:
                     return self.written_out(primitive, as_program)
                 except Opaque:
-                    pass
+                    self.whole_ones.add(primitive)
         if primitive.function in STATIC and not any(map(is_traced, arrays[1:])):
             return self.compute(function, arrays, params)
         traced = bool(params) and not consist_of(LEAVES, params) and bool(traced_within(params))
@@ -308,12 +314,13 @@ class Recording(Level):
 
         An array is copied, since the function may overwrite it later.
         """
-        if is_traced(x):
+        kind = type(x)
+        if kind in TRACED:
             if x.level is not self:
                 raise self.refused(Inside())
-            return Array(x.mark)
-        if type(x) is not np.ndarray:
-            return bare(np.copy(x)) if type(x) is Foreign or is_foreign(type(x)) else x
+            return _new(Array, (x.mark,))
+        if kind is not np.ndarray:
+            return bare(np.copy(x)) if kind is Foreign or is_foreign(kind) else x
         copy = self.copies.get(id(x), (x, None))[1]
         if copy is None or copy.tobytes() != x.tobytes():
             copy = np.copy(x)
@@ -332,7 +339,7 @@ class Recording(Level):
 
 
 def is_traced(x):
-    return type(x) is Tracer or isinstance(x, Scalar)
+    return type(x) in TRACED
 
 
 def traced_within(x):

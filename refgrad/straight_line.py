@@ -53,9 +53,12 @@ class Program:
         self.strict = strict
         self.name, self.inputs, self.outputs, self.structure = name, inputs, outputs, structure
         self.kinds = {n: _kind(x) for n, x in zip(inputs, values)}
-        self.kinds.update((n, _kind(y)) for op in operations for n, y in zip(op.results, op.made))
-        arrays = (*values, *(y for op in operations for y in op.made))
-        self.library = next((library_of(type(x.array)) for x in arrays if type(x) is Foreign), None)
+        self.library = next((library_of(type(x.array)) for x in values if type(x) is Foreign), None)
+        for op in operations:
+            for n, y in zip(op.results, op.made):
+                self.kinds[n] = _kind(y)
+                if self.library is None and type(y) is Foreign:
+                    self.library = library_of(type(y.array))
         for rewritten in (once, without_broadcasts, as_products):
             operations = rewritten(self, operations)
         self.operations = self.needed(operations)
@@ -129,15 +132,16 @@ class Writer:
         self.alike = {}     # name of constants -> the largest number after it
         self.names = {n: f"x{i}" for i, n in enumerate(program.inputs)}
         self.made = {n: y for op in program.operations for n, y in zip(op.results, op.made)}
-        self.large = {n for n, y in self.made.items() if np.size(y) >= LARGE}
+        self.large = {n for n, y in self.made.items() if getattr(y, "size", 1) >= LARGE}
         self.taken = set()  # arrays whose memory a result has taken over
         self.memory = {}    # the arrays whose memory (or name) an array may need
         self.last = {}      # position of the last operation that looks into an array's memory
         self.to_come = {}   # shape and dtype -> position of the last result that could reuse some
         self.free = {}      # shape and dtype -> names of arrays that nobody needs any more
         self.fresh = 0
-        self.owners = {n for op in program.operations if op.check is None and op.is_fresh
-                       for n in op.results}
+        self.fresh_arrays = frozenset(n for op in program.operations
+                                      if op.check is None and op.is_fresh for n in op.results)
+        self.owners = set(self.fresh_arrays)
         # Views that show each entry of an array once
         self.turned = {op.results[0] for op in program.operations
                        if op.function in (np.transpose, np.reshape)}
@@ -145,9 +149,11 @@ class Writer:
             for n in op.reads:
                 for m in self.memory_of(n):
                     self.last[m] = position
-            is_fresh = op.check is None and op.is_fresh
+            if op.check is not None:
+                continue
+            is_fresh = op.results[0] in self.fresh_arrays
             if is_fresh and op.is_ufunc:
-                self.to_come[_kind(op.made[0])] = position
+                self.to_come[program.kinds[op.results[0]]] = position
             for n, y in () if is_fresh else zip(op.results, op.made):
                 if not isinstance(y, np.generic):
                     self.memory[n] = {n, *(m for r in op.reads for m in self.memory_of(r)
@@ -206,7 +212,8 @@ class Writer:
         if op.function is np.transpose and _reverses(op.params["axes"]):
             self.names[op.results[0]] = f"{self.text(op.arrays[0])}.T"
             return []
-        if op.function in (np.copy, setitem, ADD_AT) and op.is_fresh:
+        is_fresh = op.results[0] in self.fresh_arrays
+        if is_fresh and op.function in (np.copy, setitem, ADD_AT):
             return self.copied(op, position)
         if (not self.library and op.function is scatter_add
                 and is_plain(index := op.params["index"]) and (takes_each_once(index))):
@@ -214,7 +221,7 @@ class Writer:
             zeros, dtype = self.constant(np.zeros), self.text(op.made[0].dtype)
             return [f"{name} = {zeros}({self.text(op.params['shape'])}, {dtype})",
                     f"{name}[{self.index(index)}] = {self.text(op.arrays[0])}"]
-        if op.is_ufunc and op.is_fresh:
+        if is_fresh and op.is_ufunc:
             place = self.place_for(op, position)
             if place is not None:
                 self.names[op.results[0]] = place
@@ -255,11 +262,11 @@ class Writer:
         """The name of an array that the result may overwrite: an argument's, or a free one."""
         if self.library:  # which has a pool of memory
             return None
-        like = _kind(op.made[0])
+        like = self.program.kinds[op.results[0]]
         if op.function is not np.matmul:
             for a in op.arrays:
                 if type(a) is Array and self.is_done_with(a.number, position) and (
-                        _kind(self.made[a.number]) == like):
+                        self.program.kinds[a.number] == like):
                     return self.take(a.number)
         if op.made[0].size >= LARGE:
             names = self.free.get(like)
@@ -281,9 +288,9 @@ class Writer:
             if n not in self.large or self.last[n] != position:
                 continue
             name = self.names[n]
-            if n in self.owners and self.to_come.get(_kind(self.made[n]), -1) > position:
+            if n in self.owners and self.to_come.get(self.program.kinds[n], -1) > position:
                 self.owners.discard(n)
-                self.free.setdefault(_kind(self.made[n]), []).append(name)
+                self.free.setdefault(self.program.kinds[n], []).append(name)
             elif name.isidentifier() and n not in self.taken:
                 gone.append(name)
         return list(dict.fromkeys(gone))

@@ -446,6 +446,14 @@ def test_a_fault_of_the_writer_is_seen(fault, monkeypatch):
             agrees(f, (x, y), (y, x))
 
 
+def test_it_is_tried_once_what_a_primitive_is_made_of(monkeypatch):
+    tried, written_out = [], recording.Recording.written_out
+    monkeypatch.setattr(recording.Recording, "written_out", lambda self, primitive, program: (
+        tried.append(primitive.name), written_out(self, primitive, program))[1])
+    agrees(rg.grad(lambda x: sum(x[k] ** 2 for k in range(9))), (np.arange(9.0),))
+    assert tried.count("scatter_add") == 1
+
+
 def test_a_check_left_out_is_seen(monkeypatch):
     monkeypatch.setattr(recording.Recording, "check", lambda *args: None)
     with pytest.raises(AssertionError):
