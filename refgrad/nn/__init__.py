@@ -18,8 +18,6 @@ from .convolution import conv3d as conv3d
 from .convolution import conv_transpose1d as conv_transpose1d
 from .convolution import conv_transpose2d as conv_transpose2d
 from .convolution import conv_transpose3d as conv_transpose3d
-from .convolution import fold as fold
-from .convolution import unfold as unfold
 from .ctc import ctc_loss as ctc_loss
 from .distances import cdist as cdist
 from .distances import cosine_similarity as cosine_similarity
@@ -126,5 +124,7 @@ from .softmax import gumbel_softmax as gumbel_softmax
 from .softmax import log_softmax as log_softmax
 from .softmax import softmax as softmax
 from .softmax import softmin as softmin
+from .unfolding import fold as fold
+from .unfolding import unfold as unfold
 
 __all__ = sorted(name for name, value in globals().items() if callable(value))
