@@ -42,15 +42,17 @@ def judged(trial, mode, name, dtype, answers, prove=False, own=False):
 
 
 def _by_rounding(trial, mode, name, dtype, answers, verdict):
-    """Is it rounding that the error comes from?  Of networks another dtype has told that already.
+    """Is it rounding that the error comes from?
 
     The caller's own inputs tell whether a coarser format is at work inside, which rounds as
-    erratically: there the error must be smaller than one would make.
+    erratically: there the error must be smaller than one would make.  So must that of a network,
+    whose answers in other dtypes have told larger ones.
     """
     known, form = trial.known, format_named(dtype)
     small = verdict.rel_error <= np.sqrt(form.eps) / LUCK
-    if known.how != "balls" or known.on_trial or known.strict or not (
-            np.isfinite(verdict.rel_error) and (small or trial.point.label != AS_GIVEN)):
+    if known.how != "balls" or known.on_trial or not np.isfinite(verdict.rel_error):
+        return False
+    if not small and (known.strict or trial.point.label == AS_GIVEN):
         return False
     if small and verdict.rel_error <= TYPICAL * form.eps * known.condition < np.inf:
         return True
