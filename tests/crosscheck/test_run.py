@@ -11,14 +11,14 @@ import pytest
 
 from crosscheck.studies.networks import frames, run as job
 from crosscheck.ball import Ball, arithmetic
-from crosscheck.networks import draw_networks, interpret
+from crosscheck.networks import draw_networks, interpret, networks_from
 from crosscheck.networks.draw import PROFILES
 from crosscheck.truth import exact
 from crosscheck.modes import Mode
 from crosscheck.subjects.libraries.refgrad_library import LIBRARY as REFGRAD
 from crosscheck.subjects.libraries.torch_library import LIBRARY as TORCH
 from crosscheck.report.tables import write_table
-from crosscheck.verdict import NO_ANSWER, RIGHT, UNDECIDED, VERDICTS, WRONG
+from crosscheck.verdict import LESS_ACCURATE, NO_ANSWER, RIGHT, UNDECIDED, VERDICTS, WRONG
 from refgrad import custom
 from refgrad.primitive import TABLE
 from tests.crosscheck import drawn
@@ -207,6 +207,14 @@ def test_interrupted_with_workers_it_keeps_what_is_finished(alone):
 
 def die(network, dtypes, libraries):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_an_error_of_a_few_roundings_is_not_called_wrong():
+    """Small entries may lose their digits beside large ones."""
+    networks = networks_from(0, 162, 166)
+    rows = [r for n in networks for r in job.check_network(n, ("float64",), ("torch",))]
+    assert [r for r in rows if r["verdict"] == LESS_ACCURATE]
+    assert not [r for r in rows if r["verdict"] == WRONG and r["rel_error"] < 1e-13]
 
 
 def test_a_worker_that_dies_ends_the_run_with_a_word(monkeypatch):
