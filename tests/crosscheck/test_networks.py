@@ -82,7 +82,7 @@ def test_default_counts_meet_every_layer_and_in_full_every_pair(drawn):
     for (profile, seed), (_, coverage) in drawn.items():
         layers, pairs = coverage.missing()
         assert not layers, (profile, seed)
-        assert not pairs or profile == "quick", (profile, seed)
+        assert not pairs or profile != "full", (profile, seed)
 
 
 def test_coverage_names_what_was_not_met():
