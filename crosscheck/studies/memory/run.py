@@ -40,6 +40,7 @@ from . import TABLE
 BATCH, WIDTH = 2048, 16
 ENTRIES = BATCH * WIDTH
 CHANNELS, SIDE = 4, 16  # the same entries as images
+IMAGES = (ENTRIES // (CHANNELS * SIDE ** 2), CHANNELS, SIDE, SIDE)
 
 #: Of the peak over the limit, from the depth on from which the sweep's own arrays are few beside
 #: those kept.
@@ -59,6 +60,7 @@ class Problem:
     because  why, in a few words
     shapes   of a layer's arrays
     most     the aim for the peak over the limit
+    h        the shape of a layer's input and result
     """
 
     name: str
@@ -67,6 +69,7 @@ class Problem:
     because: str
     shapes: tuple = ()
     most: float = MOST
+    h: tuple = (BATCH, WIDTH)
 
 
 def _relu(h, W, b):
@@ -82,8 +85,7 @@ def _batch_norm(h, W, scale, shift):
 
 
 def _convolution(h, W, b):
-    images = np.reshape(h, (-1, CHANNELS, SIDE, SIDE))
-    return np.reshape(nn.relu(nn.conv2d(images, W, b, padding=1)), h.shape)
+    return nn.relu(nn.conv2d(h, W, b, padding=1))
 
 
 def _elementwise(h):
@@ -101,7 +103,7 @@ PROBLEMS = (
             ((WIDTH, WIDTH), (WIDTH,), (WIDTH,))),
     Problem("relu CNN", _convolution, ENTRIES, "relu's result: the next layer reads it, and relu "
             "its sign; the unfolded windows are made again",
-            ((CHANNELS, CHANNELS, 3, 3), (CHANNELS,)), MOST_UNFOLDED),
+            ((CHANNELS, CHANNELS, 3, 3), (CHANNELS,)), MOST_UNFOLDED, IMAGES),
     Problem("elementwise chain", _elementwise, 2 * ENTRIES, "in z = tanh(a sin z + b) the "
             "arguments of tanh and of sin; to multiply by a number and to add one keeps nothing"),
 )
@@ -166,7 +168,7 @@ def measured(problem, dtype, depth, segments=0, seed=0):
 def draw(problem, dtype, depth, seed=0):
     """(the first h, the arrays of each layer)."""
     rng = np.random.default_rng([seed, depth])
-    x = rng.standard_normal((BATCH, WIDTH)).astype(dtype)
+    x = rng.standard_normal(problem.h).astype(dtype)
     return x, [
         [(rng.standard_normal(shape) * np.sqrt(2 / max(WIDTH, np.prod(shape[1:])))).astype(dtype)
          for shape in problem.shapes] for _ in range(depth)]
