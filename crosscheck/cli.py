@@ -82,8 +82,8 @@ of torch.
 Your own function is checked by the command **check**. Without a command the main job is run: it
 checks random networks, puts some of torch's operations on trial, derives gradients, trains networks
 on real data, measures how the cost of gradients grows, and writes tables, plots and **index.html**
-into the folder **reports**. --quick takes a minute and a half of processor time, shared by two
-processes; all of it takes several minutes.
+into the folder **reports**. --quick takes two minutes of processor time, shared by two processes;
+all of it takes several minutes.
 
 Examples:
 

@@ -16,7 +16,8 @@ do other checkers?
 
 Writes faults.csv.gz (is each mistake noticed, and pinned on its primitive?), checkers.csv,
 false_alarms.csv.gz and checker_seconds.csv. JAX and HIPS autograd take part if they are installed.
-It takes half an hour of processor time, which the processes share.
+It takes three quarters of an hour of processor time, --quick two minutes, which the processes
+share.
 
 Example: `python -m crosscheck faults --quick --out /tmp/try`
 """, (OUT, SEED, QUICK, WORKERS, CLUSTER))
