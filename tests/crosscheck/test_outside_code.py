@@ -103,6 +103,9 @@ WRONG = {
     "half a second derivative at large inputs": (
         function(lambda x: x ** 3, lambda g, x: 3 * g * x * x.detach()),
         [torch.tensor([1e6, 3e7, 2.5e4], dtype=D)], "reverse over reverse"),
+    "a fifth of a second derivative beside which the value is larger by far": (
+        function(lambda x: x ** 3, lambda g, x: g * (2.4 * x ** 2 + 0.6 * x.detach() ** 2)),
+        [torch.tensor([3e8, 2e8], dtype=D)], "reverse over reverse"),
 }
 
 
