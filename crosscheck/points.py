@@ -178,10 +178,10 @@ def _mixed(a, rng):
                      parts, a)
 
 
-#: The point that has something of everything.
 #: The label of the caller's own inputs.
 AS_GIVEN = "as given"
 
+#: The label of the point that has something of everything.
 MIXED = "mixed sizes and signs"
 
 #: (label, move, extreme), what finds most first.

@@ -73,7 +73,7 @@ Examples:
              help="How many networks.", show_default="240"),
       SEED, OUT, DTYPE, LIBRARY, DEVICE,
       option("small", bool, False, "--small", help="Small networks, of one or two layers and a "
-             "loss: a tenth of the time."),
+             "loss: a seventh of the time."),
       WORKERS, CLUSTER,
       option("part", int, 100, "--part", min=1, max=100_000,
              help="How many networks go into one file."),

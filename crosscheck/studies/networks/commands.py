@@ -16,7 +16,7 @@ from .run import DTYPES, examine
 
 def count_and_profile(options):
     """How many networks, and the name of their profile."""
-    # The options that make less of a command are named as the profiles; none has both.
+    # --quick and --small name the profile that is drawn; no command has both.
     profile = PROFILES[next((p for p in PROFILES if getattr(options, p, False)), "full")]
     return options.networks or profile.networks, profile.name
 
