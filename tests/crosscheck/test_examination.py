@@ -61,11 +61,12 @@ def test_an_entry_that_may_be_zero_has_no_digits():
 
 
 def without_a_digit(verdict=LESS_ACCURATE, rel_error=0.5, mode=Mode.REVERSE, label=AS_GIVEN,
-                    dtype="float64", how="balls", exact=1.0, condition=1e16):
+                    dtype="float64", how="balls", exact=1.0, condition=1e16, scale=1.0):
     derivatives = {mode: {k: Ball([exact, 0.0]) for k in X}}
     found = answers(ANSWER, known(Verdict(verdict, rel_error=rel_error, note="off"), how=how,
                                   smooth=lambda mode: True, condition=condition,
-                                  truth=SimpleNamespace(derivatives=derivatives)),
+                                  truth=SimpleNamespace(derivatives=derivatives,
+                                                        scale={1: scale})),
                     (mode,), dtype=dtype, label=label)
     assert len({f.failed for f in found}) == 1
     return found[0].failed, found[0].note
@@ -78,7 +79,8 @@ def test_a_derivative_without_a_right_digit_is_a_failure():
         assert without_a_digit(**what) == (True, "not one digit of it is right; off")
     for but in (dict(verdict=RIGHT), dict(verdict=UNDECIDED), dict(verdict=KINK, condition=1.0),
                 dict(rel_error=0.49), dict(label="there"), dict(dtype="float32"),
-                dict(how="differences"), dict(exact=0.0)):
+                dict(how="differences"), dict(exact=0.0),
+                dict(verdict=RIGHT, condition=1.0, scale=1e17)):
         assert without_a_digit(**but) == (False, "off")
 
 
