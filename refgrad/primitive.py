@@ -134,6 +134,8 @@ class Primitive:
     pointwise   each entry of the result depends on one entry of each (broadcast) argument alone
     chooses     ``chooses(params)``: whether the result may be a number though an entry of an
                 argument is nan
+    selects     pointwise, and where an argument's slope is 0 the result is another argument or a
+                number, so that its tangent does not count there, be it infinite or nan
     square      of a root, |x| or sqrt(a^2 + b^2), which kinks where it is 0, its square as a
                 function of the arguments, which is smooth there: even powers of the root are
                 computed, and differentiated, by it
@@ -148,7 +150,8 @@ class Primitive:
     def __init__(self, function, derivation, *, kind=Kind.SMOOTH, vjp=None, jvp=None, partials=None,
                  takes=None, forward=None, plain=None, keep=None, call=None, cases=(), kinks=(),
                  stacked=False, multiple=False, pointwise=False, view=None, chooses=None,
-                 square=None, formula=None, turns=False, unused=False, fresh=False, name=None):
+                 selects=False, square=None, formula=None, turns=False, unused=False, fresh=False,
+                 name=None):
         self.name = name or f"np.{qualified(function)}"
         self.__name__ = self.name
         self.function = function
@@ -174,6 +177,8 @@ class Primitive:
             self.names = Names(self.name, self.forward, takes, keep is not None, count)
             self.vjp = self.named(rules)
             self.jvp = self.vjp if pointwise and jvp is None else jvp and self.named(jvp)
+        if selects:
+            self.jvp = tuple(functools.partial(_selected, rule) for rule in self.vjp)
         self.constant = kind is Kind.CONSTANT
         # Functions that are not defined everywhere may be infinitely steep at the edge, if it is no
         # kink with a slope.
@@ -181,6 +186,7 @@ class Primitive:
                                      for k in self.kinks)
         self.has_edges = pointwise and self.jvp is not None and not is_kink and any(
             d for case in self.cases for d in case.domains)
+        self.is_product = pointwise and kind is Kind.MULTILINEAR
         self.plans, self.turns, self.unused, self.fresh = {}, turns, unused, fresh
 
     def __repr__(self):
@@ -269,10 +275,9 @@ class Primitive:
     def pull_zeros(self, g, kept, arrays, params, wanted):
         """`pull` where 0 times infinity came up: an entry of the cotangent that is 0 contributes 0.
 
-        So does a slope that is 0 under an infinite cotangent, as of sqrt(x^4) at 0.  Only entries
-        that came out as nan are replaced, and a cotangent that is nan still gives nan.  The zeros
-        may vary under another transform, so `product` or `linear_in` computes them, which have
-        derivatives.
+        So does a slope that is 0 under an infinite cotangent, as of sqrt(x^4) at 0; a cotangent
+        that is nan still gives nan.  The zeros may vary under another transform, so `product` or
+        `linear_in` computes them, which have derivatives.
         """
         if self.vjp is EVERY:
             return self.pull(g, kept, arrays, params, wanted)
@@ -283,8 +288,8 @@ class Primitive:
                 c = rule(g, kept, arrays, params)
                 if self.pointwise:
                     slope = rule(np.ones_like(g), kept, arrays, params)
-                    c = np.where(np.isnan(c), product(g, slope), c)
-                elif np.any(np.isnan(c)) and not np.any(g != 0):
+                    c = np.where((g == 0) | (slope == 0), product(g, slope), c)
+                elif not np.any(g != 0):
                     c = linear_in(g, c)
                 cotangents.append(fit(c, arrays[i], self, i))
         return cotangents
@@ -300,7 +305,8 @@ class Primitive:
 
     def _tangent(self, tangents, kept, arrays, params):
         """The tangent, before it is spread over the result's shape."""
-        if not self.has_edges:
+        scales = self.is_product and any(v is None for v in tangents)
+        if not (self.has_edges or scales):
             return self._sum_of_terms(tangents, kept, arrays, params)
         try:
             with np.errstate(invalid="raise"):
@@ -314,7 +320,10 @@ class Primitive:
                         v = widened(v)
                         t = self.jvp[i](v, kept, arrays, params)
                         slope = self.jvp[i](np.ones_like(v), kept, arrays, params)
-                        terms.append(np.where((v == 0) & np.isnan(t), product(v, slope), t))
+                        zero = v == 0
+                        if scales:  # it is 0 wherever the argument is
+                            zero = zero | (slope == 0)
+                        terms.append(np.where(zero, product(v, slope), t))
                 return total(terms)
 
     def _sum_of_terms(self, tangents, kept, arrays, params):
@@ -433,6 +442,12 @@ def consist_of(kinds, params):
 
 def every_argument_is_an_array(*arrays):
     return arrays, {}
+
+
+def _selected(rule, v, kept, arrays, params):
+    """The jvp of a function that selects, by its vjp."""
+    slope = rule(np.ones_like(v), kept, arrays, params)
+    return rule(np.where(slope == 0, 0, v), kept, arrays, params)
 
 
 @functools.cache

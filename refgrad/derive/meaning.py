@@ -10,7 +10,7 @@ import numpy as np
 
 from ..nn.losses import squared_error
 from ..nn.rectifiers import rectified
-from ..primitive import TABLE
+from ..primitive import TABLE, product
 from ..rules.determinants import log_abs_det, sign_det
 from ..rules.elementwise import logistic, sech_squared
 from ..rules.linalg import contraction, matmul, solve
@@ -49,6 +49,7 @@ def entry_by_entry(operation):
 
 for _function in np.add, np.subtract, np.multiply, np.divide:
     MEANING[TABLE[_function]] = entry_by_entry(EXPRESSIONS[OPERATORS[_function]])
+MEANING[product] = MEANING[TABLE[np.multiply]]
 
 
 @means(np.negative)

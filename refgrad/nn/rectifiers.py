@@ -22,7 +22,7 @@ from .arguments import expected, generator_of, not_in_place, plain, shape_of
 rectified = declare(
     None, "y = max(x, 0),  dy = dx where y > 0, else 0; where y is nan, dx, as of a maximum that "
           "is nan",
-    lambda y: y != 0, name="relu", kind=KINKED,
+    lambda y: y != 0, name="relu", kind=KINKED, selects=True,
     forward=lambda x: np.maximum(x, 0), domain="nonzero", kinks=[Kink((0.0,), (0.0,), "0 at 0")])
 
 
@@ -54,6 +54,7 @@ _hardtanh = declare(
     None, "y = x between the bounds, else the bound that was crossed;  dy = dx between them, 0 on "
           "them and beyond",
     lambda x, low, high: np.logical_not((x <= low) | (x >= high)), name="hardtanh", kind=KINKED,
+    selects=True,
     forward=lambda x, low, high: np.where(x >= high, high, np.where(x <= low, low, x)),
     params=({"low": -1.0, "high": 1.0}, {"low": -0.25, "high": 0.5}),
     kinks=[Kink((x,), (0.0,), "0 at a bound", {"low": -1.0, "high": 1.0}) for x in (-1.0, 1.0)])

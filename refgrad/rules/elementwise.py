@@ -270,13 +270,15 @@ _above = lambda y, a, b: np.where(a == b, _half(y), np.logical_not(a < b))
 _below = lambda y, a, b: np.where(a == b, _half(y), np.logical_not(a > b))
 for _function, _first, _second in [(np.maximum, _above, _below), (np.minimum, _below, _above)]:
     declare(_function, "dy = da where a is chosen, db where b is", _first, _second, kind=KINKED,
-            kinks=_tie)
+            selects=True, kinks=_tie)
 _above_or_alone = lambda y, a, b: np.where(a == b, _half(y), (a > b) | np.isnan(b))
 _below_or_alone = lambda y, a, b: np.where(a == b, _half(y), (a < b) | np.isnan(b))
 declare(np.fmax, "dy = da where a is chosen, db where b is; nan is never chosen", _above_or_alone,
-        lambda y, a, b: _above_or_alone(y, b, a), kind=KINKED, chooses=_always, kinks=_tie)
+        lambda y, a, b: _above_or_alone(y, b, a), kind=KINKED, chooses=_always,
+        selects=True, kinks=_tie)
 declare(np.fmin, "dy = da where a is chosen, db where b is; nan is never chosen", _below_or_alone,
-        lambda y, a, b: _below_or_alone(y, b, a), kind=KINKED, chooses=_always, kinks=_tie)
+        lambda y, a, b: _below_or_alone(y, b, a), kind=KINKED, chooses=_always,
+        selects=True, kinks=_tie)
 _jump = Kink((2.0, 1.0), (1.0, -2.0),
              "jumps at multiples of b: the slope of the piece that begins there")
 # The integer that y was computed with: a / b itself may be rounded up to the next one.
@@ -332,7 +334,7 @@ def _inside(x, low, high):
 
 
 declare(np.clip, "y = x between the bounds, else the bound that was crossed (the upper one wins)",
-        kind=KINKED, call=_bounded, takes="x low high", pointwise=True,
+        kind=KINKED, call=_bounded, takes="x low high", pointwise=True, selects=True,
         vjp=(lambda g, x, low, high: g * _inside(x, low, high),
              lambda g, x, low, high: g * ((x < low) & (high is None or low <= high)),
              lambda g, x, low, high: g * ((x > high) | (low is not None and low > high))),

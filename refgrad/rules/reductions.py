@@ -13,7 +13,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from ..calls import as_called
 from ..cases import Case, Fixed, Kink
 from ..foreign import is_certain
-from ..primitive import CONSTANT, KINKED, LINEAR, compose, declare, in_dtype_of, ndim_of, \
+from ..primitive import CONSTANT, KINKED, LINEAR, compose, declare, in_dtype_of, ndim_of, product, \
     shape_of, widened
 from .arguments import as_array, as_dtype, as_number, axes_of, count, counted, everything, flag, \
     given, masked
@@ -265,8 +265,8 @@ norm = declare(
     square=_squares, formula=lambda x, axis, keepdims: np.sqrt(_squares(x, axis, keepdims)),
     jvp=(lambda v, y, x, axis, keepdims: np.sum(_direction(x, y, axis, keepdims) * v, axis=axis,
                                                 keepdims=keepdims),),
-    vjp=(lambda g, y, x, axis, keepdims: widen(g, axis, keepdims)
-             * _direction(x, y, axis, keepdims),),
+    vjp=(lambda g, y, x, axis, keepdims: product(widen(g, axis, keepdims),
+                                                 _direction(x, y, axis, keepdims)),),
     cases=[Case((3,), axis=(-1,), keepdims=False), Case((2, 3), axis=(-2,), keepdims=True)],
     kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0", {"axis": (-1,), "keepdims": False})])
 
@@ -283,8 +283,8 @@ p_norm = declare(
         np.sum(np.power(np.abs(x), p), axis=axis, keepdims=keepdims), 1 / number(p, x)),
     jvp=(lambda v, y, x, p, axis, keepdims: np.sum(
         _p_direction(x, y, p, axis, keepdims) * v, axis=axis, keepdims=keepdims),),
-    vjp=(lambda g, y, x, p, axis, keepdims: widen(g, axis, keepdims)
-             * _p_direction(x, y, p, axis, keepdims),),
+    vjp=(lambda g, y, x, p, axis, keepdims: product(widen(g, axis, keepdims),
+                                                    _p_direction(x, y, p, axis, keepdims)),),
     cases=[Case((3,), p=3, axis=(-1,), keepdims=False),
            Case((2, 3), p=1.5, axis=(-2,), keepdims=True)],
     kinks=[Kink(([0.0, 0.0],), ([0.0, 0.0],), "0 at 0", {"p": 3, "axis": (-1,), "keepdims": False}),

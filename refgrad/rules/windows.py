@@ -150,6 +150,9 @@ def taken(x, positions, axis):
 def _interval_sums(x, *, starts, stops, axis):
     """Interval by interval, or all their first entries, all their second ones, and so on."""
     dtype, x, lengths = x.dtype, widened(x), stops - starts
+    if np.max(stops, initial=0) > x.shape[axis]:
+        raise ValueError(f"interval_sums: stops up to {np.max(stops)} along an axis of "
+                         f"{x.shape[axis]} entries")
     rest = [slice(None)] * (-1 - axis)
     shape = list(x.shape)
     shape[axis] = len(starts)
