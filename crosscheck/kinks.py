@@ -105,6 +105,8 @@ def _lost_in_one_mode(trial):
     # Where f jumps, say, neither is right; but one author chooses once.
     nowhere = trial.point.extreme or trial.known.open() and not trial.subject.modes_agree
     for dtype, answers in () if nowhere else trial.answers.items():
+        if trial.leaves_range(dtype):
+            continue
         lost = [*_lost_slopes(trial, dtype, answers), *_lost_products(trial, dtype, answers)]
         if lost and trial.subject.finite(trial.point.x, dtype):
             for mode, name, which in lost:

@@ -12,6 +12,7 @@ from .conduct import no_answer
 from .formats import finest
 from .modes import ALL, Mode
 from .phases import VERDICTS, phase
+from .points import AS_GIVEN
 from .rounding import judged, without_a_digit
 from .subjects.subject import Misconduct
 from .verdict import LESS_ACCURATE, MISCONDUCT, NOT_FINITE, OK, RIGHT, WRONG, Verdict
@@ -115,13 +116,16 @@ class Trial:
                 formula = self.known.how == "balls" and (self.own_rules or self.known.another)
                 avoidable = (not self.point.extreme
                              and (formula or dtype == finest(self.subject.dtypes)))
-                # So far out, what other code computes on the way leaves the range of the dtype.
-                far = self.point.extreme or (
-                    self.point.far and dtype != finest(self.subject.dtypes))
+                far = self.point.extreme or self.leaves_range(dtype)
                 beyond = verdict.verdict == WRONG and far and not self.own_rules
                 remark = (beyond or verdict.verdict == NOT_FINITE
                           and not (self.known.on_trial or avoidable))
                 yield mode, name, verdict, False if remark else None
+
+    def leaves_range(self, dtype):
+        """Whether what is computed on the way may leave the range of a dtype, since the point is
+        farther out than the caller's and the dtype not the finest."""
+        return self.point.far and dtype != finest(self.subject.dtypes)
 
     def on_balls(self, modes):
         """Yield a `Finding` for the derivative's code on balls: the formula is right to 40 digits,
@@ -177,5 +181,10 @@ class Trial:
         works."""
         if isinstance(error, Misconduct):
             return Verdict(MISCONDUCT, note=str(error)), None
-        declined = self.subject.may_decline(mode, error) or self.point.extreme or self.point.foreign
+        # Where eigenvalues are the same, say, a derivative's equations have no solution, and f a
+        # kink: to say so is an answer.  NumPy's error and torch's have nearly the same name.
+        nowhere = (type(error).__name__.endswith("LinAlgError") and not self.own_rules
+                   and self.point.label != AS_GIVEN and self.known.kinked())
+        declined = (nowhere or self.point.extreme or self.point.foreign
+                    or self.subject.may_decline(mode, error))
         return no_answer(error), not declined and self.subject.works(self.point.x, dtype)

@@ -15,13 +15,13 @@ from flint import arb, ctx
 from refgrad.elsewhere import MODULES
 from refgrad.nn.activations import log1pexp, near
 from refgrad.nn.softmax import peak
-from refgrad.primitive import TABLE, Composition
+from refgrad.primitive import TABLE, Composition, product
 from refgrad.rules.determinants import is_normal, weak_directions
 from refgrad.rules.elementwise import exponent, logistic, sech_squared, sinc_derivative
 from refgrad.rules.special import erf, erfc
 from refgrad.rules.statistics import within_one
 
-from .arithmetic import FUNCTION_ULPS, ONE, ZERO, as_cells, current_format, each, record, rounded
+from .arithmetic import FUNCTION_ULPS, HALF, ONE, ZERO, as_cells, current_format, each, record, rounded
 from .array import FUNCTIONS, Ball, cells_of, register, wrap
 from .decisions import refuse
 from .elementwise import elementwise, monotone
@@ -102,6 +102,13 @@ def _(A):
 def _beside(x, y):
     return arb("nan") if y.is_nan() else x
 
+
+def _unless_zero(v, s):
+    return ZERO if v == ZERO or s == ZERO and not v.is_nan() else v * s
+
+
+# Where it is open whether a factor is 0, the product of the balls encloses what it would be.
+elementwise(product, lambda v, s: each(_unless_zero, 2)(*np.broadcast_arrays(v, s)), HALF)
 
 # Real numbers have no neighbours: the next float is the number itself, rounded.
 # That of an indeterminate number, or towards one, may be any.

@@ -32,8 +32,11 @@ POINTS, ENTRIES = 40, 6
 #: Of more entries than this, not all of their orders can be looked for.
 MANY = 256
 
-#: Gradients that turn do so in each of so many directions.
-TURNING = 6
+#: Gradients that turn are seen to do so in some of so many directions.
+TURNING, SEEN = 12, 3
+
+#: How far to both sides of a direction others are compared with it.
+TO_BOTH_SIDES = 2.0 ** -4
 
 #: How far the second point is from the first one near x, relative to the distance of that from x.
 ON = 2.0 ** -7
@@ -132,9 +135,8 @@ def _is_gradient_nearby(beside, gradient, row):
     # Of results that are entries of x all orders can be met; of others not all choices go together.
     # Nor can all gradients be met that turn with the direction, as those of equal eigenvalues of
     # any matrix.
-    certain = (np.max(np.count_nonzero(rows, axis=1), initial=0) <= 1 if near
-               else not _turn(beside, w, rng))
-    return False if certain and len(g) <= MANY else None
+    certain = not near or np.max(np.count_nonzero(rows, axis=1), initial=0) <= 1
+    return False if certain and len(g) <= MANY and not _turn(beside, w, rng) else None
 
 
 def _put_together(beside, g, w, met, rng):
@@ -174,13 +176,22 @@ def _parts_apart(beside, rng):
 
 
 def _turn(beside, w, rng):
-    """Do the gradients of several results turn with the direction, everywhere, rather than have a
-    few values?"""
-    def bends(d, on):
-        middle, *sides = (beside.rises(beside.scaled(d + t * ON * on)) for t in (0, 1, -1))
-        return not beside.known.same(w @ sum(sides), 2 * (w @ middle), np.abs(w * middle).sum())
+    """Do the gradients of several results turn with the direction, rather than have a few values?
 
-    return len(w) > 1 and all(bends(*rng.uniform(-1, 1, (2, beside.count))) for _ in range(TURNING))
+    Then slopes bend smoothly, and a quarter as much to half as far; where one of a few values takes
+    over from another, nothing bends but roundings, or not in this proportion.
+    """
+    def turn(d, on):
+        middle = beside.rises(beside.scaled(d))
+
+        def bend(t):
+            sides = sum(beside.rises(beside.scaled(d + s * t * on)) for s in (1, -1))
+            return w @ sides - 2 * (w @ middle)
+
+        return bool(3.8 < bend(TO_BOTH_SIDES) / bend(TO_BOTH_SIDES / 2) < 4.2)
+
+    return len(w) > 1 and SEEN <= sum(
+        turn(*rng.uniform(-1, 1, (2, beside.count))) for _ in range(TURNING))
 
 
 def _parts(flat, weights):

@@ -90,10 +90,23 @@ def test_what_cannot_be_differentiated_is_passed_over():
     (function(torch.sin, lambda g, x: g * torch.cos(x) * 1.001), "refuted by plain differences"),
     (function(torch.sin, lambda g, x: g * torch.cos(x) * torch.where(x == 0, torch.nan, 1.0)),
      "nan or inf"),
+    # the slope of a kink where f has none
+    (function(lambda x: 3 * x, lambda g, x: g * torch.where(x == 0, 0.0, 3.0)),
+     "reverse is refuted by plain differences"),
 ])
 def test_who_is_wrong_is_decided_by_plain_means(f, reason):
     report = check(f, X, dtypes=DOUBLE, order=1)
     assert report.failures and reason in opinfo.refuted(report)
+
+
+def test_at_a_kink_plain_differences_refute_nobody():
+    """Neither where the slopes of both sides are apart, nor where they turn with the direction."""
+    for f in (torch.abs, torch.linalg.vector_norm, lambda x: torch.sort(x.flatten())[0],
+              lambda x: torch.linalg.eigvals(x[:, :2]).abs()):
+        trial = check(f, torch.zeros_like(X), dtypes=DOUBLE, order=1).examination.trials["as given"]
+        trial.answers["float64"][Mode.REVERSE] = {k: a + 7.0 for k, a in trial.point.x.items()}
+        failure = SimpleNamespace(dtype="float64", argument=next(iter(trial.point.x)))
+        assert not opinfo._smooth_by_plain_differences(trial, failure)
 
 
 def test_modes_that_are_apart_by_the_same_part_nearby_refute_each_other():

@@ -42,6 +42,11 @@ def chosen(forward, index):
     return function(forward, backward)
 
 
+def drawn(seed):
+    """A matrix with eigenvalues that are not real."""
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal((5, 5)))
+
+
 def first_of_equals(x):
     """Of each sorted entry the first that is equal to it: of two that tie the first is chosen
     twice.
@@ -108,6 +113,11 @@ SCENARIOS = {
     "Wasserstein distance": right(lambda a, b: (torch.sort(a)[0] - torch.sort(b)[0]).abs().sum(),
                                   ROW, ROW.flip(0) + 0.01),
     "equal eigenvalues": right(lambda x: torch.linalg.eigvalsh(x @ x.T), X),
+    "equal eigenvalues of any matrix": right(
+        lambda a: torch.view_as_real(torch.linalg.eigvals(a)), drawn(7)),
+    "their moduli": right(lambda a: torch.linalg.eigvals(a).abs(), drawn(1)),
+    "their real parts, which no equations tell": Scenario(lambda: check(
+        lambda a: torch.linalg.eigvals(a).real, drawn(2))),
     "a tie counted twice": wrong(function(lambda x: x.amax(-1), lambda g, x: g[..., None] * (
         x == x.amax(-1, keepdim=True))), X, failing=[("kink", WRONG)]),
     "a median's tie counted twice": wrong(function(

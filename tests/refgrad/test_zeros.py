@@ -304,3 +304,54 @@ def test_a_rule_of_the_programs_runs_once_and_under_its_own_errors():
     with np.errstate(all="ignore"):
         assert rg.grad(lambda x: 3 * same(x))(0.0) == 1
     assert told == ["ignore"]
+
+
+def norms(x):
+    return np.linalg.vector_norm(x, axis=-1)
+
+
+#: Beside a row of zeros the norm's second derivative is infinite or nan, and here not chosen.
+NOT_CHOSEN = {
+    "clip": lambda x: np.clip(norms(x), 1e-12, None),
+    "maximum": lambda x: np.maximum(norms(x) - 1, 0), "relu": lambda x: rg.nn.relu(norms(x) - 1),
+    "fmin": lambda x: np.fmin(-norms(x), -1e-12), "minimum": lambda x: np.minimum(-norms(x), -1),
+    "fmax": lambda x: np.fmax(np.sin(x[..., 0]), norms(x) - 1),
+    "hardtanh": lambda x: rg.nn.hardtanh(norms(x) - 2),
+    "where": lambda x: np.where(norms(x) > 1, norms(x), np.cos(x[..., 0])),
+    "normalize": rg.nn.normalize}
+
+
+@pytest.mark.parametrize("name", NOT_CHOSEN)
+def test_in_all_modes_what_is_not_chosen_does_not_count(name):
+    f = lambda x: np.sum(np.cos(1 + np.arange(8)[:np.size(y(x))]) * np.ravel(y(x)))
+    y, rng = NOT_CHOSEN[name], np.random.default_rng(0)
+    x = np.array([[0.0, 0.0, 0.0], [1.0, -2.0, 3.0]])
+    u, v = rng.standard_normal((2, *x.shape))
+    u[0, 1] = 0
+    with np.errstate(all="ignore"):
+        curvature = rg.grad(lambda x: np.sum(rg.grad(f)(x) * v))(x)
+        assert np.isfinite(curvature).all() and np.isfinite(rg.hessian(f)(x)).all()
+        for other in (rg.hvp(f, (x,), (v,))[0], rg.grad(lambda x: rg.jvp(f, (x,), (v,))[1])(x),
+                      rg.jit(lambda x: rg.hvp(f, (x,), (v,))[0])(x)):
+            np.testing.assert_allclose(other, curvature, rtol=1e-12, atol=1e-12)
+        forward = rg.jvp(lambda x: rg.jvp(f, (x,), (v,))[1], (x,), (u,))[1]
+        np.testing.assert_allclose(forward, np.sum(curvature * u), rtol=1e-12)
+        np.testing.assert_allclose(rg.jvp(f, (x,), (v,))[1], np.sum(rg.grad(f)(x) * v), rtol=1e-12)
+
+
+def test_a_constant_factor_of_0_leaves_out_what_is_infinite_in_all_modes():
+    f, x, v = lambda x: np.sum((x > 0) * np.sqrt(x) + (x > 0) * x), np.array([0.0, 4.0]), np.ones(2)
+    with np.errstate(all="ignore"):
+        assert rg.grad(f)(x).tolist() == [0, 1.25] and rg.jvp(f, (x,), (v,))[1] == 1.25
+        for curvature in (rg.hvp(f, (x,), (v,))[0], rg.grad(lambda x: rg.jvp(f, (x,), (v,))[1])(x),
+                          rg.grad(lambda x: np.sum(rg.grad(f)(x)))(x)):
+            assert curvature.tolist() == [0, -1 / 32]
+        assert rg.jvp(lambda x: rg.jvp(f, (x,), (v,))[1], (x,), (v,))[1] == -1 / 32
+
+
+def test_a_tangent_that_is_chosen_stays_infinite_or_nan():
+    with np.errstate(all="ignore"):
+        assert rg.jvp(lambda x: np.maximum(np.sqrt(x), -1), (0.0,), (1.0,))[1] == np.inf
+        assert rg.jvp(lambda x: np.clip(np.sqrt(x), 0.5, 1), (0.0,), (1.0,))[1] == 0
+        assert np.isnan(rg.jvp(lambda x: np.clip(x, 0, 1), (0.5,), (np.nan,))[1])
+        assert np.isnan(rg.jvp(lambda x: np.cos(np.sqrt(x)), (0.0,), (1.0,))[1])  # it is -1/2

@@ -49,6 +49,9 @@ MANY_ROUNDINGS = 1e4
 #: points beside, a step of this part of x away.
 ROUNDINGS, BESIDE, STEP = 64, 5, 2.0 ** -10
 
+#: Slopes by steps of 1e-6 are the same if they differ by no more than this part.
+SAME_SIDE = 1e-6
+
 #: Entries that are no functions of their inputs' entries alone, and why; their derivatives are no
 #: one's fault.
 NO_FUNCTIONS = {name: "reads and writes memory by its layout" for name in (
@@ -138,11 +141,18 @@ def refuted(report):
     for failure in report.failures:
         place = failure.check, failure.dtype
         reasons[place] = reasons.get(place) or _refuted(report, failure)
-    # Of a derivative that is wrong other ways to it are wrong, too.
-    wrong = {dtype for (check, dtype), reason in reasons.items() if reason and check in tuple(Mode)}
+    # Of a derivative that is wrong other ways to it are wrong, too: other modes of its order, and
+    # what is not differentiated by one mode.
+    wrong = {(order, dtype) for (check, dtype), reason in reasons.items() if reason
+             for order in (_order(check), 0)}
     told = [reason for (check, dtype), reason in reasons.items()
-            if check in tuple(Mode) or dtype not in wrong]
+            if reason or (_order(check), dtype) not in wrong]
     return "; ".join(dict.fromkeys(told)) if all(told) else ""
+
+
+def _order(check):
+    """Of a mode its order, of other checks 0."""
+    return Mode(check).order if check in tuple(Mode) else 0
 
 
 def _refuted(report, failure):
@@ -150,6 +160,8 @@ def _refuted(report, failure):
     trial = report.examination.trials.get(failure.point)
     if failure.check in report.examination.subject.extra and failure.verdict == WRONG:
         return f"{failure.check}, torch gives another gradient"  # since its own in one go is right
+    if trial is not None and failure.check == "kink":
+        return _smooth_by_plain_differences(trial, failure)
     told = failure.check in tuple(Mode) and failure.verdict in (WRONG, NOT_FINITE)
     if not told or trial is None:
         return ""
@@ -209,6 +221,31 @@ def _plain(trial, mode, name):
     pairs = [(abs(a - b), b) for a, b in zip(found[::2], found[1::2]) if np.isfinite(a - b)]
     apart, value = min(pairs, default=(np.inf, np.nan))
     return value, apart
+
+
+def _smooth_by_plain_differences(trial, failure):
+    """The words where f has one slope on both sides, along two directions and their sum, of which
+    it is the sum, and the gradient has another one."""
+    names = list(trial.point.x) if failure.argument == ALL else [failure.argument]
+    along = [{k: d[k] for k in names} for d in (trial.known.u, trial.known.v)]
+    along.append({k: sum(d[k] for d in along) for k in names})
+    found = trial.answers[failure.dtype][Mode.REVERSE]
+    told = np.array([sum(np.sum(found[k] * d[k]) for k in names) for d in along])
+    sides = np.array([[_tried(lambda d=d, h=h: _rise(trial, d, h)) for d in along]
+                      for h in (1e-6, -1e-6)])
+    slopes, least = sides.mean(axis=0), SAME_SIDE * np.max(np.abs(sides))
+    smooth = np.ptp(sides, axis=0).max() <= least and abs(slopes[:2].sum() - slopes[2]) <= least
+    off = np.any(np.abs(told - slopes) > 10 * least)
+    return f"{Mode.REVERSE} is refuted by plain differences" if smooth and off else ""
+
+
+def _rise(trial, direction, h):
+    """The slope of f from x on along a direction, by a step of h."""
+    def at(t):
+        moved = {**trial.known.x, **{k: trial.known.x[k] + t * d for k, d in direction.items()}}
+        ys = trial.subject.value(moved, trial.subject.dtypes[0])
+        return sum(float(np.sum(y * w)) for y, w in zip(ys, trial.known.weights))
+    return (4 * at(h) - at(2 * h) - 3 * at(0)) / (2 * h)
 
 
 def _in_single(trial, x):
