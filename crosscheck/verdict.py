@@ -180,7 +180,8 @@ def judge(result, exact, bound, context):
             found.note = (f"so ill-conditioned that in {form.name} a bound to first order tells "
                           "nothing")
         else:
-            worst = np.unravel_index(np.argmax(ratio), ratio.shape)
+            worst = np.where(ratio == np.max(ratio), error, -1.0)  # of no bound all ratios are inf
+            worst = np.unravel_index(np.argmax(worst), ratio.shape)
             found.verdict = WRONG
             given, true = float(result[worst]), float(exact.mid()[worst])
             factor = by_the_factor(given / true if true else np.nan)

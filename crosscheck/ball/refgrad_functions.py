@@ -21,7 +21,8 @@ from refgrad.rules.elementwise import exponent, logistic, sech_squared, sinc_der
 from refgrad.rules.special import erf, erfc
 from refgrad.rules.statistics import within_one
 
-from .arithmetic import FUNCTION_ULPS, HALF, ONE, ZERO, as_cells, current_format, each, record, rounded
+from .arithmetic import (
+    FUNCTION_ULPS, HALF, ONE, ZERO, as_cells, current_format, each, record, rounded)
 from .array import FUNCTIONS, Ball, cells_of, register, wrap
 from .decisions import refuse
 from .elementwise import elementwise, monotone

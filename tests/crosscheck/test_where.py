@@ -104,6 +104,18 @@ def test_what_a_factor_may_come_from(factor, words):
     assert pattern(factor * VECTOR, VECTOR) == f"off by the factor {factor:.6g} everywhere" + words
 
 
+def test_one_triangle_is_read_and_the_slopes_are_shared():
+    words = "f reads one triangle, and the slopes are shared with the other"
+    for triangle in (np.tril(TRUE), np.triu(TRUE)):
+        shared = (triangle + triangle.T) / 2
+        assert words in pattern(shared, triangle)
+        assert words in pattern(np.stack([shared, shared]), np.stack([triangle, triangle]))
+        assert words not in pattern(1.1 * shared, triangle)
+        assert words not in pattern(spoilt(shared, ((0, 1), 9)), triangle)
+    assert words not in pattern((TRUE + TRUE.T) / 2, TRUE)
+    assert words not in pattern(spoilt(np.diag([1.0, 2, 3]), ((0, 1), 5)), np.diag([1.0, 2, 3]))
+
+
 def test_the_gradient_of_another_input():
     true = {"x": VECTOR, "y": [1.0, 2.0, 3.0], "z": [0.0, 0.0, 0.0]}
     assert patterns({"x": true["y"]}, true, "x") == "it is the gradient with respect to y"
