@@ -7,7 +7,7 @@ import typer
 from ..options import CLUSTER, DEVICE, OUT, SEED, WORKERS, option, parameter
 from ..study import Command, Study, Table
 
-#: torch_operations.csv: a row for each operation, mode (or what else was looked at) and dtype.
+#: torch_operations.csv.gz: a row for each operation, mode (or what else was looked at) and dtype.
 #: operation  an entry of torch's op database, with its variant
 #: mode       "reverse", "forward over reverse", ..., or another look at a mode: "many at once,
 #:            reverse"
@@ -20,7 +20,7 @@ from ..study import Command, Study, Table
 #: ulps       the largest error in units in the last place
 #: how        whether it was measured by balls or by differences; why: why not by balls
 #: point      where the verdict was given, and of which arguments
-OPERATIONS = Table("torch_operations.csv", (
+OPERATIONS = Table("torch_operations.csv.gz", (
     "operation", "mode", "dtype", "verdict", "failed", "points", "samples", "digits", "ulps", "how",
     "why", "point", "arguments", "note"), ("failed", "points", "samples", "digits", "ulps"))
 
@@ -51,7 +51,7 @@ Check torch's own operations: all differentiable entries of its op database, or 
 modes, at small samples and at points around them where rules often break. The reference is the
 exact derivative by ball arithmetic, or differences of floats where balls do not know an operation.
 
-Writes torch_operations.csv, and torch_operation_findings.csv with the smallest program for
+Writes torch_operations.csv.gz, and torch_operation_findings.csv with the smallest program for
 everything that is wrong; these files replace those in the folder. An operation takes seconds, all
 of them about half an hour of processor time, which the processes share. A run that is killed goes
 on with --resume. With --device cuda torch computes in float64, float32 with and without TF32,

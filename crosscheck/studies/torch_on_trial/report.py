@@ -100,7 +100,7 @@ def chosen(names):
 
 
 def tables(parts):
-    """(torch_operations.csv, torch_operation_findings.csv) of all parts that are there."""
+    """(torch_operations.csv.gz, torch_operation_findings.csv) of all parts that are there."""
     frames = [parts.read(k) for k in parts if parts.there(k)]
     rows = pd.concat([f for f in frames if len(f)]) if frames else pd.DataFrame(columns=COLUMNS)
     issues = pd.read_csv(ISSUES)
