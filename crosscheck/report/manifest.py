@@ -66,6 +66,12 @@ class Manifest:
         """What is noted of the files of a study: name -> its rows and digest."""
         return self.records.get(study, {}).get("files", {})
 
+    def lines(self):
+        """What was run: a line for each study, and the names of its files that are there."""
+        files = {line: self.files(name) for name, line in self.parts.items()}
+        return [(line, [name for name in files.get(line, ()) if (self.folder / name).exists()])
+                for line in self.what]
+
     def compare(self, study, name, how):
         """Raise ReportError for a file that is there and is not the one that its study's record
         notes."""

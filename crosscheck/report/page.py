@@ -41,7 +41,7 @@ def write_page(folder, studies):
     missing += [manifest.trouble] if manifest.trouble else manifest.other_versions()
     sections.sort(key=lambda section: not section["finding"])
     text = render(TEMPLATE, verdict=verdict, good=good and not manifest.trouble, missing=missing,
-                  sections=sections, what=manifest.what, versions=manifest.versions)
+                  sections=sections, what=manifest.lines(), versions=manifest.versions)
     with replacing(folder / "index.html") as temporary:
         # Paths may hold any byte.
         Path(temporary).write_text(text, encoding="utf-8", errors="surrogateescape")

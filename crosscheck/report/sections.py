@@ -41,6 +41,13 @@ def table(frame, title="", code=(), long=()):
             "rows": [[_text(x) for x in row] for row in frame.itertuples(index=False)]}
 
 
+def compared(who, gives, exact):
+    """In words, what a library gives and what is exact; tables have four digits of both."""
+    given, true = f"{gives:.4g}", f"{exact:.4g}"
+    return (f"{who} gives {given}, exact {true}" if given != true
+            else f"{who} misses the exact {true} after the fourth digit")
+
+
 def _text(x):
     if isinstance(x, (bool, np.bool_)):
         return str(x)

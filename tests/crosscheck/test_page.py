@@ -57,7 +57,7 @@ def test_it_needs_nothing_but_itself(folder):
 def test_it_says_what_was_run_and_found(folder, result):
     html = text(folder)
     assert "3 random networks of seed 0" in html
-    for title in ("Verdicts", "What went wrong", "Are the rules right?",
+    for title in ("Verdicts", "Wrong derivatives, by layer", "Are the rules right?",
                   "How accurate is floating point?", "Coverage"):
         assert re.search(rf'<h2 id="([^"]*)">{re.escape(title)}</h2>', html)
     assert re.search(r"<code>quick-0-\d</code>", html)
@@ -69,8 +69,8 @@ def test_the_contents_lead_to_every_section_and_findings_come_first(folder):
     sections = re.findall(r'<h2 id="([^"]*)">', html)
     assert (re.findall(r'<li><a href="#([^"]*)">', html) == sections
             and len(set(sections)) == len(sections))
-    assert html.index('class="verdict') < html.index("<nav>") < html.index('id="What-went-wrong"')
-    assert (sections.index("Where-torch-is-wrong") < sections.index("Verdicts")
+    assert html.index('class="verdict') < html.index("<nav>") < html.index('id="Wrong-derivatives-by-layer"')
+    assert (sections.index("Networks-in-which-torch-is-wrong") < sections.index("Verdicts")
             and sections[-1] == "run")
 
 

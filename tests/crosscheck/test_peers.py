@@ -376,7 +376,7 @@ def test_the_page_tells_torchs_own_faults_from_false_alarms(tmp_path):
     of_torch, section = sections(tmp_path, frames.checkers_table(*FOUND),
                                  frames.false_alarms_table(FOUND[0]), None)
     assert section["text"][-1].endswith("called none of them wrong.")
-    assert of_torch["finding"] and of_torch["title"] == "Torch's own faults"
+    assert of_torch["finding"] and of_torch["title"] == "Layers of torch that crosscheck refutes"
     assert [len(t["rows"]) for t in of_torch["tables"]] == [1]
 
 

@@ -76,8 +76,9 @@ def test_the_program_prints_what_it_says(tables):
 
 def test_the_page_groups_operations_by_what_was_found(tables, tmp_path):
     sentence, good = report.verdict(*tables)
-    assert good and "Of 2 operations" in sentence[0] and "0 in reverse, 0 in forward" in sentence[0]
-    assert "1 in reverse over forward, 1 in forward over forward" in sentence[0]
+    assert good and "its 2 operations" in sentence[0]
+    assert "0 by reverse, 0 by forward" in sentence[0]
+    assert "1 by reverse over forward, 1 by forward over forward" in sentence[0]
     first, second = report.sections(tmp_path, *tables)
     titles = [t["title"] for t in first["tables"]]
     assert any(t.startswith("Wrong: 1 operations") for t in titles)

@@ -56,9 +56,9 @@ def sections(folder, checkers, alarms, seconds):
         torch = alarms[(alarms["subject"] == "torch") & (alarms["verdict"] != "accepted")]
         if len(torch):
             found.append(section(
-                "Torch's own faults",
-                ["Layers and functions of torch whose derivatives are refuted, with the reason "
-                 "that comes first; they are no false alarms."],
+                "Layers of torch that crosscheck refutes",
+                ["Torch's own layers and functions were put to the checkers as right gradients. "
+                 "These are wrong all the same; the first reason for each is shown."],
                 tables=[table(torch[["case", "scale", "message"]], long=("message",))],
                 finding=True))
     if seconds is not None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...locate.findings import BAD
 from ...modes import Mode
-from ...report.sections import images, section, table
+from ...report.sections import compared, images, section, table
 from ...report.terminal import table_of
 from ...subjects.libraries import USUAL
 from ...truth.differences import REQUIRED
@@ -144,30 +144,31 @@ def _verdicts(errors):
 
 def _findings(findings):
     if not len(findings):
-        return section("What went wrong", ["Nothing: every answer is exact to rounding."],
-                       finding=True)
+        return section("Wrong derivatives, by layer",
+                       ["None: every answer is exact to rounding."], finding=True)
     columns = ["layer", "verdict", "mode", "differentiator", "networks", "of", "simplest", "note"]
     shown = findings.rename(columns={"with_layer": "of"})[columns]
     return section(
-        "What went wrong",
-        ["Through which layers: how many networks are affected, of how many that have the layer, "
-         "and the simplest of them (see it with: crosscheck replay ...)."],
+        "Wrong derivatives, by layer",
+        ["In how many of the random networks that have the layer a derivative comes out wrong, and "
+         "the simplest of them, of which crosscheck replay shows everything."],
         tables=[table(shown, code=("simplest",), long=("note",))], finding=True)
 
 
 def _programs(who, findings):
     """Each wrong derivative of a library with the smallest program that shows it."""
-    return section(f"Where {who} is wrong", [
-        "Paste a program and run it: it prints the wrong derivative."], finding=True, programs=[
+    return section(f"Networks in which {who} is wrong", [
+        "Each network is reduced as long as the mistake shows. Paste a program and run it: it "
+        "prints the wrong derivative."], finding=True, programs=[
             (_program_title(who, r), r["program"]) for r in findings.to_dict("records")])
 
 
 def _program_title(who, finding):
     """What a program shows; of a derivative of refgrad also the primitive that is at fault."""
     ulps, says = finding["ulps"], finding.get("says")
-    return (f"{finding['layer']}, "
-            f"{finding['mode']}, {finding['dtype']}: {who} gives {finding[who]:.4g}, exact "
-            f"{finding['exact']:.4g}" + (f", {ulps:.2g} ulps apart" if np.isfinite(ulps) else "") +
+    return (f"{finding['layer']}, {finding['mode']}, {finding['dtype']}: "
+            f"{compared(who, finding[who], finding['exact'])}" +
+            (f", {ulps:.2g} ulps apart" if np.isfinite(ulps) else "") +
             (f"; {says}" if isinstance(says, str) and says else ""))
 
 

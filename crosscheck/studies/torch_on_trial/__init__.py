@@ -29,6 +29,7 @@ OPERATIONS = Table("torch_operations.csv.gz", (
 #: torch      the entry that is off most, in the smallest program that shows it (by differences: the
 #:            product with a direction); exact: its exact value
 #: program    that program: it prints the derivative
+#: ulps       the largest error at all points of all samples, which may be another entry's
 FINDINGS = Table("torch_operation_findings.csv", (
     "operation", "mode", "dtype", "verdict", "issue", "point", "arguments", "torch", "exact",
     "ulps", "program"), ("issue", "torch", "exact", "ulps"))

@@ -12,7 +12,7 @@ from rich.console import Group
 
 from ...modes import Mode
 from ...report.manifest import versions
-from ...report.sections import section, table
+from ...report.sections import compared, section, table
 from ...report.terminal import table_of
 from ...sharing import ClusterLost
 from ...verdict import LESS_ACCURATE, MISCONDUCT, NO_ANSWER, NOT_FINITE, UNDECIDED, WRONG
@@ -136,15 +136,15 @@ def verdict(operations, findings):
         return [], True
     modes = operations[operations["mode"].isin(list(Mode))]
     total, parts = operations["operation"].nunique(), []
-    for words, order in (("first", 1), ("second", 2)):
+    for words, order in (("first derivatives", 1), ("second derivatives", 2)):
         wrong = []
         for mode in (m for m in Mode if m.order == order):
             rows = modes[modes["mode"] == mode]
             count = rows.loc[rows["verdict"].isin((WRONG, NOT_FINITE)), "operation"].nunique()
-            wrong.append(f"{count} in {mode}")
-        parts.append(f"in {words} order in {', '.join(wrong)}")
-    return [f"Of {total} operation{'s' * (total != 1)} torch is wrong, or not finite where a value "
-            f"exists, {'; '.join(parts)}."], True
+            wrong.append(f"{count} by {mode}")
+        parts.append(f"{words} of {', '.join(wrong)}")
+    return [f"torch, its {total} operation{'s' * (total != 1)} one by one: wrong, or not finite "
+            f"where a value exists, are the {'; the '.join(parts)}."], True
 
 
 def sections(folder, operations, findings):
@@ -182,7 +182,7 @@ def sections(folder, operations, findings):
         tables=[table(counts(operations)), *shown])]
     if len(findings):
         whole = findings[findings["program"].notna() & (findings["program"] != "")]
-        found.append(section("Where torch's operations are wrong", [
+        found.append(section("Operations of torch that are wrong", [
             "Each wrong derivative at the fewest and roundest numbers that show it; an issue is "
             "one at github.com/pytorch/pytorch that reports it. Paste a program and run it: it "
             "prints torch's derivative."],
@@ -192,10 +192,11 @@ def sections(folder, operations, findings):
 
 def _title(finding):
     """What a program shows."""
-    apart = f", {finding['ulps']:.2g} ulps apart" if np.isfinite(finding["ulps"]) else ""
-    issue = "" if pd.isna(finding["issue"]) else f", issue {int(finding['issue'])}"
-    return (f"{finding['operation']}, {finding['mode']}, {finding['dtype']}: torch gives "
-            f"{finding['torch']:.4g}, exact {finding['exact']:.4g}{apart}{issue}")
+    ulps = finding["ulps"]
+    largest = f"; the largest error at all points: {ulps:.2g} ulps" if np.isfinite(ulps) else ""
+    issue = "" if pd.isna(finding["issue"]) else f"; issue {int(finding['issue'])}"
+    return (f"{finding['operation']}, {finding['mode']}, {finding['dtype']}: "
+            f"{compared('torch', finding['torch'], finding['exact'])}{largest}{issue}")
 
 
 def by_operation(rows):
