@@ -69,7 +69,8 @@ def test_the_contents_lead_to_every_section_and_findings_come_first(folder):
     sections = re.findall(r'<h2 id="([^"]*)">', html)
     assert (re.findall(r'<li><a href="#([^"]*)">', html) == sections
             and len(set(sections)) == len(sections))
-    assert html.index('class="verdict') < html.index("<nav>") < html.index('id="Wrong-derivatives-by-layer"')
+    assert (html.index('class="verdict') < html.index("<nav>")
+            < html.index('id="Wrong-derivatives-by-layer"'))
     assert (sections.index("Networks-in-which-torch-is-wrong") < sections.index("Verdicts")
             and sections[-1] == "run")
 

@@ -40,12 +40,12 @@ def plot_errors(errors, networks):
         ax.set(xscale="log", xlim=(LEAST_ULPS * 0.7, None), ylim=(-0.7, len(order) - 0.3),
                title=f"in {dtype}", xlabel="error of an array's worst entry, in ulps",
                yticks=range(len(order)), yticklabels=order)
-        ax.grid(axis="x", lw=0.4, alpha=0.6)
+        _tall(ax)
     keys = [plt.Line2D([], [], marker="o", ms=4, color=c, lw=1.6, label=n)
             for n, c in COLORS.items()]
     figure.legend(handles=keys, loc="outside upper right", ncols=2, frameon=False)
-    figure.suptitle("How far from exact, in networks that have the layer", x=0.01, ha="left",
-                    fontsize=11)
+    figure.suptitle("Errors in ulps, in networks that have the layer: left is better\n"
+                    "dot: the median; line: 90 % of the arrays", x=0.01, ha="left", fontsize=11)
     return figure
 
 
@@ -73,11 +73,17 @@ def plot_digits(errors, networks, required=40):
            yticks=range(len(order)), yticklabels=order,
            xlabel=f"digits to which rule and difference agree ({MOST_DIGITS} and more in the last "
                   "column)")
-    ax.grid(axis="x", lw=0.4, alpha=0.6)
+    _tall(ax)
     figure.legend(loc="outside upper right", ncols=2, frameon=False, markerscale=2)
-    figure.suptitle("The rules against finite differences: every network a dot", x=0.01, ha="left",
-                    fontsize=11)
+    figure.suptitle("Digits to which rules and finite differences agree\n"
+                    "right is better; a dot for each network", x=0.01, ha="left", fontsize=11)
     return figure
+
+
+def _tall(ax):
+    """The lines of a tall plot: numbers stand at its top, too, where a reader begins."""
+    ax.grid(axis="x", lw=0.4, alpha=0.6)
+    ax.tick_params(labeltop=True)
 
 
 @plot(**{"font.size": 8})
@@ -97,9 +103,9 @@ def plot_coverage(coverage):
         color = "white" if n * n > most or n < 1 else "black"
         ax.text(j, i, f"{n:.0f}", ha="center", va="center", fontsize=6, color=color)
     ax.set_xticks(range(met.shape[1]), met.columns, rotation=90)
-    ax.set(yticks=range(met.shape[0]), yticklabels=met.index, ylabel="a layer of ...")
+    ax.set(yticks=range(met.shape[0]), yticklabels=met.index, ylabel="a layer of this family")
     ax.xaxis.set_label_position("top")
-    ax.set_xlabel("... and how often one of ... came right after it")
+    ax.set_xlabel("is followed this many times by a layer of the family below")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return figure
