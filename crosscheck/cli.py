@@ -128,13 +128,14 @@ def check_function(
         order: Annotated[int,
                          typer.Option(min=1, max=2, help="1 checks first derivatives only.")] = 2,
         mode: Annotated[list[str] | None, typer.Option(
-            "--mode", "--modes",
+            "--mode", "--modes", metavar="NAME", show_default="all",
             help="Check this mode only, as in 'reverse' or 'forward over reverse'; "
                  "may be repeated.")] = None,
         symmetric: Annotated[list[str] | None, typer.Option(
             metavar="NAME", help="An input that is a symmetric matrix; may be repeated.")] = None,
-        dtype: Annotated[list[str] | None,
-                         typer.Option(help="Test in this dtype only; may be repeated.")] = None,
+        dtype: Annotated[list[str] | None, typer.Option(
+            metavar="NAME", help="Test in this dtype only, as in bfloat16; may be repeated.",
+            show_default="float64 and float32")] = None,
         quick: Annotated[bool, typer.Option("--quick",
                                             help="Only first derivatives, at few points.")] = False,
         thorough: Annotated[bool, typer.Option(
@@ -182,13 +183,19 @@ def check_function(
                            dtypes=tuple(dtype) if dtype else None, seed=seed, **functions)
     except (UserError, ImportError, AttributeError, TypeError, ValueError) as error:
         drew = "at the inputs: " in str(error) and not inputs
-        complain("error: "
-                 f"{error}{'; --inputs gives others than normal numbers, as integers' * drew}")
+        complain(f"error: {error}{_advice(str(error)) if drew else ''}")
         raise typer.Exit(2) from None
     console.print(report)
     if csv is not None:
         write_table(report.to_frame(), csv)
     raise typer.Exit(STATUS[report.outcome])
+
+
+def _advice(error):
+    """What to do where the function raises an error at inputs that were drawn."""
+    if "missing" in error and "argument" in error:
+        return "; give --shape once for each input, as in --shape 4,5 --shape 5"
+    return "; --inputs MODULE:FUNCTION gives inputs that are no normal numbers, such as integers"
 
 
 app = application(STUDIES)

@@ -1,5 +1,16 @@
-"""refgrad: derivatives of plain NumPy programs; the derivation of each rule is written beside
-it."""
+"""refgrad: derivatives of plain NumPy programs.
+
+    grad(f)(x), value_and_grad(f)(x)     the gradient of a function with one number as its result
+    vjp(f, *x), jvp(f, x, v)             reverse and forward mode of any function
+    jacobian, hessian, hvp               all partial derivatives, second derivatives
+    jit(f), checkpoint(f)                less time, less memory
+    custom(f)                            a function with rules of your own
+    derive(f, "W", X=("m", "n"), ...)    the gradient as a formula, with the steps to it
+    nn, special                          layers and losses with torch's names; logsumexp
+    functions()                          the functions of NumPy and refgrad that have a rule
+
+The derivation of each rule is written beside it, in `refgrad.rules` and `refgrad.nn`.
+"""
 
 from . import nn as nn
 from . import rules as rules

@@ -78,7 +78,7 @@ def check(f: Callable[..., Any], *inputs: Any, gradient: Callable[..., Any] | bo
     subject.stands_in = surrogate is not None
     program = _reference("reference" if surrogate is None else "surrogate",
                          reference or surrogate, subject)
-    ys = _finite(subject)
+    ys = _finite(subject, inputs)
     examination = Examination(subject, program, seed, quick, thorough)
     return Report(_title(subject), examination, notes=_hints(subject, ys), locate=_culprit)
 
@@ -138,7 +138,7 @@ def _reference(what, reference, subject):
     return subject.reference(reference)
 
 
-def _finite(subject):
+def _finite(subject, inputs):
     """The results at the caller's own inputs; raises where there are none: nothing could be said of
     a derivative."""
     for name, a in subject.inputs().items():
@@ -148,7 +148,7 @@ def _finite(subject):
     try:
         ys = subject.value(subject.inputs(), finest(subject.dtypes))
     except Exception as error:
-        raise cannot_call(subject.f, error) from error
+        raise cannot_call(subject.f, error, inputs) from error
     finally:
         subject.state.put_back()
     if not ys:

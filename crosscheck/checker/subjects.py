@@ -41,6 +41,9 @@ def _made(f, inputs, gradient, vjp, jvp, argnums, dtypes, kwargs):
     if not callable(f):
         raise TypeError(f"check: f is {describe(f)}; expected a function, a torch Module or an "
                         "autograd.Function")
+    if not (inputs or kwargs):
+        raise TypeError("check: there are no inputs; expected example arrays behind the function, "
+                        "as in check(f, x, y)")
     own = {"gradient": gradient, "vjp": vjp, "jvp": jvp}
     given = [name for name, how in own.items() if how is not None and how is not False]
     library = _library_of(f, inputs, kwargs)
@@ -51,7 +54,8 @@ def _made(f, inputs, gradient, vjp, jvp, argnums, dtypes, kwargs):
             raise TypeError("check: gradient=, vjp= and jvp= belong to a NumPy function; "
                             "torch's bring their own")
         from ..subjects.torch_function import subject_of as torch_subject_of
-        subject = _first_call(lambda: torch_subject_of(f, inputs, dtypes, argnums, kwargs), f)
+        subject = _first_call(lambda: torch_subject_of(f, inputs, dtypes, argnums, kwargs), f,
+                              inputs)
     else:
         inputs, kwargs = ([plain(a) for a in inputs],
                           {k: plain(a) for k, a in (kwargs or {}).items()})
@@ -62,7 +66,7 @@ def _made(f, inputs, gradient, vjp, jvp, argnums, dtypes, kwargs):
                                 "imaginary parts)")
         dtypes = DTYPES if dtypes is None else dtypes
         if gradient is True:
-            found = _first_call(lambda: f(*inputs, **kwargs), f)
+            found = _first_call(lambda: f(*inputs, **kwargs), f, inputs)
             if not isinstance(found, (tuple, list)) or len(found) < 2:
                 raise TypeError("check: gradient=True is for a function that returns (value, "
                                 f"gradient); {f.__name__} returns {describe(found)}")
@@ -75,7 +79,7 @@ def _made(f, inputs, gradient, vjp, jvp, argnums, dtypes, kwargs):
         else:
             subject = Differentiated(f, arguments, dtypes)
     if not subject.arguments.chosen:
-        came = ", ".join(map(describe, inputs)) or "there is none"
+        came = ", ".join(map(describe, inputs)) or "keyword arguments alone"
         integers = any(getattr(getattr(a, "dtype", None), "kind", "") in ("i", "u")
                        for a in flatten(list(inputs))[0])
         raise TypeError(f"check: no input of {subject.name} is an array of floats ({came}); "
@@ -136,7 +140,7 @@ def _takes_tensors(f, inputs, kwargs):
         return False
 
 
-def _first_call(make, f):
+def _first_call(make, f, inputs):
     """What ``make()`` returns; where the function itself raises an error, a ValueError that says so
     in a line."""
     try:
@@ -144,13 +148,15 @@ def _first_call(make, f):
     except (TypeError, ValueError) as error:
         if str(error).startswith("check: "):
             raise
-        raise cannot_call(f, error) from error
+        raise cannot_call(f, error, inputs) from error
     except Exception as error:
-        raise cannot_call(f, error) from error
+        raise cannot_call(f, error, inputs) from error
 
 
-def cannot_call(f, error):
+def cannot_call(f, error, inputs):
     """The ValueError that says that f itself raises an error at the inputs."""
     name, said = getattr(f, "__name__", type(f).__name__), " ".join(str(error).split())[:200]
-    return ValueError(f"check: {name} raises {type(error).__name__} at the inputs: "
-                      f"{said}{place(error)}")
+    nested = len(inputs) == 1 and isinstance(inputs[0], (tuple, list))
+    return ValueError(
+        f"check: {name} raises {type(error).__name__} at the inputs: {said}{place(error)}"
+        + "; it was given one input, a tuple or list: for several write check(f, x, y)" * nested)

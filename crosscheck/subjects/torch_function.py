@@ -30,8 +30,8 @@ def subject_of(f, inputs, dtypes, argnums=None, kwargs=None):
     kwargs   keyword arguments, as the inputs
     """
     if isinstance(f, type) and issubclass(f, torch.nn.Module):
-        raise TypeError(f"check: f is the class {f.__name__}; expected a Module, "
-                        f"as in {f.__name__}(...)")
+        raise TypeError(f"check: f is the class {f.__name__}; expected a Module: make one, "
+                        f"layer = {f.__name__}(...), and check layer")
     target = f.apply if isinstance(f, type) and issubclass(f, torch.autograd.Function) else f
     inputs, kwargs = (tensors(nest) for nest in (tuple(inputs), dict(kwargs or {})))
     function, skipped = _signature(f)

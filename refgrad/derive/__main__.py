@@ -1,4 +1,4 @@
-"""``python -m refgrad.derive TEXT``: text in, derivation out."""
+"""``python -m refgrad derive TEXT``: text in, derivation out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import textwrap
 from fractions import Fraction
 
+from .. import nn
 from . import printing
 from .arguments import trial, variable
 from .derivation import Derivation
@@ -23,25 +24,30 @@ from .verification import WrongFormula
 
 EXAMPLES = """\
 examples:
-  python -m refgrad.derive "0.5*norm(X @ W - Y)**2" --wrt W
-  python -m refgrad.derive "tr(A' @ X @ B @ X')" --wrt X --no-steps
-  python -m refgrad.derive "x' @ A @ x" --wrt x --shape A=symmetric --hessian
-  python -m refgrad.derive "cross_entropy(X @ W + b, Y)" --wrt W --shape Y=probabilities --verify
-  python -m refgrad.derive "sum(log(1 + exp(-y * (X @ w))))" --wrt w --numpy
-  python -m refgrad.derive "logdet(X)" --latex
+  python -m refgrad derive "0.5*norm(X @ W - Y)**2" --wrt W
+  python -m refgrad derive "tr(A' @ X @ B @ X')" --wrt X --no-steps
+  python -m refgrad derive "x' @ A @ x" --wrt x --shape A=symmetric --hessian
+  python -m refgrad derive "sum(log(1 + exp(-y * (X @ w))))" --wrt w --numpy
+  python -m refgrad derive "cross_entropy(X @ W, Y)" --shape Y=probabilities
+  python -m refgrad derive "logdet(X)" --latex
 
-the text is Python's: + - * / entry by entry, @ for products of matrices, ** for powers of entries,
-X.T or X' for the transpose, subscripts, and the functions
+the text is Python's: + - * / entry by entry, @ for products of matrices, ** for
+powers of entries, X.T or X' for the transpose, subscripts, and functions:
   {functions}
-where vec goes row by row and norm is that of all entries (Frobenius).  Vectors are columns: x' @ y
-is a number, x @ y' a matrix, and a vector without a prime that meets a matrix in + or * stands
-beside each of its rows.  I is the identity.
+where vec goes row by row and norm is that of all entries (Frobenius). Layers
+and losses are those of refgrad.nn:
+  {layers}
 
-every formula is compared with refgrad's derivatives, at random sizes and numbers, before it is
-printed.
+vectors are columns: x' @ y is a number, x @ y' a matrix, and a vector without a
+prime that meets a matrix in + or * stands beside each of its rows. I is the
+identity.
 
-an array named by a capital (X, W1) is a matrix, by a Greek letter (alpha, lam, sigma2) a scalar, by
-anything else a vector; sizes follow from how the arrays are used. --shape says it otherwise:
+every formula is compared with refgrad's derivatives, at random sizes and
+numbers, before it is printed.
+
+an array named by a capital (X, W1) is a matrix, by a Greek letter (alpha, lam,
+sigma2) a scalar, by anything else a vector; sizes follow from how the arrays
+are used. --shape says it otherwise:
   --shape X=m,n            a matrix of m x n
   --shape A=n,n,symmetric  (diagonal, positive definite)
   --shape x=3              a vector of three entries
@@ -54,10 +60,10 @@ anything else a vector; sizes follow from how the arrays are used. --shape says 
 def arguments():
     """The parser of the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m refgrad.derive", formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m refgrad derive", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Derive the gradient of an expression as a formula, step by step.",
-        epilog=EXAMPLES.format(functions="\n  ".join(
-            textwrap.wrap(" ".join(sorted(FUNCTIONS)), 110))))
+        epilog=EXAMPLES.format(functions=_listed(set(FUNCTIONS) - set(nn.__all__)),
+                               layers=_listed(set(FUNCTIONS) & set(nn.__all__))))
     parser.add_argument("text", metavar="TEXT", help="the expression, in quotes")
     parser.add_argument("--wrt", metavar="NAME", action="append",
                         help="differentiate with respect to this array; can be repeated (default: "
@@ -80,6 +86,10 @@ def arguments():
     parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
     parser.set_defaults(form="text")
     return parser
+
+
+def _listed(names):
+    return "\n  ".join(textwrap.wrap(" ".join(sorted(names)), 76))
 
 
 def main(argv=None):

@@ -96,7 +96,8 @@ def variable(name, shape):
     """A Variable from its name and its shape as `derive` takes it; ValueError for a wrong one."""
     if not isinstance(shape, (str, int, np.integer, tuple, list)):
         raise ValueError(f"derive: {name}={type(shape).__name__} is not a shape; expected a tuple "
-                         f"of sizes, {name}=(\"m\", 3), or () for a number")
+                         f"of sizes, {name}=(\"m\", 3), or () for a number; {name}.shape for that "
+                         "of an array")
     shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     sizes = tuple(_size(name, n) for n in shape if not (isinstance(n, str) and n in PROPERTIES))
     properties = tuple(n for n in shape if isinstance(n, str) and n in PROPERTIES)

@@ -172,11 +172,7 @@ class Derivation(Run):
         """The derivation as plain text."""
         lines = [f"{self.name}({', '.join(self._described(v) for v in self.variables)})", ""]
         for n, step in enumerate(self.steps, 1):
-            lines.append(f"{n}. {step.rule}")
-            lines += ["     " + " = ".join(text(x) for x in line.formulas) for line in step.lines]
-            lines += [f"   {'because' if k == 0 else '       '} {w}"
-                      for k, w in enumerate(step.why)]
-            lines.append("")
+            lines += [f"{n}. {step}", ""]
         lines += self.remarks() + [""] * bool(self.remarks())
         return "\n".join(lines)
 
@@ -221,15 +217,17 @@ class Derivation(Run):
 
     def _repr_html_(self):
         """The steps as a table: what is done, the formulas, and why."""
-        rows = []
+        rows = [("<b>step</b>", "<b>formulas</b>", "<b>because</b>")]
         for n, step in enumerate(self.steps, 1):
-            lines = "<br>".join(f"<math>{'<mo>=</mo>'.join(map(mathml, line.formulas))}</math>"
-                                for line in step.lines)
-            rows.append(f"<tr><td>{n}. {escape(step.rule)}</td><td>{lines}</td>"
-                        f"<td>{'<br>'.join(map(escape, step.why))}</td></tr>")
+            lines = (f'<math displaystyle="true">{"<mo>=</mo>".join(map(mathml, line.formulas))}'
+                     "</math>" for line in step.lines)
+            rows.append((f"{n}. {escape(step.rule)}", "".join(f"<p>{x}</p>" for x in lines),
+                         "<br>".join(map(escape, step.why))))
+        # In notebooks cells stand to the right and in the middle.
+        cells = ("".join(f'<td style="text-align: left; vertical-align: top">{cell}</td>' for cell in row)
+                 for row in rows)
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.remarks())
-        return ("<table><tr><th>step</th><th>formulas</th><th>because</th></tr>"
-                f"{''.join(rows)}</table>{notes}")
+        return f"<table><tr>{'</tr><tr>'.join(cells)}</tr></table>{notes}"
 
     # what it computes
 

@@ -28,6 +28,7 @@ from .index import Sum
 from .level import tidied
 from .matrix import matrix_form
 from .names import coefficient, linear_terms, names_in
+from .printing import text
 from .symbol import Symbol
 
 
@@ -36,6 +37,9 @@ class Line(NamedTuple):
 
     formulas: tuple
 
+    def __repr__(self):
+        return " = ".join(map(text, self.formulas))
+
 
 class Step(NamedTuple):
     """One step: its rule in a few words, its lines, and why they hold."""
@@ -43,6 +47,11 @@ class Step(NamedTuple):
     rule: str
     lines: tuple
     why: tuple = ()
+
+    def __repr__(self):
+        return "\n".join([self.rule, *(f"     {line}" for line in self.lines),
+                          *(f"   {'       ' if k else 'because'} {w}"
+                            for k, w in enumerate(self.why))])
 
 
 def steps_of(d):

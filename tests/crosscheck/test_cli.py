@@ -104,6 +104,7 @@ def test_the_help_of_a_command_teaches(command, words):
     (["chek"], ["No such command", "chek"]),
     (["check"], ["Missing argument", "MODULE:FUNCTION"]),
     (["check", "numpy:sin"], ["give --shape for each input"]),
+    (["check", "statistics:correlation", "--shape", "2"], ["--shape once for each input"]),
     (["check", "numpy:sin", "--shape", "2;3"], ["--shape", "whole numbers with commas"]),
     (["check", "numpy"], ["expected MODULE:FUNCTION"]),
     (["check", "nowhere:f", "--shape", "2"], ["no module 'nowhere'"]),

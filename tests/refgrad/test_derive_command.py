@@ -1,4 +1,4 @@
-"""``python -m refgrad.derive``: what it prints, and what it says to a wrong expression."""
+"""``python -m refgrad derive``: what it prints, and what it says to a wrong expression."""
 
 import pathlib
 import shlex
@@ -134,6 +134,7 @@ def test_help_teaches(capsys):
         main(["--help"])
     shown = capsys.readouterr().out
     assert caught.value.code == 0 and "examples:" in shown and set(FUNCTIONS) <= set(shown.split())
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("module", [["refgrad.derive"], ["refgrad", "derive"]])
@@ -150,8 +151,8 @@ def test_the_module_runs(module):
 
 
 def test_every_example_of_the_help_runs(capsys):
-    examples = [line.split("refgrad.derive ")[1] for line in EXAMPLES.splitlines()
-                if "-m refgrad.derive" in line]
+    examples = [line.split("refgrad derive ")[1] for line in EXAMPLES.splitlines()
+                if "-m refgrad derive" in line]
     assert len(examples) > 4
     for example in examples:
         assert out(capsys, *shlex.split(example))
