@@ -21,22 +21,19 @@ def derive(f: Callable, wrt: Any = None, check: bool = True, **shapes) -> Deriva
     program.
 
     f       a function of tensors with named arguments, or a Module, whose parameters are arguments
-            too,
-            with _ in the place of a dot
+            too, with _ in the place of a dot
     wrt     the name of the argument to differentiate with respect to, or a tuple of names; all if
             None
     check   whether the formulas are compared with refgrad's gradient at random sizes and numbers
     shapes  for each argument its shape, with numbers or names for the sizes: ``x=("m", 4)``; a
-            Module's
-            parameters have their own
+            Module's parameters have their own
 
         >>> layer = torch.nn.Linear(3, 2)
-        >>> print(crosscheck.derive(layer, "input", input=("m", 3)).gradient)
+        >>> print(crosscheck.derivation.derive(layer, "input", input=("m", 3)).gradient)
         G weight
 
     Raises what `refgrad.derive` raises, and NotImplementedError for an operation of torch that has
-    no
-    line in NumPy.
+    no counterpart in NumPy.
     """
     if not callable(f):
         raise TypeError(f"derive: f is a {type(f).__name__}; expected a torch function or a Module")

@@ -101,7 +101,7 @@ def without_a_digit(trial, mode, name, dtype, verdict):
 
 
 def _off(trial, given, exact):
-    """By how much the entries of a derivative are off, in parts of its largest one, with their
+    """By how much the entries of a derivative are off, relative to its largest one, with their
     signs."""
     with arithmetic(trial.known.truth.bits):
         largest = float(np.max(exact.abs_upper(), initial=0.0)) or 1.0

@@ -1,4 +1,4 @@
-"""Where in the user's own code an error came from."""
+"""Where in the user's own code an error was raised."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ OTHERS = (Path(__file__).parent, Path(refgrad.__file__).parent,
 
 
 def place(error):
-    """", in FUNCTION (FILE, line N)", the innermost line of the user's own that an error came
-    through; "" for none."""
+    """Where an error was raised or passed through the user's code last, as ", in FUNCTION (FILE,
+    line N)"; "" if it never did."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__)
            if os.path.isfile(frame.filename)
            and not any(map(Path(frame.filename).is_relative_to, OTHERS))]

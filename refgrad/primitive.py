@@ -378,10 +378,9 @@ def elementwise(function, derivation, *partials, domain=None, params=({},), near
     """A `Primitive` that is applied to each element (of broadcast arguments), by its partial
     derivatives.
 
-    y_k = phi(x_k):  dY = phi'(X) . dX  and  <G, phi'(X) . dX> = <phi'(X) . G, dX>:
-        jvp and vjp are the same product.
-    `params` are the keyword arguments of the sample calls, `domain`, `near` and `scales` see
-    `Case`.
+    y_k = phi(x_k):  dY = phi'(X) . dX  and  <G, phi'(X) . dX> = <phi'(X) . G, dX>, so jvp and vjp
+    are the same product.  `params` are the keyword arguments of the sample calls; for `domain`,
+    `near` and `scales` see `Case`.
     """
     shapes = [(3, 4)] if len(partials) == 1 else [((3, 4), (4,)), ((2, 1), (1, 3)), ((), (2,))]
     cases = [Case(*((s,) if len(partials) == 1 else (s + s)[:len(partials)]), domain=domain,

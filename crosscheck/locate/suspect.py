@@ -39,7 +39,7 @@ RULES = {Mode.REVERSE: "vjp", Mode.FORWARD: "jvp",
 #: What is said where the two rules disagree and no difference tells which is wrong.
 BOTH = "vjp or jvp"
 
-#: How far from a kink the point beside it lies, in parts of the entries' size: float32 sees it.
+#: How far from a kink the point beside it lies, relative to the entries' size: float32 sees it.
 ASIDE = 2.0 ** -18
 
 #: Beyond this, squares leave the range of floats, and overflow on the way is no fault.

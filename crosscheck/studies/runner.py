@@ -20,9 +20,8 @@ def run(chosen, studies, asked=True, **options):
     """Run the chosen of the studies, and write the page of all.
 
     asked    whether a command was given; else studies are run with what they take `unasked`
-    options  values of the command's options, `out` among them; what a study's own command has
-             beside
-             them takes its default
+    options  values of the command's options, `out` among them; other options of a study's own
+             command take their defaults
     """
     out = options["out"]
     options["workers"] = options.pop("cluster", None) or options.get("workers")

@@ -40,9 +40,8 @@ def fit(sizes, seconds, confidence=0.95):
 def student(confidence, freedom):
     """The t with P(|T| <= t) = confidence.
 
-    With t = sqrt(freedom) tan(a) the density is proportional to cos(a)^(freedom - 1),
-        for 0 <= a < pi/2: it is summed
-    by the midpoint rule, and the sum is inverted.
+    With t = sqrt(freedom) tan(a) the density is proportional to cos(a)^(freedom - 1), for
+    0 <= a < pi/2. It is integrated by the midpoint rule, and the integral is inverted.
     """
     edges = np.linspace(0, np.pi / 2, 100_001)
     mass = np.cumsum(np.cos((edges[1:] + edges[:-1]) / 2) ** (freedom - 1))

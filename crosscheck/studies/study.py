@@ -59,8 +59,7 @@ class Study:
     ``run(options, watch)`` gives the `Outcome`.  `options` has an attribute for each option of the
     command.  In ``with watch(doing, count) as tick`` a progress bar is shown, one step further with
     each call of `tick`, whatever its arguments.  Interrupted (Ctrl-C), it gives the outcome of what
-    is
-    finished.
+    is finished.
 
     ``sections(folder, *frames)`` gives its sections of the page, a list.  There is a frame for each
     table that is shown, or None where it is missing.

@@ -192,8 +192,8 @@ def _deviation(table):
 
 
 def _noise_of(table, change):
-    """The typical entry's noise in parts of its value and of what it changes by.  An entry that is
-    noise and nothing else, as one that is 0 but for rounding, tells nothing."""
+    """The typical entry's noise, relative to its value and its change together.  Entries that are
+    noise alone, 0 but for rounding, do not count."""
     deviation, value = _deviation(table), np.max(np.abs(table), axis=0)
     return _median(deviation, np.where(deviation > value / SIGNAL, 0.0, value + change))
 

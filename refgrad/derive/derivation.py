@@ -224,8 +224,8 @@ class Derivation(Run):
             rows.append((f"{n}. {escape(step.rule)}", "".join(f"<p>{x}</p>" for x in lines),
                          "<br>".join(map(escape, step.why))))
         # In notebooks cells stand to the right and in the middle.
-        cells = ("".join(f'<td style="text-align: left; vertical-align: top">{cell}</td>' for cell in row)
-                 for row in rows)
+        td = '<td style="text-align: left; vertical-align: top">{}</td>'.format
+        cells = ("".join(map(td, row)) for row in rows)
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.remarks())
         return f"<table><tr>{'</tr><tr>'.join(cells)}</tr></table>{notes}"
 

@@ -1,8 +1,8 @@
 """The shapes of an expression's arrays: what their names suggest, what is given, and what makes the
 expression run.
 
-Sizes start as unknowns.  The expression runs; where two sizes meet that have to be equal they
-become one; and again, until nothing is left to object.
+Each size starts as an unknown.  The expression is run; where two sizes turn out to have to be
+equal they become one, and the expression is run again, until it runs without an error.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ _MOST_TRIALS = 400
 def shape_of(text):
     """A name and its shape, as derive takes it, from text such as "X=m,n".
 
-    "A=n,n,symmetric" is ('A', ('n', 'n', 'symmetric')); "a=" and "a=scalar" are ('a', ());
-        words alone ("A=symmetric")
-    leave the sizes open.
+    "A=n,n,symmetric" is ('A', ('n', 'n', 'symmetric')); "a=" and "a=scalar" are ('a', ()).  Words
+    alone, as in "A=symmetric", leave the sizes unknown.
     """
     name, equals, rest = text.partition("=")
     if not equals or not name.strip().isidentifier():
@@ -105,8 +104,8 @@ def with_identity(expression, shapes, wrt):
 class _Search:
     """Sizes that are equal, by union-find.
 
-    equal   from each size that is a name (given, or made up for an unknown) to an equal one, at
-            last to itself
+    equal   from each size that is a name (given, or made up for an unknown) to an equal one; the
+            last in the chain leads to itself
     names   how sizes are called: given ones by their own names, unknown ones once all is known
     """
 
@@ -142,7 +141,7 @@ class _Search:
                 for name, shape in roots.items()}
 
     def unite(self, first, second):
-        """Make two sizes equal; whether that was news, and possible."""
+        """Make two sizes equal; returns whether that was possible, and they were not so before."""
         low, high = sorted((self.root(first), self.root(second)), key=self.rank)
         if None in (low, high) or low == high or self.rank(low) == self.rank(high) > 0:
             return False
@@ -150,15 +149,16 @@ class _Search:
         return True
 
     def rank(self, size):
-        """An unknown gives way to a name that was given, and that to a number."""
+        """Of two equal sizes the one of higher rank is kept: 2 for a number, 1 for a name that was
+        given, 0 for an unknown."""
         return 2 if size not in self.equal else 1 if size in self.names else 0
 
     def attempt(self):
-        """The error of running with the present sizes, made equal wherever they meet; None if it
-        runs.
+        """Run the expression, making sizes equal where it asks for that; returns the error that is
+        left, or None.
 
-        It has to run on sizes with names, and on numbers: some are equal by chance to what is
-        computed from others.
+        It has to run on sizes with names and on numbers, since sizes may be equal by chance to what
+        is computed from others.
         """
         while True:
             numbers = {}
@@ -195,7 +195,7 @@ class _Search:
         return None
 
     def settle(self):
-        """Run until it runs; raise where it does not."""
+        """Make sizes equal until the expression runs; raise where that does not help."""
         error = self.attempt()
         while error is not None:
             if self.expression.column_of(error) is None:  # a shape that no array can have
@@ -206,7 +206,8 @@ class _Search:
             error = remaining
 
     def equalities(self, error):
-        """Make the fewest sizes equal with which a function runs; the error that is left."""
+        """Make as few sizes equal as let the failing operation run; returns the next error, or
+        None."""
         column, before = self.expression.column_of(error), dict(self.equal)
         sizes = [self.root(_plain(size)) for shape in getattr(error, "shapes", ()) for size in shape
                  if _plain(size) is not None]

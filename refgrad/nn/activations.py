@@ -11,9 +11,8 @@ that are closed under differentiation, neither overflow nor cancel in the tails,
     sech^2(x) = 1 / cosh^2 x             sech^2' = -2 tanh sech^2
     sigma(x)  = 1 / (1 + e^-x)           sigma'  = sech^2(x / 2) / 4
 
-(sigma' is also y (1 - y), but 1 - y loses all digits as y tends to 1.)
-    |x| and max(x, 0) stand only in what is
-computed, never in what is differentiated: each of the three is a primitive.
+(sigma' is also y (1 - y), but 1 - y loses all digits as y tends to 1.)  Each of the three is a
+primitive: |x| and max(x, 0) are used to compute it, and are not differentiated.
 """
 
 import math

@@ -11,7 +11,7 @@ from .arguments import expected, shape_of
 
 
 def sizes_of(function, argument, value, k, least=1):
-    """An integer for each of k axes, of one for all of them or of k."""
+    """A tuple of k integers, made from one integer for all axes or from a sequence of k."""
     parts = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     wanted = f"an integer or {k} of them" if k > 1 else "an integer"
     try:
@@ -48,7 +48,7 @@ def images_of(function, input, k):
 
 
 def same_numbers(function, **arrays):
-    """Check that arrays hold real numbers, and not integers some of them and floats the others."""
+    """Check that arrays hold real numbers: all of them floats, or all of them integers."""
     kinds = {}
     for argument, x in arrays.items():
         shape_of(function, argument, x)
@@ -69,9 +69,9 @@ class Windows(NamedTuple):
 
 
 def windows_of(function, shape, k, kernel_size, stride, padding, dilation=1, ceil_mode=False):
-    """The windows over the last k axes of an input of that shape, which padding has lengthened.
+    """The windows over the last k axes of an input of that shape, before padding.
 
-    With ceil_mode a last window may reach beyond the end, if it does not start there.
+    With ceil_mode the last window may reach beyond the padded end, if it does not start there.
     """
     size = sizes_of(function, "kernel_size", kernel_size, k)
     stride = size if stride is None or stride == () else sizes_of(function, "stride", stride, k)
@@ -94,9 +94,9 @@ def windows_of(function, shape, k, kernel_size, stride, padding, dilation=1, cei
 
 
 def adaptive_intervals(function, shape, k, output_size):
-    """Starts and stops of as many intervals of each axis as asked for (None: one for each entry).
+    """For each axis the starts and stops of output_size intervals (None: one for each entry).
 
-    They cover the axis: interval i of m reaches from floor(i n / m) to ceil((i + 1) n / m).
+    Interval i of m reaches from floor(i n / m) to ceil((i + 1) n / m), so that they cover the axis.
     """
     parts = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * k
     sizes = [n if m is None else m for m, n in zip(parts, shape[-k:])] if len(parts) == k else parts

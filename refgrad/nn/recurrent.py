@@ -126,10 +126,9 @@ def gru_cell(input: Array, hx: Array, w_ih: Array, w_hh: Array, b_ih: Array | No
              b_hh: Array | None = None) -> Array:
     """h_next = (1 - sigma(z)) n + sigma(z) h  with  n = tanh(a_n + sigma(r) b_n).
 
-    a_r, a_z and a_n are the three parts of W_ih x + b_ih, b_r, b_z and b_n those of W_hh h + b_hh,
-        r = a_r + b_r and
-    z = a_z + b_z.  1 - sigma(z) is computed as sigma(-z), which does not cancel.
-        Cho et al. (2014).
+    a_r, a_z and a_n are the three parts of W_ih x + b_ih, b_r, b_z and b_n those of W_hh h + b_hh;
+    r = a_r + b_r and z = a_z + b_z.  1 - sigma(z) is computed as sigma(-z), which does not cancel.
+    Cho et al. (2014).
 
     Arguments, result and errors as those of rnn_tanh_cell, with (3 hidden) rows.  As
     torch.gru_cell.

@@ -85,7 +85,8 @@ def test_indicators_in_bound_mode():
 
 
 def test_one_object_is_one_number():
-    """A cell that was taken twice ties with itself; indicators never share cells."""
+    """An entry that is taken twice is equal to itself, although its ball is wide; the indicators of
+    two comparisons are different numbers."""
     x = Ball([1.0, 2.0]) / 3
     pair = np.stack([x[1], x[1], x[0]])
     assert (np.max(pair).overlaps(x[1]) and np.argmax(pair) == 0
@@ -267,7 +268,7 @@ def test_the_face_of_an_ndarray():
         iter(b[0, 0, 0])
 
 
-#: What nobody has said of balls yet.
+#: Functions that balls do not implement.
 WITHOUT = np.round,
 
 

@@ -1,4 +1,4 @@
-"""Networks written down by refgrad.jit, in every mode and dtype, judged by what balls prove."""
+"""Networks jitted by refgrad.jit, in every mode and dtype, judged by what balls prove."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,5 @@
-"""Right gradients at points where what they are judged by is hard to know: none is called wrong,
-and
-faults still are."""
+"""Right gradients at points where the exact derivative is hard to find: none is called wrong, and
+planted faults still are."""
 
 import math
 import warnings

@@ -1,4 +1,4 @@
-"""Functions written down: the same values and derivatives, on other numbers too, and nothing shared
+"""Jitted functions: the same values and derivatives, on other numbers too, and nothing shared
 with anybody."""
 
 import itertools
@@ -20,7 +20,7 @@ from .checks import close, curved
 
 
 def drawn(rule, case):
-    """The program of a case, and numbers for it: those that it is written down with, and others."""
+    """The program of a case, and numbers for it: those that it is traced with, and others."""
     return (case.program(callable_of(rule)),
             *(case.draw(np.random.default_rng(seed)) for seed in (1, 2)))
 

@@ -189,7 +189,7 @@ def test_what_stays_the_same_is_replayed(state):
     "ran.append(1)", "ran.extend([1])", "global n; n += 1", "calls[0] += 1", "log['n'] += 1",
     "m.calls += 1", "m.log.append(len(ran2))"])
 def test_what_is_only_written_is_not_read(body):
-    """A function may count how often it is written down."""
+    """A function may count how often it is traced."""
     f, _ = made("ran, ran2, n, calls, log = [], [], 0, [0], {'n': 0}\nclass M: pass\n"
                 f"m = M(); m.calls, m.log = 0, []\ndef f(x):\n {body}\n return x * 2")
     fast = rg.jit(f)

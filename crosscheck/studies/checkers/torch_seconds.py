@@ -13,7 +13,7 @@ from ... import check
 from ..timing import equal_threads, spread, take_turns
 from . import SECONDS
 
-#: The column ratio is the median over the turns of the time in parts of this one's.
+#: The column ratio is the median over the turns of the time relative to this one's.
 YARDSTICK = "torch gradcheck slow"
 
 

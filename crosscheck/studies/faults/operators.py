@@ -1,8 +1,8 @@
 """Mutation operators: the mistakes that people make when they write derivatives by hand.
 
 An operator is a function of one `Call` of a rule and returns what the faulty rule returns; or None
-where the mistake cannot be made, for want of a second argument, a square shape, an axis.  Then the
-rule stays right.  It is written in NumPy functions, as rules are, so that it runs on floats, balls
+where the mistake cannot be made, as when there is no second argument, square shape or axis.  Then
+the rule stays right.  It is written in NumPy functions, as rules are, so that it runs on floats, balls
 and traced arrays alike.
 """
 

@@ -18,15 +18,15 @@ from refgrad.tracer import bare
 
 from .operators import OPERATORS, Call, is_real
 
-#: Which rules of an argument are wrong: one of them, or both alike, as where both are written as
-#: one.
+#: Which rules of an argument are wrong: the vjp, the jvp, or both in the same way, as happens where
+#: they are written once.
 SIDES = ("vjp", "jvp", "both")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A mistake in a primitive's rules for one argument.  Plain data: it names what `planted` looks
-    up."""
+    """A mistake in a primitive's rules for one argument.  It holds names alone, which `planted`
+    looks up."""
 
     primitive: str
     operator: str
@@ -149,7 +149,8 @@ class Site:
         return tuple(map(draw, like)) if isinstance(like, tuple) else draw(like)
 
     def fitted(self, primitive, side, argument, result):
-        """A rule's result in the shape that the engine gives it; ValueError if it has none such."""
+        """A rule's result in the shape that the engine gives it; ValueError if it has no such
+        shape."""
         if side == "vjp":
             return fit(result, self.arrays[argument], primitive, argument)
         return spread(result, self.result)

@@ -1,5 +1,5 @@
-"""The memory that a gradient takes: over what must be kept, by problem; against depth, with and
-without checkpoint."""
+"""Plots of the memory that a gradient takes: relative to what must be kept, and against depth, with
+and without checkpoint."""
 
 import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
@@ -41,7 +41,7 @@ def _over_the_limit(ax, cases):
         ax.axvline(x, color="black", lw=1.3, ls=line, label=name)
     ax.set(xlim=(0, 1.15 * max(worst.max() if len(worst) else 1, MOST)),
            ylim=(len(names) - 0.5, -0.5), yticks=range(len(names)), yticklabels=names,
-           xlabel="peak, in parts of what must be kept",
+           xlabel="peak, relative to what must be kept",
            title="Without checkpoint: what is kept without need")
     ax.tick_params(axis="y", length=0)
     ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=4, frameon=False, fontsize=8,

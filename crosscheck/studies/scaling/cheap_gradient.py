@@ -30,7 +30,7 @@ def sizes(quick):
 
 
 def nets(seed, width):
-    """The same net for each library, and for refgrad written down."""
+    """The same net for each library, and for refgrad with jit."""
     rng = np.random.default_rng([seed, width])
     x = rng.standard_normal((BATCH, width))
     weights = rng.standard_normal((LAYERS, width, width)) * np.sqrt(2 / width)

@@ -202,6 +202,6 @@ def plot_cheap_gradient(frame):
             fontsize=8.5, color="#555555")
     ax.grid(axis="y", lw=0.4, alpha=0.6)
     _label_ends(ax, widths[-1] * 1.05, labels, apart=13)
-    ax.set_title("Value and gradient cost a few times the value, at any number of parameters", loc="left",
-                 fontsize=11)
+    ax.set_title("Value and gradient cost a few times the value, at any number of parameters",
+                 loc="left", fontsize=11)
     return figure

@@ -135,7 +135,7 @@ class DeepNet:
 
 
 class WrittenDeepNet(DeepNet):
-    """The same, written down."""
+    """The same, jitted."""
 
     library = "refgrad.jit"
 

@@ -16,12 +16,12 @@ from ..study import Command, Study, Table
 #: seconds       of a call, the median of the rounds
 #: ratio         to the hand-written version: the median over the rounds; low, high: its 95 %
 #:               confidence interval, or the whole range if there are fewer than six rounds
-#: over_refgrad  the same, in parts of refgrad's time; over_jit: of that of refgrad.jit
+#: over_refgrad  the same, relative to refgrad's time; over_jit: of that of refgrad.jit
 #: rounds        that count; thrown_away: blocks during which something else had the processor
 #: busy          processor time over wall time, the median: more than 1 if several threads are at
 #:               work
 #: threads       that every library may start
-#: off           the largest error of the gradients, in parts of what rounding explains; see
+#: off           the largest error of the gradients, relative to what rounding explains; see
 #:               problems.rounding
 #: note          why there is no time: it computes something else, or it failed
 NUMBERS = ("seconds", "ratio", "low", "high", "over_refgrad", "over_jit", "rounds", "thrown_away",

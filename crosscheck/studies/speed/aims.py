@@ -14,15 +14,15 @@ SMALL = ("MLP 8", "MLP 32", "tanh MLP 32", "64 tanh layers of 32", "batch norm 3
 NARROW, MIDDLE, WIDE = ("MLP 8", "MLP 32", "tanh MLP 32"), ("MLP 128", "MLP 512", "tanh MLP 128"), (
     "MLP 1024", "MLP 2048")
 NETS = ("CNN", "transformer block", "LSTM, 64 steps")
-#: The two ways to run refgrad -> the column with the others' time in parts of that.
+#: The two ways to run refgrad -> the column with the others' time relative to that.
 WAYS = {OURS: "over_refgrad", WRITTEN: "over_jit"}
 
 
 @dataclass(frozen=True)
 class Aim:
-    """A limit for the worst of all problems and dtypes: for `contender`'s time in parts of
-    refgrad's, at least; for refgrad's own in parts of the hand-written version's, at most.  Judged
-    for refgrad as it is, and written down."""
+    """A limit that the worst of all problems and dtypes has to keep: the least `contender`'s time
+    relative to refgrad's, or the most of refgrad's own time relative to the hand-written version's.
+    Judged for refgrad without jit and with it."""
 
     what: str
     limit: float
@@ -90,15 +90,15 @@ def _of_equal_threads(frame):
     for name, problems in (("8 to 32", NARROW), ("128 to 512", MIDDLE), ("1024 and more", WIDE)):
         spans = [_span(frame, problems, way, "ratio") for way in WAYS]
         if all(spans):
-            parts.append(f"{spans[0]} at width {name} ({spans[1]} written down by jit)")
+            parts.append(f"{spans[0]} at width {name} ({spans[1]} with jit)")
     said = []
     if parts:
-        said.append("for value and gradient of an MLP refgrad takes, in parts of NumPy by hand, "
+        said.append("for value and gradient of an MLP refgrad takes, relative to NumPy by hand, "
                     f"{', '.join(parts)}")
     spans = [_span(frame, NETS, way, "ratio") for way in WAYS]
     if all(spans):
         said.append(f"for a CNN, a transformer block and an LSTM it takes {spans[0]} "
-                    f"({spans[1]} written down by jit)")
+                    f"({spans[1]} with jit)")
     spans = [_span(frame, SMALL, "torch", column) for column in WAYS.values()]
     if all(spans):
         said.append(f"on small nets torch takes {spans[0]} times as long as refgrad, {spans[1]} "

@@ -4,7 +4,7 @@ process.
 A block is as many calls as take BLOCK seconds, after a pause in which the processor comes to rest.
 A block during which the process did not have a processor to itself is thrown away and asked for
 again.  All are measured with one thread, and with as many as libraries start if nobody tells them.
-The figure of a contender is the median, over the rounds, of its time in parts of the hand-written
+The figure of a contender is the median, over the rounds, of its time relative to the hand-written
 version's time in the same round.
 """
 
@@ -100,7 +100,7 @@ def measure(workers, problem, dtype, seed, effort):
 
 
 def apart(found, expected, dtype):
-    """The largest error of the value and of any array, in parts of its largest entry; inf for what
+    """The largest error of the value and of any array, relative to its largest entry; inf for what
     is not alike."""
     (value, gradients), (right, leaves) = found, expected
     pairs = [*zip(gradients, leaves), *([] if value is None else [(value, right)])]

@@ -14,7 +14,7 @@ CLASSES = 10
 IMAGES, SIDE, KERNEL = 32, 16, 3        # of the CNN, whose images are squares with one channel
 SEQUENCES, TOKENS, HEADS = 8, 16, 4     # of the transformer block
 STREAMS = 32                            # of the LSTM: how many run beside each other
-#: How far the two largest of a pooling window are apart at least, in parts of the largest of all.
+#: How far the two largest of a pooling window are apart at least, relative to the largest of all.
 APART = 5e-6
 
 

@@ -1,4 +1,4 @@
-"""Who is how fast: a row for each problem, the time in parts of the hand-written version's,
+"""Who is how fast: a row for each problem, the time relative to the hand-written version's,
 contenders by colour."""
 
 import numpy as np
@@ -39,7 +39,7 @@ def plot_speed(table):
         ax.axvline(1, color="black", lw=1.2, zorder=1)
         ax.set(xscale="log", ylim=(len(problems) - 0.5, -0.5), yticks=range(len(problems)),
                yticklabels=problems, title=f"{dtype}, {in_words(threads)}",
-               xlabel="time in parts of NumPy by hand (the black line)")
+               xlabel="time relative to NumPy by hand (the black line)")
         ax.xaxis.set_major_locator(FixedLocator(TICKS))
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_locator(NullLocator())

@@ -155,7 +155,7 @@ def stepped(parameters, gradients):
 
 
 def rounding(problem, dtype):
-    """How far a right gradient may be from the exact one, in parts of the largest entry of each
+    """How far a right gradient may be from the exact one, relative to the largest entry of each
     array.
 
     A sum of n products is off by at most n eps of the sum of their sizes.  The longest way from a

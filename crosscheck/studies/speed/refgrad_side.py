@@ -1,5 +1,4 @@
-"""refgrad: the transform of a program that its user would write, run as it is and written down
-(jit)."""
+"""refgrad: the transform of a program that its user would write, without jit and with it."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def sections(folder, speed, times):
     refused or failed."""
     versions = ", ".join(dict.fromkeys(speed["version"]))
     text = [aims.sentence(speed) + ".",
-            "The time of value and gradient in parts of that of NumPy written by hand: medians "
+            "The time of value and gradient relative to that of NumPy written by hand: medians "
             "over rounds in random order, in brackets their 95 % confidence interval. "
             "Before anything is timed its answers are compared with the "
             "exact ones. Each contender has a process of its own, in which every library may start "
@@ -44,7 +44,7 @@ def sections(folder, speed, times):
     judged = aims.judged(speed)
     shown = ([table(judged, "What the project set out to reach, and the worst case of each")]
              if len(judged) else [])
-    shown.append(table(measure.side_by_side(speed), "Time in parts of NumPy by hand"))
+    shown.append(table(measure.side_by_side(speed), "Time relative to NumPy by hand"))
     if times is not None:
         shown.append(table(profile.side_by_side(times),
                            "Where refgrad's time goes, float32 (a profile, to which calls look "

@@ -47,7 +47,7 @@ class Contender:
         return fastest
 
     def block(self, calls):
-        """(seconds of a call, processor time in parts of it), after a call that refills the
+        """(seconds of a call, processor time relative to it), after a call that refills the
         caches."""
         gc.collect(0)
         gc.disable()

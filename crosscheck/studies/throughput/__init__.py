@@ -9,8 +9,8 @@ from ..study import Study, Table
 #: both            of the gradient's and of the second order's
 #: check           of the whole check, as `crosscheck run` makes it
 #: gradcheck, gradgradcheck  seconds of torch's, slow mode, defaults
-#: ratio           gradcheck in parts of proof; ratio_both: both of torch's in parts of both;
-#:                 ratio_check: gradcheck in parts of check
+#: ratio           gradcheck relative to proof; ratio_both: both of torch's relative to both;
+#:                 ratio_check: gradcheck relative to check
 #: digits          to which the gradient on balls and differences agree, in the array where they are
 #:                 fewest; digits_gradcheck: the same of torch's gradient and gradcheck's
 #:                 differences, in float64

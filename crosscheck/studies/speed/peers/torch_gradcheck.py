@@ -37,7 +37,7 @@ class Subject:
             raise Refused(str(error)) from error
 
     def digits(self, sizes):
-        """To how many digits gradcheck's differences and torch's gradient agree, in parts of
+        """To how many digits gradcheck's differences and torch's gradient agree, relative to
         `sizes`, one for each input: the fewest, and none if they agree in nothing; nan where the
         sizes are not known."""
         if not sizes:
