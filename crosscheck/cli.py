@@ -147,8 +147,8 @@ def check_function(
                                                  help="Write every verdict to this file.")] = None):
     """Check the derivatives of your own function. It takes seconds if that is small.
 
-    Exit status: 0 if they are right, 1 if anything is wrong, 3 if of some derivative nothing could
-    be decided, 2 if the function could not be checked.
+    Exit status: 0 if they are right, 1 if anything is wrong, 3 if some derivative could not be
+    decided, 2 if the function could not be checked.
 
     Examples:
 

@@ -12,11 +12,11 @@ from threading import Lock
 
 from .processes import Processes, WorkerLost
 
-#: How many tasks are under way at once for each worker: enough that none waits, few enough to stay
-#: in memory.
+#: How many tasks are handed in at once for each worker: enough that no worker waits, few enough to
+#: fit into memory.
 AHEAD = 4
 
-#: So many seconds a cluster may take to have its first worker.
+#: How many seconds a cluster may take until it has its first worker.
 PATIENCE = 60
 
 #: The packages on which the numbers in the tables depend.

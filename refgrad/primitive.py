@@ -7,9 +7,8 @@ A primitive is a function with its differential and its adjoint, together in one
     <g, dy> = <f'(x)*[g], dx>   moving d to the right gives the adjoint, the vjp:  g -> f'(x)*[g]
 
 Rules are one line of mathematics for each argument, written with NumPy functions.  They never ask
-what the
-elements of their arrays are, so the same rule runs on floats, on traced arrays (any order of
-derivative), and on any other array that speaks NumPy's protocols.  Broadcasting, accumulation,
+what the elements of their arrays are, so the same rule runs on floats, on traced arrays (any order
+of derivative), and on any other array that speaks NumPy's protocols.  Broadcasting, accumulation,
 dtypes and shape checks are not the rules' business: they happen once, in `Primitive.pull` and
 `Primitive.push`.
 

@@ -59,7 +59,7 @@ def owner_of(x: np.ndarray) -> np.ndarray:
 
 
 def _references(x):
-    """How many references there are to what is looked up only for this call."""
+    """The reference count of an object that is passed straight from a list, without a name."""
     return getrefcount(x)
 
 

@@ -2,8 +2,7 @@
 
 All subjects have one interface: the value, and in each mode the derivatives of the scalar s(x) =
 <G, f(x)> for given weights G, in a given dtype.  So a function with any result has a gradient (the
-vjp of G) and a slope along v
-(<G, jvp(v)>), and both orders are judged alike.
+vjp of G) and a slope along v (<G, jvp(v)>), and both orders are judged alike.
 """
 
 from __future__ import annotations

@@ -144,14 +144,15 @@ def test_noise_grows_with_the_value_and_with_the_step(value, t, noise):
 
 @pytest.mark.parametrize("scale", [1.0, 1e200, 1e-200])
 def test_the_noise_of_values_on_a_grid(scale):
-    """Of 1, -1, 1 ... the kth differences are 2^k, of which k!^2 / (2k)! makes 2, 8/3, 3.2."""
+    """The kth differences of 1, -1, 1 ... are ± 2^k; their squares times k!^2 / (2k)! estimate the
+    variance: 2, 8/3, 3.2 for k = 1, 2, 3."""
     n, signs = np.arange(8.0), (-1.0) ** np.arange(8)
     deviation, freedom, sure = lines._deviation(scale * signs)
     assert (deviation, freedom, sure) == (pytest.approx(np.sqrt(2) * scale), 7, True)
-    # The second differences know no slope.
+    # A slope does not show in second differences.
     deviation, freedom, sure = lines._deviation(scale * (10 * n + signs))
     assert (deviation, freedom, sure) == (pytest.approx(np.sqrt(8 / 3) * scale), 6, True)
-    # Only from the fifth on do they know no fourth power.
+    # A fourth power does not show from the fifth differences on.
     deviation, freedom, sure = lines._deviation(scale * (100 * n ** 4 + signs))
     assert (deviation, freedom, sure) == (pytest.approx(np.sqrt(4 ** 5 / 252) * scale), 3, True)
     # Without noise the largest of the last three counts: fifth differences of 720 (2.5, 3.5, 4.5).
@@ -163,7 +164,7 @@ def test_the_noise_of_values_on_a_grid(scale):
 
 
 def stairs(width):
-    """0.3 and 0.3 + 1e-6 by turns."""
+    """A function with the values 0.3 and 0.3 + 1e-6 on alternate steps of this width."""
     return lambda x: 0.3 + 1e-6 * (np.floor(x["a"] / width + 0.5) % 2)
 
 
@@ -206,7 +207,7 @@ def test_noise_that_is_the_same_far_from_x_does_not_grow():
 
 
 def test_noise_that_begins_where_x_is_left_grows_with_the_step():
-    """As sums round, of which the terms are as large as the step."""
+    """So does the rounding of sums whose terms are as large as the step."""
     for x, growth in ((0.01, True), (1.0, False)):
         def f(there):
             away = {"a": there["a"] - x}
@@ -225,9 +226,9 @@ def test_what_three_intervals_make():
     found = judged((2, 1), (1, 0.25), (3, 0.5))  # left and right differ: from 0.75 to 3.5
     assert found.kink and (found.value, found.uncertainty) == (2.125, 1.375) and found.noise == 0.5
     assert (found.left, found.right) == ((1, 0.25), (3, 0.5))
-    found = judged((2, 0.5), (1, 1), (2, 0.75))  # they agree, and central knows more
+    found = judged((2, 0.5), (1, 1), (2, 0.75))  # they agree, and central is the narrowest
     assert not found.kink and (found.value, found.uncertainty) == (2, 0.5)
-    found = judged((2, 1), (1, 0.75), (2, 0.5))  # both know more than central
+    found = judged((2, 1), (1, 0.75), (2, 0.5))  # both are narrower than central
     assert (found.value, found.uncertainty) == (1.5, 0.75)
     found = judged((2, np.inf), (1, 0.75), (2, 0.5))
     assert found.reason == "does not converge" and found.kink  # as at a jump

@@ -2,8 +2,8 @@
 
 An operator is a function of one `Call` of a rule and returns what the faulty rule returns; or None
 where the mistake cannot be made, as when there is no second argument, square shape or axis.  Then
-the rule stays right.  It is written in NumPy functions, as rules are, so that it runs on floats, balls
-and traced arrays alike.
+the rule stays right.  It is written in NumPy functions, as rules are, so that it runs on floats,
+balls and traced arrays alike.
 """
 
 from __future__ import annotations

@@ -1,19 +1,15 @@
 """A tensor that carries an array, and the mode under which a torch program runs on such tensors.
 
-The array is whatever speaks NumPy's protocols: on Balls the program is enclosed, on a Tracer of
-Balls
-its exact gradient comes out, on Symbols its formula. torch's autograd is off: the program alone
-runs.
+The array is of any type that speaks NumPy's protocols: Balls enclose the results of the program, a
+Tracer of Balls gives its exact gradient, Symbols give its formula. torch's autograd is off: the
+program alone runs.
 
-Arrays are values here, and tensors are places: the entries of a tensor and of its views stand in
-one
-`Place`, each write of which puts a new array there, and a view reads it through the same NumPy
-functions
-that made the view. So writes in place alias as torch's do, on arrays that cannot be written to.
+Arrays are values here, and tensors are places: a tensor and its views share one `Place` that holds
+an array. A write puts a new array there, and a view reads it through the same NumPy functions that
+made the view. So writes in place alias as torch's do, although the arrays cannot be written to.
 
-Tensors that the program makes or brings itself stay torch's own. A tensor of floats among them that
-is
-written to gets a `Place` of its own then, and is itself left as it was.
+Tensors that the program makes or brings itself stay torch's own. If one of floats is written to, it
+gets a `Place` of its own then, and is itself left as it was.
 """
 
 from __future__ import annotations

@@ -1,18 +1,16 @@
 """The table from ATen's operations to lines of NumPy.
 
 A line is a function of the operation's own arguments, in the order of its schema, with arrays in
-the
-place of tensors. It returns an array, or a tuple of arrays where the operation returns several. So
+the place of tensors. It returns an array, or a tuple of arrays where the operation returns several.
+So
 
     operation("mul", np.multiply)
 
 gives a meaning to aten.mul.Tensor and aten.mul.Scalar, to aten.mul_ (which writes the result into
-its
-first argument) and to aten.mul.out. One overload may have a line of its own:
+its first argument) and to aten.mul.out. One overload may have a line of its own:
 ``operation("max.dim", …)``.
-An operation that writes to arguments beside what it returns has a line that gives both: first what
-it
-returns, then what it writes, in the order of its arguments.
+An operation that also writes to arguments has a line that gives both: first what it returns, then
+what it writes, in the order of its arguments.
 """
 
 from __future__ import annotations
