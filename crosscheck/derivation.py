@@ -16,7 +16,8 @@ from refgrad.tree import flatten
 from .subjects.aten import carried
 
 
-def derive(f: Callable, wrt: Any = None, check: bool = True, **shapes) -> Derivation:
+def derive(f: Callable[..., Any], wrt: str | tuple[str, ...] | None = None, check: bool = True,
+           **shapes: Any) -> Derivation:
     """Derive the gradient of a torch function or Module, as `refgrad.derive` does of a NumPy
     program.
 
@@ -29,7 +30,7 @@ def derive(f: Callable, wrt: Any = None, check: bool = True, **shapes) -> Deriva
             Module's parameters have their own
 
         >>> layer = torch.nn.Linear(3, 2)
-        >>> print(crosscheck.derivation.derive(layer, "input", input=("m", 3)).gradient)
+        >>> print(crosscheck.derive(layer, "input", input=("m", 3)).gradient)
         G weight
 
     Raises what `refgrad.derive` raises, and NotImplementedError for an operation of torch that has
