@@ -54,8 +54,8 @@ def check(f: Callable[..., Any], *inputs: Any, gradient: Callable[..., Any] | bo
                None for all
     symmetric  names of inputs that are symmetric matrices: the gradient must be right along
                symmetric directions
-    surrogate  the NumPy function whose gradient a straight-through estimator stands for; f's own
-               value is another's
+    surrogate  the NumPy function whose gradient a straight-through estimator stands for; f itself
+               may have other values
     quick      few points and first derivatives alone: seconds where all takes minutes
     thorough   look at all points even after a clear failure at the inputs as given
     kwargs     keyword arguments of f, as a dict; their floats are differentiated too

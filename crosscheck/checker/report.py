@@ -33,7 +33,7 @@ MOST_ULPS = 1000
 
 
 class GradientError(AssertionError):
-    """A derivative is wrong, or nothing could be decided; the message is the report, `.report` the
+    """A derivative is wrong, or could not be decided; the message is the report, `.report` the
     object."""
 
     def __init__(self, report: Report) -> None:
@@ -46,11 +46,11 @@ class Report:
 
     outcome    "ok": the derivatives are right, in every dtype; "wrong": some derivative is wrong,
                no number where a finite value exists, or its code misbehaves; "undecided": nothing
-               wrong was found, but of some first derivative nothing could be decided
+               wrong was found, but some first derivative could not be decided
     ok         whether the outcome is "ok"
     verdicts   every `Finding`
     failures   those that make it wrong
-    undecided  (argument, dtype) of the first derivatives of which nothing was decided
+    undecided  (argument, dtype) of the first derivatives that were not decided
     how        what the derivatives were measured by: "balls" or "differences"
     why        why by differences
     culprit    of refgrad's rules, the primitive that is at fault for the first failure, looked for

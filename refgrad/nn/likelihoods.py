@@ -46,9 +46,8 @@ excess = declare(
     scales=(-45, 0))
 
 _of_probabilities = declare(
-    None, """y = -t log p - (1 - t) log(1 - p),  each logarithm held at -100 where it is less
-    dy = (p - t) / (p (1 - p)) dp + (log(1 - p) - log p) dt,  without the terms of a logarithm that
-    is held""",
+    None, """y = -t log p - (1 - t) log(1 - p);  a logarithm less than -100 is replaced by -100
+    dy = (p - t) / (p (1 - p)) dp + (log(1 - p) - log p) dt;  one that is replaced is constant""",
     _slope_of_probability, lambda p: _log_of_rest(p) - _log(p), name="binary_cross_entropy",
     kind=KINKED,
     forward=lambda p, t: -(t * _log(p) + (1 - t) * _log_of_rest(p)), domain="unit interval",

@@ -242,10 +242,9 @@ singular = declare(
     and  y_ij = (p_ij - p_ji) / 2 / (s_i + s_j).  What of dU is perpendicular to U, (I - U U') dA V
          = (I - U U') dU S,
     so  dU = U O + (I - U U') dA V S^-1  and  dV = V N + (I - V V') dA' U S^-1
-    <G, U O> + <H, V N> = <K + M, X> + <K - M, Y>  with  K = U' G, M = V' H,
-        as in `spectrum` turned to P; and
-    <G, (I - U U') dA V S^-1> = <(I - U U') G S^-1 V', dA>.
-        Where s_i = 0, ds_i is 0 by convention, as of |x| at 0.""",
+    <G, U O> + <H, V N> = <K + M, X> + <K - M, Y>  with  K = U' G, M = V' H, which is brought to P
+    as in `spectrum`; and  <G, (I - U U') dA V S^-1> = <(I - U U') G S^-1 V', dA>.
+    Where s_i = 0, ds_i is 0 by convention, as of |x| at 0.""",
     name="singular", forward=lambda A: tuple(np.linalg.svd(A, full_matrices=False)), multiple=True,
     unused=True,
     stacked=True, takes="A", jvp=(_singular_jvp,), vjp=(_singular_vjp,), cases=[

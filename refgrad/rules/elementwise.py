@@ -179,9 +179,9 @@ def _zero_or_over(a, b):
 
 
 quotient = declare(
-    None, """y = a / b,  dy = (da - y db) / b;  where b = 0, under an a that is 0 as well, y is 0,
-        and infinitely steep
-    in a (a direction x / |x|, for which 0 would be a wrong slope without a warning)""",
+    None, """y = a / b,  dy = (da - y db) / b
+    Where a and b are both 0, as in the direction x / |x|, y is 0 and infinitely steep in a: a slope
+    of 0 would be wrong without a warning.""",
     name="quotient", kind=KINKED, forward=_zero_or_over, formula=_zero_or_over, pointwise=True,
     vjp=(lambda g, b: _steeply(g, b), lambda g, y, b: -quotient(g * y, b)),
     cases=[Case((3, 4), (4,), domain="nonzero")],
