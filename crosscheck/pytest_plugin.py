@@ -1,5 +1,5 @@
-"""The pytest plugin: a fixture `crosscheck` that checks gradients, and the option
-    ``--crosscheck-seed``.
+"""The pytest plugin: a fixture `crosscheck` that checks gradients, and an option
+``--crosscheck-seed``.
 
     def test_my_gradient(crosscheck):
         crosscheck(f, x, gradient=df)              # fails with the report's table

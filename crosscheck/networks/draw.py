@@ -1,8 +1,8 @@
 """Drawing networks, guided by coverage.
 
-First each layer and each loss alone, then deeper and wider networks.  Every next layer is the one
-that was met least often, and of those the one whose family came least often after the family of the
-layer before it: so all pairs of families occur long before chance alone would bring them.
+First come networks of each layer and each loss alone, then deeper and wider ones.  The next layer
+is always one that was met least often, and among those one whose family came least often after the
+family of the layer before it.  So all pairs of families occur long before chance would bring them.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ ID = re.compile(
 #: Each network depends on those before it in its block of so many.
 BLOCK = 1000
 
-#: So many networks a seed has.
+#: How many networks a seed has.
 MOST = 10 ** 12
 
 
@@ -165,7 +165,7 @@ def _kind(rng, coverage):
 
 
 def _meet(met, previous, name):
-    """Count a layer and its pair; its family is then the one before the next."""
+    """Count a layer, and the pair of the last layer's family and its own."""
     family = named(name).family
     met.layers[name] += 1
     met.pairs[previous, family] += 1

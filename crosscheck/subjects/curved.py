@@ -1,10 +1,10 @@
 """Curved functions, with rules of their own, that surround an operation whose second derivatives
 are tested.
 
-A rule's result depends on the cotangent, or the tangent, that it is handed; a rule that forgets so
-is seen only where that varies, too.  So the arguments are bent on the way in and the results on the
-way out.  None of it is made of primitives of the table, whose faults would be taken for those of
-the operation.
+The derivative of a rule's result with respect to its cotangent, or tangent, is part of the second
+derivative.  If it is wrong, that shows only where the cotangent or tangent depends on the inputs.
+So the arguments go through a curved function first, and so do the results.  These functions use no
+primitives of the table, whose faults would be taken for those of the operation.
 """
 
 from __future__ import annotations

@@ -12,9 +12,14 @@ from .table import WAYS
 
 @dataclass(frozen=True)
 class Library:
-    """name; own: the type of its arrays; give, take: from NumPy's arrays to its own and back;
-    lazily: a function -> (its result, whether nothing was computed for it); ways: those of `WAYS`
-    that it is asked for, since a lazy array has no numbers that jit could check."""
+    """An array library.
+
+    own         the type of its arrays
+    give, take  functions from NumPy's arrays to its own, and back
+    lazily      a function that calls another: (its result, whether nothing was computed for it)
+    ways        those of `WAYS` that are tried; not jit for lazy arrays, which have no numbers for it
+                to check
+    """
 
     name: str
     own: type
