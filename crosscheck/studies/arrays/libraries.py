@@ -17,8 +17,8 @@ class Library:
     own         the type of its arrays
     give, take  functions from NumPy's arrays to its own, and back
     lazily      a function that calls another: (its result, whether nothing was computed for it)
-    ways        those of `WAYS` that are tried; not jit for lazy arrays, which have no numbers for it
-                to check
+    ways        those of `WAYS` that are tried; jit is not for lazy arrays, whose numbers it could
+                not check
     """
 
     name: str
