@@ -83,7 +83,7 @@ def test_it_writes_its_table_its_plot_its_line_of_run_json_and_its_section(tmp_p
     assert (tmp_path / "heights.csv").read_text() == "tree,metres\nash,3\noak,4\n"
     assert json.loads((tmp_path / "run.json").read_text())["parts"] == {"trees": "2 trees"}
     html = (tmp_path / "index.html").read_text()
-    for part in (">Trees</h2>", "<li>2 trees</li>", 'src="heights.png"', "oak"):
+    for part in (">Trees</h2>", "<li>2 trees<br>", '<a href="heights.csv">heights.csv</a>', 'src="heights.png"', "oak"):
         assert part in html
 
 
@@ -113,7 +113,7 @@ def test_interrupted_it_writes_what_is_finished_and_ends(tmp_path, monkeypatch):
     said = "interrupted: 2 of 2 trees are measured, and in the report"
     assert said in " ".join(result.output.split())
     html = (tmp_path / "index.html").read_text()
-    assert "<li>2 trees; interrupted, 2 were to be measured</li>" in html
+    assert "<li>2 trees; interrupted, 2 were to be measured<br>" in html
 
 
 def test_what_failed_is_told_by_the_exit_status_once_the_page_is_there(tmp_path):

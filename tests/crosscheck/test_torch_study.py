@@ -237,7 +237,7 @@ def finish(*arguments, **options):
 
 
 def written(folder):
-    return {p.name: p.read_bytes() for p in folder.glob("*.csv")}
+    return {p.name: p.read_bytes() for p in folder.glob("*.csv*")}
 
 
 def test_a_killed_run_goes_on_and_gives_the_same_bytes(tmp_path):

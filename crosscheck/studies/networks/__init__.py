@@ -50,6 +50,8 @@ RUN = Command("run", """
 Check the derivatives of random networks. Writes errors.csv.gz, layers.csv, findings.csv,
 coverage.csv and plots.
 
+240 networks take two minutes of processor time, which the processes share, --quick one.
+
 Examples:
 
 - `python -m crosscheck run --networks 20 --seed 7 --dtype float32 --out /tmp/try`
