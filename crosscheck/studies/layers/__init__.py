@@ -27,7 +27,7 @@ TABLE = Table("layers_opinfo.csv", (
 
 COMMAND = Command("layers", """
 Compare refgrad.nn with torch.nn.functional at all samples of torch's op database. Writes
-layers_opinfo.csv. --quick takes a quarter of a minute.
+layers_opinfo.csv. It takes a minute and a half, --quick a quarter of a minute.
 
 Example: `python -m crosscheck layers --quick --out /tmp/try`
 """, (OUT, SEED, QUICK))

@@ -21,7 +21,7 @@ TABLE = Table("scaling.csv", (
 
 COMMAND = Command("scaling", """
 Measure reverse against forward mode: time and memory against size, and where they cross. Writes
-scaling.csv. --quick takes ten seconds.
+scaling.csv. It takes most of a minute, --quick ten seconds.
 
 Example: `python -m crosscheck scaling --quick --out /tmp/try`
 """, (OUT, SEED, QUICK))

@@ -21,7 +21,7 @@ TABLE = Table("training.csv", ("net", "step", "dtype", "library", "loss", "gradi
 
 COMMAND = Command("training", """
 Train two networks on handwritten digits and one on sums, by refgrad and by torch in lockstep.
-Writes training.csv. --quick takes ten seconds.
+Writes training.csv. It takes ten seconds.
 
 Example: `python -m crosscheck training --quick --out /tmp/try`
 """, (OUT, SEED, QUICK))
