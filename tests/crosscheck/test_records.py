@@ -83,7 +83,8 @@ def test_it_writes_its_table_its_plot_its_line_of_run_json_and_its_section(tmp_p
     assert (tmp_path / "heights.csv").read_text() == "tree,metres\nash,3\noak,4\n"
     assert json.loads((tmp_path / "run.json").read_text())["parts"] == {"trees": "2 trees"}
     html = (tmp_path / "index.html").read_text()
-    for part in (">Trees</h2>", "<li>2 trees<br>", '<a href="heights.csv">heights.csv</a>', 'src="heights.png"', "oak"):
+    for part in (">Trees</h2>", "<li>2 trees<br>", '<a href="heights.csv">heights.csv</a>',
+                 'src="heights.png"', "oak"):
         assert part in html
 
 
