@@ -21,7 +21,7 @@ def plot_errors(errors, networks):
     order = frame.groupby("layer")["ulp_max"].median().sort_values(kind="stable").index.to_list()
     dtypes = list(dict.fromkeys(frame["dtype"])) or ["float64"]
     figure, axes = plt.subplots(1, len(dtypes),
-                                figsize=(3.9 * len(dtypes) + 2, 0.21 * len(order) + 1.4),
+                                figsize=(3.9 * len(dtypes) + 2, 0.21 * len(order) + 2),
                                 sharey=True, squeeze=False, layout="constrained")
     for ax, dtype in zip(axes[0], dtypes):
         for shift, (who, color) in zip((-0.17, 0.17), COLORS.items()):
@@ -57,7 +57,7 @@ def plot_digits(errors, networks, required=40):
     first = frame["mode"].isin(["reverse", "forward"])
     frame = frame.assign(order=np.where(first, "first derivative", "second derivative"))
     order = sorted(frame["layer"].unique(), reverse=True)
-    figure, ax = plt.subplots(figsize=(8, 0.19 * len(order) + 1.5), layout="constrained")
+    figure, ax = plt.subplots(figsize=(8, 0.19 * len(order) + 2.1), layout="constrained")
     for shift, name, color in ((0.17, "first derivative", "#009E73"),
                                (-0.17, "second derivative", "#CC79A7")):
         rows = frame[frame["order"] == name].groupby(["layer", "network"])["digits"].min()
