@@ -53,7 +53,7 @@ def _noticed(ax, table, checkers):
                 ms=4.5, color="black", mfc="none",
                 label=f"shows in {group}" if group != "elsewhere" else "shows elsewhere",
                 clip_on=False)
-    ax.set(xlim=(0, 101), xlabel="%", title="planted faults noticed")
+    ax.set(xlim=(0, 101), xlabel="%", title="planted faults noticed\nbars: all; marks: by where they show")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, frameon=False, fontsize=7,
               handletextpad=0.1)
 
@@ -69,7 +69,7 @@ def _blamed(ax, table, checkers):
             if not np.isnan(s):
                 ax.annotate(f"{s:.1f}" if 0 < s < 10 else f"{s:.0f}", (s, at), xytext=(3, 0),
                             textcoords="offset points", va="center", fontsize=7)
-    ax.set(xlim=(0, 112), xlabel="%", title="right gradients called wrong")
+    ax.set(xlim=(0, 112), xlabel="%", title="right gradients called wrong\n(fewer is better)")
     keys = [plt.Rectangle((0, 0), 1, 1, color="gray", alpha=alpha, label=dtype)
             for dtype, alpha in (("float64", 0.9), ("float32", 0.4))]
     ax.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, frameon=False,
@@ -81,7 +81,7 @@ def _slow(ax, table, checkers):
                      == "faults")].set_index("checker")["seconds"].reindex(checkers).to_numpy(float)
     ax.scatter(1e3 * seconds, np.arange(len(checkers)), color=_colors(checkers), s=28, zorder=3)
     ax.set(xscale="log", xlim=(0.5, 2000), xlabel="milliseconds, median",
-           title="time to check a small function")
+           title="time to check\na small function")
     ax.xaxis.set_major_formatter("{x:g}")
 
 

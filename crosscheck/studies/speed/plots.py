@@ -49,5 +49,6 @@ def plot_speed(table):
                        lw=1.5, label=n)
             for n in who]
     figure.legend(handles=keys, loc="outside lower center", ncols=max(len(who), 1), frameon=False)
-    figure.suptitle("Value and gradient: left is faster", x=0.01, ha="left", fontsize=11)
+    figure.suptitle("Value and gradient: left is faster; lines: 95 % confidence of the median",
+                    x=0.01, ha="left", fontsize=11)
     return figure
