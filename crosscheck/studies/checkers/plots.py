@@ -53,7 +53,8 @@ def _noticed(ax, table, checkers):
                 ms=4.5, color="black", mfc="none",
                 label=f"shows in {group}" if group != "elsewhere" else "shows elsewhere",
                 clip_on=False)
-    ax.set(xlim=(0, 101), xlabel="%", title="planted faults noticed\nbars: all; marks: by where they show")
+    ax.set(xlim=(0, 101), xlabel="%",
+           title="planted faults noticed\nbars: all; marks: by where they show")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, frameon=False, fontsize=7,
               handletextpad=0.1)
 
