@@ -111,11 +111,6 @@ def d_last(x):
     return is_d(x), repr(x)
 
 
-def transposes_of(forms):
-    """How many transposes several formulas have together."""
-    return sum(map(transposes, forms))
-
-
 def transpose_scalar(x):
     """A number that is a product, read from its other end."""
     return mm([transpose(f) for f in reversed(x.factors)]) if type(x) is F.MatMul else x
@@ -124,7 +119,7 @@ def transpose_scalar(x):
 def trace(a, b):
     """The circle of a from i to k and b from i to k: sum_ik a_ik b_ik."""
     as_inner = min((sorted(two, key=d_last) for two in ([a, b], [transpose(a), transpose(b)])),
-                   key=transposes_of)
+                   key=transposes)
     circle = mm([a, transpose(b)])
     if type(circle) is not F.MatMul:
         return F.Trace(circle)
@@ -133,7 +128,7 @@ def trace(a, b):
         rolled.extend(F.MatMul(way[n:] + way[:n], F.MATRIX) for n in range(len(way)))
     best = min(rolled, key=lambda x: (turns(x), repr(x)))
     simple = all(type(x) is not F.MatMul for x in as_inner)
-    if simple and transposes_of(as_inner) <= turns(best):
+    if simple and transposes(as_inner) <= turns(best):
         return F.Inner(*as_inner)
     return F.Trace(best)
 
@@ -167,11 +162,9 @@ def times(number, scalars, body):
 
 
 def transposes(x):
-    """How many transposes of matrices a formula has; that of an inverse counts less."""
-    if not isinstance(x, tuple):
-        return 0
-    here = type(x) is F.T and x.kind == F.MATRIX and (0.5 if type(x.body) is F.Inverse else 1)
-    return here + sum(map(transposes, x))
+    """How many transposes of matrices formulas have; that of an inverse counts less."""
+    return sum(0.5 if type(n.body) is F.Inverse else 1 for n in F.nodes(x)
+               if type(n) is F.T and n.kind == F.MATRIX)
 
 
 def norm_of(square):

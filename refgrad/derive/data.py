@@ -6,7 +6,6 @@ import contextlib
 import contextvars
 import itertools
 import zlib
-from fractions import Fraction
 
 import numpy as np
 
@@ -27,13 +26,12 @@ def told_apart(names):
         NAMES.reset(token)
 
 
-def data_product(term, free):
+def data_product(f, rest, free):
     """Two given arrays that meet on an index of their own are one."""
-    given = [(n, f) for n, f in enumerate(term.factors) if type(f.atom) is Data and f.power == 1
-             and all(len(slot) == 1 for slot in f.slots)]
-    for (n, f), (m, g) in itertools.combinations(given, 2):
-        rest = tuple(h for k, h in enumerate(term.factors) if k not in (n, m))
-        outside = {i for h in rest for i in h.indices} | set(free)
+    for g, others in rest.apart() if _is_plain(f) else ():
+        if not _is_plain(g):
+            continue
+        outside = {*others.indices, *free}
         mine, yours = [s[0] for s in f.slots], [s[0] for s in g.slots]
         meet = [i for i in mine if i in yours and i not in outside]
         kept = [i for i in dict.fromkeys(mine + yours) if i not in meet]
@@ -41,9 +39,11 @@ def data_product(term, free):
             letter = {i: k for k, i in enumerate(dict.fromkeys(mine + yours))}
             one, two, result = ([letter[i] for i in indices] for indices in (mine, yours, kept))
             array = np.einsum(f.atom.array, one, g.atom.array, two, result)
-            made = Factor(given_data(array), tuple((i,) for i in kept), Fraction(1))
-            return Term(term.coefficient, rest + (made,))
-    return None
+            return others.times(Factor(given_data(array), tuple((i,) for i in kept)))
+
+
+def _is_plain(f):
+    return type(f.atom) is Data and f.power == 1 and all(len(slot) == 1 for slot in f.slots)
 
 
 def given_data(array):

@@ -150,8 +150,7 @@ class Derivation(Run):
         if self.level.whole:
             rules = dict.fromkeys(f"{rule} of {p.name}" for rule, p in self.level.whole)
             return "left as rules of the engine: " + ", ".join(rules)
-        forms = [formula.form for formula in self.gradients.values()]
-        if any(has_indices(x) for x in forms):
+        if has_indices([formula.form for formula in self.gradients.values()]):
             return "index notation: the product has no form in matrix notation"
         return None
 
@@ -281,7 +280,7 @@ class Derivation(Run):
 
     def _size_statements(self, forms):
         """Statements that compute the named sizes that the formulas use."""
-        wanted = {n for x in forms for n in size_names(x)}
+        wanted = size_names(forms)
         unused = next("_" * k for k in itertools.count(1) if "_" * k not in self.taken())
         statements = []
         for v in self.variables:

@@ -32,8 +32,8 @@ def factored(s, label):
             rest = factored(quotient, label)
             rest = rest.with_free(i for t in rest.terms for i in t.indices)
             c, factors = (rest.terms[0] if len(rest.terms) == 1
-                          else (Fraction(1), (Factor(Group(rest), (), Fraction(1)),)))
-            return Sum((Term(c, (*factors, Factor(Group(slope), (), Fraction(1)))),), s.free)
+                          else (Fraction(1), (Factor(Group(rest)),)))
+            return Sum((Term(c, (*factors, Factor(Group(slope)))),), s.free)
     terms = sorted(s.terms, key=lambda t: (t.key(label), t.coefficient))
     # What two terms have in common, by their identities; the terms are kept, so that these stay
     # unique.
@@ -74,7 +74,7 @@ def factored(s, label):
             # So that a - b and b - a are known to be of one kind.
             content, group = -content, scaled(group, -1)
         factors = (group.terms[0].factors if len(group.terms) == 1
-                   else (Factor(Group(group), (), Fraction(1)),))
+                   else (Factor(Group(group)),))
         c = content * (group.terms[0].coefficient if len(group.terms) == 1 else 1)
         terms = sorted([*left, Term(c, (*taken, *sizes, *factors))],
                        key=lambda t: (t.key(label), t.coefficient))
@@ -97,12 +97,12 @@ def slopes(s):
 def divided(above, below):
     """(quotient, remainder) of two polynomials in factors; 0 and all, if indices are bound."""
     names, quotient = labels(above.free), []
-    variable = next((f._replace(power=Fraction(1)).key(names) for t in below.terms
+    variable = next((f.base.key(names) for t in below.terms
                      for f in t.factors), None)
 
     def degree(t):
         return sum(f.power
-                   for f in t.factors if f._replace(power=Fraction(1)).key(names) == variable)
+                   for f in t.factors if f.base.key(names) == variable)
 
     lead = max(below.terms, key=degree)
     undo = [f._replace(power=-f.power) for f in lead.factors]
@@ -135,7 +135,7 @@ def under_one_sum(s):
             return s
         parts.append(t.substituted({bound[0]: (shared,)}))
     c, sizes, group = shared_scalars(Sum(tuple(parts), s.free | {shared}))
-    return Sum((Term(c, (*sizes, Factor(Group(group), (), Fraction(1)))),), s.free)
+    return Sum((Term(c, (*sizes, Factor(Group(group)))),), s.free)
 
 
 def in_front(s):
@@ -143,7 +143,7 @@ def in_front(s):
     c, sizes, inside = shared_scalars(s)
     if len(s.terms) < 2 or abs(c) == 1 and not sizes:
         return s
-    return Sum((Term(c, (*sizes, Factor(Group(inside), (), Fraction(1)))),), s.free)
+    return Sum((Term(c, (*sizes, Factor(Group(inside)))),), s.free)
 
 
 def shared_scalars(s):
@@ -152,7 +152,7 @@ def shared_scalars(s):
     sizes = None
     for t in s.terms:
         mine = {f.atom.name: f
-                for f in t.factors if getattr(f.atom, "role", None) == "size" and f.power < 0}
+                for f in t.factors if f.role == "size" and f.power < 0}
         sizes = mine if sizes is None else {
             name: f._replace(power=max(f.power, mine[name].power)) for name, f in sizes.items()
             if name in mine}
@@ -177,7 +177,7 @@ def _content(s):
     return c, Sum(tuple(Term(t.coefficient / c, t.factors) for t in s.terms), s.free)
 
 
-def _matches(f, g, free, known):
+def matches(f, g, free, known):
     """How to call the indices of g so that g is f, given what is known: a dict, or None."""
     if f.power != g.power and (f.power.denominator != 1 or g.power.denominator != 1
                                or (f.power > 0) != (g.power > 0)):
@@ -185,8 +185,7 @@ def _matches(f, g, free, known):
     mine, yours = list(f.indices), list(g.indices)
     if len(mine) > 4:
         return None
-    one = Fraction(1)
-    target = f._replace(power=one).key({i: f"x{n}" for n, i in enumerate(mine)})
+    target = f.base.key({i: f"x{n}" for n, i in enumerate(mine)})
     taken = set(known.values())
     for order in itertools.permutations(yours) if _turns(g) else [yours]:
         pairs = list(zip(mine, order))
@@ -195,7 +194,7 @@ def _matches(f, g, free, known):
         if any(known.get(j, i) is not i or (j not in known and i in taken and i not in free)
                for i, j in pairs):
             continue
-        if g._replace(power=one).key({j: f"x{n}" for n, (_, j) in enumerate(pairs)}) == target:
+        if g.base.key({j: f"x{n}" for n, (_, j) in enumerate(pairs)}) == target:
             return {j: i for i, j in pairs}
     return None
 
@@ -218,13 +217,13 @@ def resemblance(f):
 def _common(s, t, free):
     """The largest product that divides both terms: (its factors, in the indices of s), or None."""
     best, seen = None, set()
-    mine = [(f, resemblance(f)) for f in s.factors if getattr(f.atom, "role", None) != "size"]
+    mine = [(f, resemblance(f)) for f in s.factors if f.role != "size"]
     yours = {}
     for g in t.factors:
         yours.setdefault(resemblance(g), []).append(g)
     seeds = [(f, g) for f, kind in mine for g in yours.get(kind, ())]
     for f, g in seeds:
-        start = None if (id(f), id(g)) in seen else _matches(f, g, free, {})
+        start = None if (id(f), id(g)) in seen else matches(f, g, free, {})
         if start is None:
             continue
         known, pairs, used = dict(start), [(f, g)], [g]
@@ -237,7 +236,7 @@ def _common(s, t, free):
                 for g2 in yours.get(kind, ()):
                     if any(g2 is u for u in used):
                         continue
-                    more = _matches(f2, g2, free, known)
+                    more = matches(f2, g2, free, known)
                     if more is None:
                         continue
                     if not f2.indices or any(i in free or i in known.values() for i in f2.indices):
@@ -290,7 +289,7 @@ def without(term, taken, free, same=False):
     for f in taken:
         kind = resemblance(f)
         for n, g in enumerate(left):
-            found = _matches(f, g, free, known) if resemblance(g) == kind else None
+            found = matches(f, g, free, known) if resemblance(g) == kind else None
             if (found is not None and abs(g.power) >= abs(f.power)
                     and (g.power > 0) == (f.power > 0)):
                 known |= found

@@ -219,6 +219,14 @@ class Indexed(NamedTuple):
     kind: str
 
 
+def nodes(x):
+    """A formula, or several in a tuple or list, and all their parts."""
+    if isinstance(x, (tuple, list)):
+        yield x
+        for y in x:
+            yield from nodes(y)
+
+
 def _told_apart(node):
     """Equal only to what is of the same class: as tuples, a sum and a product would be equal."""
     node.__eq__ = lambda self, other: type(self) is type(other) and tuple.__eq__(self, other)

@@ -85,10 +85,8 @@ def written_out(symbol, definitions):
 
 def parts(x):
     """How many parts a formula has, beside signs."""
-    if not isinstance(x, tuple) or x == F.Num(-1):
-        return 0
-    return ((type(x) in (F.Name, F.Apply, F.Num, F.Ones, F.Inverse, F.Compare, F.Rows, F.Total))
-            + sum(map(parts, x)))
+    counted = F.Name, F.Apply, F.Num, F.Ones, F.Inverse, F.Compare, F.Rows, F.Total
+    return sum(type(n) in counted and n != F.Num(-1) for n in F.nodes(x))
 
 
 def with_few_names(symbols, definitions):
@@ -124,35 +122,30 @@ def used(symbol, definitions):
     return [n for n in definitions if n in found]
 
 
-def kinks_in(x):
-    """What a formula has that is undefined at single points: of {"root", "step"}."""
-    if not isinstance(x, tuple):
-        return set()
-    known = getattr(x, "function", None)
-    if type(x) is F.Compare or known is SIGN or isinstance(known, str) and known != "norm":
-        here = {"step"}
-    else:
-        divides = type(x) is F.Power and x.exponent < 0
-        rooted = divides and (x.exponent.denominator > 1
-                              or getattr(x.body, "function", "") == "norm")
-        here = {"root"} if rooted else set()
-    return here.union(*map(kinks_in, x))
+def kinks_in(forms):
+    """What formulas have that is undefined at single points: of {"root", "step"}."""
+    for x in F.nodes(forms):
+        known = getattr(x, "function", None)
+        if type(x) is F.Compare or known is SIGN or isinstance(known, str) and known != "norm":
+            yield "step"
+        elif type(x) is F.Power and x.exponent < 0 and (
+                x.exponent.denominator > 1 or getattr(x.body, "function", "") == "norm"):
+            yield "root"
 
 
-def is_seen(primitive, formulas):
+def is_seen(primitive, forms):
     """Whether formulas have the kink of a primitive, if it has one, and it has not cancelled."""
     kink = "root" if traits(primitive).root else "step"
-    return primitive.kind is not KINKED or kink in set().union(*map(kinks_in, formulas))
+    return primitive.kind is not KINKED or kink in kinks_in(forms)
 
 
-def size_names(x):
-    """The names of sizes in a formula."""
-    if not isinstance(x, tuple):
-        return set()
-    here = {x.text} if type(x) is F.Name and x.role == "size" else set()
-    written = ([x.size] if type(x) in (F.Ones, F.Eye, F.Rows) else x.sizes
-               if type(x) in (F.Zeros, F.Reshaped)
-               else [s for _, s in x.sizes] if type(x) is F.Indexed else [])
-    here = here.union(*(re.findall(r"[^\W\d]\w*", size) for size in written
-                        if isinstance(size, str)))
-    return here.union(*map(size_names, x)) if len(x) else here
+def size_names(forms):
+    """The names of sizes in formulas."""
+    found = set()
+    for x in F.nodes(forms):
+        if type(x) is F.Name and x.role == "size":
+            found.add(x.text)
+        sizes = [x.size] if hasattr(x, "size") else getattr(x, "sizes", ())
+        for size in sizes if type(x) is not F.Indexed else [s for _, s in sizes]:
+            found.update(re.findall(r"[^\W\d]\w*", str(size)))
+    return found

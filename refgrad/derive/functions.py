@@ -27,7 +27,7 @@ def undone(f):
     function, s = f.atom.function, f.atom.args[0]
     inside = as_factor(s)
     if function is ARCTAN and s.terms == Sum.number(1).terms:
-        quarter = Term(Fraction(1, 4), (Factor(PI, (), Fraction(1)),))
+        quarter = Term(Fraction(1, 4), (Factor(PI),))
         return Factor(Group(Sum((quarter,), s.free)), (), f.power)
     if function is EXP and logistic_of(s) is not None:
         return f._replace(atom=Point(logistic, (logistic_of(s),)))
@@ -67,139 +67,108 @@ def logistic_of(s):
     return None
 
 
-# Rules for a single product, as in simplify
-
-
-def replaced(term, places, made, coefficient=1):
-    """The term with other factors for those at these places; a power of 0 is left out."""
-    rest = [f for n, f in enumerate(term.factors) if n not in places]
-    return Term(term.coefficient * coefficient, (*rest, *(f for f in made if f.power)))
+# Rules for a factor of a product, as in simplify
 
 
 def lowered(p, *factors):
-    """The factors with their powers less by p."""
-    return [f._replace(power=f.power - p) for f in factors]
+    """The factors with their powers less by p; those that are left with none are not there."""
+    return [f._replace(power=f.power - p) for f in factors if f.power != p]
 
 
-def indicator(term, free):
-    """sign^2 = 1, |x|^2 = x^2 and |x| sign x = x (but at 0, a convention's matter)."""
-    for n, f in enumerate(term.factors):
-        if type(f.atom) is not Point:
-            continue
-        function = f.atom.function
-        rest = term.factors[:n] + term.factors[n + 1:]
-        if function is SIGN and f.power != 1 and f.power.denominator == 1:
-            p = f.power % 2
-            return Term(term.coefficient, rest + ((f._replace(power=Fraction(1)),) if p else ())) \
-                if p or set(f.indices) <= {i for g in rest for i in g.indices} | set(free) else None
-        if function is ABSOLUTE and f.power.denominator == 1 and f.power % 2 == 0:
-            inside = power(f.atom.args[0], f.power)
-            if len(inside.terms) == 1:
-                (t,) = inside.terms
-                return Term(term.coefficient * t.coefficient, rest + fresh(t, inside.free).factors)
-        if function is ABSOLUTE:
-            sign = f.atom._replace(function=SIGN)
-            k = Factor(sign, (), Fraction(1)).key(labels(sign.args[0].free))
-            for m, g in enumerate(rest):
-                if f.power == g.power == 1 and type(g.atom) is Point and (
-                        g.key(labels(g.indices)) == k):
-                    x = Factor(Group(f.atom.args[0]), (), Fraction(1))
-                    return Term(term.coefficient, rest[:m] + rest[m + 1:] + (x,))
-    return None
+def sign(f, rest, free):
+    """sign^2 = 1"""
+    if f.function is SIGN and f.power != 1 and f.power.denominator == 1:
+        odd = f.power % 2
+        if odd or {*f.indices} <= {*rest.indices, *free}:
+            return rest.times(*[f.base] * odd.numerator)
 
 
-def rectified(term, free):
+def absolute(f, rest, free):
+    """|x|^2 = x^2 and |x| sign x = x (but at 0, a convention's matter)."""
+    if f.function is not ABSOLUTE:
+        return None
+    (x,) = f.atom.args
+    if f.power.denominator == 1 and f.power % 2 == 0:
+        inside = power(x, f.power)
+        if len(inside.terms) == 1:
+            t = fresh(inside.terms[0], inside.free)
+            return Term(rest.coefficient * t.coefficient, rest.factors + t.factors)
+    for g, others in rest.apart():
+        if f.power == g.power == 1 and g.function is SIGN and _same_argument(f, g):
+            return others.times(Factor(Group(x)))
+
+
+def rectified(f, rest, free):
     """[x > 0] max(x, 0) = max(x, 0)."""
-    for n, f in enumerate(term.factors):
-        if type(f.atom) is not Point or f.atom.function not in (">", ">="):
-            continue
-        names, (a, b) = labels(f.indices), f.atom.args
-        positive = add(a, scaled(b, -1)).key(names)
-        for g in term.factors:
-            function = g.atom.function if type(g.atom) is Point and g.power > 0 else None
-            largest = function is TABLE[np.maximum] and not all(a.terms for a in g.atom.args)
-            if (largest or traits(function).rectifies) and positive in [
-                    a.key(names) for a in g.atom.args if a.terms]:
-                return Term(term.coefficient, term.factors[:n] + term.factors[n + 1:])
-    return None
+    if f.function not in (">", ">="):
+        return None
+    names, (a, b) = labels(f.indices), f.atom.args
+    positive = add(a, scaled(b, -1)).key(names)
+    for g in rest.factors:
+        if type(g.atom) is Point and g.power > 0:
+            kept = [a.key(names) for a in g.atom.args if a.terms]
+            largest = g.function is TABLE[np.maximum] and len(kept) < 2
+            if positive in kept and (largest or traits(g.function).rectifies):
+                return rest
 
 
-def quotient(term, free):
+def quotient(f, rest, free):
     """sinh x / cosh x = tanh x, and sin x / cos x = tan x."""
-    for n, f in enumerate(term.factors):
-        known = traits(f.atom.function) if type(f.atom) is Point else None
-        if not known or not known.over or f.power < 1:
-            continue
-        below, result = known.over
-        for m, g in enumerate(term.factors):
-            if type(g.atom) is Point and g.atom.function is below and (
-                    g.power <= -1 and _same_argument(f, g)):
-                p = min(f.power, -g.power)
-                made = [*lowered(p, f), *lowered(-p, g),
-                        f._replace(atom=Point(result, f.atom.args), power=p)]
-                return replaced(term, (n, m), made)
-    return None
+    below, result = traits(f.function).over or (None, None)
+    for g, others in rest.apart() if below and f.power >= 1 else ():
+        if g.function is below and g.power <= -1 and _same_argument(f, g):
+            p = min(f.power, -g.power)
+            return others.times(*lowered(p, f), *lowered(-p, g),
+                                f._replace(atom=Point(result, f.atom.args), power=p))
 
 
-def _same_argument(f, g):
+def _same_argument(f, g, c=1):
+    """Whether the arguments of g are c times those of f."""
     names = labels({**f.indices, **g.indices})
-    return [a.key(names) for a in f.atom.args] == [a.key(names) for a in g.atom.args]
+    return ([scaled(a, c).key(names) for a in f.atom.args]
+            == [a.key(names) for a in g.atom.args])
 
 
-def exponentials(term, free):
+def exponentials(f, rest, free):
     """exp(x) exp(-x) = 1, and exp(-x) sigma(x) = sigma(-x)."""
-    for n, f in enumerate(term.factors):
-        if not _is_exp(f):
-            continue
-        opposite = labels(f.indices), scaled(f.atom.args[0], -1)
-        for m, g in enumerate(term.factors):
-            if (type(g.atom) is not Point or g.power < 1 or g.atom.function not in (EXP, logistic)
-                    or ({*g.indices} != {*f.indices} or (
-                        g.atom.args[0].key(opposite[0]) != opposite[1].key(opposite[0])))):
-                continue
+    for g, others in rest.apart() if _is_exp(f) else ():
+        if (g.function in (EXP, logistic) and g.power >= 1 and {*g.indices} == {*f.indices}
+                and _same_argument(f, g, -1)):
             p = min(f.power, g.power)
-            sigma = ([Factor(Point(logistic, f.atom.args), (), p)]
-                     if g.atom.function is logistic else [])
-            made = replaced(term, (n, m), [*lowered(p, f, g), *sigma])
+            sigma = [Factor(Point(logistic, f.atom.args), (), p)] * (g.function is logistic)
+            made = others.times(*lowered(p, f, g), *sigma)
             if {*f.indices} <= {*free, *made.indices}:
                 return made
-    return None
 
 
-def one_plus_exp(term, free):
+def one_plus_exp(f, rest, free):
     """1 / (1 + exp x) = sigma(-x)."""
-    for n, f in enumerate(term.factors):
-        s = f.atom.sum if type(f.atom) is Group and f.power < 0 else Sum((), free)
-        one, last = sorted(s.terms, key=lambda t: len(t.factors)) if len(s.terms) == 2 else (0, 0)
-        if (one == Term(1, ()) and last.coefficient == len(last.factors) == 1
-                and _is_exp(last.factors[0]) and f.power.denominator == 1):
-            x = scaled(last.factors[0].atom.args[0], -last.factors[0].power).with_free(s.free)
-            return replaced(term, (n,), [Factor(Point(logistic, (x,)), (), -f.power)])
-    return None
+    s = f.atom.sum if type(f.atom) is Group and f.power < 0 else Sum((), free)
+    one, last = sorted(s.terms, key=lambda t: len(t.factors)) if len(s.terms) == 2 else (0, 0)
+    if (one == Term(1, ()) and last.coefficient == len(last.factors) == 1
+            and _is_exp(last.factors[0]) and f.power.denominator == 1):
+        x = scaled(last.factors[0].atom.args[0], -last.factors[0].power).with_free(s.free)
+        return rest.times(Factor(Point(logistic, (x,)), (), -f.power))
 
 
-def softmax_by_hand(term, free):
+def softmax_by_hand(f, rest, free):
     """exp(x_ij) / sum_j exp(x_ij) is softmax(x) along j."""
-    for n, f in enumerate(term.factors):
-        inside = _summed_exp(f)
-        if inside is None:
+    inside = _summed_exp(f)
+    if inside is None:
+        return None
+    free_of_sum = f.atom.sum.free
+    summed = [i for i in inside.indices if i not in free_of_sum]
+    for g, others in rest.apart():
+        along = [i for i in g.indices if i not in free_of_sum]
+        if not _is_exp(g) or not len(along) == len(summed) == 1:
             continue
-        free_of_sum = f.atom.sum.free
-        summed = [i for i in inside.indices if i not in free_of_sum]
-        for m, g in enumerate(term.factors):
-            along = [i for i in g.indices if i not in free_of_sum]
-            if not _is_exp(g) or not len(along) == len(summed) == 1:
-                continue
-            names = labels(g.indices)
-            if g._replace(power=Fraction(1)).key(names) == inside.key(
-                    names | {summed[0]: names[along[0]]}):
-                p = min(g.power, -f.power)
-                axes = tuple((i,) for i in (*(i for i in g.indices if i is not along[0]), *along))
-                atom = Call(SOFTMAX, ((axes, unshifted(g.atom.args[0], along)),), (("axis", -1),),
-                            tuple(i.size for (i,) in axes), ones=(len(axes) - 1,))
-                return replaced(term, (n, m),
-                                [*lowered(-p, f), *lowered(p, g), Factor(atom, axes, p)])
-    return None
+        names = labels(g.indices)
+        if g.base.key(names) == inside.key(names | {summed[0]: names[along[0]]}):
+            p = min(g.power, -f.power)
+            axes = tuple((i,) for i in (*(i for i in g.indices if i is not along[0]), *along))
+            atom = Call(SOFTMAX, ((axes, unshifted(g.atom.args[0], along)),), (("axis", -1),),
+                        tuple(i.size for (i,) in axes), ones=(len(axes) - 1,))
+            return others.times(*lowered(-p, f), *lowered(p, g), Factor(atom, axes, p))
 
 
 def unshifted(s, along):
@@ -217,8 +186,7 @@ def _summed_exp(f):
 
 
 def _is_exp(f):
-    is_exp = type(f.atom) is Point and f.atom.function is EXP
-    return is_exp and f.power >= 1 and f.power.denominator == 1
+    return f.function is EXP and f.power >= 1 and f.power.denominator == 1
 
 
 # Sums
@@ -237,14 +205,14 @@ def _paired_exponentials(s):
         for f in filter(_is_exp, t.factors):
             x = f.atom.args[0] if f.power == 1 else scaled(f.atom.args[0], f.power)
             rest = tuple(g for g in t.factors if g is not f)
-            opposite = Factor(Point(EXP, (scaled(x, -1),)), (), Fraction(1))
+            opposite = Factor(Point(EXP, (scaled(x, -1),)))
             key = Term(t.coefficient, (*rest, opposite)).key(names)
             for m, u in enumerate(s.terms[n + 1:], n + 1):
                 if abs(u.coefficient) == abs(t.coefficient) and u.key(names) == key:
                     function = COSH if u.coefficient == t.coefficient else SINH
                     c, x = ((u.coefficient, scaled(x, -1)) if _minuses(x) > 1 / 2
                             else (t.coefficient, x))
-                    pair = Term(2 * c, (*rest, Factor(Point(function, (x,)), (), Fraction(1))))
+                    pair = Term(2 * c, (*rest, Factor(Point(function, (x,)))))
                     left = [v for k, v in enumerate(s.terms) if k not in (n, m)]
                     whole = Sum((pair, *left), s.free)
                     return _paired_exponentials(whole) or [whole]
@@ -258,15 +226,14 @@ def _apart_from_sigma(s):
 
 
 def _apart(term):
-    for n, f in enumerate(term.factors):
-        for m, g in enumerate(term.factors if _is_exp(f) else ()):
-            if (_is_logistic(g) and g.power.denominator == 1 and f.power + abs(g.power) < 8
+    for f, rest in term.apart():
+        for g, others in rest.apart() if _is_exp(f) else ():
+            if (g.function is logistic and g.power.denominator == 1 and f.power + abs(g.power) < 8
                     and _same_argument(f, g)):
                 parts = tuple(Term(Fraction(c), tuple(h._replace(power=p) for h, p in powers if p))
                               for c, *ps in _monomials(f.power, g.power)
                               for powers in [zip((f, g), ps)])
-                return replaced(term, (n, m), [
-                    Factor(Group(Sum(parts, frozenset(f.indices))), (), Fraction(1))])
+                return others.times(Factor(Group(Sum(parts, frozenset(f.indices)))))
     return term
 
 
@@ -282,7 +249,7 @@ def _monomials(p, q):
 def _complements(s):
     """With 1 - sigma(x) for sigma(-x), or the other way round; and s, if one alone is there."""
     names = labels({i for t in s.terms for i in t.indices})
-    found = [(f.atom.args[0].key(names), f) for t in s.terms for f in t.factors if _is_logistic(f)]
+    found = [(f.atom.args[0].key(names), f) for t in s.terms for f in t.factors if f.function is logistic]
     known, divides = {key: f.atom.args[0] for key, f in found}, {k for k, f in found if f.power < 0}
     opposite = {key: scaled(x, -1) for key, x in known.items()}
     both = {key for key, x in opposite.items() if x.key(names) in known}
@@ -290,10 +257,10 @@ def _complements(s):
         _minuses(x), x.key(names)) and (key in both or _minuses(known[key]) > _minuses(x))}
 
     def turned(f, wanted):
-        key = f.atom.args[0].key(names) if _is_logistic(f) else None
+        key = f.atom.args[0].key(names) if f.function is logistic else None
         if key not in wanted:
             return f
-        sigma = Factor(Point(logistic, (opposite[key],)), (), Fraction(1))
+        sigma = Factor(Point(logistic, (opposite[key],)))
         rest = Sum((Term(Fraction(1), ()), Term(Fraction(-1), (sigma,))), opposite[key].free)
         return Factor(Group(rest), (), f.power)
 
@@ -301,10 +268,6 @@ def _complements(s):
                        for t in s.terms), s.free)
              for wanted in (negative - divides, both - negative - divides) if wanted]
     return found if both else [*found, s] if found else []
-
-
-def _is_logistic(f):
-    return type(f.atom) is Point and f.atom.function is logistic
 
 
 def _minuses(s):

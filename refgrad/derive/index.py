@@ -178,8 +178,23 @@ class Factor(NamedTuple):
     """An atom to a power, with the indices of its axes, of which each may merge several."""
 
     atom: object
-    slots: tuple
-    power: Fraction
+    slots: tuple = ()
+    power: Fraction = Fraction(1)
+
+    @property
+    def base(self):
+        """The factor to the power 1."""
+        return self._replace(power=Fraction(1))
+
+    @property
+    def function(self):
+        """The function that it is of something; None where it is none."""
+        return getattr(self.atom, "function", None)
+
+    @property
+    def role(self):
+        """The role of a name; None for other atoms."""
+        return getattr(self.atom, "role", None)
 
     @property
     def indices(self):
@@ -217,6 +232,15 @@ class Term(NamedTuple):
     def substituted(self, new):
         return Term(self.coefficient, tuple(f.substituted(new) for f in self.factors))
 
+    def times(self, *factors):
+        """The product with more factors."""
+        return Term(self.coefficient, self.factors + factors)
+
+    def apart(self):
+        """Pairs: a factor, and the term without it."""
+        return [(f, Term(self.coefficient, self.factors[:n] + self.factors[n + 1:]))
+                for n, f in enumerate(self.factors)]
+
 
 class Sum(NamedTuple):
     """A sum of terms; `free` has its free indices, which need not all stand in every term."""
@@ -227,6 +251,10 @@ class Sum(NamedTuple):
     @classmethod
     def number(cls, value, free=frozenset()):
         return cls((Term(Fraction(value), ()),) if value else (), frozenset(free))
+
+    @classmethod
+    def product(cls, factors, free=frozenset(), coefficient=1):
+        return cls((Term(Fraction(coefficient), tuple(factors)),), frozenset(free))
 
     def key(self, label):
         label = {i: label[i] for i in self.free if i in label}
@@ -306,7 +334,7 @@ def as_term(s):
     """A sum as a single term: in parentheses, if it has several terms or none."""
     if len(s.terms) == 1:
         return fresh(s.terms[0], s.free)
-    return Term(Fraction(1), (Factor(Group(s), (), Fraction(1)),))
+    return Term(Fraction(1), (Factor(Group(s)),))
 
 
 def product(a, b):
@@ -335,7 +363,7 @@ def as_factor(s):
         (t,) = s.terms
         if len(t.factors) == 1 and t.coefficient == 1 and set(t.indices) <= s.free:
             return t.factors[0]
-    return Factor(Group(s), (), Fraction(1))
+    return Factor(Group(s))
 
 
 def with_powers(factors):
@@ -343,11 +371,11 @@ def with_powers(factors):
     label = labels({i for f in factors for i in f.indices})
     powers, first = {}, {}
     for f in factors:
-        k = f._replace(power=Fraction(1)).key(label)
+        k = f.base.key(label)
         powers[k] = powers.get(k, 0) + f.power
         first.setdefault(k, f)
     kept = [first[k]._replace(power=p) for k, p in powers.items() if p]
-    return tuple(f._replace(power=Fraction(1)) if is_indicator(f.atom) and f.power > 0 else f
+    return tuple(f.base if is_indicator(f.atom) and f.power > 0 else f
                  for f in kept)
 
 
@@ -446,7 +474,7 @@ def apart(factors, free):
 
 def is_positive(f):
     """Whether a factor is never negative: a size, or a root."""
-    return f.power.denominator > 1 or getattr(f.atom, "role", None) == "size"
+    return f.power.denominator > 1 or f.role == "size"
 
 
 def exact_power(c, p):

@@ -8,7 +8,6 @@ of a nonlinear function, and an activation or a sum that enters a product.
 from __future__ import annotations
 
 import itertools
-from fractions import Fraction
 
 import numpy as np
 
@@ -244,7 +243,7 @@ class Deriving(Level):
             known = traits(f.atom.function)
             if known.sums_to_one or known.log_of:
                 axes = tuple((Index(n),) for n in f.atom.sizes if n != 1)
-                computed = Symbol.of_factors(axes, [Factor(f.atom, axes, Fraction(1))])
+                computed = Symbol.of_factors(axes, [Factor(f.atom, axes)])
                 softmax = np.exp(computed) if known.log_of else computed
                 self.define(self.tidy(softmax), f.atom.function)
 
@@ -286,7 +285,7 @@ class Deriving(Level):
         atom = Call(rule, tuple((a.axes, a.expression) for a in symbols), about,
                     tuple(size_of(axis) for axis in axes))
         return Symbol.of_factors(axes,
-                                 [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
+                                 [Factor(atom, tuple(axis for axis in axes if axis))])
 
     def sweep(self, slot, seed):
         """(cotangents of all slots, definitions of those with names), walking the operations

@@ -21,7 +21,7 @@ from fractions import Fraction
 
 from . import form as F
 from .build import (d_last, hadamard, is_d, mm, norm_of, pair, plus, scalar_product, times, trace,
-                    transpose, transposes, transposes_of)
+                    transpose, transposes)
 from .index import SERIAL, Data, Delta, Group, Leaf, Point, Sum
 from .notation import traits
 from .numpy_source import source
@@ -88,12 +88,12 @@ def multiplied_out(term, axes):
     """The sum that a product is, multiplied out, where all of it has matrix notation; else None."""
     whole = flat(Sum((term,), frozenset(i for axis in axes for i in axis)))
     forms = [term_form(t, axes) for t in whole.terms] if len(whole.terms) > 1 else []
-    return None if not forms or any(map(has_indices, forms)) else plus(forms)
+    return None if not forms or has_indices(forms) else plus(forms)
 
 
 def has_indices(x):
-    """Whether a formula, or a part of it, is written with indices."""
-    return type(x) is F.Indexed or isinstance(x, tuple) and any(map(has_indices, x))
+    """Whether formulas, or parts of them, are written with indices."""
+    return any(type(n) is F.Indexed for n in F.nodes(x))
 
 
 def sizes_of(axes):
@@ -248,7 +248,7 @@ class Graph:
     def two_of(self, meet, a, k):
         """Matrices side by side as two, a differential alone."""
         sides = [[self.oriented(e, end) for e in meet] for end in (a, k)]
-        forms = min(sides, key=transposes_of)
+        forms = min(sides, key=transposes)
         forms.sort(key=d_last)
         return hadamard(forms[:-1]), forms[-1]
 
@@ -423,7 +423,7 @@ def special(term, axes):
     if parts is not None:
         a, b = map(matrix_form, parts)
         front, a = (a.scalars, a.body) if type(a) is F.Times else ((), a)
-        return None if has_indices(a) or has_indices(b) else times(Fraction(1), front, F.Kron(a, b))
+        return None if has_indices((a, b)) else times(Fraction(1), front, F.Kron(a, b))
     if len(axes) == 1 and len(axes[0]) == 2:
         try:
             return F.Vec(Graph(term, list(axes[0])).form(False))

@@ -127,7 +127,7 @@ def comparison(relation):
     """The meaning of a comparison."""
     def rule(a, b):
         axes, sums = aligned(a, b)
-        return Symbol.of_factors(axes, [Factor(Point(relation, tuple(sums)), (), Fraction(1))])
+        return Symbol.of_factors(axes, [Factor(Point(relation, tuple(sums)))])
     return rule
 
 

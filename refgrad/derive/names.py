@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from fractions import Fraction
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..primitive import TABLE
+from .factoring import matches
 from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, Term, as_factor,
                     collected, fresh, scaled)
 from .notation import traits
@@ -48,7 +48,7 @@ def named(name, symbol, role="intermediate", symmetric=False):
     axes = tuple(tuple(Index(i.size) for i in axis) for axis in symbol.axes)
     atom = Leaf(name, symbol.shape, role, frozenset({"symmetric"} if symmetric else ()))
     return Symbol.of_factors(axes,
-                             [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
+                             [Factor(atom, tuple(axis for axis in axes if axis))])
 
 
 def atoms_in(s):
@@ -122,7 +122,7 @@ def coefficient(term, name, free):
         for i in slot:
             if i in seen:  # an index that stands twice: the diagonal
                 j = Index(i.size)
-                links.append(Factor(Delta(), ((i,), (j,)), Fraction(1)))
+                links.append(Factor(Delta(), ((i,), (j,))))
                 i = j
             seen.add(i)
             axis.append(i)
@@ -182,7 +182,7 @@ def _by_name(f, known):
                 and traits(f.atom.function).log_of is g.atom.function):
             slots = _places(f._replace(atom=f.atom._replace(function=g.atom.function)), g, d)
             if slots is not None:
-                s = Factor(d.symbol.expression.terms[0].factors[0].atom, slots, Fraction(1))
+                s = Factor(d.symbol.expression.terms[0].factors[0].atom, slots)
                 inside = Sum((Term(Fraction(1), (s,)),),
                              frozenset(i for slot in slots for i in slot))
                 return Factor(Point(TABLE[np.log], (inside,)), (), f.power), 1
@@ -195,10 +195,6 @@ def _places(f, g, d):
     if (type(f.atom) is not type(g.atom) or len(f.indices) != len(g.indices)
             or (f.power / g.power).denominator != 1):
         return None
-    one, theirs = Fraction(1), list(g.indices)
-    target = g._replace(power=one).key({i: f"x{n}" for n, i in enumerate(theirs)})
-    for order in itertools.permutations(f.indices):
-        if f._replace(power=one).key({i: f"x{n}" for n, i in enumerate(order)}) == target:
-            place = dict(zip(theirs, order))
-            return tuple(tuple(place[i] for i in axis) for axis in d.definition.axes if axis)
-    return None
+    place = matches(f.base, g.base, (), {})
+    return None if place is None else tuple(
+        tuple(place[i] for i in axis) for axis in d.definition.axes if axis)

@@ -75,15 +75,15 @@ def selection(axes, index):
             continue
         identity = len(chosen) == n and np.array_equal(table, np.eye(n))
         if not new:
-            factors.append(Factor(given_data(table[0]), (axis,), Fraction(1)))
+            factors.append(Factor(given_data(table[0]), (axis,)))
         elif identity and len(new) == len(axis):
-            factors.extend(Factor(Delta(), ((i,), (j,)), Fraction(1)) for i, j in zip(new, axis))
+            factors.extend(Factor(Delta(), ((i,), (j,))) for i, j in zip(new, axis))
         elif identity and 1 in (len(new), len(axis)):
-            factors.append(Factor(Delta(), (new, axis), Fraction(1)))
+            factors.append(Factor(Delta(), (new, axis)))
         elif identity:
             raise NoFormula("an index along axes that were merged in different ways")
         else:
-            factors.append(Factor(given_data(table), (new, axis), Fraction(1)))
+            factors.append(Factor(given_data(table), (new, axis)))
     return out, factors
 
 
@@ -102,7 +102,7 @@ def rows_of_identity(axis, part):
     if least > 1 and CONDITIONS.get() is not None:
         CONDITIONS.get().setdefault((size.value, ">=", least), Condition(size, ">=", least))
     rows = f"{first or ''}:{'' if last is None else last}"
-    return Factor(Leaf(rows, (length, size), "rows"), ((Index(length),), axis), Fraction(1))
+    return Factor(Leaf(rows, (length, size), "rows"), ((Index(length),), axis))
 
 
 def _between(parts):

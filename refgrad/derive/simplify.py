@@ -14,9 +14,9 @@ from fractions import Fraction
 
 from .data import data_product
 from .factoring import MOST_TERMS, divided, factored, in_front, without
-from .functions import (alternatives, exponentials, indicator, one_plus_exp, quotient, rectified,
-                        softmax_by_hand, undone, unshifted)
-from .index import (SERIAL, Call, Delta, Factor, Group, Leaf, Point, Sum, Term, as_factor,
+from .functions import (absolute, alternatives, exponentials, one_plus_exp, quotient, rectified,
+                        sign, softmax_by_hand, undone, unshifted)
+from .index import (SERIAL, Call, Delta, Factor, Group, Point, Sum, Term, as_factor,
                     collected, fresh, labels, merged, power, scaled, times_sizes)
 from .notation import traits
 
@@ -194,7 +194,7 @@ def _inner(f, whole=False):
         if (len(found.terms) == 1 and len(found.terms[0].factors) == 1
                 and found.terms[0].coefficient == 1):
             return found.terms[0].factors[0]
-        return Factor(Group(found), (), Fraction(1))
+        return Factor(Group(found))
     if type(atom) is Point:
         return undone(f._replace(atom=atom.with_parts(simplified)))
     if type(atom) is Call:
@@ -230,14 +230,14 @@ def one_fraction(s):
     for t in s.terms if len(s.terms) > 1 else ():
         for f in t.factors:
             if type(f.atom) is Group and f.power < 0 and set(f.indices) <= s.free:
-                key = f._replace(power=Fraction(1)).key(names)
+                key = f.base.key(names)
                 denominators[key] = min(f, denominators.get(key, f), key=lambda f: f.power)
     for key, f in denominators.items():
         for p in range(1, 1 - int(f.power)) if f.power.denominator == 1 else [-f.power]:
             above = Sum(
                 tuple(merged(t.coefficient, (*t.factors, f._replace(power=Fraction(p))), s.free)
                       for t in s.terms), s.free)
-            above = opened(above, lambda g: g._replace(power=Fraction(1)).key(names) == key)
+            above = opened(above, lambda g: g.base.key(names) == key)
             if len(above.terms) < len(s.terms):
                 return one_fraction(over(above, f, p))
             if p == -f.power:
@@ -255,111 +255,90 @@ def over(above, f, p):
                above.free)
 
 
-# Rules for a single product
+# Rules for a factor of a product: rule(factor, the term without it, free indices) is the new term,
+# or None where it says nothing.
 
 
 def reduced(term, free):
     """Apply the rules of a product until none applies."""
-    changed = True
-    while changed and term.coefficient:
-        changed = False
-        for rule in RULES:
-            new = rule(term, free)
-            if new is not None:
-                term = merged(new.coefficient, new.factors, free)
-                changed = True
-                break
+    while term.coefficient:
+        apart = term.apart()
+        new = next((new for rule in RULES for f, rest in apart
+                    if (new := rule(f, rest, free)) is not None), None)
+        if new is None:
+            break
+        term = merged(new.coefficient, new.factors, free)
     return term
 
 
-def delta(term, free):
+def delta(f, rest, free):
     """sum_i 1_ij x_i = x_j;  1_ii = 1, and its sum is the size."""
-    for n, f in enumerate(term.factors):
-        if type(f.atom) is not Delta:
-            continue
-        first, second = f.slots
-        rest = Term(term.coefficient, term.factors[:n] + term.factors[n + 1:])
-        if len(first) == len(second) > 1:  # of merged axes
-            pairs = tuple(Factor(Delta(), ((i,), (j,)), Fraction(1)) for i, j in zip(first, second))
-            return Term(term.coefficient, rest.factors + pairs)
-        if len(first) != len(second):
-            (single,), several = sorted((first, second), key=len)
-            return None if single in free else rest.substituted({single: several})
-        (i,), (j,) = f.slots
-        if i is j:
-            return times_sizes(rest, [] if i in free or i in rest.indices else [i])
-        gone, kept = (i, j) if i not in free else (j, i)
-        if gone not in free:
-            rest = rest.substituted({gone: (kept,)})
-            return times_sizes(rest, [] if kept in free or kept in rest.indices else [kept])
-        if f.power != 1:
-            return Term(term.coefficient,
-                        term.factors[:n] + (f._replace(power=Fraction(1)),) + term.factors[n + 1:])
-    return None
+    if type(f.atom) is not Delta:
+        return None
+    first, second = f.slots
+    if len(first) == len(second) > 1:  # of merged axes
+        return rest.times(*(Factor(Delta(), ((i,), (j,))) for i, j in zip(first, second)))
+    if len(first) != len(second):
+        (single,), several = sorted((first, second), key=len)
+        return None if single in free else rest.substituted({single: several})
+    (i,), (j,) = f.slots
+    if i is j:
+        return times_sizes(rest, [] if i in free or i in rest.indices else [i])
+    gone, kept = (i, j) if i not in free else (j, i)
+    if gone not in free:
+        rest = rest.substituted({gone: (kept,)})
+        return times_sizes(rest, [] if kept in free or kept in rest.indices else [kept])
+    return rest.times(f.base) if f.power != 1 else None
 
 
-def inverse(term, free):
+def inverse(f, rest, free):
     """A^-1 A = I = A A^-1"""
-    for n, f in enumerate(term.factors):
-        if (type(f.atom) is not Call or not traits(f.atom.function).inverts or f.power != 1
-                or len(f.slots) != 2):
+    if not traits(f.function).inverts or f.power != 1 or len(f.slots) != 2:
+        return None
+    axes, s = f.atom.args[0]
+    if any(len(axis) != 1 for axis in (*axes, *f.slots)):
+        return None
+    (a,), (b,) = axes
+    target = as_factor(s).key({a: "p", b: "q"})
+    (i,), (j,) = f.slots
+    for g, others in rest.apart():
+        if len(g.indices) != 2 or g.power != 1:
             continue
-        axes, s = f.atom.args[0]
-        if any(len(axis) != 1 for axis in (*axes, *f.slots)):
-            continue
-        (a,), (b,) = axes
-        target = as_factor(s).key({a: "p", b: "q"})
-        (i,), (j,) = f.slots
-        for m, g in enumerate(term.factors):
-            if m == n or len(g.indices) != 2 or g.power != 1:
+        for meet, end, other in ((j, i, "right"), (i, j, "left")):
+            if meet in free or meet not in g.indices or i is j or meet in others.indices:
                 continue
-            for meet, end, other in ((j, i, "right"), (i, j, "left")):
-                if meet in free or meet not in g.indices or i is j:
-                    continue
-                if any(meet in h.indices for k, h in enumerate(term.factors) if k not in (n, m)):
-                    continue
-                far = next(x for x in g.indices if x is not meet)
-                if (g.key({meet: "p", far: "q"} if other == "right" else {far: "p", meet: "q"})
-                        == target):
-                    rest = tuple(h for k, h in enumerate(term.factors) if k not in (n, m))
-                    return Term(term.coefficient,
-                                rest + (Factor(Delta(), ((end,), (far,)), Fraction(1)),))
-    return None
+            far = next(x for x in g.indices if x is not meet)
+            if (g.key({meet: "p", far: "q"} if other == "right" else {far: "p", meet: "q"})
+                    == target):
+                return others.times(Factor(Delta(), ((end,), (far,))))
 
 
-def unit_sum(term, free):
+def unit_sum(f, rest, free):
     """Entries that sum to 1 along axes, where nothing else stands on those axes."""
-    for n, f in enumerate(term.factors):
-        ones = f.atom.ones if type(f.atom) is Call else (
-            (len(f.slots) - 1,)
-            if type(f.atom) is Leaf and "probabilities" in f.atom.properties else ())
-        if not ones or f.power != 1:
-            continue
-        along = [i for k in ones for i in f.slots[k]]
-        others = dict.fromkeys(i for k, slot in enumerate(f.slots) if k not in ones for i in slot)
-        rest = term.factors[:n] + term.factors[n + 1:]
-        elsewhere = {i for g in rest for i in g.indices} | set(free)
-        if not any(i in elsewhere or i in others for i in along):
-            return times_sizes(Term(term.coefficient, rest),
-                               [i for i in others if i not in elsewhere])
-    return None
+    ones = getattr(f.atom, "ones", ())
+    if "probabilities" in getattr(f.atom, "properties", ()):
+        ones = (len(f.slots) - 1,)
+    if not ones or f.power != 1:
+        return None
+    along = [i for k in ones for i in f.slots[k]]
+    others = dict.fromkeys(i for k, slot in enumerate(f.slots) if k not in ones for i in slot)
+    elsewhere = {*rest.indices, *free}
+    if not any(i in elsewhere or i in others for i in along):
+        return times_sizes(rest, [i for i in others if i not in elsewhere])
 
 
-def root(term, free):
+def root(f, rest, free):
     """<x, x> / |x| = |x|: a sum beside a root of itself is a power of it."""
-    for n, f in enumerate(term.factors):
-        if type(f.atom) is not Group or f.power.denominator == 1 or len(f.atom.sum.terms) != 1:
-            continue
-        inside = fresh(f.atom.sum.terms[0], f.atom.sum.free)
-        if inside.coefficient != 1 or set(inside.indices) <= f.atom.sum.free:
-            continue
-        others = Term(term.coefficient, term.factors[:n] + term.factors[n + 1:])
-        rest = without(others, inside.factors, free | f.atom.sum.free)
-        if rest is not None and not any(i in rest.indices for i in inside.indices
-                                        if i not in f.atom.sum.free):
-            return Term(rest.coefficient, rest.factors + (f._replace(power=f.power + 1),))
-    return None
+    if type(f.atom) is not Group or f.power.denominator == 1 or len(f.atom.sum.terms) != 1:
+        return None
+    s = f.atom.sum
+    inside = fresh(s.terms[0], s.free)
+    if inside.coefficient != 1 or set(inside.indices) <= s.free:
+        return None
+    left = without(rest, inside.factors, free | s.free)
+    if left is not None and {*left.indices} & {*inside.indices} <= s.free:
+        return left.times(f._replace(power=f.power + 1))
 
 
-RULES = (delta, inverse, unit_sum, data_product, indicator, rectified, quotient, exponentials,
+RULES = (delta, inverse, unit_sum, data_product, sign, absolute, rectified, quotient, exponentials,
          one_plus_exp, softmax_by_hand, root)

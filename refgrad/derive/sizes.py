@@ -61,7 +61,7 @@ class Size:
     @classmethod
     def named(cls, name, value):
         """The size of a dimension."""
-        factor = Factor(Leaf(name, (), "size"), (), Fraction(1))
+        factor = Factor(Leaf(name, (), "size"))
         return cls(value, Sum((Term(Fraction(1), (factor,)),), frozenset()))
 
     @property
@@ -176,7 +176,7 @@ def to_the(a, b):
 
 def pointwise(primitive, *expressions):
     """The expression of a function of numbers."""
-    factor = Factor(Point(primitive, expressions), (), Fraction(1))
+    factor = Factor(Point(primitive, expressions))
     return Sum((Term(Fraction(1), (factor,)),), frozenset())
 
 

@@ -154,7 +154,7 @@ def entry_by_entry(s):
     """The terms of a sum; those of one differential together, if none is entry by entry."""
     groups = {}
     for n, t in enumerate(s.terms):
-        here = [f for f in t.factors if getattr(f.atom, "role", None) == "differential"]
+        here = [f for f in t.factors if f.role == "differential"]
         apart = len(here) != 1 or not {*t.indices} <= s.free
         groups.setdefault(n if apart else (here[0].atom.name, here[0].slots), []).append(t)
     return map(tuple, groups.values())
@@ -257,16 +257,8 @@ def adjoint_reasons(lines, by_rule):
     """The properties of the inner product that these lines use."""
     if by_rule:
         return ("a rule without a formula: what it does to a cotangent is its vjp",)
-    kinds = {kind for line in lines for x in line.formulas for kind in types_in(x)}
+    kinds = {*map(type, F.nodes(lines))}
     return tuple(why for kind, why in (
         (F.Trace, "<A, B> = tr(A' B), and tr(A B) = tr(B A), tr(M) = tr(M')"),
         (F.Hadamard, "an entrywise factor moves across: <G, A . dX> = <A . G, dX>"),
         (F.Ones, "the adjoint of repeating is summing: <G, 1 db'> = <G' 1, db>")) if kind in kinds)
-
-
-def types_in(x):
-    """The types of a formula and of all its parts."""
-    if isinstance(x, tuple):
-        yield type(x)
-        for y in x:
-            yield from types_in(y)

@@ -95,7 +95,7 @@ class Symbol(Face):
         axes = [() if n == 1 else (Index(n),) for n in shape]
         atom = Leaf(name, tuple(shape), role, properties)
         return cls.of_factors(axes,
-                              (Factor(atom, tuple(axis for axis in axes if axis), Fraction(1)),))
+                              (Factor(atom, tuple(axis for axis in axes if axis)),))
 
     @classmethod
     def of_factors(cls, axes, factors, coefficient=1):
@@ -200,7 +200,7 @@ def point(function, *arrays, **params):
         raise NoFormula(f"{function.name} with arrays as parameters")
     axes, sums = aligned(*arrays)
     atom = Point(function, tuple(sums), tuple(sorted(params.items())))
-    return Symbol.of_factors(axes, [Factor(atom, (), Fraction(1))])
+    return Symbol.of_factors(axes, [Factor(atom)])
 
 
 def call(primitive, arrays, params):
@@ -230,7 +230,7 @@ def call(primitive, arrays, params):
                 tuple(sorted(params.items())), tuple(map(size_of, axes)),
                 ones=unit_axes(primitive, params, tuple(map(size_of, axes))))
     return Symbol.of_factors(axes,
-                             [Factor(atom, tuple(axis for axis in axes if axis), Fraction(1))])
+                             [Factor(atom, tuple(axis for axis in axes if axis))])
 
 
 def kronecker(A):
@@ -280,12 +280,12 @@ def as_symbol(x):
             and np.all(x[~np.eye(len(x), dtype=bool)] == x[0, 1]) and np.all(
                     np.diagonal(x) == x[0, 0])):
         one, rest = exact(x[0, 0]) - exact(x[0, 1]), exact(x[0, 1])
-        identity = Symbol.of_factors(axes, [Factor(Delta(), tuple(axes), Fraction(1))])
+        identity = Symbol.of_factors(axes, [Factor(Delta(), tuple(axes))])
         return (identity * Symbol((), entering.expression(one))
                 + Symbol((), entering.expression(rest)))
     squeezed = np.array(np.squeeze(x), dtype=float)
     slots = tuple(axis for axis in axes if axis)
-    return Symbol.of_factors(axes, [Factor(given_data(squeezed), slots, Fraction(1))])
+    return Symbol.of_factors(axes, [Factor(given_data(squeezed), slots)])
 
 
 def exact(number):
