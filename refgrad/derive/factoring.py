@@ -33,7 +33,7 @@ def factored(s, label):
             rest = rest.with_free(i for t in rest.terms for i in t.indices)
             c, factors = (rest.terms[0] if len(rest.terms) == 1
                           else (Fraction(1), (Factor(Group(rest)),)))
-            return Sum((Term(c, (*factors, Factor(Group(slope)))),), s.free)
+            return Sum.product([*factors, Factor(Group(slope))], s.free, c)
     terms = sorted(s.terms, key=lambda t: (t.key(label), t.coefficient))
     # What two terms have in common, by their identities; the terms are kept, so that these stay
     # unique.
@@ -135,7 +135,7 @@ def under_one_sum(s):
             return s
         parts.append(t.substituted({bound[0]: (shared,)}))
     c, sizes, group = shared_scalars(Sum(tuple(parts), s.free | {shared}))
-    return Sum((Term(c, (*sizes, Factor(Group(group)))),), s.free)
+    return Sum.product([*sizes, Factor(Group(group))], s.free, c)
 
 
 def in_front(s):
@@ -143,7 +143,7 @@ def in_front(s):
     c, sizes, inside = shared_scalars(s)
     if len(s.terms) < 2 or abs(c) == 1 and not sizes:
         return s
-    return Sum((Term(c, (*sizes, Factor(Group(inside)))),), s.free)
+    return Sum.product([*sizes, Factor(Group(inside))], s.free, c)
 
 
 def shared_scalars(s):

@@ -27,8 +27,8 @@ def undone(f):
     function, s = f.atom.function, f.atom.args[0]
     inside = as_factor(s)
     if function is ARCTAN and s.terms == Sum.number(1).terms:
-        quarter = Term(Fraction(1, 4), (Factor(PI),))
-        return Factor(Group(Sum((quarter,), s.free)), (), f.power)
+        quarter = Sum.product([Factor(PI)], s.free, Fraction(1, 4))
+        return Factor(Group(quarter), (), f.power)
     if function is EXP and logistic_of(s) is not None:
         return f._replace(atom=Point(logistic, (logistic_of(s),)))
     if type(inside.atom) not in (Point, Call):

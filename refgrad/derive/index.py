@@ -457,7 +457,7 @@ def power(s, p):
                                 and (fs is not rest or p.denominator == 1)
                                 else Factor(Group(Sum((inside,), free)), (), p))
                 return Sum((merged(root, made, s.free),), s.free)
-    return Sum((Term(Fraction(1), (Factor(Group(s), (), p),)),), s.free)
+    return Sum.product([Factor(Group(s), (), p)], s.free)
 
 
 def apart(factors, free):

@@ -16,11 +16,11 @@ from ..nn import softmax
 from ..primitive import LINEAR, MULTILINEAR, TABLE
 from ..reverse import Node
 from ..tracer import Level, Tracer
-from .index import Call, Factor, Index, Point, as_factor
+from .index import Call, Point, as_factor
 from .names import Defined, abbreviated, inlined, is_simple, is_symmetric, named, names_in
 from .notation import traits
 from .simplify import flat, simplified
-from .symbol import NoFormula, Symbol, as_symbol, size_of
+from .symbol import NoFormula, Symbol, as_symbol, axes_of, fresh_axes, size_of
 
 
 class Mark:
@@ -242,8 +242,7 @@ class Deriving(Level):
         for f in (f for t in x.expression.terms for f in t.factors if type(f.atom) is Call):
             known = traits(f.atom.function)
             if known.sums_to_one or known.log_of:
-                axes = tuple((Index(n),) for n in f.atom.sizes if n != 1)
-                computed = Symbol.of_factors(axes, [Factor(f.atom, axes)])
+                computed = Symbol.of_atom(f.atom, axes_of(n for n in f.atom.sizes if n != 1))
                 softmax = np.exp(computed) if known.log_of else computed
                 self.define(self.tidy(softmax), f.atom.function)
 
@@ -280,12 +279,11 @@ class Deriving(Level):
         """A jvp or vjp rule that has no formula, as a function, in the shape of `like`."""
         self.whole.append((rule, primitive))
         symbols = [as_symbol(a) for a in arrays]
-        axes = [tuple(Index(i.size) for i in axis) for axis in as_symbol(like).axes]
+        axes = fresh_axes(as_symbol(like).axes)
         about = ("primitive", primitive), ("argument", argument), ("params", tuple(params.items()))
         atom = Call(rule, tuple((a.axes, a.expression) for a in symbols), about,
                     tuple(size_of(axis) for axis in axes))
-        return Symbol.of_factors(axes,
-                                 [Factor(atom, tuple(axis for axis in axes if axis))])
+        return Symbol.of_atom(atom, axes)
 
     def sweep(self, slot, seed):
         """(cotangents of all slots, definitions of those with names), walking the operations

@@ -18,8 +18,8 @@ from ..rules.shape import cast, truncate
 from .index import Call, Delta, Factor, Index, Point, Sum, as_factor, power, scaled, summed
 from .simplify import reduced
 from .sizes import EXPRESSIONS, OPERATORS, OPPOSITE, Size
-from .symbol import (MEANING, NoFormula, Symbol, aligned, as_symbol, call, kronecker, paired, point,
-                     same_size, size_of)
+from .symbol import (MEANING, NoFormula, Symbol, aligned, as_symbol, axes_of, call, fresh_axes,
+                     kronecker, paired, point, same_size, size_of)
 
 
 def means(*functions):
@@ -187,8 +187,7 @@ def _where(c, a, b):
     if not isinstance(c, Symbol):
         c = np.asarray(c)
         if c.all() or not c.any():
-            axes, sums = aligned(a, b, Symbol([() if n == 1 else (Index(n),) for n in c.shape],
-                                              Sum.number(1)))
+            axes, sums = aligned(a, b, Symbol(axes_of(c.shape), Sum.number(1)))
             return Symbol(axes, sums[0 if c.all() else 1])
     return c * as_symbol(a) + _not(c) * as_symbol(b)
 
@@ -237,15 +236,9 @@ def constant(value):
 
 def full(value, a, shape):
     """A number in each entry of an array in that shape, or in the shape of `a`."""
-    axes = ([tuple(Index(i.size) for i in axis) for axis in as_symbol(a).axes] if shape is None
-            else axes_of(shape))
+    axes = (fresh_axes(as_symbol(a).axes) if shape is None
+            else axes_of(shape if isinstance(shape, tuple) else (shape,)))
     return Symbol(axes, Sum.number(value))
-
-
-def axes_of(shape):
-    """New axes for a shape; one of size 1 has no index."""
-    return [() if n == 1 else (Index(n),)
-            for n in (shape if isinstance(shape, tuple) else (shape,))]
 
 
 for _function, _value in [(np.zeros_like, 0), (np.ones_like, 1), (np.empty_like, 0)]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from .index import (Call, Data, Delta, Factor, Group, Index, Leaf, Point, Sum, T
                     collected, fresh, scaled)
 from .notation import traits
 from .simplify import expanded, opened
-from .symbol import NoFormula, Symbol
+from .symbol import NoFormula, Symbol, fresh_axes
 
 
 class Defined(NamedTuple):
@@ -45,10 +44,8 @@ def is_symmetric(symbol):
 def named(name, symbol, role="intermediate", symmetric=False):
     """A symbol of that name, in the shape of another; symmetric if that is known to be."""
     symmetric = symmetric or is_symmetric(symbol)
-    axes = tuple(tuple(Index(i.size) for i in axis) for axis in symbol.axes)
     atom = Leaf(name, symbol.shape, role, frozenset({"symmetric"} if symmetric else ()))
-    return Symbol.of_factors(axes,
-                             [Factor(atom, tuple(axis for axis in axes if axis))])
+    return Symbol.of_atom(atom, fresh_axes(symbol.axes))
 
 
 def atoms_in(s):
@@ -157,7 +154,7 @@ def abbreviated(symbol, definitions):
         return symbol
     whole, sign = _by_name(as_factor(symbol.expression), known)
     named = type(whole.atom) is Leaf and sign > 0
-    return Symbol(symbol.axes, Sum((Term(Fraction(1), (whole,)),), symbol.expression.free) if named
+    return Symbol(symbol.axes, Sum.product([whole]) if named
                   else _abbreviated(symbol.expression, known))
 
 
@@ -183,8 +180,7 @@ def _by_name(f, known):
             slots = _places(f._replace(atom=f.atom._replace(function=g.atom.function)), g, d)
             if slots is not None:
                 s = Factor(d.symbol.expression.terms[0].factors[0].atom, slots)
-                inside = Sum((Term(Fraction(1), (s,)),),
-                             frozenset(i for slot in slots for i in slot))
+                inside = Sum.product([s], s.indices)
                 return Factor(Point(TABLE[np.log], (inside,)), (), f.power), 1
     return (f._replace(atom=f.atom.with_parts(lambda s: _abbreviated(s, known))) if f.atom.parts
             else f, 1)

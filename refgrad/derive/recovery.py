@@ -20,7 +20,7 @@ import numpy as np
 
 from ..primitive import TABLE
 from .arguments import dimensions
-from .index import Factor, Leaf, Sum, Term, power
+from .index import Factor, Leaf, Sum, power
 from .run import Run
 from .sizes import at_sizes, pointwise
 
@@ -120,8 +120,8 @@ def _polynomial(sizes, column):
 
 def _product(c, powers):
     """c m^p n^q as an expression."""
-    factors = tuple(Factor(Leaf(n, (), "size"), (), p) for n, p in powers.items() if p)
-    return Sum((Term(c, factors),), frozenset())
+    return Sum.product([Factor(Leaf(n, (), "size"), (), p) for n, p in powers.items() if p],
+                       coefficient=c)
 
 
 def _simple(c):

@@ -7,16 +7,15 @@
 from __future__ import annotations
 
 import operator
-from fractions import Fraction
 
 import numpy as np
 
 from ..rules.shape import scatter_add, setitem
 from .data import given_data
-from .index import Delta, Factor, Index, Leaf, Sum, Term, product, summed
-from .meaning import axes_of, means, tidy
+from .index import Delta, Factor, Index, Leaf, Sum, product, summed
+from .meaning import means, tidy
 from .sizes import CONDITIONS, Condition, Size
-from .symbol import NoFormula, Symbol, as_symbol, paired, size_of
+from .symbol import NoFormula, Symbol, as_symbol, axes_of, fresh_axes, paired, size_of
 
 
 def selection(axes, index):
@@ -45,7 +44,7 @@ def selection(axes, index):
                 factors.append(known)
                 continue
             chosen = np.arange(n)[part]
-            (new,) = axes_of(len(chosen))
+            (new,) = axes_of(chosen.shape)
             out.append(new)
             links.append((new, axis, chosen, n))
         else:
@@ -60,7 +59,7 @@ def selection(axes, index):
         shape = np.broadcast_shapes(*(np.shape(p) for _, p, _ in arrays))
         widest = max((axis for axis, _, _ in arrays), key=len)
         whole = len(shape) == 1 and shape[0] == size_of(widest)
-        new = [tuple(Index(i.size) for i in widest)] if whole else axes_of(shape)
+        new = fresh_axes([widest]) if whole else axes_of(shape)
         adjacent = all(isinstance(p, slice) is False for p in _between(parts))
         place = position[0] if adjacent else 0
         out[place:place] = new
@@ -118,12 +117,12 @@ def taken(x, index):
     if any(isinstance(p, Symbol) for p in (index if isinstance(index, tuple) else (index,))):
         raise NoFormula("an index computed from formulas")
     axes, factors = selection(x.axes, index)
-    if not factors:
-        gone = [i for axis in x.axes for i in axis if i not in {j for a in axes for j in a}]
-        return Symbol(axes, summed(x.expression, gone))
-    link = Sum((Term(Fraction(1), tuple(factors)),),
-               frozenset(i for f in factors for i in f.indices))
-    whole = product(x.expression, link)
+    return linked(x.expression, factors, axes)
+
+
+def linked(s, factors, axes):
+    """The product of an expression and factors, summed over all indices but those of the axes."""
+    whole = product(s, Sum.product(factors, (i for f in factors for i in f.indices)))
     kept = {i for axis in axes for i in axis}
     return Symbol(axes, tidy(summed(whole, [i for i in whole.free if i not in kept])))
 
@@ -140,12 +139,8 @@ def _scattered(x, index, shape, distinct=False):
         elif mine and wanted:
             new.update(paired(mine, wanted))
     target = [tuple(j for i in axis for j in merged_axes.get(i, (i,))) for axis in target]
-    factors = [f.substituted(merged_axes) for f in factors]
-    link = Sum((Term(Fraction(1), tuple(factors)),),
-               frozenset(i for f in factors for i in f.indices))
-    whole = product(x.expression.substituted(new), link)
-    kept = {i for axis in target for i in axis}
-    return Symbol(target, tidy(summed(whole, [i for i in whole.free if i not in kept])))
+    return linked(x.expression.substituted(new), [f.substituted(merged_axes) for f in factors],
+                  target)
 
 
 @means(setitem)

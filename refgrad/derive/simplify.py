@@ -217,10 +217,9 @@ def without_scalars(f):
     scalars = tuple(g._replace(power=-g.power) for g in t.factors if not g.indices)
     if not t.factors or t.coefficient == 1 and not scalars:
         return f
-    rest = Term(Fraction(1), tuple(g for g in t.factors if g.indices))
-    inverse = f._replace(atom=f.atom._replace(args=((axes, Sum((rest,), s.free)),)),
-                         power=Fraction(1))
-    whole = Sum((Term(1 / t.coefficient, (*scalars, inverse)),), frozenset(f.indices))
+    rest = Sum.product([g for g in t.factors if g.indices], s.free)
+    inverse = f.base._replace(atom=f.atom._replace(args=((axes, rest),)))
+    whole = Sum.product([*scalars, inverse], f.indices, 1 / t.coefficient)
     return Factor(Group(whole), (), f.power)
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..primitive import TABLE
-from .index import Factor, Leaf, Point, Sum, Term, add, power, product, scaled
+from .index import Factor, Leaf, Point, Sum, add, power, product, scaled
 
 
 class Condition(NamedTuple):
@@ -61,8 +61,7 @@ class Size:
     @classmethod
     def named(cls, name, value):
         """The size of a dimension."""
-        factor = Factor(Leaf(name, (), "size"))
-        return cls(value, Sum((Term(Fraction(1), (factor,)),), frozenset()))
+        return cls(value, Sum.product([Factor(Leaf(name, (), "size"))]))
 
     @property
     def __class__(self):
@@ -176,8 +175,7 @@ def to_the(a, b):
 
 def pointwise(primitive, *expressions):
     """The expression of a function of numbers."""
-    factor = Factor(Point(primitive, expressions))
-    return Sum((Term(Fraction(1), (factor,)),), frozenset())
+    return Sum.product([Factor(Point(primitive, expressions))])
 
 
 #: What operations do to expressions.

@@ -22,8 +22,7 @@ from ..primitive import TABLE, Composition, Primitive, qualified
 from ..tracer import Tracer
 from .data import given_data
 from .functions import unit_axes
-from .index import (Call, Data, Delta, Factor, Index, Leaf, Point, SizeMismatch, Sum, Term,
-                    apart)
+from .index import (Call, Data, Delta, Factor, Index, Leaf, Point, SizeMismatch, Sum, apart)
 from .notation import notation, traits
 from .sizes import ENTERING, Size, sized
 
@@ -92,14 +91,15 @@ class Symbol(Face):
         properties = frozenset(properties)
         if "positive definite" in properties or "diagonal" in properties:
             properties |= {"symmetric"}
-        axes = [() if n == 1 else (Index(n),) for n in shape]
-        atom = Leaf(name, tuple(shape), role, properties)
-        return cls.of_factors(axes,
-                              (Factor(atom, tuple(axis for axis in axes if axis)),))
+        return cls.of_atom(Leaf(name, tuple(shape), role, properties), axes_of(shape))
+
+    @classmethod
+    def of_atom(cls, atom, axes):
+        return cls.of_factors(axes, [Factor(atom, tuple(axis for axis in axes if axis))])
 
     @classmethod
     def of_factors(cls, axes, factors, coefficient=1):
-        return cls(axes, Sum((Term(Fraction(coefficient), tuple(factors)),), frozenset()))
+        return cls(axes, Sum.product(factors, coefficient=coefficient))
 
     # NumPy's two protocols
 
@@ -156,6 +156,16 @@ class Symbol(Face):
         """A text that is equal for equal expressions (of simplified ones)."""
         return self.expression.key({i: f"{n}.{k}" for n, axis in enumerate(self.axes)
                                     for k, i in enumerate(axis)})
+
+
+def axes_of(shape):
+    """New axes for a shape; one of size 1 has no index."""
+    return [() if n == 1 else (Index(n),) for n in shape]
+
+
+def fresh_axes(axes):
+    """Axes of the same sizes with indices of their own."""
+    return [tuple(Index(i.size) for i in axis) for axis in axes]
 
 
 def size_of(axis):
@@ -223,14 +233,12 @@ def call(primitive, arrays, params):
         primitive.run([np.ones(a.shape) + np.eye(*a.shape[-2:]) if a.ndim > 1 else np.ones(a.shape)
                        for a in symbols], params)[0])
     known = {int(n): n for a in symbols for n in a.shape if type(n) is Size}
-    axes = [() if n == 1 else (Index(known.get(n, n)),) for n in shape]
-    if shape == symbols[0].shape:
-        axes = [tuple(Index(i.size) for i in axis) for axis in symbols[0].axes]
+    axes = (fresh_axes(symbols[0].axes) if shape == symbols[0].shape
+            else axes_of(known.get(n, n) for n in shape))
     atom = Call(primitive, tuple((a.axes, a.expression) for a in symbols),
                 tuple(sorted(params.items())), tuple(map(size_of, axes)),
                 ones=unit_axes(primitive, params, tuple(map(size_of, axes))))
-    return Symbol.of_factors(axes,
-                             [Factor(atom, tuple(axis for axis in axes if axis))])
+    return Symbol.of_atom(atom, axes)
 
 
 def kronecker(A):
@@ -273,19 +281,17 @@ def as_symbol(x):
         raise NoFormula(f"data of type {x.dtype}")
     if not np.all(np.isfinite(x)):
         raise NotFinite("data that is not finite")
-    axes = [() if n == 1 else (Index(entering.size(n)),) for n in x.shape]
+    axes = axes_of(entering.size(n) if n != 1 else 1 for n in x.shape)
     if x.size and np.all(x == x.flat[0]):
         return Symbol(axes, entering.expression(exact(x.flat[0])))
     if (x.ndim == 2 and x.shape[0] == x.shape[1]
             and np.all(x[~np.eye(len(x), dtype=bool)] == x[0, 1]) and np.all(
                     np.diagonal(x) == x[0, 0])):
         one, rest = exact(x[0, 0]) - exact(x[0, 1]), exact(x[0, 1])
-        identity = Symbol.of_factors(axes, [Factor(Delta(), tuple(axes))])
+        identity = Symbol.of_atom(Delta(), axes)
         return (identity * Symbol((), entering.expression(one))
                 + Symbol((), entering.expression(rest)))
-    squeezed = np.array(np.squeeze(x), dtype=float)
-    slots = tuple(axis for axis in axes if axis)
-    return Symbol.of_factors(axes, [Factor(given_data(squeezed), slots)])
+    return Symbol.of_atom(given_data(np.array(np.squeeze(x), dtype=float)), axes)
 
 
 def exact(number):
@@ -312,9 +318,9 @@ def aligned(*arrays):
 
 def renamed(a):
     """The same array with indices of its own: another may have it along other axes."""
-    new = {i: (Index(i.size),) for axis in a.axes for i in axis}
-    return Symbol([tuple(j for i in axis for j in new[i]) for axis in a.axes],
-                  a.expression.substituted(new))
+    axes = fresh_axes(a.axes)
+    new = {i: (j,) for old, axis in zip(a.axes, axes) for i, j in zip(old, axis)}
+    return Symbol(axes, a.expression.substituted(new))
 
 
 def paired(axis, chosen):
