@@ -48,6 +48,13 @@ def argument_names(f):
     return [p.name for p in parameters]
 
 
+def with_signature(f, names):
+    """A function that says which arguments it has."""
+    f.__signature__ = inspect.Signature(
+        [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names])
+    return f
+
+
 def variables_of(f, shapes):
     """A Variable for each argument of a function.
 

@@ -40,11 +40,14 @@ def transpose(x):
     return F.T(x, F.ROW if x.kind == F.COLUMN else F.MATRIX)
 
 
+def opened(factors, kind):
+    """Factors, with those of products of that kind in the place of these."""
+    return [g for f in factors for g in (f.factors if type(f) is kind else [f])]
+
+
 def mm(factors):
     """A matrix product; products inside it are part of it."""
-    flat = []
-    for f in factors:
-        flat.extend(f.factors if type(f) is F.MatMul else [f])
+    flat = opened(factors, F.MatMul)
     flat = [f for f in flat if type(f) is not F.Eye] or flat[:1]
     if len(flat) == 1:
         return flat[0]
@@ -56,9 +59,7 @@ def mm(factors):
 
 def hadamard(factors):
     """An entrywise product; products inside it are part of it."""
-    flat = []
-    for f in factors:
-        flat.extend(f.factors if type(f) is F.Hadamard else [f])
+    flat = opened(factors, F.Hadamard)
     if len(flat) == 1:
         return flat[0]
     if any(type(f) is F.Eye for f in flat):  # I . A
@@ -82,9 +83,7 @@ def _order(f):
 
 
 def pair(x):
-    """An entrywise product of two as its two factors, or None."""
-    if type(x) is F.Hadamard and len(x.factors) == 2:
-        return x.factors
+    """A square entry by entry as its two factors; None for others."""
     return (x.body, x.body) if type(x) is F.Power and x.exponent == 2 else None
 
 
@@ -97,8 +96,8 @@ def turns(x):
 def scalar_product(factors):
     """row . matrices . column, in the direction that transposes less, a differential at the end."""
     x = mm(factors)
-    y = transpose_scalar(x)
-    return min((x, y), key=lambda z: (not is_d(z.factors[-1]), turns(z), repr(z)))
+    y = mm([transpose(f) for f in reversed(x.factors)])
+    return min((x, y), key=lambda z: (not is_d(z.factors[-1]), transposes(z), repr(z)))
 
 
 def is_d(x):
@@ -111,14 +110,9 @@ def d_last(x):
     return is_d(x), repr(x)
 
 
-def transpose_scalar(x):
-    """A number that is a product, read from its other end."""
-    return mm([transpose(f) for f in reversed(x.factors)]) if type(x) is F.MatMul else x
-
-
 def trace(a, b):
     """The circle of a from i to k and b from i to k: sum_ik a_ik b_ik."""
-    as_inner = min((sorted(two, key=d_last) for two in ([a, b], [transpose(a), transpose(b)])),
+    two = min((sorted(two, key=d_last) for two in ([a, b], [transpose(a), transpose(b)])),
                    key=transposes)
     circle = mm([a, transpose(b)])
     if type(circle) is not F.MatMul:
@@ -127,9 +121,9 @@ def trace(a, b):
     for way in (circle.factors, tuple(transpose(f) for f in reversed(circle.factors))):
         rolled.extend(F.MatMul(way[n:] + way[:n], F.MATRIX) for n in range(len(way)))
     best = min(rolled, key=lambda x: (turns(x), repr(x)))
-    simple = all(type(x) is not F.MatMul for x in as_inner)
-    if simple and transposes(as_inner) <= turns(best):
-        return F.Inner(*as_inner)
+    simple = all(type(x) is not F.MatMul for x in two)
+    if simple and transposes(two) <= turns(best):
+        return F.Inner(*two)
     return F.Trace(best)
 
 
@@ -142,12 +136,7 @@ def times(number, scalars, body):
         scalars, body = [*scalars, *inner], body.body
     flat = []
     for s in scalars:
-        if type(s) is F.Times:
-            inner = list(s.scalars) + ([s.body] if s.body is not None else [])
-            if type(inner[0]) is F.Num:
-                number *= inner.pop(0).value
-            flat.extend(inner)
-        elif type(s) is F.Num:
+        if type(s) is F.Num:
             number *= s.value
         else:
             flat.append(s)
@@ -167,9 +156,14 @@ def transposes(x):
                if type(n) is F.T and n.kind == F.MATRIX)
 
 
+def as_inner(x):
+    """<a, b> and a' b as an inner product; None for others."""
+    if type(x) is F.MatMul and x.kind == F.SCALAR and len(x.factors) == 2:
+        return F.Inner(transpose(x.factors[0]), x.factors[1])
+    return x if type(x) is F.Inner else None
+
+
 def norm_of(square):
     """|x| for <x, x>, or None."""
-    two = (square.left, square.right) if type(square) is F.Inner else None
-    if type(square) is F.MatMul and square.kind == F.SCALAR and len(square.factors) == 2:
-        two = transpose(square.factors[0]), square.factors[1]
-    return F.Apply("norm", two[:1], (), F.SCALAR) if two and two[0] == two[1] else None
+    two = as_inner(square)
+    return F.Apply("norm", (two.left,), (), F.SCALAR) if two and two.left == two.right else None

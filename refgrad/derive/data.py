@@ -9,21 +9,22 @@ import zlib
 
 import numpy as np
 
-from .index import Data, Delta, Factor, Sum, Term
+from .index import Data, Delta, Factor, Sum
 
 
-#: The given numbers of the derivation in progress: from names to arrays.
+#: The given numbers of the derivation in progress, and names that none of them may have: from names
+#: to arrays.
 NAMES = contextvars.ContextVar("names", default=None)
 
 
 @contextlib.contextmanager
-def told_apart(names):
-    """Inside of it no two arrays have one name; `names` are those that are taken, and gets more."""
-    token = NAMES.set(names)
+def during(variable, value):
+    """Inside of it a context variable has that value."""
+    token = variable.set(value)
     try:
         yield
     finally:
-        NAMES.reset(token)
+        variable.reset(token)
 
 
 def data_product(f, rest, free):
@@ -74,18 +75,18 @@ def differences(s):
     if (after.coefficient != -before.coefficient
             or after.factors[0].slots != before.factors[0].slots):
         return s
-    atom, taken = after.factors[0].atom, {} if NAMES.get() is None else NAMES.get()
-    names = itertools.chain("D", (f"D_{k}" for k in itertools.count(2)))
-    atom = atom._replace(name=next(
-        n for n in names
-        if np.array_equal(taken.setdefault(n, int(atom.sizes[1])), int(atom.sizes[1]))))
-    return Sum((Term(after.coefficient, (after.factors[0]._replace(atom=atom),)),), s.free)
+    (f,) = after.factors
+    atom = f.atom._replace(name=free_name("D", int(f.atom.sizes[1])))
+    return Sum.product([f._replace(atom=atom)], s.free, after.coefficient)
+
+
+def free_name(name, array):
+    """The name for given numbers; where other numbers have it, as a shorter e1 has, it is e1_2."""
+    taken = NAMES.get()
+    names = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(2)))
+    return name if taken is None else next(
+        n for n in names if np.array_equal(taken.setdefault(n, array), array))
 
 
 def _called(name, array, properties=frozenset(), truths=False):
-    """Given numbers of that name; where other numbers have it, as a shorter e1 has, it is e1_2."""
-    taken = NAMES.get()
-    if taken is not None:
-        names = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(2)))
-        name = next(n for n in names if np.array_equal(taken.setdefault(n, array), array))
-    return Data(name, array, properties, truths)
+    return Data(free_name(name, array), array, properties, truths)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import itertools
 from html import escape
 
@@ -12,8 +11,8 @@ import numpy as np
 from .. import transforms
 from ..primitive import KINKED
 from . import form as F
-from .arguments import names_of, variables_of
-from .data import told_apart
+from .arguments import names_of, variables_of, with_signature
+from .data import NAMES, during
 from .formula import Formula, entries, given_in, is_seen, size_names, with_few_names
 from .level import tidied
 from .matrix import has_indices, size_name, with_all_axes
@@ -81,7 +80,7 @@ class Derivation(Run):
 
     def _derive(self, *program, found=None):
         super().__init__(*program, found=found)
-        with told_apart(self.data):
+        with during(NAMES, self.data):
             self._read()
 
     def _read(self):
@@ -156,13 +155,13 @@ class Derivation(Run):
 
     @functools.cached_property
     def steps(self):
-        with told_apart(self.data):
+        with during(NAMES, self.data):
             return tuple(steps_of(self))
 
     def proof(self):
         """Whether what is read off the jvp rules is what the vjp rules give: {name: True, False or
         None}; None where that is not shown."""
-        with told_apart(self.data):
+        with during(NAMES, self.data):
             return proof_of(self)
 
     # how it looks
@@ -369,22 +368,13 @@ class Derivation(Run):
         if name is None or x.ndim > 1 or self.result.ndim != 1 and (x.ndim or self.result.ndim):
             raise ValueError("jacobian: expected a function from one vector to one vector; for "
                              "others read gradient (the vjp) or differential (the jvp)")
-        everything = {d.name: d.definition for d in self.level.names}
-        everything |= {"d" + n: d.definition for n, d in self.level.differentials.items()}
-        with told_apart(self.data):
-            dy = tidied(inlined(self.change, everything))
+        with during(NAMES, self.data):
+            dy = tidied(inlined(self.change, self.everything))
             found = Formula(
                 tidied(jacobian_of(dy, Symbol.leaf("d" + name, x.shape, "differential"))))
         if self.checks:
             confirm_jacobian(self, self.compiled("jacobian", {"": found}, {}))
         return found
-
-
-def with_signature(f, names):
-    """A function that says which arguments it has."""
-    f.__signature__ = inspect.Signature(
-        [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names])
-    return f
 
 
 def structured(g, properties):

@@ -20,6 +20,7 @@ import numpy as np
 from .. import nn
 from ..nn.activations import log1pexp
 from ..rules.special import erf
+from .arguments import with_signature
 from .rows import Row, applied, transpose
 from .symbol import NoFormula
 from .tokens import ExpressionError, as_python
@@ -96,8 +97,7 @@ class Expression:
     def __init__(self, text, names, function, inside, products, remarks=(), known=None):
         self.text, self.names, self.products, self.remarks = text, names, products, list(remarks)
         self.__name__ = "f"
-        self.__signature__ = inspect.Signature([
-            inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names])
+        with_signature(self, names)
         self._function = function
         self._inside = inside  # from the column of an operation to the names below it
         self._known = known or {}  # from names to functions of the other arrays, a dict

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..nn.activations import log1pexp, logistic
+from ..nn.activations import logistic
 from ..primitive import TABLE
 from .index import (Call, Factor, Group, Leaf, Point, Sum, Term, add, as_factor, fresh,
                     labels, power, scaled)
@@ -29,8 +29,6 @@ def undone(f):
     if function is ARCTAN and s.terms == Sum.number(1).terms:
         quarter = Sum.product([Factor(PI)], s.free, Fraction(1, 4))
         return Factor(Group(quarter), (), f.power)
-    if function is EXP and logistic_of(s) is not None:
-        return f._replace(atom=Point(logistic, (logistic_of(s),)))
     if type(inside.atom) not in (Point, Call):
         return f
     known = traits(inside.atom.function)
@@ -50,21 +48,6 @@ def unit_axes(primitive, params, sizes):
     if not traits(primitive).sums_to_one:
         return ()
     return (sum(n != 1 for n in sizes[:params["axis"] % len(sizes)]),)
-
-
-def logistic_of(s):
-    """z where exp(s) is sigma(z): exp(a - log(e^a + e^b)) = sigma(a - b);  None for others."""
-    for n, t in enumerate(s.terms):
-        f = t.factors[0] if len(t.factors) == 1 and t.coefficient == -1 else None
-        if f is None or type(f.atom) is not Point or f.power != 1:
-            continue
-        if f.atom.function in (TABLE[np.logaddexp], log1pexp):
-            a, b = f.atom.args if len(f.atom.args) == 2 else (Sum((), s.free), *f.atom.args)
-            rest, names = Sum(s.terms[:n] + s.terms[n + 1:], s.free), labels(s.free)
-            for one, other in ((a, b), (b, a)):
-                if rest.key(names) == one.key(names):
-                    return add(one, scaled(other, -1))
-    return None
 
 
 # Rules for a factor of a product, as in simplify

@@ -95,7 +95,7 @@ class Deriving(Level):
         for i, a in enumerate(arrays):
             if mine[i] and not a.mark.name and self.deserves_name(primitive, i, a.value):
                 self.give_name(a)
-        values = [a.value if own else self.define(self.tidy(a), primitive).symbol
+        values = [a.value if own else self.define(a, primitive)
                   if isinstance(a, Symbol) and not primitive.pointwise
                   and self.deserves_name(primitive, i, a) else a
                   for i, (a, own) in enumerate(zip(arrays, mine))]
@@ -195,11 +195,7 @@ class Deriving(Level):
         definition = self.tidy(a.value)
         known = next((d for d in self.names
                       if d.name not in self.differentials and same(d.symbol, definition)), None)
-        if known is None:
-            name = self.new_name(definition)
-            known = Defined(name, named(name, definition, symmetric=self.is_symmetric(definition)),
-                            definition, a.mark.made)
-            self.names.append(known)
+        known = known or self.introduce(definition, a.mark.made, self.is_symmetric(definition))
         name = a.mark.name = known.name
         a.value = a.mark.value = known.symbol
         differential = named("d" + name, a.value, "differential")
@@ -224,18 +220,20 @@ class Deriving(Level):
         if not isinstance(kept, Symbol) or is_simple(kept) or any(
                 type(f.atom) in (Point, Call) for t in kept.expression.terms for f in t.factors):
             return kept
-        return self.define(self.tidy(kept), primitive).symbol
+        return self.define(kept, primitive)
 
-    def define(self, definition, primitive):
-        """A name for an expression, the one that it has if it has one."""
-        known = next((d for d in self.names if same(d.definition, definition)), None)
-        if is_simple(definition):
-            known = Defined("", definition, definition)
-        if known is None:
-            name = self.new_name(definition)
-            known = Defined(name, named(name, definition), definition, ((primitive, (0,)),))
-            self.names.append(known)
-        return known
+    def define(self, symbol, primitive):
+        """A name for an expression, or the one that it has, as a symbol."""
+        definition = self.tidy(symbol)
+        return (definition if is_simple(definition)
+                else self.introduce(definition, ((primitive, (0,)),)).symbol)
+
+    def introduce(self, definition, made, symmetric=False):
+        """A new name for an expression."""
+        name = self.new_name(definition)
+        self.names.append(Defined(name, named(name, definition, symmetric=symmetric), definition,
+                                  made))
+        return self.names[-1]
 
     def define_softmax(self, x):
         """S for the softmax that has just been computed, or its logarithm."""
@@ -243,8 +241,7 @@ class Deriving(Level):
             known = traits(f.atom.function)
             if known.sums_to_one or known.log_of:
                 computed = Symbol.of_atom(f.atom, axes_of(n for n in f.atom.sizes if n != 1))
-                softmax = np.exp(computed) if known.log_of else computed
-                self.define(self.tidy(softmax), f.atom.function)
+                self.define(np.exp(computed) if known.log_of else computed, f.function)
 
     def tidy(self, symbol):
         """A symbol in its simplest form, with the names that there are."""
@@ -264,13 +261,12 @@ class Deriving(Level):
 
     def new_name(self, symbol):
         letter = letter_for(symbol)
-        self.counts[letter] = self.counts.get(letter, 0) + 1
         single = (self.lettering is not None and self.lettering.get(letter) == 1
                   and letter not in self.taken)
-        name = letter if single else f"{letter}{self.counts[letter]}"
-        while name in self.taken:
-            self.counts[letter] += 1
-            name = f"{letter}{self.counts[letter]}"
+        name = None
+        while name is None or name in self.taken:
+            self.counts[letter] = self.counts.get(letter, 0) + 1
+            name = letter if single else f"{letter}{self.counts[letter]}"
         return name
 
     # the way back

@@ -365,17 +365,10 @@ def _base(f, order):
         return F.Apply(atom.function, args, atom.params, kind)
     if any(len(slot) != 1 for slot in f.slots):
         raise NoMatrix
-    natural = [slot[0] for slot in f.slots]
-    n = len(natural)
-    made = whole_form(f)
-    if n == 2 and natural[0] is natural[1]:
-        return F.DiagOf(made)
-    if len(set(natural)) != n:
-        raise NoMatrix
-    if natural == order or "symmetric" in getattr(atom, "properties", ()):
-        return made
-    if n == 2:
-        return transpose(made)
+    if len(order) == len(f.slots):
+        return whole_form(f)
+    if len(f.slots) == 2:
+        return F.DiagOf(whole_form(f))
     raise NoMatrix
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-from fractions import Fraction
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from ..rules.determinants import log_abs_det, sign_det
 from ..rules.elementwise import logistic, sech_squared
 from ..rules.linalg import contraction, matmul, solve
 from ..rules.shape import cast, truncate
-from .index import Call, Delta, Factor, Index, Point, Sum, as_factor, power, scaled, summed
+from .index import Call, Delta, Factor, Index, Point, Sum, as_factor, summed
 from .simplify import reduced
 from .sizes import EXPRESSIONS, OPERATORS, OPPOSITE, Size
 from .symbol import (MEANING, NoFormula, Symbol, aligned, as_symbol, axes_of, call, fresh_axes,
@@ -47,57 +46,23 @@ def entry_by_entry(operation):
     return rule
 
 
-for _function in np.add, np.subtract, np.multiply, np.divide:
+for _function in np.add, np.subtract, np.multiply, np.divide, np.power, np.float_power:
     MEANING[TABLE[_function]] = entry_by_entry(EXPRESSIONS[OPERATORS[_function]])
 MEANING[product] = MEANING[TABLE[np.multiply]]
 
-
-@means(np.negative)
-def _negative(x):
-    x = as_symbol(x)
-    return Symbol(x.axes, scaled(x.expression, -1))
+for _function, _rule in [(np.negative, lambda x: -1 * x), (np.reciprocal, lambda x: x ** -1),
+                         (np.square, lambda x: x ** 2), (np.sqrt, lambda x: x ** 0.5)]:
+    MEANING[TABLE[_function]] = _rule
 
 
-@means(np.positive, np.conjugate, np.copy)
-def _same(x):
+@means(np.positive, np.conjugate, np.copy, cast)
+def _same(x, dtype=None):
     return as_symbol(x)
 
 
 @means(truncate)
 def _truncate(x, dtype):
     raise NoFormula(f"{dtype} of a formula")
-
-
-@means(cast)
-def _cast(x, dtype):
-    return as_symbol(x)
-
-
-def to_the(exponent):
-    """The meaning of a power with a constant exponent."""
-    def rule(x):
-        x = as_symbol(x)
-        return Symbol(x.axes, tidy(power(x.expression, exponent)))
-    return rule
-
-
-for _function, _exponent in [(np.reciprocal, -1), (np.square, 2), (np.sqrt, Fraction(1, 2))]:
-    MEANING[TABLE[_function]] = to_the(_exponent)
-
-
-def _power(function):
-    def rule(x, p):
-        constant = as_symbol(p)
-        terms = constant.expression.terms
-        if constant.ndim == 0 and all(not t.factors and t.coefficient.denominator < 1000
-                                      for t in terms):
-            return to_the(sum(t.coefficient for t in terms))(x)
-        return point(TABLE[np.power], x, constant)
-    return rule
-
-
-for _function in np.power, np.float_power:
-    MEANING[TABLE[_function]] = _power(_function)
 
 
 @means(squared_error)
@@ -276,6 +241,12 @@ def _reshape(x, shape):
         rest = math.prod(n for n in shape if n != -1)
         shape = tuple(x.size // rest if n == -1 else n for n in shape)
     flat, new, axes = [i for axis in x.axes for i in axis], {}, []
+
+    def split(i, *parts):
+        for old, to in new.items():
+            new[old] = tuple(p for j in to for p in (parts if j is i else (j,)))
+        return new.setdefault(i, parts)
+
     for n in shape:
         axis, left = [], int(n)
         while left > 1:
@@ -285,20 +256,12 @@ def _reshape(x, shape):
             if i.size > left:
                 if i.size % left:
                     raise NoFormula(f"a reshape from {x.shape} to {shape}, which cuts axes")
-                parts = Index(n if left == n else left), Index(i.size // left)
-                for old in [old for old, to in new.items() if i in to]:
-                    new[old] = tuple(p for j in new[old] for p in (parts if j is i else (j,)))
-                new.setdefault(i, parts)
-                flat.insert(0, parts[1])
-                i = parts[0]
+                i, rest = split(i, Index(n if left == n else left), Index(i.size // left))
+                flat.insert(0, rest)
             elif left % i.size:
                 raise NoFormula(f"a reshape from {x.shape} to {shape}, which cuts axes")
             elif i.size == n and type(n) is Size and type(i.size) is not Size:
-                known = Index(n)
-                for old in [old for old, to in new.items() if i in to]:
-                    new[old] = tuple(known if j is i else j for j in new[old])
-                new.setdefault(i, (known,))
-                i = known
+                (i,) = split(i, Index(n))
             axis.append(i)
             left //= int(i.size)
         axes.append(tuple(axis))
@@ -374,17 +337,12 @@ def _no_power_of_a_size():
     raise NoFormula("a determinant to the power of a size")
 
 
-def _is_transposed(f, axes):
-    return len(f.slots) == 2 and f.slots == (axes[1], axes[0])
-
-
 def _upright(A):
     """A' as A, for a single factor."""
     if A.ndim != 2:
         return A
     same_size(*A.shape)
-    f = as_factor(A.expression)
-    return Symbol(A.axes[::-1], A.expression) if _is_transposed(f, A.axes) else A
+    return A.T if as_factor(A.expression).slots == A.axes[::-1] else A
 
 
 MEANING[TABLE[np.linalg.det]] = matrix_function(TABLE[np.linalg.det],
@@ -401,10 +359,8 @@ def _inv(A):
     parts = kronecker(A)
     if parts is not None:
         return np.kron(*map(_inv, parts))
+    turned, A = A, _upright(A)
     f = as_factor(A.expression)
-    turned = _is_transposed(f, A.axes)
-    if turned:
-        A = Symbol(A.axes[::-1], A.expression)
     if type(f.atom) is Call and f.atom.function is TABLE[np.linalg.inv] and f.power == 1:
         (a, b), s = f.atom.args[0]
         result = Symbol(A.axes, s.substituted(paired(a, A.axes[0]) | paired(b, A.axes[1])))
@@ -412,11 +368,11 @@ def _inv(A):
         result = A
     else:
         result = call(TABLE[np.linalg.inv], (A,), {})
-        if Symbol(A.axes, A.expression).key() == Symbol(A.axes[::-1], A.expression).key():
+        if A.key() == A.T.key():
             t = result.expression.terms[0]
             symmetric = t.factors[0].atom._replace(properties=frozenset({"symmetric"}))
             result = Symbol.of_factors(result.axes, [t.factors[0]._replace(atom=symmetric)])
-    return result.T if turned else result
+    return result if A is turned else result.T
 
 
 @means(solve)

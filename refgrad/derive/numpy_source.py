@@ -19,7 +19,7 @@ from fractions import Fraction
 import numpy as np
 
 from ..operations import tuple_of
-from .build import transpose
+from .build import transpose, transposes
 from .form import (ARRAY, COLUMN, MATRIX, ROW, SCALAR, Apply, Compare, Diag, Hadamard, Name, Num,
                    Ones, Plus, Power, T, Times)
 from .layout import floating, letters_of, reciprocal
@@ -112,9 +112,7 @@ def _plus(form, need):
     if signed[0][0]:  # b - a rather than -a + b
         first = next((i for i, (minus, _) in enumerate(signed) if not minus), 0)
         signed.insert(0, signed.pop(first))
-    outs = [" - " + c.text[1:] if minus
-            else " + " + (f"({c.text})" if c.text.startswith("-") else c.text)
-            for minus, c in signed]
+    outs = [" - " + c.text[1:] if minus else " + " + c.text for minus, c in signed]
     text = "".join(outs)
     return Code("-" + text[3:] if text.startswith(" - ") else text[3:], SUM, united(codes))
 
@@ -174,12 +172,8 @@ def multiplied(term, divisors):
             number *= d.value
         else:
             above.insert(0, d)
-    arrays = [f for f in above if f.kind != SCALAR]
-    scalars = [Num(number), *(f for f in above if f.kind == SCALAR)]
-    scalars += [Power(f, Fraction(-1), f.kind) for f in below if f.kind == SCALAR]
-    arrays += [Power(f, Fraction(-1), f.kind) for f in below if f.kind != SCALAR]
-    body = arrays[0] if len(arrays) == 1 else Hadamard(tuple(arrays), term.kind) if arrays else None
-    return Times(tuple(scalars), body, term.kind)
+    below = [Power(f, Fraction(-1), f.kind) for f in below]
+    return Times((Num(number), *above, *below), None, term.kind)
 
 
 # Products entry by entry
@@ -293,8 +287,7 @@ def _matmul(form, need):
     factors = form.factors
     if form.kind in (ROW, COLUMN):  # one axis either way, so A' x may be written x' A
         turned = [transpose(f) for f in reversed(factors)]
-        factors = min((factors, turned),
-                      key=lambda fs: sum(type(f) is T and f.kind == MATRIX for f in fs))
+        factors = min((factors, turned), key=transposes)
     segments = [[]]
     for f in map(factor, factors):
         if segments[-1] and segments[-1][-1].kind == COLUMN:

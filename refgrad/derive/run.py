@@ -10,7 +10,7 @@ from ..errors import describe
 from ..transforms import name_of
 from ..writing import ARGUMENT
 from .arguments import dimensions, symbols_of
-from .data import told_apart
+from .data import NAMES, during
 from .level import Deriving
 from .sizes import CONDITIONS, ENTERING
 from .symbol import STRUCTURES, Entering, NoFormula, Symbol, as_symbol
@@ -38,7 +38,7 @@ class Run:
         self.numbers = dimensions(variables) if numbers is None else numbers
         # Names that no given array may have.
         self.found, self.data = found or {}, dict.fromkeys(self.taken())
-        with told_apart(self.data):
+        with during(NAMES, self.data):
             self._run_until_named()
 
     def _run_until_named(self):
@@ -54,12 +54,8 @@ class Run:
 
     def _run(self, *names):
         self.conditions, entering = {}, Entering(self.found)
-        tokens = CONDITIONS.set(self.conditions), ENTERING.set(entering)
-        try:
+        with during(CONDITIONS, self.conditions), during(ENTERING, entering):
             self._forward_and_back(*names)
-        finally:
-            CONDITIONS.reset(tokens[0])
-            ENTERING.reset(tokens[1])
         self.entered = entering.numbers
 
     def _forward_and_back(self, *names):

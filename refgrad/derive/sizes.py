@@ -175,7 +175,8 @@ def to_the(a, b):
 
 def pointwise(primitive, *expressions):
     """The expression of a function of numbers."""
-    return Sum.product([Factor(Point(primitive, expressions))])
+    return Sum.product([Factor(Point(primitive, expressions))],
+                       frozenset().union(*(s.free for s in expressions)))
 
 
 #: What operations do to expressions.

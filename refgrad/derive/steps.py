@@ -22,7 +22,7 @@ import numpy as np
 
 from ..primitive import LINEAR, MULTILINEAR
 from . import form as F
-from .build import mm, plus, transpose
+from .build import as_inner, mm, plus, transpose
 from .formula import is_seen
 from .index import Sum
 from .level import tidied
@@ -169,12 +169,8 @@ def only_scalars(first, *rest):
 
 def inner_part(x):
     """The inner product in a product of scalars."""
-    for s in [*x.scalars, x.body] if type(x) is F.Times else [x]:
-        if type(s) is F.Inner:
-            return s
-        if type(s) is F.MatMul and s.kind == F.SCALAR and len(s.factors) == 2:
-            return F.Inner(transpose(s.factors[0]), s.factors[1])
-    return None
+    parts = [*x.scalars, x.body] if type(x) is F.Times else [x]
+    return next(filter(None, map(as_inner, parts)), None)
 
 
 def without_scalars(x):

@@ -219,8 +219,9 @@ def call(primitive, arrays, params):
                                                        for p in params.values()):
         raise NoFormula(notation(primitive).text)
     if params.get("keepdims"):  # a formula does not know axes of size 1
-        return spread(call(primitive, arrays, params | {"keepdims": False}),
-                      reduced_axes(arrays[0], params))
+        axis = params["axis"]
+        return np.expand_dims(call(primitive, arrays, params | {"keepdims": False}),
+                              tuple(range(np.ndim(arrays[0]))) if axis is None else axis)
     symbols = [as_symbol(a) for a in arrays]
     known = traits(primitive)
     if known.sums_to_one or known.log_of:
@@ -253,20 +254,6 @@ def kronecker(A):
     left, right = ([f for fs, indices in groups if bool(indices & {k, l}) == second for f in fs]
                    for second in (False, True))
     return Symbol.of_factors([(i,), (j,)], left, c), Symbol.of_factors([(k,), (l,)], right)
-
-
-def reduced_axes(x, params):
-    """The axes that a reduction takes away."""
-    axis, n = params["axis"], np.ndim(x)
-    return sorted(range(n) if axis is None else {k % n for k in np.atleast_1d(axis)})
-
-
-def spread(x, places):
-    """An array with axes of size 1 put in at these places, as keepdims=True has them."""
-    axes = list(x.axes)
-    for k in places:
-        axes.insert(k, ())
-    return Symbol(axes, x.expression)
 
 
 def as_symbol(x):
