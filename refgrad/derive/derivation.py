@@ -13,7 +13,7 @@ from ..primitive import KINKED
 from . import form as F
 from .arguments import names_of, variables_of, with_signature
 from .data import NAMES, during
-from .formula import Formula, entries, given_in, is_seen, size_names, with_few_names
+from .formula import Formula, entries, is_seen, size_names, with_few_names
 from .level import tidied
 from .matrix import has_indices, size_name, with_all_axes
 from .names import data_in, inlined, jacobian_of, names_in
@@ -22,7 +22,7 @@ from .printing import latex, latex_words, mathml, text
 from .proof import proof_of
 from .run import Run
 from .steps import steps_of
-from .symbol import Symbol, as_symbol
+from .symbol import STRUCTURES, Symbol, as_symbol
 from .verification import confirm, confirm_jacobian, verify
 
 
@@ -105,8 +105,7 @@ class Derivation(Run):
         formulas = [self.value_formula, self.differential, *self.gradients.values()]
         shown = [self.value, self.change, *self.in_names.values(), *everything.values(),
                  *(f.symbol for f in formulas)]
-        self.given = list(
-            {name: d for x in shown for name, d in data_in(x.expression).items()}.values())
+        self.given = data_in(shown)
         self.differences = {name: leaf for x in shown
                             for name, leaf in names_in(x.expression).items()
                             if leaf.role == "rows" and name.isidentifier()}
@@ -262,7 +261,7 @@ class Derivation(Run):
                   # A formula does not know axes of size 1.
                   for n, shape in arguments.items() if 1 in shape]
         data = [f"{d.name} = np.array({entries(d.array)})"
-                for d in given_in([*where.values(), *formulas.values()])]
+                for d in data_in(f.symbol for f in [*where.values(), *formulas.values()])]
         returned = forms if len(forms) > 1 else next(iter(forms.values()))
         return definition(name, list(arguments), returned, lines=lines,
                           sizes=self._guard() + self._size_statements(every) + narrow + data)
@@ -381,6 +380,6 @@ def structured(g, properties):
     """The gradient in the space of matrices with these properties."""
     if "diagonal" in properties:
         return np.diag(np.diagonal(g))
-    if {"symmetric", "positive definite"} & set(properties):
+    if set(STRUCTURES) & set(properties):
         return (g + g.T) / 2
     return g

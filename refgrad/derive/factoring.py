@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from fractions import Fraction
 
@@ -147,34 +148,23 @@ def in_front(s):
 
 
 def shared_scalars(s):
-    """(number, powers of sizes, the rest) of a sum."""
-    c, inside = _content(s)
+    """(number, powers of sizes, the rest) of a sum; the number is negative, if all terms are."""
+    c = Fraction(math.gcd(*(t.coefficient.numerator for t in s.terms)),
+                 math.lcm(*(t.coefficient.denominator for t in s.terms)))
+    if not s.terms or max(c.numerator, c.denominator) > 999:
+        c = Fraction(1)
+    elif all(t.coefficient < 0 for t in s.terms):
+        c = -c
     sizes = None
     for t in s.terms:
-        mine = {f.atom.name: f
-                for f in t.factors if f.role == "size" and f.power < 0}
+        mine = {f.atom.name: f for f in t.factors if f.role == "size" and f.power < 0}
         sizes = mine if sizes is None else {
             name: f._replace(power=max(f.power, mine[name].power)) for name, f in sizes.items()
             if name in mine}
     sizes = tuple((sizes or {}).values())
     undo = tuple(f._replace(power=-f.power) for f in sizes)
-    return c, sizes, Sum(tuple(merged(t.coefficient, t.factors + undo, s.free)
-                               for t in inside.terms), s.free)
-
-
-def _content(s):
-    """A number of which all coefficients are multiples (negative, if all are), and the rest."""
-    numerators = [abs(t.coefficient.numerator) for t in s.terms]
-    denominators = [t.coefficient.denominator for t in s.terms]
-    if not numerators:
-        return Fraction(1), s
-    c = Fraction(int(np.gcd.reduce(np.array(numerators, object))),
-                 int(np.lcm.reduce(np.array(denominators, object))))
-    if max(c.numerator, c.denominator) > 999:
-        return Fraction(1), s
-    if all(t.coefficient < 0 for t in s.terms):
-        c = -c
-    return c, Sum(tuple(Term(t.coefficient / c, t.factors) for t in s.terms), s.free)
+    return c, sizes, Sum(tuple(merged(t.coefficient / c, t.factors + undo, s.free)
+                               for t in s.terms), s.free)
 
 
 def matches(f, g, free, known):
@@ -187,7 +177,9 @@ def matches(f, g, free, known):
         return None
     target = f.base.key({i: f"x{n}" for n, i in enumerate(mine)})
     taken = set(known.values())
-    for order in itertools.permutations(yours) if _turns(g) else [yours]:
+    # The same factor may have its indices in another order.
+    turns = not g.slots or type(g.atom) is Delta or "symmetric" in g.properties
+    for order in itertools.permutations(yours) if turns else [yours]:
         pairs = list(zip(mine, order))
         if any((i in free or j in free) and i is not j for i, j in pairs):
             continue
@@ -197,11 +189,6 @@ def matches(f, g, free, known):
         if g.base.key({j: f"x{n}" for n, (_, j) in enumerate(pairs)}) == target:
             return {j: i for i, j in pairs}
     return None
-
-
-def _turns(f):
-    """Whether a factor may be the same with its indices in another order."""
-    return not f.slots or type(f.atom) is Delta or "symmetric" in getattr(f.atom, "properties", ())
 
 
 def resemblance(f):
@@ -244,7 +231,7 @@ def _common(s, t, free):
                         pairs.append((f2, g2))
                         used.append(g2)
                         break
-        taken = [_smaller(f, g) for f, g in pairs]
+        taken = [f._replace(power=min(f.power, g.power, key=abs)) for f, g in pairs]
         if best is None or len(taken) > len(best[0]):
             outside = {i for f in taken for i in f.indices} | free
             rests = [without(s, taken, free, same=True), without(t, taken, free)]
@@ -277,10 +264,6 @@ def _is_square(taken, rest, free):
     bound = [i for f in taken for i in f.indices if i not in free]
     alike = Counter(map(resemblance, taken)) == Counter(map(resemblance, rest.factors))
     return alike and bool(bound) and not {*bound} & {*rest.indices}
-
-
-def _smaller(f, g):
-    return f if abs(f.power) <= abs(g.power) else f._replace(power=g.power)
 
 
 def without(term, taken, free, same=False):

@@ -13,7 +13,7 @@ from . import form as F
 from .functions import SIGN
 from .level import tidied
 from .matrix import has_indices, matrix_form
-from .names import data_in, extent, inlined, named, names_in
+from .names import extent, inlined, named, names_in
 from .notation import traits
 from .printing import latex, text
 
@@ -63,14 +63,6 @@ def entries(array):
     """The entries of given data as nested lists, integers where all are."""
     whole = array.astype(int)
     return whole.tolist() if np.array_equal(whole, array) else array.tolist()
-
-
-def given_in(formulas):
-    """The given arrays that formulas use, each once."""
-    found = {}
-    for formula in formulas:
-        found |= data_in(formula.symbol.expression)
-    return list(found.values())
 
 
 def written_out(symbol, definitions):

@@ -192,6 +192,11 @@ class Factor(NamedTuple):
         return getattr(self.atom, "function", None)
 
     @property
+    def properties(self):
+        """What is known of the entries."""
+        return getattr(self.atom, "properties", ())
+
+    @property
     def role(self):
         """The role of a name; None for other atoms."""
         return getattr(self.atom, "role", None)
@@ -205,7 +210,7 @@ class Factor(NamedTuple):
 
     def key(self, label):
         slots = [".".join(label.get(i, "?") for i in slot) for slot in self.slots]
-        if "symmetric" in getattr(self.atom, "properties", ()) or type(self.atom) is Delta:
+        if "symmetric" in self.properties or type(self.atom) is Delta:
             slots.sort()
         return f"{self.atom.key(label)}_{','.join(slots)}^{self.power}"
 

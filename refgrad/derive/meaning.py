@@ -50,9 +50,8 @@ for _function in np.add, np.subtract, np.multiply, np.divide, np.power, np.float
     MEANING[TABLE[_function]] = entry_by_entry(EXPRESSIONS[OPERATORS[_function]])
 MEANING[product] = MEANING[TABLE[np.multiply]]
 
-for _function, _rule in [(np.negative, lambda x: -1 * x), (np.reciprocal, lambda x: x ** -1),
-                         (np.square, lambda x: x ** 2), (np.sqrt, lambda x: x ** 0.5)]:
-    MEANING[TABLE[_function]] = _rule
+for _function in np.negative, np.reciprocal, np.square, np.sqrt:
+    MEANING[TABLE[_function]] = OPERATORS[_function]
 
 
 @means(np.positive, np.conjugate, np.copy, cast)

@@ -62,9 +62,10 @@ def names_in(s):
     return {a.name: a for a in atoms_in(s) if type(a) is Leaf}
 
 
-def data_in(s):
-    """The given arrays that an expression uses, by their names."""
-    return {a.name: a for a in atoms_in(s) if type(a) is Data}
+def data_in(symbols):
+    """The given arrays that symbols use, each once."""
+    return list({a.name: a for x in symbols for a in atoms_in(x.expression)
+                 if type(a) is Data}.values())
 
 
 def extent(s, definitions):

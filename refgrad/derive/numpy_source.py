@@ -78,16 +78,10 @@ def short(value):
 
     A quotient of moderate integers stays one, which is exact.
     """
-    came_of_floats = float(value) == value or value.denominator > 10 ** 9
-    if came_of_floats and floating(value):
-        return floating(value)
-    return repr(float(value)) if is_short(repr(float(value)), value) else None
-
-
-def is_short(decimals, value):
-    """Whether these decimals are few, and exactly the value."""
-    return (len(decimals) <= 6 and "e" not in decimals
-            and Fraction(decimals) == float(value) == value)
+    exact, decimals = float(value) == value, repr(float(value))
+    if (exact or value.denominator > 10 ** 9) and floating(value):
+        return decimals
+    return decimals if exact and len(decimals) <= 6 and "e" not in decimals else None
 
 
 def _ones(form, need):

@@ -60,8 +60,7 @@ def selection(axes, index):
         widest = max((axis for axis, _, _ in arrays), key=len)
         whole = len(shape) == 1 and shape[0] == size_of(widest)
         new = fresh_axes([widest]) if whole else axes_of(shape)
-        adjacent = all(isinstance(p, slice) is False for p in _between(parts))
-        place = position[0] if adjacent else 0
+        place = position[0] if len(set(position)) == 1 else 0
         out[place:place] = new
         flat = tuple(i for axis in new for i in axis)
         for axis, part, n in arrays:
@@ -102,12 +101,6 @@ def rows_of_identity(axis, part):
         CONDITIONS.get().setdefault((size.value, ">=", least), Condition(size, ">=", least))
     rows = f"{first or ''}:{'' if last is None else last}"
     return Factor(Leaf(rows, (length, size), "rows"), ((Index(length),), axis))
-
-
-def _between(parts):
-    """The parts from the first array to the last."""
-    where = [k for k, p in enumerate(parts) if p is not None and not isinstance(p, slice)]
-    return parts[where[0]:where[-1] + 1]
 
 
 @means(operator.getitem)

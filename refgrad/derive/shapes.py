@@ -17,7 +17,7 @@ from .arguments import misspelt
 from .expression import RUNNING_ERRORS, Expression
 from .index import SizeMismatch
 from .sizes import Size
-from .symbol import PROPERTIES, NotFinite
+from .symbol import PROPERTIES, STRUCTURES, NotFinite
 from .tokens import ExpressionError
 
 _GREEK = set("alpha beta gamma delta epsilon eps zeta eta theta iota kappa lambda lam mu nu xi "
@@ -25,7 +25,6 @@ _GREEK = set("alpha beta gamma delta epsilon eps zeta eta theta iota kappa lambd
 _SIZES = "mnkpqrstuvw"
 #: The name of the identity matrix.
 IDENTITY = "I"
-_SQUARE = {"symmetric", "diagonal", "positive definite"} & set(PROPERTIES)
 _MOST_TRIALS = 400
 
 
@@ -124,7 +123,7 @@ class _Search:
         words = tuple(shape or ())
         axes = [f"size_{axis}_of_{name}" for axis in range(_axes(name))]
         self.equal.update((size, size) for size in axes)
-        if _SQUARE & set(words) or name == IDENTITY:
+        if set(STRUCTURES) & set(words) or name == IDENTITY:
             self.equal.update((size, axes[0]) for size in axes)
         return (*axes, *words)
 

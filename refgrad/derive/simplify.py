@@ -315,7 +315,7 @@ def inverse(f, rest, free):
 def unit_sum(f, rest, free):
     """Entries that sum to 1 along axes, where nothing else stands on those axes."""
     ones = getattr(f.atom, "ones", ())
-    if "probabilities" in getattr(f.atom, "properties", ()):
+    if "probabilities" in f.properties:
         ones = (len(f.slots) - 1,)
     if not ones or f.power != 1:
         return None

@@ -251,11 +251,12 @@ def _factor_at(f, sizes):
     return base ** (int(f.power) if f.power.denominator == 1 else float(f.power))
 
 
+#: What NumPy's functions are in terms of operators.
 OPERATORS = {
     np.add: operator.add, np.subtract: operator.sub, np.multiply: operator.mul,
     np.divide: operator.truediv, np.power: operator.pow, np.float_power: operator.pow,
-    np.floor_divide: operator.floordiv, np.remainder: operator.mod, np.negative: operator.neg,
+    np.floor_divide: operator.floordiv, np.remainder: operator.mod, np.negative: lambda x: -1 * x,
     np.positive: operator.pos, np.absolute: operator.abs, np.square: lambda x: x ** 2,
-    np.sqrt: lambda x: x ** Fraction(1, 2), np.reciprocal: lambda x: 1 / x, np.less: operator.lt,
+    np.sqrt: lambda x: x ** 0.5, np.reciprocal: lambda x: x ** -1, np.less: operator.lt,
     np.less_equal: operator.le, np.greater: operator.gt, np.greater_equal: operator.ge,
     np.equal: operator.eq, np.not_equal: operator.ne}

@@ -29,7 +29,7 @@ from .level import tidied
 from .matrix import matrix_form
 from .names import coefficient, linear_terms, names_in
 from .printing import text
-from .symbol import Symbol
+from .symbol import STRUCTURES, Symbol
 
 
 class Line(NamedTuple):
@@ -94,7 +94,7 @@ def structure_note(v):
     """Which part of what stands before d is the gradient, and why; [] if it is all of it."""
     if "diagonal" in v.properties:
         return [f"of it the diagonal, since d{v.name} is diagonal"]
-    if {"symmetric", "positive definite"} & set(v.properties):
+    if set(STRUCTURES) & set(v.properties):
         return [f"of it the symmetric part, since d{v.name} is symmetric"]
     return []
 

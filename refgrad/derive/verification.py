@@ -11,7 +11,6 @@ from .. import transforms
 from ..cases import DOMAINS
 from .numpy_source import NoSource
 from .recovery import recovered
-from .symbol import STRUCTURES
 
 #: Maps from standard normal numbers to random inputs, for arguments without properties.  The first
 #: for which the program is defined is used.
@@ -56,7 +55,7 @@ class Trial:
         self.arrays = random_inputs(derivation, sizes, rng, domain)
         self.places = [n for n, v in enumerate(derivation.variables) if v.name in derivation.wrt]
         chosen = [self.arrays[n] for n in self.places]
-        self.directions = [_direction(rng, derivation.variables[n], self.arrays[n])
+        self.directions = [derivation.structured(n, rng.standard_normal(np.shape(self.arrays[n])))
                            for n in self.places]
         with np.errstate(all="ignore"):
             try:
@@ -141,14 +140,6 @@ def random_inputs(derivation, sizes, rng, domain=DRAWN[0]):
                 z = DOMAINS[name](z)
         arrays.append(np.asarray(z if v.properties else domain(z)))
     return arrays
-
-
-def _direction(rng, v, x):
-    """A direction in which the argument keeps its structure."""
-    z = rng.standard_normal(np.shape(x))
-    if "diagonal" in v.properties:
-        return np.diag(np.diagonal(z))
-    return z + z.T if set(STRUCTURES) & set(v.properties) else z
 
 
 def random_sizes(derivation, rng):
