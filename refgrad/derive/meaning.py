@@ -9,6 +9,7 @@ import numpy as np
 
 from ..nn.losses import squared_error
 from ..nn.rectifiers import rectified
+from ..operations import INFIX
 from ..primitive import TABLE, product
 from ..rules.determinants import log_abs_det, sign_det
 from ..rules.elementwise import logistic, sech_squared
@@ -30,6 +31,13 @@ def means(*functions):
     return declare
 
 
+def no_formula(what):
+    """The meaning of a function that has no formula."""
+    def rule(*arrays, **params):
+        raise NoFormula(what.format(**params))
+    return rule
+
+
 def tidy(s):
     """An expression with its terms reduced, without those that are 0."""
     return Sum(tuple(t for t in (reduced(t, s.free) for t in s.terms) if t.coefficient), s.free)
@@ -44,34 +52,6 @@ def entry_by_entry(operation):
         axes, sums = aligned(a, b)
         return Symbol(axes, tidy(operation(*sums)))
     return rule
-
-
-for _function in np.add, np.subtract, np.multiply, np.divide, np.power, np.float_power:
-    MEANING[TABLE[_function]] = entry_by_entry(EXPRESSIONS[OPERATORS[_function]])
-MEANING[product] = MEANING[TABLE[np.multiply]]
-
-for _function in np.negative, np.reciprocal, np.square, np.sqrt:
-    MEANING[TABLE[_function]] = OPERATORS[_function]
-
-
-@means(np.positive, np.conjugate, np.copy, cast)
-def _same(x, dtype=None):
-    return as_symbol(x)
-
-
-@means(truncate)
-def _truncate(x, dtype):
-    raise NoFormula(f"{dtype} of a formula")
-
-
-@means(squared_error)
-def _square_of_difference(x, t):
-    return np.square(as_symbol(x) - t)
-
-
-@means(np.hypot)
-def _hypot(a, b):
-    return np.sqrt(np.square(as_symbol(a)) + np.square(as_symbol(b)))
 
 
 @means(sech_squared)
@@ -93,11 +73,6 @@ def comparison(relation):
         axes, sums = aligned(a, b)
         return Symbol.of_factors(axes, [Factor(Point(relation, tuple(sums)))])
     return rule
-
-
-for _function, _relation in [(np.greater, ">"), (np.less, "<"), (np.greater_equal, ">="),
-                             (np.less_equal, "<=")]:
-    MEANING[TABLE[_function]] = comparison(_relation)
 
 
 def _extreme(x):
@@ -123,16 +98,6 @@ def _not_equal(a, b):
     return np.ones(np.broadcast_shapes(np.shape(a), np.shape(b)), bool)
 
 
-@means(np.logical_and)
-def _and(a, b):
-    return as_symbol(a) * b
-
-
-@means(np.logical_or)
-def _or(a, b):
-    return a + as_symbol(b) - as_symbol(a) * b
-
-
 @means(np.logical_not)
 def _not(a):
     f = as_factor(as_symbol(a).expression)
@@ -140,10 +105,6 @@ def _not(a):
         return Symbol.of_factors(
             a.axes, [f._replace(atom=f.atom._replace(function=OPPOSITE[f.atom.function]))])
     return 1 - as_symbol(a)
-
-
-for _ufunc, _rule in [(np.bitwise_and, _and), (np.bitwise_or, _or), (np.invert, _not)]:
-    MEANING[_ufunc] = _rule
 
 
 @means(np.where)
@@ -156,39 +117,7 @@ def _where(c, a, b):
     return c * as_symbol(a) + _not(c) * as_symbol(b)
 
 
-@means(np.sign, np.floor, np.ceil, np.rint, np.trunc, np.round)
-def _step(x):
-    raise NoFormula("rounding")
-
-
-MEANING[TABLE[np.sign]] = functools.partial(point, TABLE[np.sign])
-
-
-def no_special_values(value):
-    """The meaning of a test for special values, which comes out the same for every formula."""
-    return lambda x: np.full(np.shape(x), value)
-
-
-for _function, _value in [(np.isnan, False), (np.isinf, False), (np.isfinite, True),
-                          (np.signbit, False)]:
-    MEANING[TABLE[_function]] = no_special_values(_value)
-
 # Shapes
-
-
-@means(np.shape)
-def _shape(a):
-    return a.shape
-
-
-@means(np.ndim)
-def _ndim(a):
-    return a.ndim
-
-
-@means(np.size)
-def _size(a, axis=None):
-    return a.size if axis is None else a.shape[axis]
 
 
 def constant(value):
@@ -203,10 +132,6 @@ def full(value, a, shape):
     axes = (fresh_axes(as_symbol(a).axes) if shape is None
             else axes_of(shape if isinstance(shape, tuple) else (shape,)))
     return Symbol(axes, Sum.number(value))
-
-
-for _function, _value in [(np.zeros_like, 0), (np.ones_like, 1), (np.empty_like, 0)]:
-    MEANING[TABLE[_function]] = constant(_value)
 
 
 @means(np.full_like)
@@ -332,10 +257,6 @@ def matrix_function(function, of_kronecker):
     return rule
 
 
-def _no_power_of_a_size():
-    raise NoFormula("a determinant to the power of a size")
-
-
 def _upright(A):
     """A' as A, for a single factor."""
     if A.ndim != 2:
@@ -345,7 +266,7 @@ def _upright(A):
 
 
 MEANING[TABLE[np.linalg.det]] = matrix_function(TABLE[np.linalg.det],
-                                                lambda a, b, m, n: _no_power_of_a_size())
+                                                no_formula("a determinant to the power of a size"))
 MEANING[log_abs_det] = matrix_function(log_abs_det, lambda a, b, m, n: n * a + m * b)
 
 
@@ -379,4 +300,31 @@ def _solve(A, B):
     return np.linalg.inv(as_symbol(A)) @ as_symbol(B)
 
 
-MEANING[sign_det] = lambda A: as_symbol(1)
+MEANING |= {TABLE.get(f, f): rule for functions, rule in {
+    **{(f,): entry_by_entry(EXPRESSIONS[OPERATORS[f]]) for f in (
+        np.add, np.subtract, np.multiply, np.divide, np.power, np.float_power)},
+    (product,): entry_by_entry(EXPRESSIONS[OPERATORS[np.multiply]]),
+    **{(f,): OPERATORS[f] for f in (np.negative, np.reciprocal, np.square, np.sqrt)},
+    **{(f,): comparison(sign) for f, sign in INFIX.items() if f in (
+        np.greater, np.less, np.greater_equal, np.less_equal)},
+    (np.positive, np.conjugate, np.copy, cast): lambda x, dtype=None: as_symbol(x),
+    (np.sign,): functools.partial(point, TABLE[np.sign]),
+    (truncate,): no_formula("{dtype} of a formula"),
+    (np.floor, np.ceil, np.rint, np.trunc, np.round): no_formula("rounding"),
+    (squared_error,): lambda x, t: np.square(as_symbol(x) - t),
+    (np.hypot,): lambda a, b: np.sqrt(np.square(as_symbol(a)) + np.square(as_symbol(b))),
+    (np.logical_and,): lambda a, b: as_symbol(a) * b,
+    (np.logical_or,): lambda a, b: a + as_symbol(b) - as_symbol(a) * b,
+    # Tests for special values come out the same for every formula.
+    (np.isnan, np.isinf, np.signbit): lambda x: np.full(np.shape(x), False),
+    (np.isfinite,): lambda x: np.full(np.shape(x), True),
+    (np.shape,): lambda a: a.shape,
+    (np.ndim,): lambda a: a.ndim,
+    (np.size,): lambda a, axis=None: a.size if axis is None else a.shape[axis],
+    (np.zeros_like, np.empty_like): constant(0),
+    (np.ones_like,): constant(1),
+    (sign_det,): lambda A: as_symbol(1),
+}.items() for f in functions}
+MEANING |= {bitwise: MEANING[TABLE[logical]] for bitwise, logical in [
+    (np.bitwise_and, np.logical_and), (np.bitwise_or, np.logical_or),
+    (np.invert, np.logical_not)]}
