@@ -232,7 +232,8 @@ def _monomials(p, q):
 def _complements(s):
     """With 1 - sigma(x) for sigma(-x), or the other way round; and s, if one alone is there."""
     names = labels({i for t in s.terms for i in t.indices})
-    found = [(f.atom.args[0].key(names), f) for t in s.terms for f in t.factors if f.function is logistic]
+    found = [(f.atom.args[0].key(names), f) for t in s.terms for f in t.factors
+             if f.function is logistic]
     known, divides = {key: f.atom.args[0] for key, f in found}, {k for k, f in found if f.power < 0}
     opposite = {key: scaled(x, -1) for key, x in known.items()}
     both = {key for key, x in opposite.items() if x.key(names) in known}

@@ -46,9 +46,6 @@ class Index:
         self.size = size
         self.serial = next(_serial)
 
-    def __repr__(self):
-        return f"i{self.serial}"
-
 
 # Atoms: what a factor is made of
 
@@ -81,9 +78,6 @@ class Data(NamedTuple):
 
     def __eq__(self, other):
         return self is other
-
-    def __hash__(self):
-        return hash(self.name)
 
 
 class Delta(NamedTuple):
@@ -426,43 +420,30 @@ def collected(s):
 
 
 def power(s, p):
-    """Each entry to a rational power."""
+    """Each entry to a rational power: of a product each part that is never negative by itself."""
     p = Fraction(p)
-    if p == 1:
-        return s
     if p == 0:
         return Sum.number(1, s.free)
-    if not s.terms:
-        return Sum((), s.free)
-    if len(s.terms) == 1:
-        t = s.terms[0]
-        if set(t.indices) <= s.free:
-            root = exact_power(t.coefficient, p)
-            if p.denominator == 1:
-                return Sum((merged(root, [f._replace(power=f.power * p) for f in t.factors],
-                                   s.free),), s.free)
-            safe = len(t.factors) <= 1 and all(f.power == 1 or f.power.denominator > 1
-                                               for f in t.factors)
-            if root is not None and (safe or all(is_positive(f) for f in t.factors)):
-                return Sum((Term(root, tuple(f._replace(power=f.power * p) for f in t.factors)),),
-                           s.free)
-        else:  # a product of sums over bound indices, and of numbers
-            parts = apart(t.factors, s.free)
-            alone = [fs for fs, bound in parts if p.denominator == 1 or all(
-                is_positive(f) or bound and f.power % 2 == 0 for f in fs)]
-            root = exact_power(t.coefficient, p)
-            if root is not None and (t.coefficient != 1 or alone and len(parts) > 1):
-                rest = [f for fs, _ in parts if fs not in alone for f in fs]
-                made = []
-                for fs in [*alone, rest] if rest else alone:
-                    inside = Term(Fraction(1), tuple(fs))
-                    free = s.free & {*inside.indices}
-                    made.append(fs[0]._replace(power=fs[0].power * p)
-                                if len(fs) == 1 and {*fs[0].indices} <= s.free
-                                and (fs is not rest or p.denominator == 1)
-                                else Factor(Group(Sum((inside,), free)), (), p))
-                return Sum((merged(root, made, s.free),), s.free)
-    return Sum.product([Factor(Group(s), (), p)], s.free)
+    if p == 1 or not s.terms:
+        return s
+    root = exact_power(s.terms[0].coefficient, p) if len(s.terms) == 1 else None
+    if root is None:
+        return Sum.product([Factor(Group(s), (), p)], s.free)
+    alone, rest, made = [], [], []
+    for factors, bound in apart(s.terms[0].factors, s.free):
+        if p.denominator == 1 or all(is_positive(f) or bound and f.power % 2 == 0
+                                     for f in factors):
+            alone.append(factors)
+        else:
+            rest += factors
+    for factors in [*alone, rest] if rest else alone:
+        f, inside = factors[0], Sum.product(factors)
+        free = s.free & {*inside.terms[0].indices}
+        single = len(factors) == 1 and {*f.indices} <= s.free and (
+            p.denominator == 1 or is_positive(f) or f.power == 1)
+        made.append(f._replace(power=f.power * p) if single
+                    else Factor(Group(inside.with_free(free)), (), p))
+    return Sum((merged(root, made, s.free),), s.free)
 
 
 def apart(factors, free):

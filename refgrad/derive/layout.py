@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..primitive import TABLE
+from .build import times
 from .form import MATRIX, SCALAR, Apply, Inverse, MatMul, Name, Num, Power, T, Times
 from .notation import fill, is_pattern, notation
 
@@ -47,6 +48,10 @@ class Layout:
         """A part where everything that binds less than `level` needs parentheses."""
         piece = self.piece(form)
         return piece.out if piece.level >= level else self.group(piece.out)
+
+    def factor(self, body):
+        """What scalars multiply: without parentheses where it is a product of matrices."""
+        return self.group(self.write(body)) if isinstance(body, Times) else self.at(body, PRODUCT)
 
     # signs, as text and LaTeX have them
 
@@ -227,14 +232,7 @@ def negated(form):
         return Num(-form.value)
     if (isinstance(form, Times) and form.scalars and isinstance(form.scalars[0], Num)
             and form.scalars[0].value < 0):
-        first, rest = Num(-form.scalars[0].value), form.scalars[1:]
-        if first.value != 1:
-            return Times((first, *rest), form.body, form.kind)
-        if form.body is not None and not rest:
-            return form.body
-        if form.body is None and len(rest) == 1 and not isinstance(rest[0], Num):
-            return rest[0]
-        return Times(rest or (first,), form.body, form.kind)
+        return times(-form.scalars[0].value, form.scalars[1:], form.body)
     return None
 
 

@@ -36,15 +36,14 @@ def source(form) -> str:
     return full(form).text
 
 
-def definition(name, arguments, result, lines=(), sizes=(), doc=None) -> str:
+def definition(name, arguments, result, lines=(), sizes=()) -> str:
     """The text of a module with one function.
 
     result  a formula, or a dict of formulas
     lines   intermediate results, pairs (name, formula)
     sizes   statements that come first, such as "m, n = X.shape"
     """
-    body = [f'"""{doc}"""'] if doc else []
-    body += list(sizes) + [f"{variable} = {source(form)}" for variable, form in lines]
+    body = [*sizes, *(f"{variable} = {source(form)}" for variable, form in lines)]
     if isinstance(result, dict):
         entries = [f"{key!r}: {source(form)}".replace("'", '"', 2) for key, form in result.items()]
         line = "return {" + ", ".join(entries) + "}"

@@ -162,7 +162,12 @@ def expression_of(x):
     """A real number as an expression."""
     if type(x) is Size:
         return x.expression
-    return Sum.number(Fraction(x.item() if isinstance(x, np.generic) else x))
+    return Sum.number(exact(x))
+
+
+def exact(number):
+    """A number as the fraction that it is."""
+    return Fraction(number.item() if isinstance(number, np.generic) else number)
 
 
 def to_the(a, b):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import operator
-from fractions import Fraction
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from .data import given_data
 from .functions import unit_axes
 from .index import (Call, Data, Delta, Factor, Index, Leaf, Point, SizeMismatch, Sum, apart)
 from .notation import notation, traits
-from .sizes import ENTERING, Size, sized
+from .sizes import ENTERING, Size, exact, sized
 
 #: What may be said of an array beside its shape: of a matrix its structure, of any array the domain
 #: of its entries.
@@ -279,11 +278,6 @@ def as_symbol(x):
         return (identity * Symbol((), entering.expression(one))
                 + Symbol((), entering.expression(rest)))
     return Symbol.of_atom(given_data(np.array(np.squeeze(x), dtype=float)), axes)
-
-
-def exact(number):
-    """A number as the fraction that it is."""
-    return Fraction(number.item() if isinstance(number, np.generic) else number)
 
 
 def aligned(*arrays):

@@ -247,21 +247,21 @@ def verify(derivation, seed=0):
     for domain in DRAWN:
         found = [_verified(Trial(derivation, sizes, rng, domain))
                  for sizes in random_sizes(derivation, rng)]
-        best = min(found, key=lambda pair: (not pair[0] == pair[0], pair[0]))
-        if best[0] == best[0]:
-            break
-    return best[1]
+        if any(found):
+            return min(filter(None, found))[1]
+    return Verification(np.nan, np.nan)
 
 
 def _verified(trial):
-    """(how far engine and differences differ, the Verification)."""
+    """(how far engine and differences differ, the Verification); None where it is not defined."""
     if not trial.defined:
-        return np.nan, Verification(np.nan, np.nan)
+        return None
     try:
         engine, differences = trial.slopes()
     except Exception:  # the program is not defined nearby
-        return np.nan, Verification(np.nan, np.nan)
+        return None
     by_formula = lambda t: [("the slope", np.sum(t.g * value), differences)
                             for what, value, _ in t.formulas() if what == "the differential"]
-    return abs(engine - differences) / trial.size(), Verification(
-        trial.distance(Trial.formulas)[0], trial.distance(by_formula)[0])
+    apart = abs(engine - differences) / trial.size()
+    return None if np.isnan(apart) else (apart, Verification(
+        trial.distance(Trial.formulas)[0], trial.distance(by_formula)[0]))

@@ -271,12 +271,12 @@ def test_formulas_that_are_written_alike_are_equal(printer):
 
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")
 def test_a_missing_parenthesis_is_seen(monkeypatch):
-    from refgrad.derive import numpy_code, printing, typeset
+    from refgrad.derive import numpy_code, printing
     with monkeypatch.context() as patch:
         patch.setattr(numpy_code.Code, "at", lambda self, level: self.text)
         assert wrong_sources(range(100))[0]
-    for backend, printer in ((printing.Text, text), (typeset.Latex, latex),
-                             (typeset.MathML, mathml)):
+    for backend, printer in ((printing.Text, text), (printing.Latex, latex),
+                             (printing.MathML, mathml)):
         with monkeypatch.context() as patch:
             patch.setattr(backend, "at", lambda self, form, level: self.write(form))
             assert written_alike(printer)[0]
