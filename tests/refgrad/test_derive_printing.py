@@ -370,13 +370,11 @@ def test_a_function_that_users_cannot_call_has_no_source():
 def test_definition():
     weights = Times((over(m),), MatMul((t(X), Name("R", MATRIX)), MATRIX), MATRIX)
     result = {"W": weights, "Y": apply("softmax", Y, axis=-1)}
-    code = definition("gradient", ["X", "W", "Y"], result, [("R", residual)], ["m, n = X.shape"],
-                      "The gradient.")
+    code = definition("gradient", ["X", "W", "Y"], result, [("R", residual)], ["m, n = X.shape"])
     assert code == '''from refgrad import nn
 
 
 def gradient(X, W, Y):
-    """The gradient."""
     m, n = X.shape
     R = X @ W - Y
     return {"W": X.T @ R / m, "Y": nn.softmax(Y, dim=-1)}
