@@ -129,15 +129,13 @@ class Layout:
         return Piece(self.side_by_side(outs), PRODUCT if len(outs) > 1 else TIGHT)
 
     def of_hadamard(self, form):
-        over = [f for f in form.factors if isinstance(f, Power) and f.exponent < 0]
-        if not over or len(form.factors) == 1:
-            return Piece(self.dots([self.at(f, PRODUCT) for f in form.factors]), ENTRYWISE)
-        numerators = [self.at(f, PRODUCT) for f in form.factors if f not in over]
-        denominators = [reciprocal(f) for f in over]
-        below = (self.at(denominators[0], TIGHT) if len(denominators) == 1
-                 else self.group(self.dots([self.at(f, PRODUCT) for f in denominators])))
-        return Piece(self.divided(self.dots(numerators) if numerators else self.digits(1), below),
-                     ENTRYWISE)
+        above, below = fraction(form.factors)
+        out = self.dots([self.at(f, PRODUCT) for f in above]) if above else self.digits(1)
+        if below:
+            under = (self.at(below[0], TIGHT) if len(below) == 1
+                     else self.group(self.dots([self.at(f, PRODUCT) for f in below])))
+            out = self.divided(out, under)
+        return Piece(out, ENTRYWISE)
 
     def of_kron(self, form):
         return Piece(self.kron(self.at(form.left, TIGHT), self.at(form.right, TIGHT)), ENTRYWISE)
@@ -247,10 +245,10 @@ def floating(value):
     return None if simple else repr(float(value))
 
 
-def fraction(scalars):
-    """A product of scalars as (numerators, denominators): lists of formulas."""
+def fraction(factors):
+    """A product as (numerators, denominators): lists of formulas."""
     numerators, denominators = [], []
-    for s in scalars:
+    for s in factors:
         if isinstance(s, Num) and floating(s.value):
             numerators.append(s)
         elif isinstance(s, Num):

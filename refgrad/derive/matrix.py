@@ -342,15 +342,19 @@ def chain_order(term, wanted):
 
 def atom_form(f, order):
     """A factor as a formula with its indices in this order."""
-    made = _base(f, order)
-    if f.power == 1:
-        return made
-    length = norm_of(made) if f.power.denominator == 2 else None
+    return raised(_base(f, order), f.power)
+
+
+def raised(form, p):
+    """A formula to a power, entry by entry."""
+    if p == 1:
+        return form
+    length = norm_of(form) if p.denominator == 2 else None
     if length is not None:
-        return length if f.power == HALF else F.Power(length, 2 * f.power, F.SCALAR)
-    if type(made) is F.Power and (made.exponent * f.power).denominator == 1:
-        return F.Power(made.body, made.exponent * f.power, made.kind)
-    return F.Power(made, f.power, made.kind)
+        return length if p == HALF else F.Power(length, 2 * p, F.SCALAR)
+    if type(form) is F.Power and (form.exponent * p).denominator == 1:
+        return F.Power(form.body, form.exponent * p, form.kind)
+    return F.Power(form, p, form.kind)
 
 
 def _base(f, order):
@@ -417,33 +421,25 @@ def special(term, axes):
         a, b = map(matrix_form, parts)
         front, a = (a.scalars, a.body) if type(a) is F.Times else ((), a)
         return None if has_indices((a, b)) else times(Fraction(1), front, F.Kron(a, b))
-    if len(axes) == 1 and len(axes[0]) == 2:
-        try:
-            return F.Vec(Graph(term, list(axes[0])).form(False))
-        except NoMatrix:
-            return None
+    if [len(axis) for axis in axes] == [2]:
+        inside = term_form(term, [(i,) for i in axes[0]])
+        return None if has_indices(inside) else F.Vec(inside)
     return None
 
 
 def indexed(term, axes):
     """Index notation."""
-    everything = [i for axis in axes for i in axis] + [i for i in term.indices]
-    letters = {}
-    for i in everything:
-        if i not in letters:
-            letters[i] = "ijklmnopqrstuvw"[len(letters)]
+    everything = dict.fromkeys([*(i for axis in axes for i in axis), *term.indices])
+    letters = dict(zip(everything, "ijklmnopqrstuvw"))
+
+    def subscripts(slots):
+        return tuple(letters[s[0]] if len(s) == 1 else tuple(letters[i] for i in s) for s in slots)
+
     factors = []
     for f in term.factors:
-        if f.atom.parts:
-            order = natural_order(f)
-            factors.append((atom_form(f, order), tuple(letters[i] for i in order)))
-        else:
-            made = whole_form(f)
-            subscripts = tuple(letters[s[0]] if len(s) == 1 else tuple(letters[i] for i in s)
-                               for s in f.slots)
-            factors.append((made if f.power == 1 else F.Power(made, f.power, made.kind),
-                            subscripts))
-    free = tuple(letters[a[0]] if len(a) == 1 else tuple(letters[i] for i in a) for a in axes)
+        order = natural_order(f)
+        factors.append((atom_form(f, order), subscripts((i,) for i in order)) if f.atom.parts
+                       else (raised(whole_form(f), f.power), subscripts(f.slots)))
     sizes = tuple((letter, size_name(i.size)) for i, letter in letters.items())
-    body = F.Indexed(tuple(factors), free, sizes, kind_of(len(axes)))
+    body = F.Indexed(tuple(factors), subscripts(axes), sizes, kind_of(len(axes)))
     return times(term.coefficient, [], body)
