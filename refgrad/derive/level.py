@@ -40,7 +40,7 @@ class Mark:
 class Deriving(Level):
     """Forward and reverse mode at once, on symbols, with names for intermediate results."""
 
-    def __init__(self, taken, lettering=None, early=()):
+    def __init__(self, taken, lettering, early):
         """Of a run before: how often each letter is used, and which slots get names early."""
         super().__init__()
         self.slots = itertools.count()
@@ -261,8 +261,7 @@ class Deriving(Level):
 
     def new_name(self, symbol):
         letter = letter_for(symbol)
-        single = (self.lettering is not None and self.lettering.get(letter) == 1
-                  and letter not in self.taken)
+        single = self.lettering.get(letter) == 1 and letter not in self.taken
         name = None
         while name is None or name in self.taken:
             self.counts[letter] = self.counts.get(letter, 0) + 1

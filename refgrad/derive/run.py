@@ -38,30 +38,18 @@ class Run:
         self.numbers = dimensions(variables) if numbers is None else numbers
         # Names that no given array may have.
         self.found, self.data = found or {}, dict.fromkeys(self.taken())
+        named, before = ({}, set()), None
         with during(NAMES, self.data):
-            self._run_until_named()
-
-    def _run_until_named(self):
-        self._run()
-        for _ in range(3):  # what is named by its use has its name from the start the next time
-            before = self.level
-            if not before.names:
-                break
-            self._run(before.counts, set(before.by_slot))
-            now = self.level
-            if set(now.by_slot) == set(before.by_slot) and now.counts == before.counts:
-                break
+            for _ in range(4):  # what is named by its use has its name from the start the next time
+                if named != before:
+                    self._run(*named)
+                    named, before = (self.level.counts, set(self.level.by_slot)), named
 
     def _run(self, *names):
         self.conditions, entering = {}, Entering(self.found)
-        with during(CONDITIONS, self.conditions), during(ENTERING, entering):
-            self._forward_and_back(*names)
-        self.entered = entering.numbers
-
-    def _forward_and_back(self, *names):
-        self.inputs = symbols_of(self.variables, self.numbers)
         level = Deriving(self.taken() | {"L", "Y", "y", "G", "g"}, *names)
-        with level:
+        with during(CONDITIONS, self.conditions), during(ENTERING, entering), level:
+            self.inputs = symbols_of(self.variables, self.numbers)
             arguments = []
             for v, x in zip(self.variables, self.inputs):
                 if v.name in self.wrt:
@@ -83,6 +71,7 @@ class Run:
             g = self.cotangent_name(result.ndim)
             self.seed = as_symbol(1) if self.scalar else Symbol.leaf(g, result.shape, "cotangent")
             self.cotangents, self.defined = level.sweep(result.mark.slot, self.seed)
+        self.entered = entering.numbers
 
     def taken(self):
         """The names of arguments and dimensions."""
