@@ -95,7 +95,10 @@ def _listed(names):
 def main(argv=None):
     """Run the command; exit code 2 for a text without a formula, 1 for a wrong formula, else 0."""
     parser = arguments()
-    options = parser.parse_args([_no_option(a) for a in (sys.argv[1:] if argv is None else argv)])
+    given = sys.argv[1:] if argv is None else argv
+    # A text that starts with a minus is no option.
+    options = parser.parse_args([" " + a if re.match("-[^-]", a) and a != "-h" else a
+                                 for a in given])
     if options.seed < 0:
         parser.error(f"--seed {options.seed}: expected a number that is not negative")
     try:
@@ -103,11 +106,6 @@ def main(argv=None):
     except (ExpressionError, NoFormula, WrongFormula) as error:
         print(error, file=sys.stderr)
         return 1 if isinstance(error, WrongFormula) else 2
-
-
-def _no_option(argument):
-    """A text that starts with a minus, for argparse not to take it for an option."""
-    return " " + argument if re.match("-[^-]", argument) and argument != "-h" else argument
 
 
 def _run(options):

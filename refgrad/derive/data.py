@@ -53,16 +53,16 @@ def given_data(array):
     if square and np.array_equal(array, np.eye(len(array))):
         return Delta()
     if array.ndim == 1 and np.count_nonzero(array) == 1 and array.sum() == 1:
-        return _called(f"e{int(np.argmax(array)) + 1}", array, truths=True)
+        return _called(f"e{int(np.argmax(array)) + 1}", array, "truths")
     if array.ndim == 2 and np.array_equal(array, np.tri(*array.shape)):
-        return _called("Lower", array, truths=True)
+        return _called("Lower", array, "truths")
     if array.ndim == 2 and np.array_equal(array, np.tri(*array.shape).T):
-        return _called("Upper", array, truths=True)
+        return _called("Upper", array, "truths")
     contents = zlib.crc32(array.tobytes() + bytes(str(array.shape), "ascii")) % 1000
-    symmetric = square and np.array_equal(array, array.T)
-    truths = bool(np.isin(array, (0, 1)).all())
-    return _called(f"{'E' if truths else 'C'}{contents}", array,
-                   frozenset({"symmetric"} if symmetric else ()), truths)
+    known = ["symmetric"] if square and np.array_equal(array, array.T) else []
+    if np.isin(array, (0, 1)).all():
+        return _called(f"E{contents}", array, "truths", *known)
+    return _called(f"C{contents}", array, *known)
 
 
 def differences(s):
@@ -88,5 +88,5 @@ def free_name(name, array):
         n for n in names if np.array_equal(taken.setdefault(n, array), array))
 
 
-def _called(name, array, properties=frozenset(), truths=False):
-    return Data(free_name(name, array), array, properties, truths)
+def _called(name, array, *properties):
+    return Data(free_name(name, array), array, frozenset(properties))

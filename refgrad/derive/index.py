@@ -64,13 +64,12 @@ class Leaf(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Given numbers: the entries of `array`."""
+    """Given numbers: the entries of `array`; properties: "symmetric", and "truths" of 0 and 1."""
 
     parts = ()
     name: str
     array: object
     properties: frozenset = frozenset()
-    truths: bool = False  # whether all entries are 0 or 1
 
     def key(self, label):
         return (f"{self.name}{self.array.shape}{self.array.tobytes().hex()[:64]}"
@@ -381,7 +380,7 @@ def with_powers(factors):
 def is_indicator(atom):
     """Whether an atom is 0 or 1 in each entry: a comparison, or given numbers that are."""
     return (type(atom) is Point and isinstance(atom.function, str)
-            or type(atom) is Data and atom.truths)
+            or "truths" in getattr(atom, "properties", ()))
 
 
 def times_sizes(term, indices):

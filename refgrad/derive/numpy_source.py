@@ -245,15 +245,16 @@ def truths(code):
                          + code.text.removeprefix("np.where(").removesuffix(", 1, 0)") + ")")
 
 
+ROOTS = {2: "np.sqrt", 3: "np.cbrt"}
+
+
 def _power(form, need):
-    exponent = Fraction(form.exponent)
+    exponent = form.exponent
     if exponent < 0:
         return entrywise(*factors_of(form), form.kind, need)
     base = spread(form.body, need)
-    if exponent == Fraction(1, 2):
-        return Code(call("np.sqrt", base.text), ATOM, base.axes)
-    if exponent == Fraction(1, 3):
-        return Code(call("np.cbrt", base.text), ATOM, base.axes)
+    if exponent.numerator == 1 and exponent.denominator in ROOTS:
+        return Code(call(ROOTS[exponent.denominator], base.text), ATOM, base.axes)
     if exponent.denominator == 1 or short(exponent):
         written = exponent if exponent.denominator == 1 else short(exponent)
         return Code(f"{base.at(ATOM)} ** {written}", POWER, base.axes)
