@@ -68,7 +68,7 @@ def given_data(array):
 def differences(s):
     """I[1:] - I[:-1] or its negative as a name, D where that is free; other sums as they are."""
     found = {t.factors[0].atom.name: t for t in s.terms if len(t.factors) == 1
-             and getattr(t.factors[0].atom, "role", None) == "rows"}
+             and t.factors[0].role == "rows"}
     if len(s.terms) != 2 or found.keys() != {"1:", ":-1"}:
         return s
     after, before = found["1:"], found[":-1"]

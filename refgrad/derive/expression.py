@@ -120,9 +120,6 @@ class Expression:
                                 **{name: make(given) for name, make in self._known.items()})
         return result.column if isinstance(result, Row) else result
 
-    def __repr__(self):
-        return f"<expression {self.text}>"
-
     def column_of(self, error):
         """The column of the operation that raised an error as the expression ran, or None."""
         trace, column = error.__traceback__, None

@@ -17,6 +17,7 @@ A graph that cannot be removed so has no matrix notation, and is written with in
 
 from __future__ import annotations
 
+from collections import Counter
 from fractions import Fraction
 
 from . import form as F
@@ -300,21 +301,13 @@ def is_entrywise(x):
 
 def natural_order(f):
     """The indices of a factor, in the order in which it reads without a transpose."""
-    if f.atom.parts:
-        # The order in which most of the matrices inside stand; the first of them decides a tie.
-        votes = {}
-        for s in f.atom.parts:
-            for t in s.terms:
-                for g in t.factors:
-                    order = tuple(i for i in natural_order(g) if i in f.indices)
-                    if len(order) == len(f.indices):
-                        votes[order] = votes.get(order, 0) + 1
-                chain = tuple(chain_order(t, f.indices))
-                if len(chain) == 2 and len(f.indices) == 2:
-                    votes[chain] = votes.get(chain, 0) + Fraction(1, 2)
-        return (list(max(votes, key=votes.get)) if votes
-                else sorted(f.indices, key=SERIAL))
-    return list(dict.fromkeys(i for slot in f.slots for i in slot))
+    if not f.atom.parts:
+        return list(dict.fromkeys(i for slot in f.slots for i in slot))
+    # The order in which most of the matrices inside stand; the first of them decides a tie.
+    orders = [tuple(i for i in natural_order(g) if i in f.indices)
+              for s in f.atom.parts for t in s.terms for g in t.factors]
+    votes = Counter(order for order in orders if len(order) == len(f.indices))
+    return list(max(votes, key=votes.get)) if votes else sorted(f.indices, key=SERIAL)
 
 
 def both_ways(f, order):
@@ -330,14 +323,6 @@ def both_ways(f, order):
         there = min(there, transpose(other), key=transposes)
         back = min(back, other, key=transposes)
     return there, back
-
-
-def chain_order(term, wanted):
-    """From which of two indices a product of matrices reads with fewer transposes."""
-    first = [natural_order(g)[0] for g in term.factors if len(g.slots) == 2 and len(g.indices) == 2]
-    starts = [i for i in first if i in wanted]
-    ends = [i for i in wanted if i not in starts]
-    return [*starts[:1], *ends] if len(starts) == 1 else []
 
 
 def atom_form(f, order):

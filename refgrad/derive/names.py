@@ -38,7 +38,7 @@ def is_simple(symbol):
 
 def is_symmetric(symbol):
     """Whether a simplified expression is equal to its transpose, term by term."""
-    return symbol.ndim == 2 and symbol.key() == Symbol(symbol.axes[::-1], symbol.expression).key()
+    return symbol.ndim == 2 and symbol.key() == symbol.T.key()
 
 
 def named(name, symbol, role="intermediate", symmetric=False):

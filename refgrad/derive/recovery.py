@@ -44,23 +44,16 @@ def recovered(derivation):
         found = {k: _fitted(rows, k, _monomial) for k in moving}
         if None in found.values():
             spread = dimensions(derivation.variables, 2)
-            extra = [dict(zip(names, order)) for order in itertools.islice(
-                _orders(sorted({*spread.values(), *derivation.numbers.values(), *others.values()}),
-                        len(names)),
-                3 + len(names) * (len(names) + 3) // 2)]
+            rng = np.random.default_rng(0)
+            numbers = sorted({*spread.values(), *derivation.numbers.values(), *others.values()})
+            extra = [dict(zip(names, rng.choice(numbers, len(names), replace=False).tolist()))
+                     for _ in range(3 + len(names) * (len(names) + 3) // 2)]
             if not all(map(more, extra)):
                 return {k: (values[k], s) for k, s in found.items() if s is not None}
             found |= {k: _fitted(rows, k, _polynomial) for k in moving if found[k] is None}
     except Exception:  # the program does not run at these sizes
         return {}
     return {k: (values[k], s) for k, s in found.items() if s is not None}
-
-
-def _orders(numbers, length):
-    """Choices of so many different numbers, at random."""
-    rng = np.random.default_rng(0)
-    while True:
-        yield rng.choice(numbers, length, replace=False).tolist()
 
 
 #: From a number to what is tried to be a polynomial, and back.
