@@ -54,10 +54,9 @@ def given_data(array):
         return Delta()
     if array.ndim == 1 and np.count_nonzero(array) == 1 and array.sum() == 1:
         return _called(f"e{int(np.argmax(array)) + 1}", array, "truths")
-    if array.ndim == 2 and np.array_equal(array, np.tri(*array.shape)):
-        return _called("Lower", array, "truths")
-    if array.ndim == 2 and np.array_equal(array, np.tri(*array.shape).T):
-        return _called("Upper", array, "truths")
+    for name, view in ("Lower", array), ("Upper", array.T):
+        if array.ndim == 2 and np.array_equal(view, np.tri(*view.shape)):
+            return _called(name, array, "truths")
     contents = zlib.crc32(array.tobytes() + bytes(str(array.shape), "ascii")) % 1000
     known = ["symmetric"] if square and np.array_equal(array, array.T) else []
     if np.isin(array, (0, 1)).all():

@@ -17,7 +17,6 @@ A graph that cannot be removed so has no matrix notation, and is written with in
 
 from __future__ import annotations
 
-from collections import Counter
 from fractions import Fraction
 
 from . import form as F
@@ -304,9 +303,15 @@ def natural_order(f):
     if not f.atom.parts:
         return list(dict.fromkeys(i for slot in f.slots for i in slot))
     # The order in which most of the matrices inside stand; the first of them decides a tie.
-    orders = [tuple(i for i in natural_order(g) if i in f.indices)
-              for s in f.atom.parts for t in s.terms for g in t.factors]
-    votes = Counter(order for order in orders if len(order) == len(f.indices))
+    votes = {}
+    for t in (t for s in f.atom.parts for t in s.terms):
+        for g in t.factors:
+            order = tuple(i for i in natural_order(g) if i in f.indices)
+            if len(order) == len(f.indices):
+                votes[order] = votes.get(order, 0) + 1
+        chain = tuple(chain_order(t, f.indices))
+        if len(chain) == 2 and len(f.indices) == 2:
+            votes[chain] = votes.get(chain, 0) + Fraction(1, 2)
     return list(max(votes, key=votes.get)) if votes else sorted(f.indices, key=SERIAL)
 
 
@@ -323,6 +328,14 @@ def both_ways(f, order):
         there = min(there, transpose(other), key=transposes)
         back = min(back, other, key=transposes)
     return there, back
+
+
+def chain_order(term, wanted):
+    """From which of two indices a product of matrices reads with fewer transposes."""
+    first = [natural_order(g)[0] for g in term.factors if len(g.slots) == 2 and len(g.indices) == 2]
+    starts = [i for i in first if i in wanted]
+    ends = [i for i in wanted if i not in starts]
+    return [*starts[:1], *ends] if len(starts) == 1 else []
 
 
 def atom_form(f, order):

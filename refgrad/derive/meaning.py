@@ -279,7 +279,7 @@ def _inv(A):
     parts = kronecker(A)
     if parts is not None:
         return np.kron(*map(_inv, parts))
-    turned, A = A, _upright(A)
+    given, A = A, _upright(A)
     f = as_factor(A.expression)
     if type(f.atom) is Call and f.atom.function is TABLE[np.linalg.inv] and f.power == 1:
         (a, b), s = f.atom.args[0]
@@ -292,7 +292,7 @@ def _inv(A):
             t = result.expression.terms[0]
             symmetric = t.factors[0].atom._replace(properties=frozenset({"symmetric"}))
             result = Symbol.of_factors(result.axes, [t.factors[0]._replace(atom=symmetric)])
-    return result if A is turned else result.T
+    return result if A is given else result.T
 
 
 @means(solve)
