@@ -232,15 +232,13 @@ class _Reader:
                 return self.name(node, name)
             case ast.UnaryOp(op=ast.USub() | ast.UAdd()):
                 return self.place(node, self.start(node), self.operand(node.operand))
-            case ast.BinOp(left=left, right=right, op=op) if type(op) in _OPERATORS:
+            case (ast.BinOp(left=left, right=right, op=op) | ast.Compare(
+                    left=left, ops=[op], comparators=[right])) if type(op) in _OPERATORS:
                 position = self.sign_between(left, right, _OPERATORS[type(op)])
                 if isinstance(op, ast.Mult):
                     self.no_matrix_product(node, position)
                 for side in (left, right):
                     self.as_float(side)
-                return self.place(node, position, self.operand(left), self.operand(right))
-            case ast.Compare(left=left, ops=[op], comparators=[right]):
-                position = self.sign_between(left, right, _OPERATORS[type(op)])
                 return self.place(node, position, self.operand(left), self.operand(right))
             case ast.Compare(comparators=[first, second, *_], ops=[_, op, *_]):
                 self.fail(first, "one comparison at a time",

@@ -203,6 +203,13 @@ class Layout:
 
     # index notation
 
+    def subscripted(self, out, subscripts):
+        return self.with_index(out, self.index(subscripts)) if subscripts else out
+
+    def index(self, subscripts):
+        return self.comma.join(self.group(self.index(s)) if isinstance(s, tuple) else self.letter(s)
+                               for s in subscripts)
+
     def of_indexed(self, form):
         factors = [self.subscripted(self.at(f, TIGHT if not s else ATOM), s)
                    for f, s in form.factors]

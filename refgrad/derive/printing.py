@@ -106,11 +106,7 @@ class Text(Layout):
     applied = "{} {}".format
     pair = "<{}, {}>".format
 
-    def subscripted(self, out, subscripts):
-        return f"{out}[{','.join(map(self.subscript, subscripts))}]" if subscripts else out
-
-    def subscript(self, s):
-        return f"({','.join(map(self.subscript, s))})" if isinstance(s, tuple) else s
+    comma, letter, with_index = ",", str, "{}[{}]".format
 
     def summed(self, letters, out):
         return f"sum_{''.join(letters)} {out}"
@@ -239,15 +235,10 @@ class Latex(Typeset):
     def pair(self, left, right):
         return self.bracket(f"{left}, {right}", r"\langle ", r"\rangle ").strip()
 
-    def subscripted(self, out, subscripts):
-        return ("{{{}}}_{{{}}}".format(out, " ".join(map(self.subscript, subscripts))) if subscripts
-                else out)
-
-    def subscript(self, s):
-        return f"({' '.join(map(self.subscript, s))})" if isinstance(s, tuple) else s
+    comma, letter, with_index = " ", str, "{{{}}}_{{{}}}".format
 
     def summed(self, letters, out):
-        return r"\sum_{{{}}} {}".format(" ".join(letters), out)
+        return rf"\sum_{{{self.index(letters)}}} {out}"
 
 
 class MathML(Typeset):
@@ -323,14 +314,8 @@ class MathML(Typeset):
     def pair(self, left, right):
         return self.bracket(left + '<mo separator="true">,</mo>' + right, "⟨", "⟩")
 
-    def subscripted(self, out, subscripts):
-        below = self.row("".join(map(self.subscript, subscripts)))
-        return f"<msub>{self.row(out)}{below}</msub>" if subscripts else out
-
-    def subscript(self, s):
-        return (self.group("".join(map(self.subscript, s))) if isinstance(s, tuple)
-                else f"<mi>{s}</mi>")
+    comma, letter = "", "<mi>{}</mi>".format
+    with_index = "<msub><mrow>{}</mrow><mrow>{}</mrow></msub>".format
 
     def summed(self, letters, out):
-        return (f"<munder><mo>∑</mo>{self.row(''.join(f'<mi>{x}</mi>' for x in letters))}</munder>"
-                f"{self.row(out)}")
+        return f"<munder><mo>∑</mo>{self.row(self.index(letters))}</munder>{self.row(out)}"

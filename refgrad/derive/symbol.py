@@ -59,10 +59,6 @@ class Entering:
         self.numbers.append((number, own))
         return own if known is None or known[0] != number else known[1]
 
-    def size(self, n):
-        """The size of an axis of a plain array."""
-        return sized(n, self.expression(n))
-
     @staticmethod
     def formula(x):
         """A number or an array that is the same formula for all sizes, an identity or one number,
@@ -267,7 +263,7 @@ def as_symbol(x):
         raise NoFormula(f"data of type {x.dtype}")
     if not np.all(np.isfinite(x)):
         raise NotFinite("data that is not finite")
-    axes = axes_of(entering.size(n) if n != 1 else 1 for n in x.shape)
+    axes = axes_of(sized(n, entering.expression(n)) if n != 1 else 1 for n in x.shape)
     if x.size and np.all(x == x.flat[0]):
         return Symbol(axes, entering.expression(exact(x.flat[0])))
     if (x.ndim == 2 and x.shape[0] == x.shape[1]
