@@ -136,6 +136,12 @@ class Typeset(Layout):
                                for part in (of, "d" + wrt)))
         return self.assembled(*parts(name.text, name.role))
 
+    def assembled(self, what, *inner):
+        """What `parts` says of a name."""
+        if what == "word":
+            return self.letters(*inner)
+        return getattr(self, "with_" + what)(*(self.assembled(*i) for i in inner))
+
     def scaled(self, numerators, denominators, body):
         above, below = self.product(numerators), self.product(denominators)
         if body is None:
@@ -170,16 +176,10 @@ class Latex(Typeset):
 
     digits = str
 
-    def assembled(self, what, *inner):
-        if what == "word":
-            return self.letters(inner[0])
-        inner = [self.assembled(*i) for i in inner]
-        if what == "d":
-            return r"\mathrm{d}" + inner[0]
-        if what == "hat":
-            return rf"\hat{{{inner[0]}}}"
-        head = inner[0] if "_" not in inner[0] else f"{{{inner[0]}}}"
-        return f"{head}_{{{inner[1]}}}"
+    with_d, with_hat = r"\mathrm{{d}}{}".format, r"\hat{{{}}}".format
+
+    def with_sub(self, head, below):
+        return f"{head if '_' not in head else f'{{{head}}}'}_{{{below}}}"
 
     def letters(self, word):
         if word in GREEK:
@@ -249,17 +249,13 @@ class MathML(Typeset):
 
     digits = "<mn>{}</mn>".format
 
-    def assembled(self, what, *inner):
-        if what == "word":
-            word = inner[0]
-            return (f"<mn>{word}</mn>" if word.isdigit()
-                    else f"<mi>{GREEK.get(word, escape(word))}</mi>")
-        inner = [self.assembled(*i) for i in inner]
-        if what == "d":
-            return f'<mrow><mi mathvariant="normal">d</mi>{inner[0]}</mrow>'
-        if what == "hat":
-            return f'<mover accent="true">{inner[0]}<mo stretchy="false">^</mo></mover>'
-        return f"<msub>{inner[0]}{inner[1]}</msub>"
+    with_d = '<mrow><mi mathvariant="normal">d</mi>{}</mrow>'.format
+    with_hat = '<mover accent="true">{}<mo stretchy="false">^</mo></mover>'.format
+    with_sub = "<msub>{}{}</msub>".format
+
+    def letters(self, word):
+        return (f"<mn>{word}</mn>" if word.isdigit()
+                else f"<mi>{GREEK.get(word, escape(word))}</mi>")
 
     def word(self, text):
         return (f"<mi>{escape(text)}</mi>" if len(text) > 1
