@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import keyword
+import math
 import operator
 from typing import NamedTuple
 
@@ -29,7 +30,8 @@ WORDS = {"psd": "positive definite", "spd": "positive definite", "pd": "positive
 
 
 class Variable(NamedTuple):
-    """An argument of the function: its shape (integers, names of dimensions) and properties."""
+    """An argument of the function: its shape (integers, names of dimensions, products of them such
+    as "k*q") and properties."""
 
     name: str
     shape: tuple
@@ -73,8 +75,9 @@ def variables_of(f, shapes):
         raise TypeError(f"derive: {name_of(f)} has the arguments {', '.join(arguments)}; {wrong}")
     variables = [variable(name, shapes[name]) for name in arguments]
     for v in variables:
-        clash = next((n for n in (v.name, *v.shape) if n in RESERVED), None) or next(
-            (n for n in v.shape if n in arguments), None)
+        names = names_in(v.shape)
+        clash = next((n for n in (v.name, *names) if n in RESERVED), None) or next(
+            (n for n in names if n in arguments), None)
         if clash:
             raise ValueError(f"derive: {clash!r} names an argument and a dimension, or is a name "
                              f"that formulas need ({', '.join(RESERVED)}); rename it in the shape "
@@ -116,7 +119,8 @@ def variable(name, shape):
 
 def _size(name, n):
     """The name of a dimension, or an integer above 0."""
-    if isinstance(n, str) and n.isidentifier() and not keyword.iskeyword(n):
+    if isinstance(n, str) and all(part.isidentifier() and not keyword.iskeyword(part)
+                                  for part in n.split("*") if not part.isdigit()):
         meant = misspelt(n)
         if meant:
             raise ValueError(f"derive: {name} has {n!r} in its shape; {meant}. A dimension needs "
@@ -139,10 +143,43 @@ def misspelt(word):
     return f"did you mean {meant!r}?" if meant else f"known properties are {', '.join(PROPERTIES)}"
 
 
+def names_in(shape):
+    """The names of dimensions in a shape, those in products too."""
+    return [part for n in shape if isinstance(n, str) for part in n.split("*")
+            if not part.isdigit()]
+
+
+def is_product(n):
+    """Whether a size is a product of others, such as "k*q"."""
+    return isinstance(n, str) and "*" in n
+
+
+def hidden_sizes(shapes):
+    """Sizes that stand in products alone, and what they follow from: {q: ("A", 0, "k")}, if it is
+    the first of A divided by k.  `shapes` maps names to shapes."""
+    whole = {n for shape in shapes.values() for n in shape}
+    found = {}
+    for name, shape in shapes.items():
+        for axis, n in enumerate(shape):
+            parts = n.split("*") if is_product(n) else ()
+            unknown = [part for part in parts if part not in whole and not part.isdigit()]
+            if len(unknown) == 1:
+                rest = "*".join(part for part in parts if part not in unknown)
+                found.setdefault(unknown[0], (name, axis, rest))
+    return found
+
+
+def size_at(n, sizes):
+    """A size where `sizes` has what stands for each name; of "k*q" the product."""
+    if is_product(n):
+        return math.prod(int(part) if part.isdigit() else sizes[part] for part in n.split("*"))
+    return sizes.get(n, n)
+
+
 def dimensions(variables, first=5):
     """A size for each name of a dimension: all different, and none of those that are given."""
     given = {n for v in variables for n in v.shape if isinstance(n, int)}
-    names = dict.fromkeys(n for v in variables for n in v.shape if isinstance(n, str))
+    names = dict.fromkeys(n for v in variables for n in names_in(v.shape))
     # Primes: a reshape cannot cut them by accident.
     free = (n for n in range(first, 10000) if n not in given and all(n % p for p in range(2, n)))
     return {name: next(free) for name in names}
@@ -151,7 +188,7 @@ def dimensions(variables, first=5):
 def symbols_of(variables, numbers):
     """A symbol for each variable; `numbers` has what stands for each name of a dimension."""
     sizes = {name: Size.named(name, n) for name, n in numbers.items()}
-    shapes = [tuple(sizes.get(n, n) for n in v.shape) for v in variables]
+    shapes = [tuple(size_at(n, sizes) for n in v.shape) for v in variables]
     return [Symbol.leaf(v.name, shape, "variable", v.properties)
             for v, shape in zip(variables, shapes)]
 

@@ -11,7 +11,7 @@ import numpy as np
 from .. import transforms
 from ..primitive import KINKED
 from . import form as F
-from .arguments import names_of, variables_of, with_signature
+from .arguments import hidden_sizes, names_of, size_at, variables_of, with_signature
 from .data import NAMES, during
 from .formula import Formula, entries, is_seen, size_names, with_few_names
 from .level import tidied
@@ -36,8 +36,9 @@ def derive(f, /, wrt=None, check=True, **shapes):
     check   whether the formulas are compared with the engine's gradient, at random sizes and random
             numbers
     shapes  for each argument a tuple of sizes, integers or names of dimensions, ``X=("m", "n")``,
-            () for a number; among them words for what is known of a matrix: "symmetric",
-            "diagonal", "positive definite", "probabilities" (the last axis sums to 1)
+            or products of these, "m*n"; () for a number; among them words for what is known of a
+            matrix: "symmetric", "diagonal", "positive definite", "probabilities" (the last axis
+            sums to 1)
 
     Returns a Derivation.  The gradient has the shape of its argument; with respect to a symmetric
     matrix it is the symmetric one, (G + G')/2, and with respect to a diagonal one it is diagonal.
@@ -270,7 +271,7 @@ class Derivation(Run):
         """Statements that refuse other sizes, where the formulas hold for some alone."""
         known = self.fixed and self.checks
         named = [v for v in self.variables if set(v.shape) & set(self.numbers)] if known else []
-        own = [tuple(self.numbers.get(n, n) for n in v.shape) for v in named]
+        own = [tuple(size_at(n, self.numbers) for n in v.shape) for v in named]
         if not named:
             return []
         return [f"if {' or '.join(f'{v.name}.shape != {shape}' for v, shape in zip(named, own))}:",
@@ -279,6 +280,9 @@ class Derivation(Run):
     def _size_statements(self, forms):
         """Statements that compute the named sizes that the formulas use."""
         wanted = size_names(forms)
+        hidden = {q: found for q, found in hidden_sizes(
+            {v.name: v.shape for v in self.variables}).items() if q in wanted}
+        wanted |= {n for _, _, rest in hidden.values() for n in rest.split("*")}
         unused = next("_" * k for k in itertools.count(1) if "_" * k not in self.taken())
         statements = []
         for v in self.variables:
@@ -288,7 +292,9 @@ class Derivation(Run):
                 statements.append(
                     f"{', '.join(names)}{',' if len(names) == 1 else ''} = {v.name}.shape")
                 wanted -= set(v.shape)
-        return statements
+        return statements + [
+            f"{q} = {name}.shape[{axis}] // ({rest.replace('*', ' * ')})".replace(f"({rest})", rest)
+            for q, (name, axis, rest) in hidden.items()]
 
     def numpy(self, namespace=None):
         """The function of which `source` is the text: it returns the gradient, or a dict with one

@@ -28,7 +28,8 @@ from .tokens import ExpressionError, as_python
 
 #: What NumPy, refgrad and Symbols raise when a program does not run on the arrays that it was
 #: given.
-RUNNING_ERRORS = ValueError, TypeError, AttributeError, IndexError, ArithmeticError, NoFormula
+RUNNING_ERRORS = (ValueError, TypeError, AttributeError, IndexError, ArithmeticError, MemoryError,
+                  NoFormula)
 
 
 def trace(A):

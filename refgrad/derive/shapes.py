@@ -8,16 +8,18 @@ equal they become one, and the expression is run again, until it runs without an
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import unicodedata
+from collections import Counter
 
 import numpy as np
 
-from .arguments import misspelt
+from .arguments import hidden_sizes, is_product, misspelt, size_at
 from .expression import RUNNING_ERRORS, Expression
-from .index import SizeMismatch
-from .sizes import Size
-from .symbol import PROPERTIES, STRUCTURES, NotFinite
+from .index import Delta, SizeMismatch
+from .sizes import Size, is_whole
+from .symbol import PROPERTIES, STRUCTURES, NotFinite, Symbol, axes_of
 from .tokens import ExpressionError
 
 _GREEK = set("alpha beta gamma delta epsilon eps zeta eta theta iota kappa lambda lam mu nu xi "
@@ -90,14 +92,22 @@ def with_identity(expression, shapes, wrt):
         return expression, shapes
     n = shape[0]
     others = {name: shape for name, shape in shapes.items() if name != IDENTITY}
-    place = next(((name, shape.index(n)) for name, shape in others.items() if n in shape), None)
-    if place is None and not isinstance(n, int):
+    hidden = hidden_sizes(others)
+    if not isinstance(n, int) and n not in hidden and not any(n in s for s in others.values()):
         raise ExpressionError(expression.text, 0,
                               "I is the identity matrix, and its size does not follow from the "
                               "other arrays; say it with --shape I=3,3")
-    size = ((lambda arrays: n) if isinstance(n, int)
-            else lambda arrays: np.shape(arrays[place[0]])[place[1]])
-    return expression.knowing(IDENTITY, lambda arrays: np.eye(size(arrays))), others
+
+    def identity(arrays):
+        sizes = {n: size for name, shape in others.items()
+                 for n, size in zip(shape, np.shape(arrays[name]))}
+        for part, (name, axis, rest) in hidden.items():
+            sizes[part] = np.shape(arrays[name])[axis] // size_at(rest, sizes)
+        size = size_at(n, sizes)
+        return (Symbol.of_atom(Delta(), axes_of((size, size))) if type(size) is Size
+                else np.eye(size))
+
+    return expression.knowing(IDENTITY, identity), others
 
 
 class _Search:
@@ -130,19 +140,30 @@ class _Search:
     def root(self, size):
         while self.equal.get(size, size) != size:
             size = self.equal[size]
-        return size
+        if not is_product(size):
+            return size
+        parts = [int(part) if part.isdigit() else self.root(part) for part in size.split("*")]
+        return (math.prod(parts) if all(isinstance(part, int) for part in parts)
+                else "*".join(sorted(map(str, parts))))
 
     def current(self, values=None):
         """The shapes as far as they are known, with values for names."""
         values = values or {}
         roots = {name: map(self.root, shape) for name, shape in self.shapes.items()}
-        return {name: tuple(values.get(size, size) for size in shape)
+        return {name: tuple(size_at(size, values) if values else size for size in shape)
                 for name, shape in roots.items()}
 
     def unite(self, first, second):
         """Make two sizes equal; returns whether that was possible, and they were not so before."""
-        low, high = sorted((self.root(first), self.root(second)), key=self.rank)
-        if None in (low, high) or low == high or self.rank(low) == self.rank(high) > 0:
+        first, second = self.root(first), self.root(second)
+        if is_product(first) and is_product(second):  # what both have cancels
+            one, other = (Counter(size.split("*")) for size in (first, second))
+            first, second = ("*".join(rest.elements()) for rest in (one - other, other - one))
+            if not (first and second):
+                return False
+        low, high = sorted((first, second), key=self.rank)
+        if None in (low, high) or low == high or self.rank(low) == self.rank(high) > 0 or (
+                is_product(high) and low in high.split("*")):
             return False
         self.equal[low] = high
         return True
@@ -163,7 +184,7 @@ class _Search:
             numbers = {}
             try:
                 self.run(self.current())
-                numbers = self.numbers(31, 7)
+                numbers = self.numbers(12, 7)
                 self.run(self.current(numbers))
             except SizeMismatch as error:
                 names = {number: name for name, number in numbers.items()}
@@ -249,14 +270,17 @@ class _Search:
     def named(self):
         """The shapes with names for the unknown sizes."""
         current = self.current()
-        sizes = list(dict.fromkeys(size for shape in current.values() for size in shape))
+        sizes = list(dict.fromkeys(part for shape in current.values() for size in shape
+                                   for part in (size.split("*") if is_product(size) else [size])))
         open_ = [size for size in sizes if size in self.equal and size not in self.names]
         taken = {*map(str, sizes), *self.expression.names}
         letters = (name for n in itertools.count() for name in (f"{c}{n or ''}" for c in _SIZES)
                    if name not in taken)
         self.names |= zip(open_, ["n"] if len(open_) == 1 and "n" not in taken else letters)
-        return {name: tuple(self.names.get(size, size) for size in shape)
-                for name, shape in current.items()}
+        return {name: tuple(
+            "*".join(sorted(self.names.get(part, part) for part in size.split("*")))
+            if is_product(size) else self.names.get(size, size) for size in shape)
+            for name, shape in current.items()}
 
 
 def _axes(name):
@@ -268,10 +292,14 @@ def _axes(name):
 
 
 def _plain(size):
-    """A size of a symbol's as a name or an integer; None for one computed from names."""
+    """A size of a symbol's as a name, a product of names or an integer; None for other computed
+    ones."""
     if type(size) is not Size:
         return size
-    return str(size) if Size.named(str(size), int(size)).expression == size.expression else None
+    (t,) = size.expression.terms if len(size.expression.terms) == 1 else (None,)
+    if t is None or t.coefficient != 1 or not is_whole(t):
+        return None
+    return "*".join(sorted(f.atom.name for f in t.factors for _ in range(int(f.power))))
 
 
 def _said(shape):

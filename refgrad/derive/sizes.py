@@ -199,12 +199,12 @@ def whole_quotient(a, b):
     value = plain(a) // plain(b)
     if is_real(a) and is_real(b) and plain(a) % plain(b) == 0:
         quotient = EXPRESSIONS[operator.truediv](expression_of(a), expression_of(b))
-        if all(map(_is_whole, quotient.terms)):
+        if all(map(is_whole, quotient.terms)):
             return sized(value, quotient)
     return value
 
 
-def _is_whole(term):
+def is_whole(term):
     """Whether a product is one of sizes and an integer."""
     return term.coefficient.denominator == 1 and all(
         type(f.atom) is Leaf and f.power.denominator == 1 and f.power > 0 for f in term.factors)

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import transforms
 from ..cases import DOMAINS
+from .arguments import size_at
 from .numpy_source import NoSource
 from .recovery import recovered
 
@@ -132,7 +133,7 @@ def random_inputs(derivation, sizes, rng, domain=DRAWN[0]):
     """Arrays of a derivation's arguments' shapes and properties; in a domain without these."""
     arrays = []
     for v in derivation.variables:
-        z = rng.standard_normal(tuple(sizes.get(n, n) for n in v.shape))
+        z = rng.standard_normal(tuple(size_at(n, sizes) for n in v.shape))
         if "diagonal" in v.properties:
             z = np.diag(np.abs(np.diagonal(z)) + 0.25)
         for name in DOMAINS:

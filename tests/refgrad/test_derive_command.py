@@ -62,6 +62,16 @@ def test_numpy_source_computes_the_gradient(capsys):
                                rtol=1e-12)
 
 
+@pytest.mark.parametrize("text, subscripts", [("tr(A @ kron(X, I))", "jkik->ij"),
+                                              ("tr(A @ kron(I, X))", "kjki->ij")])
+def test_a_size_that_stands_in_a_product_alone_follows_from_it(capsys, text, subscripts):
+    space = {}
+    exec(out(capsys, text, "--wrt", "X", "--numpy"), space)
+    A, X = np.random.default_rng(0).standard_normal((12, 12)), np.ones((3, 3))
+    blocks = A.reshape((3, 4, 3, 4) if subscripts[0] == "j" else (4, 3, 4, 3))
+    np.testing.assert_allclose(space["gradient"](A, X), np.einsum(subscripts, blocks))
+
+
 def test_latex(capsys):
     assert out(capsys, "logdet(X)", "--latex", "--no-steps").endswith(" = X^{-\\top}\n")
     shown = out(capsys, "logdet(X)", "--latex")

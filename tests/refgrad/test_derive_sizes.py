@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.derive import derive
+from refgrad.derive import SizeMismatch, derive
 
 #: Numbers that a program computes from the sizes of X, m x n.
 NUMBERS = {
@@ -152,3 +152,14 @@ def test_reductions_with_keepdims_keep_one_axis(program):
     for sizes in (("m", "n"), (4, 3)):
         found = derive(program, "X", X=sizes, A=sizes).numpy()(X, A)
         np.testing.assert_allclose(found, rg.grad(program)(X, A), rtol=1e-12)
+
+
+def test_a_size_may_be_a_product_of_others():
+    program = lambda x, A: x @ A @ np.kron(x, x)
+    d = derive(program, x=("n",), A=("n", "n*n"))
+    rng = np.random.default_rng(0)
+    x, A = rng.standard_normal(4), rng.standard_normal((4, 16))
+    for name, place in (("x", 0), ("A", 1)):
+        np.testing.assert_allclose(d.numpy()(x, A)[name], rg.grad(program, place)(x, A), rtol=1e-12)
+    with pytest.raises(SizeMismatch):
+        derive(program, x=("n",), A=("n", "n*m"))
