@@ -75,13 +75,21 @@ def variables_of(f, shapes):
         raise TypeError(f"derive: {name_of(f)} has the arguments {', '.join(arguments)}; {wrong}")
     variables = [variable(name, shapes[name]) for name in arguments]
     for v in variables:
-        names = names_in(v.shape)
+        names = dimension_names(v.shape)
         clash = next((n for n in (v.name, *names) if n in RESERVED), None) or next(
             (n for n in names if n in arguments), None)
         if clash:
             raise ValueError(f"derive: {clash!r} names an argument and a dimension, or is a name "
                              f"that formulas need ({', '.join(RESERVED)}); rename it in the shape "
                              f"of {v.name}")
+    shapes = {v.name: v.shape for v in variables}
+    known = {n for shape in shapes.values() for n in shape} | {*hidden_sizes(shapes)}
+    for name, shape in shapes.items():
+        for n in dimension_names(shape):
+            if n not in known:
+                raise ValueError(f"derive: the size {n} in the shape of {name} stands in products "
+                                 f"alone, and does not follow from them; expected an array that "
+                                 f"has an axis of size {n}, or its number")
     return variables
 
 
@@ -143,7 +151,7 @@ def misspelt(word):
     return f"did you mean {meant!r}?" if meant else f"known properties are {', '.join(PROPERTIES)}"
 
 
-def names_in(shape):
+def dimension_names(shape):
     """The names of dimensions in a shape, those in products too."""
     return [part for n in shape if isinstance(n, str) for part in n.split("*")
             if not part.isdigit()]
@@ -179,7 +187,7 @@ def size_at(n, sizes):
 def dimensions(variables, first=5):
     """A size for each name of a dimension: all different, and none of those that are given."""
     given = {n for v in variables for n in v.shape if isinstance(n, int)}
-    names = dict.fromkeys(n for v in variables for n in names_in(v.shape))
+    names = dict.fromkeys(n for v in variables for n in dimension_names(v.shape))
     # Primes: a reshape cannot cut them by accident.
     free = (n for n in range(first, 10000) if n not in given and all(n % p for p in range(2, n)))
     return {name: next(free) for name in names}

@@ -163,3 +163,7 @@ def test_a_size_may_be_a_product_of_others():
         np.testing.assert_allclose(d.numpy()(x, A)[name], rg.grad(program, place)(x, A), rtol=1e-12)
     with pytest.raises(SizeMismatch):
         derive(program, x=("n",), A=("n", "n*m"))
+    with pytest.raises(ValueError, match="the size q in the shape of A stands in products alone"):
+        derive(lambda A: np.sum(A), A=("q*q",))
+    assert derive(lambda A, x: A @ np.kron(x, x), "x", A=("q*q",), x=("q",)).numpy()(
+        np.arange(9.), np.arange(3.)).shape == (3,)
