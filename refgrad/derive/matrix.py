@@ -420,8 +420,10 @@ def special(term, axes):
         front, a = (a.scalars, a.body) if type(a) is F.Times else ((), a)
         return None if has_indices((a, b)) else times(Fraction(1), front, F.Kron(a, b))
     if [len(axis) for axis in axes] == [2]:
-        inside = term_form(term, [(i,) for i in axes[0]])
-        return None if has_indices(inside) else F.Vec(inside)
+        try:
+            return F.Vec(Graph(term, axes[0]).form(False))
+        except NoMatrix:
+            return None
     return None
 
 
