@@ -56,16 +56,17 @@ def _doubled(x, constants, resizable):
 
 
 def _shortened(x, constants, resizable):
-    """Yield the points at which axes of one size, in all inputs, are shorter by one entry: no other
-    array is broadcast to that, and f has to take it as it is."""
+    """Yield the points at which axes of one size, in all inputs, are shorter: no other array is
+    broadcast to that, and f has to take it as it is.  By one entry, or by two where their number is
+    even, since a function that takes entries in pairs need not be meant for an odd number."""
     arrays = {n: a for n, a in {**constants, **x}.items()
               if n in resizable and getattr(a, "shape", ())}
-    sizes = {n for a in x.values() for n in a.shape if n > 2}
-    alternatives = [sizes, *({n} for n in sorted(sizes))] if len(sizes) > 1 else [sizes]
-    if sizes:
-        yield [_of_all("one entry less along all axes" if chosen == sizes
-                       else f"{n - 1} entries in the place of {n}",
-                       x, {k: a[tuple(slice(m - 1 if m in chosen else m) for m in a.shape)]
+    shorter = {n: n - 1 if n % 2 else n - 2 for a in x.values() for n in a.shape if n > 2}
+    alternatives = [shorter, *({n: shorter[n]} for n in sorted(shorter) if len(shorter) > 1)]
+    if shorter:
+        yield [_of_all("fewer entries along all axes" if chosen == shorter
+                       else f"{chosen[n]} entries in the place of {n}",
+                       x, {k: a[tuple(slice(chosen.get(m, m)) for m in a.shape)]
                            for k, a in arrays.items()})
                for chosen in alternatives for n in [max(chosen)]]
 
