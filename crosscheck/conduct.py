@@ -228,8 +228,9 @@ def _shared(subject, point, weights, dtype, eps):
         expected = ({a: apart[a] + apart[b], b: apart[a] + apart[b]} if subject.leaves_add_up
                     else apart)
         for k in (a, b):
-            sizes = (np.where(np.isfinite(apart[n]), np.abs(apart[n]), 0) for n in (a, b))
-            slack = TYPICAL * eps * sum(sizes)
+            # Half of the digits, of the cotangent's size where the gradients cancel.
+            slack = np.sqrt(eps) * max(np.max(np.abs(g), initial=0.0, where=np.isfinite(g))
+                                       for g in (apart[a], apart[b], *weights))
             with np.errstate(invalid="ignore"):
                 off = ~((np.abs(shared[k] - expected[k]) <= slack) | ~np.isfinite(expected[k]))
             yield "repeated inputs", k, Verdict(RIGHT) if not off.any() else Verdict(
@@ -364,8 +365,8 @@ def _example(a, b):
     """The first entry in which two arrays differ, in words."""
     different = np.asarray(a != b)
     index = np.unravel_index(int(np.argmax(different)), np.shape(a)) if np.ndim(a) else ()
-    return (f"{np.asarray(a)[index]:.9g} and then {np.asarray(b)[index]:.9g} at "
-            f"{tuple(map(int, index))}")
+    where = f" at {tuple(map(int, index))}" if index else ""
+    return f"{np.asarray(a)[index]:.9g} and then {np.asarray(b)[index]:.9g}{where}"
 
 
 def brief(error):

@@ -15,7 +15,7 @@ from .phases import VERDICTS, phase
 from .points import AS_GIVEN
 from .rounding import judged, without_a_digit
 from .subjects.subject import Misconduct
-from .verdict import LESS_ACCURATE, MISCONDUCT, NOT_FINITE, OK, RIGHT, WRONG, Verdict
+from .verdict import LESS_ACCURATE, MISCONDUCT, NOT_FINITE, OK, RIGHT, UNDECIDED, WRONG, Verdict
 
 #: Verdicts that make a check fail.
 FAILURES = (WRONG, NOT_FINITE, MISCONDUCT)
@@ -111,6 +111,9 @@ class Trial:
                                                     ["not one digit of it is right", verdict.note]))
                     yield mode, name, verdict, True
                     continue
+                if verdict.verdict == NOT_FINITE and not self.subject.finite(self.point.x, dtype):
+                    verdict.verdict = UNDECIDED
+                    verdict.note = f"f itself is nan or inf in {dtype} here"
                 # Whether an overflow on the way is avoidable depends on the formula, of which only
                 # refgrad's is known.
                 formula = self.known.how == "balls" and (self.own_rules or self.known.another)

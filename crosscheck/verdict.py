@@ -185,7 +185,7 @@ def judge(result, exact, bound, context):
             found.verdict = WRONG
             given, true = float(result[worst]), float(exact.mid()[worst])
             factor = by_the_factor(given / true if true else np.nan)
-            found.note = f"entry {tuple(map(int, worst))} is {given:.9g}, exact {true:.9g}{factor}"
+            found.note = f"{entry(worst)} is {given:.9g}, exact {true:.9g}{factor}"
     else:
         found.verdict = RIGHT
     found.note = "; ".join(filter(None, (found.note, came_as)))
@@ -231,9 +231,14 @@ def _behaves_as_rounding(error, exact, form, context):
     return shrinks, coarse <= min(LUCK, coarse_form.eps ** -0.5) * expected
 
 
+def entry(index):
+    """What messages call an entry: of a single number, "it"."""
+    return f"entry {tuple(map(int, index))}" if len(index) else "it"
+
+
 def by_the_factor(factor):
     """The words about the factor by which an entry is off."""
-    if not np.isfinite(factor):
+    if not np.isfinite(factor) or not factor:
         return ""
     return (f" (by the factor 1 {factor - 1:+.3g})"
             if abs(factor - 1) < 1e-3 else f" (by the factor {factor:.6g})")

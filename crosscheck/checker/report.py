@@ -13,6 +13,7 @@ import numpy as np
 from ..locate import Culprit
 from ..modes import ALL, FIRST_ORDER, Mode
 from ..examination import Examination
+from ..points import AS_GIVEN
 from ..trial import FAILURES, Finding
 from ..verdict import (AGREES, KINK, LESS_ACCURATE, NO_ANSWER, NOT_FINITE, OK, RIGHT, UNDECIDED,
                        VERDICTS, WRONG)
@@ -145,7 +146,7 @@ class Report:
         style = {OK: "green", WRONG: "bold red", UNDECIDED: "bold yellow"}[self.outcome]
         yield Text(f"{self.title} {self.sentence()}", style=style)
         if self.why:
-            yield Text(f"By differences, not in ball arithmetic: {self.why}.")
+            yield Text(f"By differences, not in ball arithmetic: {self.why.rstrip('.')}.")
         for note in (*self.notes, *filter(None, [self.examination.works_in])):
             yield Text(note)
         yield from (Text(line, style=style) for line in self.lines())
@@ -158,7 +159,7 @@ class Report:
         cells = {"check": [r.check for r in rows], "in": [r.dtype for r in rows],
                  "points": [str(r.points) for r in rows], "verdict": [r.verdict for r in rows],
                  "by": [r.by for r in rows],
-                 "digits": ["" if np.isnan(r.digits) else f"{min(r.digits, 999):.0f}"
+                 "digits": ["" if np.isnan(r.digits) else f"{np.clip(r.digits, 0, 999):.0f}"
                             for r in rows],
                  "ulps": ["" if not r.ulps < MOST_ULPS else f"{r.ulps:.2g}" for r in rows]}
         columns = [c for c, column in cells.items() if any(column)]
@@ -177,7 +178,8 @@ class Report:
         remark."""
         for f in self.examples():
             where = self.examination.where(f) if f.failed else ""
-            remark = self.examination.subject.remarks.get(f.argument, "") if f.failed else ""
+            subject = self.examination.subject
+            remark = f.failed and (subject.remarks.get(f.argument) or subject.meanings.get(f.check))
             verdict = f.verdict if f.failed or f.verdict not in FAILURES else (
                 f"{f.verdict}, which does not count " + self.examination.why_not_counted(f))
             words = "; ".join(filter(None, [verdict, where, f.note, remark]))
@@ -186,8 +188,12 @@ class Report:
             yield hint
 
     def _hint(self):
-        """What to do where the first derivative is right and its own derivative is not."""
+        """What to do where the first derivative is right and its own derivative is not, or where
+        nothing is wrong at the inputs as given."""
         wrong = {f.check for f in self.failures}
+        if not any(f.point.startswith(AS_GIVEN) for f in self.failures):
+            return ("At the inputs as given nothing is wrong. Where f is not meant to be called, "
+                    "let it raise an error or return nan: such points are left out.")
         if (wrong <= {m for m in Mode if m.order == 2}
                 and getattr(self.examination.subject, "has_function", False)):
             return ("The first derivative is right; differentiated again it is not, as where a "

@@ -210,6 +210,9 @@ class Subject:
         alone."""
         return None
 
+    #: What a check of that name asks for, in words, where its name does not say it.
+    meanings: dict = {}
+
     #: Other ways to the same derivatives: name -> (mode whose answer it must give, method as
     #: `answer` without the mode, whether it must work where the mode does)
     extra: dict = {}

@@ -53,7 +53,10 @@ def subject_of(f, inputs, dtypes, argnums=None, kwargs=None):
     wanted = dtypes or tuple(dict.fromkeys(["float64", "float32", *mine]))
     subject = TorchSubject(f, target, arguments, list(parameters), wanted)
     if dtypes is None:
-        subject.dtypes = tuple(d for d in wanted if d in mine or subject.takes(d))
+        # Of inputs of several dtypes f need not take all in one of them.
+        taken = [d for d in wanted if subject.takes(d)]
+        several = taken and len(set(mine)) > 1
+        subject.dtypes = tuple(d for d in wanted if d in taken or d in mine and not several)
     subject.look_at_results()
     return subject
 
@@ -86,6 +89,12 @@ class TorchSubject(Subject):
     stay its own."""
 
     leaves_add_up = crash_prone = True
+
+    meanings = {
+        "each input alone": "as where one input alone requires a gradient; the order of "
+                            "ctx.needs_input_grad is that of forward's arguments",
+        "each result alone": "as where one result alone is used; the others' cotangents are 0, or "
+                             "None after ctx.set_materialize_grads(False)"}
 
     def __init__(self, f, target, arguments, parameters, dtypes):
         self.parameters, self.differentiable = parameters, None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..formats import format_named
 from ..modes import ALL
-from ..verdict import by_the_factor
+from ..verdict import by_the_factor, entry
 
 #: The note where a derivative is not 0 but the function is constant.
 STEP = ("f is constant along it, as a step function is; for a straight-through gradient give the "
@@ -24,5 +24,5 @@ def another_dtype(dtype, mode, name, answers):
 
 def entry_note(index, given, true, factor):
     """The words about one entry that is off."""
-    return (f"; entry {tuple(map(int, index))} is {given:.10g}, the function says "
+    return (f"; {entry(index)} is {given:.10g}, the function says "
             f"{true}{by_the_factor(factor)}")

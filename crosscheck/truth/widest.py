@@ -6,7 +6,7 @@ import numpy as np
 
 from ..formats import format_named
 from ..modes import Mode
-from ..verdict import LESS_ACCURATE, RIGHT, TYPICAL, WRONG, Verdict, figures
+from ..verdict import LESS_ACCURATE, RIGHT, TYPICAL, WRONG, Verdict, entry, figures
 from . import nearby
 
 #: What is typical is said of at least so many entries.
@@ -77,7 +77,7 @@ class Widest:
             return found
         worst = np.unravel_index(np.argmax(error), error.shape)
         found.verdict = WRONG
-        found.note = (f"entry {tuple(map(int, worst))} is {answer[worst]:.9g}, in "
+        found.note = (f"{entry(worst)} is {answer[worst]:.9g}, in "
                       f"{self.known.dtype} {right[worst]:.9g}")
         return found
 
