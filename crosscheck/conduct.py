@@ -19,6 +19,9 @@ from .verdict import MISCONDUCT, NO_ANSWER, NOT_FINITE, RIGHT, TYPICAL, WRONG, V
 #: Roundings by which two sums of the same terms may differ, in units of the largest entry.
 LAST_BITS = 64
 
+#: Inputs times these are others; times the second they are nearly always in the function's domain.
+OTHERS = (-0.75, 0.75)
+
 #: A third derivative that is wrong is off by more than this part of itself.  What is off by less is
 #: a difference across a switch of f itself, from a series to what it approximates, say.
 PERCENT = 0.01
@@ -132,6 +135,7 @@ def _behaviour(subject, point, known, dtype, judge, varies):
             continue
         if laid_out is contiguous:
             yield from _repeated(first, second, eps, varies)
+            yield from _after_others(subject, point, weights, dtype, first, eps)
             yield from _mutation(touched)
             yield from _shapes(first, point.x, dtype)
             if all(np.shape(first[k]) == a.shape for k, a in point.x.items()):
@@ -290,6 +294,31 @@ def _repeated(first, second, eps, varies):
             yield "repeated calls", k, Verdict(MISCONDUCT, note=(
                 f"the second call gives another gradient, {_example(a, second[k])}: is state kept, "
                 f"or the cotangent overwritten?"))
+
+
+def _after_others(subject, point, weights, dtype, first, eps):
+    """The vjp where f was called with other inputs before, as in the second step of a training: the
+    same but for rounding."""
+    others = ({k: a * by for k, a in point.x.items()} for by in OTHERS)
+    other = next((x for x in others if subject.finite(x, dtype)), None)
+    if other is None:
+        return
+    try:
+        subject.pull(other, weights, dtype, contiguous)
+        found = subject.pull(point.x, weights, dtype, contiguous)[0]
+    except Exception as error:
+        if not raised_by_the_subject(error):
+            raise
+        return  # it may have other results there
+    finally:
+        subject.state.put_back()
+    for k, a in first.items():
+        b, size = found[k], np.max(np.abs(a), initial=0.0, where=np.isfinite(a))
+        slack = np.sqrt(eps) * max(size, *(np.max(np.abs(w), initial=0.0) for w in weights))
+        if np.shape(a) == np.shape(b) and (np.abs(a - b) > slack).any():
+            yield "repeated calls", k, Verdict(MISCONDUCT, note=(
+                f"another gradient after a call with other inputs, {_example(a, b)}: is something "
+                "kept from an earlier call?"))
 
 
 def another_order(first, second, eps):

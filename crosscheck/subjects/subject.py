@@ -134,7 +134,10 @@ class Subject:
 
     def finite(self, x, dtype):
         """Is the function's value at x a number in that dtype, without overflow?"""
-        return self.works(x, dtype) and all(np.isfinite(y).all() for y in self.value(x, dtype))
+        try:
+            return self.works(x, dtype) and all(np.isfinite(y).all() for y in self.value(x, dtype))
+        finally:
+            self.state.put_back()
 
     def takes(self, dtype):
         """Does the function run in that dtype?  Many kernels support only one."""

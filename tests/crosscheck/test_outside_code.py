@@ -1,5 +1,7 @@
 """Programs as other people write them: right ones are not called wrong, and faults are found."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -36,6 +38,33 @@ def slope_of_series(g, x):
     return g * torch.where(near, -x / 3, (torch.cos(x) - torch.sin(x) / divisor) / divisor)
 
 
+class Turned(Function):
+    """A rotary embedding: the entries of both halves are pairs."""
+
+    @staticmethod
+    def forward(ctx, q, cosine, sine):
+        ctx.save_for_backward(cosine, sine)
+        first, second = q.chunk(2, -1)
+        return q * cosine + torch.cat([-second, first], -1) * sine
+
+    @staticmethod
+    def backward(ctx, g):
+        cosine, sine = ctx.saved_tensors
+        first, second = (g * sine).chunk(2, -1)
+        return g * cosine + torch.cat([second, -first], -1), None, None
+
+
+def divergence(mean, log_scale):
+    normal_at = torch.distributions.Normal
+    return torch.distributions.kl_divergence(
+        normal_at(mean, log_scale.exp()), normal_at(torch.zeros_like(mean), 1.0)).sum()
+
+
+def mixture(mean, weight):
+    weight = np.exp(weight - np.log(np.sum(np.exp(weight))))
+    return np.log(np.sum(weight * np.exp(-(np.array([[0.3], [1.0]]) - mean) ** 2), -1))
+
+
 RIGHT = {
     "float32 inside a NumPy function": (of_float32, np.array([0.3, -1.2, 2.0])),
     "exponentials whose squares leave the range of float32 at points of the check": (
@@ -47,6 +76,17 @@ RIGHT = {
         lambda x: x.kthvalue(3)[0], torch.ones(3, 5, dtype=D)),
     "NumPy's Cholesky factor": (np.linalg.cholesky, SPD),
     "a function that asks for a symmetric matrix": (normal_density, torch.tensor(SPD)),
+    "a rotary embedding, whose entries come in pairs": (
+        Turned, normal(2, 3, 4).requires_grad_(), normal(3, 4).cos(), normal(3, 4).sin()),
+    "gradients that cancel where both inputs are one array": (
+        lambda a, b: ((2 * a * b + 0.01) / (a * a + b * b + 0.01)).mean(),
+        normal(3, 5), normal(5, 3).T),
+    "squares of exponentials, which in float32 one mode alone can do without": (
+        divergence, normal(3), normal(3)),
+    "a NumPy function that itself is infinite in float32 at points of the check": (
+        mixture, np.array([0.4, -1.1]), np.array([0.3, 0.2])),
+    "inputs of two dtypes, which the function does not take in one of them": (
+        lambda x, w: x.float() @ w, normal(3, 4).bfloat16(), normal(4, 2).float()),
     "a series near 0": (
         function(series, slope_of_series), torch.tensor([-1.0, 1e-4, 0.0, 0.5], dtype=D)),
 }
@@ -90,7 +130,16 @@ class Product(Function):
         return OfTheFirst.apply(g, w.T), OfTheFirst.apply(x.T, g)
 
 
+class OfTheFirstCall(Function):
+    """The backward reads what the first of all forwards has left."""
+
+    met = []
+    forward = staticmethod(lambda ctx, x: OfTheFirstCall.met.append(x) or x * x)
+    backward = staticmethod(lambda ctx, g: 2 * g * OfTheFirstCall.met[0])
+
+
 WRONG = {
+    "what is kept of the first call": (OfTheFirstCall, [normal(4)], "repeated calls"),
     "a mean over one row": (
         function(torch.mean, lambda g, x: g / x.shape[-1] + 0 * x), [normal(1, 5)], "reverse"),
     "a size that is a number in the code": (
@@ -140,3 +189,60 @@ def test_a_gradient_that_is_none_is_called_that():
 def test_a_value_that_is_0_but_for_rounding_tells_no_precision():
     report = check(lambda a, b: torch.det(a[:, None] * b), normal(3), normal(3), quick=True)
     assert "works in" not in str(report) and "as accurate as" not in str(report)
+
+
+def test_what_is_wrong_elsewhere_alone_says_so():
+    hinge = function(lambda x: torch.clamp(1 - x, min=0.0), lambda g, x: -g)
+    report = check(hinge, 0.1 * normal(3), order=1)
+    assert report.outcome == "wrong" and "At the inputs as given nothing is wrong" in str(report)
+
+
+@pytest.mark.parametrize("name, says", [
+    ("each input alone", "ctx.needs_input_grad"), ("each result alone", "set_materialize_grads")])
+def test_what_a_check_asks_for(name, says):
+    class Product(Function):
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.set_materialize_grads(False)
+            ctx.save_for_backward(x, w)
+            return x * w, x + w
+
+        @staticmethod
+        def backward(ctx, g, h):
+            x, w = ctx.saved_tensors
+            if name == "each result alone":
+                return g * w + h, g * x + h
+            g, h = (torch.zeros_like(x) if a is None else a for a in (g, h))
+            return g * w + h if ctx.needs_input_grad[1] else None, g * x + h
+    report = check(Product, normal(3), normal(3), order=1)
+    assert {v.check for v in report.failures} == {name} and says in " ".join(report.lines())
+
+
+def test_a_single_number_is_called_it():
+    report = check(function(torch.exp, lambda g, x: 2 * g * torch.exp(x)), normal(1)[0],
+                   order=1)
+    assert "; it is " in " ".join(report.lines()) and "entry ()" not in str(report)
+
+
+def test_a_loop_of_jax_is_compiled_once_for_each_shape():
+    jax = pytest.importorskip("jax")
+    traced = itertools.count()
+
+    def decay(a, y):
+        next(traced)
+        return jax.lax.scan(lambda y, _: (y - a * y / 8, y), y, None, length=4)[1]
+
+    report = check(decay, np.array([0.5, 1.5]), np.array([1.0, -2.0]), order=1)
+    assert report.ok and next(traced) < 200, report
+
+
+def test_a_jax_function_that_keeps_state_is_not_compiled():
+    jax = pytest.importorskip("jax")
+    calls = []
+
+    def counting(x):
+        calls.append(0)
+        return len(calls) * jax.numpy.sin(x)
+
+    report = check(counting, np.array([0.5, 1.5]))
+    assert "another value when it is called again" in " ".join(report.lines())
