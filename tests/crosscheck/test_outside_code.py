@@ -60,9 +60,20 @@ def divergence(mean, log_scale):
         normal_at(mean, log_scale.exp()), normal_at(torch.zeros_like(mean), 1.0)).sum()
 
 
-def mixture(mean, weight):
+def similarity(a, b):
+    """Of images, as SSIM measures it: 1 for the same."""
+    def mean(x):
+        return nn.functional.conv2d(x, torch.full((1, 1, 3, 3), 1 / 9, dtype=x.dtype))
+    m, n = mean(a), mean(b)
+    of_a, of_b, of_both = mean(a * a) - m * m, mean(b * b) - n * n, mean(a * b) - m * n
+    return ((2 * m * n + 0.01) * (2 * of_both + 0.03)
+            / ((m * m + n * n + 0.01) * (of_a + of_b + 0.03))).mean()
+
+
+def mixture(mean, scale, weight):
     weight = np.exp(weight - np.log(np.sum(np.exp(weight))))
-    return np.log(np.sum(weight * np.exp(-(np.array([[0.3], [1.0]]) - mean) ** 2), -1))
+    apart = (np.array([[0.3], [1.0], [-2.0]]) - mean) / scale
+    return np.sum(np.log(np.sum(weight * np.exp(-apart ** 2 / 2) / scale, -1)))
 
 
 RIGHT = {
@@ -79,12 +90,11 @@ RIGHT = {
     "a rotary embedding, whose entries come in pairs": (
         Turned, normal(2, 3, 4).requires_grad_(), normal(3, 4).cos(), normal(3, 4).sin()),
     "gradients that cancel where both inputs are one array": (
-        lambda a, b: ((2 * a * b + 0.01) / (a * a + b * b + 0.01)).mean(),
-        normal(3, 5), normal(5, 3).T),
+        similarity, normal(1, 1, 5, 5).sigmoid(), normal(1, 1, 5, 5).cos()),
     "squares of exponentials, which in float32 one mode alone can do without": (
         divergence, normal(3), normal(3)),
     "a NumPy function that itself is infinite in float32 at points of the check": (
-        mixture, np.array([0.4, -1.1]), np.array([0.3, 0.2])),
+        mixture, np.array([1.1, 1.8]), np.array([0.8, 1.4]), np.array([-2.5, -0.14])),
     "inputs of two dtypes, which the function does not take in one of them": (
         lambda x, w: x.float() @ w, normal(3, 4).bfloat16(), normal(4, 2).float()),
     "a series near 0": (
