@@ -316,7 +316,7 @@ def _after_others(subject, point, weights, dtype, first, eps):
         b, size = found[k], np.max(np.abs(a), initial=0.0, where=np.isfinite(a))
         slack = np.sqrt(eps) * max(size, *(np.max(np.abs(w), initial=0.0) for w in weights))
         if np.shape(a) == np.shape(b) and (np.abs(a - b) > slack).any():
-            yield "repeated calls", k, Verdict(MISCONDUCT, note=(
+            yield "earlier calls", k, Verdict(MISCONDUCT, note=(
                 f"another gradient after a call with other inputs, {_example(a, b)}: is something "
                 "kept from an earlier call?"))
 

@@ -122,6 +122,17 @@ class Keeping:
         return g * np.cos(x) * (2 - self.calls % 2)
 
 
+class Remembering:
+    """A vjp that computes what it needs at its first call, for good."""
+
+    def __init__(self):
+        self.slopes = None
+
+    def __call__(self, g, x):
+        self.slopes = np.cos(x) if self.slopes is None else self.slopes
+        return g * self.slopes
+
+
 class Reusing:
     """A vjp that hands out one buffer for all results of a shape."""
 
@@ -322,6 +333,8 @@ SCENARIOS = {
     "two subgradients": Scenario(lambda: check(ramp(0.0, 1.0), X), ("kink", KINK)),
     "state is kept": Scenario(lambda: check(np.sin, X, vjp=Keeping()),
                               ("repeated calls", MISCONDUCT)),
+    "the first call is remembered": Scenario(lambda: check(np.sin, X, vjp=Remembering()),
+                                             ("earlier calls", MISCONDUCT)),
     "the cotangent is overwritten": Scenario(lambda: check(np.sin, X, vjp=overwriting),
                                              ("mutation", MISCONDUCT)),
     "tangents are overwritten": Scenario(lambda: check(np.sin, X, jvp=overwriting_tangents),

@@ -171,6 +171,11 @@ def a_vjp_is_called_but_once(patch):
     patch.setattr(conduct, "_repeated", lambda *arguments: iter(()))
 
 
+@fault("the first call is remembered")
+def a_vjp_is_called_at_one_point(patch):
+    patch.setattr(conduct, "_after_others", lambda *arguments: iter(()))
+
+
 @fault("the cotangent is overwritten")
 def nothing_is_ever_overwritten(patch):
     patch.setattr(subject.Untouched, "touched", lambda self: [])

@@ -149,7 +149,7 @@ class OfTheFirstCall(Function):
 
 
 WRONG = {
-    "what is kept of the first call": (OfTheFirstCall, [normal(4)], "repeated calls"),
+    "what is kept of the first call": (OfTheFirstCall, [normal(4)], "earlier calls"),
     "a mean over one row": (
         function(torch.mean, lambda g, x: g / x.shape[-1] + 0 * x), [normal(1, 5)], "reverse"),
     "a size that is a number in the code": (
