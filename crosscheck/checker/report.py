@@ -179,7 +179,8 @@ class Report:
         for f in self.examples():
             where = self.examination.where(f) if f.failed else ""
             subject = self.examination.subject
-            remark = f.failed and (subject.remarks.get(f.argument) or subject.meanings.get(f.check))
+            remark = (subject.remarks.get(f.argument) or subject.meanings.get(f.check)
+                      if f.failed else None)
             verdict = f.verdict if f.failed or f.verdict not in FAILURES else (
                 f"{f.verdict}, which does not count " + self.examination.why_not_counted(f))
             words = "; ".join(filter(None, [verdict, where, f.note, remark]))
