@@ -111,7 +111,8 @@ class Trial:
                                                     ["not one digit of it is right", verdict.note]))
                     yield mode, name, verdict, True
                     continue
-                if verdict.verdict == NOT_FINITE and not self.subject.finite(self.point.x, dtype):
+                if (verdict.verdict == NOT_FINITE and self.subject.works(self.point.x, dtype)
+                        and not self.subject.finite(self.point.x, dtype)):
                     verdict.verdict = UNDECIDED
                     verdict.note = f"f itself is nan or inf in {dtype} here"
                 # Whether an overflow on the way is avoidable depends on the formula, of which only

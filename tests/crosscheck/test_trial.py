@@ -177,6 +177,15 @@ def test_nan_is_a_remark_where_overflow_on_the_way_may_be_no_fault(
         assert told(found) == [(Mode.REVERSE, k, verdict, fails) for k in X]
 
 
+@pytest.mark.parametrize("works, finite, expected", [
+    (True, True, NOT_FINITE), (True, False, UNDECIDED), (False, False, NOT_FINITE)])
+def test_nan_tells_nothing_where_f_itself_is_nan(works, finite, expected):
+    subject = Stub({Mode.REVERSE: ANSWER}, has_a_value=works)
+    subject.finite = lambda x, dtype: finite
+    found = answers(ANSWER, known(Verdict(NOT_FINITE)), subject=subject)
+    assert told(found) == [(Mode.REVERSE, k, expected, expected == NOT_FINITE) for k in X]
+
+
 def test_nan_of_a_program_of_its_own_is_a_failure_in_the_widest_dtype_alone():
     for dtype, fails in (("float64", True), ("float32", False)):
         found = answers(ANSWER, known(Verdict(NOT_FINITE), another=False), dtype=dtype)
