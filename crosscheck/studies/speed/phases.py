@@ -13,7 +13,7 @@ from ...phases import BOUNDS, DIFFERENCES, GRADIENTS, VERDICTS, floats, listenin
 from ...subjects.libraries import USUAL
 
 #: What the harness does beside, and, within what runs on balls, the sweep back.
-DRAWING, WRITING, BACK = "drawing", "writing", "reverse sweep"
+DRAWING, WRITING, BACK = "drawing", "writing", "going back"
 PHASES = (DRAWING, GRADIENTS, f"{GRADIENTS}, {BACK}", DIFFERENCES, BOUNDS, f"{BOUNDS}, {BACK}",
           *map(floats, USUAL), VERDICTS, WRITING)
 
