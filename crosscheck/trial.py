@@ -185,8 +185,9 @@ class Trial:
         works."""
         if isinstance(error, Misconduct):
             return Verdict(MISCONDUCT, note=str(error)), None
-        # Where eigenvalues are the same, say, a derivative's equations have no solution, and f a
-        # kink: to say so is an answer.  NumPy's error and torch's have nearly the same name.
+        # Where eigenvalues are the same, say, f has a kink, and the equations for its derivative no
+        # solution: an error that says so is an answer.  NumPy and torch both call it LinAlgError,
+        # torch with an underscore before it.
         nowhere = (type(error).__name__.endswith("LinAlgError") and not self.own_rules
                    and self.point.label != AS_GIVEN and self.known.kinked())
         declined = (nowhere or self.point.extreme or self.point.foreign

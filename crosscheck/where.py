@@ -80,8 +80,9 @@ def _another(trial, name, given, true):
         halves = np.tril(true, -1), np.triu(true, 1)
         both = [a + a.swapaxes(-1, -2) for a in (given, true)]
         if sum(half.any() for half in halves) == 1 and _same(*both):
-            return ("f reads one triangle, and the slopes are shared with the other: right along "
-                    "symmetric directions alone, which are what is checked of a symmetric matrix")
+            return ("f reads one triangle, and the slopes are shared with the other, which is "
+                    "right along symmetric directions alone: give a symmetric matrix to have these "
+                    "checked")
     for other, x in trial.point.x.items():
         if other != name and x.shape == given.shape:
             theirs = _entries(trial, other)

@@ -287,7 +287,7 @@ class Primitive:
                 c = rule(g, kept, arrays, params)
                 if self.pointwise:
                     slope = rule(np.ones_like(g), kept, arrays, params)
-                    c = np.where((g == 0) | (slope == 0), product(g, slope), c)
+                    c = np.where(np.isnan(c) | (g == 0) | (slope == 0), product(g, slope), c)
                 elif not np.any(g != 0):
                     c = linear_in(g, c)
                 cotangents.append(fit(c, arrays[i], self, i))
@@ -320,7 +320,7 @@ class Primitive:
                         t = self.jvp[i](v, kept, arrays, params)
                         slope = self.jvp[i](np.ones_like(v), kept, arrays, params)
                         zero = v == 0
-                        if scales:  # it is 0 wherever the argument is
+                        if scales:  # a constant factor that is 0 leaves out the argument
                             zero = zero | (slope == 0)
                         terms.append(np.where(zero, product(v, slope), t))
                 return total(terms)

@@ -200,7 +200,7 @@ def _plain(trial, mode, name):
 
     Of a function that works in float32 or less they tell nothing: its values are a staircase.
     """
-    known, found, widest = trial.known, [], trial.subject.dtypes[0]
+    known, found = trial.known, []
     ways = [lambda t=t: _in_single(trial, {k: a + t * known.v[k] for k, a in known.x.items()})
             for t in (1e-5 / 3, -1e-5 / 3)]
     if 1.0 in map(_tried, ways):
@@ -208,10 +208,7 @@ def _plain(trial, mode, name):
     v = known.v if name == ALL else {name: known.v[name]}
     for h in (2e-3, 1e-3, 2e-4, 1e-4, 2e-5, 1e-5):
         def at(t, r=0.0, h=h):
-            moved = {k: a + r * h * known.u[k] for k, a in known.x.items()}
-            ys = trial.subject.value({**moved, **{k: moved[k] + t * h * d for k, d in v.items()}},
-                                     widest)
-            return sum(float(np.sum(y * w)) for y, w in zip(ys, known.weights))
+            return _value(trial, (r * h, known.u), (t * h, v))
         ways = [lambda: (at(-2) - 8 * at(-1) + 8 * at(1) - at(2)) / (12 * h),
                 lambda: (4 * at(1) - at(2) - 3 * at(0)) / (2 * h),
                 lambda: (3 * at(0) - 4 * at(-1) + at(-2)) / (2 * h)]
@@ -224,8 +221,9 @@ def _plain(trial, mode, name):
 
 
 def _smooth_by_plain_differences(trial, failure):
-    """The words where f has one slope on both sides, along two directions and their sum, of which
-    it is the sum, and the gradient has another one."""
+    """The words where plain differences find f smooth and torch's gradient wrong: along two
+    directions the slopes from both sides agree, that along the sum of the directions is the sum of
+    the slopes, and the gradient gives other slopes."""
     names = list(trial.point.x) if failure.argument == ALL else [failure.argument]
     along = [{k: d[k] for k in names} for d in (trial.known.u, trial.known.v)]
     along.append({k: sum(d[k] for d in along) for k in names})
@@ -241,11 +239,17 @@ def _smooth_by_plain_differences(trial, failure):
 
 def _rise(trial, direction, h):
     """The slope of f from x on along a direction, by a step of h."""
-    def at(t):
-        moved = {**trial.known.x, **{k: trial.known.x[k] + t * d for k, d in direction.items()}}
-        ys = trial.subject.value(moved, trial.subject.dtypes[0])
-        return sum(float(np.sum(y * w)) for y, w in zip(ys, trial.known.weights))
-    return (4 * at(h) - at(2 * h) - 3 * at(0)) / (2 * h)
+    near, far, here = (_value(trial, (t, direction)) for t in (h, 2 * h, 0))
+    return (4 * near - far - 3 * here) / (2 * h)
+
+
+def _value(trial, *moves):
+    """<G, f> where x has moved, for each (t, direction), by t times the direction."""
+    x = dict(trial.known.x)
+    for t, direction in moves:
+        x.update({k: x[k] + t * d for k, d in direction.items()})
+    ys = trial.subject.value(x, trial.subject.dtypes[0])
+    return sum(float(np.sum(y * w)) for y, w in zip(ys, trial.known.weights))
 
 
 def _in_single(trial, x):
