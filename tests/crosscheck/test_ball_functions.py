@@ -9,6 +9,7 @@ from crosscheck.ball import (
     FUNCTIONS, Ball, Undecided, arithmetic, ball_digamma, ball_lgamma, ball_polygamma, digits,
     distance, register)
 from refgrad.nn.activations import log1pexp
+from refgrad.primitive import product
 from refgrad.rules.elementwise import logistic, sech_squared
 from refgrad.rules.shape import scatter_add
 from refgrad.rules.special import erf, erfc
@@ -310,3 +311,13 @@ def test_rint_ties_and_steps():
         np.floor(Ball(1.0, 0.1))
     with arithmetic(300):
         assert np.floor(Ball(7.0) / 7).mid() == 1
+
+
+def test_what_is_0_leaves_out_the_other_factor_and_what_may_be_0_does_not():
+    with arithmetic(100):
+        one = Ball(np.ones(2))
+        zero, unknown, maybe = one - one, one / (one - one), np.exp(one) - np.exp(one)
+        assert (product(zero, unknown).abs_upper() == 0).all()
+        assert (product(one, zero).abs_upper() == 0).all() and (product(one, one).mid() == 1).all()
+        for left_open in (product(maybe, unknown), product(unknown, zero), product(one, unknown)):
+            assert np.isnan(left_open.mid()).all()

@@ -349,6 +349,18 @@ def test_a_constant_factor_of_0_leaves_out_what_is_infinite_in_all_modes():
         assert rg.jvp(lambda x: rg.jvp(f, (x,), (v,))[1], (x,), (v,))[1] == -1 / 32
 
 
+@pytest.mark.parametrize("left_out", [
+    lambda x: x ** 1.5, lambda x: np.sqrt(x) * x, lambda x: np.power(x, 1.5) * np.cos(x),
+    lambda x: np.float_power(x, 1.5) / np.exp(x)])
+def test_a_cotangent_of_0_leaves_out_a_slope_whose_tangent_alone_is_infinite(left_out):
+    f = lambda x: np.sum(np.exp(np.where(x > 1, left_out(x), x)))
+    x, v = np.array([0.0, 2.0]), np.array([1.0, 0.5])
+    with np.errstate(all="ignore"):
+        curvature = rg.hvp(f, (x,), (v,))[0]
+        assert curvature[0] == 1
+        np.testing.assert_allclose(curvature, rg.grad(lambda x: np.sum(rg.grad(f)(x) * v))(x))
+
+
 def test_a_tangent_that_is_chosen_stays_infinite_or_nan():
     with np.errstate(all="ignore"):
         assert rg.jvp(lambda x: np.maximum(np.sqrt(x), -1), (0.0,), (1.0,))[1] == np.inf
