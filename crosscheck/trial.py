@@ -185,11 +185,11 @@ class Trial:
         works."""
         if isinstance(error, Misconduct):
             return Verdict(MISCONDUCT, note=str(error)), None
-        # Where eigenvalues are the same, say, f has a kink, and the equations for its derivative no
-        # solution: an error that says so is an answer.  NumPy and torch both call it LinAlgError,
-        # torch with an underscore before it.
+        # Where eigenvalues are the same, say, the equations for a derivative may have no solution:
+        # away from the caller's inputs an error that says so is an answer.  NumPy and torch both
+        # call it LinAlgError, torch with an underscore before it.
         nowhere = (type(error).__name__.endswith("LinAlgError") and not self.own_rules
-                   and self.point.label != AS_GIVEN and self.known.kinked())
+                   and self.point.label != AS_GIVEN)
         declined = (nowhere or self.point.extreme or self.point.foreign
                     or self.subject.may_decline(mode, error))
         return no_answer(error), not declined and self.subject.works(self.point.x, dtype)
